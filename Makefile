@@ -1,0 +1,31 @@
+# `make demo` and `make test` set everything up themselves; nothing else has to be typed first.
+VENV   := .venv
+PYTHON ?= python3.11
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test check clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+demo: $(READY)  ## compile, simulate and train a ResNet-20 on real data; writes weft-demo/report.html
+	$(BIN)/weft demo
+
+test: $(READY)  ## run all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+check: $(READY)  ## lint, format, types, import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean:  ## remove the virtual environment
+	rm -rf $(VENV)
+
+# Made when missing, brought up to date when the dependencies change, reused otherwise.
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test]'
+	touch $@
