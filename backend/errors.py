@@ -1,0 +1,64 @@
+"""Every exception weft raises on purpose, split by who is at fault.
+
+The command line turns a `UserError` into one message and exit code 2, and a
+`CheckFailed` into exit code 1; anything else is a defect of weft and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WeftError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class UserError(WeftError):
+    """The input is at fault. Says where, what was expected, what was got, and what to change."""
+
+    def __init__(self, where: str, *, expected: str, got: str, change: str) -> None:
+        self.where, self.expected, self.got, self.change = where, expected, got, change
+        super().__init__(
+            f"{where}\n  expected: {expected}\n  got:      {got}\n  change:   {change}"
+        )
+
+
+class UnknownNameError(UserError):
+    """A name that is not in a known set; the closest known names come first."""
+
+    def __init__(self, kind: str, given: str, known: Iterable[str], how_to_list: str) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+        ordered = close + [name for name in names if name not in close]
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        super().__init__(
+            f"unknown {kind} '{given}'",
+            expected=f"one of {', '.join(ordered)}" if ordered else f"a known {kind}",
+            got=f"'{given}'",
+            change=f"{hint}list them with: {how_to_list}",
+        )
+
+
+class UnsupportedError(UserError):
+    """The model asks for something weft cannot lower: an operator, a dtype, a control flow."""
+
+
+class InfeasibleError(UserError):
+    """The plan does not fit the target. `report` is the full Infeasible report as text."""
+
+    def __init__(self, where: str, *, expected: str, got: str, change: str, report: str) -> None:
+        self.report = report
+        super().__init__(where, expected=expected, got=got, change=change)
+
+
+class PlanFileError(UserError):
+    """A plan directory with a missing, altered or unreadable file."""
+
+
+class CheckFailed(WeftError):
+    """A verification found violations; each is one line in `violations`."""
+
+    def __init__(self, subject: str, violations: Iterable[str]) -> None:
+        self.subject, self.violations = subject, tuple(violations)
+        super().__init__(f"{subject}: " + "; ".join(self.violations))
