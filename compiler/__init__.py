@@ -1,0 +1,1 @@
+"""From a torch model to a dataflow plan. Runs nothing, simulates nothing."""

@@ -1,0 +1,97 @@
+"""Cut a captured graph into pipeline stages, each with its own forward and backward program.
+
+Graph --cut--> Stages
+"""
+
+from __future__ import annotations
+
+from torch import fx
+
+from .graph import Graph
+from .graph_text import program_key
+from .grouping import assign
+from .joint import split_joint
+from .program import HOST, Origin, Source, Stage, StageProgram, Stages
+from .subgraph import Boundary, Cutter
+
+
+def cut(graph: Graph) -> Stages:
+    """Cut at the finest granularity (see grouping.py); stages come in pipeline order."""
+    stage_of = assign(graph)
+    cutter = Cutter(graph, stage_of)
+    needs_grad: dict[fx.Node, bool] = {}
+    places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
+    stages = []
+    for index in range(max(stage_of.values()) + 1):
+        boundary = cutter.boundary(index)
+        program = _program(cutter, boundary, needs_grad)
+        for position, node in enumerate(boundary.outputs):
+            places[node] = Source(index, position)
+            needs_grad[node] = program.output_needs_grad[position]
+        stages.append(_stage(index, graph, boundary, program, places))
+    return Stages(
+        stages=tuple(stages),
+        model_inputs=graph.input_specs,
+        loss=places[graph.node(graph.loss)],
+        predictions=tuple(places[graph.node(name)] for name in graph.predictions),
+    )
+
+
+def _program(cutter: Cutter, boundary: Boundary, needs_grad: dict[fx.Node, bool]) -> StageProgram:
+    subgraph = cutter.subgraph(boundary, needs_grad)
+    parts = split_joint(subgraph)
+    return StageProgram(
+        key=program_key(parts.forward, parts.backward),
+        forward=parts.forward,
+        backward=parts.backward,
+        parameters=subgraph.parameters,
+        forward_state=subgraph.forward_state,
+        backward_state=subgraph.backward_state,
+        inputs=subgraph.inputs,
+        outputs=subgraph.outputs,
+        saved=parts.saved,
+        input_needs_grad=subgraph.input_needs_grad,
+        output_needs_grad=parts.output_needs_grad,
+    )
+
+
+def _stage(
+    index: int,
+    graph: Graph,
+    boundary: Boundary,
+    program: StageProgram,
+    places: dict[fx.Node, Source],
+) -> Stage:
+    return Stage(
+        index=index,
+        name=_name(graph, boundary),
+        origin=_head(graph, boundary).meta["origin"],
+        program=program,
+        parameters=tuple(graph.parameters[node.name] for node in boundary.parameters),
+        forward_state=tuple(graph.buffers[node.name] for node in boundary.forward_state),
+        backward_state=tuple(graph.buffers[node.name] for node in boundary.backward_state),
+        inputs=tuple(places[node] for node in boundary.inputs),
+    )
+
+
+def _head(graph: Graph, boundary: Boundary) -> fx.Node:
+    """The node a stage is named after: its largest layer, else its last operation."""
+    largest = max(boundary.parameters, key=_elements, default=None)
+    if largest is not None:
+        return next(user for user in largest.users if user in boundary.nodes)
+    return boundary.outputs[-1]
+
+
+def _elements(parameter: fx.Node) -> int:
+    return parameter.meta["val"].numel()
+
+
+def _name(graph: Graph, boundary: Boundary) -> str:
+    head = _head(graph, boundary)
+    if head.name == graph.loss:
+        return "loss"
+    origin: Origin = head.meta["origin"]
+    operation = str(getattr(head.target, "overloadpacket", head.target)).split(".")[-1]
+    if boundary.parameters:
+        return origin.module or operation
+    return ".".join(part for part in (origin.module, operation) if part)

@@ -1,0 +1,186 @@
+"""The finest cut: which node of a captured graph belongs to which stage.
+
+The rule (9n+7 stages for a pre-activation CIFAR ResNet-(6n+2)):
+1. Each layer with weights (convolution, linear, embedding), each product of two activations and
+   each residual sum is an anchor and gets a stage of its own; so does the loss.
+2. Anything else joins the one stage that reads it: a normalization and its activation go with the
+   layer they feed.
+3. What several stages read is a stage of its own if it has parameters (a shared normalization);
+   otherwise it joins the stage that produced its latest operand.
+Nodes that depend on weights and constants alone belong to no stage: every reader gets a copy.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+from torch import fx
+
+from .fxgraph import ancestors, packet_name
+from .graph import Graph
+
+_CONTRACTIONS = frozenset(
+    {
+        "aten.convolution",
+        "aten.conv1d",
+        "aten.conv2d",
+        "aten.conv3d",
+        "aten.linear",
+        "aten.addmm",
+        "aten.mm",
+        "aten.bmm",
+        "aten.matmul",
+        "aten.baddbmm",
+        "aten.einsum",
+        "aten.embedding",
+        "aten.scaled_dot_product_attention",
+    }
+)
+
+
+def assign(graph: Graph) -> dict[fx.Node, int]:
+    """Stage index of every node that depends on the sample, in pipeline order from 0."""
+    groups = _Groups(graph)
+    groups.gather_upstream()
+    groups.settle_shared()
+    groups.attach_followers()
+    return groups.in_pipeline_order()
+
+
+def sample_dependent(graph: Graph) -> set[fx.Node]:
+    """The call nodes that depend on the sample's inputs, not on weights and constants alone."""
+    dependent: set[fx.Node] = {graph.node(name) for name in graph.inputs}
+    for node in graph.module.graph.nodes:
+        if node.op == "call_function" and any(arg in dependent for arg in node.all_input_nodes):
+            dependent.add(node)
+    return {node for node in dependent if node.op == "call_function"}
+
+
+class _Groups:
+    """Node -> anchor node, built in two sweeps over the graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.order = {node: i for i, node in enumerate(graph.module.graph.nodes)}
+        self.dependent = sample_dependent(graph)
+        self.loss = graph.node(graph.loss)
+        self.with_anchor_before = self._downstream_of_contractions()
+        self.live = self._leading_to_results()
+        self.anchor: dict[fx.Node, fx.Node] = {}
+
+    def _leading_to_results(self) -> set[fx.Node]:
+        """Sample-dependent calls the loss or a prediction needs; the rest computes next states."""
+        results = [self.graph.node(name) for name in (self.graph.loss, *self.graph.predictions)]
+        return ancestors(results) & self.dependent
+
+    def _downstream_of_contractions(self) -> set[fx.Node]:
+        """Nodes at or after a contraction: only there can a sum be a residual sum."""
+        found: set[fx.Node] = set()
+        for node in self.graph.module.graph.nodes:
+            if node not in self.dependent:
+                continue
+            if packet_name(node) in _CONTRACTIONS or found & set(node.all_input_nodes):
+                found.add(node)
+        return found
+
+    def is_anchor(self, node: fx.Node) -> bool:
+        return (
+            node is self.loss or packet_name(node) in _CONTRACTIONS or self._is_residual_sum(node)
+        )
+
+    def _is_residual_sum(self, node: fx.Node) -> bool:
+        if packet_name(node) not in ("aten.add", "aten.add_"):
+            return False
+        operands = [arg for arg in node.args[:2] if isinstance(arg, fx.Node)]
+        shape = node.meta["val"].shape
+        return (
+            len(operands) == 2
+            and len(shape) > 1
+            and all(arg in self.with_anchor_before for arg in operands)
+            and all(arg.meta["val"].shape == shape for arg in operands)
+        )
+
+    def readers(self, node: fx.Node) -> list[fx.Node]:
+        """What reads `node` on the way to the results; to read an item is to read its tuple."""
+        found: list[fx.Node] = []
+        for user in node.users:
+            if user.target is operator.getitem:
+                found += self.readers(user)
+            elif user in self.live:
+                found.append(user)
+        return found
+
+    def gather_upstream(self) -> None:
+        """Backwards: a node joins the group of its readers if they agree; else it waits alone."""
+        for node in sorted(self.live, key=self.order.__getitem__, reverse=True):
+            if node.target is operator.getitem:
+                continue
+            groups = {self.anchor[reader] for reader in self.readers(node)}
+            if self.is_anchor(node) or len(groups) != 1:
+                self.anchor[node] = node
+            else:
+                self.anchor[node] = groups.pop()
+
+    def settle_shared(self) -> None:
+        """Forwards: groups without an anchor become stages if they hold parameters, or merge."""
+        for head in sorted(set(self.anchor.values()), key=self.order.__getitem__):
+            members = [node for node, anchor in self.anchor.items() if anchor is head]
+            if any(map(self.is_anchor, members)) or any(map(self._has_parameter, members)):
+                continue
+            self._merge(members, self._producer_or_reader(members))
+
+    def _has_parameter(self, node: fx.Node) -> bool:
+        placeholders = self.graph.parameters
+        pending, seen = list(node.all_input_nodes), set()
+        while pending:
+            current = pending.pop()
+            if current in seen or current in self.dependent:
+                continue
+            seen.add(current)
+            if current.name in placeholders:
+                return True
+            pending.extend(current.all_input_nodes)
+        return False
+
+    def _producer_or_reader(self, members: Iterable[fx.Node]) -> fx.Node | None:
+        inside = set(members)
+        operands = {self._producer(arg) for node in inside for arg in node.all_input_nodes}
+        producers = [self.anchor[arg] for arg in (operands & self.dependent) - inside]
+        if producers:
+            return max(producers, key=self.order.__getitem__)
+        readers = {self.anchor[user] for node in inside for user in self.readers(node)} - inside
+        return min(readers, key=self.order.__getitem__, default=None)
+
+    def _producer(self, node: fx.Node) -> fx.Node:
+        """The call behind an item of a tuple."""
+        while node.target is operator.getitem:
+            node = node.all_input_nodes[0]
+        return node
+
+    def _merge(self, members: Iterable[fx.Node], anchor: fx.Node | None) -> None:
+        for node in members:
+            self.anchor[node] = anchor if anchor is not None else self.loss
+
+    def attach_followers(self) -> None:
+        """Items of a tuple go with it; what only computes a next state goes with its operands."""
+        for node in sorted(self.dependent, key=self.order.__getitem__):
+            if node not in self.anchor:
+                operands = [self.anchor[arg] for arg in node.all_input_nodes if arg in self.anchor]
+                self.anchor[node] = max(operands, key=self.order.__getitem__, default=self.loss)
+
+    def in_pipeline_order(self) -> dict[fx.Node, int]:
+        stages = nx.DiGraph()
+        stages.add_nodes_from(self.anchor.values())
+        for node, anchor in self.anchor.items():
+            for reader in self.readers(node):
+                if self.anchor[reader] is not anchor:
+                    stages.add_edge(anchor, self.anchor[reader])
+        ordered = nx.lexicographical_topological_sort(stages, key=self._position(stages))
+        index: Mapping[fx.Node, int] = {anchor: i for i, anchor in enumerate(ordered)}
+        return {node: index[anchor] for node, anchor in self.anchor.items()}
+
+    def _position(self, stages: nx.DiGraph):
+        """Program order, but the loss always last."""
+        return lambda anchor: (anchor is self.loss, self.order[anchor])

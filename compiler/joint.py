@@ -1,0 +1,290 @@
+"""A stage's program: its joint forward and backward graph, split where the tangents enter.
+
+The subgraph of a stage is traced with `make_fx` over a function that returns outputs and gradients
+for (parameters, state, inputs, output gradients); then the graph is parted into what the forward
+computes and what the backward computes from the saved values. A value that depends on the
+parameters alone is never saved: the backward computes it from the weights it is given.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+from torch._decomp import core_aten_decompositions
+from torch._functorch._aot_autograd.logging_utils import setup_stacktrace_preservation_hooks
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.traceback import preserve_node_meta
+from torch.utils._pytree import tree_leaves
+
+from .fxgraph import ancestors, extract, packet_name, spec_of
+from .graph import backward_state_positions
+from .program import Origin, TensorSpec
+
+Specs = tuple[TensorSpec, ...]
+
+_VIEWS = frozenset(
+    {
+        "aten.view",
+        "aten._unsafe_view",
+        "aten.reshape",
+        "aten.permute",
+        "aten.t",
+        "aten.transpose",
+        "aten.expand",
+        "aten.unsqueeze",
+        "aten.squeeze",
+    }
+)
+_IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_fresh_copy"})
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """A stage's forward as captured: inputs by role, then what it computes.
+
+    The placeholders of `module` are (*parameters, *forward_state, *backward_state, *inputs); its
+    output is (*outputs, *new_forward_state).
+    """
+
+    module: fx.GraphModule
+    parameters: Specs
+    forward_state: Specs
+    backward_state: Specs
+    inputs: Specs
+    outputs: Specs
+    input_needs_grad: tuple[bool, ...]
+    output_is_read: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Forward and backward graphs, the specs of what is saved between them, who needs gradients."""
+
+    forward: fx.GraphModule
+    backward: fx.GraphModule
+    saved: Specs
+    output_needs_grad: tuple[bool, ...]
+
+
+def split_joint(subgraph: Subgraph) -> Parts:
+    """Trace the joint graph of a stage and part it into forward and backward."""
+    needs_grad = _outputs_needing_grad(subgraph)
+    joint = _trace(subgraph, needs_grad)
+    return _Partition(joint, subgraph, needs_grad).parts()
+
+
+def _fakes(mode: FakeTensorMode, specs: Specs) -> list[Tensor]:
+    with mode:
+        return [torch.empty(spec.shape, dtype=spec.torch_dtype) for spec in specs]
+
+
+def _differentiable(spec: TensorSpec) -> bool:
+    return spec.torch_dtype.is_floating_point
+
+
+def _run(subgraph: Subgraph, parameters, forward_state, backward_state, inputs):
+    """The subgraph on detached leaves; returns leaves to differentiate for, and the results."""
+    leaves = [
+        _leaf(value, _differentiable(spec))
+        for value, spec in zip(parameters, subgraph.parameters, strict=True)
+    ]
+    control = [_leaf(value, True) for value in backward_state]
+    arrivals = [
+        _leaf(value, needed)
+        for value, needed in zip(inputs, subgraph.input_needs_grad, strict=True)
+    ]
+    flat = [*leaves, *forward_state, *control, *arrivals]
+    results = fx.Interpreter(subgraph.module).run(*flat)
+    count = len(subgraph.outputs)
+    return (leaves, control, arrivals), list(results[:count]), list(results[count:])
+
+
+def _leaf(value: Tensor, needed: bool) -> Tensor:
+    return value.detach().requires_grad_(needed)
+
+
+def _outputs_needing_grad(subgraph: Subgraph) -> tuple[bool, ...]:
+    mode = FakeTensorMode()
+    arguments = [
+        _fakes(mode, specs)
+        for specs in (
+            subgraph.parameters,
+            subgraph.forward_state,
+            subgraph.backward_state,
+            subgraph.inputs,
+        )
+    ]
+    with mode, torch.enable_grad():
+        _, outputs, _ = _run(subgraph, *arguments)
+    return tuple(
+        value.requires_grad and read
+        for value, read in zip(outputs, subgraph.output_is_read, strict=True)
+    )
+
+
+def _trace(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> fx.GraphModule:
+    tangents = tuple(
+        spec for spec, needed in zip(subgraph.outputs, needs_grad, strict=True) if needed
+    )
+    mode = FakeTensorMode()
+    arguments = [
+        _fakes(mode, specs)
+        for specs in (
+            subgraph.parameters,
+            subgraph.forward_state,
+            subgraph.backward_state,
+            subgraph.inputs,
+            tangents,
+        )
+    ]
+    with mode, preserve_node_meta():
+        return make_fx(
+            _joint(subgraph, needs_grad),
+            decomposition_table=dict(core_aten_decompositions()),  # type: ignore[arg-type]
+            tracing_mode="real",
+        )(*arguments)
+
+
+def _joint(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> Callable:
+    def joint(parameters, forward_state, backward_state, inputs, tangents):
+        with torch.enable_grad():
+            leaves, outputs, new_state = _run(
+                subgraph, parameters, forward_state, backward_state, inputs
+            )
+            reached = [out for out, needed in zip(outputs, needs_grad, strict=True) if needed]
+            gradients = _gradients(reached, leaves, tangents)
+        return [value.detach() for value in (*outputs, *new_state)], gradients
+
+    return joint
+
+
+def _gradients(reached: list[Tensor], leaves, tangents: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of (parameters, inputs that need one), then the new backward state."""
+    parameters, control, arrivals = leaves
+    wanted = [*parameters, *(value for value in arrivals if value.requires_grad), *control]
+    asked = [value for value in wanted if value.requires_grad]
+    found: dict[int, Tensor | None] = {}
+    if reached and asked:
+        setup_stacktrace_preservation_hooks([value.grad_fn for value in reached])
+        grads = torch.autograd.grad(reached, asked, tangents, allow_unused=True)
+        found = {id(value): grad for value, grad in zip(asked, grads, strict=True)}
+    kept = {id(value) for value in control}
+    return [_or_default(value, found.get(id(value)), id(value) in kept) for value in wanted]
+
+
+def _or_default(value: Tensor, gradient: Tensor | None, is_state: bool) -> Tensor:
+    """A state no gradient reached stays; any other value no gradient reached has gradient zero."""
+    if gradient is not None:
+        return gradient
+    return value.detach().clone() if is_state else torch.zeros_like(value)
+
+
+class _Partition:
+    """Parts a joint graph: ancestors of the forward results, and the rest."""
+
+    def __init__(
+        self, joint: fx.GraphModule, subgraph: Subgraph, needs_grad: tuple[bool, ...]
+    ) -> None:
+        self.subgraph, self.needs_grad = subgraph, needs_grad
+        _drop_identities(joint.graph)
+        _release_backward_state(joint.graph)
+        self.nodes = list(joint.graph.nodes)
+        _pass_on_origins(self.nodes)
+        self._name_placeholders()
+        count = len(subgraph.outputs) + len(subgraph.forward_state)
+        flat = list(tree_leaves(self.nodes[-1].args[0]))
+        self.results, self.gradients = flat[:count], flat[count:]
+        self.weights_only = self._weights_only()
+        self.forward_nodes = ancestors(self.results)
+
+    def _name_placeholders(self) -> None:
+        placeholders = iter([node for node in self.nodes if node.op == "placeholder"])
+        sub = self.subgraph
+
+        def take(count: int) -> list[fx.Node]:
+            return [next(placeholders) for _ in range(count)]
+
+        self.parameters = take(len(sub.parameters))
+        self.forward_state = take(len(sub.forward_state))
+        self.backward_state = take(len(sub.backward_state))
+        self.inputs = take(len(sub.inputs))
+        self.tangents = take(sum(self.needs_grad))
+
+    def _weights_only(self) -> set[fx.Node]:
+        """Nodes that depend on parameters and constants alone (parameters included)."""
+        found = set(self.parameters)
+        for node in self.nodes:
+            if node.op == "call_function" and all(arg in found for arg in node.all_input_nodes):
+                found.add(node)
+        return found
+
+    def _saved(self) -> list[fx.Node]:
+        """What the backward reads of the forward, with views of a saved value redone instead."""
+        given = {*self.weights_only, *self.backward_state, *self.tangents}
+        saved: set[fx.Node] = set()
+        seen: set[fx.Node] = set()
+        pending = [node for node in self.gradients if isinstance(node, fx.Node)]
+        while pending:
+            node = pending.pop()
+            if node in seen or node in given:
+                continue
+            seen.add(node)
+            if self._is_saved(node):
+                saved.add(node)
+            else:
+                pending.extend(node.all_input_nodes)
+        return [node for node in self.nodes if node in saved]
+
+    def _is_saved(self, node: fx.Node) -> bool:
+        if node.op == "placeholder":
+            return True
+        if node.target is operator.getitem:
+            return node.args[0] in self.forward_nodes
+        return node in self.forward_nodes and not _is_view(node)
+
+    def parts(self) -> Parts:
+        saved = self._saved()
+        forward = extract(
+            [*self.parameters, *self.forward_state, *self.inputs], [*self.results, *saved]
+        )
+        backward = extract(
+            [*self.parameters, *self.backward_state, *saved, *self.tangents], self.gradients
+        )
+        specs = tuple(spec_of(node.meta["val"]) for node in saved)
+        return Parts(forward, backward, specs, self.needs_grad)
+
+
+def _is_view(node: fx.Node) -> bool:
+    return packet_name(node) in _VIEWS
+
+
+def _drop_identities(graph: fx.Graph) -> None:
+    """Remove what changes nothing in a functional graph: detach, alias, clone; then dead code."""
+    for node in list(graph.nodes):
+        if packet_name(node) in _IDENTITIES:
+            node.replace_all_uses_with(node.all_input_nodes[0])
+    graph.eliminate_dead_code()
+
+
+def _release_backward_state(graph: fx.Graph) -> None:
+    """The forward must not wait for u and v: put the stand-ins in their place."""
+    for node in graph.nodes:
+        for position, stand_in in backward_state_positions(node).items():
+            node.update_arg(position, node.args[stand_in])
+
+
+def _pass_on_origins(nodes: Sequence[fx.Node]) -> None:
+    """Give each node its origin; a backward node has that of the forward node it differentiates."""
+    by_sequence: dict[int, Origin] = {}
+    for node in nodes:
+        sequence = node.meta.get("seq_nr", -1)
+        custom = node.meta.get("custom") or {}
+        origin = custom.get("origin") or by_sequence.get(sequence)
+        if origin is not None:
+            node.meta["origin"] = origin
+            by_sequence.setdefault(sequence, origin)

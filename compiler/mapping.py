@@ -1,0 +1,67 @@
+"""The artefacts between stages and plan: what a stage could cost, and what was chosen.
+
+Stages --map--> Kernels --place--> Placement
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .plan.document import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
+from .targets.target import Target
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to lay a stage on the mesh: a point of its Pareto set (area, cycles, bytes)."""
+
+    tiling: Tiling
+    operators: tuple[OperatorCost, ...]
+    cycles: PhaseCycles
+    memory: PEMemory
+    nonzeros: NonZeros
+
+    @property
+    def height(self) -> int:
+        return self.tiling.height
+
+    @property
+    def width(self) -> int:
+        return self.tiling.width
+
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+
+@dataclass(frozen=True)
+class StageKernel:
+    """The Pareto set of one stage, cheapest area first. Every choice fits a PE's memory."""
+
+    stage: int
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The Pareto sets of all stages, in pipeline order."""
+
+    target: Target
+    stages: tuple[StageKernel, ...]
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A stage's choice and the rectangle it occupies."""
+
+    stage: int
+    choice: Choice
+    region: Rectangle
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Non-overlapping rectangles inside the target's usable grid, one per stage."""
+
+    target: Target
+    placed: tuple[PlacedStage, ...]

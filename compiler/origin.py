@@ -1,0 +1,49 @@
+"""Where a node comes from in the user's source: the module path and the line that called it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from .program import Origin
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_TORCH = str(Path(torch.__file__).parent)
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CAPTURE = str(_PACKAGE / "compiler" / "capture.py")
+
+
+def origin_of(node: fx.Node, strip: str = "") -> Origin:
+    """Module path (without the prefix `strip`) and the innermost source line outside torch."""
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [path for path, _ in stack.values()]
+    module = paths[-1] if paths else ""
+    file, line = _user_frame(node.stack_trace or "")
+    return Origin(module.removeprefix(strip).lstrip("."), file, line)
+
+
+def _user_frame(stack_trace: str) -> tuple[str, int]:
+    frames = [(file, int(line)) for file, line in _FRAME.findall(stack_trace)]
+    outside = [frame for frame in frames if not frame[0].startswith((_TORCH, _CAPTURE))]
+    if not outside:
+        return "", 0
+    file, line = outside[-1]
+    return _portable(file), line
+
+
+@lru_cache(maxsize=1024)
+def _portable(file: str) -> str:
+    """The path as an import would find it, so that plans do not depend on the machine."""
+    path = Path(file)
+    if path.is_relative_to(_PACKAGE):
+        return f"weft/{path.relative_to(_PACKAGE).as_posix()}"
+    roots = [Path(entry or ".").resolve() for entry in sys.path]
+    inside = [root for root in roots if path.is_relative_to(root)]
+    if not inside:
+        return path.name
+    return path.relative_to(max(inside, key=lambda root: len(root.parts))).as_posix()

@@ -1,0 +1,73 @@
+"""The plan in memory: its document, its stage programs, its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ..program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
+from .document import PEMemory, PlanDocument, StageRecord
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled model: everything the simulator and the executors need, and nothing else.
+
+    `tensors` holds parameters and normalization state by the model's names; it is empty for a
+    model compiled without weights (meta device). `masks` maps parameter names to boolean tensors.
+    """
+
+    document: PlanDocument
+    programs: Mapping[str, StageProgram]
+    tensors: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
+
+    @property
+    def stages(self) -> Stages:
+        """The pipeline the executors run."""
+        return Stages(
+            stages=tuple(self._stage(record) for record in self.document.stages),
+            model_inputs=tuple(TensorSpec(r.shape, r.dtype) for r in self.document.inputs),
+            loss=Source(self.document.loss.stage, self.document.loss.output),
+            predictions=tuple(Source(r.stage, r.output) for r in self.document.predictions),
+        )
+
+    def _stage(self, record: StageRecord) -> Stage:
+        return Stage(
+            index=record.index,
+            name=record.id,
+            origin=Origin(record.module, *_file_and_line(record.source)),
+            program=self.programs[record.program],
+            parameters=record.parameters,
+            forward_state=record.forward_state,
+            backward_state=record.backward_state,
+            inputs=tuple(Source(source.stage, source.output) for source in record.inputs),
+        )
+
+    def delays(self) -> tuple[int, ...]:
+        """Updates between forward and backward of a sample, stage by stage: D_s = 2(S-1-s)."""
+        return tuple(record.delay for record in self.document.stages)
+
+    def memory(self) -> dict[str, PEMemory]:
+        """Bytes on the fullest PE of each stage, by class; keys are stage ids."""
+        return {record.id: record.memory_per_pe for record in self.document.stages}
+
+    def summary(self) -> str:
+        """A few lines: stages, cores, throughput, memory."""
+        from .summary import summarize
+
+        return summarize(self.document)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write the plan directory (beside, then renamed); an existing plan there is replaced."""
+        from .store import save
+
+        return save(self, Path(directory))
+
+
+def _file_and_line(source: str) -> tuple[str, int]:
+    file, _, line = source.rpartition(":")
+    return file, int(line or 0)

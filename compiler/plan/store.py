@@ -1,0 +1,212 @@
+"""The plan directory: plan.yaml, stages/<key>.json, weights.safetensors.
+
+Written to a temporary name beside the target and renamed, so that an interrupted write leaves
+nothing half-done. Every file's SHA-256 is in plan.yaml; a missing or altered file is refused by
+name. Loading runs no foreign code and never unpickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from ...backend.errors import PlanFileError
+from ..graph_text import graph_from_data, graph_to_data
+from ..program import StageProgram, TensorSpec
+from .data import DataError, from_data, to_data
+from .document import FORMAT_VERSION, PlanDocument
+from .plan import Plan
+
+PLAN_FILE = "plan.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+_MASK = "mask:"
+_SPEC_FIELDS = ("parameters", "forward_state", "backward_state", "inputs", "outputs", "saved")
+_FLAG_FIELDS = ("input_needs_grad", "output_needs_grad")
+
+
+def save(plan: Plan, directory: Path) -> Path:
+    """Write `plan` to `directory`, replacing a plan that is there. Returns the directory."""
+    _refuse_foreign(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        _write(plan, scratch)
+        _swap(scratch, directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return directory
+
+
+def load(directory: str | Path) -> Plan:
+    """Read a plan directory.
+
+    Raises PlanFileError naming the file that is missing, altered, or of another format version.
+    """
+    directory = Path(directory)
+    document = load_document(directory)
+    content = {name: _verified(directory, name, digest) for name, digest in document.files.items()}
+    programs = {
+        key: _program(
+            key, json.loads(content[f"stages/{key}.json"]), f"{directory}/stages/{key}.json"
+        )
+        for key in sorted({stage.program for stage in document.stages})
+    }
+    tensors, masks = _unpack(content[WEIGHTS_FILE], document, directory / WEIGHTS_FILE)
+    return Plan(document, programs, tensors, masks)
+
+
+def load_document(directory: str | Path) -> PlanDocument:
+    """Read plan.yaml alone: enough to show, check, diff and simulate."""
+    path = Path(directory) / PLAN_FILE
+    if not path.is_file():
+        raise PlanFileError(
+            str(path),
+            expected="a plan directory with a plan.yaml",
+            got="no such file",
+            change="give the directory that `weft compile -o DIR` wrote",
+        )
+    try:
+        data = yaml.load(path.read_text(), Loader=_LOADER)
+        _check_version(path, data)
+        return from_data(PlanDocument, data)
+    except (DataError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _altered(path, str(error)) from error
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def _check_version(path: Path, data: Any) -> None:
+    if isinstance(data, dict) and data.get("format") == FORMAT_VERSION:
+        return
+    raise PlanFileError(
+        str(path),
+        expected=f"plan format {FORMAT_VERSION}",
+        got=f"format {data.get('format')!r}" if isinstance(data, dict) else "no plan at all",
+        change="compile the model again with this version of weft",
+    )
+
+
+def _altered(path: Path, got: str) -> PlanFileError:
+    return PlanFileError(
+        str(path),
+        expected="the file as weft wrote it",
+        got=got,
+        change="compile the model again; plan files are not meant to be edited",
+    )
+
+
+def _refuse_foreign(directory: Path) -> None:
+    if directory.exists() and not (directory / PLAN_FILE).is_file() and _occupied(directory):
+        raise PlanFileError(
+            str(directory),
+            expected="a new or empty directory, or one that holds a plan",
+            got="something that is not a plan",
+            change="choose another output directory",
+        )
+
+
+def _occupied(directory: Path) -> bool:
+    return not directory.is_dir() or any(directory.iterdir())
+
+
+def _swap(scratch: Path, directory: Path) -> None:
+    """Put `scratch` in place of `directory`; the old plan stays until the new one is there."""
+    os.chmod(scratch, 0o755)
+    old = None
+    if directory.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+        os.rename(directory, old / "plan")
+    os.rename(scratch, directory)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(plan: Plan, directory: Path) -> None:
+    content = {
+        f"stages/{key}.json": _program_text(program) for key, program in plan.programs.items()
+    }
+    content[WEIGHTS_FILE] = dump_tensors(_pack(plan))
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(content.items())}
+    document = replace(plan.document, files=files)
+    (directory / "stages").mkdir()
+    for name, data in content.items():
+        (directory / name).write_bytes(data)
+    text = yaml.dump(to_data(document), Dumper=_DUMPER, sort_keys=False, width=100)
+    (directory / PLAN_FILE).write_text(text)
+
+
+def _verified(directory: Path, name: str, digest: str) -> bytes:
+    path = directory / name
+    if not path.is_file():
+        raise PlanFileError(
+            str(path),
+            expected="a file the plan lists",
+            got="no such file",
+            change="restore it, or compile the model again",
+        )
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise _altered(path, "content that differs from the hash in plan.yaml")
+    return data
+
+
+def _program_text(program: StageProgram) -> bytes:
+    data: dict[str, Any] = {"key": program.key}
+    data |= {name: to_data(getattr(program, name)) for name in (*_SPEC_FIELDS, *_FLAG_FIELDS)}
+    data |= {
+        "forward": graph_to_data(program.forward),
+        "backward": graph_to_data(program.backward),
+    }
+    return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def _program(key: str, data: dict[str, Any], where: str) -> StageProgram:
+    fields: dict[str, Any] = {name: _specs(data[name], name) for name in _SPEC_FIELDS}
+    fields |= {name: tuple(map(bool, data[name])) for name in _FLAG_FIELDS}
+    forward = graph_from_data(data["forward"], where)
+    return StageProgram(key, forward, graph_from_data(data["backward"], where), **fields)
+
+
+def _specs(data: list[Any], name: str) -> tuple[TensorSpec, ...]:
+    return tuple(from_data(TensorSpec, item, f"{name}[{i}]") for i, item in enumerate(data))
+
+
+def _pack(plan: Plan) -> dict[str, Tensor]:
+    packed = {name: tensor.detach().contiguous().clone() for name, tensor in plan.tensors.items()}
+    for name, mask in plan.masks.items():
+        bits = np.packbits(mask.cpu().numpy().reshape(-1))
+        packed[_MASK + name] = torch.from_numpy(bits)
+    return packed
+
+
+def _unpack(
+    data: bytes, document: PlanDocument, path: Path
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    try:
+        packed = load_tensors(data)
+    except SafetensorError as error:
+        raise _altered(path, str(error)) from error
+    shapes = {record.name: record.shape for record in document.parameters}
+    masks = {}
+    for name in document.masks:
+        count = int(np.prod(shapes[name]))
+        bits = np.unpackbits(packed.pop(_MASK + name).numpy(), count=count)
+        masks[name] = torch.from_numpy(bits.astype(bool)).reshape(shapes[name])
+    return packed, masks

@@ -1,0 +1,116 @@
+"""Pulls one stage's nodes out of a captured graph as a graph of its own, inputs sorted by role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor, fx
+
+from .fxgraph import extract, spec_of
+from .graph import Graph, backward_state_arguments
+from .joint import Subgraph
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What a stage reads and yields, as nodes of the captured graph."""
+
+    nodes: tuple[fx.Node, ...]
+    parameters: tuple[fx.Node, ...]
+    forward_state: tuple[fx.Node, ...]
+    backward_state: tuple[fx.Node, ...]
+    inputs: tuple[fx.Node, ...]
+    outputs: tuple[fx.Node, ...]
+
+
+class Cutter:
+    """Finds the boundary of each stage of a graph, given the stage of every node."""
+
+    def __init__(self, graph: Graph, stage_of: Mapping[fx.Node, int]) -> None:
+        self.graph, self.stage_of = graph, stage_of
+        self.order = {node: i for i, node in enumerate(graph.module.graph.nodes)}
+        self.results = {graph.loss, *graph.predictions}
+
+    def boundary(self, index: int) -> Boundary:
+        """The boundary of stage `index`."""
+        own = [node for node, stage in self.stage_of.items() if stage == index]
+        shared = self._weight_chain(own)
+        nodes = self._in_order({*own, *shared})
+        reads = self._in_order({arg for node in nodes for arg in node.all_input_nodes})
+        outside = [node for node in reads if node not in {*own, *shared}]
+        backward = self._backward_state(nodes)
+        parameters, forward, inputs = [], [], []
+        for node in outside:
+            if node.name in self.graph.parameters:
+                parameters.append(node)
+            elif node.name in self.graph.buffers:
+                if node not in backward:
+                    forward.append(node)
+            else:
+                inputs.append(node)
+        outputs = [node for node in nodes if self._is_output(node, index)]
+        return Boundary(*map(tuple, (nodes, parameters, forward, backward, inputs, outputs)))
+
+    @cached_property
+    def next_state(self) -> dict[str, fx.Node]:
+        """Placeholder of a buffer -> the node that computes its next value."""
+        named = {node.name: node for node in self.order}
+        placeholder = {name: key for key, name in self.graph.buffers.items()}
+        return {placeholder[b]: named[n] for b, n in self.graph.state_updates.items()}
+
+    def _in_order(self, nodes: set[fx.Node]) -> list[fx.Node]:
+        return sorted(nodes, key=self.order.__getitem__)
+
+    def _weight_chain(self, nodes: Sequence[fx.Node]) -> set[fx.Node]:
+        """The nodes of no stage (functions of weights and constants) that these nodes read."""
+        found: set[fx.Node] = set()
+        pending = [arg for node in nodes for arg in node.all_input_nodes]
+        while pending:
+            node = pending.pop()
+            if node.op == "call_function" and node not in self.stage_of and node not in found:
+                found.add(node)
+                pending.extend(node.all_input_nodes)
+        return found
+
+    def _backward_state(self, nodes: Sequence[fx.Node]) -> list[fx.Node]:
+        return [arg for node in nodes for arg in backward_state_arguments(node)]
+
+    def _is_output(self, node: fx.Node, index: int) -> bool:
+        if self.stage_of.get(node) != index or not isinstance(node.meta["val"], Tensor):
+            return False
+        if node.name in self.results:
+            return True
+        return any(self.stage_of.get(user, index) != index for user in node.users)
+
+    def is_read(self, node: fx.Node) -> bool:
+        """Whether a gradient can arrive at this stage output."""
+        index = self.stage_of[node]
+        return node.name == self.graph.loss or any(
+            self.stage_of.get(user, index) != index for user in node.users
+        )
+
+    def subgraph(self, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]) -> Subgraph:
+        """The stage's forward as a graph of its own."""
+        next_state = [self.next_state.get(node.name, node) for node in boundary.forward_state]
+        inputs = [
+            *boundary.parameters,
+            *boundary.forward_state,
+            *boundary.backward_state,
+            *boundary.inputs,
+        ]
+        return Subgraph(
+            module=extract(inputs, [*boundary.outputs, *next_state]),
+            parameters=_specs(boundary.parameters),
+            forward_state=_specs(boundary.forward_state),
+            backward_state=_specs(boundary.backward_state),
+            inputs=_specs(boundary.inputs),
+            outputs=_specs(boundary.outputs),
+            input_needs_grad=tuple(needs_grad.get(node, False) for node in boundary.inputs),
+            output_is_read=tuple(self.is_read(node) for node in boundary.outputs),
+        )
+
+
+def _specs(nodes: Sequence[fx.Node]) -> tuple:
+    return tuple(spec_of(node.meta["val"]) for node in nodes)
