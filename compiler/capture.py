@@ -117,6 +117,7 @@ def _to_graph(exported: ExportedProgram) -> Graph:
         inputs=tuple(inputs),
         input_specs=_specs(module, inputs),
         state_updates=updates,
+        constants={name: t for name, t in exported.constants.items() if isinstance(t, Tensor)},
         loss=results[0],
         predictions=tuple(results[1:]),
     )

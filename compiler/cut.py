@@ -8,10 +8,9 @@ from __future__ import annotations
 from torch import fx
 
 from .graph import Graph
-from .graph_text import program_key
 from .grouping import assign
-from .joint import split_joint
 from .program import HOST, Origin, Source, Stage, StageProgram, Stages
+from .programs import Programs
 from .subgraph import Boundary, Cutter
 
 
@@ -19,12 +18,13 @@ def cut(graph: Graph) -> Stages:
     """Cut at the finest granularity (see grouping.py); stages come in pipeline order."""
     stage_of = assign(graph)
     cutter = Cutter(graph, stage_of)
+    programs = Programs()
     needs_grad: dict[fx.Node, bool] = {}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
     stages = []
     for index in range(max(stage_of.values()) + 1):
         boundary = cutter.boundary(index)
-        program = _program(cutter, boundary, needs_grad)
+        program = programs.of(cutter.subgraph(boundary, needs_grad))
         for position, node in enumerate(boundary.outputs):
             places[node] = Source(index, position)
             needs_grad[node] = program.output_needs_grad[position]
@@ -34,24 +34,6 @@ def cut(graph: Graph) -> Stages:
         model_inputs=graph.input_specs,
         loss=places[graph.node(graph.loss)],
         predictions=tuple(places[graph.node(name)] for name in graph.predictions),
-    )
-
-
-def _program(cutter: Cutter, boundary: Boundary, needs_grad: dict[fx.Node, bool]) -> StageProgram:
-    subgraph = cutter.subgraph(boundary, needs_grad)
-    parts = split_joint(subgraph)
-    return StageProgram(
-        key=program_key(parts.forward, parts.backward),
-        forward=parts.forward,
-        backward=parts.backward,
-        parameters=subgraph.parameters,
-        forward_state=subgraph.forward_state,
-        backward_state=subgraph.backward_state,
-        inputs=subgraph.inputs,
-        outputs=subgraph.outputs,
-        saved=parts.saved,
-        input_needs_grad=subgraph.input_needs_grad,
-        output_needs_grad=parts.output_needs_grad,
     )
 
 

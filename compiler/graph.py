@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import fx
+from torch import Tensor, fx
 
 from .fxgraph import packet_name
 from .program import TensorSpec
@@ -36,7 +36,8 @@ class Graph:
 
     `parameters` and `buffers` map placeholder names to the model's own tensor names, `inputs`
     lists the placeholders of the sample in order. `state_updates` maps a buffer's name to the node
-    that computes its next value. Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
+    that computes its next value; `constants` holds tensors the trace itself created (they count as
+    buffers). Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
     """
 
     module: fx.GraphModule
@@ -45,6 +46,7 @@ class Graph:
     inputs: tuple[str, ...]
     input_specs: tuple[TensorSpec, ...]
     state_updates: Mapping[str, str]
+    constants: Mapping[str, Tensor]
     loss: str
     predictions: tuple[str, ...]
 

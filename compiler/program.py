@@ -108,6 +108,11 @@ class Stage:
     backward_state: tuple[str, ...]
     inputs: tuple[Source, ...]
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of all tensors of the model that the stage holds."""
+        return (*self.parameters, *self.forward_state, *self.backward_state)
+
 
 @dataclass(frozen=True)
 class Stages:

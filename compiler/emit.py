@@ -1,0 +1,182 @@
+"""The last arrow: everything decided becomes one document.
+
+Stages, Placement --emit--> Plan
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .mapping import PlacedStage, Placement
+from .place.route import route
+from .plan.document import (
+    FORMAT_VERSION,
+    EdgeRecord,
+    PlanDocument,
+    Rectangle,
+    SourceRecord,
+    StageRecord,
+    TensorRecord,
+)
+from .plan.plan import Plan
+from .plan.totals import totals
+from .program import HOST, Stage, Stages, TensorSpec
+from .version import VERSION
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a plan says about where it came from."""
+
+    model: str
+    mode: str = "training"
+    granularity: str = "finest"
+    recipe: Mapping[str, object] = field(default_factory=dict)
+
+
+def emit(
+    stages: Stages,
+    placement: Placement,
+    tensors: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    labels: Labels,
+) -> Plan:
+    """The plan of placed stages. `tensors` are the model's parameters and state by name."""
+    target = placement.target
+    records = tuple(
+        _stage_record(stage, placed, stages.delay(stage.index))
+        for stage, placed in zip(stages.stages, placement.placed, strict=True)
+    )
+    edges = tuple(_edges(stages, placement))
+    document = PlanDocument(
+        format=FORMAT_VERSION,
+        weft_version=VERSION,
+        model=labels.model,
+        fingerprint=_fingerprint(stages),
+        mode=labels.mode,
+        granularity=labels.granularity,
+        target=target.name,
+        target_hash=target.hash,
+        clock_hz=target.clock_hz,
+        grid=(target.rows, target.columns),
+        recipe=dict(labels.recipe),
+        inputs=tuple(
+            TensorRecord(f"input_{i}", spec.shape, spec.dtype)
+            for i, spec in enumerate(stages.model_inputs)
+        ),
+        parameters=_tensor_records(stages, "parameters"),
+        state=_tensor_records(stages, "forward_state", "backward_state"),
+        masks=tuple(sorted(masks)),
+        loss=SourceRecord(stages.loss.stage, stages.loss.output),
+        predictions=tuple(SourceRecord(s.stage, s.output) for s in stages.predictions),
+        stages=records,
+        edges=edges,
+        totals=totals(records, edges, target),
+        files={},
+        provenance=target.constants(),
+    )
+    programs = {stage.program.key: stage.program for stage in stages.stages}
+    return Plan(document, programs, dict(tensors), dict(masks))
+
+
+def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:
+    choice = placed.choice
+    return StageRecord(
+        index=stage.index,
+        id=f"s{stage.index:02d}:{stage.name}",
+        module=stage.origin.module,
+        source=f"{stage.origin.file}:{stage.origin.line}" if stage.origin.file else "",
+        program=stage.program.key,
+        parameters=stage.parameters,
+        forward_state=stage.forward_state,
+        backward_state=stage.backward_state,
+        inputs=tuple(SourceRecord(source.stage, source.output) for source in stage.inputs),
+        operators=choice.operators,
+        region=placed.region,
+        tiling=choice.tiling,
+        cycles=choice.cycles,
+        macs_dense=sum(operator.macs_dense for operator in choice.operators),
+        macs_effective=sum(operator.macs_effective for operator in choice.operators),
+        nonzeros=choice.nonzeros,
+        memory_per_pe=choice.memory,
+        bound_by=_bound_by(choice.operators),
+        delay=delay,
+        fifo_depth=delay + 1,
+    )
+
+
+def _bound_by(operators) -> str:
+    """'compute' or 'network', whichever takes more of the stage's cycles."""
+    compute = sum(operator.compute_cycles for operator in operators)
+    network = sum(operator.network_cycles for operator in operators)
+    return "compute" if compute >= network else "network"
+
+
+def _edges(stages: Stages, placement: Placement):
+    regions = {placed.stage: placed.region for placed in placement.placed}
+    for source, sink in sorted(stages.dag.edges):
+        outputs = stages.dag.edges[source, sink]["outputs"]
+        region = regions[sink]
+        corners, hops = route(regions.get(source, _port(region)), region)
+        yield EdgeRecord(
+            source=source,
+            sink=sink,
+            outputs=outputs,
+            forward_bytes=sum(_output(stages, source, i).size_bytes for i in outputs),
+            gradient_bytes=_gradient_bytes(stages.stages[sink], source),
+            route=corners,
+            hops=hops,
+            depth=1 if source == HOST else sink - source,
+        )
+
+
+def _port(region: Rectangle) -> Rectangle:
+    """Where the host's stream enters: the western edge, level with the region that reads it."""
+    return Rectangle(int(region.centre[0]), 0, 1, 1)
+
+
+def _output(stages: Stages, source: int, output: int) -> TensorSpec:
+    if source == HOST:
+        return stages.model_inputs[output]
+    return stages.stages[source].program.outputs[output]
+
+
+def _gradient_bytes(sink: Stage, source: int) -> int:
+    program = sink.program
+    return sum(
+        spec.size_bytes
+        for spec, needed, origin in zip(
+            program.inputs, program.input_needs_grad, sink.inputs, strict=True
+        )
+        if needed and origin.stage == source
+    )
+
+
+def _tensor_records(stages: Stages, *roles: str) -> tuple[TensorRecord, ...]:
+    found: dict[str, TensorRecord] = {}
+    for stage in stages.stages:
+        for role in roles:
+            names, specs = getattr(stage, role), getattr(stage.program, role)
+            for name, spec in zip(names, specs, strict=True):
+                found[name] = TensorRecord(name, spec.shape, spec.dtype)
+    return tuple(found.values())
+
+
+def _fingerprint(stages: Stages) -> str:
+    """Hash of what is computed: programs, the tensors bound to them, and the wiring."""
+    content = [
+        [
+            stage.program.key,
+            stage.parameters,
+            stage.forward_state,
+            stage.backward_state,
+            [(source.stage, source.output) for source in stage.inputs],
+        ]
+        for stage in stages.stages
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,72 @@
+"""Totals of a plan in closed form: no contention, every stage busy at its own pace.
+
+Stages work side by side, so the slowest of them, or the most loaded stream, sets the initiation
+interval. The latency is the time of one sample alone: through all forwards to the loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..program import HOST
+from ..targets.target import Target
+from .document import EdgeRecord, StageRecord, Totals
+
+
+def totals(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target) -> Totals:
+    """Initiation interval and latency in cycles per sample, throughput, shares of the wafer."""
+    limits = {
+        "stage": max(stage.cycles.total_cycles for stage in stages),
+        "link": max((_link_cycles(edge, target) for edge in edges), default=0),
+        "host": _host_cycles(edges, target),
+    }
+    bound, interval = max(limits.items(), key=lambda item: item[1])
+    used = sum(stage.region.area for stage in stages)
+    busy = sum(stage.region.area * stage.cycles.total_cycles for stage in stages)
+    return Totals(
+        initiation_interval_cycles=interval,
+        latency_cycles=_latency(stages, edges, target),
+        throughput_samples_per_s=target.clock_hz / interval,
+        utilisation=busy / (used * interval),
+        bound_by=bound,
+        pes_used=used,
+        pes_usable=target.pes,
+        wafer_share=used / target.pes,
+        macs_dense=sum(stage.macs_dense for stage in stages),
+        macs_effective=sum(stage.macs_effective for stage in stages),
+        max_memory_per_pe_bytes=max(stage.memory_per_pe.total_bytes for stage in stages),
+        memory_capacity_per_pe_bytes=target.capacity_bytes,
+    )
+
+
+def _link_cycles(edge: EdgeRecord, target: Target) -> int:
+    """Cycles one sample keeps the edge's link busy; links carry both directions at once."""
+    if edge.source == HOST:
+        return 0
+    busiest = max(edge.forward_bytes, edge.gradient_bytes)
+    return math.ceil(busiest / target.noc.link_bytes_per_cycle)
+
+
+def _host_cycles(edges: Sequence[EdgeRecord], target: Target) -> int:
+    """All of a sample's inputs share the machine's way in."""
+    arriving = sum(edge.forward_bytes for edge in edges if edge.source == HOST)
+    return math.ceil(arriving / target.host_bytes_per_cycle)
+
+
+def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target) -> int:
+    """Longest path of forwards and transfers from the host to the loss."""
+    done: dict[int, int] = {HOST: _host_cycles(edges, target)}
+    for stage in stages:
+        arrivals = [
+            done[edge.source] + _transfer(edge, target)
+            for edge in edges
+            if edge.sink == stage.index
+        ]
+        done[stage.index] = max(arrivals, default=0) + stage.cycles.forward_cycles
+    return done[stages[-1].index]
+
+
+def _transfer(edge: EdgeRecord, target: Target) -> int:
+    words = math.ceil(edge.forward_bytes / target.noc.link_bytes_per_cycle)
+    return words + math.ceil(edge.hops * target.noc.hop_cycles)
