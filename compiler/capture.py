@@ -109,7 +109,6 @@ def _to_graph(exported: ExportedProgram) -> Graph:
     _expose_backward_state(module.graph)
     for node in module.graph.nodes:
         node.meta["origin"] = origin_of(node, strip="model")
-        node.meta["custom"] = {"origin": node.meta["origin"]}  # re-tracing keeps this field
     return Graph(
         module=module,
         parameters=parameters,

@@ -73,9 +73,17 @@ class Parts:
 
 def split_joint(subgraph: Subgraph) -> Parts:
     """Trace the joint graph of a stage and part it into forward and backward."""
+    _let_origins_survive(subgraph.module.graph)
     needs_grad = _outputs_needing_grad(subgraph)
     joint = _trace(subgraph, needs_grad)
     return _Partition(joint, subgraph, needs_grad).parts()
+
+
+def _let_origins_survive(graph: fx.Graph) -> None:
+    """Of a node's own annotations, re-tracing keeps those in `meta["custom"]`."""
+    for node in graph.nodes:
+        if "origin" in node.meta:
+            node.meta["custom"] = {"origin": node.meta["origin"]}
 
 
 def _fakes(mode: FakeTensorMode, specs: Specs) -> list[Tensor]:
