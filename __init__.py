@@ -1,3 +1,55 @@
-"""weft: compile torch models to dataflow plans, simulate them, train them through XLA."""
+"""weft: compile torch models to dataflow plans, simulate them, train them through XLA.
 
-__version__ = "0.1.0"
+    plan = weft.compile(model, example_inputs, loss=..., target="wse2")
+    report = weft.simulate(plan, samples=1000)
+    run = weft.train(plan, "digits", executor="jax", epochs=3)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .compiler.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from .compiler.pipeline import Options
+    from .compiler.pipeline import compile_model as compile
+    from .compiler.plan.plan import Plan
+    from .compiler.plan.store import load
+    from .runtime.api import train
+    from .sim import simulate
+
+_PLACES = {
+    "Options": ("compiler.pipeline", "Options"),
+    "compile": ("compiler.pipeline", "compile_model"),
+    "Plan": ("compiler.plan.plan", "Plan"),
+    "load": ("compiler.plan.store", "load"),
+    "simulate": ("sim", "simulate"),
+    "train": ("runtime.api", "train"),
+}
+_FACES = ("nn", "sparsity", "optim", "models")
+
+__all__ = [
+    "Options",
+    "Plan",
+    "__version__",
+    "compile",
+    "load",
+    "models",
+    "nn",
+    "optim",
+    "simulate",
+    "sparsity",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import weft` and `weft --help` do not wait for torch."""
+    if name in _FACES:
+        return import_module(f".{name}", __name__)
+    if name not in _PLACES:
+        raise AttributeError(f"module 'weft' has no attribute '{name}'")
+    module, attribute = _PLACES[name]
+    return getattr(import_module(f".{module}", __name__), attribute)

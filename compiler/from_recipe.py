@@ -1,0 +1,111 @@
+"""From a recipe to a plan: build the model it names, its masks, and compile."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..backend.errors import UnknownNameError, UserError
+from ..backend.nn.norms import replace_norms
+from ..backend.nn.registry import model_entry
+from ..backend.sparsity import configure
+from .pipeline import Options, compile_model
+from .plan.plan import Plan
+from .recipe import Recipe
+
+_OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
+"""State tensors per parameter that each update rule keeps."""
+
+
+def compile_recipe(recipe: Recipe, on_step: Callable[[str], None] | None = None) -> Plan:
+    """Compile what a recipe describes. Weights and masks follow from the recipe's seed.
+
+    Raises UnknownNameError for an unknown model or target, UserError for options the model does
+    not take, and what `compile_model` raises.
+    """
+    model, masks = build_model(recipe)
+    options = Options(
+        masks=masks,
+        optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
+        name=recipe.model.name,
+        recipe=recipe.model_dump(mode="json"),
+        on_step=on_step,
+    )
+    return compile_model(model, _example(recipe), F.cross_entropy, recipe.target, options)
+
+
+def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The model with its start weights, and its masks by parameter name."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = _build(recipe)
+    if recipe.sparsity is None:
+        return model, {}
+    return model, configure(recipe.sparsity).masks(model)
+
+
+def _build(recipe: Recipe) -> nn.Module:
+    if ":" in recipe.model.name:
+        return _foreign(recipe)
+    entry, norm = model_entry(recipe.model.name), recipe.normalization
+    arguments: dict[str, Any] = {
+        "in_channels": recipe.input.shape[0],
+        "classes": recipe.input.classes,
+        "normalization": norm.kind,
+        **norm.options(),
+        **recipe.model.options,
+    }
+    return _call(recipe, entry.factory, arguments)
+
+
+def _foreign(recipe: Recipe) -> nn.Module:
+    """A factory of the user's; its norms are swapped only if the recipe asks for a kind."""
+    model = _call(recipe, _import(recipe.model.name), recipe.model.options)
+    if not isinstance(model, nn.Module):
+        raise UserError(
+            f"model {recipe.model.name}",
+            expected="a factory that returns a torch.nn.Module",
+            got=type(model).__name__,
+            change="return the module",
+        )
+    if "normalization" in recipe.model_fields_set:
+        replace_norms(model, recipe.normalization.kind, **recipe.normalization.options())
+    return model
+
+
+def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    try:
+        return factory(**arguments)
+    except TypeError as error:
+        raise UserError(
+            f"model {recipe.model.name}",
+            expected="options that its factory takes",
+            got=str(error),
+            change="correct model.options, normalization or input in the recipe",
+        ) from error
+
+
+def _import(name: str) -> Callable[..., Any]:
+    path, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        raise UserError(
+            f"model {name}",
+            expected="package.module:factory with an importable module",
+            got=str(error),
+            change=f"run where '{path}' can be imported, or set PYTHONPATH",
+        ) from error
+    if not hasattr(module, attribute):
+        known = [key for key in vars(module) if not key.startswith("_")]
+        raise UnknownNameError(f"factory in {path}", attribute, known, f"python -m pydoc {path}")
+    return getattr(module, attribute)
+
+
+def _example(recipe: Recipe) -> tuple[Tensor, Tensor]:
+    return torch.zeros(1, *recipe.input.shape), torch.zeros(1, dtype=torch.int64)
