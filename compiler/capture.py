@@ -17,7 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils._pytree import tree_leaves
 
 from ..backend.errors import UnsupportedError, UserError
-from .fxgraph import spec_of
+from .fxgraph import forget_strides, spec_of
 from .graph import Graph, backward_state_positions
 from .origin import origin_of
 from .program import TensorSpec
@@ -107,6 +107,7 @@ def _to_graph(exported: ExportedProgram) -> Graph:
             inputs.append(placeholder)
     updates, results = _outputs(signature.output_specs)
     _expose_backward_state(module.graph)
+    forget_strides(module.graph)
     for node in module.graph.nodes:
         node.meta["origin"] = origin_of(node, strip="model")
     return Graph(

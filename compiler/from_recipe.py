@@ -17,6 +17,7 @@ from ..backend.sparsity import configure
 from .pipeline import Options, compile_model
 from .plan.plan import Plan
 from .recipe import Recipe
+from .targets.load import load_target
 
 _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
 """State tensors per parameter that each update rule keeps."""
@@ -36,7 +37,8 @@ def compile_recipe(recipe: Recipe, on_step: Callable[[str], None] | None = None)
         recipe=recipe.model_dump(mode="json"),
         on_step=on_step,
     )
-    return compile_model(model, _example(recipe), F.cross_entropy, recipe.target, options)
+    target = load_target(recipe.target.name, recipe.target.overrides)
+    return compile_model(model, _example(recipe), F.cross_entropy, target, options)
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:

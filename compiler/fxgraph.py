@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, fx
 
 from .program import TensorSpec
@@ -19,6 +20,13 @@ def spec_of(value: Tensor) -> TensorSpec:
 def packet_name(node: fx.Node) -> str:
     """'aten.linear' of a node that calls `aten.linear.default`; '' if it calls no operator."""
     return str(getattr(node.target, "overloadpacket", ""))
+
+
+def forget_strides(graph: fx.Graph) -> None:
+    """Make views reshapes: across a stage boundary a value keeps its shape, not its strides."""
+    for node in graph.nodes:
+        if packet_name(node) in ("aten.view", "aten._unsafe_view"):
+            node.target = torch.ops.aten.reshape.default
 
 
 def ancestors(results: Sequence[fx.Node], stop: Sequence[fx.Node] = ()) -> set[fx.Node]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -21,7 +23,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.traceback import preserve_node_meta
 from torch.utils._pytree import tree_leaves
 
-from .fxgraph import ancestors, extract, packet_name, spec_of
+from .fxgraph import ancestors, extract, forget_strides, packet_name, spec_of
 from .graph import backward_state_positions
 from .program import Origin, TensorSpec
 
@@ -29,8 +31,6 @@ Specs = tuple[TensorSpec, ...]
 
 _VIEWS = frozenset(
     {
-        "aten.view",
-        "aten._unsafe_view",
         "aten.reshape",
         "aten.permute",
         "aten.t",
@@ -153,9 +153,14 @@ def _trace(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> fx.GraphModule:
     with mode, preserve_node_meta():
         return make_fx(
             _joint(subgraph, needs_grad),
-            decomposition_table=dict(core_aten_decompositions()),  # type: ignore[arg-type]
+            decomposition_table=_decompositions(),
             tracing_mode="real",
         )(*arguments)
+
+
+@lru_cache(maxsize=1)
+def _decompositions() -> dict[Any, Callable]:
+    return dict(core_aten_decompositions())
 
 
 def _joint(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> Callable:
@@ -276,6 +281,7 @@ def _drop_identities(graph: fx.Graph) -> None:
     for node in list(graph.nodes):
         if packet_name(node) in _IDENTITIES:
             node.replace_all_uses_with(node.all_input_nodes[0])
+    forget_strides(graph)
     graph.eliminate_dead_code()
 
 

@@ -1,0 +1,76 @@
+"""What does not fit, as a document: demand, bound, gap, who contributes, and what would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..backend.errors import InfeasibleError
+
+
+@dataclass(frozen=True)
+class Contributor:
+    """A tensor class or a stage and how much of the demand is its."""
+
+    name: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Lever:
+    """A change and the demand predicted for it, against the bound it would meet."""
+
+    change: str
+    predicted: int
+    bound: int
+
+    @property
+    def fits(self) -> bool:
+        return self.predicted <= self.bound
+
+
+@dataclass(frozen=True)
+class InfeasibleReport:
+    """Why a stage or a whole network does not fit its target, in one unit."""
+
+    subject: str
+    target: str
+    demand: int
+    bound: int
+    unit: str
+    contributors: tuple[Contributor, ...]
+    levers: tuple[Lever, ...]
+
+    @property
+    def gap(self) -> int:
+        return self.demand - self.bound
+
+    def text(self) -> str:
+        """The report as lines of text, the largest contributor and the best lever first."""
+        largest = sorted(self.contributors, key=lambda c: (-c.amount, c.name))
+        best = sorted(self.levers, key=lambda lever: (lever.predicted / lever.bound, lever.change))
+        lines = [
+            f"{self.subject} does not fit {self.target}",
+            f"  demand {self.demand:,} {self.unit}, bound {self.bound:,}, gap {self.gap:,}",
+            "  contributors:",
+            *(f"    {c.amount:>14,} {self.unit}  {c.name}" for c in largest),
+            "  levers, with the demand predicted for each:",
+            *(f"    {lever.predicted:>14,} {self.unit}  {_verdict(lever)}" for lever in best),
+        ]
+        return "\n".join(lines)
+
+    def error(self) -> InfeasibleError:
+        """The exception that carries this report."""
+        helpful = [lever for lever in self.levers if lever.fits]
+        return InfeasibleError(
+            f"{self.subject} on {self.target}",
+            expected=f"at most {self.bound:,} {self.unit}",
+            got=f"{self.demand:,} {self.unit} ({self.gap:,} too many)",
+            change="; or ".join(lever.change for lever in helpful)
+            or "combine several of the levers in the report",
+            report=self.text(),
+        )
+
+
+def _verdict(lever: Lever) -> str:
+    outcome = "fits" if lever.fits else f"still {lever.predicted - lever.bound:,} too many"
+    return f"{lever.change} ({outcome})"

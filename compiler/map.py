@@ -1,0 +1,175 @@
+"""Map every stage to kernels on the mesh.
+
+Stages --map--> Kernels
+
+For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
+dropped, and the Pareto set of (height, width, cycles) is kept. Stages that share a program and have
+no mask are priced once; their FIFO depths still differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from ..backend.errors import UnknownNameError, UserError
+from .kernels.layout import Layout, find_layout
+from .kernels.nonzeros import WeightTiles, count_mask
+from .kernels.pareto import pareto
+from .kernels.stage import Priced, StageTable, price_stage
+from .map_infeasible import memory_report
+from .mapping import Choice, Kernels, StageKernel
+from .plan.document import NonZeros, OperatorCost, PhaseCycles
+from .program import Origin, Stage, StageProgram, Stages
+from .targets.target import Target
+
+Mask = np.ndarray | torch.Tensor | float
+"""True where a weight is kept; or a float: the share of weights that are zero, at random."""
+
+
+def map_kernels(
+    stages: Stages, masks: Mapping[str, Mask], target: Target, *, optimizer_states: int = 1
+) -> Kernels:
+    """The Pareto set of every stage.
+
+    `masks` are keyed by parameter name; parameters without one are dense. `optimizer_states` is the
+    number of state tensors the optimizer keeps per weight (1 for SGD with momentum, 2 for Adam).
+
+    Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
+    operator without a kernel, UserError for a mask that does not match its parameter.
+    """
+    _check_masks(stages, masks)
+    pricing = _Pricing(stages, masks, target, optimizer_states)
+    return Kernels(target, tuple(pricing.stage_kernel(stage) for stage in stages.stages))
+
+
+def _check_masks(stages: Stages, masks: Mapping[str, Mask]) -> None:
+    shapes = {
+        name: spec.shape
+        for stage in stages.stages
+        for name, spec in zip(stage.parameters, stage.program.parameters, strict=True)
+    }
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise UnknownNameError("parameter of a mask", name, shapes, "weft show PLAN")
+        got = tuple(mask.shape) if isinstance(mask, np.ndarray | torch.Tensor) else float(mask)
+        valid = 0 <= got < 1 if isinstance(got, float) else got == shapes[name]
+        if not valid:
+            raise UserError(
+                f"mask of {name}",
+                expected=f"shape {shapes[name]}, or a sparsity from 0 to below 1",
+                got=str(got),
+                change="build the mask from the parameter itself",
+            )
+
+
+class _Pricing:
+    """Prices stages, each distinct program once where no mask tells its stages apart."""
+
+    def __init__(
+        self, stages: Stages, masks: Mapping[str, Mask], target: Target, optimizer_states: int
+    ) -> None:
+        self.stages, self.masks, self.target = stages, masks, target
+        self.optimizer_states = optimizer_states
+        self.layouts: dict[str, tuple[StageProgram, Layout]] = {}
+        self.tables: dict[tuple[str, str], StageTable] = {}
+        keys = [stage.program.key for stage in stages.stages]
+        self.shared = {key for key in keys if keys.count(key) > 1}
+
+    def stage_kernel(self, stage: Stage) -> StageKernel:
+        table, delay = self.table(stage), self.stages.delay(stage.index)
+        fits = np.flatnonzero(table.memory.total(delay) <= self.target.capacity_bytes)
+        if len(fits) == 0:
+            raise memory_report(stage, delay, self.target, self.reprice).error()
+        cycles = table.total_cycles()
+        kept = fits[pareto(table.tilings.height[fits], table.tilings.width[fits], cycles[fits])]
+        origin = stage.origin if stage.program.key in self.shared else None
+        return StageKernel(
+            stage.index, tuple(_choice(table, int(index), delay, origin) for index in kept)
+        )
+
+    def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
+        """The first of the equal programs, and its layout."""
+        key = stage.program.key
+        if key not in self.layouts:
+            self.layouts[key] = stage.program, find_layout(stage.program)
+        return self.layouts[key]
+
+    def table(self, stage: Stage) -> StageTable:
+        masked = any(name in self.masks for name in stage.parameters)
+        key = (stage.program.key, stage.name if masked else "")
+        if key not in self.tables:
+            self.tables[key] = self.reprice(stage)
+        return self.tables[key]
+
+    def reprice(
+        self,
+        stage: Stage,
+        *,
+        target: Target | None = None,
+        density: float = 1.0,
+        optimizer_states: int | None = None,
+    ) -> StageTable:
+        """The stage's table, possibly under changed circumstances."""
+        program, layout = self.layout(stage)
+        weights = {
+            index: _tiles(layout, index, self.masks.get(stage.parameters[index]), density)
+            for index in layout.matrices
+        }
+        states = self.optimizer_states if optimizer_states is None else optimizer_states
+        return price_stage(stage, program, layout, weights, target or self.target, states)
+
+
+def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> WeightTiles:
+    matrix = layout.matrices[index]
+    sizes = matrix.out_features, matrix.in_features, matrix.taps
+    if density < 1.0 or mask is None:
+        return WeightTiles(*sizes, density=density)
+    if isinstance(mask, float):
+        return WeightTiles(*sizes, density=1.0 - mask)
+    kept = np.asarray(mask, dtype=bool)
+    return WeightTiles(*sizes, counts=count_mask(kept, matrix.in_axis))
+
+
+def _choice(table: StageTable, index: int, delay: int, origin: Origin | None) -> Choice:
+    forward, backward, update = (
+        int(table.phase_cycles(phase)[index]) for phase in ("forward", "backward", "update")
+    )
+    return Choice(
+        tiling=table.tilings.tiling(index),
+        operators=tuple(
+            _operator(priced, index, origin) for priced in table.operators if _counts(priced, index)
+        ),
+        cycles=PhaseCycles(forward, backward, update),
+        memory=table.memory.at(index, delay),
+        nonzeros=NonZeros(
+            dense=table.nonzeros_dense,
+            total=table.nonzeros_total,
+            per_pe_mean=float(table.nonzeros_mean[index]),
+            per_pe_max=int(table.nonzeros_max[index]),
+        ),
+    )
+
+
+def _counts(priced: Priced, index: int) -> bool:
+    """Views are left out: they are priced (at nothing), not hidden."""
+    return priced.family != "movement" or priced.compute[index] + priced.network[index] > 0
+
+
+def _operator(priced: Priced, index: int, shared_origin: Origin | None) -> OperatorCost:
+    """A program that several stages share knows only its first stage's source lines."""
+    origin = shared_origin or priced.origin or Origin("", "", 0)
+    return OperatorCost(
+        name=priced.name,
+        operator=priced.operator,
+        family=priced.family,
+        phase=priced.phase,
+        module=origin.module,
+        source=f"{origin.file}:{origin.line}" if origin.file else "",
+        macs_dense=priced.macs_dense,
+        macs_effective=priced.macs_effective,
+        compute_cycles=int(priced.compute[index]),
+        network_cycles=int(priced.network[index]),
+    )

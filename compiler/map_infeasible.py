@@ -1,0 +1,95 @@
+"""The report for a stage no tiling of which fits a PE's memory, with each lever tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Protocol
+
+import numpy as np
+
+from .infeasible import Contributor, InfeasibleReport, Lever
+from .kernels.stage import StageTable
+from .program import Stage
+from .targets.load import known_targets, load_target
+from .targets.target import Target
+
+_SPARSITIES = (0.75, 0.9)
+
+
+class Reprice(Protocol):
+    """Prices a stage under changed circumstances."""
+
+    def __call__(
+        self,
+        stage: Stage,
+        *,
+        target: Target | None = None,
+        density: float = 1.0,
+        optimizer_states: int | None = None,
+    ) -> StageTable: ...
+
+
+def memory_report(stage: Stage, delay: int, target: Target, reprice: Reprice) -> InfeasibleReport:
+    """Demand and levers of the tiling that needs the least memory per PE."""
+    table = reprice(stage)
+    best = int(np.argmin(table.memory.total(delay)))
+    classes = asdict(table.memory.at(best, delay))
+    contributors = [
+        Contributor(name.removesuffix("_bytes").replace("_", " "), amount)
+        for name, amount in classes.items()
+        if amount
+    ]
+    return InfeasibleReport(
+        subject=f"stage {stage.index} ({stage.name})",
+        target=target.name,
+        demand=_least(table, delay),
+        bound=target.capacity_bytes,
+        unit="bytes per PE",
+        contributors=tuple(contributors),
+        levers=tuple(_levers(stage, delay, target, table, reprice)),
+    )
+
+
+def _least(table: StageTable, delay: int) -> int:
+    return int(table.memory.total(delay).min())
+
+
+def _levers(
+    stage: Stage, delay: int, target: Target, table: StageTable, reprice: Reprice
+) -> Iterator[Lever]:
+    bound = target.capacity_bytes
+    if table.nonzeros_total == table.nonzeros_dense and stage.parameters:
+        for sparsity in _SPARSITIES:
+            sparse = reprice(stage, density=1.0 - sparsity)
+            change = f"make its weights {sparsity:.0%} sparse"
+            yield Lever(change, _least(sparse, delay), bound)
+    if delay:
+        change = f"coarser stages, so that its delay halves to {delay // 2}"
+        yield Lever(change, _least(table, delay // 2), bound)
+    yield Lever("a dtype of half the width", _half_width(table, delay), bound)
+    yield Lever(
+        "an optimizer without state", _least(reprice(stage, optimizer_states=0), delay), bound
+    )
+    yield from _larger_targets(stage, delay, target, reprice)
+
+
+def _half_width(table: StageTable, delay: int) -> int:
+    """All classes but the normalization state, which stays float32, shrink to half."""
+    kept = table.memory.normalization
+    return int((kept + (table.memory.total(delay) - kept + 1) // 2).min())
+
+
+def _larger_targets(stage: Stage, delay: int, target: Target, reprice: Reprice) -> Iterator[Lever]:
+    grid = replace(target.grid, rows=2 * target.rows, columns=2 * target.columns)
+    demand = _least(reprice(stage, target=replace(target, grid=grid)), delay)
+    yield Lever("four times the PEs (rows and columns doubled)", demand, target.capacity_bytes)
+    for name in known_targets():
+        other = load_target(name)
+        if _tensor_bytes(other) > _tensor_bytes(target):
+            demand = _least(reprice(stage, target=other), delay)
+            yield Lever(f"target {name}", demand, other.capacity_bytes)
+
+
+def _tensor_bytes(target: Target) -> int:
+    return target.pes * target.capacity_bytes

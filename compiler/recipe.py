@@ -1,0 +1,114 @@
+"""Recipes: a whole run as readable data. Unknown keys are refused; the resolved recipe is stored.
+
+The classes hold the fields and their bounds; `recipe_file.py` reads YAML and overrides into them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelRecipe(_Part):
+    """A name from `weft models`, or 'package.module:factory'; `options` go to the factory."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class InputRecipe(_Part):
+    """Shape of one sample, without the batch dimension, and the number of classes."""
+
+    shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    classes: Positive
+
+
+class NormalizationRecipe(_Part):
+    """The normalization that the named models are built with, and its options where set."""
+
+    kind: str = "online"
+    alpha_fwd: Decay | None = None
+    alpha_bkw: Decay | None = None
+    eps: Annotated[float, Field(gt=0)] | None = None
+    affine: bool | None = None
+    ecm: Literal["clamp", "layer_scale", "none"] | None = None
+    clamp: Annotated[float, Field(gt=0)] | None = None
+    groups: Positive | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The options that are set, as the layer's keyword arguments."""
+        chosen = self.model_dump(exclude={"kind"}, exclude_none=True)
+        return chosen | ({"ecm": None} if self.ecm == "none" else {})
+
+
+class ScheduleRecipe(_Part):
+    """Learning rate over the run; `warmup` and `milestones` are shares of all updates.
+
+    'cosine' ends at `final` x lr, 'multistep' multiplies by `factor` at each milestone.
+    """
+
+    kind: Literal["constant", "cosine", "multistep"] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    final: Share = 0.0
+    milestones: tuple[Share, ...] = ()
+    factor: Share = 0.1
+
+
+class OptimizerRecipe(_Part):
+    """An update rule of `weft.optim`.
+
+    With `reference_batch_size`, lr and momentum are those of that batch size and are scaled to
+    batch size 1 by `weft.optim.scale_to_batch_size`.
+    """
+
+    name: Literal["sgdm", "adamw"] = "sgdm"
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    momentum: Decay = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 2e-4
+    nesterov: bool = False
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    schedule: ScheduleRecipe = ScheduleRecipe()
+    reference_batch_size: Positive | None = 128
+
+
+class PipelineRecipe(_Part):
+    """How the model is cut and how delayed gradients are compensated."""
+
+    granularity: Literal["finest"] = "finest"
+    compensation: str = "sc+lwp"
+    mode: Literal["pipelined", "sequential"] = "pipelined"
+
+
+class TargetRecipe(_Part):
+    """A name from `weft targets` or a YAML file; `overrides` replace constants by dotted name."""
+
+    name: str = "wse2"
+    overrides: dict[str, str] = Field(default_factory=dict)
+
+
+class Recipe(_Part):
+    """Everything a run needs: what to compile, for which target, and how to train it.
+
+    `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
+    """
+
+    model: ModelRecipe
+    input: InputRecipe
+    normalization: NormalizationRecipe = NormalizationRecipe()
+    sparsity: Any = None
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    pipeline: PipelineRecipe = PipelineRecipe()
+    target: TargetRecipe = TargetRecipe()
+    data: str | None = None
+    epochs: Positive = 10
+    seed: int = 0

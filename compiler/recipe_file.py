@@ -1,0 +1,178 @@
+"""Reading a recipe: YAML, dotted overrides, and one clear message for each mistake."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ..backend.errors import UnknownNameError, UserError
+from .recipe import Recipe, TargetRecipe
+
+_SHORT = {"model": "name", "normalization": "kind", "target": "name"}
+"""Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
+
+
+def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe in a YAML file with `key=value` overrides applied.
+
+    Raises UserError naming the file, the key, what was expected and what was got.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"recipe {path}",
+            expected="a readable YAML file",
+            got=_reason(error),
+            change="check the path, or start from `weft demo`, which stores its recipe",
+        ) from error
+    return make_recipe(_parse(str(path), text), overrides, where=str(path))
+
+
+def shipped_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe that comes with weft; raises UnknownNameError."""
+    folder = resources.files("weft.compiler") / "recipes"
+    known = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir())
+    if name not in known:
+        raise UnknownNameError("recipe", name, known, "weft models")
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    return make_recipe(_parse(f"recipe {name}", text), overrides, where=f"recipe {name}")
+
+
+def make_recipe(
+    data: Mapping[str, Any], overrides: Iterable[str] = (), where: str = "recipe"
+) -> Recipe:
+    """A recipe from plain data with `key=value` overrides applied; raises UserError."""
+    merged = {key: _expand(key, value) for key, value in data.items()}
+    for override in overrides:
+        _apply(merged, override)
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise _mistake(where, error.errors()[0]) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 numbers: `1e-3` is a number, not a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"),
+    list("-+0123456789."),
+)
+
+
+def _parse(where: str, text: str) -> dict[str, Any]:
+    data = _yaml(where, text)
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise UserError(
+            where,
+            expected="a mapping with the keys of a recipe",
+            got=type(data).__name__,
+            change=f"write `key: value` lines; the keys are {', '.join(Recipe.model_fields)}",
+        )
+    return data
+
+
+def _yaml(where: str, text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(
+            where, expected="valid YAML", got=_reason(error), change="correct the syntax"
+        ) from error
+
+
+def _expand(key: str, value: Any) -> Any:
+    if key in _SHORT and isinstance(value, str):
+        return {_SHORT[key]: value}
+    return dict(value) if isinstance(value, dict) else value
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Set the value at a dotted key, e.g. `optimizer.lr=0.01`."""
+    key, equals, text = override.partition("=")
+    path = key.strip().split(".")
+    if not equals or not all(path):
+        raise UserError(
+            f"--set {override}",
+            expected="key=value with a dotted key, as in optimizer.lr=0.01",
+            got=f"'{override}'",
+            change="write the key, an equals sign and the value without spaces",
+        )
+    value = _yaml(f"--set {override}", text)
+    path, value = _target_constant(path, value, text)
+    for name in path[:-1]:
+        node = data.get(name)
+        data[name] = dict(node) if isinstance(node, dict) else {}
+        data = data[name]
+    data[path[-1]] = _expand(key.strip(), value)
+
+
+def _target_constant(path: list[str], value: Any, text: str) -> tuple[list[str], Any]:
+    """`target.clock_hz=1.1e9` names a constant of the target's file, not a key of the recipe."""
+    if path[0] == "target" and len(path) > 1 and path[1] not in TargetRecipe.model_fields:
+        return ["target", "overrides", ".".join(path[1:])], text.strip()
+    return path, value
+
+
+def _mistake(where: str, error: ErrorDetails) -> UserError:
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(where, path)
+    key = ".".join(path)
+    got = "nothing" if error["type"] == "missing" else repr(error["input"])
+    return UserError(
+        f"{where}: {key}",
+        expected=_expected(error),
+        got=got if len(got) <= 80 else f"{got[:77]}...",
+        change=f"give {key}" if got == "nothing" else f"correct {key}, or --set {key}=VALUE",
+    )
+
+
+def _unknown_key(where: str, path: list[str]) -> UserError:
+    known = _keys_at(path[:-1])
+    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    ordered = close + [key for key in known if key not in close]
+    hint = f"did you mean '{'.'.join([*path[:-1], close[0]])}'?" if close else "remove it"
+    return UserError(
+        f"{where}: unknown key '{'.'.join(path)}'",
+        expected=f"one of {', '.join(ordered)}",
+        got=f"'{path[-1]}'",
+        change=hint,
+    )
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    """Field names of the part of a recipe at `path`."""
+    part: type[BaseModel] = Recipe
+    for name in path:
+        part = _model_of(part.model_fields[name].annotation) or part
+    return list(part.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *get_args(annotation)] if get_origin(annotation) else [annotation]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _expected(error: ErrorDetails) -> str:
+    text = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if error["type"] in ("model_type", "dict_type"):
+        return "a mapping"
+    return "a value" if error["type"] == "missing" else text
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__
