@@ -1,0 +1,24 @@
+"""Update rules for delayed gradients, learning-rate schedules, hyper-parameter scaling."""
+
+from __future__ import annotations
+
+from .build import build_rule, rules
+from .compensation import compensations
+from .rule import Array, State, UpdateRule
+from .scaling import scale_to_batch_size
+from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
+
+__all__ = [
+    "Array",
+    "Constant",
+    "Cosine",
+    "LinearWarmup",
+    "MultiStep",
+    "Schedule",
+    "State",
+    "UpdateRule",
+    "build_rule",
+    "compensations",
+    "rules",
+    "scale_to_batch_size",
+]

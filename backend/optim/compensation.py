@@ -1,0 +1,59 @@
+"""Delay compensations by name (Kosson et al. 2021; Venigalla et al. 2020).
+
+sc     spike compensation: the step is a*v + b*g with a = m^D, b = (1 - m^D)/(1 - m)
+lwp    linear weight prediction by velocity: w_hat = w - lr*D*v
+lwp_w  linear weight prediction by difference: w_hat = w + D*(w - w_previous)
+...2d  the same with 2D in place of D
+ab     adaptive braking: the gradient is scaled by 1 - rho*cos(g, v)
+stash  the backward uses the weights of its forward
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """`spike` and `horizon` are multiples of the delay D; 0 is off."""
+
+    spike: int = 0
+    horizon: int = 0
+    form: Literal["velocity", "weight"] = "velocity"
+    braking: bool = False
+    stash: bool = False
+
+    def spike_coefficients(self, momentum: float, delay: int) -> tuple[float, float]:
+        """(a, b) of the step a*v + b*g. Delay 0 gives (1, 0), SGDM; delay 1 gives Nesterov."""
+        decayed = momentum ** (self.spike * delay)
+        return decayed, (1 - decayed) / (1 - momentum)
+
+
+_BY_NAME: dict[str, Compensation] = {
+    "none": Compensation(),
+    "stash": Compensation(stash=True),
+    "sc": Compensation(spike=1),
+    "sc2d": Compensation(spike=2),
+    "lwp": Compensation(horizon=1),
+    "lwp2d": Compensation(horizon=2),
+    "lwp_w": Compensation(horizon=1, form="weight"),
+    "lwp_w2d": Compensation(horizon=2, form="weight"),
+    "sc+lwp": Compensation(spike=1, horizon=1),
+    "sc+lwp_w": Compensation(spike=1, horizon=1, form="weight"),
+    "ab": Compensation(braking=True),
+}
+
+
+def compensations() -> tuple[str, ...]:
+    """Names of all delay compensations."""
+    return tuple(_BY_NAME)
+
+
+def compensation(name: str) -> Compensation:
+    """The compensation `name`; raises `UnknownNameError`."""
+    if name not in _BY_NAME:
+        raise UnknownNameError("delay compensation", name, _BY_NAME, "weft.optim.compensations()")
+    return _BY_NAME[name]

@@ -1,0 +1,47 @@
+"""What every executor asks of an update rule for delayed gradients.
+
+Rules are pure functions over arrays and are written with operators and the few functions that
+torch, jax.numpy and numpy share under one name; `xp` is that namespace. The same code is the
+reference and what XLA compiles.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Array = Any
+"""A torch tensor, a jax array or a numpy array."""
+
+State = dict[str, Array]
+"""Optimizer state of one parameter; every entry has the parameter's shape or none."""
+
+
+class UpdateRule(Protocol):
+    """An optimizer with its delay compensation. `delay` is D_s, in updates; `lr` is per update."""
+
+    @property
+    def stash(self) -> bool:
+        """Whether the backward must see the very weights its forward saw."""
+        ...
+
+    def init(self, parameter: Array, xp: Any) -> State:
+        """State before the first update."""
+        ...
+
+    def predict(
+        self, parameter: Array, state: State, delay: int, lr: float | Array, xp: Any
+    ) -> Array:
+        """The weights the forward uses."""
+        ...
+
+    def update(
+        self,
+        parameter: Array,
+        gradient: Array,
+        state: State,
+        delay: int,
+        lr: float | Array,
+        xp: Any,
+    ) -> tuple[Array, State]:
+        """New parameter and state, from a gradient of weights `delay` updates old."""
+        ...

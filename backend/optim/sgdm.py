@@ -1,0 +1,86 @@
+"""SGD with momentum for delayed gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .compensation import Compensation
+from .rule import Array, State
+
+
+@dataclass(frozen=True)
+class SGDM:
+    """v = m*v + g; w = w - lr*(a*v + b*g), with g = gradient + weight_decay*w and no dampening.
+
+    (a, b) = (1, 0), or (m, 1) with `nesterov`, or those of spike compensation. Adaptive braking
+    scales g, weight decay included, by 1 - rho*cos(g, v), one cosine per parameter tensor, in at
+    least float32; a zero norm counts as cosine 0.
+    """
+
+    momentum: float
+    weight_decay: float
+    nesterov: bool
+    compensation: Compensation
+    braking_rho: float
+
+    @property
+    def stash(self) -> bool:
+        """Whether the backward must see the very weights its forward saw."""
+        return self.compensation.stash
+
+    @property
+    def _predicts_by_weight(self) -> bool:
+        return self.compensation.horizon > 0 and self.compensation.form == "weight"
+
+    def init(self, parameter: Array, xp: Any) -> State:
+        """Velocity zero; for the weight form also the latest step of the weights, zero."""
+        state = {"velocity": xp.zeros_like(parameter)}
+        if self._predicts_by_weight:
+            state["step"] = xp.zeros_like(parameter)
+        return state
+
+    def predict(
+        self, parameter: Array, state: State, delay: int, lr: float | Array, xp: Any
+    ) -> Array:
+        """w - lr*T*v or w + T*(w - w_previous), T the horizon in updates."""
+        horizon = self.compensation.horizon * delay
+        if horizon == 0:
+            return parameter
+        if self._predicts_by_weight:
+            return parameter + horizon * state["step"]
+        return parameter - lr * horizon * state["velocity"]
+
+    def update(
+        self,
+        parameter: Array,
+        gradient: Array,
+        state: State,
+        delay: int,
+        lr: float | Array,
+        xp: Any,
+    ) -> tuple[Array, State]:
+        """One step with a gradient of weights `delay` updates old."""
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * parameter
+        if self.compensation.braking:
+            gradient = self._brake(gradient, state["velocity"], xp)
+        velocity = self.momentum * state["velocity"] + gradient
+        new = parameter - lr * self._direction(velocity, gradient, delay)
+        state = {"velocity": velocity}
+        if self._predicts_by_weight:
+            state["step"] = new - parameter
+        return new, state
+
+    def _direction(self, velocity: Array, gradient: Array, delay: int) -> Array:
+        if self.nesterov:
+            return self.momentum * velocity + gradient
+        a, b = self.compensation.spike_coefficients(self.momentum, delay)
+        return velocity if b == 0 else a * velocity + b * gradient
+
+    def _brake(self, gradient: Array, velocity: Array, xp: Any) -> Array:
+        wide = xp.promote_types(gradient.dtype, xp.float32)
+        g, v = xp.asarray(gradient, dtype=wide), xp.asarray(velocity, dtype=wide)
+        norms = xp.sqrt(xp.sum(g * g)) * xp.sqrt(xp.sum(v * v))
+        cosine = xp.where(norms > 0, xp.sum(g * v) / xp.where(norms > 0, norms, 1.0), 0.0)
+        return xp.asarray((1 - self.braking_rho * cosine) * g, dtype=gradient.dtype)

@@ -1,0 +1,85 @@
+"""First masks: True is kept. Every initializer but `from_zeros` keeps exactly `kept_count`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from fractions import Fraction
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+Initializer = Callable[[str, Tensor, float, int], Tensor]
+"""(parameter name, weight, sparsity, seed) to a bool mask of the weight's shape, on the CPU."""
+
+
+def kept_count(elements: int, sparsity: float) -> int:
+    """Truncation of (1 - sparsity) * elements, for the decimal number that was written.
+
+    1 - 0.9 is slightly less than 0.1 in binary, which would lose one weight of every thousand.
+    """
+    return int((1 - Fraction(repr(float(sparsity)))) * elements)
+
+
+def random(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+    """Uniformly random positions; they depend on seed, name and shape only."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    order = torch.randperm(weight.numel(), generator=generator)
+    return _mask_of(order[: kept_count(weight.numel(), sparsity)], weight)
+
+
+def topk(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+    """The weights of largest magnitude; NaN counts as smallest."""
+    magnitude = _values(name, weight).abs().nan_to_num(nan=-1.0).flatten()
+    kept = magnitude.topk(kept_count(weight.numel(), sparsity)).indices
+    return _mask_of(kept, weight)
+
+
+def from_zeros(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+    """Keeps what is not zero in the weight already, whatever `sparsity` says; NaN is pruned."""
+    values = _values(name, weight)
+    return (values != 0) & ~values.isnan()
+
+
+def checkerboard(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+    """Evenly spread in both directions, for performance tests.
+
+    The kept positions of the flat weight are evenly spaced; row r is then rotated by r, so that
+    a spacing which divides the row length prunes no whole column.
+    """
+    elements, kept = weight.numel(), kept_count(weight.numel(), sparsity)
+    index = torch.arange(elements)
+    flat = (index + 1) * kept // max(elements, 1) > index * kept // max(elements, 1)
+    rows = weight.shape[0] if weight.dim() > 1 else 1
+    columns = elements // max(rows, 1)
+    rotated = (torch.arange(columns) + torch.arange(rows).unsqueeze(1)) % max(columns, 1)
+    return flat.view(rows, columns).gather(1, rotated).view(weight.shape)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "random": random,
+    "topk": topk,
+    "from_zeros": from_zeros,
+    "checkerboard": checkerboard,
+}
+
+
+def _mask_of(kept: Tensor, weight: Tensor) -> Tensor:
+    mask = torch.zeros(prod(weight.shape), dtype=torch.bool)
+    mask[kept] = True
+    return mask.view(weight.shape)
+
+
+def _values(name: str, weight: Tensor) -> Tensor:
+    if weight.is_meta:
+        raise UserError(
+            f"sparsity of '{name}'",
+            expected="weights with values, which this init_method looks at",
+            got="a weight on the meta device",
+            change="use init_method random or checkerboard, or materialise the model first",
+        )
+    return weight.detach().cpu()

@@ -1,0 +1,7 @@
+"""Reference models by name: `weft.models.models()`, `weft.models.resnet(20)`."""
+
+from __future__ import annotations
+
+from .backend.nn import MLP, ModelEntry, ResNet, mlp, model_entry, models, resnet
+
+__all__ = ["MLP", "ModelEntry", "ResNet", "mlp", "model_entry", "models", "resnet"]
