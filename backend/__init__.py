@@ -1,5 +1,1 @@
-"""The torch side: what a training program touches. Importing it registers `weft::*`."""
-
-from __future__ import annotations
-
-from . import ops as ops
+"""The torch side: what a training program touches. Its operators register with `backend.ops`."""

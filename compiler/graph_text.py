@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ..backend import ops as _weft_operators
 from ..backend.errors import PlanFileError
 
-_NAMESPACES = frozenset({"aten", "weft", "prims"})
+_NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}
 _TYPES = {"dtype": torch.dtype, "layout": torch.layout, "memory_format": torch.memory_format}
 

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from .online_norm import online_norm
 
-__all__ = ["online_norm"]
+NAMESPACE = "weft"
+"""Where torch.ops keeps them."""
+
+__all__ = ["NAMESPACE", "online_norm"]
