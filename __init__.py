@@ -1,8 +1,8 @@
 """weft: compile torch models to dataflow plans, simulate them, train them through XLA.
 
-    plan = weft.compile(model, example_inputs, loss=..., target="wse2")
-    report = weft.simulate(plan, samples=1000)
-    run = weft.train(plan, "digits", executor="jax", epochs=3)
+plan = weft.compile(model, example_inputs, loss=..., target="wse2")
+report = weft.simulate(plan, samples=1000)
+run = weft.train(plan, "digits", executor="jax", epochs=3)
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .compiler.version import VERSION as __version__
+from .compiler.version import VERSION
 
 if TYPE_CHECKING:
+    from .api import simulate, train
     from .compiler.pipeline import Options
     from .compiler.pipeline import compile_model as compile
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
-    from .runtime.api import train
-    from .sim import simulate
 
+__version__ = VERSION
 _PLACES = {
     "Options": ("compiler.pipeline", "Options"),
     "compile": ("compiler.pipeline", "compile_model"),
     "Plan": ("compiler.plan.plan", "Plan"),
     "load": ("compiler.plan.store", "load"),
-    "simulate": ("sim", "simulate"),
-    "train": ("runtime.api", "train"),
+    "simulate": ("api", "simulate"),
+    "train": ("api", "train"),
 }
 _FACES = ("nn", "sparsity", "optim", "models")
 

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from ..program import HOST
 from ..targets.target import Target
 from .document import EdgeRecord, StageRecord, Totals
+from .streams import parallel_links
 
 
 def totals(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target) -> Totals:
     """Initiation interval and latency in cycles per sample, throughput, shares of the wafer."""
     limits = {
         "stage": max(stage.cycles.total_cycles for stage in stages),
-        "link": max((_link_cycles(edge, target) for edge in edges), default=0),
+        "link": max((_link_cycles(edge, stages, target) for edge in edges), default=0),
         "host": _host_cycles(edges, target),
     }
     bound, interval = max(limits.items(), key=lambda item: item[1])
@@ -40,12 +41,18 @@ def totals(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: T
     )
 
 
-def _link_cycles(edge: EdgeRecord, target: Target) -> int:
-    """Cycles one sample keeps the edge's link busy; links carry both directions at once."""
+def _link_cycles(edge: EdgeRecord, stages: Sequence[StageRecord], target: Target) -> int:
+    """Cycles one sample keeps the edge's links busy; links carry both directions at once."""
     if edge.source == HOST:
         return 0
-    busiest = max(edge.forward_bytes, edge.gradient_bytes)
-    return math.ceil(busiest / target.noc.link_bytes_per_cycle)
+    return _stream_cycles(max(edge.forward_bytes, edge.gradient_bytes), edge, stages, target)
+
+
+def _stream_cycles(
+    size_bytes: int, edge: EdgeRecord, stages: Sequence[StageRecord], target: Target
+) -> int:
+    ends = [stages[index].region for index in (edge.source, edge.sink) if index != HOST]
+    return math.ceil(size_bytes / (parallel_links(ends) * target.noc.link_bytes_per_cycle))
 
 
 def _host_cycles(edges: Sequence[EdgeRecord], target: Target) -> int:
@@ -59,7 +66,7 @@ def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target:
     done: dict[int, int] = {HOST: _host_cycles(edges, target)}
     for stage in stages:
         arrivals = [
-            done[edge.source] + _transfer(edge, target)
+            done[edge.source] + _transfer(edge, stages, target)
             for edge in edges
             if edge.sink == stage.index
         ]
@@ -67,6 +74,6 @@ def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target:
     return done[stages[-1].index]
 
 
-def _transfer(edge: EdgeRecord, target: Target) -> int:
-    words = math.ceil(edge.forward_bytes / target.noc.link_bytes_per_cycle)
-    return words + math.ceil(edge.hops * target.noc.hop_cycles)
+def _transfer(edge: EdgeRecord, stages: Sequence[StageRecord], target: Target) -> int:
+    flight = edge.hops * target.noc.hop_cycles + 2 * target.noc.ramp_cycles
+    return _stream_cycles(edge.forward_bytes, edge, stages, target) + math.ceil(flight)

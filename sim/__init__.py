@@ -1,0 +1,7 @@
+"""A plan in time: throughput, latency, utilisation, and the reason for every idle cycle."""
+
+from .event import Slice, timeline
+from .report import SimReport
+from .simulate import LEVELS, simulate
+
+__all__ = ["LEVELS", "SimReport", "Slice", "simulate", "timeline"]

@@ -1,0 +1,105 @@
+"""Maximum cycle ratio of a timed event graph.
+
+A pipeline with fixed order and finite FIFOs is a timed event graph: event `head` of turn k happens
+at least `weight` cycles after event `tail` of turn k - `tokens`. Its steady interval is the maximum
+over all cycles of (sum of weights / sum of tokens), and it cannot move at all if a cycle has no
+tokens: Baccelli, Cohen, Olsder, Quadrat, Synchronization and Linearity (1992), chapters 2 and 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arc:
+    """`head` of turn k waits for `tail` of turn k - tokens, plus weight cycles. `label` is free."""
+
+    tail: int
+    head: int
+    weight: int
+    tokens: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Critical:
+    """The slowest cycle and its ratio in cycles per turn; no ratio (None) if it is a deadlock."""
+
+    ratio: Fraction | None
+    arcs: tuple[Arc, ...]
+
+
+def maximum_cycle_ratio(events: int, arcs: tuple[Arc, ...]) -> Critical:
+    """The critical cycle among `events` numbered from 0.
+
+    Newton's iteration: while some cycle is longer than the present ratio allows, take its ratio.
+    Exact, since lengths are integers (weight x denominator - tokens x numerator).
+    """
+    tail, head, weight, tokens = _columns(arcs)
+    stuck = _positive_cycle(events, tail, head, 1 - tokens * (events + 1))
+    if stuck.size:
+        return Critical(None, tuple(arcs[i] for i in stuck))
+    ratio, critical = Fraction(0), np.zeros(0, np.int64)
+    while True:
+        length = weight * ratio.denominator - tokens * ratio.numerator
+        longer = _positive_cycle(events, tail, head, length)
+        if not longer.size:
+            return Critical(ratio, tuple(arcs[i] for i in critical))
+        critical = longer
+        ratio = Fraction(int(weight[critical].sum()), int(tokens[critical].sum()))
+
+
+def longest_path(events: int, arcs: tuple[Arc, ...]) -> Ints:
+    """Earliest time of every event when all may start at 0; `arcs` must not form a cycle."""
+    tail, head, weight, _ = _columns(arcs)
+    time = np.zeros(events, np.int64)
+    _relax(time, np.full(events, -1, np.int64), tail, head, weight)
+    return time
+
+
+def _columns(arcs: tuple[Arc, ...]) -> tuple[Ints, ...]:
+    rows = [(arc.tail, arc.head, arc.weight, arc.tokens) for arc in arcs]
+    table = np.array(rows, np.int64).reshape(-1, 4)
+    return tuple(np.ascontiguousarray(table[:, column]) for column in range(4))
+
+
+@njit(cache=True)
+def _relax(time: Ints, via: Ints, tail: Ints, head: Ints, length: Ints) -> int:
+    """Bellman-Ford for longest paths. Returns an event on or behind a positive cycle, or -1."""
+    last = -1
+    for _ in range(time.size + 1):
+        last = -1
+        for arc in range(tail.size):
+            reached = time[tail[arc]] + length[arc]
+            if reached > time[head[arc]]:
+                time[head[arc]], via[head[arc]], last = reached, arc, head[arc]
+        if last < 0:
+            return -1
+    return last
+
+
+@njit(cache=True)
+def _positive_cycle(events: int, tail: Ints, head: Ints, length: Ints) -> Ints:
+    """Arc numbers of a cycle whose length is positive; empty if there is none."""
+    via = np.full(events, -1, np.int64)
+    event = _relax(np.zeros(events, np.int64), via, tail, head, length)
+    found = np.zeros(events, np.int64)
+    if event < 0:
+        return found[:0]
+    for _ in range(events):
+        event = tail[via[event]]
+    stop, count = event, 0
+    while True:
+        found[count] = via[event]
+        event = tail[via[event]]
+        count += 1
+        if event == stop:
+            return found[:count]

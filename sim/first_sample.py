@@ -1,0 +1,91 @@
+"""Latency, fill, drain and length of a run as lower bounds from longest paths.
+
+Each follows one sample through units that are never held up by other samples, or counts all the
+work of one unit from its first input on. Back-pressure can only make them longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .cycle_ratio import Arc, Critical, Ints, longest_path
+from .event_graph import EventGraph, give, take
+from .wiring import BACKWARD, FORWARD
+
+
+@dataclass(frozen=True)
+class Times:
+    """Lower bounds in cycles, named as in `SimReport`."""
+
+    forward_latency: int
+    backward_latency: int
+    fill: int
+    drain: int
+    cycles: int
+
+
+def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
+    """Bounds for a run of `samples` from an empty pipeline until it is drained."""
+    first = longest_path(graph.events, _first_sample(graph, samples))
+    stages = range(graph.wiring.stages)
+    cycles = max(_work(graph, first, samples), _steady(graph, critical, samples))
+    updated = (first[give(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
+    return Times(
+        forward_latency=int(first[give(stages[-1], FORWARD)]),
+        backward_latency=int(max(updated)),
+        fill=int(first[take(0, BACKWARD)]),
+        drain=_drain(graph, samples),
+        cycles=cycles,
+    )
+
+
+def _first_sample(graph: EventGraph, samples: int) -> tuple[Arc, ...]:
+    """Sample 0 alone, but for the forwards that a stage does before its first backward."""
+    arcs: list[tuple[int, int, int]] = []
+    for index, unit in enumerate(graph.wiring.units):
+        ahead = min(unit.delay, samples - 1) + 1
+        arcs.append((take(index, FORWARD), give(index, FORWARD), unit.cycles[FORWARD]))
+        arcs.append((take(index, FORWARD), take(index, BACKWARD), ahead * unit.cycles[FORWARD]))
+        arcs.append((take(index, BACKWARD), give(index, BACKWARD), unit.cycles[BACKWARD]))
+    return tuple(Arc(*arc, tokens=0, label=0) for arc in arcs) + graph.carry
+
+
+def _work(graph: EventGraph, first: Ints, samples: int) -> int:
+    """The unit that ends last if each works without a pause from its first input on, and then the
+    last sample's gradient goes back to the first stages."""
+    tails = longest_path(graph.events + 1, _last_gradient(graph))
+    ends = [
+        first[take(index, FORWARD)]
+        + samples * unit.total_cycles
+        - unit.cycles[2]
+        + tails[give(index, BACKWARD)]
+        for index, unit in enumerate(graph.wiring.units)
+    ]
+    return int(max(ends))
+
+
+def _last_gradient(graph: EventGraph) -> tuple[Arc, ...]:
+    """Arcs backwards in time: the longest path to an event is what must still follow it."""
+    sink = graph.events
+    gradients = (arc for arc in graph.carry if arc.tail % 4 == give(0, BACKWARD))
+    back = [replace(arc, tail=arc.head, head=arc.tail) for arc in gradients]
+    for index, unit in enumerate(graph.wiring.units):
+        ends = (give(index, BACKWARD), take(index, BACKWARD))
+        back.append(Arc(*ends, unit.cycles[BACKWARD], 0, 0))
+        back.append(Arc(sink, ends[0], unit.cycles[2], 0, 0))
+    return tuple(back)
+
+
+def _steady(graph: EventGraph, critical: Critical, samples: int) -> int:
+    """Whole turns of the critical cycle between the first full tick and the last."""
+    if critical.ratio is None:
+        return 0
+    tokens = max(sum(arc.tokens for arc in critical.arcs), 1)
+    full = samples - 1 - 2 * max(unit.delay for unit in graph.wiring.units)
+    return max(full // tokens, 0) * sum(arc.weight for arc in critical.arcs)
+
+
+def _drain(graph: EventGraph, samples: int) -> int:
+    """After its last forward the first stage owes the samples in flight a backward and update."""
+    unit = graph.wiring.units[0]
+    return (min(unit.delay, samples - 1) + 1) * (unit.cycles[1] + unit.cycles[2])

@@ -1,0 +1,173 @@
+"""The wafer as a picture: every stage's region to scale, coloured by utilisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from ..compiler.plan.document import PlanDocument, StageRecord
+from .colours import RAMP, ramp
+
+HEIGHT = 860.0
+"""Pixels for the longer side of the wafer."""
+MARGIN = 44.0
+LEAST = 3.0
+"""Smaller regions are drawn this many pixels wide and high, so that they can be seen."""
+LABEL = 8.5
+"""Smallest font in pixels; a region too small for it gets its number in the margin."""
+_GLYPH = 0.62
+_STYLE = (
+    ".floorplan text{font-family:system-ui,sans-serif;fill:#333}"
+    ".floorplan .wafer{fill:#eceef1;stroke:#8a8f98}"
+    ".floorplan .region{stroke:#20242a;stroke-width:.8}"
+    ".floorplan .line{stroke:#8a8f98;stroke-width:.7;fill:none}"
+    "@media(prefers-color-scheme:dark){.floorplan text{fill:#d5d8de}"
+    ".floorplan .wafer{fill:#22262d}}"
+)
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A region in pixels."""
+
+    stage: StageRecord
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    @property
+    def font(self) -> float:
+        """The font size that fits the stage number into the box."""
+        digits = len(str(self.stage.index))
+        return min(self.width * 0.8 / (digits * _GLYPH), self.height * 0.85, 18.0)
+
+
+def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None) -> str:
+    """A self-contained SVG of the wafer with all stages, numbered, and a colour scale.
+
+    `utilisation` is one share per stage in [0, 1]; without it, a stage's cycles over the initiation
+    interval in the plan's totals. Hovering over a region shows its name and numbers.
+    """
+    interval = max(plan.totals.initiation_interval_cycles, 1)
+    shares = utilisation or [stage.cycles.total_cycles / interval for stage in plan.stages]
+    rows, columns = plan.grid
+    scale = HEIGHT / max(rows, columns)
+    width, height = columns * scale, rows * scale
+    boxes = [_box(stage, scale) for stage in plan.stages]
+    wafer = f'x="{MARGIN}" y="{MARGIN}" width="{width:.1f}" height="{height:.1f}"'
+    parts = [
+        f'<rect class="wafer" {wafer}/>',
+        *(_region(box, share) for box, share in zip(boxes, shares, strict=True)),
+        *(_number(box, share) for box, share in zip(boxes, shares, strict=True)),
+        *_callouts([box for box in boxes if box.font < LABEL], width, height),
+        _heading(plan, width),
+        _scale(width, height),
+    ]
+    across, down = round(width + 2 * MARGIN), round(height + 2 * MARGIN + 6)
+    return (
+        f'<svg class="floorplan" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {down}"'
+        f' width="{across}" height="{down}" role="img"'
+        f' aria-label="Floorplan of {escape(plan.model)} on {escape(plan.target)}">'
+        f"<style>{_STYLE}</style>{''.join(parts)}</svg>"
+    )
+
+
+def _box(stage: StageRecord, scale: float) -> _Box:
+    region = stage.region
+    return _Box(
+        stage,
+        MARGIN + region.column * scale,
+        MARGIN + region.row * scale,
+        max(region.width * scale, LEAST),
+        max(region.height * scale, LEAST),
+    )
+
+
+def _region(box: _Box, share: float) -> str:
+    stage, region = box.stage, box.stage.region
+    title = (
+        f"{stage.id}\n{region.height} x {region.width} PEs at row {region.row},"
+        f" column {region.column}\n{stage.cycles.total_cycles:,} cycles per sample,"
+        f" {share * 100:.0f} % busy"
+    )
+    return (
+        f'<rect class="region" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}"'
+        f' height="{box.height:.1f}" fill="{ramp(share)[0]}"><title>{escape(title)}</title></rect>'
+    )
+
+
+def _number(box: _Box, share: float) -> str:
+    if box.font < LABEL:
+        return ""
+    return _text(*box.centre, box.stage.index, box.font, f'style="fill:{ramp(share)[1]}"')
+
+
+def _callouts(boxes: list[_Box], width: float, height: float) -> list[str]:
+    """Numbers of small regions in the nearer margin, spread so that they do not overlap."""
+    left = [box for box in boxes if box.centre[0] < MARGIN + width / 2]
+    right = [box for box in boxes if box not in left]
+    sides = ((left, MARGIN, -1), (right, MARGIN + width, 1))
+    return [
+        _callout(box, at, edge, direction)
+        for side, edge, direction in sides
+        for box, at in _spread(side, height)
+    ]
+
+
+def _spread(boxes: list[_Box], height: float) -> list[tuple[_Box, float]]:
+    """Every box with the height of its number: its own, or the next free one below or above."""
+    ordered = sorted(boxes, key=lambda box: (box.centre[1], box.stage.index))
+    step = min(11.0, height / max(len(ordered), 1))
+    heights: list[float] = []
+    for box in ordered:
+        heights.append(max(box.centre[1], heights[-1] + step if heights else MARGIN))
+    limit = MARGIN + height
+    for number in range(len(heights) - 1, -1, -1):
+        heights[number] = min(heights[number], limit)
+        limit = heights[number] - step
+    return list(zip(ordered, heights, strict=True))
+
+
+def _callout(box: _Box, at: float, edge: float, direction: int) -> str:
+    x, y = box.centre
+    bend, end = edge + 4 * direction, edge + 14 * direction
+    anchor = "end" if direction < 0 else "start"
+    return f'<path class="line" d="M{x:.1f} {y:.1f}L{bend:.1f} {at:.1f}H{end:.1f}"/>' + _text(
+        end + 3 * direction, at, box.stage.index, 10.5, f'text-anchor="{anchor}"'
+    )
+
+
+def _heading(plan: PlanDocument, width: float) -> str:
+    rows, columns = plan.grid
+    share = plan.totals.wafer_share * 100
+    text = f"{plan.model} on {plan.target}: {rows} x {columns} PEs, {share:.1f} % used"
+    return _text(MARGIN, MARGIN / 2, text, 14.0, 'text-anchor="start"')
+
+
+def _scale(width: float, height: float) -> str:
+    """The colour scale below the wafer, 0 to 100 % busy."""
+    y, length = MARGIN + height + 14, min(width * 0.5, 220.0)
+    stops = "".join(
+        f'<stop offset="{number / (len(RAMP) - 1)}" stop-color="rgb{colour}"/>'
+        for number, colour in enumerate(RAMP)
+    )
+    return (
+        f'<defs><linearGradient id="busy">{stops}</linearGradient></defs>'
+        f'<rect x="{MARGIN + 58}" y="{y}" width="{length}" height="10" fill="url(#busy)"/>'
+        + _text(MARGIN, y + 5, "busy: 0 %", 11.0, 'text-anchor="start"')
+        + _text(MARGIN + 64 + length, y + 5, "100 %", 11.0, 'text-anchor="start"')
+    )
+
+
+def _text(x: float, y: float, text: object, size: float, attributes: str) -> str:
+    anchor = "" if "text-anchor" in attributes else 'text-anchor="middle" '
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" dy=".35em" font-size="{size:.1f}" {anchor}{attributes}>'
+        f"{escape(str(text))}</text>"
+    )

@@ -1,0 +1,148 @@
+"""report.html: one page about a plan, its simulation and its training run, without network."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+from ..backend.errors import UserError
+from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.text import duration, percent, quantity
+from .charts import curve_svg, timeline_svg
+from .event import Slice, timeline
+from .floorplan import floorplan_svg
+from .report import SimReport
+
+MOST_STAGES = 400
+"""Above this the timeline is left out: its rows would be thinner than can be seen."""
+_SHOWN_INTERVALS = 6
+
+
+@dataclass(frozen=True)
+class RunCurve:
+    """What a training run adds to the page.
+
+    `losses` is one value per training sample in order (may be empty), `accuracy` the share of test
+    samples classified correctly (None without a test), `executor` the name of what ran it.
+    """
+
+    losses: tuple[float, ...]
+    samples_per_s: float
+    accuracy: float | None
+    executor: str
+
+
+def write_report(
+    plan: PlanDocument, report: SimReport, path: str | Path, run: RunCurve | None = None
+) -> None:
+    """Write the page to `path`, under a temporary name until it is complete.
+
+    Raises UserError if jinja2 is missing, OSError if the file cannot be written.
+    """
+    part = Path(path).with_name(Path(path).name + ".part")
+    part.write_text(report_html(plan, report, run), encoding="utf-8")
+    os.replace(part, path)
+
+
+def report_html(plan: PlanDocument, report: SimReport, run: RunCurve | None = None) -> str:
+    """The page as text."""
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise UserError(
+            "report.html",
+            expected="jinja2, which fills the page",
+            got=str(error),
+            change="pip install 'weft[report]'",
+        ) from error
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {"quantity": quantity, "percent": percent, "classes": asdict}
+    source = resources.files(str(__package__)).joinpath("templates/report.html").read_text("utf-8")
+    rows = list(zip(plan.stages, report.stages, strict=True))
+    return environment.from_string(source).render(
+        plan=plan,
+        report=report,
+        rows=rows,
+        run=run,
+        cards=_cards(plan, report, run),
+        reasons=_reasons(report),
+        memory_classes=_memory_classes(report),
+        floorplan=floorplan_svg(plan, [row.utilisation for row in report.stages]),
+        timeline=_timeline(plan, report),
+        loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
+    )
+
+
+def _cards(
+    plan: PlanDocument, report: SimReport, run: RunCurve | None
+) -> list[tuple[str, str, str]]:
+    """Key figures: what, the figure, what it means."""
+    clock = report.clock_hz
+    interval = report.initiation_interval_cycles
+    fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
+    capacity = plan.totals.memory_capacity_per_pe_bytes
+    latency = duration(report.forward_latency_cycles / clock)
+    skipped = 1 - plan.totals.macs_effective / max(plan.totals.macs_dense, 1)
+    cards = [
+        (
+            "throughput",
+            f"{quantity(report.throughput_samples_per_s)} samples/s",
+            f"one training sample every {interval:,.0f} cycles at {clock / 1e6:g} MHz",
+        ),
+        ("bound by", report.bound_by.partition(": ")[0], report.bound_by.partition(": ")[2]),
+        ("utilisation", percent(report.utilisation), "of the used PEs' time, steady state"),
+        (
+            "latency",
+            latency,
+            f"first sample to its loss; last update after"
+            f" {duration(report.backward_latency_cycles / clock)}",
+        ),
+        (
+            "wafer",
+            percent(plan.totals.wafer_share),
+            f"{plan.totals.pes_used:,} of {plan.totals.pes_usable:,} PEs",
+        ),
+        ("memory", percent(fullest / max(capacity, 1)), f"{fullest:,} of {capacity:,} B per PE"),
+        (
+            "work",
+            f"{quantity(plan.totals.macs_effective)} MAC",
+            f"per sample; {percent(skipped)} of {quantity(plan.totals.macs_dense)} skipped",
+        ),
+    ]
+    return cards + (_run_cards(run) if run else [])
+
+
+def _run_cards(run: RunCurve) -> list[tuple[str, str, str]]:
+    samples = f"{len(run.losses):,} samples with the {run.executor} executor"
+    cards = [("trained here", f"{quantity(run.samples_per_s)} samples/s", samples)]
+    if run.accuracy is not None:
+        cards.append(("test accuracy", percent(run.accuracy), "share of test samples right"))
+    return cards
+
+
+def _reasons(report: SimReport) -> list[str]:
+    return list(report.stages[0].idle_cycles)
+
+
+def _memory_classes(report: SimReport) -> list[str]:
+    return list(asdict(report.stages[0].memory_per_pe))
+
+
+def _timeline(plan: PlanDocument, report: SimReport) -> str:
+    """Some intervals from when the pipeline is full; empty if that cannot be shown."""
+    if report.deadlock or len(plan.stages) > MOST_STAGES:
+        return ""
+    slices = _full_pipeline(plan)
+    first = min(s.begin for s in slices if s.stage == plan.stages[0].id and s.phase == "backward")
+    interval = report.initiation_interval_cycles
+    window = (first, first + round(_SHOWN_INTERVALS * interval))
+    return timeline_svg([stage.id for stage in plan.stages], slices, window)
+
+
+def _full_pipeline(plan: PlanDocument) -> tuple[Slice, ...]:
+    """All samples that are under way during some ticks after the pipeline has filled."""
+    depth = max(stage.delay for stage in plan.stages)
+    ticks = 2 * _SHOWN_INTERVALS
+    return timeline(plan, 2 * depth + 3 * ticks, ticks, depth + 2 * ticks)

@@ -1,0 +1,115 @@
+"""What a simulation says: one frozen record, the same for every level.
+
+Cycles are of the target's clock. "Per sample" is one training sample: forward, backward and update.
+Row keys are stage ids, as in the report of a training run.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..compiler.plan.document import PEMemory
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage. `utilisation` is busy cycles / initiation interval, in steady state.
+
+    `idle_cycles` splits all idle cycles of the run by what the stage waited for at that moment:
+    fill (the pipeline was not full yet), starved (the producer was not done), blocked (no room in
+    an output), network (the item was under way), host, drain. With the busy cycles of all samples
+    they add up to the cycles of the run. `bound_by` is what to speed up for a shorter interval.
+    """
+
+    id: str
+    index: int
+    forward_cycles: int
+    backward_cycles: int
+    update_cycles: int
+    busy_cycles: int
+    idle_cycles: dict[str, int]
+    utilisation: float
+    bound_by: str
+    memory_per_pe: PEMemory
+
+    @property
+    def cycles_per_sample(self) -> int:
+        return self.forward_cycles + self.backward_cycles + self.update_cycles
+
+
+@dataclass(frozen=True)
+class EdgeRow:
+    """One stream. A load is the share of the interval in which its links are busy one way."""
+
+    source: str
+    sink: str
+    forward_bytes: int
+    gradient_bytes: int
+    links: int
+    hops: int
+    depth: int
+    forward_load: float
+    gradient_load: float
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One link in a cycle of waits: `stage` cannot go on with `phase` until `on` has acted.
+
+    It waits for an 'item' to arrive on the stream or for 'room' in it. `sample` is -1 where the
+    level does not follow single samples.
+    """
+
+    stage: str
+    phase: str
+    sample: int
+    wants: str
+    stream: str
+    on: str
+
+    def __str__(self) -> str:
+        sample = f" of sample {self.sample}" if self.sample >= 0 else ""
+        return f"{self.stage}, {self.phase}{sample}: waits for {self.wants} in {self.stream}"
+
+
+@dataclass(frozen=True)
+class SimReport:
+    """A plan in time.
+
+    `cycles` and `seconds` are of the whole run of `samples`, with fill and drain. The throughput is
+    that of the steady state, clock / initiation interval; `steady` says whether the run was long
+    enough to reach it (if not, the interval is cycles / samples). Latencies are those of the first
+    sample: through all forwards, and until its last update. Fill ends when the first stage starts
+    its first backward, drain begins when it has done its last forward. With a `deadlock` (the cycle
+    of waits; empty when there is none) the interval is infinite and the throughput 0.
+    """
+
+    level: str
+    model: str
+    target: str
+    samples: int
+    clock_hz: float
+    cycles: int
+    seconds: float
+    initiation_interval_cycles: float
+    throughput_samples_per_s: float
+    steady: bool
+    forward_latency_cycles: int
+    backward_latency_cycles: int
+    fill_cycles: int
+    drain_cycles: int
+    utilisation: float
+    host_load: float
+    bound_by: str
+    stages: tuple[StageRow, ...]
+    edges: tuple[EdgeRow, ...]
+    deadlock: tuple[Wait, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; an infinite interval becomes null."""
+        data = asdict(self)
+        if math.isinf(self.initiation_interval_cycles):
+            data["initiation_interval_cycles"] = None
+        return data

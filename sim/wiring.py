@@ -1,0 +1,143 @@
+"""A plan as the simulator sees it: units that work and channels that carry.
+
+Both levels, closed form and event, read only this. A unit is a stage, or one stream of inputs from
+the host. A channel carries one thing per sample: activations forward, or gradients back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from ..backend.errors import UserError
+from ..compiler.plan.document import EdgeRecord, PhaseCycles, PlanDocument
+from ..compiler.plan.streams import parallel_links
+from .constants import constant
+
+FORWARD, BACKWARD = 0, 1
+PHASES = ("forward", "backward", "update")
+KINDS = ("activations", "gradients")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Something with its own clock that works on one sample after the other.
+
+    A unit that trains does forward(i), backward(i - delay), update(i - delay) for i = 0, 1, 2, ...,
+    leaving out samples that do not exist; one that does not (a host stream) does forward only.
+    """
+
+    name: str
+    cycles: tuple[int, int, int]
+    delay: int
+    trains: bool
+
+    @property
+    def total_cycles(self) -> int:
+        return sum(self.cycles)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A first-in first-out stream between two units, one item per sample.
+
+    `occupancy_cycles` is how long an item keeps the stream's `links` (parallel mesh links) busy,
+    `latency_cycles` the flight of its last byte, `depth` the items it holds (in flight or waiting)
+    beside the one that the producer is writing. `phase` is FORWARD or BACKWARD at both ends; `edge`
+    indexes `plan.edges`.
+    """
+
+    edge: int
+    phase: int
+    producer: int
+    consumer: int
+    occupancy_cycles: int
+    latency_cycles: int
+    depth: int
+    links: int
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """All units (the plan's stages first, in order, then the host streams) and all channels."""
+
+    units: tuple[Unit, ...]
+    channels: tuple[Channel, ...]
+    stages: int
+
+    def label(self, channel: Channel) -> str:
+        ends = f"{self.units[channel.producer].name} -> {self.units[channel.consumer].name}"
+        return f"{ends} ({KINDS[channel.phase]})"
+
+
+def wire(plan: PlanDocument) -> Wiring:
+    """Units and channels of a plan.
+
+    The host's bandwidth is divided among its streams in proportion to their bytes, so each stream
+    takes (all input bytes) / (host bytes per cycle) for a sample.
+
+    Raises UserError for a plan without stages, a FIFO without room, or a missing constant.
+    """
+    if not plan.stages:
+        raise _refuse(plan, "stages", "at least one stage", "none", "compile a model with layers")
+    for edge in plan.edges:
+        _check(plan, edge)
+    fed = [index for index, edge in enumerate(plan.edges) if edge.source < 0]
+    units = [
+        Unit(s.id, _cycles(s.cycles), s.delay, trains=True)
+        for s in sorted(plan.stages, key=lambda stage: stage.index)
+    ]
+    host = {edge: len(units) + number for number, edge in enumerate(fed)}
+    period = host_cycles(plan) if fed else 0
+    units += [Unit("host", (period, 0, 0), 0, trains=False) for _ in fed]
+    channels = [
+        _channel(plan, index, phase, host)
+        for phase in (FORWARD, BACKWARD)
+        for index, edge in enumerate(plan.edges)
+        if phase == FORWARD or (edge.gradient_bytes and edge.source >= 0)
+    ]
+    return Wiring(tuple(units), tuple(channels), len(plan.stages))
+
+
+def host_cycles(plan: PlanDocument) -> int:
+    """Cycles per sample that the host link is busy: input bytes / host bytes per cycle."""
+    fed_bytes = sum(edge.forward_bytes for edge in plan.edges if edge.source < 0)
+    return ceil(fed_bytes * plan.clock_hz / constant(plan, "host.bytes_per_s")) if fed_bytes else 0
+
+
+def stream_links(plan: PlanDocument, edge: EdgeRecord) -> int:
+    """Parallel mesh links of a stream between the regions at its ends."""
+    ends = (edge.source, edge.sink)
+    return parallel_links(stage.region for stage in plan.stages if stage.index in ends)
+
+
+def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -> Channel:
+    edge = plan.edges[index]
+    ends = (host.get(index, edge.source), edge.sink)
+    producer, consumer = ends if phase == FORWARD else ends[::-1]
+    size = edge.forward_bytes if phase == FORWARD else edge.gradient_bytes
+    links = stream_links(plan, edge)
+    occupancy = ceil(size / (links * constant(plan, "noc.link_bytes_per_cycle")))
+    flight = edge.hops * constant(plan, "noc.hop_cycles") + 2 * constant(plan, "noc.ramp_cycles")
+    return Channel(
+        index, phase, producer, consumer, occupancy, ceil(flight) if size else 0, edge.depth, links
+    )
+
+
+def _cycles(cycles: PhaseCycles) -> tuple[int, int, int]:
+    return cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles
+
+
+def _check(plan: PlanDocument, edge: EdgeRecord) -> None:
+    name = f"edge {edge.source} -> {edge.sink}"
+    known = {stage.index for stage in plan.stages}
+    if edge.sink not in known or (edge.source >= 0 and edge.source not in known):
+        raise _refuse(plan, name, f"stages 0 to {len(known) - 1}", name, "run `weft check PLAN`")
+    if edge.depth < 1:
+        got, change = f"depth {edge.depth}", "give the edge's FIFO a depth of 1 or more"
+        raise _refuse(plan, name, "a FIFO that holds at least one sample", got, change)
+
+
+def _refuse(plan: PlanDocument, where: str, expected: str, got: str, change: str) -> UserError:
+    where = f"plan of {plan.model} for {plan.target}, {where}"
+    return UserError(where, expected=expected, got=got, change=change)

@@ -1,0 +1,148 @@
+"""Hand-made plan documents: chains and graphs with skips, with every number chosen by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from weft.compiler.plan.document import (
+    Constant,
+    EdgeRecord,
+    NonZeros,
+    PEMemory,
+    PhaseCycles,
+    PlanDocument,
+    Rectangle,
+    SourceRecord,
+    StageRecord,
+    Tiling,
+    Totals,
+)
+
+Cycles = tuple[int, int, int]
+CONSTANTS = {
+    "noc.link_bytes_per_cycle": 4,
+    "noc.hop_cycles": 1,
+    "noc.ramp_cycles": 2,
+    "host.bytes_per_s": 1e12,
+}
+
+
+def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> StageRecord:
+    region = Rectangle(row=0, column=10 * index, height=4, width=8)
+    return StageRecord(
+        index=index,
+        id=f"layer{index}",
+        module=f"layers.{index}",
+        source=f"net.py:{index + 1}",
+        program="p",
+        parameters=(),
+        forward_state=(),
+        backward_state=(),
+        inputs=tuple(SourceRecord(source, 0) for source in sources),
+        operators=(),
+        region=region,
+        tiling=Tiling(2, 2, 8),
+        cycles=PhaseCycles(*cycles),
+        macs_dense=4000,
+        macs_effective=1000,
+        nonzeros=NonZeros(100, 25, 0.8, 3),
+        memory_per_pe=PEMemory(100 * (index + 1), 50, 25, 400, 10, 30),
+        bound_by="compute",
+        delay=delay,
+        fifo_depth=delay + 1,
+    )
+
+
+def edge(
+    source: int, sink: int, forward_bytes: int = 0, gradient_bytes: int = 0, depth: int = 0
+) -> EdgeRecord:
+    """From region centre to region centre along row 2; the facing sides are 4 PEs high."""
+    corners = ((2, 10 * source + 4 if source >= 0 else 0), (2, 10 * sink + 4))
+    hops = corners[1][1] - corners[0][1]
+    gradient = gradient_bytes if source >= 0 else 0
+    depth = depth or sink - source
+    return EdgeRecord(source, sink, (0,), forward_bytes, gradient, corners, hops, depth)
+
+
+def plan(
+    cycles: Sequence[Cycles],
+    edges: Sequence[EdgeRecord],
+    constants: Mapping[str, float | str] = CONSTANTS,
+    clock_hz: float = 1e9,
+) -> PlanDocument:
+    """A pipelined plan of len(cycles) stages side by side, each 4 x 8 PEs."""
+    count = len(cycles)
+    stages = tuple(
+        stage(i, c, 2 * (count - 1 - i), [e.source for e in edges if e.sink == i])
+        for i, c in enumerate(cycles)
+    )
+    slowest = max(sum(c) for c in cycles)
+    return PlanDocument(
+        format=1,
+        weft_version="0",
+        model="handmade",
+        fingerprint="f",
+        mode="pipelined",
+        granularity="layer",
+        target="paper",
+        target_hash="h",
+        clock_hz=clock_hz,
+        grid=(16, 10 * count + 4),
+        recipe={},
+        inputs=(),
+        parameters=(),
+        state=(),
+        masks=(),
+        loss=SourceRecord(count - 1, 0),
+        predictions=(),
+        stages=stages,
+        edges=tuple(edges),
+        totals=Totals(
+            initiation_interval_cycles=slowest,
+            latency_cycles=sum(c[0] + c[1] for c in cycles),
+            throughput_samples_per_s=clock_hz / slowest,
+            utilisation=0.5,
+            bound_by="compute",
+            pes_used=32 * count,
+            pes_usable=16 * (10 * count + 4),
+            wafer_share=0.2,
+            macs_dense=4000 * count,
+            macs_effective=1000 * count,
+            max_memory_per_pe_bytes=100 * count + 515,
+            memory_capacity_per_pe_bytes=100 * count + 1000,
+        ),
+        files={},
+        provenance=tuple(Constant(n, v, "test", "assumed") for n, v in constants.items()),
+    )
+
+
+def chain(cycles: Sequence[Cycles], size: int = 0, depth: int = 1) -> PlanDocument:
+    """Host -> 0 -> 1 -> ...; every stream carries `size` bytes each way in a FIFO of `depth`.
+
+    With size 0 gradients still flow (1 byte), so that every backward waits for the next stage's.
+    """
+    edges = [edge(-1, 0, size)]
+    edges += [edge(i, i + 1, size, max(size, 1), depth) for i in range(len(cycles) - 1)]
+    return plan(cycles, edges)
+
+
+def with_cycles(document: PlanDocument, index: int, cycles: Cycles) -> PlanDocument:
+    stages = list(document.stages)
+    stages[index] = replace(stages[index], cycles=PhaseCycles(*cycles))
+    return replace(document, stages=tuple(stages))
+
+
+def with_depths(document: PlanDocument, extra: int) -> PlanDocument:
+    edges = tuple(replace(e, depth=e.depth + extra) for e in document.edges)
+    return replace(document, edges=edges)
+
+
+def with_constants(document: PlanDocument, **factors: float) -> PlanDocument:
+    """Constants scaled; names with '__' for the dot."""
+    scale = {name.replace("__", "."): factor for name, factor in factors.items()}
+    entries = tuple(
+        replace(entry, value=entry.value * scale.get(entry.name, 1))
+        for entry in document.provenance
+    )
+    return replace(document, provenance=entries)

@@ -1,0 +1,83 @@
+"""Nothing is lost: every cycle has a reason, every sample its work, in order, without overlap."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from helpers import plans
+from helpers.random_plans import random_plan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from weft.sim import simulate, timeline
+
+QUICK = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+@QUICK
+@given(random_plan(), st.integers(1, 60), st.sampled_from(["event", "analytic"]))
+def test_busy_and_idle_cycles_add_up_to_the_run(plan, samples, level):
+    report = simulate(plan, samples, level)
+    for row in report.stages:
+        assert row.busy_cycles == samples * row.cycles_per_sample
+        assert all(cycles >= 0 for cycles in row.idle_cycles.values())
+        assert row.busy_cycles + sum(row.idle_cycles.values()) == report.cycles
+
+
+@QUICK
+@given(random_plan(max_stages=5), st.integers(1, 20))
+def test_the_timeline_obeys_the_tick(plan, samples):
+    """Every phase of every sample once, one at a time per stage, in the order F(i), B(i - D), U."""
+    slices = timeline(plan, samples, 0, samples)
+    assert len(slices) == 3 * samples * len(plan.stages)
+    for stage in plan.stages:
+        own = sorted((s for s in slices if s.stage == stage.id), key=lambda s: (s.begin, s.end))
+        assert all(a.end <= b.begin for a, b in pairwise(own))
+        assert [(s.phase, s.sample) for s in own] == list(local_order(stage.delay, samples))
+
+
+@QUICK
+@given(random_plan(max_stages=5), st.integers(1, 20))
+def test_nothing_starts_before_what_it_needs(plan, samples):
+    slices = timeline(plan, samples, 0, samples)
+    at = {(s.stage, s.phase, s.sample): s for s in slices}
+    ids = [stage.id for stage in plan.stages]
+    for edge in plan.edges:
+        for i in range(samples if edge.source >= 0 else 0):
+            source, sink = ids[edge.source], ids[edge.sink]
+            assert at[sink, "forward", i].begin >= at[source, "forward", i].end + edge.hops * (
+                edge.forward_bytes > 0
+            )
+            if edge.gradient_bytes:
+                late = at[source, "backward", i].begin
+                assert late >= at[sink, "backward", i].end + edge.hops
+
+
+def test_an_edge_never_holds_more_than_its_depth():
+    """With a slow sink, sample i leaves the source only when the sink has taken i - depth."""
+    for depth in (1, 2, 5):
+        plan = plans.chain([(10, 1, 1), (300, 1, 1)], depth=depth)
+        at = {(s.stage, s.phase, s.sample): s for s in timeline(plan, 40, 0, 40)}
+        for i in range(depth + 3, 40):
+            ahead = at["layer0", "forward", i].begin
+            assert ahead >= at["layer1", "forward", i - depth - 1].begin
+
+
+def test_a_window_is_the_same_run():
+    plan = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
+    whole = timeline(plan, 50, 0, 50)
+    window = timeline(plan, 50, 20, 7)
+    assert window == tuple(s for s in whole if 20 <= s.sample < 27)
+
+
+def test_same_input_same_output():
+    plan = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=4000)
+    assert simulate(plan, 300) == simulate(plan, 300)
+
+
+def local_order(delay, samples):
+    for tick in range(samples + delay):
+        if tick < samples:
+            yield "forward", tick
+        if tick >= delay:
+            yield "backward", tick - delay
+            yield "update", tick - delay

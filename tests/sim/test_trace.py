@@ -1,0 +1,53 @@
+"""The trace is valid JSON of the Trace Event Format and says what the timeline says."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from helpers import plans
+from weft.sim import timeline
+from weft.sim.trace import write_trace
+
+PLAN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
+
+
+@pytest.fixture
+def events(tmp_path):
+    path = tmp_path / "trace.json"
+    write_trace(PLAN, path, first=6, samples=5)
+    assert [file.name for file in tmp_path.iterdir()] == ["trace.json"]
+    return json.loads(path.read_text())["traceEvents"]
+
+
+def test_one_named_track_per_stage(events):
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert names == {stage.index: stage.id for stage in PLAN.stages}
+
+
+def test_slices_are_the_timeline(events):
+    """Clock 1 GHz: a cycle is a thousandth of a microsecond."""
+    slices = [e for e in events if e["ph"] == "X"]
+    assert {"ph", "pid", "tid", "ts", "dur", "name", "cat", "args"} <= set(slices[0])
+    expected = timeline(PLAN, 6 + 5 + 4, 6, 5)
+    assert [(e["args"]["begin_cycle"], e["args"]["end_cycle"]) for e in slices] == [
+        (s.begin, s.end) for s in expected
+    ]
+    assert all(e["ts"] * 1000 == pytest.approx(e["args"]["begin_cycle"]) for e in slices)
+    assert {e["name"] for e in slices} >= {"F6", "B10", "U10"}
+
+
+def test_slices_of_a_track_do_not_overlap(events):
+    for stage in PLAN.stages:
+        own = sorted(
+            (e["args"]["begin_cycle"], e["args"]["end_cycle"])
+            for e in events
+            if e["ph"] == "X" and e["tid"] == stage.index
+        )
+        assert all(a[1] <= b[0] for a, b in pairwise(own))
+
+
+def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="missing"):
+        write_trace(PLAN, tmp_path / "missing" / "trace.json")
