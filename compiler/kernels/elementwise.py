@@ -1,0 +1,112 @@
+"""Operators that treat every element alone: vector passes over evenly dealt tensors.
+
+The table says how many vector instructions touch each element, and how many functions without a
+vector unit (division, root, exponential, ...) it needs; the latter cost `vector.special_cycles`
+per element and function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import fx
+
+from .roles import dtype_of, tensors_of
+from .site import Cost, Site
+
+
+@dataclass(frozen=True)
+class Work:
+    """Per element: vector passes, and calls of special functions."""
+
+    passes: float
+    special: float = 0
+
+
+_ONE = Work(1)
+_SPECIAL = Work(1, 1)
+_DIVISION_BY_A_NUMBER = Work(1)
+
+ELEMENTWISE: dict[str, Work] = {
+    "aten.abs.default": _ONE,
+    "aten.add.Scalar": _ONE,
+    "aten.add.Tensor": _ONE,
+    "aten.add_.Tensor": _ONE,
+    "aten.addcmul.default": Work(2),
+    "aten.bitwise_and.Tensor": _ONE,
+    "aten.bitwise_not.default": _ONE,
+    "aten.bitwise_or.Tensor": _ONE,
+    "aten.clamp.default": Work(2),
+    "aten.clamp_max.default": _ONE,
+    "aten.clamp_min.default": _ONE,
+    "aten.cos.default": _SPECIAL,
+    "aten.div.Scalar": _DIVISION_BY_A_NUMBER,
+    "aten.div.Tensor": _SPECIAL,
+    "aten.elu.default": Work(3, 1),
+    "aten.eq.Scalar": _ONE,
+    "aten.eq.Tensor": _ONE,
+    "aten.erf.default": _SPECIAL,
+    "aten.exp.default": _SPECIAL,
+    "aten.expm1.default": _SPECIAL,
+    "aten.ge.Scalar": _ONE,
+    "aten.ge.Tensor": _ONE,
+    "aten.gelu.default": Work(3, 1),
+    "aten.gelu_backward.default": Work(6, 2),
+    "aten.gt.Scalar": _ONE,
+    "aten.gt.Tensor": _ONE,
+    "aten.hardtanh.default": Work(2),
+    "aten.le.Scalar": _ONE,
+    "aten.le.Tensor": _ONE,
+    "aten.leaky_relu.default": Work(2),
+    "aten.log.default": _SPECIAL,
+    "aten.log1p.default": _SPECIAL,
+    "aten.logical_and.default": _ONE,
+    "aten.logical_not.default": _ONE,
+    "aten.logical_or.default": _ONE,
+    "aten.lt.Scalar": _ONE,
+    "aten.lt.Tensor": _ONE,
+    "aten.maximum.default": _ONE,
+    "aten.minimum.default": _ONE,
+    "aten.mul.Scalar": _ONE,
+    "aten.mul.Tensor": _ONE,
+    "aten.mul_.Tensor": _ONE,
+    "aten.ne.Scalar": _ONE,
+    "aten.ne.Tensor": _ONE,
+    "aten.neg.default": _ONE,
+    "aten.pow.Tensor_Scalar": _SPECIAL,
+    "aten.reciprocal.default": _SPECIAL,
+    "aten.relu.default": _ONE,
+    "aten.rsqrt.default": Work(1, 2),
+    "aten.rsub.Scalar": _ONE,
+    "aten.sigmoid.default": Work(2, 2),
+    "aten.sigmoid_backward.default": Work(3),
+    "aten.sign.default": _ONE,
+    "aten.silu.default": Work(3, 2),
+    "aten.sin.default": _SPECIAL,
+    "aten.sqrt.default": _SPECIAL,
+    "aten.sub.Scalar": _ONE,
+    "aten.sub.Tensor": _ONE,
+    "aten.sub_.Tensor": _ONE,
+    "aten.tanh.default": _SPECIAL,
+    "aten.tanh_backward.default": Work(3),
+    "aten.threshold_backward.default": _ONE,
+    "aten.where.self": _ONE,
+}
+
+
+def elementwise(node: fx.Node, site: Site, work: Work) -> Cost:
+    """Cost of an element-wise operator on its evenly dealt result."""
+    elements = site.share(tensors_of(node)[0].numel())
+    if _divides_by_a_number(node):
+        work = _DIVISION_BY_A_NUMBER
+    cycles = site.vector_cycles(elements, dtype_of(node), work.passes)
+    special = work.special * site.target.vector.special_cycles * elements
+    return Cost(cycles + special, site.zeros())
+
+
+def _divides_by_a_number(node: fx.Node) -> bool:
+    """A division by a constant is a multiplication by its reciprocal; a square is a product."""
+    name = str(node.target)
+    if name == "aten.pow.Tensor_Scalar":
+        return isinstance(node.args[1], int | float) and node.args[1] == 2
+    return name == "aten.div.Tensor" and not isinstance(node.args[1], fx.Node)

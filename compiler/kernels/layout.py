@@ -1,0 +1,124 @@
+"""How a stage program's parameters lie on a region: which are matrices, which are vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from torch import fx
+
+from ..program import StageProgram
+from . import convolution, embedding, linear
+from .nonzeros import WeightTiles
+from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, tensors_of
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A parameter that a contraction multiplies with: (out, in, taps) features, and positions."""
+
+    in_axis: int
+    in_features: int
+    out_features: int
+    taps: int
+    in_positions: int
+    out_positions: int
+
+    @property
+    def tiles(self) -> WeightTiles:
+        """The weight without zeros."""
+        return WeightTiles(self.out_features, self.in_features, self.taps)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything about a stage program that its costs need and no mask or target changes.
+
+    `matrices` and `biases` (vectors over out features) are keyed by parameter index; `operands`
+    are products of two activations as (batch, m, k, n). The last three bound the splits.
+    """
+
+    forward: Roles
+    backward: Roles
+    matrices: Mapping[int, Matrix]
+    biases: frozenset[int]
+    operands: tuple[tuple[int, int, int, int], ...]
+    in_features: int
+    positions: int
+    out_features: int
+
+
+def find_layout(program: StageProgram) -> Layout:
+    """Read the layout off the program's graphs."""
+    count = len(program.parameters)
+    forward = find_roles(program.forward, count, is_backward=False)
+    backward = find_roles(program.backward, count, is_backward=True)
+    matrices = dict(_matrices(program.forward, forward))
+    operands = tuple(_operands(program.forward, forward, matrices))
+    biases = frozenset(_biases(program.forward, forward))
+    sizes = [(m.in_features, m.out_positions, m.out_features) for m in matrices.values()]
+    sizes += [(k, m, n) for _, m, k, n in operands]
+    if not sizes:
+        elements = _largest_tensor(program)
+        sizes = [(elements, 1, elements)]
+    bounds = (max(axis) for axis in zip(*sizes, strict=True))
+    return Layout(forward, backward, matrices, biases, operands, *bounds)
+
+
+def _largest_tensor(program: StageProgram) -> int:
+    specs = (*program.inputs, *program.outputs, *program.parameters)
+    return max((spec.elements for spec in specs), default=1)
+
+
+def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, Matrix]]:
+    for node in calls(module.graph):
+        name = operator_of(node)
+        if name == convolution.FORWARD and convolution.weight_operand(node) in roles.weight:
+            yield _convolution_matrix(node, roles)
+        elif name == embedding.FORWARD and operand(node, 0) in roles.weight:
+            yield _embedding_matrix(node, roles)
+        elif name in linear.OPERATORS:
+            use = linear.weight_use(node, roles)
+            if use is not None:
+                yield use.index, _linear_matrix(node, use)
+
+
+def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
+    weight = convolution.weight_operand(node)
+    shape, axis = shape_of(weight), convolution.in_axis(node)
+    tiles = WeightTiles(shape[1 - axis], shape[axis], prod(shape[2:]))
+    product = convolution.describe(node, tiles)
+    positions = product.in_positions, product.out_positions
+    matrix = Matrix(axis, tiles.in_features, tiles.out_features, tiles.taps, *positions)
+    return roles.weight[weight].index, matrix
+
+
+def _embedding_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
+    rows, columns = shape_of(operand(node, 0))
+    tokens = tensors_of(node)[0].numel() // max(1, columns)
+    return roles.weight[operand(node, 0)].index, Matrix(0, rows, columns, 1, tokens, tokens)
+
+
+def _linear_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
+    left, right = linear.factors(node)
+    contracted, m, n = shape_of(left)[-1], shape_of(left)[-2], shape_of(right)[-1]
+    out_features = m * n // use.positions
+    return Matrix(use.contracted_axis, contracted, out_features, 1, use.positions, use.positions)
+
+
+def _operands(
+    module: fx.GraphModule, roles: Roles, matrices: Mapping[int, Matrix]
+) -> Iterator[tuple[int, int, int, int]]:
+    for node in calls(module.graph):
+        if operator_of(node) in linear.OPERATORS and linear.weight_use(node, roles) is None:
+            left, right = map(shape_of, linear.factors(node))
+            yield left[0] if len(left) == 3 else 1, left[-2], left[-1], right[-1]
+
+
+def _biases(module: fx.GraphModule, roles: Roles) -> Iterator[int]:
+    for node in calls(module.graph):
+        position = {convolution.FORWARD: 2, "aten.addmm.default": 0}.get(operator_of(node))
+        bias = None if position is None else node.args[position]
+        if isinstance(bias, fx.Node) and bias in roles.weight:
+            yield roles.weight[bias].index

@@ -1,0 +1,72 @@
+"""Matrix products: with a weight (linear layers and their backward), or of two activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import fx
+
+from .contraction import Contraction, dense_product, forward, input_gradient, weight_gradient
+from .roles import Roles, dtype_of, operand, operator_of, shape_of, tensors_of
+from .site import Cost, Site
+
+OPERATORS = frozenset({"aten.mm.default", "aten.addmm.default", "aten.bmm.default"})
+_WITH_BIAS = "aten.addmm.default"
+
+
+@dataclass(frozen=True)
+class WeightUse:
+    """Parameter `index` takes part in a product that sums over its axis `contracted_axis`."""
+
+    index: int
+    contracted_axis: int
+    positions: int
+
+
+def factors(node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    """The two matrices of a product node."""
+    first = 1 if operator_of(node) == _WITH_BIAS else 0
+    return operand(node, first), operand(node, first + 1)
+
+
+def weight_use(node: fx.Node, roles: Roles) -> WeightUse | None:
+    """How a product (m x k) * (k x n) uses a weight; None if both factors are activations."""
+    left, right = factors(node)
+    m, n = shape_of(left)[-2], shape_of(right)[-1]
+    if right in roles.weight:
+        alias = roles.weight[right]
+        return WeightUse(alias.index, 1 if alias.swapped else 0, m)
+    if left in roles.weight:
+        alias = roles.weight[left]
+        return WeightUse(alias.index, 0 if alias.swapped else 1, n)
+    return None
+
+
+def product(node: fx.Node, site: Site) -> Cost:
+    """Cost of mm, addmm or bmm by the role its factors play."""
+    cost = _product(node, site)
+    if operator_of(node) != _WITH_BIAS:
+        return cost
+    outputs = site.share(tensors_of(node)[0].numel())
+    return cost + Cost(site.vector_cycles(outputs, dtype_of(node)), site.zeros())
+
+
+def _product(node: fx.Node, site: Site) -> Cost:
+    use = weight_use(node, site.roles)
+    left, right = factors(node)
+    if use is not None and use.index in site.weights:
+        described = _describe(node, site, use.index, use.positions)
+        is_forward = use.contracted_axis == site.in_axis[use.index]
+        return (forward if is_forward else input_gradient)(site, described)
+    index = site.roles.gradient.get(node)
+    if index is not None and index in site.weights:
+        return weight_gradient(site, _describe(node, site, index, shape_of(left)[-1]))
+    batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
+    m, k = shape_of(left)[-2:]
+    size = tensors_of(node)[0].element_size()
+    return dense_product(site, batch, m, k, shape_of(right)[-1], dtype_of(node), size)
+
+
+def _describe(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
+    size = tensors_of(node)[0].element_size()
+    return Contraction(site.weights[index], positions, positions, 0, dtype_of(node), size)

@@ -1,0 +1,112 @@
+"""Data movement: what costs nothing, and what does.
+
+A view costs nothing exactly where no data moves: a vector instruction reads its operands through a
+descriptor (base, strides, lengths), so another shape, a permutation, a slice or a repeated axis of
+data that stays on its PE is only another descriptor. What writes a new tensor costs a pass over it.
+What writes it in another order over the region also sends its words across: at worst half of them
+cross the region's middle, min(height, width) links wide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import fx
+
+from .collectives import transfer, words
+from .roles import VIEWS, dtype_of, tensors_of
+from .site import Cost, Site
+from .tilings import ceil_div
+
+FREE = VIEWS | {
+    "getitem",
+    "aten.select.int",
+    "aten.slice.Tensor",
+    "aten.split.Tensor",
+    "aten.split_with_sizes.default",
+    "aten.unbind.int",
+    "aten.empty.memory_format",
+    "aten.empty_like.default",
+    "aten.empty_permuted.default",
+    "aten.empty_strided.default",
+}
+
+WRITES = frozenset(
+    {
+        "aten._to_copy.default",
+        "aten.arange.default",
+        "aten.arange.start_step",
+        "aten.constant_pad_nd.default",
+        "aten.copy.default",
+        "aten.copy_.default",
+        "aten.fill.Scalar",
+        "aten.full.default",
+        "aten.full_like.default",
+        "aten.ones_like.default",
+        "aten.scalar_tensor.default",
+        "aten.select_scatter.default",
+        "aten.slice_scatter.default",
+        "aten.tril.default",
+        "aten.triu.default",
+        "aten.zeros_like.default",
+    }
+)
+
+REORDERS = frozenset(
+    {
+        "aten.cat.default",
+        "aten.clone.default",
+        "aten.flip.default",
+        "aten.index_select.default",
+        "aten.stack.default",
+    }
+)
+
+INDEXED = frozenset(
+    {
+        "aten.gather.default",
+        "aten.index.Tensor",
+        "aten.index_put.default",
+        "aten.scatter.src",
+        "aten.scatter.value",
+        "aten.scatter_add.default",
+    }
+)
+
+
+def free(node: fx.Node, site: Site) -> Cost:
+    """A view or a name: no data moves."""
+    return site.free()
+
+
+def write(node: fx.Node, site: Site) -> Cost:
+    """A new tensor in the order of its source: one pass over the result."""
+    elements = site.share(tensors_of(node)[0].numel())
+    return Cost(site.vector_cycles(elements, dtype_of(node)), site.zeros())
+
+
+def reorder(node: fx.Node, site: Site) -> Cost:
+    """A new tensor in another order: one pass, and half of its words cross the region."""
+    value = tensors_of(node)[0]
+    total = words(site.target.noc, value.numel(), value.element_size())
+    links = np.minimum(site.tilings.height, site.tilings.width)
+    distance = site.tilings.height + site.tilings.width - 2
+    network = transfer(site.target.noc, ceil_div(total, 2 * links), distance, 1)
+    return Cost(write(node, site).compute, network)
+
+
+def indexed(node: fx.Node, site: Site) -> Cost:
+    """Elements picked or placed by index: one task per PE, then scattered single accesses."""
+    moved = tensors_of(node)[0]
+    elements = site.share(min(moved.numel(), _index_elements(node)))
+    compute = site.target.vector.task_cycles + elements / (
+        site.target.sparsity.indexed_macs_per_cycle
+    )
+    sent = words(site.target.noc, elements, moved.element_size())
+    distance = site.tilings.height + site.tilings.width - 2
+    return Cost(compute, transfer(site.target.noc, sent, distance, 1))
+
+
+def _index_elements(node: fx.Node) -> int:
+    """Elements the indices address: those of the largest tensor among the later arguments."""
+    later = [arg for arg in node.all_input_nodes[1:] if tensors_of(arg)]
+    return max((tensors_of(arg)[0].numel() for arg in later), default=0)

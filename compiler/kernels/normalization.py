@@ -1,0 +1,72 @@
+"""Normalizations: per-group statistics, then passes that use them.
+
+A group is what shares one mean and variance: a channel (Online Normalization), a group of channels
+(group norm), a token (layer norm). Statistics are all-reduced over the PEs that hold a group; a PE
+with several groups runs each pass once per group, in a loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import fx
+
+from .reduction import group_sums
+from .roles import dtype_of, operand, operator_of, tensors_of
+from .site import Cost, Site
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Per element: vector passes. Per group: sums (as one message), scalar operations that update
+    state or combine sums, and special functions (root, division)."""
+
+    elements: int
+    sums: int
+    scalars: int
+    special: int
+
+
+NORMALIZATIONS: dict[str, Passes] = {
+    # sum, sum of squares, subtract the mean, scale; then mean and variance move on
+    "weft.online_norm.default": Passes(4, 2, 8, 2),
+    # <g y>, <y y>, <g>, <y>; g - a y, scale, subtract; then u and v move on
+    "weft.online_norm_backward.default": Passes(7, 4, 10, 1),
+    # sum, sum of squares, subtract, scale, gamma, beta
+    "aten.native_group_norm.default": Passes(6, 2, 4, 2),
+    "aten.native_layer_norm.default": Passes(6, 2, 4, 2),
+    # <g>, <g y> per group and per channel; three-term combination
+    "aten.native_group_norm_backward.default": Passes(8, 4, 6, 0),
+    "aten.native_layer_norm_backward.default": Passes(8, 4, 6, 0),
+}
+
+
+def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
+    """Cost of a normalization or its backward."""
+    value = tensors_of(operand(node, 0))[0]
+    dtype, size = dtype_of(operand(node, 0)), value.element_size()
+    groups = _groups(node)
+    elements = site.share(value.numel())
+    groups_per_pe = np.minimum(site.share(groups), elements)
+    vector = site.target.vector
+    turns = passes.elements * groups_per_pe
+    loops = np.where(groups_per_pe > 1, turns * (vector.issue_cycles + vector.loop_cycles), 0.0)
+    compute = (
+        loops
+        + site.vector_cycles(elements, dtype, passes.elements)
+        + site.vector_cycles(groups_per_pe, dtype, passes.scalars)
+        + passes.special * vector.special_cycles * groups_per_pe
+    )
+    return Cost(compute, group_sums(site, groups * passes.sums, size))
+
+
+def _groups(node: fx.Node) -> int:
+    """Statistics of one sample, from the operator's own results where it returns them."""
+    name = operator_of(node)
+    if name.startswith("weft."):
+        return int(tensors_of(operand(node, 0))[0].shape[1])
+    if name.endswith("_norm.default"):
+        return max(1, tensors_of(node)[1].numel())
+    mean = operand(node, 2 if "group" in name else 3)
+    return max(1, tensors_of(mean)[0].numel())

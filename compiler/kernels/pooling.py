@@ -1,0 +1,34 @@
+"""Pooling windows: one vector pass per window position, border exchange where windows overlap."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import fx
+
+from .collectives import transfer, words
+from .roles import dtype_of, operand, operator_of, tensors_of
+from .site import Cost, Site
+
+# operator -> (position of the kernel argument, of the image)
+POOLING: dict[str, tuple[int, int]] = {
+    "aten.avg_pool2d.default": (1, 0),
+    "aten.avg_pool2d_backward.default": (2, 1),
+    "aten.max_pool2d_with_indices.default": (1, 0),
+    "aten.max_pool2d_with_indices_backward.default": (2, 1),
+}
+
+
+def pooling(node: fx.Node, site: Site) -> Cost:
+    """Cost of a pooling operator: each input element is visited once per window it lies in."""
+    kernel_argument, image_argument = POOLING[operator_of(node)]
+    image = tensors_of(operand(node, image_argument))[0]
+    pooled = operand(node, 0) if "backward" in operator_of(node) else node
+    kernel = [int(size) for size in node.args[kernel_argument]]  # type: ignore[union-attr]
+    windows = tensors_of(pooled)[0].numel()
+    elements = site.share(windows)
+    compute = site.vector_cycles(elements, dtype_of(node), prod(kernel))
+    overlap = max(0, windows * prod(kernel) - image.numel())
+    border = words(site.target.noc, site.share(overlap), image.element_size())
+    neighbours = (site.tilings.height * site.tilings.width > 1).astype(int)
+    return Cost(compute, transfer(site.target.noc, border, neighbours, 1))

@@ -1,0 +1,82 @@
+"""Sums, means, extrema and soft-max: local passes, then a reduction over PEs that share a result.
+
+Tensors are laid so that what is summed together lies together: with R results and A PEs, groups of
+A / R PEs hold the parts of one result (one PE holds several results if R > A).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import fx
+
+from .collectives import all_reduce_area, words
+from .roles import dtype_of, operand, tensors_of
+from .site import Cost, Site
+from .tilings import Floats
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Per element of the operand: vector passes and special functions; and how many reductions."""
+
+    passes: float
+    special: float
+    reductions: int
+
+
+_SUM = Rounds(1, 0, 1)
+
+REDUCTIONS: dict[str, Rounds] = {
+    "aten.amax.default": _SUM,
+    "aten.amin.default": _SUM,
+    "aten.any.dim": _SUM,
+    "aten.argmax.default": Rounds(2, 0, 1),
+    "aten.max.dim": Rounds(2, 0, 1),
+    "aten.mean.default": _SUM,
+    "aten.mean.dim": _SUM,
+    "aten.sum.default": _SUM,
+    "aten.sum.dim_IntList": _SUM,
+    "aten.var.correction": Rounds(3, 0, 2),
+    "aten.var_mean.correction": Rounds(3, 0, 2),
+}
+
+SOFTMAX: dict[str, Rounds] = {
+    # maximum; subtract, exponential, sum; scale or subtract the logarithm
+    "aten._softmax.default": Rounds(4, 1, 2),
+    "aten._log_softmax.default": Rounds(4, 1, 2),
+    # product, sum, multiply-subtract; log-soft-max needs the exponential of its output
+    "aten._softmax_backward_data.default": Rounds(3, 0, 1),
+    "aten._log_softmax_backward_data.default": Rounds(3, 1, 1),
+}
+
+
+def group_sums(site: Site, results: int, itemsize: int) -> Floats:
+    """Cycles of one all-reduce of `results` sums over the PEs that hold their parts."""
+    per_pe = words(site.target.noc, site.share(results), itemsize)
+    pes = site.pes_per_result(results)
+    return all_reduce_area(site.target.noc, per_pe, pes, site.tilings.width)
+
+
+def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
+    """Cost of an operator whose result has one element per group of its operand's elements."""
+    results = tensors_of(node)[0].numel()
+    return _cost(node, site, rounds, results)
+
+
+def softmax(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
+    """Cost of a (log-)soft-max or its backward along one dimension."""
+    shape = tensors_of(operand(node, 0))[0].shape
+    dim = node.args[1] if isinstance(node.args[1], int) else node.args[2]
+    along = shape[dim] if isinstance(dim, int) and shape else 1
+    return _cost(node, site, rounds, max(1, tensors_of(node)[0].numel() // max(1, along)))
+
+
+def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int) -> Cost:
+    value = tensors_of(operand(node, 0))[0]
+    elements = site.share(value.numel())
+    dtype = dtype_of(operand(node, 0))
+    cycles = site.vector_cycles(elements, dtype, rounds.passes)
+    special = rounds.special * site.target.vector.special_cycles * elements
+    network = rounds.reductions * group_sums(site, results, value.element_size())
+    return Cost(cycles + special, network)

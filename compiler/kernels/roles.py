@@ -1,0 +1,111 @@
+"""What the tensors of a stage's graph mean: weights, weight gradients, or activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, fx
+
+VIEWS = frozenset(
+    f"aten.{name}"
+    for name in (
+        "alias.default",
+        "detach.default",
+        "expand.default",
+        "permute.default",
+        "reshape.default",
+        "squeeze.default",
+        "squeeze.dim",
+        "squeeze.dims",
+        "t.default",
+        "transpose.int",
+        "unsqueeze.default",
+        "view.default",
+        "_unsafe_view.default",
+    )
+)
+_SWAPS = frozenset({"aten.t.default", "aten.permute.default", "aten.transpose.int"})
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A view of parameter `index`; `swapped` if its two axes are exchanged."""
+
+    index: int
+    swapped: bool
+
+
+@dataclass(frozen=True)
+class Roles:
+    """`weight`: nodes that are views of a parameter. `gradient`: nodes that compute the gradient
+    of a parameter (the last operation before its views), by parameter index."""
+
+    weight: Mapping[fx.Node, Alias]
+    gradient: Mapping[fx.Node, int]
+
+
+def operator_of(node: fx.Node) -> str:
+    """Full name of a call's target: 'aten.mm.default', or 'getitem' for a tuple's element."""
+    return getattr(node.target, "__name__", "") if _is_builtin(node) else str(node.target)
+
+
+def _is_builtin(node: fx.Node) -> bool:
+    return not hasattr(node.target, "_schema")
+
+
+def tensors_of(node: fx.Node) -> tuple[Tensor, ...]:
+    """The (fake) tensors a node computes."""
+    value = node.meta.get("val")
+    values = value if isinstance(value, tuple | list) else (value,)
+    return tuple(item for item in values if isinstance(item, Tensor))
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Shape of the first tensor a node computes."""
+    return tuple(int(size) for size in tensors_of(node)[0].shape)
+
+
+def dtype_of(node: fx.Node) -> str:
+    """Torch name of the dtype of the first tensor a node computes."""
+    return str(tensors_of(node)[0].dtype).removeprefix("torch.")
+
+
+def operand(node: fx.Node, position: int) -> fx.Node:
+    """Positional argument `position`, which must be a tensor."""
+    argument = node.args[position]
+    if not isinstance(argument, fx.Node):
+        raise TypeError(f"{node.name}: argument {position} is not a tensor")
+    return argument
+
+
+def calls(graph: fx.Graph) -> Iterator[fx.Node]:
+    """The nodes that compute something, in order."""
+    return (node for node in graph.nodes if node.op == "call_function")
+
+
+def find_roles(module: fx.GraphModule, parameters: int, is_backward: bool) -> Roles:
+    """Roles of one graph of a stage program; its first `parameters` placeholders are weights.
+
+    In a backward graph the first `parameters` outputs are their gradients.
+    """
+    nodes = list(module.graph.nodes)
+    placeholders = [node for node in nodes if node.op == "placeholder"]
+    weight = {node: Alias(index, False) for index, node in enumerate(placeholders[:parameters])}
+    for node in calls(module.graph):
+        if operator_of(node) in VIEWS and node.args[0] in weight:
+            source = weight[operand(node, 0)]
+            swaps = operator_of(node) in _SWAPS
+            weight[node] = Alias(source.index, source.swapped != swaps)
+    gradient: dict[fx.Node, int] = {}
+    if is_backward:
+        results = cast("tuple[fx.Node, ...]", nodes[-1].args[0])
+        gradient = {_computed_by(node): index for index, node in enumerate(results[:parameters])}
+    return Roles(weight, gradient)
+
+
+def _computed_by(node: fx.Node) -> fx.Node:
+    while node.op == "call_function" and operator_of(node) in VIEWS:
+        node = operand(node, 0)
+    return node

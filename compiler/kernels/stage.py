@@ -1,0 +1,164 @@
+"""Cost and memory of a whole stage under every tiling: its operators, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import fx
+
+from ..program import Origin, Stage, StageProgram
+from ..targets.target import Target
+from .layout import Layout
+from .memory import MemoryTable, Stored, memory_table, store_parameter
+from .nonzeros import WeightTiles
+from .optimizer import update
+from .registry import kernel_for
+from .roles import Roles, calls, operator_of
+from .site import Cost, Site
+from .tilings import Floats, Ints, Tilings, ceil_div, enumerate_tilings
+
+PHASES = ("forward", "backward", "update")
+
+
+@dataclass(frozen=True)
+class Priced:
+    """One operator with its cycles (whole numbers) under every tiling."""
+
+    name: str
+    operator: str
+    family: str
+    phase: str
+    origin: Origin | None
+    macs_dense: int
+    macs_effective: int
+    compute: Ints
+    network: Ints
+
+
+@dataclass(frozen=True)
+class StageTable:
+    """A stage under every tiling that fits the grid; memory not yet held against capacity."""
+
+    tilings: Tilings
+    operators: tuple[Priced, ...]
+    memory: MemoryTable
+    stream_cycles: Ints
+    nonzeros_dense: int
+    nonzeros_total: int
+    nonzeros_mean: Floats
+    nonzeros_max: Ints
+
+    def phase_cycles(self, phase: str) -> Ints:
+        """Cycles of one phase: its operators run one after the other."""
+        nothing = np.zeros(len(self.tilings), np.int64)
+        return sum((o.compute + o.network for o in self.operators if o.phase == phase), nothing)
+
+    def total_cycles(self) -> Ints:
+        return sum((self.phase_cycles(phase) for phase in PHASES), np.int64(0))  # type: ignore[arg-type]
+
+
+def price_stage(
+    stage: Stage,
+    program: StageProgram,
+    layout: Layout,
+    weights: Mapping[int, WeightTiles],
+    target: Target,
+    optimizer_states: int,
+) -> StageTable:
+    """Price every operator of a stage under every tiling that fits the target's grid.
+
+    `program` is the stage's own or an equal one: `layout` refers to its nodes.
+
+    Raises UnsupportedError for an operator or a dtype the target has no kernel for.
+    """
+    tilings = enumerate_tilings(
+        layout.in_features, layout.positions, layout.out_features, target.rows, target.columns
+    )
+    site = _site(target, tilings, layout.forward, layout, weights)
+    stored = [
+        store_parameter(site, layout, index, spec) for index, spec in enumerate(program.parameters)
+    ]
+    operators = (
+        *_graph_costs(program.forward, site, "forward", stage),
+        *_graph_costs(
+            program.backward,
+            _site(target, tilings, layout.backward, layout, weights),
+            "backward",
+            stage,
+        ),
+        *_update_costs(site, stage, program, stored, optimizer_states),
+    )
+    dense = sum(spec.elements for spec in program.parameters)
+    zeros = sum(w.dense - w.total for w in weights.values())
+    return StageTable(
+        tilings=tilings,
+        operators=operators,
+        memory=memory_table(site, layout, program, stored, optimizer_states),
+        stream_cycles=stream_cycles(program, tilings, target),
+        nonzeros_dense=dense,
+        nonzeros_total=dense - zeros,
+        nonzeros_mean=sum((s.mean_elements for s in stored), site.zeros()),
+        nonzeros_max=sum((s.elements for s in stored), np.zeros(len(tilings), np.int64)),
+    )
+
+
+def stream_cycles(program: StageProgram, tilings: Tilings, target: Target) -> Ints:
+    """Cycles that a sample's inputs (or outputs, if more) take to pass one side of the region.
+
+    A region sends and receives through one side, each PE of it over its own link. Lanes can turn,
+    so that may be the longer side. Gradients run the other way on the same links at once.
+    """
+    arriving = sum(spec.size_bytes for spec in program.inputs)
+    leaving = sum(spec.size_bytes for spec in program.outputs)
+    lanes = np.maximum(tilings.height, tilings.width)
+    return ceil_div(max(arriving, leaving), lanes * target.noc.link_bytes_per_cycle)
+
+
+def _site(
+    target: Target,
+    tilings: Tilings,
+    roles: Roles,
+    layout: Layout,
+    weights: Mapping[int, WeightTiles],
+) -> Site:
+    in_axis = {index: matrix.in_axis for index, matrix in layout.matrices.items()}
+    return Site(target, tilings, roles, weights, in_axis)
+
+
+def _graph_costs(module: fx.GraphModule, site: Site, phase: str, stage: Stage) -> Iterator[Priced]:
+    for node in calls(module.graph):
+        kernel = kernel_for(node, f"stage {stage.name}")
+        origin = node.meta.get("origin")
+        yield _priced(
+            node.name, operator_of(node), kernel.family, phase, origin, kernel.cost(node, site)
+        )
+
+
+def _update_costs(
+    site: Site,
+    stage: Stage,
+    program: StageProgram,
+    stored: list[Stored],
+    optimizer_states: int,
+) -> Iterator[Priced]:
+    for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):
+        cost = update(site, stored[index].elements, spec.dtype, optimizer_states)
+        yield _priced(f"update({name})", "weft.update", "optimizer", "update", stage.origin, cost)
+
+
+def _priced(
+    name: str, operator: str, family: str, phase: str, origin: Origin | None, cost: Cost
+) -> Priced:
+    return Priced(
+        name,
+        operator,
+        family,
+        phase,
+        origin,
+        cost.macs_dense,
+        cost.macs_effective,
+        np.ceil(cost.compute).astype(np.int64),
+        np.ceil(cost.network).astype(np.int64),
+    )

@@ -1,0 +1,75 @@
+"""Many tilings at once, as arrays: costs are computed for all of them in one sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..plan.document import Tiling
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tilings:
+    """Parallel arrays of the three splits (see `Tiling`)."""
+
+    in_split: Ints
+    space_split: Ints
+    out_split: Ints
+
+    def __len__(self) -> int:
+        return len(self.in_split)
+
+    @property
+    def height(self) -> Ints:
+        return self.in_split * self.space_split
+
+    @property
+    def width(self) -> Ints:
+        return self.out_split
+
+    def where(self, keep: NDArray[np.bool_]) -> Tilings:
+        """The tilings for which `keep` is true."""
+        return Tilings(self.in_split[keep], self.space_split[keep], self.out_split[keep])
+
+    def tiling(self, index: int) -> Tiling:
+        """One of them."""
+        return Tiling(
+            int(self.in_split[index]), int(self.space_split[index]), int(self.out_split[index])
+        )
+
+    def share(self, elements: int) -> Ints:
+        """Elements on the fullest PE of a tensor without an axis to respect.
+
+        Such a tensor is dealt out evenly: over the rows of PEs, then along each row.
+        """
+        return ceil_div(ceil_div(elements, self.height), self.width)
+
+
+def ceil_div(numerator: Ints | int, denominator: Ints | int) -> Ints:
+    """Integer division, rounded up."""
+    return -(-np.asarray(numerator) // np.asarray(denominator))
+
+
+def useful_splits(size: int) -> tuple[int, ...]:
+    """Ways to cut `size` items into equal slices with none empty, about two per octave.
+
+    >>> useful_splits(16)
+    (1, 2, 3, 4, 6, 8, 16)
+    """
+    slices = {min(size, round(2 ** (half / 2))) for half in range(2 * size.bit_length() + 1)}
+    return tuple(sorted({-(-size // slice_size) for slice_size in slices}))
+
+
+def enumerate_tilings(
+    in_features: int, positions: int, out_features: int, rows: int, columns: int
+) -> Tilings:
+    """All combinations of useful splits whose rectangle fits `rows` x `columns` PEs."""
+    axes = [np.array(useful_splits(n), np.int64) for n in (in_features, positions, out_features)]
+    in_split, space_split, out_split = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
+    all_tilings = Tilings(in_split, space_split, out_split)
+    return all_tilings.where((all_tilings.height <= rows) & (all_tilings.width <= columns))

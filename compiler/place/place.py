@@ -1,0 +1,136 @@
+"""Balance and place: the smallest initiation interval for which all stages fit the wafer.
+
+Stages, Kernels --place--> Placement
+
+For an interval T every stage may use its choices whose arithmetic and streams take at most T
+cycles. The smallest T whose stages can be packed is found by bisection over the cycles that occur;
+packing is exact for strips (see strips.py), so a larger wafer or a faster choice never makes T
+larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import networkx as nx
+
+from ..infeasible import Contributor, InfeasibleReport, Lever
+from ..mapping import Kernels, PlacedStage, Placement
+from ..plan.document import Rectangle
+from ..program import HOST, Stages
+from ..targets.load import known_targets, load_target
+from ..targets.target import Target
+from .route import route
+from .strips import Shape, Strip, partition, shape_in, total_width
+
+_HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
+_CONTRIBUTORS_SHOWN = 8
+
+Shapes = Sequence[Sequence[Shape]]
+
+
+def place(stages: Stages, kernels: Kernels) -> Placement:
+    """Choose one choice per stage and lay the rectangles out, consecutive stages side by side.
+
+    Among packings of the same interval the one with the shortest wires wins. Deterministic.
+    Raises InfeasibleError if nothing fits the grid.
+    """
+    target = kernels.target
+    interval = smallest_interval(kernels)
+    shapes = _shapes(kernels, interval)
+    packings = [partition(shapes, target.rows, weight) for weight in _HEIGHT_WEIGHTS]
+    placements = [
+        _lay_out(kernels, shapes, strips)
+        for strips in packings
+        if strips is not None and total_width(strips) <= target.columns
+    ]
+    return min(placements, key=lambda placement: wire_length(placement, stages.dag))
+
+
+def wire_length(placement: Placement, dag: nx.DiGraph) -> int:
+    """Hops of all edges between stages, centre to centre."""
+    regions = {placed.stage: placed.region for placed in placement.placed}
+    edges = [edge for edge in dag.edges if HOST not in edge]
+    return sum(route(regions[source], regions[sink])[1] for source, sink in edges)
+
+
+def smallest_interval(kernels: Kernels) -> int:
+    """The least T in cycles such that choices of at most T cycles fit the grid together.
+
+    Raises InfeasibleError if even the smallest choices do not fit.
+    """
+    choices = [stage.choices for stage in kernels.stages]
+    floor = max(min(c.interval_cycles for c in stage) for stage in choices)
+    candidates = sorted({c.interval_cycles for stage in choices for c in stage})
+    candidates = [cycles for cycles in candidates if cycles >= floor]
+    if not _fits(kernels, candidates[-1]):
+        raise _report(kernels, candidates[-1]).error()
+    low, high = 0, len(candidates) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if _fits(kernels, candidates[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return candidates[low]
+
+
+def _shapes(kernels: Kernels, interval: int) -> list[list[Shape]]:
+    return [
+        [
+            Shape(choice.height, choice.width, number)
+            for number, choice in enumerate(stage.choices)
+            if choice.interval_cycles <= interval
+        ]
+        for stage in kernels.stages
+    ]
+
+
+def _fits(kernels: Kernels, interval: int) -> bool:
+    strips = partition(_shapes(kernels, interval), kernels.target.rows)
+    return strips is not None and total_width(strips) <= kernels.target.columns
+
+
+def _lay_out(kernels: Kernels, shapes: Shapes, strips: Sequence[Strip]) -> Placement:
+    """Strips left to right; the pipeline runs down one and up the next, like a snake."""
+    placed: list[PlacedStage] = []
+    row, column, downwards = 0, 0, True
+    for strip in strips:
+        stages = range(strip.first, strip.last)
+        chosen = [shape_in(shapes[stage], strip.width) for stage in stages]
+        stack = sum(shape.height for shape in chosen)
+        rows = kernels.target.rows
+        row = min(row, rows - stack) if downwards else max(row, stack)
+        for stage, shape in zip(stages, chosen, strict=True):
+            top = row if downwards else row - shape.height
+            region = Rectangle(top, column, shape.height, shape.width)
+            choice = kernels.stages[stage].choices[shape.choice]
+            placed.append(PlacedStage(kernels.stages[stage].stage, choice, region))
+            row += shape.height if downwards else -shape.height
+        column += strip.width
+        downwards = not downwards
+    return Placement(kernels.target, tuple(placed))
+
+
+def _report(kernels: Kernels, interval: int) -> InfeasibleReport:
+    target = kernels.target
+    strips = partition(_shapes(kernels, interval), target.rows)
+    smallest = [min(choice.area for choice in stage.choices) for stage in kernels.stages]
+    demand = total_width(strips) * target.rows if strips is not None else sum(smallest)
+    largest = sorted(range(len(smallest)), key=lambda i: -smallest[i])[:_CONTRIBUTORS_SHOWN]
+    return InfeasibleReport(
+        subject=f"the network ({len(smallest)} stages)",
+        target=target.name,
+        demand=demand,
+        bound=target.pes,
+        unit="PEs",
+        contributors=tuple(
+            Contributor(f"stage {kernels.stages[i].stage}", smallest[i]) for i in largest
+        ),
+        levers=tuple(Lever(f"target {other.name}", demand, other.pes) for other in _larger(target)),
+    )
+
+
+def _larger(target: Target) -> list[Target]:
+    others = [load_target(name) for name in known_targets()]
+    return [other for other in others if other.pes > target.pes]

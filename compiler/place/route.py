@@ -1,0 +1,23 @@
+"""Routes between regions: along the row first, then along the column."""
+
+from __future__ import annotations
+
+from ..plan.document import Rectangle
+
+Corner = tuple[int, int]
+
+
+def centre_pe(region: Rectangle) -> Corner:
+    """(row, column) of the PE at a region's centre; below or right of it for even sizes."""
+    return region.row + region.height // 2, region.column + region.width // 2
+
+
+def route(source: Rectangle, sink: Rectangle) -> tuple[tuple[Corner, ...], int]:
+    """Corners of the route from centre to centre, and its length in hops.
+
+    Two corners if the route is straight, three if it turns.
+    """
+    (from_row, from_column), (to_row, to_column) = centre_pe(source), centre_pe(sink)
+    corners = ((from_row, from_column), (from_row, to_column), (to_row, to_column))
+    hops = abs(to_row - from_row) + abs(to_column - from_column)
+    return tuple(dict.fromkeys(corners)), hops

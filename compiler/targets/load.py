@@ -1,0 +1,174 @@
+"""Reading a target file: strip the provenance, apply overrides, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ...backend.errors import UnknownNameError, UserError
+from ..plan.document import Constant
+from .target import Confidence, Target
+
+_LEAF_KEYS = {"value", "source", "confidence"}
+_PROSE = ("name", "vendor", "year", "description", "advertised")
+_LIST_COMMAND = "weft targets"
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+def known_targets() -> tuple[str, ...]:
+    """Names of the targets that come with weft."""
+    files = resources.files(_PACKAGE).iterdir()
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+
+
+def load_target(name_or_path: str, overrides: Mapping[str, str] = {}) -> Target:
+    """The target called `name_or_path`, or in the YAML file at that path.
+
+    `overrides` maps dotted constant names to values, e.g. `{"clock_hz": "1.1e9"}`.
+
+    Raises UnknownNameError for a name or a constant that does not exist, UserError for a file that
+    cannot be read or a value that is not allowed.
+    """
+    where, text = _read(name_or_path)
+    document = _parse(where, text)
+    prose = {key: document.pop(key) for key in _PROSE if key in document}
+    constants = {c.name: c for c in _leaves(where, document, "")}
+    for key, value in overrides.items():
+        constants[key] = _override(where, constants, key, value)
+    return _build(where, prose, tuple(constants.values()))
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    if name_or_path in known_targets():
+        file = resources.files(_PACKAGE) / f"{name_or_path}.yaml"
+        return f"target {name_or_path}", file.read_text(encoding="utf-8")
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        raise UnknownNameError("target", name_or_path, known_targets(), _LIST_COMMAND)
+    try:
+        return f"target file {path}", path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"target file {path}",
+            expected="a readable YAML file",
+            got=str(error),
+            change=f"check the path, or use one of {', '.join(known_targets())}",
+        ) from error
+
+
+def _parse(where: str, text: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(
+            where,
+            expected="valid YAML",
+            got=" ".join(str(error).split()),
+            change="correct the syntax; tiny_mesh.yaml is a short example",
+        ) from error
+    if not isinstance(document, dict):
+        raise UserError(
+            where,
+            expected="a mapping of constants",
+            got=type(document).__name__,
+            change="start from a copy of tiny_mesh.yaml",
+        )
+    return document
+
+
+def _leaves(where: str, node: Any, path: str) -> Iterator[Constant]:
+    """The constants of a document, by dotted path."""
+    if not isinstance(node, dict):
+        raise _not_a_constant(where, path, node)
+    if "value" in node:
+        yield _constant(where, path, node)
+        return
+    for key, child in node.items():
+        yield from _leaves(where, child, f"{path}.{key}" if path else str(key))
+
+
+def _constant(where: str, path: str, node: dict[str, Any]) -> Constant:
+    known = get_args(Confidence)
+    complete = set(node) == _LEAF_KEYS and node["confidence"] in known
+    if not complete or isinstance(node["value"], dict):
+        raise _not_a_constant(where, path, node)
+    return Constant(path, node["value"], str(node["source"]), node["confidence"])
+
+
+def _not_a_constant(where: str, path: str, got: Any) -> UserError:
+    return UserError(
+        f"{where}, {path or 'top level'}",
+        expected="{value, source, confidence}, confidence one of "
+        + ", ".join(get_args(Confidence)),
+        got=str(got),
+        change="give every constant its source and how firm it is",
+    )
+
+
+def _override(where: str, constants: Mapping[str, Constant], key: str, value: str) -> Constant:
+    if key not in constants:
+        raise UnknownNameError(f"constant of {where}", key, constants, "weft targets show NAME")
+    old = constants[key]
+    return Constant(key, value, f"set by the user (file: {old.value})", "assumed")
+
+
+def _build(where: str, prose: dict[str, Any], constants: tuple[Constant, ...]) -> Target:
+    values: dict[str, Any] = dict(prose)
+    for constant in constants:
+        _put(values, constant.name.split("."), constant.value)
+    try:
+        target = TypeAdapter(Target).validate_python(values)
+    except ValidationError as error:
+        raise _invalid(where, error) from error
+    resolved = tuple(
+        Constant(c.name, _get(target, c.name.split(".")), c.source, c.confidence) for c in constants
+    )
+    _check_consistent(where, target)
+    return TypeAdapter(Target).validate_python({**values, "provenance": resolved})
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+
+
+def _get(target: Any, path: list[str]) -> Any:
+    for key in path:
+        target = target[key] if isinstance(target, dict) else getattr(target, key)
+    return target
+
+
+def _invalid(where: str, error: ValidationError) -> UserError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    got = first.get("input")
+    return UserError(
+        f"{where}, {name}",
+        expected=first["msg"],
+        got="nothing" if first["type"] == "missing" else repr(got),
+        change="see `weft targets show wse2` for the known constants and their units",
+    )
+
+
+def _check_consistent(where: str, target: Target) -> None:
+    grid, sram = target.grid, target.sram
+    if grid.rows > grid.fabric_rows or grid.columns > grid.fabric_columns:
+        raise UserError(
+            f"{where}, grid",
+            expected=f"usable PEs within the fabric of {grid.fabric_rows} x {grid.fabric_columns}",
+            got=f"{grid.rows} x {grid.columns}",
+            change="lower grid.rows, grid.columns or raise the fabric's",
+        )
+    if sram.reserved_bytes >= sram.bytes_per_pe:
+        raise UserError(
+            f"{where}, sram.reserved_bytes",
+            expected=f"less than sram.bytes_per_pe = {sram.bytes_per_pe}",
+            got=str(sram.reserved_bytes),
+            change="lower it: the rest of a PE's memory holds the tensors",
+        )

@@ -1,0 +1,230 @@
+"""A target machine: frozen dataclasses that a YAML file fills, constant by constant.
+
+In the file every constant is a mapping `{value, source, confidence}`; the dataclasses hold the
+values, `Target.provenance` the rest. A constant is named by its dotted path (`noc.hop_cycles`), in
+overrides and in the plan's provenance alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from ...backend.errors import UnsupportedError
+from ..plan.document import Constant
+
+_STRICT = ConfigDict(extra="forbid")
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Cycles = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Confidence = Literal["published", "derived", "fitted", "memory", "assumed"]
+
+_NARROW_INTEGERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64"})
+
+
+@dataclass(frozen=True)
+class Grid:
+    """PEs a program may use (rows x columns), the whole fabric, and the marketed core count."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    rows: Positive
+    columns: Positive
+    fabric_rows: Positive
+    fabric_columns: Positive
+    advertised_cores: Positive
+
+    @property
+    def pes(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Sram:
+    """Memory of one PE. `reserved_bytes` hold code and stack; the rest is for tensors."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    bytes_per_pe: Positive
+    reserved_bytes: Count
+    banks: Positive
+    read_bytes_per_cycle: Positive
+    write_bytes_per_cycle: Positive
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Arithmetic of one PE in one dtype.
+
+    `macs_per_cycle` is the peak of the datapath; a vector instruction reaches `sustained_fraction`
+    of it (bank conflicts, operand fetch). Element-wise instructions do `elements_per_cycle`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    macs_per_cycle: PositiveFloat
+    elements_per_cycle: PositiveFloat
+    sustained_fraction: Fraction
+
+    @property
+    def sustained_macs_per_cycle(self) -> float:
+        return self.macs_per_cycle * self.sustained_fraction
+
+    @property
+    def sustained_elements_per_cycle(self) -> float:
+        return self.elements_per_cycle * self.sustained_fraction
+
+
+@dataclass(frozen=True)
+class Vector:
+    """Overheads of vector instructions, in cycles.
+
+    `issue_cycles` starts one instruction, `loop_cycles` is one turn of a software loop around it,
+    `task_cycles` starts a task in software, `trigger_cycles` is what hardware takes to react to an
+    arriving vector or to close a sum, `special_cycles` is one element of a function without a
+    vector unit (division, root, exponential, logarithm, tanh).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    issue_cycles: Cycles
+    loop_cycles: Cycles
+    task_cycles: Cycles
+    trigger_cycles: Cycles
+    special_cycles: Cycles
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """How zeros are skipped.
+
+    With `zero_skip` each non-zero weight triggers one vector multiply-add that costs
+    `nonzero_cycles` on top of its elements; without it zeros cost as much as non-zeros. Compressed
+    weights carry `index_bytes` each. Scattered single multiply-adds run at
+    `indexed_macs_per_cycle`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    zero_skip: bool
+    nonzero_cycles: Cycles
+    index_bytes: Count
+    indexed_macs_per_cycle: PositiveFloat
+
+
+@dataclass(frozen=True)
+class Noc:
+    """The mesh: per link and direction, per hop, and between router and core (`ramp_cycles`).
+
+    `collective_start_cycles` is the fixed cost of one collective operation.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    link_bytes_per_cycle: Positive
+    hop_cycles: Cycles
+    ramp_cycles: Cycles
+    collective_start_cycles: Cycles
+    multicast: bool
+    colours: Positive
+
+
+@dataclass(frozen=True)
+class Host:
+    """Traffic on and off the machine, each way, and the fixed time of one transaction."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    bytes_per_s: PositiveFloat
+    latency_s: Cycles
+
+
+@dataclass(frozen=True)
+class Advertised:
+    """A figure the vendor prints, to be redone by `weft targets check`.
+
+    `quantity` names a formula of arithmetic.py. `factor` multiplies our figure where the vendor's
+    assumes one (a sparsity speed-up). `tolerance` is relative, beyond the bracket of both clocks.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    quantity: str
+    value: PositiveFloat
+    unit: str
+    source: str
+    factor: PositiveFloat = 1.0
+    tolerance: Annotated[float, Field(ge=0)] = 0.05
+
+
+@dataclass(frozen=True)
+class Target:
+    """One machine. `clock_hz` turns cycles into seconds; `clock_max_hz` is the vendor's maximum."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    name: str
+    vendor: str
+    year: int
+    description: str
+    clock_hz: PositiveFloat
+    clock_max_hz: PositiveFloat
+    grid: Grid
+    sram: Sram
+    compute: dict[str, Compute]
+    vector: Vector
+    sparsity: Sparsity
+    noc: Noc
+    host: Host
+    advertised: tuple[Advertised, ...] = ()
+    provenance: tuple[Constant, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return self.grid.rows
+
+    @property
+    def columns(self) -> int:
+        return self.grid.columns
+
+    @property
+    def pes(self) -> int:
+        """PEs a program may use."""
+        return self.grid.pes
+
+    @property
+    def capacity_bytes(self) -> int:
+        """Bytes of one PE that tensors may fill."""
+        return self.sram.bytes_per_pe - self.sram.reserved_bytes
+
+    @property
+    def host_bytes_per_cycle(self) -> float:
+        return self.host.bytes_per_s / self.clock_hz
+
+    def constants(self) -> tuple[Constant, ...]:
+        """Every constant with its value, source and confidence, in the order of the file."""
+        return self.provenance
+
+    def arithmetic(self, dtype: str) -> Compute:
+        """Rates for a torch dtype name; integers and flags move like float32 words.
+
+        Raises UnsupportedError for a floating-point dtype the machine has no arithmetic for.
+        """
+        if dtype in self.compute:
+            return self.compute[dtype]
+        if dtype in _NARROW_INTEGERS and "float32" in self.compute:
+            return self.compute["float32"]
+        raise UnsupportedError(
+            f"target {self.name}",
+            expected=f"a tensor of dtype {', '.join(sorted(self.compute))}",
+            got=dtype,
+            change=f"convert the model, e.g. model.to(torch.{next(iter(self.compute))})",
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over all resolved values; sources and wording do not count."""
+        values: dict[str, Any] = asdict(self)
+        for prose in ("provenance", "advertised", "description"):
+            del values[prose]
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from helpers.stages_of import random_masks, resnet8_stages
+from hypothesis import given
+from hypothesis import strategies as st
+from weft.backend.errors import InfeasibleError
+from weft.compiler.map import map_kernels
+from weft.compiler.mapping import Choice, Kernels, StageKernel
+from weft.compiler.place import place, route
+from weft.compiler.place.place import smallest_interval, wire_length
+from weft.compiler.plan.document import NonZeros, PEMemory, PhaseCycles, Rectangle, Tiling
+from weft.compiler.program import Stages
+from weft.compiler.targets import load_target
+from weft.compiler.targets.target import Target
+
+TINY = load_target("tiny_mesh")
+MEMORY, NONZEROS = PEMemory(0, 0, 0, 0, 0, 0), NonZeros(0, 0, 0.0, 0)
+
+
+def mesh(rows: int, columns: int) -> Target:
+    return replace(TINY, grid=replace(TINY.grid, rows=rows, columns=columns))
+
+
+def choice(height: int, width: int, cycles: int) -> Choice:
+    return Choice(Tiling(1, height, width), (), PhaseCycles(cycles, 0, 0), 0, MEMORY, NONZEROS)
+
+
+def kernels(shapes: list[list[tuple[int, int, int]]], rows: int, columns: int) -> Kernels:
+    stages = [
+        StageKernel(index, tuple(choice(*shape) for shape in stage))
+        for index, stage in enumerate(shapes)
+    ]
+    return Kernels(mesh(rows, columns), tuple(stages))
+
+
+EMPTY = Stages((), (), None, ())  # type: ignore[arg-type]
+
+SHAPE = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 100))
+STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=8)
+
+
+def interval(shapes, rows: int, columns: int) -> float:
+    try:
+        return smallest_interval(kernels(shapes, rows, columns))
+    except InfeasibleError:
+        return float("inf")
+
+
+@given(STAGES, st.integers(12, 40), st.integers(12, 40))
+def test_rectangles_stay_inside_and_never_overlap(shapes, rows, columns):
+    if interval(shapes, rows, columns) == float("inf"):
+        return
+    placed = place(EMPTY, kernels(shapes, rows, columns)).placed
+    assert [p.stage for p in placed] == list(range(len(shapes)))
+    for number, one in enumerate(placed):
+        region = one.region
+        assert (region.height, region.width) == (one.choice.height, one.choice.width)
+        assert region.row >= 0
+        assert region.column >= 0
+        assert region.row + region.height <= rows
+        assert region.column + region.width <= columns
+        assert not any(region.overlaps(other.region) for other in placed[:number])
+
+
+@given(STAGES, st.integers(6, 30), st.integers(6, 30), st.integers(0, 9), st.integers(0, 9))
+def test_a_larger_wafer_is_never_slower(shapes, rows, columns, more_rows, more_columns):
+    small = interval(shapes, rows, columns)
+    assert interval(shapes, rows + more_rows, columns + more_columns) <= small
+
+
+@given(STAGES, st.lists(SHAPE, min_size=8, max_size=8))
+def test_more_choices_are_never_slower(shapes, extra):
+    more = [[*stage, added] for stage, added in zip(shapes, extra, strict=False)]
+    assert interval(more, 20, 20) <= interval(shapes, 20, 20)
+
+
+@given(STAGES)
+def test_the_interval_is_the_slowest_stage_of_the_placement(shapes):
+    least = interval(shapes, 24, 24)
+    if least == float("inf"):
+        return
+    placed = place(EMPTY, kernels(shapes, 24, 24)).placed
+    assert max(p.choice.interval_cycles for p in placed) <= least
+
+
+def test_the_interval_by_hand():
+    """Two stages on 4 x 4: both fast ones need 5 columns, one must be slower."""
+    shapes = [[(4, 3, 10), (4, 2, 20)], [(4, 3, 10), (4, 1, 15)]]
+    assert smallest_interval(kernels(shapes, 4, 4)) == 15
+    assert smallest_interval(kernels(shapes, 4, 6)) == 10
+    assert smallest_interval(kernels(shapes, 8, 3)) == 10
+
+
+def test_too_many_stages_are_a_report():
+    with pytest.raises(InfeasibleError) as caught:
+        place(EMPTY, kernels([[(4, 4, 1)]] * 2, 4, 4))
+    assert "demand 32 PEs, bound 16, gap 16" in caught.value.report
+    assert "target wse2" in caught.value.report
+
+
+def test_route_turns_at_most_once():
+    corners, hops = route(Rectangle(0, 0, 4, 4), Rectangle(10, 6, 2, 2))
+    assert corners == ((2, 2), (2, 7), (11, 7))
+    assert hops == 14
+    assert route(Rectangle(0, 0, 4, 4), Rectangle(0, 4, 4, 4)) == (((2, 2), (2, 6)), 4)
+    assert route(Rectangle(0, 0, 1, 1), Rectangle(0, 0, 1, 1)) == (((0, 0),), 0)
+
+
+RECTANGLE = st.builds(Rectangle, *[st.integers(0, 50)] * 2, *[st.integers(1, 20)] * 2)
+
+
+@given(RECTANGLE, RECTANGLE)
+def test_hops_are_the_length_of_the_corners(source, sink):
+    corners, hops = route(source, sink)
+    pairs = pairwise(corners)
+    assert hops == sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in pairs)
+    assert route(sink, source)[1] == hops
+
+
+def test_sparsity_shortens_the_interval_of_a_network():
+    stages, target = resnet8_stages(), mesh(64, 64)
+    intervals = []
+    for density in (1.0, 0.5, 0.25):
+        mapped = map_kernels(stages, random_masks(stages, density), target)
+        placed = place(stages, mapped)
+        intervals.append(max(p.choice.interval_cycles for p in placed.placed))
+    assert intervals[0] > intervals[1] > intervals[2]
+
+
+def test_placement_is_deterministic_and_wires_are_short():
+    stages, target = resnet8_stages(), load_target("wse2")
+    mapped = map_kernels(stages, {}, target)
+    placement = place(stages, mapped)
+    assert placement == place(stages, mapped)
+    reach = sum(p.region.height + p.region.width for p in placement.placed)
+    assert wire_length(placement, stages.dag) <= 2 * reach

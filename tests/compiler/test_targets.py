@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from weft.backend.errors import UnknownNameError, UnsupportedError, UserError
+from weft.compiler.targets import check_target, known_targets, load_target
+from weft.compiler.targets.arithmetic import peak_flops, sram_bytes_per_s
+
+
+def test_shipped_targets_are_known_and_load():
+    assert known_targets() == ("tiny_mesh", "wse2", "wse3")
+    for name in known_targets():
+        target = load_target(name)
+        assert target.name == name
+        assert all(constant.source for constant in target.constants())
+
+
+@pytest.mark.parametrize("name", known_targets())
+def test_arithmetic_meets_every_advertised_figure(name):
+    assert all(row.passed for row in check_target(load_target(name)))
+
+
+def test_a_wrong_constant_fails_the_arithmetic():
+    target = load_target("wse2", {"sram.bytes_per_pe": "65536"})
+    failed = [row.quantity for row in check_target(target) if not row.passed]
+    assert failed == ["sram_bytes"]
+
+
+def test_published_peaks_of_the_wafers():
+    wse2, wse3 = load_target("wse2"), load_target("wse3")
+    assert peak_flops(wse2, "float16", 1.1e9) == pytest.approx(7.48e15)
+    assert peak_flops(wse3, "float16", 1.1e9) == pytest.approx(15.84e15)
+    # 20 PB/s / 850k cores / 24 bytes per cycle = 0.98 GHz
+    assert sram_bytes_per_s(wse2, 0.98e9) == pytest.approx(20e15, rel=0.001)
+    assert wse2.pes == 745_500
+    assert wse3.pes == 883_350
+
+
+def test_override_changes_value_hash_and_provenance():
+    plain, fast = load_target("wse2"), load_target("wse2", {"clock_hz": "1.1e9"})
+    assert fast.clock_hz == 1.1e9
+    assert fast.hash != plain.hash
+    assert load_target("wse2", {"clock_hz": "850000000"}).hash == plain.hash
+    (clock,) = [c for c in fast.constants() if c.name == "clock_hz"]
+    assert (clock.value, clock.confidence) == (1.1e9, "assumed")
+    assert "850000000" in clock.source
+
+
+def test_nested_override():
+    target = load_target("wse2", {"compute.float16.macs_per_cycle": "8"})
+    assert target.arithmetic("float16").macs_per_cycle == 8
+    assert target.arithmetic("float32") == load_target("wse2").arithmetic("float32")
+
+
+def test_unknown_target_names_the_closest():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'wse2'|did you mean 'wse3'"):
+        load_target("wse")
+
+
+def test_unknown_constant_names_the_closest():
+    with pytest.raises(UnknownNameError, match="did you mean 'clock_hz'"):
+        load_target("wse2", {"clock_mhz": "1"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("clock_hz", "fast"),
+        ("clock_hz", "-1"),
+        ("grid.rows", "0"),
+        ("grid.rows", "997"),
+        ("sram.reserved_bytes", "49152"),
+        ("compute.float32.sustained_fraction", "1.5"),
+    ],
+)
+def test_values_out_of_range_are_refused(key, value):
+    with pytest.raises(UserError) as error:
+        load_target("wse2", {key: value})
+    assert key.split(".")[0] in error.value.where
+
+
+def test_unsupported_dtype():
+    with pytest.raises(UnsupportedError, match="float64"):
+        load_target("wse2").arithmetic("float64")
+
+
+def _document() -> dict:
+    from importlib import resources
+
+    text = (resources.files("weft.compiler.targets") / "tiny_mesh.yaml").read_text()
+    return yaml.safe_load(text)
+
+
+def test_target_from_a_file(tmp_path):
+    document = _document() | {"name": "mine"}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert load_target(str(path)).name == "mine"
+
+
+def _without_source(document):
+    del document["noc"]["hop_cycles"]["source"]
+
+
+def _bad_confidence(document):
+    document["noc"]["hop_cycles"]["confidence"] = "sure"
+
+
+def _extra_key(document):
+    document["noc"]["hop_cycle"] = document["noc"]["hop_cycles"]
+
+
+def _missing_key(document):
+    del document["noc"]["hop_cycles"]
+
+
+def _plain_number(document):
+    document["noc"]["hop_cycles"] = 1
+
+
+@pytest.mark.parametrize(
+    "spoil", [_without_source, _bad_confidence, _extra_key, _missing_key, _plain_number]
+)
+def test_spoiled_file_is_refused_naming_the_constant(tmp_path, spoil):
+    document = _document()
+    spoil(document)
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(UserError, match=r"noc\.hop_cycle"):
+        load_target(str(path))
+
+
+def test_missing_and_malformed_files(tmp_path):
+    with pytest.raises(UserError, match="target file"):
+        load_target(str(tmp_path / "none.yaml"))
+    path = tmp_path / "bad.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(UserError, match="valid YAML"):
+        load_target(str(path))
+    path.write_text("- 1")
+    with pytest.raises(UserError, match="mapping"):
+        load_target(str(path))
