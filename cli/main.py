@@ -1,0 +1,61 @@
+"""`weft`: the app, its verbs, and how failures leave it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..compiler.version import VERSION
+from . import compile, demo, doctor, models, plans, simulate, targets, train
+from .failure import INTERRUPTED, explain
+
+
+class _Verbs(TyperGroup):
+    """Turns a user's mistake into one message and an exit code; defects keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; nothing was left half-written", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            code = explain(error)
+            if code is None:
+                raise
+            raise typer.Exit(code) from error
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    name="weft",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Compile torch models to wafer-scale dataflow plans; simulate them; train them through"
+    " XLA, one sample at a time. Start with: weft demo",
+)
+
+for verbs in (demo, compile, plans, simulate, train):
+    verbs.register(app)
+app.add_typer(targets.app, name="targets")
+for verbs in (models, doctor):
+    verbs.register(app)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"weft {VERSION}")
+
+
+def main() -> None:
+    """Entry point of the `weft` command."""
+    app(prog_name="weft")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Options that several verbs share, and the recipe behind MODEL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..compiler.recipe import Recipe
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
+]
+PlanDirectory = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")]
+PlanDirectories = Annotated[
+    list[Path], typer.Argument(metavar="PLAN...", help="One plan directory or several.")
+]
+
+
+def recipe_of(model: str, overrides: list[str]) -> Recipe:
+    """The recipe in a YAML file, or the default one of a named model or a factory.
+
+    Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
+    """
+    from ..backend.nn.registry import model_entry
+    from ..compiler.recipe_file import load_recipe, make_recipe
+
+    if model.endswith((".yaml", ".yml")):
+        return load_recipe(Path(model), overrides)
+    if ":" in model:
+        return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
+    entry = model_entry(model)
+    shape = {"shape": list(entry.input_shape), "classes": entry.classes}
+    return make_recipe({"model": model, "input": shape}, overrides, where=f"recipe of {model}")
+
+
+def with_target(overrides: list[str], target: str | None) -> list[str]:
+    """`--target NAME` is short for `--set target.name=NAME`."""
+    return [*overrides, f"target.name={target}"] if target else overrides

@@ -1,0 +1,108 @@
+"""`weft show`, `weft check`, `weft diff`: reading, verifying and comparing plan directories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import print_json
+from .failure import CHECK_FAILED
+from .options import Json, PlanDirectories
+
+if TYPE_CHECKING:
+    from ..compiler.plan.check import Violation
+    from ..compiler.plan.document import PlanDocument
+    from ..compiler.targets.target import Target
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command()(show)
+    app.command()(check)
+    app.command()(diff)
+
+
+def show(
+    plans: PlanDirectories,
+    stage: Annotated[
+        str | None, typer.Option(help="One stage in full, by its number or id.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print plans as text: totals and stage table, or one stage in full."""
+    from ..compiler.plan.data import to_data
+    from ..compiler.plan.show import find_stage, show_stage
+    from ..compiler.plan.show import show as text_of
+    from ..compiler.plan.store import load
+
+    documents = [load(plan).document for plan in plans]
+    if json:
+        chosen = [find_stage(d, stage) if stage else d for d in documents]
+        print_json(to_data(chosen[0] if len(chosen) == 1 else chosen))
+        return
+    texts = [show_stage(d, stage) if stage else text_of(d) for d in documents]
+    typer.echo("\n\n".join(texts))
+
+
+def check(plans: PlanDirectories, json: Json = False) -> None:
+    """Re-derive what plans say, without the code that made them. Exit code 1 if one is unsound."""
+    results = {plan: _violations(plan) for plan in plans}
+    if json:
+        print_json({str(plan): [vars(v) for v in found] for plan, found in results.items()})
+    else:
+        for plan, found in results.items():
+            typer.echo(_verdict(plan, found))
+    if any(results.values()):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan before.")],
+    after: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan after.")],
+    json: Json = False,
+) -> None:
+    """Print what changed from one plan to another."""
+    from ..compiler.plan.data import to_data
+    from ..compiler.plan.diff import diff as compare
+    from ..compiler.plan.diff import diff_text
+    from ..compiler.plan.store import load
+
+    changes = compare(load(before).document, load(after).document)
+    if json:
+        print_json(to_data(changes))
+    else:
+        typer.echo(diff_text(changes))
+
+
+def _violations(directory: Path) -> tuple[Violation, ...]:
+    from ..compiler.plan.check import check as violations_of
+    from ..compiler.plan.store import load
+
+    plan = load(directory)
+    return violations_of(plan.document, _target_of(plan.document), plan.programs)
+
+
+def _target_of(plan: PlanDocument) -> Target | None:
+    """The target the plan names, with the constants the user had set; None for a foreign file."""
+    from ..compiler.targets.load import known_targets, load_target
+
+    if plan.target not in known_targets():
+        typer.echo(
+            f"note: target '{plan.target}' does not come with weft;"
+            " its constants are taken from the plan itself",
+            err=True,
+        )
+        return None
+    changed = {c.name: str(c.value) for c in plan.provenance if c.source.startswith("set by")}
+    return load_target(plan.target, changed)
+
+
+def _verdict(directory: Path, found: tuple[Violation, ...]) -> str:
+    from ..compiler.plan.check import RULES
+
+    if not found:
+        return f"{directory}: sound ({len(RULES)} rules)"
+    lines = "\n".join(f"  {violation}" for violation in found)
+    return f"{directory}: {len(found)} violations\n{lines}"

@@ -1,0 +1,66 @@
+"""A training run while it goes on, and what it gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .console import LiveLine
+
+if TYPE_CHECKING:
+    from ..runtime.trainer import Progress, RunReport
+
+
+class TrainingLine:
+    """Loss, accuracy and samples/s on one live line; it stays when the run has ended."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._line = label, LiveLine()
+        self._latest: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show where the run is."""
+        self._latest = progress
+        self._line(self._text(progress))
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._latest is not None:
+            self._line(self._text(self._latest), final=True)
+
+    def _text(self, progress: Progress) -> str:
+        tested = "" if progress.accuracy is None else f"  test {progress.accuracy * 100:.1f} %"
+        return (
+            f"  {self._label}: {progress.samples:,}/{progress.total:,} samples"
+            f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s"
+        )
+
+
+def run_facts(run: RunReport) -> list[tuple[str, str]]:
+    """The result of a run as (name, readable value)."""
+    samples = len(run.losses)
+    return [
+        ("test accuracy", f"{run.test_accuracy * 100:.2f} %"),
+        ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
+        (
+            "run",
+            f"{samples:,} samples in {run.epochs} epochs, {run.mode}: {run.compile_s:.1f} s"
+            f" compiling, {run.train_s:.1f} s training and testing",
+        ),
+    ]
+
+
+def run_data(run: RunReport) -> dict[str, Any]:
+    """The result of a run as plain data; losses are left out."""
+    recent = run.losses[-256:]
+    return {
+        "executor": run.executor,
+        "mode": run.mode,
+        "epochs": run.epochs,
+        "samples": len(run.losses),
+        "test_accuracy": run.test_accuracy,
+        "accuracies": [list(pair) for pair in run.accuracies],
+        "final_loss": float(recent.mean()),
+        "samples_per_s": run.samples_per_s,
+        "compile_s": run.compile_s,
+        "train_s": run.train_s,
+    }

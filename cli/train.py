@@ -1,0 +1,51 @@
+"""`weft train`: a plan in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import print_json
+from .options import Json, Overrides, PlanDirectory
+from .progress import TrainingLine, run_data, run_facts
+
+Executor = Annotated[str, typer.Option(help="jax or reference; see `weft doctor`.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(train)
+
+
+def train(
+    plan: PlanDirectory,
+    data: Annotated[str, typer.Option(help="digits, or the path of an .npz file.")],
+    executor: Executor = "jax",
+    epochs: Epochs = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the trained plan here.")
+    ] = None,
+    set_: Overrides = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Train a plan, one sample at a time, by the recipe it carries."""
+    from ..api import train as run_plan
+    from ..compiler.plan.store import load
+    from ..compiler.plan.text import facts
+
+    loaded = load(plan)
+    line = TrainingLine("train")
+    run = run_plan(loaded, data, executor=executor, epochs=epochs, settings=set_, on_progress=line)
+    line.close()
+    if output is not None:
+        replace(loaded, tensors=dict(run.tensors)).save(output)
+    if json:
+        print_json(run_data(run))
+        return
+    typer.echo(facts(run_facts(run)))
+    if output is not None:
+        typer.echo(f"\ntrained plan written to {output}")

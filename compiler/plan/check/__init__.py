@@ -1,0 +1,87 @@
+"""The independent checker: re-derives what a plan says, without the code that made it.
+
+    violations = check(document, target, programs)
+
+Each rule is one small function; `RULES` names them. A plan is sound when no rule finds anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ...program import StageProgram
+from ...targets.target import Target
+from ..document import PlanDocument
+from . import accounting, geometry, hardware, identity, memory, timing, whole, wiring
+from .violation import Finding, Rule, Subject, Violation
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "format": identity.format_version,
+        "stage-names": identity.stage_names,
+        "parameters-bound-once": identity.parameters_bound,
+        "state-bound-once": identity.state_bound,
+        "masks-known": identity.masks_known,
+        "loss-in-last-stage": identity.loss_is_last,
+        "programs-listed": identity.programs_listed,
+        "tensor-records": identity.tensor_records,
+        "program-signatures": identity.program_signatures,
+        "host-inputs": identity.host_inputs,
+        "region-inside-grid": geometry.inside_grid,
+        "regions-disjoint": geometry.disjoint,
+        "tiling-fills-region": geometry.tiling_fills_region,
+        "delay": timing.delays,
+        "fifo-depth": timing.fifo_depths,
+        "operators-sound": timing.operators_sound,
+        "bound-by": timing.bound_by,
+        "cycles-sum": timing.cycles_cover_operators,
+        "initiation-interval": whole.initiation_interval,
+        "throughput": whole.throughput,
+        "latency": whole.latency,
+        "utilisation": whole.utilisation,
+        "memory-classes": memory.classes_sound,
+        "memory-capacity": memory.fits_capacity,
+        "memory-maximum": memory.fullest_pe,
+        "activation-fifo": memory.activation_fifo,
+        "stream-buffers": memory.stream_buffers,
+        "parameter-bytes": memory.parameter_bytes,
+        "normalization-bytes": memory.normalization_bytes,
+        "macs-of-stage": accounting.macs_of_stage,
+        "macs-of-plan": accounting.macs_of_plan,
+        "nonzeros": accounting.nonzeros,
+        "nonzeros-mean": accounting.nonzeros_mean,
+        "pes": accounting.pes,
+        "wafer-share": accounting.wafer_share,
+        "edges-match-inputs": wiring.edges_match_inputs,
+        "forward-only": wiring.forward_only,
+        "edge-depth": wiring.edge_depths,
+        "edge-bytes": wiring.edge_bytes,
+        "route-ends": wiring.routes_join_centres,
+        "route-hops": wiring.route_hops,
+        "target-hash": hardware.target_hash,
+        "target-numbers": hardware.target_numbers,
+        "provenance": hardware.provenance,
+    }
+)
+
+
+def check(
+    plan: PlanDocument,
+    target: Target | None = None,
+    programs: Mapping[str, StageProgram] | None = None,
+) -> tuple[Violation, ...]:
+    """All broken rules of `plan`, in the order of `RULES`; empty when the plan is sound.
+
+    With `target`, its hash, grid, clock, memory and constants are compared with the plan's. With
+    `programs`, streams, shapes and saved bytes are compared with the programs' signatures.
+    """
+    subject = Subject(plan, target, programs or {})
+    return tuple(
+        Violation(name, finding.where, str(finding.expected), str(finding.got))
+        for name, rule in RULES.items()
+        for finding in rule(subject)
+    )
+
+
+__all__ = ["RULES", "Finding", "Rule", "Subject", "Violation", "check"]

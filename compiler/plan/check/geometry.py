@@ -1,0 +1,54 @@
+"""Rules about rectangles: inside the grid, disjoint, as large as their tiling says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..document import Rectangle, StageRecord
+from .violation import Finding, Subject
+
+
+def inside_grid(subject: Subject) -> Iterator[Finding]:
+    """Every region has a positive size and lies within the plan's grid."""
+    rows, columns = subject.plan.grid
+    for stage in subject.plan.stages:
+        region = stage.region
+        positive = region.height > 0 and region.width > 0 and region.row >= 0 and region.column >= 0
+        if not (
+            positive
+            and region.row + region.height <= rows
+            and region.column + region.width <= columns
+        ):
+            yield Finding(f"{stage.id}.region", f"within {rows} x {columns} PEs", _text(region))
+
+
+def disjoint(subject: Subject) -> Iterator[Finding]:
+    """No PE belongs to two regions. A sweep down the rows keeps only regions that still reach."""
+    active: list[StageRecord] = []
+    for stage in sorted(subject.plan.stages, key=lambda stage: stage.region.row):
+        region = stage.region
+        active = [one for one in active if one.region.row + one.region.height > region.row]
+        for other in active:
+            if _share_columns(region, other.region) and region.height > 0:
+                where = f"{other.id}.region and {stage.id}.region"
+                yield Finding(where, "disjoint", f"{_text(other.region)} and {_text(region)}")
+        active.append(stage)
+
+
+def _share_columns(a: Rectangle, b: Rectangle) -> bool:
+    return max(a.column, b.column) < min(a.column + a.width, b.column + b.width)
+
+
+def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
+    """Splits are positive; in_split * space_split rows and out_split columns make the region."""
+    for stage in subject.plan.stages:
+        tiling, region = stage.tiling, stage.region
+        size = (tiling.in_split * tiling.space_split, tiling.out_split)
+        positive = min(tiling.in_split, tiling.space_split, tiling.out_split) > 0
+        if not positive or size != (region.height, region.width):
+            expected = f"{region.height} x {region.width} PEs, as the region"
+            yield Finding(f"{stage.id}.tiling", expected, f"{size[0]} x {size[1]} PEs")
+
+
+def _text(region: Rectangle) -> str:
+    return f"({region.row}, {region.column}) {region.height} x {region.width}"

@@ -1,0 +1,76 @@
+"""Rules about a stage's time: delay, FIFO depth, operators, cycles by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..document import PhaseCycles, StageRecord
+from .violation import Finding, Subject
+
+PHASES = ("forward", "backward", "update")
+
+
+def delays(subject: Subject) -> Iterator[Finding]:
+    """D_s = 2 (S - 1 - s) updates lie between the forward and the backward of a sample."""
+    stages = subject.plan.stages
+    for position, stage in enumerate(stages):
+        expected = 2 * (len(stages) - 1 - position)
+        if stage.delay != expected:
+            yield Finding(f"{stage.id}.delay", expected, stage.delay)
+
+
+def fifo_depths(subject: Subject) -> Iterator[Finding]:
+    """A stage holds the samples between their forward and their backward: 2 (S - 1 - s) + 1."""
+    stages = subject.plan.stages
+    for position, stage in enumerate(stages):
+        expected = 2 * (len(stages) - 1 - position) + 1
+        if stage.fifo_depth != expected:
+            yield Finding(f"{stage.id}.fifo_depth", expected, stage.fifo_depth)
+
+
+def cycles_cover_operators(subject: Subject) -> Iterator[Finding]:
+    """A phase takes the sum of its operators' cycles; none of them is negative."""
+    for stage in subject.plan.stages:
+        given = dict(zip(PHASES, _phases(stage.cycles), strict=True))
+        for phase in PHASES:
+            needed = _operator_cycles(stage, phase)
+            if given[phase] != needed:
+                expected = f"{needed} cycles, the sum over its operators"
+                yield Finding(f"{stage.id}.cycles.{phase}_cycles", expected, given[phase])
+
+
+def operators_sound(subject: Subject) -> Iterator[Finding]:
+    """Each operator belongs to a known phase and counts no negative work."""
+    for stage in subject.plan.stages:
+        for operator in stage.operators:
+            where = f"{stage.id}.operators.{operator.name}"
+            if operator.phase not in PHASES:
+                yield Finding(f"{where}.phase", f"one of {', '.join(PHASES)}", operator.phase)
+            least = min(operator.compute_cycles, operator.network_cycles, operator.macs_effective)
+            if least < 0:
+                yield Finding(where, "no negative cycles or MACs", least)
+            if operator.macs_effective > operator.macs_dense:
+                expected = f"at most {operator.macs_dense} (dense)"
+                yield Finding(f"{where}.macs_effective", expected, operator.macs_effective)
+
+
+def bound_by(subject: Subject) -> Iterator[Finding]:
+    """A stage is bound by what takes more of its cycles; compute, if both take the same."""
+    for stage in subject.plan.stages:
+        compute = sum(operator.compute_cycles for operator in stage.operators)
+        network = sum(operator.network_cycles for operator in stage.operators)
+        expected = "compute" if compute >= network else "network"
+        if stage.bound_by != expected:
+            yield Finding(f"{stage.id}.bound_by", expected, stage.bound_by)
+
+
+def _phases(cycles: PhaseCycles) -> tuple[int, int, int]:
+    return cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles
+
+
+def _operator_cycles(stage: StageRecord, phase: str) -> int:
+    return sum(
+        operator.compute_cycles + operator.network_cycles
+        for operator in stage.operators
+        if operator.phase == phase
+    )

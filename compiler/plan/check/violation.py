@@ -1,0 +1,44 @@
+"""What a check rule sees and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ...program import StageProgram
+from ...targets.target import Target
+from ..document import PlanDocument
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One broken rule: its name, the place in the plan, and the two values that disagree."""
+
+    rule: str
+    where: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.where}: expected {self.expected}, got {self.got}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A violation before the table gives it its rule's name."""
+
+    where: str
+    expected: object
+    got: object
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: the document and, where they are at hand, its target and its programs."""
+
+    plan: PlanDocument
+    target: Target | None
+    programs: Mapping[str, StageProgram]
+
+
+Rule = Callable[[Subject], Iterator[Finding]]

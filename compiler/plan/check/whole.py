@@ -1,0 +1,139 @@
+"""Rules about the plan's totals in time: initiation interval, latency, throughput, utilisation.
+
+Derived again from the stage and edge records and the plan's own constants (provenance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil, inf, isclose
+
+from ...program import HOST
+from ..document import EdgeRecord, PlanDocument
+from .violation import Finding, Subject
+
+CONSTANTS = (
+    "noc.link_bytes_per_cycle",
+    "noc.hop_cycles",
+    "noc.ramp_cycles",
+    "host.bytes_per_s",
+)
+
+
+def initiation_interval(subject: Subject) -> Iterator[Finding]:
+    """The slowest of the stages, the streams and the host's way in sets the pace, and is named."""
+    totals, paces = subject.plan.totals, _paces(subject.plan)
+    if not paces:
+        return
+    slowest = max(paces.values())
+    if totals.initiation_interval_cycles != slowest:
+        expected = f"{slowest}, the slowest of {paces}"
+        yield Finding(
+            "totals.initiation_interval_cycles", expected, totals.initiation_interval_cycles
+        )
+    if paces.get(totals.bound_by) != slowest:
+        expected = " or ".join(name for name, pace in paces.items() if pace == slowest)
+        yield Finding("totals.bound_by", expected, totals.bound_by)
+
+
+def throughput(subject: Subject) -> Iterator[Finding]:
+    """Samples per second = clock / initiation interval."""
+    plan, totals = subject.plan, subject.plan.totals
+    expected = plan.clock_hz / max(totals.initiation_interval_cycles, 1)
+    if not isclose(totals.throughput_samples_per_s, expected, rel_tol=1e-9):
+        yield Finding("totals.throughput_samples_per_s", expected, totals.throughput_samples_per_s)
+
+
+def latency(subject: Subject) -> Iterator[Finding]:
+    """One sample alone: the longest path of streams and forwards from the host to the loss."""
+    constants = _constants(subject.plan)
+    if constants is None or not _is_forward(subject.plan):
+        return
+    expected, given = _longest_path(subject.plan, constants), subject.plan.totals.latency_cycles
+    if given != expected:
+        yield Finding("totals.latency_cycles", expected, given)
+
+
+def utilisation(subject: Subject) -> Iterator[Finding]:
+    """Share of PE cycles spent: sum of area x cycles over PEs used x interval."""
+    plan, totals = subject.plan, subject.plan.totals
+    busy = sum(
+        stage.region.height * stage.region.width * _cycles(plan, position)
+        for position, stage in enumerate(plan.stages)
+    )
+    offered = totals.pes_used * totals.initiation_interval_cycles
+    expected = busy / offered if offered > 0 else 0.0
+    if not isclose(totals.utilisation, expected, rel_tol=1e-9) or not 0 < totals.utilisation <= 1:
+        yield Finding("totals.utilisation", expected, totals.utilisation)
+
+
+def _paces(plan: PlanDocument) -> dict[str, int]:
+    """Cycles per sample of the slowest stage, the busiest link, and the host's way in."""
+    constants = _constants(plan)
+    if constants is None or not _is_forward(plan):
+        return {}
+    streams = [edge for edge in plan.edges if edge.source != HOST]
+    busiest = [max(edge.forward_bytes, edge.gradient_bytes) for edge in streams]
+    return {
+        "stage": max(_cycles(plan, position) for position in range(len(plan.stages))),
+        "link": max(
+            (_stream(size, e, plan, constants) for size, e in zip(busiest, streams, strict=True)),
+            default=0,
+        ),
+        "host": _host_cycles(plan, constants),
+    }
+
+
+def _longest_path(plan: PlanDocument, constants: dict[str, float]) -> int:
+    done = {HOST: _host_cycles(plan, constants)}
+    for position, stage in enumerate(plan.stages):
+        arrivals = [
+            done[edge.source] + _flight(edge, plan, constants)
+            for edge in plan.edges
+            if edge.sink == position
+        ]
+        done[position] = max(arrivals, default=0) + stage.cycles.forward_cycles
+    return done[len(plan.stages) - 1]
+
+
+def _flight(edge: EdgeRecord, plan: PlanDocument, constants: dict[str, float]) -> int:
+    """Streaming the sample, and the way of its last word: ramp, hops, ramp."""
+    way = edge.hops * constants["noc.hop_cycles"] + 2 * constants["noc.ramp_cycles"]
+    return _stream(edge.forward_bytes, edge, plan, constants) + ceil(way)
+
+
+def _stream(
+    size_bytes: int, edge: EdgeRecord, plan: PlanDocument, constants: dict[str, float]
+) -> int:
+    """Cycles on the stream's links: the narrower end has one per PE of its longer side."""
+    regions = [plan.stages[i].region for i in (edge.source, edge.sink) if i != HOST]
+    lanes = max(1, min(max(region.height, region.width) for region in regions))
+    return ceil(size_bytes / (lanes * constants["noc.link_bytes_per_cycle"]))
+
+
+def _host_cycles(plan: PlanDocument, constants: dict[str, float]) -> int:
+    arriving = sum(edge.forward_bytes for edge in plan.edges if edge.source == HOST)
+    return ceil(arriving * plan.clock_hz / constants["host.bytes_per_s"])
+
+
+def _cycles(plan: PlanDocument, position: int) -> int:
+    cycles = plan.stages[position].cycles
+    return cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
+
+
+def _constants(plan: PlanDocument) -> dict[str, float] | None:
+    """The constants needed here; None where one or the clock is missing or no positive number,
+    which are other rules' findings."""
+    found = {c.name: c.value for c in plan.provenance if c.name in CONSTANTS}
+    numbers = {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and 0 < value < inf
+    }
+    is_complete = len(numbers) == len(CONSTANTS) and 0 < plan.clock_hz < inf
+    return numbers if is_complete else None
+
+
+def _is_forward(plan: PlanDocument) -> bool:
+    last = len(plan.stages)
+    return last > 0 and all(HOST <= e.source < e.sink < last for e in plan.edges)

@@ -1,0 +1,133 @@
+"""The text form of a plan: header, totals and stage table, or one stage in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from ...backend.errors import UnknownNameError
+from .document import EdgeRecord, OperatorCost, PlanDocument, StageRecord
+from .summary import headline, totals
+from .text import facts, table
+
+STAGE_COLUMNS = (
+    *("stage", "id", "PEs", "region", "forward", "backward", "update", "cycles"),
+    *("MACs", "non-zeros", "bytes/PE", "delay", "bound by"),
+)
+
+
+def show(plan: PlanDocument) -> str:
+    """Header, totals, and one row per stage (cycles per sample, bytes on the fullest PE)."""
+    return "\n\n".join(
+        (
+            "\n".join((headline(plan), facts(_header(plan)))),
+            "\n".join(("totals", facts(totals(plan)))),
+            table(STAGE_COLUMNS, stage_rows(plan)),
+        )
+    )
+
+
+def stage_rows(plan: PlanDocument) -> tuple[tuple[object, ...], ...]:
+    """The stage table, one tuple per stage in the order of STAGE_COLUMNS."""
+    return tuple(_row(stage) for stage in plan.stages)
+
+
+def show_stage(plan: PlanDocument, name: str) -> str:
+    """One stage, by its index or id: where it comes from, its tiling, operators and memory."""
+    stage = find_stage(plan, name)
+    parts = (
+        "\n".join((f"stage {stage.index}: {stage.id}", facts(_stage_facts(stage)))),
+        table(_OPERATOR_COLUMNS, [_operator_row(operator) for operator in stage.operators]),
+        "\n".join(("memory on the fullest PE, bytes", facts(_memory_facts(stage)))),
+        _streams(plan, stage),
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def find_stage(plan: PlanDocument, name: str) -> StageRecord:
+    """The stage of this index or id; raises UnknownNameError with the closest ids."""
+    for stage in plan.stages:
+        if name in (str(stage.index), stage.id):
+            return stage
+    known = [stage.id for stage in plan.stages]
+    raise UnknownNameError("stage", name, known, "weft show PLAN")
+
+
+def _header(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
+    return (
+        ("fingerprint", plan.fingerprint[:16]),
+        ("target", f"{plan.target} ({plan.grid[0]} x {plan.grid[1]} PEs), {plan.target_hash[:16]}"),
+        ("weft", f"{plan.weft_version}, plan format {plan.format}"),
+        ("inputs", "; ".join(f"{r.name} {list(r.shape)} {r.dtype}" for r in plan.inputs)),
+        ("parameters", f"{len(plan.parameters)} tensors, {len(plan.masks)} with a mask"),
+    )
+
+
+def _row(stage: StageRecord) -> tuple[object, ...]:
+    region, cycles = stage.region, stage.cycles
+    return (
+        *(stage.index, stage.id, region.area),
+        f"{region.height}x{region.width}@{region.row},{region.column}",
+        *(cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles),
+        *(cycles.total_cycles, stage.macs_effective, stage.nonzeros.total),
+        *(stage.memory_per_pe.total_bytes, stage.delay, stage.bound_by),
+    )
+
+
+_OPERATOR_COLUMNS = (
+    *("phase", "operator", "family", "MACs dense", "MACs done"),
+    *("compute", "network", "module", "source"),
+)
+
+
+def _operator_row(operator: OperatorCost) -> tuple[object, ...]:
+    data = asdict(operator)
+    names = ("phase", "operator", "family", "macs_dense", "macs_effective")
+    rest = ("compute_cycles", "network_cycles", "module", "source")
+    return tuple(data[name] for name in (*names, *rest))
+
+
+def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
+    tiling, region, held = stage.tiling, stage.region, stage.nonzeros
+    return (
+        ("from", f"{stage.module or '<model>'} ({stage.source})"),
+        ("parameters", ", ".join(stage.parameters) or "none"),
+        ("state", ", ".join((*stage.forward_state, *stage.backward_state)) or "none"),
+        ("region", f"{region.height} x {region.width} PEs at ({region.row}, {region.column})"),
+        (
+            "tiling",
+            f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows,"
+            f" {tiling.out_split} output slices over the columns",
+        ),
+        (
+            "cycles",
+            f"{stage.cycles.forward_cycles:,} forward + {stage.cycles.backward_cycles:,} backward"
+            f" + {stage.cycles.update_cycles:,} update = {stage.cycles.total_cycles:,}",
+        ),
+        ("bound by", stage.bound_by),
+        (
+            "non-zeros",
+            f"{held.total:,} of {held.dense:,}; per PE {held.per_pe_mean:.1f} in the mean,"
+            f" {held.per_pe_max:,} at most",
+        ),
+        ("delay", f"{stage.delay} updates, {stage.fifo_depth} samples in flight"),
+        ("program", stage.program),
+    )
+
+
+def _memory_facts(stage: StageRecord) -> Sequence[tuple[str, str]]:
+    classes = asdict(stage.memory_per_pe)
+    rows = [(name.removesuffix("_bytes"), f"{value:>8,}") for name, value in classes.items()]
+    return [*rows, ("total", f"{stage.memory_per_pe.total_bytes:>8,}")]
+
+
+def _streams(plan: PlanDocument, stage: StageRecord) -> str:
+    edges = [edge for edge in plan.edges if stage.index in (edge.source, edge.sink)]
+    names = {record.index: record.id for record in plan.stages}
+    columns = ("from", "to", "bytes", "gradient bytes", "hops", "depth")
+    return table(columns, [_stream(edge, names) for edge in edges]) if edges else ""
+
+
+def _stream(edge: EdgeRecord, names: dict[int, str]) -> tuple[object, ...]:
+    ends = (names.get(edge.source, "host"), names.get(edge.sink, "?"))
+    return (*ends, edge.forward_bytes, edge.gradient_bytes, edge.hops, edge.depth)

@@ -1,0 +1,74 @@
+"""A plan in a few lines: what a newcomer reads first."""
+
+from __future__ import annotations
+
+from .document import PlanDocument
+from .text import duration, facts, percent, quantity
+
+
+def summarize(plan: PlanDocument) -> str:
+    """Stages, PEs, throughput, work and memory of the plan, one fact per line."""
+    return "\n".join((headline(plan), facts(totals(plan))))
+
+
+def headline(plan: PlanDocument) -> str:
+    """'resnet20 on wse2: 34 stages, ...' in one line."""
+    delays = [stage.delay for stage in plan.stages]
+    return (
+        f"{plan.model} on {plan.target}: {len(plan.stages)} stages ({plan.granularity},"
+        f" {plan.mode}), delays {max(delays, default=0)}..{min(delays, default=0)}"
+    )
+
+
+def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
+    """The plan's totals as (name, readable value)."""
+    sums = plan.totals
+    return (
+        (
+            "PEs",
+            f"{sums.pes_used:,} of {sums.pes_usable:,} usable ({percent(sums.wafer_share)})",
+        ),
+        (
+            "throughput",
+            f"{quantity(sums.throughput_samples_per_s)} samples/s, one sample every"
+            f" {sums.initiation_interval_cycles:,} cycles at {quantity(plan.clock_hz, 'Hz')}",
+        ),
+        (
+            "latency",
+            f"{_seconds(sums.latency_cycles, plan.clock_hz)} ({sums.latency_cycles:,} cycles)",
+        ),
+        ("utilisation", f"{percent(sums.utilisation)}, bound by {sums.bound_by}"),
+        ("work", _work(plan)),
+        ("weights", _weights(plan)),
+        ("memory", _memory(plan)),
+    )
+
+
+def _seconds(cycles: int, clock_hz: float) -> str:
+    return duration(cycles / clock_hz) if clock_hz > 0 else "unknown time"
+
+
+def _work(plan: PlanDocument) -> str:
+    sums = plan.totals
+    skipped = 1 - sums.macs_effective / sums.macs_dense if sums.macs_dense else 0.0
+    return (
+        f"{quantity(sums.macs_dense)} MACs per sample, {quantity(sums.macs_effective)} of them"
+        f" done ({percent(skipped)} skipped as zeros)"
+    )
+
+
+def _weights(plan: PlanDocument) -> str:
+    dense = sum(stage.nonzeros.dense for stage in plan.stages)
+    held = sum(stage.nonzeros.total for stage in plan.stages)
+    zeros = 1 - held / dense if dense else 0.0
+    return f"{held:,} of {dense:,} non-zero ({percent(zeros)} sparse)"
+
+
+def _memory(plan: PlanDocument) -> str:
+    sums = plan.totals
+    fullest = max(plan.stages, key=lambda s: s.memory_per_pe.total_bytes, default=None)
+    name = f", in stage {fullest.id}" if fullest else ""
+    return (
+        f"{sums.max_memory_per_pe_bytes:,} of {sums.memory_capacity_per_pe_bytes:,} bytes on the"
+        f" fullest PE{name}"
+    )

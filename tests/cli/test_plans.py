@@ -1,0 +1,137 @@
+"""compile, show, check, diff on plan directories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import weft as api
+import yaml
+
+Weft = Callable[..., Any]
+
+
+def test_compile_writes_a_plan_and_says_where(weft: Weft, tmp_path: Path) -> None:
+    directory = tmp_path / "p"
+    outcome = weft("compile", "mlp", "--target", "tiny_mesh", "-o", directory)
+    assert outcome.code == 0
+    assert f"written to {directory}" in outcome.out
+    assert "mlp on tiny_mesh" in outcome.out
+    assert "map kernels" in outcome.err
+    assert api.load(directory).document.recipe["target"] == {"name": "tiny_mesh", "overrides": {}}
+
+
+def test_compile_from_a_recipe_file_with_json(weft: Weft, tmp_path: Path) -> None:
+    recipe = tmp_path / "run.yaml"
+    recipe.write_text("model: mlp\ninput: {shape: [1, 8, 8], classes: 10}\ntarget: tiny_mesh\n")
+    outcome = weft("compile", recipe, "-o", tmp_path / "p", "--json")
+    data = json.loads(outcome.out)
+    assert data["plan"] == str(tmp_path / "p")
+    assert data["totals"]["pes_used"] > 0
+
+
+def test_compile_a_factory_of_the_users(
+    weft: Weft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\n\ndef tiny(width):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(),"
+        " nn.Linear(width, 10))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    inputs = ("--set", "input.shape=[1,8,8]", "--set", "input.classes=10")
+    options = ("--target", "tiny_mesh", "--set", "model.options.width=12", "-o", tmp_path / "p")
+    assert weft("compile", "mine:tiny", *inputs, *options).code == 0
+    assert api.load(tmp_path / "p").document.parameters[0].shape == (12, 64)
+
+
+def test_show_prints_every_stage(weft: Weft, small_plan: Path) -> None:
+    outcome = weft("show", small_plan)
+    assert outcome.code == 0
+    for stage in api.load(small_plan).document.stages:
+        assert stage.id in outcome.out
+
+
+def test_show_one_stage(weft: Weft, small_plan: Path) -> None:
+    stage = api.load(small_plan).document.stages[0]
+    outcome = weft("show", small_plan, "--stage", "0")
+    assert f"stage 0: {stage.id}" in outcome.out
+    assert stage.operators[0].operator in outcome.out
+    as_json = json.loads(weft("show", small_plan, "--stage", stage.id, "--json").out)
+    assert as_json["id"] == stage.id
+
+
+def test_show_an_unknown_stage(weft: Weft, small_plan: Path) -> None:
+    outcome = weft("show", small_plan, "--stage", "s00:layer.1")
+    assert outcome.code == 2
+    assert "did you mean" in outcome.err
+
+
+def test_check_passes_a_compiled_plan(weft: Weft, small_plan: Path) -> None:
+    outcome = weft("check", small_plan)
+    assert outcome.code == 0, outcome.out
+    assert "sound" in outcome.out
+
+
+def test_check_knows_constants_the_user_has_set(weft: Weft, tmp_path: Path) -> None:
+    directory = tmp_path / "fast"
+    faster = ("--set", "target.name=tiny_mesh", "--set", "target.clock_hz=2e9")
+    assert weft("compile", "mlp", *faster, "-o", directory).code == 0
+    assert api.load(directory).document.clock_hz == 2e9
+    assert weft("check", directory).code == 0
+
+
+def test_check_fails_an_altered_plan_with_exit_code_1(weft: Weft, plan: Path) -> None:
+    _edit(plan, lambda data: data["stages"][0].update(delay=1))
+    outcome = weft("check", plan)
+    assert outcome.code == 1
+    assert "delay: s00" in outcome.out
+    found = json.loads(weft("check", plan, "--json").out)[str(plan)]
+    assert [violation["rule"] for violation in found] == ["delay"]
+
+
+def test_diff(weft: Weft, small_plan: Path, plan: Path) -> None:
+    assert "the plans are equal" in weft("diff", small_plan, plan).out
+    _edit(plan, lambda data: data["totals"].update(pes_used=1))
+    outcome = weft("diff", small_plan, plan)
+    assert outcome.code == 0
+    assert "~ totals.pes_used" in outcome.out
+    assert json.loads(weft("diff", small_plan, plan, "--json").out)[0]["after"] == 1
+
+
+@pytest.mark.parametrize("verb", ["show", "check", "simulate"])
+@pytest.mark.parametrize("file", ["weights.safetensors", "stages", "plan.yaml"])
+def test_a_missing_file_is_named(weft: Weft, plan: Path, verb: str, file: str) -> None:
+    path = next((plan / file).glob("*")) if file == "stages" else plan / file
+    path.unlink()
+    outcome = weft(verb, plan)
+    assert outcome.code == 2
+    assert str(path) in outcome.err
+
+
+@pytest.mark.parametrize("verb", ["show", "check", "simulate"])
+def test_an_altered_file_is_named(weft: Weft, plan: Path, verb: str) -> None:
+    path = plan / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    outcome = weft(verb, plan)
+    assert outcome.code == 2
+    assert str(path) in outcome.err
+
+
+def test_a_plan_that_does_not_fit_is_a_report(weft: Weft, tmp_path: Path) -> None:
+    directory = tmp_path / "p"
+    outcome = weft("compile", "resnet20", "--target", "tiny_mesh", "-o", directory)
+    assert outcome.code == 2
+    assert "does not fit tiny_mesh" in outcome.err
+    assert "levers" in outcome.err
+    assert not directory.exists()
+
+
+def _edit(plan: Path, change: Callable[[Any], None]) -> None:
+    file = plan / "plan.yaml"
+    data = yaml.safe_load(file.read_text())
+    change(data)
+    file.write_text(yaml.safe_dump(data))

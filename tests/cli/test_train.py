@@ -1,0 +1,161 @@
+"""train and demo, on a small perceptron."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import weft as api
+import yaml
+from weft.runtime.data import load_data
+
+Weft = Callable[..., Any]
+
+SMALL_DEMO = (
+    *("demo", "--set", "model=mlp", "--set", "model.options.width=16", "--set", "target=tiny_mesh"),
+    *("--epochs", "1", "--executor", "reference", "--set", "optimizer.lr=1e-3"),
+)
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the digits, in the form of a user's own file."""
+    digits = load_data("digits")
+    path = tmp_path_factory.mktemp("data") / "some.npz"
+    np.savez(
+        path,
+        x_train=digits.x_train[:150],
+        y_train=digits.y_train[:150],
+        x_test=digits.x_test[:40],
+        y_test=digits.y_test[:40],
+    )
+    return path
+
+
+def test_train_prints_what_the_run_gave(weft: Weft, small_plan: Path) -> None:
+    arguments = ("--data", "digits", "--executor", "reference", "--epochs", "1", "--json")
+    faster = ("--set", "optimizer.reference_batch_size=null", "--set", "optimizer.lr=0.005")
+    outcome = weft("train", small_plan, *arguments, *faster)
+    assert outcome.code == 0, outcome.err
+    data = json.loads(outcome.out)
+    assert data["samples"] == 1437
+    assert data["test_accuracy"] > 0.5
+    assert "samples/s" in outcome.err
+
+
+def test_train_writes_a_trained_plan(
+    weft: Weft, small_plan: Path, small_data: Path, tmp_path: Path
+) -> None:
+    trained = tmp_path / "trained"
+    arguments = ("--data", small_data, "--executor", "reference", "--epochs", "1")
+    outcome = weft("train", small_plan, *arguments, "-o", trained)
+    assert outcome.code == 0, outcome.err
+    assert "test accuracy" in outcome.out
+    assert weft("check", trained).code == 0
+    before, after = api.load(small_plan).tensors, api.load(trained).tensors
+    assert before.keys() == after.keys()
+    assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name)
+
+
+def test_train_needs_no_source_of_the_model(small_data: Path, tmp_path: Path) -> None:
+    source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
+    source.mkdir()
+    elsewhere.mkdir()
+    (source / "far_away.py").write_text(
+        "from torch import nn\n\n\ndef tiny():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    inputs = ("--set", "input.shape=[1,8,8]", "--set", "input.classes=10")
+    compiling = ("compile", "far_away:tiny", *inputs, "--target", "tiny_mesh", "-o", "../p")
+    training = (
+        "train",
+        "../p",
+        "--data",
+        str(small_data),
+        "--executor",
+        "reference",
+        "--epochs",
+        "1",
+    )
+    for directory, arguments in ((source, compiling), (elsewhere, training)):
+        environment = os.environ | {"PYTHONPATH": str(source) if directory is source else ""}
+        command = (sys.executable, "-m", "weft.cli.main", *arguments)
+        subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "known"),
+    [
+        (("--data", "digit"), "digit", "digits"),
+        (("--data", "none.npz"), "none.npz", "npz"),
+        (("--data", "digits", "--executor", "jacks"), "jacks", "jax"),
+        (("--data", "digits", "--set", "optimizer.name=sgd"), "'sgd'", "sgdm"),
+        (("--data", "digits", "--set", "pipeline.compensation=sx"), "sx", "sc"),
+    ],
+)
+def test_mistakes_in_training_get_one_message(
+    weft: Weft, small_plan: Path, arguments: tuple[str, ...], given: str, known: str
+) -> None:
+    outcome = weft("train", small_plan, *arguments)
+    assert outcome.code == 2
+    assert given in outcome.err
+    assert known in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_demo_writes_report_plan_and_recipe(weft: Weft, small_data: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "demo"
+    outcome = weft(*SMALL_DEMO, "--set", f"data={small_data}", "--compare", "-o", directory)
+    assert outcome.code == 0, outcome.err
+    assert "points from it" in outcome.out
+    assert {entry.name for entry in directory.iterdir()} == {
+        "plan",
+        "trained",
+        "recipe.yaml",
+        "report.html",
+    }
+    assert [entry.name for entry in tmp_path.iterdir()] == ["demo"]
+    page = (directory / "report.html").read_text()
+    assert all(stage.id in page for stage in api.load(directory / "plan").document.stages)
+    assert weft("check", directory / "plan", directory / "trained").code == 0
+
+
+def test_the_recipe_of_the_demo_compiles_to_the_same_plan(
+    weft: Weft, small_data: Path, tmp_path: Path
+) -> None:
+    demo = weft(*SMALL_DEMO, "--set", f"data={small_data}", "-o", tmp_path / "demo")
+    assert demo.code == 0
+    recipe = tmp_path / "demo" / "recipe.yaml"
+    assert yaml.safe_load(recipe.read_text())["model"]["name"] == "mlp"
+    assert weft("compile", recipe, "-o", tmp_path / "again").code == 0
+    for file in ("plan.yaml", "weights.safetensors"):
+        again = (tmp_path / "again" / file).read_bytes()
+        assert again == (tmp_path / "demo" / "plan" / file).read_bytes()
+
+
+def test_an_interrupted_demo_leaves_nothing(
+    weft: Weft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weft.api.train", interrupt)
+    outcome = weft(*SMALL_DEMO, "-o", tmp_path / "demo")
+    assert outcome.code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_over_foreign_files_is_refused_first(weft: Weft, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    outcome = weft(*SMALL_DEMO, "-o", tmp_path)
+    assert outcome.code == 2
+    assert "thesis.tex" in outcome.err
+    assert outcome.out == ""
