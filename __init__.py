@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .compiler.version import VERSION
 
 if TYPE_CHECKING:
+    from . import models, nn, optim, sparsity
     from .api import simulate, train
     from .compiler.pipeline import Options
     from .compiler.pipeline import compile_model as compile

@@ -1,7 +1,7 @@
 """Every exception weft raises on purpose, split by who is at fault.
 
-The command line turns a `UserError` into one message and exit code 2, and a
-`CheckFailed` into exit code 1; anything else is a defect of weft and keeps its traceback.
+The command line turns a `UserError` into one message and exit code 2; anything else is a defect
+of weft and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -54,11 +54,3 @@ class InfeasibleError(UserError):
 
 class PlanFileError(UserError):
     """A plan directory with a missing, altered or unreadable file."""
-
-
-class CheckFailed(WeftError):
-    """A verification found violations; each is one line in `violations`."""
-
-    def __init__(self, subject: str, violations: Iterable[str]) -> None:
-        self.subject, self.violations = subject, tuple(violations)
-        super().__init__(f"{subject}: " + "; ".join(self.violations))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..compiler.staging import staged
 from .console import Steps
 from .options import Overrides
-from .output import staged
 from .progress import TrainingLine, run_facts
 from .simulate import simulated_facts
 from .train import Epochs, Executor

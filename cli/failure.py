@@ -1,4 +1,4 @@
-"""Exceptions as messages and exit codes: 2 for a user's mistake, 1 for a failed check."""
+"""Exceptions as messages and exit codes; a verb whose check fails exits with CHECK_FAILED."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ USER_MISTAKE, CHECK_FAILED, INTERRUPTED = 2, 1, 130
 
 def explain(error: Exception) -> int | None:
     """Print what the user needs to know; the exit code, or None for a defect of weft."""
-    from ..backend.errors import CheckFailed, InfeasibleError, UserError
+    from ..backend.errors import InfeasibleError, UserError
 
     if isinstance(error, InfeasibleError):
         typer.echo(f"error: {error}\n\n{error.report}", err=True)
@@ -17,10 +17,6 @@ def explain(error: Exception) -> int | None:
     if isinstance(error, UserError):
         typer.echo(f"error: {error}", err=True)
         return USER_MISTAKE
-    if isinstance(error, CheckFailed):
-        lines = "\n".join(f"  {violation}" for violation in error.violations)
-        typer.echo(f"check failed: {error.subject}\n{lines}", err=True)
-        return CHECK_FAILED
     if isinstance(error, OSError) and error.filename is not None:
         typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
         return USER_MISTAKE

@@ -29,6 +29,9 @@ def show(
     stage: Annotated[
         str | None, typer.Option(help="One stage in full, by its number or id.")
     ] = None,
+    floorplan: Annotated[
+        Path | None, typer.Option(help="Write the wafer with its regions as an SVG picture.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print plans as text: totals and stage table, or one stage in full."""
@@ -38,12 +41,28 @@ def show(
     from ..compiler.plan.store import load
 
     documents = [load(plan).document for plan in plans]
+    if floorplan is not None:
+        _draw(documents, floorplan)
     if json:
         chosen = [find_stage(d, stage) if stage else d for d in documents]
         print_json(to_data(chosen[0] if len(chosen) == 1 else chosen))
         return
     texts = [show_stage(d, stage) if stage else text_of(d) for d in documents]
     typer.echo("\n\n".join(texts))
+
+
+def _draw(documents: list[PlanDocument], path: Path) -> None:
+    from ..backend.errors import UserError
+    from ..sim.floorplan import floorplan_svg
+
+    if len(documents) != 1:
+        raise UserError(
+            "weft show --floorplan",
+            expected="one plan",
+            got=f"{len(documents)} plans",
+            change="draw them one by one",
+        )
+    path.write_text(floorplan_svg(documents[0]))
 
 
 def check(plans: PlanDirectories, json: Json = False) -> None:

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,27 +25,26 @@ from torch import Tensor
 from ...backend.errors import PlanFileError
 from ..graph_text import graph_from_data, graph_to_data
 from ..program import StageProgram, TensorSpec
+from ..staging import staged
 from .data import DataError, from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
 from .plan import Plan
 
 PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"
+_NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, "stages"})
 _MASK = "mask:"
 _SPEC_FIELDS = ("parameters", "forward_state", "backward_state", "inputs", "outputs", "saved")
 _FLAG_FIELDS = ("input_needs_grad", "output_needs_grad")
 
 
 def save(plan: Plan, directory: Path) -> Path:
-    """Write `plan` to `directory`, replacing a plan that is there. Returns the directory."""
-    _refuse_foreign(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    try:
+    """Write `plan` to `directory`, replacing a plan that is there. Returns the directory.
+
+    Raises UserError if something other than a plan is there.
+    """
+    with staged(directory, _NAMES) as scratch:
         _write(plan, scratch)
-        _swap(scratch, directory)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return directory
 
 
@@ -110,32 +106,6 @@ def _altered(path: Path, got: str) -> PlanFileError:
         got=got,
         change="compile the model again; plan files are not meant to be edited",
     )
-
-
-def _refuse_foreign(directory: Path) -> None:
-    if directory.exists() and not (directory / PLAN_FILE).is_file() and _occupied(directory):
-        raise PlanFileError(
-            str(directory),
-            expected="a new or empty directory, or one that holds a plan",
-            got="something that is not a plan",
-            change="choose another output directory",
-        )
-
-
-def _occupied(directory: Path) -> bool:
-    return not directory.is_dir() or any(directory.iterdir())
-
-
-def _swap(scratch: Path, directory: Path) -> None:
-    """Put `scratch` in place of `directory`; the old plan stays until the new one is there."""
-    os.chmod(scratch, 0o755)
-    old = None
-    if directory.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-        os.rename(directory, old / "plan")
-    os.rename(scratch, directory)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(plan: Plan, directory: Path) -> None:

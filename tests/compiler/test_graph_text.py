@@ -62,20 +62,23 @@ def test_only_known_operators_are_loaded(call):
         "calls": [{"call": call, "args": ["true"], "kwargs": {}, "gives": None}],
         "outputs": [],
     }
-    with pytest.raises(PlanFileError, match="stage.json"):
+    with pytest.raises(PlanFileError, match=r"stage\.json"):
         graph_from_data(data, "stage.json")
 
 
-@pytest.mark.parametrize("break_it", [
-    lambda d: d.pop("calls"),
-    lambda d: d["outputs"].append(10_000),
-    lambda d: d["calls"][0].update(args=[{"node": 999}]),
-    lambda d: d["calls"][0].update(args=[{"dtype": "load"}]),
-    lambda d: d["inputs"][0].update(dtype="Tensor"),
-    lambda d: d["inputs"][0].update(shape="x"),
-])
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda d: d.pop("calls"),
+        lambda d: d["outputs"].append(10_000),
+        lambda d: d["calls"][0].update(args=[{"node": 999}]),
+        lambda d: d["calls"][0].update(args=[{"dtype": "load"}]),
+        lambda d: d["inputs"][0].update(dtype="Tensor"),
+        lambda d: d["inputs"][0].update(shape="x"),
+    ],
+)
 def test_malformed_graphs_are_refused_by_name(programs, break_it):
     data = json.loads(json.dumps(graph_to_data(programs[0].forward)))
     break_it(data)
-    with pytest.raises(PlanFileError, match="stage.json"):
+    with pytest.raises(PlanFileError, match=r"stage\.json"):
         graph_from_data(data, "stage.json")

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 import weft
-from weft.backend.errors import PlanFileError
+from weft.backend.errors import PlanFileError, UserError
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.store import load_document
 from weft.compiler.recipe_file import make_recipe
@@ -113,7 +113,7 @@ def test_saving_replaces_a_plan_but_nothing_else(plan, directory, tmp_path):
     foreign = tmp_path / "photos"
     foreign.mkdir()
     (foreign / "cat.jpg").write_bytes(b"meow")
-    with pytest.raises(PlanFileError, match="photos"):
+    with pytest.raises(UserError, match="photos"):
         plan.save(foreign)
     assert _content(foreign) == {"cat.jpg": b"meow"}
 
@@ -124,7 +124,7 @@ def test_an_interrupted_save_leaves_the_old_plan_and_no_litter(plan, directory, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weft.compiler.plan.store._swap", interrupted)
+    monkeypatch.setattr("weft.compiler.staging._put_in_place", interrupted)
     with pytest.raises(KeyboardInterrupt):
         plan.save(directory)
     assert _content(directory) == before

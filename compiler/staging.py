@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..backend.errors import UserError
+
 
 @contextmanager
 def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
@@ -29,8 +31,6 @@ def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
 
 
 def _refuse_foreign(directory: Path, own_names: frozenset[str]) -> None:
-    from ..backend.errors import UserError
-
     if not directory.exists() and not directory.is_symlink():
         return
     names = {entry.name for entry in directory.iterdir()} if directory.is_dir() else {"a file"}

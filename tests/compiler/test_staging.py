@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from weft.backend.errors import UserError
-from weft.cli.output import staged
+from weft.compiler.staging import staged
 
 NAMES = frozenset({"report.html", "plan"})
 
