@@ -1,0 +1,1 @@
+"""A plan in numbers: the reference executor, the XLA executors, the trainer, data."""

@@ -1,0 +1,56 @@
+"""From a plan and its recipe to a training job."""
+
+from __future__ import annotations
+
+from ..backend.errors import UserError
+from ..backend.optim import Constant, Cosine, LinearWarmup, MultiStep, Schedule, build_rule
+from ..backend.optim.scaling import scale_to_batch_size
+from ..compiler.plan.plan import Plan
+from ..compiler.recipe import OptimizerRecipe, Recipe
+from .job import Job, Mode
+
+
+def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
+    """The job of training `plan` by `recipe` for `updates` updates (samples).
+
+    In sequential mode there is no delay and hence no delay compensation.
+    Raises UserError for a plan without weights and for a rule that is not defined.
+    """
+    if not plan.tensors:
+        raise UserError(
+            f"plan of {plan.document.model}",
+            expected="a plan with weights",
+            got="one compiled on the meta device, without any",
+            change="compile the model with real weights to train it",
+        )
+    lr, momentum = _scaled(recipe.optimizer)
+    rule = build_rule(
+        recipe.optimizer.name,
+        momentum=momentum,
+        weight_decay=recipe.optimizer.weight_decay,
+        nesterov=recipe.optimizer.nesterov,
+        compensation=recipe.pipeline.compensation if mode == "pipelined" else "none",
+        betas=recipe.optimizer.betas,
+        eps=recipe.optimizer.eps,
+    )
+    schedule = _schedule(recipe.optimizer, lr, updates)
+    return Job(plan.stages, plan.tensors, plan.masks, rule, schedule)
+
+
+def _scaled(optimizer: OptimizerRecipe) -> tuple[float, float]:
+    """Learning rate and momentum at batch size 1."""
+    if optimizer.reference_batch_size is None:
+        return optimizer.lr, optimizer.momentum
+    return scale_to_batch_size(optimizer.lr, optimizer.momentum, optimizer.reference_batch_size, 1)
+
+
+def _schedule(optimizer: OptimizerRecipe, lr: float, updates: int) -> Schedule:
+    recipe = optimizer.schedule
+    after: Schedule = Constant(lr)
+    if recipe.kind == "cosine":
+        after = Cosine(lr, updates, lr * recipe.final)
+    elif recipe.kind == "multistep":
+        milestones = tuple(round(share * updates) for share in recipe.milestones)
+        after = MultiStep(lr, milestones, recipe.factor)
+    warmup = round(recipe.warmup * updates)
+    return LinearWarmup(warmup, after) if warmup else after

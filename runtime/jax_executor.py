@@ -1,0 +1,202 @@
+"""The tick as one XLA program: many samples per dispatch, all state on the device.
+
+The program loops over up to `chunk` ticks with a trip count given at run time, so filling, steady
+state, a short last chunk and draining all run the one program that was compiled. The pipeline's
+state is donated: it is updated in place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from jax import lax
+from torch import Tensor
+
+from ..compiler.program import HOST, Source, TensorSpec
+from .jax_lower import jax_dtype
+from .jax_sequential import SequentialTick
+from .jax_stage import Model
+from .jax_tick import Moment, Pipeline, PipelinedTick
+from .job import Job, Mode, Results, Stream, sample_arrays, to_rows
+
+Array = Any
+_EVALUATION_BATCH = 60
+_TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
+
+
+class JaxExecutor:
+    """Runs a `Job` on jax's default device; see `reference.py` for what it computes.
+
+    `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and
+    compiling took so far: the training program at construction, evaluation at its first use.
+    Raises UnsupportedError for an operator without a lowering.
+    """
+
+    def __init__(self, job: Job, mode: Mode = "pipelined", chunk: int = 128) -> None:
+        self.job, self.chunk = job, chunk
+        self.tick_function = _TICKS[mode](job)
+        self.tick = self.first_fed = self.fed = 0
+        self.compile_seconds = 0.0
+        self.pipeline = self.tick_function.start()
+        train = jax.jit(partial(_run, self.tick_function), donate_argnums=0)
+        self._train = self._compile(train, *self._arguments([], 0))
+        self._predict: Callable[..., Any] | None = None
+
+    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
+        """Feed samples, one tick each; returns what came out meanwhile."""
+        arrays = sample_arrays(self.job.stages, inputs)
+        parts = []
+        for start in range(0, len(arrays[0]), self.chunk):
+            part = [array[start : start + self.chunk] for array in arrays]
+            self.fed += len(part[0])
+            parts.append(self._run(part, len(part[0])))
+        return self._join(parts)
+
+    def flush(self) -> Results:
+        """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
+        parts = []
+        for start in range(0, self.tick_function.drain_ticks, self.chunk):
+            count = min(self.chunk, self.tick_function.drain_ticks - start)
+            parts.append(self._run([], count))
+        self.tick = self.first_fed = self.fed
+        return self._join(parts)
+
+    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Predictions (N, ...) with the current weights and normalization state."""
+        arrays = sample_arrays(self.job.stages, inputs)
+        count = len(arrays[0])
+        parts = []
+        for start in range(0, count, _EVALUATION_BATCH):
+            slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
+            batch = [_canonical(_padded(array, _EVALUATION_BATCH)) for array in slices]
+            if self._predict is None:
+                function = jax.jit(partial(_predict, self.tick_function))
+                self._predict = self._compile(function, self.pipeline.model, batch)
+            parts.append(self._predict(self.pipeline.model, batch))
+        return tuple(
+            to_rows([row for part in column for row in np.asarray(part)])[:count]
+            for column in zip(*parts, strict=True)
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Current parameters and normalization state by model name."""
+        model = self.pipeline.model
+        current = {**model.weights, **model.state}
+        return {name: torch.from_numpy(np.array(value)) for name, value in current.items()}
+
+    def _compile(self, function: Any, *arguments: Any) -> Callable[..., Any]:
+        start = time.perf_counter()
+        with jax.default_matmul_precision("highest"):
+            compiled = function.lower(*arguments).compile()
+        self.compile_seconds += time.perf_counter() - start
+        return compiled
+
+    def _arguments(self, inputs: Sequence[np.ndarray], count: int) -> tuple[Any, ...]:
+        specs = self.job.stages.model_inputs
+        given = inputs or [np.empty((0, *spec.shape), spec.dtype) for spec in specs]
+        first_update = self.tick - self.tick_function.lag
+        updates = self.chunk + self.tick_function.rates_read - 1
+        rates = [self.job.rate(first_update + n) for n in range(updates)]
+        span = (self.tick, self.first_fed, self.fed - 1, count)
+        return (
+            self.pipeline,
+            [_canonical(_padded(array, self.chunk)) for array in given],
+            _canonical(np.array(rates)),
+            *(np.int32(number) for number in span),
+        )
+
+    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
+        """Run `count` ticks; the loss and each prediction of the samples that came out."""
+        self.pipeline, outputs = self._train(*self._arguments(inputs, count))
+        streams = []
+        for lag, values in zip(self.tick_function.result_lags, outputs, strict=True):
+            oldest = self.tick - lag
+            first, last = max(self.first_fed, oldest), min(self.fed, oldest + count)
+            rows = np.asarray(values)[first - oldest : last - oldest] if first < last else ()
+            streams.append(Stream(first, to_rows(list(rows))))
+        self.tick += count
+        return streams
+
+    def _join(self, parts: Sequence[Sequence[Stream]]) -> Results:
+        """Streams that follow each other, as one."""
+        if not parts:
+            parts = [[Stream(self.fed, np.empty(0))] * (1 + len(self.job.stages.predictions))]
+        joined = []
+        for streams in zip(*parts, strict=True):
+            filled = [stream for stream in streams if len(stream.values)] or streams[:1]
+            values = np.concatenate([stream.values for stream in filled])
+            joined.append(Stream(filled[0].first, values))
+        return Results(joined[0], tuple(joined[1:]))
+
+
+def _run(
+    tick_function: PipelinedTick | SequentialTick,
+    pipeline: Pipeline,
+    inputs: Sequence[Array],
+    rates: Array,
+    tick: Array,
+    first_fed: Array,
+    last_fed: Array,
+    count: Array,
+) -> tuple[Pipeline, tuple[Array, ...]]:
+    """`count` ticks; results have one row per tick, and rows of zeros after the last."""
+
+    def body(n: Array, carry: tuple[Pipeline, tuple[Array, ...]]) -> tuple[Any, Any]:
+        pipeline, collected = carry
+        moment = Moment(
+            tick=tick + n,
+            first_fed=first_fed,
+            last_fed=last_fed,
+            rates=lax.dynamic_slice_in_dim(rates, n, tick_function.rates_read),
+            sample=[lax.dynamic_index_in_dim(array, n, keepdims=False) for array in inputs],
+        )
+        pipeline, results = tick_function(pipeline, moment)
+        collected = tuple(
+            lax.dynamic_update_index_in_dim(rows, row, n, 0)
+            for rows, row in zip(collected, results, strict=True)
+        )
+        return pipeline, collected
+
+    chunk = inputs[0].shape[0]
+    specs = [_spec(tick_function.job, source) for source in tick_function.results]
+    empty = tuple(jnp.zeros((chunk, *s.shape), jax_dtype(s.torch_dtype)) for s in specs)
+    return lax.fori_loop(0, count, body, (pipeline, empty))
+
+
+def _predict(
+    tick_function: PipelinedTick | SequentialTick, model: Model, inputs: Sequence[Array]
+) -> list[Array]:
+    """Predictions for a batch of samples; the new normalization state is dropped."""
+
+    def one(*sample: Array) -> list[Array]:
+        known = {Source(HOST, n): value for n, value in enumerate(sample)}
+        for functions in tick_function.functions:
+            given = [known[source] for source in functions.stage.inputs]
+            weights, scratch = functions.weights(model), model.successor()
+            result = functions.forward(model, scratch, weights, given, True)
+            numbered = enumerate(result.outputs)
+            known |= {Source(functions.stage.index, n): value for n, value in numbered}
+        return [known[source] for source in tick_function.job.stages.predictions]
+
+    return jax.vmap(one)(*inputs)
+
+
+def _spec(job: Job, source: Source) -> TensorSpec:
+    return job.stages.stages[source.stage].program.outputs[source.output]
+
+
+def _padded(array: np.ndarray, rows: int) -> np.ndarray:
+    padding = np.zeros((rows - len(array), *array.shape[1:]), array.dtype)
+    return np.concatenate([array, padding])
+
+
+def _canonical(array: np.ndarray) -> np.ndarray:
+    """64-bit types become 32-bit unless jax has x64 enabled."""
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))

@@ -1,0 +1,69 @@
+"""FIFOs on the device: a register for neighbours, a ring of fixed depth for longer ways."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from ..compiler.program import TensorSpec
+from .jax_lower import jax_dtype
+
+Array = Any
+Key = Hashable
+
+
+@dataclass(frozen=True)
+class Fifo:
+    """One value in per tick; values up to `reach` ticks old can be read.
+
+    With reach 1 the buffer is the value of the tick before, read before this tick's push.
+    Otherwise it is a ring of reach + 1 slots, read after this tick's push: that order lets XLA
+    write in place, where the other would cost a copy of the ring.
+    """
+
+    spec: TensorSpec
+    reach: int
+
+    def empty(self) -> Array:
+        """A buffer of zeros."""
+        slots = () if self.reach <= 1 else (self.reach + 1,)
+        return jnp.zeros((*slots, *self.spec.shape), jax_dtype(self.spec.torch_dtype))
+
+    def push(self, buffer: Array, value: Array, tick: Array) -> Array:
+        """The buffer with this tick's value."""
+        if self.reach <= 1:
+            return value
+        return lax.dynamic_update_index_in_dim(buffer, value, tick % (self.reach + 1), 0)
+
+    def read(self, old: Array, new: Array, age: int, tick: Array) -> Array:
+        """The value `age` ticks old, from the buffer before (`old`) or after (`new`) the push."""
+        if self.reach <= 1:
+            return new if age == 0 else old
+        index = (tick - age) % (self.reach + 1)
+        return lax.dynamic_index_in_dim(new, index, 0, keepdims=False)
+
+
+class Traffic:
+    """All FIFOs during one tick: what was in them, and what has been pushed so far."""
+
+    def __init__(self, fifos: Mapping[Key, Fifo], buffers: Sequence[Array], tick: Array) -> None:
+        self.fifos, self.tick = fifos, tick
+        self.old = dict(zip(fifos, buffers, strict=True))
+        self.new = dict(self.old)
+
+    def push(self, key: Key, value: Array) -> None:
+        """Push this tick's value, if anyone reads that FIFO."""
+        if key in self.fifos:
+            self.new[key] = self.fifos[key].push(self.old[key], value, self.tick)
+
+    def read(self, key: Key, age: int) -> Array:
+        """The value pushed `age` ticks ago; push before reading."""
+        return self.fifos[key].read(self.old[key], self.new[key], age, self.tick)
+
+    def buffers(self) -> tuple[Array, ...]:
+        """The buffers after the tick."""
+        return tuple(self.new.values())

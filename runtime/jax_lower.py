@@ -1,0 +1,83 @@
+"""A functional ATen graph as a JAX function."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+from torch import fx
+
+from ..backend.errors import UnsupportedError
+from .jax_ops import TABLE
+
+Array = Any
+
+
+def lower(module: fx.GraphModule) -> Callable[..., tuple[Array, ...]]:
+    """The graph as a function of jax arrays, one per placeholder, that returns a tuple.
+
+    Every value gets the dtype the graph says it has. Raises UnsupportedError, naming operator,
+    module and source line, for an operator that is not in `jax_ops.TABLE`.
+    """
+    nodes = list(module.graph.nodes)
+    for node in nodes:
+        _check(node)
+
+    def run(*arguments: Array) -> tuple[Array, ...]:
+        given = iter(arguments)
+        known: dict[fx.Node, Any] = {}
+        for node in nodes:
+            if node.op == "output":
+                results: Any = node.args[0]
+                return tuple(known[result] for result in results)
+            known[node] = next(given) if node.op == "placeholder" else _call(node, known)
+        raise AssertionError("a graph ends in its output")
+
+    return run
+
+
+def operators(module: fx.GraphModule) -> set[str]:
+    """Names of the operators a graph calls."""
+    return {_name(node) for node in module.graph.nodes if node.op == "call_function"}
+
+
+def _name(node: fx.Node) -> str:
+    return "getitem" if node.target is operator.getitem else str(node.target)
+
+
+def _check(node: fx.Node) -> None:
+    if node.op in ("placeholder", "output") or _name(node) == "getitem" or _name(node) in TABLE:
+        return
+    origin = node.meta.get("origin")
+    raise UnsupportedError(
+        f"operator {_name(node)} in {origin or node.name}",
+        expected="an operator the JAX executor can lower",
+        got=f"{node.op} {_name(node)}",
+        change="use --executor reference, or write the model without this operator",
+    )
+
+
+def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
+    args: Any = fx.map_arg(node.args, known.__getitem__)
+    kwargs: Any = fx.map_arg(node.kwargs, known.__getitem__)
+    if node.target is operator.getitem:
+        return args[0][args[1]]
+    return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+
+
+def _as_declared(value: Any, declared: Any) -> Any:
+    """Cast to the dtypes the graph declares: torch and jax promote scalars differently."""
+    if isinstance(declared, (list, tuple)):
+        return tuple(map(_as_declared, value, declared))
+    if value is None or not isinstance(declared, torch.Tensor):
+        return value
+    return jnp.asarray(value).astype(jax_dtype(declared.dtype))
+
+
+def jax_dtype(dtype: torch.dtype) -> Any:
+    """The jax dtype of a torch dtype; 64-bit ones become 32-bit unless jax has x64 enabled."""
+    return jax.dtypes.canonicalize_dtype(str(dtype).removeprefix("torch."))

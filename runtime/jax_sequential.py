@@ -1,0 +1,73 @@
+"""Plain stochastic gradient descent in the same form as the tick: one whole sample per step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..compiler.program import HOST, Source
+from . import wiring
+from .jax_lower import jax_dtype
+from .jax_stage import Model, StageFunctions, stage_functions
+from .jax_tick import Moment, Pipeline
+from .job import Job
+
+Array = Any
+
+
+class SequentialTick:
+    """Each sample goes through all stages and back before the next one; see `PipelinedTick`."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.functions = stage_functions(job, lambda _: 0)
+        self.lag = self.drain_ticks = 0
+        self.rates_read = 1
+        self.results = wiring.results(job.stages)
+        self.result_lags = (0,) * len(self.results)
+        self.readers = wiring.readers(job.stages)
+
+    def start(self) -> Pipeline:
+        """The start values of the job."""
+        return Pipeline(Model.start(self.job), ())
+
+    def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
+        """Train on the moment's sample."""
+        new = old.model.successor()
+        known = {Source(HOST, n): value for n, value in enumerate(moment.sample)}
+        saved, gradients = {}, {}
+        for functions in self.functions:
+            stage = functions.stage
+            weights = functions.predict(old.model, moment.rates[0])
+            inputs = [known[source] for source in stage.inputs]
+            result = functions.forward(old.model, new, weights, inputs, True)
+            known |= {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
+            saved[stage.index] = result.saved
+        for functions in reversed(self.functions):
+            self._backward(functions, old.model, new, moment, saved, gradients)
+        return Pipeline(new, ()), tuple(known[source] for source in self.results)
+
+    def _backward(
+        self,
+        functions: StageFunctions,
+        old: Model,
+        new: Model,
+        moment: Moment,
+        saved: dict[int, Any],
+        gradients: dict[wiring.Reader, Array],
+    ) -> None:
+        stage = functions.stage
+        arrived = [self._gradient(output, gradients) for output in wiring.gradient_outputs(stage)]
+        weights, kept = functions.weights(old), saved[stage.index]
+        result = functions.backward(old, new, weights, kept, arrived, True)
+        gradients |= zip(wiring.gradient_inputs(stage), result.inputs, strict=True)
+        functions.update(old, new, result.parameters, moment.rates[0], True)
+
+    def _gradient(self, output: Source, gradients: dict[wiring.Reader, Array]) -> Array:
+        """1 for the loss, else the sum over the output's readers in ascending stage index."""
+        if output == self.job.stages.loss:
+            spec = self.job.stages.stages[output.stage].program.outputs[output.output]
+            return jnp.ones(spec.shape, jax_dtype(spec.torch_dtype))
+        first, *others = [gradients[reader] for reader in self.readers[output]]
+        return sum(others, start=first)

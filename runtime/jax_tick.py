@@ -1,0 +1,155 @@
+"""The tick of `reference.py` as a pure JAX function from the pipeline's state to its next state.
+
+Every stage computes in every tick, bubble or not; in a bubble its weights and its state are kept
+by a select, and what it pushes into FIFOs is only ever read by other bubbles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..compiler.program import HOST, Source, Stage, TensorSpec
+from . import wiring
+from .jax_fifo import Fifo, Key, Traffic
+from .jax_lower import jax_dtype
+from .jax_stage import Model, StageFunctions, stage_functions
+from .job import Job
+
+Array = Any
+
+
+class Moment(NamedTuple):
+    """What differs from tick to tick: its number, the samples fed so far, rates, and a sample.
+
+    `rates` are the learning rates of consecutive updates, the first being update tick - lag.
+    """
+
+    tick: Array
+    first_fed: Array
+    last_fed: Array
+    rates: Array
+    sample: Sequence[Array]
+
+    def holds(self, sample: Array) -> Array:
+        """Whether `sample` was fed."""
+        return (self.first_fed <= sample) & (sample <= self.last_fed)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The model, and the FIFO buffers with everything in flight."""
+
+    model: Model
+    buffers: tuple[Array, ...]
+
+
+jax.tree_util.register_dataclass(Pipeline, data_fields=("model", "buffers"), meta_fields=())
+
+
+class PipelinedTick:
+    """One tick of all stages.
+
+    `lag` and `rates_read`: a tick reads the rates of that many updates, from update tick - lag on.
+    `result_lags`: a tick gives the loss and the predictions of samples tick - result_lag.
+    `drain_ticks`: ticks after the last sample went in until its last update.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.functions = stage_functions(job, job.stages.delay)
+        self.lag = self.drain_ticks = job.stages.delay(0)
+        self.rates_read = len(job.stages)
+        self.results = wiring.results(job.stages)
+        self.result_lags = tuple(map(wiring.entry_tick, self.results))
+        self.readers = wiring.readers(job.stages)
+
+    def start(self) -> Pipeline:
+        """The start values of the job, and nothing in flight."""
+        return Pipeline(Model.start(self.job), tuple(f.empty() for f in self.fifos.values()))
+
+    def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
+        """The next state, and what left the pipeline: the loss, then the predictions."""
+        traffic = Traffic(self.fifos, old.buffers, moment.tick)
+        new, outputs = old.model.successor(), {}
+        for number, value in enumerate(moment.sample):
+            traffic.push(Source(HOST, number), value)
+        for functions in self.functions:
+            with jax.named_scope(functions.stage.name):
+                outputs |= self._forward(functions, old.model, new, moment, traffic)
+        for functions in reversed(self.functions):
+            with jax.named_scope(functions.stage.name):
+                self._backward(functions, old.model, new, moment, traffic)
+        after = Pipeline(new, traffic.buffers())
+        return after, tuple(outputs[source] for source in self.results)
+
+    def _forward(
+        self, functions: StageFunctions, old: Model, new: Model, moment: Moment, traffic: Traffic
+    ) -> Mapping[Source, Array]:
+        stage = functions.stage
+        weights = functions.predict(old, moment.rates[stage.index])
+        inputs = [
+            traffic.read(source, stage.index - wiring.entry_tick(source)) for source in stage.inputs
+        ]
+        valid = moment.holds(moment.tick - stage.index)
+        result = functions.forward(old, new, weights, inputs, valid)
+        outputs = {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
+        kept = {("saved", stage.index, n): value for n, value in enumerate(result.saved)}
+        stash = {("stash", stage.index, n): value for n, value in enumerate(weights)}
+        for key, value in {**outputs, **kept, **stash}.items():
+            traffic.push(key, value)
+        return outputs
+
+    def _backward(
+        self, functions: StageFunctions, old: Model, new: Model, moment: Moment, traffic: Traffic
+    ) -> None:
+        stage, delay = functions.stage, functions.delay
+        saved = [
+            traffic.read(("saved", stage.index, n), delay)
+            for n, _ in enumerate(stage.program.saved)
+        ]
+        weights = functions.weights(old)
+        if self.job.rule.stash:
+            weights = [
+                traffic.read(("stash", stage.index, n), delay) for n, _ in enumerate(weights)
+            ]
+        arrived = [self._gradient(out, stage, traffic) for out in wiring.gradient_outputs(stage)]
+        valid = moment.holds(moment.tick - stage.index - delay)
+        result = functions.backward(old, new, weights, saved, arrived, valid)
+        for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
+            traffic.push(reader, value)
+        functions.update(old, new, result.parameters, moment.rates[stage.index], valid)
+
+    def _gradient(self, output: Source, stage: Stage, traffic: Traffic) -> Array:
+        """1 for the loss, else the sum over the output's readers in ascending stage index."""
+        if output == self.job.stages.loss:
+            spec = self._spec(output)
+            return jnp.ones(spec.shape, jax_dtype(spec.torch_dtype))
+        first, *others = [traffic.read(r, r[0] - stage.index) for r in self.readers[output]]
+        return sum(others, start=first)
+
+    @cached_property
+    def fifos(self) -> dict[Key, Fifo]:
+        """Of values by source, gradients by reader, and what forwards keep for backwards."""
+        found: dict[Key, Fifo] = {}
+        for source, where in self.readers.items():
+            found[source] = Fifo(self._spec(source), where[-1][0] - wiring.entry_tick(source))
+        for stage in self.job.stages.stages:
+            for reader in wiring.gradient_inputs(stage):
+                source = stage.inputs[reader[1]]
+                found[reader] = Fifo(self._spec(source), stage.index - source.stage)
+            stash = stage.program.parameters if self.job.rule.stash else ()
+            for name, specs in (("saved", stage.program.saved), ("stash", stash)):
+                for n, spec in enumerate(specs):
+                    found[name, stage.index, n] = Fifo(spec, self.job.stages.delay(stage.index))
+        return found
+
+    def _spec(self, source: Source) -> TensorSpec:
+        if source.stage == HOST:
+            return self.job.stages.model_inputs[source.output]
+        return self.job.stages.stages[source.stage].program.outputs[source.output]

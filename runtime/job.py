@@ -1,0 +1,155 @@
+"""What an executor is given and what it gives back: the vocabulary of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..backend.errors import UnsupportedError, UserError
+from ..backend.optim import Schedule, UpdateRule
+from ..compiler.program import Stages
+
+Mode = Literal["pipelined", "sequential"]
+"""'pipelined' is the tick; 'sequential' trains each sample through all stages before the next."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training problem: stages, start values by model name, and how weights are updated.
+
+    `tensors` holds parameters and normalization state. `masks` maps parameter names to boolean
+    tensors: where a mask is False the weight is zero and stays exactly zero. Update number j of a
+    stage, made with the gradient of sample j, has the learning rate `schedule(j)`.
+    Raises UserError for a tensor that is missing or has another shape, UnsupportedError for a
+    tensor that several stages own.
+    """
+
+    stages: Stages
+    tensors: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
+    rule: UpdateRule
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        owners: dict[str, str] = {}
+        for stage in self.stages.stages:
+            program = stage.program
+            specs = (*program.parameters, *program.forward_state, *program.backward_state)
+            names = (*stage.parameters, *stage.forward_state, *stage.backward_state)
+            for name, spec in zip(names, specs, strict=True):
+                _check_owner(name, stage.name, owners)
+                _check_shape(name, self.tensors.get(name), spec.shape)
+        for name, mask in self.masks.items():
+            _check_shape(f"mask of {name}", mask, tuple(self.tensors[name].shape))
+
+    def start(self, name: str) -> Tensor:
+        """A copy of the start value of `name`, zero where it is masked."""
+        value = self.tensors[name].detach().clone()
+        return torch.where(self.masks[name], value, 0) if name in self.masks else value
+
+    def rate(self, update: int) -> float:
+        """Learning rate of update `update`; before the first update, that of the first."""
+        return self.schedule(max(update, 0))
+
+
+def _check_owner(name: str, stage: str, owners: dict[str, str]) -> None:
+    if name in owners:
+        raise UnsupportedError(
+            f"tensor '{name}'",
+            expected="a parameter or state that one stage owns",
+            got=f"one shared by stages '{owners[name]}' and '{stage}'",
+            change="give each layer its own parameters (no weight tying) and normalization state",
+        )
+    owners[name] = stage
+
+
+def _check_shape(name: str, value: Tensor | None, shape: tuple[int, ...]) -> None:
+    if value is None or tuple(value.shape) != shape:
+        raise UserError(
+            f"tensor '{name}'",
+            expected=f"shape {shape}",
+            got="no such tensor" if value is None else f"shape {tuple(value.shape)}",
+            change="give start values for every parameter and state of the stages"
+            " (a model compiled on the meta device has none)",
+        )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Values of consecutive samples, one row each, from sample number `first` on."""
+
+    first: int
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came out of the pipeline: losses, and each of the model's predictions."""
+
+    losses: Stream
+    predictions: tuple[Stream, ...]
+
+
+def to_rows(values: Sequence[np.ndarray]) -> np.ndarray:
+    """One row per sample: their batch dimension of 1 becomes the row, a scalar is a row itself."""
+    if not values:
+        return np.empty(0)
+    return np.concatenate([value if value.ndim else value[None] for value in values])
+
+
+def to_stream(by_sample: Mapping[int, Tensor]) -> Stream:
+    """Values of consecutive samples, by sample number, as a stream."""
+    values = [by_sample[sample].numpy() for sample in sorted(by_sample)]
+    return Stream(min(by_sample, default=0), to_rows(values))
+
+
+class Executor(Protocol):
+    """Runs a `Job` sample by sample. Arrays have one row per sample."""
+
+    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
+        """Feed samples, one tick each, and return what came out meanwhile."""
+        ...
+
+    def flush(self) -> Results:
+        """Stop feeding and tick until the pipeline is empty. Feeding may go on afterwards."""
+        ...
+
+    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Predictions with the current weights and normalization state; disturbs nothing."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Current parameters and normalization state by model name."""
+        ...
+
+
+def sample_arrays(stages: Stages, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The model inputs as arrays (N, *shape of one sample) of the model's dtypes.
+
+    Raises UserError if their number, sizes or lengths do not fit the model.
+    """
+    specs = stages.model_inputs
+    lengths = {len(array) for array in inputs}
+    fits = len(inputs) == len(specs) and len(lengths) == 1
+    if fits:
+        fits = all(
+            array.size == len(array) * spec.elements
+            for array, spec in zip(inputs, specs, strict=True)
+        )
+    if not fits:
+        raise UserError(
+            "model inputs",
+            expected="one array per input with one row per sample; rows of shape "
+            + ", ".join(str(spec.shape) for spec in specs),
+            got=", ".join(str(array.shape) for array in inputs),
+            change="use data of the shape the model was compiled for",
+        )
+    return [
+        np.array(array, dtype=spec.dtype).reshape(len(array), *spec.shape)
+        for array, spec in zip(inputs, specs, strict=True)
+    ]

@@ -1,0 +1,174 @@
+"""The meaning of a tick, in plain torch. Every executor is tested against this file.
+
+S stages, samples i = 0, 1, 2, ... At tick t, stage s does, with the weights and state it holds at
+the start of the tick:
+
+1. the forward of sample i = t - s, at the weights its update rule predicts;
+2. the backward of sample j = t - 2(S-1) + s, at its weights now (or those that the forward of j
+   used, if the rule stashes), with what the forward of j saved;
+3. the update of its parameters with that gradient, at learning rate schedule(j).
+
+So the gradient of a sample comes back D_s = 2(S-1-s) updates after its forward. A sample that was
+not fed is a bubble: no arithmetic, no update, no state change.
+
+A stage reads only what other stages made at earlier ticks. Values are kept here by sample number,
+which makes that so by itself: a sample is at each stage at another tick, and only the last stage
+has its forward and its backward at the same tick. Which slot of which FIFO that is, is the
+business of faster executors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..compiler.program import HOST, Source, Stage
+from . import wiring
+from .job import Job, Results, sample_arrays, to_rows, to_stream
+
+BySample = dict[int, Tensor]
+
+
+class ReferenceExecutor:
+    """Pipelined backpropagation, one tick per sample."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.stages = job, job.stages.stages
+        self.tick = 0
+        self.fed = range(0)
+        self.weights = {n: job.start(n) for stage in self.stages for n in stage.parameters}
+        self.optimizer = {n: job.rule.init(w, torch) for n, w in self.weights.items()}
+        states = [(*stage.forward_state, *stage.backward_state) for stage in self.stages]
+        self.state = {name: job.start(name) for names in states for name in names}
+        self.readers = wiring.readers(job.stages)
+        self.values: dict[Source, BySample] = {source: {} for source in self.readers}
+        self.results: dict[Source, BySample] = {s: {} for s in wiring.results(job.stages)}
+        self.saved: list[dict[int, Sequence[Tensor]]] = [{} for _ in self.stages]
+        self.stashed: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
+        self.gradients: dict[wiring.Reader, BySample] = {
+            reader: {} for stage in self.stages for reader in wiring.gradient_inputs(stage)
+        }
+
+    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
+        """Feed samples, one tick each; returns what came out meanwhile."""
+        for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
+            for number, value in enumerate(sample):
+                if Source(HOST, number) in self.values:
+                    self.values[Source(HOST, number)][self.tick] = torch.from_numpy(value)
+            self.fed = range(self.fed.start, self.tick + 1)
+            self._step()
+        return self._take_results()
+
+    def flush(self) -> Results:
+        """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
+        for _ in range(self.job.stages.delay(0)):
+            self._step()
+        self.tick = self.fed.stop
+        self.fed = range(self.tick, self.tick)
+        return self._take_results()
+
+    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Predictions (N, ...) with the current weights and normalization state."""
+        tensors, rows = self.tensors(), []
+        for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
+            known = {Source(HOST, n): torch.from_numpy(value) for n, value in enumerate(sample)}
+            for stage in self.stages:
+                own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
+                given = [known[source] for source in stage.inputs]
+                outputs = wiring.forward_result(stage, stage.program.forward(*own, *given)).outputs
+                known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
+            rows.append([known[source].numpy() for source in self.job.stages.predictions])
+        return tuple(to_rows(column) for column in zip(*rows, strict=True))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Current parameters and normalization state by model name."""
+        return {name: value.clone() for name, value in {**self.weights, **self.state}.items()}
+
+    def _step(self) -> None:
+        """One tick."""
+        for stage in self.stages:
+            i = self.tick - stage.index
+            j = i - self.job.stages.delay(stage.index)
+            delay, rate = self.job.stages.delay(stage.index), self.job.rate(j)
+            if i in self.fed:
+                self._forward(stage, i, delay, rate)
+            if j in self.fed:
+                self._backward(stage, j, delay, rate)
+        self.tick += 1
+
+    def _forward(self, stage: Stage, sample: int, delay: int, rate: float) -> None:
+        rule = self.job.rule
+        weights = [
+            rule.predict(self.weights[name], self.optimizer[name], delay, rate, torch)
+            for name in stage.parameters
+        ]
+        state = [self.state[name] for name in stage.forward_state]
+        inputs = [self._read(source, stage, sample) for source in stage.inputs]
+        values = stage.program.forward(*weights, *state, *inputs)
+        result = wiring.forward_result(stage, values)
+        self.state.update(zip(stage.forward_state, result.state, strict=True))
+        self.saved[stage.index][sample] = result.saved
+        if rule.stash:
+            self.stashed[stage.index][sample] = weights
+        for number, value in enumerate(result.outputs):
+            for kept in (self.values, self.results):
+                if Source(stage.index, number) in kept:
+                    kept[Source(stage.index, number)][sample] = value
+
+    def _backward(self, stage: Stage, sample: int, delay: int, rate: float) -> None:
+        weights = [self.weights[name] for name in stage.parameters]
+        if self.job.rule.stash:
+            weights = self.stashed[stage.index].pop(sample)
+        state = [self.state[name] for name in stage.backward_state]
+        saved = self.saved[stage.index].pop(sample)
+        arrived = [self._gradient(out, stage, sample) for out in wiring.gradient_outputs(stage)]
+        values = stage.program.backward(*weights, *state, *saved, *arrived)
+        result = wiring.backward_result(stage, values)
+        self.state.update(zip(stage.backward_state, result.state, strict=True))
+        for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
+            self.gradients[reader][sample] = value
+        for name, value in zip(stage.parameters, result.parameters, strict=True):
+            self._update(name, value, delay, rate)
+
+    def _read(self, source: Source, stage: Stage, sample: int) -> Tensor:
+        """A stage's input; whoever reads it last takes it out."""
+        is_last = self.readers[source][-1][0] == stage.index
+        return self.values[source].pop(sample) if is_last else self.values[source][sample]
+
+    def _gradient(self, output: Source, stage: Stage, sample: int) -> Tensor:
+        """1 for the loss, else the sum over the output's readers in ascending stage index."""
+        if output == self.job.stages.loss:
+            spec = stage.program.outputs[output.output]
+            return torch.ones(spec.shape, dtype=spec.torch_dtype)
+        first, *others = [self.gradients[r].pop(sample) for r in self.readers[output]]
+        return sum(others, start=first)
+
+    def _update(self, name: str, gradient: Tensor, delay: int, rate: float) -> None:
+        if name in self.job.masks:  # a select, not a product: NaN times zero is NaN
+            gradient = torch.where(self.job.masks[name], gradient, 0)
+        self.weights[name], self.optimizer[name] = self.job.rule.update(
+            self.weights[name], gradient, self.optimizer[name], delay, rate, torch
+        )
+
+    def _take_results(self) -> Results:
+        streams = [to_stream(self.results[s]) for s in wiring.results(self.job.stages)]
+        for values in self.results.values():
+            values.clear()
+        return Results(streams[0], tuple(streams[1:]))
+
+
+class SequentialReference(ReferenceExecutor):
+    """Plain stochastic gradient descent: each sample goes through all stages before the next."""
+
+    def _step(self) -> None:
+        sample, rate = self.tick, self.job.rate(self.tick)
+        for stage in self.stages:
+            if sample in self.fed:
+                self._forward(stage, sample, 0, rate)
+        for stage in reversed(self.stages):
+            if sample in self.fed:
+                self._backward(stage, sample, 0, rate)
+        self.tick += 1

@@ -1,0 +1,309 @@
+"""Every lowering against torch on random inputs; the cases and the table have equal keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import weft.backend.ops
+from torch import Tensor, fx
+
+jax = pytest.importorskip("jax")
+jnp = jax.numpy
+
+from weft.backend.errors import UnsupportedError  # noqa: E402
+from weft.compiler.program import Origin  # noqa: E402
+from weft.runtime.jax_lower import lower  # noqa: E402
+from weft.runtime.jax_ops import TABLE  # noqa: E402
+
+assert weft.backend.ops.online_norm  # registers torch.ops.weft
+
+
+def r(*shape: int) -> Tensor:
+    return torch.randn(shape)
+
+
+def positive(*shape: int) -> Tensor:
+    return torch.rand(shape) + 0.1
+
+
+def flags(*shape: int) -> Tensor:
+    return torch.rand(shape) < 0.5
+
+
+def labels(classes: int, *shape: int) -> Tensor:
+    return torch.randint(classes, shape)
+
+
+def ties() -> Tensor:
+    """Small whole numbers, so that comparisons meet equal values."""
+    return torch.randint(-2, 3, (4, 5)).float()
+
+
+Case = Callable[[], tuple[Any, ...]]
+
+UNARY = "neg abs sign exp tanh erf sigmoid relu gelu logical_not clone amax amin".split()
+COMPARISONS = "eq ne lt le gt ge".split()
+
+CASES: dict[str, list[Case]] = {
+    **{f"aten.{name}.default": [lambda: (r(3, 4),)] for name in UNARY},
+    **{
+        f"aten.{name}.default": [lambda: (positive(3, 4),)]
+        for name in ("log", "sqrt", "rsqrt", "reciprocal")
+    },
+    **{f"aten.{name}.Scalar": [lambda: (ties(), 1)] for name in COMPARISONS},
+    **{f"aten.{name}.Tensor": [lambda: (ties(), ties())] for name in COMPARISONS},
+    "aten.gelu.default": [lambda: (r(3, 4),), lambda: (r(3, 4), {"approximate": "tanh"})],
+    "aten.add.Tensor": [
+        lambda: (r(3, 1), r(4)),
+        lambda: (r(3), r(3), {"alpha": 2}),
+        lambda: (labels(9, 3), r(3)),
+    ],
+    "aten.add.Scalar": [lambda: (r(3), 2.5), lambda: (labels(9, 3), 2)],
+    "aten.sub.Tensor": [lambda: (r(3), r(3), {"alpha": 0.5})],
+    "aten.sub.Scalar": [lambda: (r(3), 2)],
+    "aten.rsub.Scalar": [lambda: (r(3), 2)],
+    "aten.mul.Tensor": [lambda: (r(3, 1), r(4))],
+    "aten.mul.Scalar": [lambda: (r(3), 2)],
+    "aten.div.Tensor": [lambda: (r(3), positive(3))],
+    "aten.div.Tensor_mode": [
+        lambda: (r(3), positive(3), {"rounding_mode": None}),
+        lambda: (r(3), positive(3), {"rounding_mode": "floor"}),
+        lambda: (r(3), positive(3), {"rounding_mode": "trunc"}),
+    ],
+    "aten.div.Scalar": [lambda: (r(3), 4), lambda: (labels(9, 3), 4)],
+    "aten.pow.Tensor_Scalar": [lambda: (r(3), 2), lambda: (positive(3), -0.5)],
+    "aten.pow.Tensor_Tensor": [lambda: (positive(3), r(3))],
+    "aten.maximum.default": [lambda: (r(3), r(3))],
+    "aten.minimum.default": [lambda: (r(3), r(3))],
+    "aten.clamp.default": [
+        lambda: (r(9), -0.5, 0.5),
+        lambda: (r(9), None, 0.5),
+        lambda: (r(9), -0.5),
+    ],
+    "aten.hardtanh.default": [lambda: (3 * r(9),), lambda: (9 * r(9), -5.0, 5.0)],
+    "aten.threshold_backward.default": [lambda: (r(4, 5), ties(), 0)],
+    "aten.bitwise_and.Tensor": [lambda: (flags(9), flags(9))],
+    "aten.bitwise_or.Tensor": [lambda: (flags(9), flags(9))],
+    "aten.bitwise_not.default": [lambda: (flags(9),)],
+    "aten.logical_and.default": [lambda: (ties(), ties())],
+    "aten.logical_or.default": [lambda: (ties(), ties())],
+    "aten.where.self": [lambda: (flags(3, 4), r(3, 4), torch.tensor(0.0))],
+    "aten.sum.default": [lambda: (r(3, 4),)],
+    "aten.sum.dim_IntList": [
+        lambda: (r(2, 3, 4), [0, 2], True),
+        lambda: (r(2, 3), []),
+        lambda: (flags(2, 3), [1]),
+    ],
+    "aten.mean.default": [lambda: (r(3, 4),)],
+    "aten.mean.dim": [lambda: (r(2, 3, 4), [-1, -2], True), lambda: (r(2, 3), [0])],
+    "aten.amax.default": [lambda: (r(2, 3), [1], True)],
+    "aten.amin.default": [lambda: (r(2, 3), [1])],
+    "aten.var.correction": [
+        lambda: (r(2, 9), [1], {"correction": 0, "keepdim": True}),
+        lambda: (r(2, 9),),
+    ],
+    "aten.view.default": [lambda: (r(2, 6), [3, -1])],
+    "aten.reshape.default": [lambda: (r(2, 6), [3, 4])],
+    "aten._unsafe_view.default": [lambda: (r(2, 6), [12])],
+    "aten.permute.default": [lambda: (r(2, 3, 4), [2, 0, 1])],
+    "aten.transpose.int": [lambda: (r(2, 3, 4), -1, 0)],
+    "aten.t.default": [lambda: (r(2, 3),)],
+    "aten.expand.default": [lambda: (r(3, 1), [2, -1, 4])],
+    "aten.unsqueeze.default": [lambda: (r(2, 3), 1), lambda: (r(2, 3), -1)],
+    "aten.squeeze.dim": [lambda: (r(1, 3), 0), lambda: (r(2, 3), 0)],
+    "aten.squeeze.dims": [lambda: (r(1, 3, 1), [0, 1, 2])],
+    "aten.slice.Tensor": [lambda: (r(5, 6), 1, 1, 5, 2), lambda: (r(5, 6), 0, -3, 2**63 - 1)],
+    "aten.select.int": [lambda: (r(3, 4), 1, 2), lambda: (r(3, 4), 0, -1)],
+    "aten.cat.default": [lambda: ([r(2, 3), r(1, 3)],), lambda: ([r(2, 3), r(2, 1)], 1)],
+    "aten.flip.default": [lambda: (r(2, 3), [0, 1])],
+    "aten.constant_pad_nd.default": [
+        lambda: (r(2, 3), [1, 2], 0.5),
+        lambda: (r(2, 3), [1, 0, 0, 2]),
+    ],
+    "aten.gather.default": [lambda: (r(3, 5), 1, labels(5, 3, 2))],
+    "aten.scatter.value": [lambda: (r(3, 5), 1, labels(5, 3, 1), -1.0)],
+    "aten.scatter.src": [lambda: (r(3, 5), 1, torch.tensor([[0, 4]] * 3), r(3, 2))],
+    "aten.embedding.default": [lambda: (r(7, 3), labels(7, 2, 4))],
+    "aten.embedding_dense_backward.default": [
+        lambda: (r(2, 4, 3), labels(7, 2, 4), 7, -1, False),
+        lambda: (r(9, 3), labels(3, 9), 3, 1, False),
+    ],
+    "aten._to_copy.default": [lambda: (labels(9, 3), {"dtype": torch.float32})],
+    "aten.full.default": [lambda: ([2, 3], 1.5), lambda: ([2], 7, {"dtype": torch.int32})],
+    "aten.full_like.default": [lambda: (r(2, 3), 0)],
+    "aten.scalar_tensor.default": [lambda: (0, {"dtype": torch.float32}), lambda: (2.5,)],
+    "aten.arange.start_step": [lambda: (1, 9, 2), lambda: (0, 3)],
+    "aten.mm.default": [lambda: (r(3, 4), r(4, 5))],
+    "aten.bmm.default": [lambda: (r(2, 3, 4), r(2, 4, 5))],
+    "aten.addmm.default": [
+        lambda: (r(5), r(3, 4), r(4, 5)),
+        lambda: (r(5), r(3, 4), r(4, 5), {"beta": 0.5, "alpha": 2}),
+    ],
+    "aten.baddbmm.default": [lambda: (r(2, 3, 5), r(2, 3, 4), r(2, 4, 5))],
+    "aten.convolution.default": [
+        lambda: (r(1, 3, 6, 5), r(4, 3, 3, 3), r(4), [1, 1], [1, 1], [1, 1], False, [0, 0], 1),
+        lambda: (r(2, 3, 9, 7), r(4, 3, 3, 2), None, [2, 1], [0, 2], [1, 2], False, [0, 0], 1),
+        lambda: (r(1, 4, 6, 6), r(6, 2, 3, 3), None, [1, 1], [1, 1], [1, 1], False, [0, 0], 2),
+        lambda: (r(1, 4, 5, 5), r(4, 3, 3, 3), r(6), [2, 2], [1, 1], [1, 1], True, [1, 1], 2),
+        lambda: (r(2, 3, 9), r(4, 3, 3), None, [2], [1], [1], False, [0], 1),
+        lambda: (r(1, 2, 4, 4, 3), r(3, 2, 2, 2, 2), None, *([[1] * 3] * 3), False, [0] * 3, 1),
+    ],
+    "aten.convolution_backward.default": [
+        lambda: convolution_backward((1, 3, 6, 5), (4, 3, 3, 3), [1, 1], [1, 1], [1, 1]),
+        lambda: convolution_backward((2, 3, 9, 7), (4, 3, 3, 2), [2, 1], [0, 2], [1, 2]),
+        lambda: convolution_backward((1, 3, 8, 8), (4, 3, 1, 1), [2, 2], [0, 0], [1, 1]),
+        lambda: convolution_backward((2, 4, 6, 6), (6, 2, 3, 3), [1, 1], [1, 1], [1, 1], groups=2),
+        lambda: convolution_backward(
+            (1, 4, 5, 5), (4, 3, 3, 3), [2, 2], [1, 1], [1, 1], transposed=True
+        ),
+    ],
+    "aten.avg_pool2d.default": [
+        lambda: (r(2, 3, 6, 6), [2, 2]),
+        lambda: (r(1, 3, 7, 6), [3, 2], [2, 1], [1, 0]),
+    ],
+    "aten.avg_pool2d_backward.default": [
+        lambda: (r(1, 3, 3, 3), r(1, 3, 6, 6), [2, 2], [2, 2], [0, 0], False, True, None)
+    ],
+    "weft.online_norm.default": [
+        lambda: (r(1, 3, 4, 4), *statistics(3), 0.9, 0.8, 1e-5),
+        lambda: (r(5, 3, 4, 4), *statistics(3), 0.9, 0.8, 1e-5),
+        lambda: (r(1, 3), *statistics(3), 0.999, 0.99, 1e-5),
+        lambda: (r(4, 3), *statistics(3), 0.9, 0.8, 1e-5),
+    ],
+    "weft.online_norm_backward.default": [
+        lambda: (r(1, 3, 4, 4), r(1, 3, 4, 4), positive(1, 3), r(3), r(3), 0.8),
+        lambda: (r(5, 3, 4, 4), r(5, 3, 4, 4), positive(5, 3), r(3), r(3), 0.8),
+        lambda: (r(4, 3), r(4, 3), positive(4, 3), r(3), r(3), 0.8),
+    ],
+    "aten.native_group_norm.default": [
+        lambda: (r(2, 6, 3, 3), r(6), r(6), 2, 6, 9, 3, 1e-5),
+        lambda: (r(2, 6, 3, 3), None, None, 2, 6, 9, 2, 1e-5),
+    ],
+    "aten.native_group_norm_backward.default": [
+        lambda: group_norm_backward(r(6), [True, True, True]),
+        lambda: group_norm_backward(None, [True, False, False]),
+    ],
+    "aten.native_layer_norm.default": [lambda: (r(2, 3, 4), [3, 4], r(3, 4), r(3, 4), 1e-5)],
+    "aten.native_layer_norm_backward.default": [
+        lambda: layer_norm_backward(r(4)),
+        lambda: layer_norm_backward(None),
+    ],
+    "aten._softmax.default": [lambda: (r(3, 4), 1, False)],
+    "aten._softmax_backward_data.default": [
+        lambda: (r(3, 4), torch.softmax(r(3, 4), 1), 1, torch.float32)
+    ],
+    "aten._log_softmax.default": [lambda: (r(3, 4), -1, False)],
+    "aten._log_softmax_backward_data.default": [
+        lambda: (r(3, 4), torch.log_softmax(r(3, 4), 0), 0, torch.float32)
+    ],
+}
+
+
+def statistics(channels: int) -> tuple[Tensor, ...]:
+    return r(channels), positive(channels), r(channels), r(channels)
+
+
+def convolution_backward(
+    x: tuple[int, ...],
+    weight: tuple[int, ...],
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool = False,
+    groups: int = 1,
+) -> tuple[Any, ...]:
+    arguments = (stride, padding, dilation, transposed, [0, 0], groups)
+    x_value, w_value = r(*x), r(*weight)
+    y = torch.ops.aten.convolution.default(x_value, w_value, None, *arguments)
+    grad = r(*y.shape)
+    return (grad, x_value, w_value, [y.shape[1]], *arguments, [True, True, True])
+
+
+def group_norm_backward(weight: Tensor | None, mask: list[bool]) -> tuple[Any, ...]:
+    x = r(2, 6, 3, 3)
+    _, mean, scale = torch.ops.aten.native_group_norm(x, weight, None, 2, 6, 9, 3, 1e-5)
+    return (r(2, 6, 3, 3), x, mean, scale, weight, 2, 6, 9, 3, mask)
+
+
+def layer_norm_backward(weight: Tensor | None) -> tuple[Any, ...]:
+    x, affine = r(2, 3, 4), weight is not None
+    _, mean, scale = torch.ops.aten.native_layer_norm(x, [4], weight, weight, 1e-5)
+    return (r(2, 3, 4), x, [4], mean, scale, weight, weight, [True, affine, affine])
+
+
+def test_cases_and_table_have_equal_keys() -> None:
+    assert CASES.keys() == TABLE.keys()
+
+
+def operator_of(name: str) -> Any:
+    namespace, packet, overload = name.split(".")
+    return getattr(getattr(getattr(torch.ops, namespace), packet), overload)
+
+
+def graph_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A graph that calls the operator once, and the tensors that are its placeholders."""
+    graph, tensors = fx.Graph(), []
+
+    def place(value: Any) -> Any:
+        if isinstance(value, list):
+            return [place(item) for item in value]
+        if not isinstance(value, Tensor):
+            return value
+        node = graph.placeholder(f"t{len(tensors)}")
+        node.meta["val"] = value
+        tensors.append(value)
+        return node
+
+    operator = operator_of(name)
+    node = graph.call_function(operator, tuple(place(a) for a in args), kwargs)
+    node.meta["val"] = operator(*args, **kwargs)
+    graph.output((node,))
+    return fx.GraphModule({}, graph), tensors, node.meta["val"]
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_lowering_equals_torch(name: str) -> None:
+    torch.manual_seed(0)
+    for case in CASES[name]:
+        arguments = case()
+        keywords = arguments[-1] if arguments and isinstance(arguments[-1], dict) else {}
+        args = arguments[: len(arguments) - bool(keywords)]
+        module, tensors, expected = graph_of(name, args, keywords)
+        (got,) = jax.jit(lower(module))(*[jnp.asarray(t.numpy()) for t in tensors])
+        compare(got, expected)
+
+
+def compare(got: Any, expected: Any) -> None:
+    if isinstance(expected, (tuple, list)):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected, strict=True):
+            compare(one, other)
+    elif expected is not None and expected.numel():
+        assert got.shape == tuple(expected.shape)
+        assert got.dtype == jax.dtypes.canonicalize_dtype(str(expected.dtype)[6:])
+        np.testing.assert_allclose(np.asarray(got), expected.numpy(), rtol=2e-5, atol=2e-6)
+
+
+def test_gather_tables_are_not_used_off_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """XLA's own convolution gives the same where the columns would be taken."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for name in ("aten.convolution.default", "aten.convolution_backward.default"):
+        for case in CASES[name]:
+            module, tensors, expected = graph_of(name, case(), {})
+            (got,) = lower(module)(*[jnp.asarray(t.numpy()) for t in tensors])
+            compare(got, expected)
+
+
+def test_unknown_operator_is_named_with_its_place() -> None:
+    graph = fx.Graph()
+    x = graph.placeholder("x")
+    node = graph.call_function(torch.ops.aten.cholesky.default, (x,))
+    node.meta["origin"] = Origin("blocks.3.whiten", "model.py", 17)
+    graph.output((node,))
+    with pytest.raises(UnsupportedError, match=r"cholesky.*blocks\.3\.whiten \(model\.py:17\)"):
+        lower(fx.GraphModule({}, graph))
