@@ -1,7 +1,29 @@
-"""Unstructured sparsity: `weft.sparsity.configure({...}).masks(model)`, `weft.sparsity.apply`."""
+"""Unstructured sparsity. `weft.sparsity.Sparsifier(model, optimizer, config)` trains with it."""
 
 from __future__ import annotations
 
-from .backend.sparsity import Applied, Sparsity, algorithms, apply, configure, kept_count
+from .backend.sparsity import (
+    Applied,
+    Level,
+    MaskRule,
+    Sparsifier,
+    Sparsity,
+    algorithms,
+    apply,
+    configure,
+    kept_count,
+    kept_counts,
+)
 
-__all__ = ["Applied", "Sparsity", "algorithms", "apply", "configure", "kept_count"]
+__all__ = [
+    "Applied",
+    "Level",
+    "MaskRule",
+    "Sparsifier",
+    "Sparsity",
+    "algorithms",
+    "apply",
+    "configure",
+    "kept_count",
+    "kept_counts",
+]

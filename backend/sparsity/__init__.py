@@ -1,11 +1,14 @@
-"""Unstructured sparsity: configuration, masks, and their application to torch modules."""
+"""Unstructured sparsity: configuration, masks and their updates, sparse training in torch."""
 
 from __future__ import annotations
 
 from .algorithm import ALGORITHMS
 from .apply import Applied, apply
 from .config import Sparsity, configure
+from .distributions import kept_counts
 from .initializers import kept_count
+from .rule import MaskRule
+from .sparsifier import Level, Sparsifier
 
 
 def algorithms() -> tuple[str, ...]:
@@ -13,4 +16,15 @@ def algorithms() -> tuple[str, ...]:
     return tuple(ALGORITHMS)
 
 
-__all__ = ["Applied", "Sparsity", "algorithms", "apply", "configure", "kept_count"]
+__all__ = [
+    "Applied",
+    "Level",
+    "MaskRule",
+    "Sparsifier",
+    "Sparsity",
+    "algorithms",
+    "apply",
+    "configure",
+    "kept_count",
+    "kept_counts",
+]

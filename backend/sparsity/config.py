@@ -1,4 +1,4 @@
-"""From the sparsity section of a recipe to masks."""
+"""From the sparsity section of a recipe to a rule per parameter, and to masks."""
 
 from __future__ import annotations
 
@@ -10,62 +10,103 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, UserError
-from .algorithm import ALGORITHMS, Algorithm
+from .algorithm import ALGORITHMS
 from .filters import selects
+from .group import Group
+from .rule import MaskRule
 
 
 @dataclass(frozen=True)
 class Sparsity:
     """Groups of parameters, each with its algorithm."""
 
-    groups: tuple[Algorithm, ...]
+    groups: tuple[Group, ...]
 
-    def masks(self, model: nn.Module) -> dict[str, Tensor]:
-        """A bool mask per sparse parameter name, on the CPU, True is kept.
+    def rules(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, MaskRule]:
+        """How the mask of every sparse parameter begins and changes.
 
-        Shapes suffice (meta device) unless the init_method looks at values. Raises `UserError` if
-        a group selects no parameter, and if two groups select the same one.
+        Raises `UserError` if a group selects no parameter, if two groups select the same one, and
+        if a parameter does not divide into the balanced groups asked for.
         """
-        masks: dict[str, Tensor] = {}
+        named = _named(parameters)
+        rules: dict[str, MaskRule] = {}
         for group in self.groups:
-            chosen = _selected(group, model)
-            for name, parameter in chosen.items():
-                if name in masks:
+            shapes = {name: tuple(p.shape) for name, p in _selected(group, named).items()}
+            for name, shape in shapes.items():
+                if name in rules:
                     raise _overlap(name)
-                masks[name] = group.first_mask(name, parameter)
-        return masks
+                group.blocks.check(name, shape)
+                rules[name] = MaskRule(name, group, tuple(shapes.items()))
+        return rules
+
+    def masks(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The first bool mask per sparse parameter name, on the CPU, True is kept.
+
+        Shapes suffice (meta device) unless the init_method looks at values. Raises `UserError` as
+        `rules` does.
+        """
+        named = _named(parameters)
+        rules = self.rules(named)
+        return {name: rule.first_mask(named[name]) for name, rule in rules.items()}
 
 
-def configure(config: float | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sparsity:
-    """Read a sparsity configuration: a number, a group, or a list of groups.
+Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-    A number is static random sparsity of the default parameters. A group has the keys algorithm,
-    sparsity, init_method, param_filter, seed. Raises `UserError` for anything else.
+
+def configure(config: Config) -> Sparsity:
+    """Read a sparsity configuration: a number, a group, a list of groups, or {groups: [...]}.
+
+    A number is static random sparsity of the default parameters. The key names are those of the
+    Cerebras sparsity API, with its aliases `type` (algorithm), `schedule` (sparsity) and `params`
+    (keys one level down). Raises `UserError` for anything else.
     """
-    if isinstance(config, bool) or not isinstance(config, int | float | Mapping | Sequence):
+    if isinstance(config, bool | str) or not isinstance(config, int | float | Mapping | Sequence):
         raise _wrong_type(config)
     if isinstance(config, int | float):
         return Sparsity((_group({"sparsity": config}, "sparsity"),))
+    if isinstance(config, Mapping) and set(config) == {"groups"}:
+        return configure(config["groups"])
     if isinstance(config, Mapping):
         return Sparsity((_group(config, "sparsity"),))
     return Sparsity(tuple(_group(item, f"sparsity[{i}]") for i, item in enumerate(config)))
 
 
-def _group(config: Any, where: str) -> Algorithm:
+def _group(config: Any, where: str) -> Group:
     if not isinstance(config, Mapping):
         raise _wrong_type(config)
-    name = str(config.get("algorithm", "static"))
+    keys = _without_aliases(config, where)
+    name = str(keys.setdefault("algorithm", "static")).lower()
     if name not in ALGORITHMS:
         raise UnknownNameError("sparsity algorithm", name, ALGORITHMS, "weft.sparsity.algorithms()")
     kind = ALGORITHMS[name]
     try:
-        return kind.model_validate(dict(config))
+        return kind.model_validate(keys | {"algorithm": name})
     except ValidationError as error:
         raise _invalid(where, error, tuple(kind.model_fields)) from error
 
 
-def _selected(group: Algorithm, model: nn.Module) -> Mapping[str, Tensor]:
-    parameters = dict(model.named_parameters())
+def _without_aliases(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    keys = {key: value for key, value in config.items() if key != "params"}
+    keys |= config.get("params") or {}
+    for alias, key in (("type", "algorithm"), ("schedule", "sparsity")):
+        if alias in keys and key in keys:
+            raise UserError(
+                f"{where}: {alias}",
+                expected=f"either {key} or its alias {alias}",
+                got="both",
+                change=f"remove {alias}",
+            )
+        if alias in keys:
+            keys[key] = keys.pop(alias)
+    return keys
+
+
+def _named(parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    source = parameters.named_parameters() if isinstance(parameters, nn.Module) else parameters
+    return dict(source)
+
+
+def _selected(group: Group, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     chosen = {k: p for k, p in parameters.items() if selects(group.param_filter, k, p)}
     if not chosen:
         raise UserError(
@@ -96,7 +137,7 @@ def _wrong_type(config: object) -> UserError:
 
 
 def _invalid(where: str, error: ValidationError, keys: tuple[str, ...]) -> UserError:
-    faults = [(".".join(map(str, fault["loc"])), fault) for fault in error.errors()]
+    faults = [(".".join(map(str, fault["loc"])) or "keys", fault) for fault in error.errors()]
     return UserError(
         f"{where}: {', '.join(key for key, _ in faults)}",
         expected="; ".join(f"{key}: {fault['msg']}" for key, fault in faults),

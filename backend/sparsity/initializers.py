@@ -1,4 +1,4 @@
-"""First masks: True is kept. Every initializer but `from_zeros` keeps exactly `kept_count`."""
+"""First masks: True is kept. Every initializer but `from_zeros` keeps exactly `kept` weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import UserError
 
-Initializer = Callable[[str, Tensor, float, int], Tensor]
-"""(parameter name, weight, sparsity, seed) to a bool mask of the weight's shape, on the CPU."""
+Initializer = Callable[[str, Tensor, int, int], Tensor]
+"""(parameter name, weight, weights kept, seed) to a bool mask of the weight's shape, on the CPU."""
 
 
 def kept_count(elements: int, sparsity: float) -> int:
@@ -24,34 +24,33 @@ def kept_count(elements: int, sparsity: float) -> int:
     return int((1 - Fraction(repr(float(sparsity)))) * elements)
 
 
-def random(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+def random(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
     """Uniformly random positions; they depend on seed, name and shape only."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
     order = torch.randperm(weight.numel(), generator=generator)
-    return _mask_of(order[: kept_count(weight.numel(), sparsity)], weight)
+    return _mask_of(order[:kept], weight)
 
 
-def topk(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+def topk(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
     """The weights of largest magnitude; NaN counts as smallest."""
     magnitude = _values(name, weight).abs().nan_to_num(nan=-1.0).flatten()
-    kept = magnitude.topk(kept_count(weight.numel(), sparsity)).indices
-    return _mask_of(kept, weight)
+    return _mask_of(magnitude.topk(kept).indices, weight)
 
 
-def from_zeros(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
-    """Keeps what is not zero in the weight already, whatever `sparsity` says; NaN is pruned."""
+def from_zeros(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
+    """Keeps what is not zero in the weight already, whatever `kept` says; NaN is pruned."""
     values = _values(name, weight)
     return (values != 0) & ~values.isnan()
 
 
-def checkerboard(name: str, weight: Tensor, sparsity: float, seed: int) -> Tensor:
+def checkerboard(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
     """Evenly spread in both directions, for performance tests.
 
     The kept positions of the flat weight are evenly spaced; row r is then rotated by r, so that
     a spacing which divides the row length prunes no whole column.
     """
-    elements, kept = weight.numel(), kept_count(weight.numel(), sparsity)
+    elements = weight.numel()
     index = torch.arange(elements)
     flat = (index + 1) * kept // max(elements, 1) > index * kept // max(elements, 1)
     rows = weight.shape[0] if weight.dim() > 1 else 1

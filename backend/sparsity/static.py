@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from torch import Tensor
+from pydantic import Field
 
-from .initializers import INITIALIZERS
-
-Globs = Annotated[
-    tuple[str, ...] | None,
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-]
+from .group import Group
 
 
-class Static(BaseModel):
+class Static(Group):
     """One group of parameters at one sparsity, the share of weights that are pruned."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     algorithm: Literal["static"] = "static"
     sparsity: float = Field(ge=0, lt=1)
-    init_method: Literal["random", "topk", "from_zeros", "checkerboard"] = "random"
-    param_filter: Globs = None
-    seed: int = 0
 
-    def first_mask(self, name: str, weight: Tensor) -> Tensor:
-        """Bool mask of the weight's shape, True is kept."""
-        return INITIALIZERS[self.init_method](name, weight, self.sparsity, self.seed)
+    def sparsity_at(self, step: int) -> float:
+        """The one sparsity."""
+        return self.sparsity

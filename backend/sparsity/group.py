@@ -1,0 +1,122 @@
+"""What all sparsity algorithms have in common: the keys of a group, and what it is asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .blocks import Blocks
+from .distributions import Distribution
+from .filters import Filter
+from .schedules import Constant, Schedule
+from .select import Counts, Mask
+from .updates import Every, Updates
+
+
+class Group(BaseModel):
+    """A set of parameters with one algorithm. Masks are (blocks, elements), see `Blocks`.
+
+    `seed`, `distribution` and `power` are weft's; the other keys are those of the Cerebras
+    sparsity API.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    init_method: Literal["random", "topk", "from_zeros", "checkerboard"] = "random"
+    param_filter: Filter = None
+    distribution: Distribution = "uniform"
+    power: float = Field(default=1.0, ge=0)
+    seed: int = 0
+
+    @property
+    def blocks(self) -> Blocks:
+        """Parts between which non-zeros are balanced."""
+        return Blocks()
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether a mask update looks at the dense gradient."""
+        return False
+
+    @property
+    def starts_dense(self) -> bool:
+        """Whether nothing is pruned before the first mask update."""
+        return False
+
+    def due(self, step: int) -> bool:
+        """Whether masks are updated once `step` optimizer steps were made."""
+        return False
+
+    def sparsity_at(self, step: int) -> float:
+        """Share of weights that are pruned by a mask made at `step`."""
+        raise NotImplementedError
+
+    def next_mask(
+        self,
+        mask: Mask,
+        weight: NDArray[np.floating],
+        gradient: NDArray[np.floating] | None,
+        kept: Counts,
+        step: int,
+        rng: np.random.Generator,
+    ) -> Mask:
+        """The mask after an update, with `kept[b]` True in block b.
+
+        mask, weight, gradient: (blocks, elements). The gradient is dense, of pruned weights too.
+        """
+        raise NotImplementedError
+
+
+class Dynamic(Group):
+    """A group whose masks change. If `update` is not active at step 0, training starts dense."""
+
+    sparsity: Schedule
+    update: Updates = Every()
+    balance_in_groups: int | None = Field(default=None, ge=1)
+    balance_out_groups: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Dynamic:
+        if isinstance(self.sparsity, Constant) and self.sparsity.value >= 1:
+            raise ValueError("a sparsity must be less than 1")
+        if self.balance_in_groups and self.balance_out_groups:
+            raise ValueError("give only one of balance_in_groups and balance_out_groups")
+        if self.blocks.count > 1 and self.distribution != "uniform":
+            raise ValueError("balanced groups need the uniform distribution")
+        return self
+
+    @property
+    def blocks(self) -> Blocks:
+        """Parts between which non-zeros are balanced."""
+        if self.balance_in_groups:
+            return Blocks(axis=1, count=self.balance_in_groups)
+        return Blocks(axis=0, count=self.balance_out_groups or 1)
+
+    @property
+    def starts_dense(self) -> bool:
+        """Whether `update` is not active at step 0."""
+        return not self.update.due(0)
+
+    def due(self, step: int) -> bool:
+        """Whether masks are updated once `step` optimizer steps were made."""
+        return self.update.due(step)
+
+    def sparsity_at(self, step: int) -> float:
+        """Share of weights that are pruned by a mask made at `step`; 0 while training is dense."""
+        if step == 0 and self.starts_dense:
+            return 0.0
+        return self.sparsity.at(step, self.update.before(step))
+
+
+class DropAndGrow(Dynamic):
+    """Drops the smallest `drop_fraction` of the kept weights, then grows as many elsewhere."""
+
+    drop_fraction: Schedule = Constant(value=0.3)
+
+    def drop_at(self, step: int) -> float:
+        """Share of the kept weights that an update at `step` drops."""
+        drops_before = self.update.before(step) - (0 if self.starts_dense else 1)
+        return self.drop_fraction.at(step, drops_before)

@@ -1,0 +1,43 @@
+"""RigL (Evci et al. 2020): drop small weights, grow where the dense gradient is largest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from .group import DropAndGrow
+from .select import Counts, Mask, drop_lowest, grow_highest, magnitude, survivors
+
+
+class RigL(DropAndGrow):
+    """Grows among all positions that did not survive, the dropped ones included."""
+
+    algorithm: Literal["rigl"] = "rigl"
+
+    @property
+    def needs_gradient(self) -> bool:
+        """It does."""
+        return True
+
+    def next_mask(
+        self,
+        mask: Mask,
+        weight: NDArray[np.floating],
+        gradient: NDArray[np.floating] | None,
+        kept: Counts,
+        step: int,
+        rng: np.random.Generator,
+    ) -> Mask:
+        """Drop, then grow back to `kept`. Raises `UserError` without a gradient."""
+        if gradient is None:
+            raise UserError(
+                "sparsity algorithm rigl",
+                expected="the dense gradient, accumulated since the last zero_grad",
+                got="none",
+                change="run a backward pass before the step, or take algorithm: set",
+            )
+        stay = drop_lowest(mask, magnitude(weight), survivors(mask, self.drop_at(step), kept))
+        return grow_highest(stay, magnitude(gradient), kept)
