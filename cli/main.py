@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..compiler.version import VERSION
-from . import compile, demo, doctor, models, plans, simulate, targets, train
+from . import compile, demo, doctor, models, plans, simulate, targets, train, validate
 from .failure import INTERRUPTED, explain
 
 
@@ -42,7 +42,7 @@ app = typer.Typer(
 for verbs in (demo, compile, plans, simulate, train):
     verbs.register(app)
 app.add_typer(targets.app, name="targets")
-for verbs in (models, doctor):
+for verbs in (validate, models, doctor):
     verbs.register(app)
 
 

@@ -132,6 +132,40 @@ class Noc:
 
 
 @dataclass(frozen=True)
+class Software:
+    """What hand-written kernels pay around their vector instructions, in cycles.
+
+    A constant that nobody measured on the machine is absent; a kernel that needs it is refused.
+
+    `relay_cycles` is what a core adds between a word's arrival and its sum's departure, beside the
+    ramps. `fabric_issue_cycles` starts a vector instruction with a fabric operand. `beat_bytes`
+    is what the datapath moves between memory and ramp per cycle. `call_cycles` surrounds one
+    collective written out in the kernel, `library_call_cycles` one of the vendor's library.
+    `exchange_cycles` is a blocking exchange with a neighbour before its first word moves,
+    `step_cycles` a step that computes while it exchanges, `turn_cycles` one turn of an inline loop
+    around a vector instruction, `mapped_cycles` one instruction repeated over a vector of scalars
+    and `group_cycles` each further SIMD group of it. `route_cycles` re-programs one colour's route;
+    `multicast_step_cycles` is a step that finds out who sends, re-programs two routes and starts
+    the transfers. `layout_cycles` is a fixed cost seen in kernels with a padded memory layout.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    relay_cycles: Cycles | None = None
+    fabric_issue_cycles: Cycles | None = None
+    beat_bytes: Positive | None = None
+    call_cycles: Cycles | None = None
+    library_call_cycles: Cycles | None = None
+    exchange_cycles: Cycles | None = None
+    step_cycles: Cycles | None = None
+    turn_cycles: Cycles | None = None
+    mapped_cycles: Cycles | None = None
+    group_cycles: Cycles | None = None
+    route_cycles: Cycles | None = None
+    multicast_step_cycles: Cycles | None = None
+    layout_cycles: Cycles | None = None
+
+
+@dataclass(frozen=True)
 class Host:
     """Traffic on and off the machine, each way, and the fixed time of one transaction."""
 
@@ -175,6 +209,7 @@ class Target:
     sparsity: Sparsity
     noc: Noc
     host: Host
+    software: Software = Software()
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
 

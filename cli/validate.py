@@ -1,0 +1,119 @@
+"""`weft validate`: published measurements against the simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import print_json, print_table
+from .failure import CHECK_FAILED
+from .options import Json
+
+if TYPE_CHECKING:
+    from ..sim.validation import ValidationReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(validate)
+
+
+def validate(
+    set_name: Annotated[
+        str | None,
+        typer.Option("--set", metavar="NAME", help="One set of measurements."),
+    ] = None,
+    constant: Annotated[
+        list[str],
+        typer.Option("--constant", metavar="KEY=VALUE", help="Change a target's constant."),
+    ] = [],  # noqa: B006 - typer copies it
+    file: Annotated[
+        Path | None, typer.Option(help="Your own measurements of a known kernel, as CSV.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Run the kernels on this target instead of the measured one.")
+    ] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Print every row, not the summary.")] = False,
+    json: Json = False,
+) -> None:
+    """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
+    from ..sim.validation import validate as run
+
+    report = run(set_name, _overrides(constant), file, target)
+    if json:
+        print_json(report.to_dict())
+    else:
+        print_report(report, rows or file is not None or set_name is not None)
+    if not report.passed:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _overrides(pairs: list[str]) -> dict[str, str]:
+    from ..backend.errors import UserError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise UserError(
+                "--constant",
+                expected="KEY=VALUE, e.g. noc.hop_cycles=1",
+                got=pair,
+                change="weft targets show NAME lists the constants",
+            )
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def print_report(report: ValidationReport, with_rows: bool) -> None:
+    """The rows if asked for, then a summary per set, trends, and what is not simulated."""
+    if with_rows:
+        headers = ("set", "quantity", "measured", "simulated", "error", "fitted on", "settings")
+        print_table(headers, [_row(point) for point in report.points])
+        typer.echo("")
+    _print_summaries(report)
+    for trend in report.trends:
+        verdict = "yes" if trend.passed else "NO"
+        typer.echo(
+            f"{trend.name}: {verdict} (measured {trend.measured}; simulated {trend.simulated})"
+        )
+    for omission in report.omissions:
+        typer.echo(f"{omission.set_name}, {omission.settings}: {omission.reason}")
+
+
+def _row(point: object) -> tuple[object, ...]:
+    from ..sim.validation import Point
+
+    assert isinstance(point, Point)
+    return (
+        *(point.set_name, point.quantity, f"{point.measured:g}", f"{point.simulated:.6g}"),
+        *(f"{point.error * 100:+.1f} %", "yes" if point.fitted else "", point.settings),
+    )
+
+
+def _print_summaries(report: ValidationReport) -> None:
+    headers = (
+        "set",
+        "quantity",
+        "rows",
+        "fitted on",
+        "median",
+        "worst",
+        "worst unfitted",
+        "in bar",
+    )
+    print_table(
+        headers,
+        [
+            (
+                *(s.set_name, s.quantity, s.rows, s.fitted_rows),
+                *(_percent(s.median_error), _percent(s.worst_error)),
+                *(_percent(s.worst_error_unfitted), "yes" if s.passed else "NO"),
+            )
+            for s in report.summaries
+        ],
+    )
+    typer.echo(f"median error of {len(report.points)} points: {_percent(report.median_error)}")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share * 100:.1f} %"

@@ -1,0 +1,19 @@
+"""PE-level simulation of small regions, cycle by cycle: routers, ramps, wavelets, programs."""
+
+from __future__ import annotations
+
+from .kernels import broadcast, chain, shift, two_phase
+from .region import Instruction, Port, Region
+from .run import FabricResult, run
+
+__all__ = [
+    "FabricResult",
+    "Instruction",
+    "Port",
+    "Region",
+    "broadcast",
+    "chain",
+    "run",
+    "shift",
+    "two_phase",
+]

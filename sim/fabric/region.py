@@ -1,0 +1,190 @@
+"""A rectangle of PEs: the route of every colour through every router, and every core's program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from ...backend.errors import UserError
+from .loop import HOPS, LANE
+
+MAX_COLOURS = 24
+
+
+class Port(IntEnum):
+    """The five ports of a router. Rows run down (south), columns across (east)."""
+
+    EAST = 0
+    WEST = 1
+    NORTH = 2
+    SOUTH = 3
+    RAMP = 4
+
+
+_STEP = {Port.EAST: (0, 1), Port.WEST: (0, -1), Port.NORTH: (-1, 0), Port.SOUTH: (1, 0)}
+_OPPOSITE = {
+    Port.EAST: Port.WEST,
+    Port.WEST: Port.EAST,
+    Port.NORTH: Port.SOUTH,
+    Port.SOUTH: Port.NORTH,
+}
+
+
+class Operation(IntEnum):
+    """What a core can do with a vector of words in its memory."""
+
+    COMPUTE = 0
+    SEND = 1
+    RECEIVE = 2
+    ADD = 3
+    ADD_AND_SEND = 4
+    EXCHANGE = 5
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One vector instruction over `words` words, or `words` cycles of computing.
+
+    `incoming` and `outgoing` are colours; `setup` cycles pass before it starts.
+    """
+
+    operation: Operation
+    words: int
+    incoming: int = 0
+    outgoing: int = 0
+    setup: int = 0
+
+    @staticmethod
+    def compute(cycles: int) -> Instruction:
+        return Instruction(Operation.COMPUTE, cycles)
+
+    @staticmethod
+    def send(words: int, colour: int, setup: int = 0) -> Instruction:
+        """Send the memory."""
+        return Instruction(Operation.SEND, words, outgoing=colour, setup=setup)
+
+    @staticmethod
+    def receive(words: int, colour: int, setup: int = 0) -> Instruction:
+        """Overwrite the memory with what arrives."""
+        return Instruction(Operation.RECEIVE, words, incoming=colour, setup=setup)
+
+    @staticmethod
+    def add(words: int, colour: int, setup: int = 0) -> Instruction:
+        """Add what arrives to the memory."""
+        return Instruction(Operation.ADD, words, incoming=colour, setup=setup)
+
+    @staticmethod
+    def add_and_send(words: int, incoming: int, outgoing: int, setup: int = 0) -> Instruction:
+        """Send what arrives plus the memory, word by word."""
+        return Instruction(Operation.ADD_AND_SEND, words, incoming, outgoing, setup)
+
+    @staticmethod
+    def exchange(words: int, incoming: int, outgoing: int, setup: int = 0) -> Instruction:
+        """Send the memory and receive as many words beside it, both at once, until both are done.
+
+        What is received replaces the memory when the instruction ends.
+        """
+        return Instruction(Operation.EXCHANGE, words, incoming, outgoing, setup)
+
+
+@dataclass
+class Region:
+    """Routes and programs of height x width PEs. Built up with `route` and `program`."""
+
+    height: int
+    width: int
+    colours: int
+    _outputs: np.ndarray = field(init=False, repr=False)
+    _inputs: np.ndarray = field(init=False, repr=False)
+    _programs: list[list[Instruction]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.colours <= MAX_COLOURS:
+            raise UserError(
+                "fabric region",
+                expected=f"1 to {MAX_COLOURS} colours",
+                got=str(self.colours),
+                change="share colours between messages that do not cross",
+            )
+        pes = self.height * self.width
+        self._outputs = np.zeros((pes, self.colours), np.uint8)
+        self._inputs = np.full((pes, self.colours), -1, np.int8)
+        self._programs = [[] for _ in range(pes)]
+
+    @property
+    def pes(self) -> int:
+        return self.height * self.width
+
+    def index(self, row: int, column: int) -> int:
+        """Number of a PE. Raises UserError outside the region."""
+        if not (0 <= row < self.height and 0 <= column < self.width):
+            raise UserError(
+                f"fabric region of {self.height} x {self.width}",
+                expected="a PE inside it",
+                got=f"row {row}, column {column}",
+                change="correct the route or the program",
+            )
+        return row * self.width + column
+
+    def route(self, row: int, column: int, colour: int, rx: Port, tx: Sequence[Port]) -> None:
+        """At this router, wavelets of `colour` come in at `rx` and are copied to all of `tx`."""
+        pe = self.index(row, column)
+        self._inputs[pe, colour] = rx
+        self._outputs[pe, colour] = sum(1 << port for port in set(tx))
+
+    def program(self, row: int, column: int, *instructions: Instruction) -> None:
+        """Append to a core's program."""
+        self._programs[self.index(row, column)].extend(instructions)
+
+    def outputs(self) -> np.ndarray:
+        """Bit mask of output ports, (PE, colour)."""
+        return self._outputs
+
+    def hops(self) -> np.ndarray:
+        """Where words of (PE, colour) go: count of other PEs, then lane, PE and link of each.
+
+        Raises UserError for a route that leaves the region or meets a router that does not listen.
+        """
+        table = np.zeros((self.pes * self.colours, HOPS), np.int32)
+        for pe, colour in np.argwhere(self._outputs & 0b1111):
+            row, column = divmod(int(pe), self.width)
+            line, count = table[pe * self.colours + colour], 0
+            for port, (down, across) in _STEP.items():
+                if self._outputs[pe, colour] >> port & 1:
+                    other = self.index(row + down, column + across)
+                    self._check_listens(other, int(colour), _OPPOSITE[port])
+                    lane = (other * self.colours + colour) * LANE
+                    line[1 + 3 * count : 4 + 3 * count] = lane, other, 4 * pe + port
+                    count += 1
+            line[0] = count
+        return table
+
+    def _check_listens(self, pe: int, colour: int, port: Port) -> None:
+        if self._inputs[pe, colour] == port:
+            return
+        heard = int(self._inputs[pe, colour])
+        row, column = divmod(pe, self.width)
+        raise UserError(
+            f"route of colour {colour} at row {row}, column {column}",
+            expected=f"input {port.name}, where its neighbour sends",
+            got="no route" if heard < 0 else f"input {Port(heard).name}",
+            change="make both routers agree",
+        )
+
+    def code(self) -> tuple[np.ndarray, np.ndarray]:
+        """All programs as one table (instruction, 5) and the first line of each PE, (PE + 1)."""
+        starts = np.cumsum([0, *map(len, self._programs)])
+        table = [
+            (i.operation, i.words, i.incoming, i.outgoing, i.setup)
+            for program in self._programs
+            for i in program
+        ]
+        return np.array(table, np.int32).reshape(-1, 5), starts.astype(np.int32)
+
+    def longest_vector(self) -> int:
+        """Most words that an instruction touches."""
+        vectors = (i.words for p in self._programs for i in p if i.operation != Operation.COMPUTE)
+        return max(vectors, default=1)

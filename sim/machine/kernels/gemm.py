@@ -1,0 +1,81 @@
+"""C = A B in fp16 on p x p PEs, Cannon-like on a ring folded into each row and column.
+
+The ring visits every second PE and comes back over the others, so a step is two hops long. First
+p / 2 blocking exchanges of the A tiles skew them; then p steps, each of which exchanges both tiles
+with the ring neighbours while the core multiplies the tiles it has: per k one set of descriptors,
+then n multiply-adds of m elements, mapped over a row of B. Half of an instruction's descriptor work
+is done once per product. Odd elements stay at home: a tile is sent in whole words, so a 1 x 1 tile
+moves nothing.
+
+fmach_loop is the same program with the local product done 0, 1 or 2 times per step, in an outer
+loop, measured on the vendor's fabric simulator.
+"""
+
+from __future__ import annotations
+
+from ....compiler.targets.target import Target
+from ..exchange import Tile, blocking, overlapped, tile_of
+from ..line import timing
+from ..pe import instruction_cycles, mapped_product_cycles, software
+from .kernel import Kernel, Row
+
+_DTYPE, _ITEMSIZE = "float16", 2
+_RING_HOPS = 2
+
+
+def mesh_gemm(target: Target, row: Row) -> tuple[float]:
+    """Cycles of one product of many."""
+    m, k, n = _shape(row)
+    return (ring_product_cycles(target, row.count("p"), m, k, n),)
+
+
+def fmach_loop(target: Target, row: Row) -> tuple[float, float, float]:
+    """Cycles with the local product done no time, once and twice."""
+    m, k, n = _shape(row)
+    turn = software(target, "turn_cycles") + local_product_cycles(target, m, k, n)
+    none, once, twice = (
+        _program(target, row.count("p"), m, k, n, times * turn, True) for times in range(3)
+    )
+    return none, once, twice
+
+
+def ring_product_cycles(
+    target: Target, pes: int, m: int, k: int, n: int, skew: bool = True
+) -> float:
+    """The whole product; without `skew` where the A tiles are still in place from another one."""
+    return _program(target, pes, m, k, n, local_product_cycles(target, m, k, n), skew)
+
+
+def local_product_cycles(target: Target, m: int, k: int, n: int) -> float:
+    """The tiles of one step, with what is set up once per product."""
+    return instruction_cycles(target) / 2 + mapped_product_cycles(target, _DTYPE, m, k, n)
+
+
+def _shape(row: Row) -> tuple[int, int, int]:
+    return row.count("tile_m"), row.count("tile_k"), row.count("tile_n")
+
+
+def _program(target: Target, pes: int, m: int, k: int, n: int, compute: float, skew: bool) -> float:
+    left, right = tile_of(target, m * k, _ITEMSIZE), tile_of(target, k * n, _ITEMSIZE)
+    step = software(target, "step_cycles") + overlapped(compute, left, right)
+    entry = software(target, "call_cycles") + instruction_cycles(target)
+    skewing = (pes // 2) * _skew(target, left) if skew else 0.0
+    return entry + skewing + pes * step
+
+
+def _skew(target: Target, left: Tile) -> float:
+    """One blocking exchange on the ring. Nobody is first on a ring, so everybody waits."""
+    of = timing(target, int(software(target, "beat_bytes")))
+    wait = 2 * of.ramp + of.relay + _RING_HOPS * of.hop if left.words else 0.0
+    return blocking(target, left) + wait
+
+
+KERNELS = (
+    Kernel("mesh_gemm", "wse3", ("cycles",), mesh_gemm),
+    Kernel(
+        "fmach_loop",
+        "wse3",
+        ("cycles_repeat0", "cycles_repeat1", "cycles_repeat2"),
+        fmach_loop,
+    ),
+)

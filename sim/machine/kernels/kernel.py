@@ -1,0 +1,62 @@
+"""What a registered kernel is, and how it reads a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ....backend.errors import UserError
+from ....compiler.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: its place, for messages, and its columns as text."""
+
+    where: str
+    columns: Mapping[str, str]
+
+    def number(self, column: str) -> float:
+        """The number in `column`. Raises UserError if it is absent or no positive number."""
+        text = self.columns.get(column, "")
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            value = float("nan")
+        if not value >= 0:
+            raise UserError(
+                f"{self.where}, column {column}",
+                expected="a number, zero or more",
+                got=repr(text),
+                change="see the columns of the shipped table of the same kernel",
+            )
+        return value
+
+    def count(self, column: str) -> int:
+        """The whole number, one or more, in `column`."""
+        value = self.number(column)
+        if value != int(value) or value < 1:
+            raise UserError(
+                f"{self.where}, column {column}",
+                expected="a whole number, one or more",
+                got=self.columns[column],
+                change="correct the table",
+            )
+        return int(value)
+
+    def optional(self, column: str, default: int) -> int:
+        """As `count`, or `default` where the table has no such column or an empty cell."""
+        return self.count(column) if self.columns.get(column) else default
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that was measured somewhere: on which target, which columns, and its simulation.
+
+    `simulate` returns one value per name of `measured`, in the units of the table.
+    """
+
+    name: str
+    target: str
+    measured: tuple[str, ...]
+    simulate: Callable[[Target, Row], tuple[float, ...]]

@@ -1,0 +1,9 @@
+"""Published measurements against the simulator, row by row."""
+
+from __future__ import annotations
+
+from .report import Point, Summary, Trend, ValidationReport
+from .tables import known_sets
+from .validate import validate
+
+__all__ = ["Point", "Summary", "Trend", "ValidationReport", "known_sets", "validate"]

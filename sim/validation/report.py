@@ -1,0 +1,150 @@
+"""What a validation yields: a point per measured number, a summary per set, trends, omissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured number (cycles, or a speed-up) beside the simulated one.
+
+    `fitted`: a constant of the target file was fitted on this row.
+    """
+
+    set_name: str
+    kernel: str
+    quantity: str
+    settings: str
+    measured: float
+    simulated: float
+    fitted: bool
+
+    @property
+    def error(self) -> float:
+        """Simulated over measured, less one."""
+        return self.simulated / self.measured - 1
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How far the simulator may be off: median and worst, as shares. None: not promised."""
+
+    median: float | None
+    worst: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Absolute relative errors of one quantity of one set."""
+
+    set_name: str
+    quantity: str
+    rows: int
+    fitted_rows: int
+    median_error: float
+    worst_error: float
+    worst_settings: str
+    median_error_unfitted: float | None
+    worst_error_unfitted: float | None
+    bar: Bar
+
+    @property
+    def passed(self) -> bool:
+        """Within its bar, where there is one."""
+        errors = ((self.bar.median, self.median_error), (self.bar.worst, self.worst_error))
+        return all(limit is None or error <= limit for limit, error in errors)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Something the measurements show that the simulation must show too."""
+
+    name: str
+    measured: str
+    simulated: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Omission:
+    """A measured row that is not simulated, and why."""
+
+    set_name: str
+    settings: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """All of it; `whole` if every shipped set is in.
+
+    `passed` asks for every summary within its bar, every trend, and of the whole the median.
+    """
+
+    points: tuple[Point, ...]
+    summaries: tuple[Summary, ...]
+    trends: tuple[Trend, ...]
+    omissions: tuple[Omission, ...]
+    whole: bool
+
+    @property
+    def median_error(self) -> float:
+        """Median of the absolute errors of all points."""
+        return median(abs(point.error) for point in self.points) if self.points else 0.0
+
+    @property
+    def passed(self) -> bool:
+        within = not self.whole or self.median_error <= MEDIAN_BAR
+        return within and all(item.passed for item in (*self.summaries, *self.trends))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "median_error": self.median_error,
+            "passed": self.passed,
+            "summaries": [asdict(s) | {"passed": s.passed} for s in self.summaries],
+            "trends": [asdict(trend) for trend in self.trends],
+            "not_simulated": [asdict(omission) for omission in self.omissions],
+            "points": [asdict(point) | {"error": point.error} for point in self.points],
+        }
+
+
+MEDIAN_BAR = 0.04  # over all points of all shipped sets together
+_WHOLE_CYCLES = Bar(median=None, worst=0.10)
+_BARS: dict[tuple[str, str], Bar] = {
+    ("reduce", "cycles"): Bar(median=0.02, worst=0.02),
+    ("spmm", "cycles_avg"): Bar(median=0.02, worst=0.02),
+    ("spmm", "cycles_max"): Bar(median=None, worst=0.06),
+    ("sparse_speedup", "speedup_measured"): Bar(median=None, worst=0.03),
+}
+_WHOLE_CYCLE_SETS = ("gemm", "gemv", "gemv_chain", "shift", "summa", "fmach", "decode")
+
+
+def summarise(points: Sequence[Point]) -> tuple[Summary, ...]:
+    """One summary per set and quantity, in order of appearance."""
+    keys = dict.fromkeys((point.set_name, point.quantity) for point in points)
+    return tuple(
+        _summary([p for p in points if (p.set_name, p.quantity) == key], *key) for key in keys
+    )
+
+
+def _summary(points: Sequence[Point], set_name: str, quantity: str) -> Summary:
+    worst = max(points, key=lambda point: abs(point.error))
+    unfitted = [abs(point.error) for point in points if not point.fitted]
+    default = _WHOLE_CYCLES if set_name in _WHOLE_CYCLE_SETS else Bar(None, None)
+    return Summary(
+        set_name=set_name,
+        quantity=quantity,
+        rows=len(points),
+        fitted_rows=sum(point.fitted for point in points),
+        median_error=median(abs(point.error) for point in points),
+        worst_error=abs(worst.error),
+        worst_settings=worst.settings,
+        median_error_unfitted=median(unfitted) if unfitted else None,
+        worst_error_unfitted=max(unfitted) if unfitted else None,
+        bar=_BARS.get((set_name, quantity), default),
+    )

@@ -1,0 +1,104 @@
+"""The tables of measurements: those that come with weft, and a user's own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from ...backend.errors import UnknownNameError, UserError
+from ..machine import Row
+
+_PACKAGE = __name__.rpartition(".")[0]
+_FOLDER = "measured"
+_FITTED = "fitted_rows.csv"
+# Set name -> file, and the kernel of a table that has no such column.
+_TABLES: dict[str, tuple[str, str | None]] = {
+    "reduce": ("reduce_wse2_sim", None),
+    "spmm": ("spmm_wse2", None),
+    "sparse_speedup": ("sparse_speedup_cs2", "sparse_speedup"),
+    "gemv": ("gemv_wse3_hw", None),
+    "gemv_chain": ("gemv_chain_wse3_hw", None),
+    "gemm": ("gemm_wse3_hw", None),
+    "fmach": ("fmach_wse3_sim", None),
+    "summa": ("summa_wse3_hw", None),
+    "shift": ("shift_wse3_hw", None),
+    "decode": ("decode_wse3_hw", None),
+    "training": ("training_cs2", "training_run"),
+}
+USER_SET = "file"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of a table, and whether a constant of the target files was fitted on it."""
+
+    set_name: str
+    kernel: str
+    row: Row
+    fitted: bool = False
+
+
+def known_sets() -> tuple[str, ...]:
+    """Names of the tables that come with weft."""
+    return tuple(_TABLES)
+
+
+def shipped_rows(set_name: str | None = None) -> tuple[TableRow, ...]:
+    """The rows of one shipped set, or of all.
+
+    Raises UnknownNameError for a set that does not exist.
+    """
+    if set_name is not None and set_name not in _TABLES:
+        raise UnknownNameError("set of measurements", set_name, _TABLES, "weft validate")
+    chosen = _TABLES if set_name is None else (set_name,)
+    return tuple(row for name in chosen for row in _shipped(name))
+
+
+def _shipped(set_name: str) -> Iterable[TableRow]:
+    stem, kernel = _TABLES[set_name]
+    folder = resources.files(_PACKAGE)
+    text = (folder / _FOLDER / f"{stem}.csv").read_text(encoding="utf-8")
+    fitted = _fitted_lines((folder / _FITTED).read_text(encoding="utf-8"), stem)
+    for line, columns in _parse(text.splitlines()):
+        row = Row(f"{stem}.csv, line {line}", columns)
+        yield TableRow(set_name, kernel or columns["kernel"], row, line in fitted)
+
+
+def _fitted_lines(text: str, stem: str) -> set[int]:
+    return {int(entry["line"]) for _, entry in _parse(text.splitlines()) if entry["table"] == stem}
+
+
+def user_rows(path: Path) -> tuple[TableRow, ...]:
+    """The rows of a user's CSV: a `kernel` column, and the columns of that kernel's shipped table.
+
+    Raises UserError for a file that cannot be read, is empty or lacks the kernel column.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"measurements {path}",
+            expected="a readable CSV file",
+            got=str(error),
+            change="check the path",
+        ) from error
+    rows = [
+        TableRow(USER_SET, columns.get("kernel", ""), Row(f"{path}, line {line}", columns))
+        for line, columns in _parse(lines)
+    ]
+    if not rows or not all(row.kernel for row in rows):
+        raise UserError(
+            f"measurements {path}",
+            expected="rows with a column 'kernel'",
+            got="no rows" if not rows else "a row without it",
+            change="take the header of the shipped table of the same kernel",
+        )
+    return tuple(rows)
+
+
+def _parse(lines: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
+    for line, entry in enumerate(csv.DictReader(lines), start=2):
+        yield line, {str(k): v.strip() for k, v in entry.items() if k and isinstance(v, str)}

@@ -1,0 +1,95 @@
+"""Simulate every measured row with the constants of the target files, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from ...backend.errors import UnknownNameError, UserError
+from ...compiler.targets import Target, known_targets, load_target
+from ..machine import KERNELS, Kernel
+from .report import Omission, Point, ValidationReport, summarise
+from .tables import TableRow, shipped_rows, user_rows
+from .trends import trends
+
+# Measured, but nothing here simulates it yet: whole training runs.
+_NOT_YET = {"training_run": "not yet simulated: needs the compiled network, not a kernel"}
+
+
+def validate(
+    set_name: str | None = None,
+    target_overrides: Mapping[str, str] = {},
+    file: Path | None = None,
+    target: str | None = None,
+) -> ValidationReport:
+    """Compare the shipped set `set_name` (default: all), or the user's CSV `file`, with the model.
+
+    `target_overrides` changes constants of the targets by dotted name; `target` runs the kernels
+    on another target than the one they were measured on.
+
+    Raises UnknownNameError for an unknown set, kernel, target or constant, UserError for a table
+    that cannot be used.
+    """
+    rows = user_rows(file) if file is not None else shipped_rows(set_name)
+    load = partial(_load, target_overrides, {}, target)
+    simulated = [row for row in rows if row.kernel not in _NOT_YET]
+    whole = file is None and set_name is None
+    points = tuple(point for row in simulated for point in _points(load, row))
+    omissions = tuple(
+        Omission(row.set_name, _settings(row, ()), _NOT_YET[row.kernel])
+        for row in rows
+        if row.kernel in _NOT_YET
+    )
+    return ValidationReport(points, summarise(points), trends(points), omissions, whole)
+
+
+def _load(
+    overrides: Mapping[str, str], loaded: dict[str, Target], target: str | None, kernel: Kernel
+) -> Target:
+    """The kernel's target with those overrides that it has a constant for."""
+    name = target or kernel.target
+    if name not in loaded:
+        constants = {c.name for c in load_target(name).constants()}
+        _check_known(overrides, constants)
+        loaded[name] = load_target(name, {k: v for k, v in overrides.items() if k in constants})
+    return loaded[name]
+
+
+def _check_known(overrides: Mapping[str, str], constants: set[str]) -> None:
+    """An override must name a constant of some target that comes with weft, or of this one."""
+    shipped = {c.name for name in known_targets() for c in load_target(name).constants()}
+    for key in overrides:
+        if key not in constants | shipped:
+            raise UnknownNameError("constant", key, constants | shipped, "weft targets show NAME")
+
+
+def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
+    if table_row.kernel not in KERNELS:
+        raise UnknownNameError("kernel", table_row.kernel, KERNELS, "weft validate --json")
+    kernel, row = KERNELS[table_row.kernel], table_row.row
+    quantities = [name for name in kernel.measured if row.columns.get(name)]
+    if not quantities:
+        raise UserError(
+            row.where,
+            expected=f"a measured value in {' or '.join(kernel.measured)}",
+            got=f"columns {', '.join(row.columns)}",
+            change="take the header of the shipped table of the same kernel",
+        )
+    simulated = dict(zip(kernel.measured, kernel.simulate(load(kernel), row), strict=True))
+    for quantity in quantities:
+        yield Point(
+            set_name=table_row.set_name,
+            kernel=kernel.name,
+            quantity=quantity,
+            settings=_settings(table_row, kernel.measured),
+            measured=row.number(quantity),
+            simulated=simulated[quantity],
+            fitted=table_row.fitted,
+        )
+
+
+def _settings(table_row: TableRow, measured: tuple[str, ...]) -> str:
+    hidden = {"kernel", *measured}
+    columns = table_row.row.columns.items()
+    return " ".join(f"{key}={value}" for key, value in columns if key not in hidden and value)

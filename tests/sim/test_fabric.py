@@ -1,0 +1,183 @@
+"""The PE-level fabric: what it computes and conserves, and the formulas it is there to check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from weft.backend.errors import UserError
+from weft.compiler.kernels import collectives
+from weft.compiler.targets import load_target
+from weft.sim.fabric import Instruction, Port, Region, broadcast, chain, run, shift, two_phase
+from weft.sim.machine.kernels import KERNELS, Row
+from weft.sim.machine.line import Timing, broadcast_cycles, chain_cycles, exchange_cycles
+
+WSE2, WSE3 = load_target("wse2"), load_target("wse3")
+SIZES = [(8, 32), (32, 256), (64, 16), (64, 1024)]
+
+
+def message(target) -> Timing:
+    """The target's message timing with free instruction starts, a word per cycle."""
+    noc, relay = target.noc, round(target.software.relay_cycles)
+    return Timing(noc.hop_cycles, noc.ramp_cycles, relay, issue=0, word=1)
+
+
+def data(pes: int, words: int, rows: int = 1) -> np.ndarray:
+    """Small whole numbers, so that sums are exact in any order."""
+    rng = np.random.default_rng(pes * words)
+    return rng.integers(-9, 9, (rows, pes, words)).astype(np.float32)
+
+
+@pytest.mark.parametrize("target", [WSE2, WSE3], ids=["wse2", "wse3"])
+@pytest.mark.parametrize(("pes", "words"), SIZES)
+def test_reductions_sum_and_take_the_time_of_the_formulas(target, pes, words):
+    memory = data(pes, words)
+    single = run(chain(pes, words), target, memory)
+    assert not single.stuck
+    assert (single.memory[0, 0] == memory[0].sum(0)).all()
+    assert single.cycles == pytest.approx(chain_cycles(pes, words, message(target)), rel=0.05)
+
+    for group in (4, 8):
+        both = run(two_phase(pes, group, words), target, memory)
+        assert (both.memory[0, 0] == memory[0].sum(0)).all()
+        columns = {"pes": str(pes), "words_f32": str(words), "group_size": str(group)}
+        (formula,) = KERNELS["reduce_two_phase"].simulate(target, Row("test", columns))
+        relays = (group - 1) * round(target.software.relay_cycles or 0)
+        start = target.noc.collective_start_cycles
+        assert both.cycles == pytest.approx(formula - start, rel=0.05, abs=relays + 2)
+
+
+@pytest.mark.parametrize(("pes", "words"), SIZES)
+def test_the_compilers_collectives_agree_with_the_fabric(pes, words):
+    start = WSE2.noc.collective_start_cycles
+    formula = collectives.reduce_chain(WSE2.noc, np.array(words), np.array(pes)) - start
+    assert run(chain(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
+    formula = collectives.broadcast(WSE2.noc, np.array(words), np.array(pes)) - start
+    assert run(broadcast(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
+
+
+@pytest.mark.parametrize("target", [WSE2, WSE3], ids=["wse2", "wse3"])
+@pytest.mark.parametrize(("pes", "words"), SIZES)
+def test_broadcast_reaches_all(target, pes, words):
+    memory = data(pes, words)
+    result = run(broadcast(pes, words), target, memory)
+    assert (result.memory[0] == memory[0, 0]).all()
+    assert result.cycles == pytest.approx(broadcast_cycles(pes, words, message(target)), rel=0.05)
+    assert (result.link_words[0, :-1, Port.EAST] == words).all()
+    assert result.link_words.sum() == words * (pes - 1)
+
+
+@pytest.mark.parametrize("repeats", [1, 5, 100])
+def test_blocking_exchange_is_slower_until_the_wait_has_crossed_the_line(repeats):
+    pes, words, step = 16, 8, 30
+    result = run(shift(pes, words, repeats, step), WSE2)
+    expected = exchange_cycles(pes, repeats, step + words, message(WSE2))
+    assert result.cycles == pytest.approx(expected, rel=0.05)
+
+
+def test_shifting_moves_every_tile_right():
+    memory = data(12, 4)
+    once = run(shift(12, 4, 3, 0), WSE2, memory)
+    assert (once.memory[0, 3:] == memory[0, :-3]).all()
+
+
+def test_rows_are_independent_and_the_result_repeats():
+    memory = data(16, 32, rows=6)
+    many = run(chain(16, 32, rows=6), WSE2, memory)
+    again = run(chain(16, 32, rows=6), WSE2, memory)
+    alone = run(chain(16, 32), WSE2, memory[3:4])
+    assert (many.finish == many.finish[0]).all()
+    assert (many.finish[3] == alone.finish[0]).all()
+    assert (many.memory == again.memory).all()
+    assert (many.memory[3] == alone.memory[0]).all()
+
+
+def line(pes: int, colours: int) -> Region:
+    """Colours 0, 1, ... from the first PE of a row to its last."""
+    region = Region(1, pes, colours)
+    for colour in range(colours):
+        region.route(0, 0, colour, Port.RAMP, [Port.EAST])
+        for column in range(1, pes - 1):
+            region.route(0, column, colour, Port.WEST, [Port.EAST])
+        region.route(0, pes - 1, colour, Port.WEST, [Port.RAMP])
+    return region
+
+
+def test_latency_of_one_word():
+    for target in (WSE2, WSE3):
+        region = line(6, 1)
+        region.program(0, 0, Instruction.send(1, 0))
+        region.program(0, 5, Instruction.receive(1, 0))
+        noc = target.noc
+        # sent in cycle 0, received in the cycle in which it arrives
+        expected = 2 * noc.ramp_cycles + 5 * noc.hop_cycles + 1
+        assert run(region, target).cycles == expected
+
+
+def test_two_colours_share_a_link():
+    """Two senders into one column of links take twice as long as one."""
+    region = Region(2, 8, colours=2)
+    for column in range(1, 7):
+        for colour in (0, 1):
+            region.route(0, column, colour, Port.WEST, [Port.EAST])
+    region.route(0, 0, 0, Port.RAMP, [Port.EAST])
+    region.route(1, 0, 1, Port.RAMP, [Port.NORTH])
+    region.route(0, 0, 1, Port.SOUTH, [Port.EAST])
+    region.route(0, 7, 0, Port.WEST, [Port.RAMP])
+    region.route(0, 7, 1, Port.WEST, [Port.SOUTH])
+    region.route(1, 7, 1, Port.NORTH, [Port.RAMP])
+    words = 500
+    for row in (0, 1):
+        region.program(row, 0, Instruction.send(words, row))
+        region.program(row, 7, Instruction.receive(words, row))
+    result = run(region, WSE2)
+    assert result.cycles == pytest.approx(2 * words, rel=0.05)
+    assert abs(int(result.finish[0, 7]) - int(result.finish[1, 7])) < 10
+    assert result.link_words[0, 3, Port.EAST] == 2 * words
+
+
+def test_back_pressure_holds_the_sender_and_loses_nothing():
+    region = line(4, 1)
+    region.program(0, 0, Instruction.send(100, 0))
+    region.program(0, 3, Instruction.compute(1000), Instruction.receive(100, 0))
+    memory = data(4, 100)
+    result = run(region, WSE2, memory)
+    assert (result.memory[0, 3] == memory[0, 0]).all()
+    assert 1000 < result.finish[0, 0] <= result.cycles
+    assert result.cycles == pytest.approx(1100, rel=0.02)
+
+
+def test_a_core_that_waits_for_nothing_is_reported():
+    region = line(3, 1)
+    region.program(0, 2, Instruction.receive(1, 0))
+    assert run(region, WSE2).stuck == ("row 0, column 2: instruction 0",)
+
+
+def test_a_cycle_of_waits_is_reported():
+    """Both cores add and pass on, each waiting for the other's first word."""
+    region = Region(1, 2, colours=2)
+    region.route(0, 0, 0, Port.RAMP, [Port.EAST])
+    region.route(0, 1, 0, Port.WEST, [Port.RAMP])
+    region.route(0, 1, 1, Port.RAMP, [Port.WEST])
+    region.route(0, 0, 1, Port.EAST, [Port.RAMP])
+    region.program(0, 0, Instruction.add_and_send(4, 1, 0))
+    region.program(0, 1, Instruction.compute(500), Instruction.add_and_send(4, 0, 1))
+    assert len(run(region, WSE2).stuck) == 2
+
+
+def test_a_route_without_a_listener_is_refused():
+    region = Region(1, 3, colours=1)
+    region.route(0, 0, 0, Port.RAMP, [Port.EAST])
+    with pytest.raises(UserError, match="colour 0 at row 0, column 1"):
+        run(region, WSE2)
+
+
+def test_computing_takes_its_cycles_and_setup_comes_before():
+    region = Region(1, 1, colours=1)
+    region.program(0, 0, Instruction.compute(40), Instruction.compute(2))
+    assert run(region, WSE2).cycles == 42
+
+
+def test_sixty_four_by_sixty_four():
+    result = run(chain(64, 16, rows=64), WSE2, data(64, 16, rows=64))
+    assert not result.stuck
+    assert (result.memory[:, 0] == data(64, 16, rows=64).sum(1)).all()

@@ -1,0 +1,128 @@
+"""`weft validate`: the bars, and that they can be missed."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+from weft.backend.errors import UnknownNameError, UserError
+from weft.sim.machine import KERNELS
+from weft.sim.validation import known_sets, validate
+from weft.sim.validation.tables import shipped_rows
+
+REPORT = validate()
+
+
+def test_every_shipped_row_is_compared_or_listed_as_omitted():
+    rows = shipped_rows()
+    compared = {(p.set_name, p.kernel, p.settings) for p in REPORT.points}
+    omitted = [row for row in rows if row.kernel not in KERNELS]
+    assert {row.set_name for row in omitted} == {"training"}
+    assert len(REPORT.omissions) == len(omitted) == 2
+    assert len({p.set_name for p in REPORT.points}) == len(known_sets()) - 1
+    cells = sum(
+        bool(row.row.columns.get(name))
+        for row in rows
+        if row.kernel in KERNELS
+        for name in KERNELS[row.kernel].measured
+    )
+    assert len(REPORT.points) == cells > 190
+    assert len(compared) > 170
+
+
+def test_median_over_all_rows():
+    assert REPORT.median_error < 0.04
+
+
+@pytest.mark.parametrize("summary", REPORT.summaries, ids=lambda s: f"{s.set_name}-{s.quantity}")
+def test_every_set_is_within_its_bar(summary):
+    assert summary.passed, summary
+
+
+@pytest.mark.parametrize("trend", REPORT.trends, ids=lambda t: t.name)
+def test_trends(trend):
+    assert trend.passed, trend
+
+
+def test_there_are_four_trends():
+    assert len(REPORT.trends) == 4
+
+
+def test_rows_outside_the_fit_are_about_as_good_as_those_inside():
+    for summary in REPORT.summaries:
+        if summary.fitted_rows and summary.median_error_unfitted is not None:
+            assert summary.fitted_rows < summary.rows
+            assert summary.median_error_unfitted < summary.median_error + 0.02
+
+
+def test_fitted_rows_exist():
+    text = (resources.files("weft.sim.validation") / "fitted_rows.csv").read_text()
+    assert len(text.splitlines()) - 1 == sum(row.fitted for row in shipped_rows())
+
+
+@pytest.mark.parametrize(
+    ("constant", "value", "set_name"),
+    [
+        ("noc.ramp_cycles", "8", "reduce"),
+        ("vector.loop_cycles", "60", "spmm"),
+        ("noc.hop_cycles", "1", "gemv"),
+        ("software.step_cycles", "10", "gemm"),
+        ("software.exchange_cycles", "80", "shift"),
+        ("sparsity.nonzero_cycles", "0", "sparse_speedup"),
+        ("software.call_cycles", "400", "decode"),
+    ],
+)
+def test_a_wrong_constant_misses_the_bar(constant, value, set_name):
+    assert validate(set_name).passed
+    assert not validate(set_name, {constant: value}).passed
+
+
+def test_plain_data_has_everything():
+    data = REPORT.to_dict()
+    assert {"median_error", "passed", "summaries", "trends", "not_simulated", "points"} == set(data)
+    point = data["points"][0]
+    assert point["error"] == pytest.approx(point["simulated"] / point["measured"] - 1)
+
+
+def test_a_users_own_measurements(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text(
+        "kernel,pes,words_f32,cycles\nreduce_chain,512,4096,7218\nreduce_chain,8,9,500\n"
+    )
+    report = validate(file=file)
+    good, bad = report.points
+    assert abs(good.error) < 0.01 < abs(bad.error)
+    assert good.settings == "pes=512 words_f32=4096"
+    assert not report.trends
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no rows"),
+        ("pes,words_f32,cycles\n1,2,3\n", "column 'kernel'"),
+        ("kernel,pes,words_f32\nreduce_chain,8,9\n", "a measured value in cycles"),
+        ("kernel,pes,cycles\nreduce_chain,8,9\n", "line 2, column words_f32"),
+        ("kernel,pes,words_f32,cycles\nreduce_chain,8,x,9\n", "column words_f32"),
+        ("kernel,cycles\nreduce_chian,9\n", "did you mean 'reduce_chain'"),
+    ],
+)
+def test_an_unusable_file_is_refused(tmp_path, text, message):
+    file = tmp_path / "mine.csv"
+    file.write_text(text)
+    with pytest.raises(UserError, match=message):
+        validate(file=file)
+
+
+def test_unknown_names(tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean 'reduce'"):
+        validate("reduc")
+    with pytest.raises(UnknownNameError, match=r"did you mean 'noc\.hop_cycles'"):
+        validate("reduce", {"noc.hop_cycle": "1"})
+    with pytest.raises(UserError, match="readable CSV"):
+        validate(file=tmp_path / "none.csv")
+
+
+def test_a_kernel_on_another_target_needs_its_constants():
+    with pytest.raises(UserError, match=r"tiny_mesh, software\.relay_cycles"):
+        validate("gemv_chain", target="tiny_mesh")

@@ -1,0 +1,64 @@
+"""The README's own commands, run as a reader would run them, in an empty directory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+WEFT = Path(sys.executable).parent / "weft"
+
+
+def _blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+def test_commands_run(tmp_path):
+    lines = [line for block in _blocks("sh") for line in block.splitlines()]
+    commands = [line.split() for line in lines if line.startswith("weft ")]
+    assert len(commands) >= 5
+    for command in commands:
+        done = subprocess.run([WEFT, *command[1:]], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stdout.strip()
+
+
+def test_make_targets_exist():
+    lines = [line for block in _blocks("sh") for line in block.splitlines()]
+    targets = [line.split()[1] for line in lines if line.startswith("make ")]
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == ["demo", "test"]
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_python_example_runs(tmp_path):
+    (example,) = _blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "34 stages" in done.stdout
+    assert 0 < float(done.stdout.split()[-1]) <= 1
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(p.name for p in (ROOT / "docs").iterdir())])
+def test_links_lead_somewhere(page):
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    text = (folder / page).read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (folder / link).exists(), link
+
+
+def test_every_verb_is_in_the_table():
+    listed = subprocess.run([WEFT, "--help"], capture_output=True, text=True, check=True).stdout
+    verbs = re.findall(r"^│ (\w+) ", listed, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    assert len(verbs) > 8
+    for verb in verbs:
+        assert f"`weft {verb}" in readme or f"`{verb}`" in readme, verb
