@@ -1,0 +1,8 @@
+"""Data sets as arrays: bundled digits, NumPy archives, CIFAR-10, image folders, text as bytes."""
+
+from __future__ import annotations
+
+from .dataset import Dataset
+from .load import load_data
+
+__all__ = ["Dataset", "load_data"]

@@ -1,0 +1,61 @@
+"""NumPy archives: a `.npz` file with x_train, y_train, x_test, y_test."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ...backend.errors import UserError
+from .dataset import Dataset
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def archive(path: Path) -> Dataset:
+    """The four arrays of a file. Floating-point inputs become float32, others keep their type.
+
+    Raises UserError for a file that numpy cannot read without unpickling, and for missing arrays
+    or unequal lengths.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            missing = [key for key in _KEYS if key not in content]
+            arrays = {key: content[key] for key in _KEYS if key in content}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _unfit(path, f"a file numpy cannot read: {error}") from error
+    if missing:
+        raise _unfit(path, f"no {', '.join(missing)}")
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if _rows(x) != _rows(y) or not _rows(x):
+            raise _unfit(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise _unfit(path, f"{key} of type {array.dtype}")
+    return Dataset(
+        name=path.stem,
+        x_train=_inputs(arrays["x_train"]),
+        y_train=arrays["y_train"].astype(np.int64),
+        x_test=_inputs(arrays["x_test"]),
+        y_test=arrays["y_test"].astype(np.int64),
+        normalization="as in the file",
+    )
+
+
+def _inputs(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def _rows(array: np.ndarray) -> int:
+    return len(array) if array.ndim else 0
+
+
+def _unfit(path: Path, got: str) -> UserError:
+    return UserError(
+        f"data file {path}",
+        expected=f"a NumPy archive with numbers in {', '.join(_KEYS)}, as many labels as inputs",
+        got=got,
+        change="write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)",
+    )

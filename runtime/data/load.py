@@ -1,0 +1,42 @@
+"""Which source of data a name or a path means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...backend.errors import UnknownNameError, UserError
+from .archive import archive
+from .cifar import TRAIN_FILES, cifar10
+from .dataset import Dataset
+from .digits import digits
+from .images import image_folder
+from .text import text
+
+_KNOWN = ("digits", "PATH.npz", "a folder of CIFAR-10's .bin files", "an image folder", "a text")
+
+
+def load_data(name_or_path: str, shape: tuple[int, ...] | None = None) -> Dataset:
+    """The data set of a name or a path; `shape` is that of one sample of the model's first input.
+
+    `digits`; a `.npz` file; a folder with CIFAR-10's data_batch_*.bin; a folder of images with one
+    subfolder per class; for a model whose input is (window,), any other file, read as bytes.
+    Raises UnknownNameError for a name that is none of these, UserError for unfit content.
+    """
+    if name_or_path == "digits":
+        return digits()
+    path = Path(name_or_path)
+    if path.is_dir():
+        is_cifar = any(path.glob(TRAIN_FILES))
+        return cifar10(path) if is_cifar else image_folder(path, shape)
+    if not path.is_file():
+        raise UnknownNameError("data set", name_or_path, _KNOWN, "weft train --help")
+    if path.suffix == ".npz":
+        return archive(path)
+    if shape is None or len(shape) != 1:
+        raise UserError(
+            f"data file {path}",
+            expected="a .npz file; other files are read as text, for a model of (window,) inputs",
+            got=f"a model whose input is {shape}",
+            change="write the samples with numpy.savez, or compile a language model",
+        )
+    return text(path, shape[0])
