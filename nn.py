@@ -1,7 +1,36 @@
-"""Modules for training one sample at a time: `weft.nn.OnlineNorm`, `weft.nn.replace_norms`."""
+"""Modules for training one sample at a time, and transformations of models.
+
+`weft.nn.OnlineNorm`, `weft.nn.replace_norms`, `weft.nn.sparse_ift`.
+"""
 
 from __future__ import annotations
 
-from .backend.nn import OnlineNorm, make_norm, norm_kinds, replace_norms
+from .backend.nn import (
+    BatchChannelNorm,
+    FilterResponseNorm,
+    OnlineLSTMCell,
+    OnlineNorm,
+    RMSNorm,
+    SparseIFT,
+    make_norm,
+    norm_kinds,
+    replace_norms,
+    sparse_ift,
+    standardize_weights,
+    widened,
+)
 
-__all__ = ["OnlineNorm", "make_norm", "norm_kinds", "replace_norms"]
+__all__ = [
+    "BatchChannelNorm",
+    "FilterResponseNorm",
+    "OnlineLSTMCell",
+    "OnlineNorm",
+    "RMSNorm",
+    "SparseIFT",
+    "make_norm",
+    "norm_kinds",
+    "replace_norms",
+    "sparse_ift",
+    "standardize_weights",
+    "widened",
+]

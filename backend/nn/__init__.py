@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from .ift_sizes import widened
 from .mlp import MLP, mlp
 from .norms import make_norm, norm_kinds, replace_norms
 from .online_norm import OnlineNorm
+from .recurrent import OnlineLSTMCell
 from .registry import ModelEntry, model_entry, models
 from .resnet import ResNet, resnet
+from .rivals import BatchChannelNorm, FilterResponseNorm, RMSNorm
+from .sparse_ift import SparseIFT, sparse_ift
+from .weight_standardization import standardize_weights
 
 __all__ = [
     "MLP",
+    "BatchChannelNorm",
+    "FilterResponseNorm",
     "ModelEntry",
+    "OnlineLSTMCell",
     "OnlineNorm",
+    "RMSNorm",
     "ResNet",
+    "SparseIFT",
     "make_norm",
     "mlp",
     "model_entry",
@@ -20,4 +30,7 @@ __all__ = [
     "norm_kinds",
     "replace_norms",
     "resnet",
+    "sparse_ift",
+    "standardize_weights",
+    "widened",
 ]

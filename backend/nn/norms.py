@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,24 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UnknownNameError, UserError
 from .online_norm import OnlineNorm
-
-
-class RMSNorm(nn.Module):
-    """Divide a sample by its root mean square over all features, then weight per channel.
-
-    (N, C) or (N, C, *spatial); y = weight * x / sqrt(mean(x^2) + eps). No state.
-    """
-
-    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(num_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as x."""
-        power = x.square().mean(tuple(range(1, x.dim())), keepdim=True)
-        weight = self.weight.view(-1, *([1] * (x.dim() - 2)))
-        return x * torch.rsqrt(power + self.eps) * weight
+from .rivals import BatchChannelNorm, FilterResponseNorm, RMSNorm
 
 
 class BatchNorm(_BatchNorm):
@@ -46,7 +29,10 @@ class BatchNorm(_BatchNorm):
 
 
 class LastDim(nn.Module):
-    """Applies a channel normalization to the last dimension of (N, *positions, C)."""
+    """Applies a normalization with streaming or batch statistics to (N, *positions, C).
+
+    A sample is then an image of C channels, and its positions are the pixels.
+    """
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
@@ -57,12 +43,33 @@ class LastDim(nn.Module):
         return self.norm(x.movedim(-1, 1)).movedim(1, -1)
 
 
+class PerPosition(nn.Module):
+    """Applies a normalization without state to each position of (N, *positions, C) by itself.
+
+    As `nn.LayerNorm` does: a position must not see the others, least of all later ones.
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as x."""
+        return self.norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+
 def _group(channels: int, groups: int | None = None, **options: Any) -> nn.Module:
-    """GroupNorm; by default the most groups <= 32 that leave at least 2 channels in each."""
-    if groups is None:
-        upper = min(32, max(1, channels // 2))
-        groups = next(count for count in range(upper, 0, -1) if channels % count == 0)
-    return nn.GroupNorm(groups, channels, **options)
+    return nn.GroupNorm(groups or _default_groups(channels), channels, **options)
+
+
+def _batch_channel(channels: int, groups: int | None = None, **options: Any) -> nn.Module:
+    return BatchChannelNorm(channels, groups or _default_groups(channels), **options)
+
+
+def _default_groups(channels: int) -> int:
+    """The most groups <= 32 that leave at least 2 channels in each."""
+    upper = min(32, max(1, channels // 2))
+    return next(count for count in range(upper, 0, -1) if channels % count == 0)
 
 
 def _layer(channels: int, **options: Any) -> nn.Module:
@@ -79,9 +86,13 @@ _KINDS: dict[str, Callable[..., nn.Module]] = {
     "group": _group,
     "layer": _layer,
     "rms": RMSNorm,
+    "filter_response": FilterResponseNorm,
+    "batch_channel": _batch_channel,
     "batch": BatchNorm,
     "none": _none,
 }
+_OVER_POSITIONS = frozenset({"online", "batch", "batch_channel"})
+_Override = str | Mapping[str, Any]
 
 
 def norm_kinds() -> tuple[str, ...]:
@@ -111,33 +122,44 @@ def replace_norms(
     model: nn.Module,
     kind: str,
     *,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, _Override] | None = None,
     **options: Any,
 ) -> nn.Module:
     """Swap BatchNorm*, GroupNorm and LayerNorm modules for `kind`, in place; returns the model.
 
-    Weights and biases are carried over. `overrides` maps globs of module names to another kind, or
-    to "keep"; the first glob that matches decides, and `options` go to modules of `kind` only.
-    A LayerNorm normalises the last dimension, so what replaces it does too.
+    Weights and biases are carried over. `overrides` maps globs of module names to another kind, to
+    "keep", or to options such as {"alpha_fwd": 0.9} (with "kind" for another kind); the first glob
+    that matches decides. `options` go to modules of `kind` only.
 
-    Raises `UserError` for an unknown kind and for a glob that matches no normalization.
+    A LayerNorm normalises the last dimension of each position by itself, and so does what replaces
+    it; Online, Batch and Batch-Channel Normalization take the positions for a sample's pixels.
+
+    Raises `UserError` for an unknown kind or option and for a glob that matches no normalization.
     """
-    rules = dict(overrides or {})
+    rules = {glob: _rule(rule) for glob, rule in (overrides or {}).items()}
     found = {name: module for name, module in model.named_modules() if _is_norm(module)}
     _check_globs(rules, found)
     for name, module in found.items():
-        chosen = next((rule for glob, rule in rules.items() if fnmatchcase(name, glob)), kind)
+        chosen, own = next((r for glob, r in rules.items() if fnmatchcase(name, glob)), (kind, {}))
+        chosen = chosen or kind
         if chosen != "keep":
-            new = _counterpart(name, module, chosen, options if chosen == kind else {})
-            model = _put(model, name, new)
+            common = options if chosen == kind else {}
+            model = _put(model, name, _counterpart(name, module, chosen, {**common, **own}))
     return model
+
+
+def _rule(rule: _Override) -> tuple[str | None, Mapping[str, Any]]:
+    """An override as its kind (None: the common one) and its options."""
+    if isinstance(rule, str):
+        return rule, {}
+    return rule.get("kind"), {key: value for key, value in rule.items() if key != "kind"}
 
 
 def _is_norm(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm | nn.GroupNorm | nn.LayerNorm)
 
 
-def _check_globs(rules: Mapping[str, str], found: Mapping[str, nn.Module]) -> None:
+def _check_globs(rules: Iterable[str], found: Mapping[str, nn.Module]) -> None:
     for glob in rules:
         if not any(fnmatchcase(name, glob) for name in found):
             raise UserError(
@@ -149,7 +171,10 @@ def _check_globs(rules: Mapping[str, str], found: Mapping[str, nn.Module]) -> No
 
 
 def _counterpart(name: str, module: nn.Module, kind: str, options: Mapping[str, Any]) -> nn.Module:
-    """A new norm with the affine weights, device, dtype and mode of the old one."""
+    """A new norm with the affine weights, device, dtype and mode of the old one.
+
+    A norm that holds an activation (as those of timm do) applies it last; so does its counterpart.
+    """
     new = make_norm(kind, _channels(name, module), **options)
     reference = next(module.parameters(), None)
     if reference is not None:
@@ -160,8 +185,10 @@ def _counterpart(name: str, module: nn.Module, kind: str, options: Mapping[str, 
             if isinstance(old, Tensor) and isinstance(target, Tensor):
                 target.copy_(old)
     new.train(module.training)
-    keep = isinstance(module, nn.LayerNorm) and kind != "none"
-    return LastDim(new) if keep else new
+    if isinstance(module, nn.LayerNorm) and kind != "none":
+        new = LastDim(new) if kind in _OVER_POSITIONS else PerPosition(new)
+    followers = [child for child in module.children() if not isinstance(child, nn.Identity)]
+    return nn.Sequential(new, *followers) if followers else new
 
 
 def _channels(name: str, module: nn.Module) -> int:

@@ -111,6 +111,25 @@ def test_replace_norms_obeys_overrides() -> None:
         replace_norms(conv_net(), "online", overrides={"nothing*": "keep"})
 
 
+def test_an_override_may_set_options_of_one_module() -> None:
+    rules = {"1": {"alpha_bkw": 0.5}, "2.*": {"kind": "group", "groups": 4}}
+    model = replace_norms(conv_net(), "online", overrides=rules, alpha_fwd=0.9)
+    assert (model[1].alpha_fwd, model[1].alpha_bkw) == (0.9, 0.5)
+    assert isinstance(model[2][1], nn.GroupNorm)
+    assert model[2][1].num_groups == 4
+    with pytest.raises(UserError, match="decay"):
+        replace_norms(conv_net(), "online", overrides={"1": {"decay": 0.5}})
+
+
+def test_layer_replaces_a_layer_norm_by_its_equal() -> None:
+    torch.manual_seed(0)
+    old = nn.Sequential(nn.LayerNorm(8))
+    nn.init.normal_(old[0].weight)
+    x = torch.randn(2, 5, 8)
+    expected = old(x)
+    torch.testing.assert_close(replace_norms(old, "layer")(x), expected)
+
+
 def test_what_replaces_a_layer_norm_normalises_the_last_dimension() -> None:
     model = replace_norms(nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8)), "online")
     x = torch.randn(2, 5, 6)

@@ -102,6 +102,27 @@ def test_layer_scale_forward_and_backward_formulas() -> None:
     torch.testing.assert_close(dy, expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 3, 3)], ids=str)
+@pytest.mark.parametrize("group_size", [1, 2, 3, 6, None])
+def test_layer_scale_by_groups_of_channels(group_size: int | None, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    norm = OnlineNorm(6, affine=False, ecm="layer_scale", group_size=group_size, eps=0.0)
+    x = 3 * torch.randn(shape)
+    z = norm.eval()(x)
+    size = group_size or 6
+    for n in range(2):
+        for start in range(0, 6, size):
+            part = x[n, start : start + size]
+            expected = part / (part.square().mean() + 1e-5).sqrt()
+            torch.testing.assert_close(z[n, start : start + size], expected)
+
+
+def test_layer_scale_does_not_overflow_in_half_precision() -> None:
+    norm = OnlineNorm(4, ecm="layer_scale").eval()
+    x = torch.full((1, 4, 3), 1000.0, dtype=torch.float16)
+    torch.testing.assert_close(norm(x), torch.ones_like(x))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_casting_the_module_keeps_the_state_float32(dtype: torch.dtype) -> None:
     norm = OnlineNorm(4)
@@ -188,7 +209,16 @@ def test_joint_graph_is_functional_and_holds_both_operators() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"alpha_fwd": 1.0}, {"alpha_bkw": -0.1}, {"ecm": "clip"}, {"clamp": 0.0}], ids=str
+    "options",
+    [
+        {"alpha_fwd": 1.0},
+        {"alpha_bkw": -0.1},
+        {"ecm": "clip"},
+        {"clamp": 0.0},
+        {"group_size": 2},
+        {"group_size": 3, "ecm": "layer_scale"},
+    ],
+    ids=str,
 )
 def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match=next(iter(options))):

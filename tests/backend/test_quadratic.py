@@ -56,10 +56,20 @@ PLAIN_SGD = {1000: (347, 719, 1140, 2027), 10: (3.54, 7.28, 12.0, 21.2)}
 MOMENTA = np.array([0.0, *(1 - np.logspace(-0.05, -3.5, 60))])
 
 
+def best_over_momenta(condition: int, delay: int, name: str) -> float:
+    """Every fourth momentum, then all of them around the best: a miss would show in the table."""
+
+    def best_at(index: int) -> float:
+        return best_half_life(condition, delay, compensation(name), [MOMENTA[index]])
+
+    coarse = min(range(0, len(MOMENTA), 4), key=best_at)
+    return min(map(best_at, range(max(0, coarse - 3), min(len(MOMENTA), coarse + 4))))
+
+
 @pytest.mark.parametrize(("condition", "name"), TABLE, ids=str)
 @pytest.mark.parametrize("column", [0, 1, 3])
 def test_best_half_lives_of_the_table(condition: int, name: str, column: int) -> None:
-    best = best_half_life(condition, DELAYS[column], compensation(name), MOMENTA)
+    best = best_over_momenta(condition, DELAYS[column], name)
     assert best == pytest.approx(TABLE[condition, name][column], rel=0.02)
 
 
@@ -73,7 +83,7 @@ def test_best_half_lives_without_momentum(condition: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["none", "sc+lwp_w"])
 def test_best_half_lives_at_long_delays(name: str) -> None:
-    best = best_half_life(1000, 16, compensation(name), MOMENTA)
+    best = best_over_momenta(1000, 16, name)
     assert best == pytest.approx(TABLE[1000, name][5], rel=0.02)
 
 
