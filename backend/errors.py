@@ -54,3 +54,7 @@ class InfeasibleError(UserError):
 
 class PlanFileError(UserError):
     """A plan directory with a missing, altered or unreadable file."""
+
+
+class CheckpointFileError(UserError):
+    """A checkpoint with a missing, truncated, altered or unreadable file."""
