@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
+from .backend.errors import UserError
 from .compiler.plan.plan import Plan
+from .compiler.recipe import Recipe
 from .compiler.recipe_file import make_recipe
+from .runtime.checkpoint import Checkpoint, Header, Store, newest, plan_fingerprint
 from .runtime.data import Dataset, load_data
 from .runtime.from_recipe import make_job
-from .runtime.trainer import Progress, RunReport
+from .runtime.logs import Log, metrics_file
+from .runtime.logs import tensorboard as tensorboard_log
+from .runtime.report import Progress, RunReport
 from .runtime.trainer import train as run_job
 from .sim import SimReport
 from .sim import simulate as simulate_document
+
+PathLike = str | Path
 
 
 def simulate(plan: Plan, samples: int = 1000, level: str = "event") -> SimReport:
@@ -23,32 +31,60 @@ def train(
     plan: Plan,
     data: str | Dataset,
     *,
-    executor: str = "jax",
+    executor: str | None = None,
     epochs: int | None = None,
     mode: str | None = None,
     settings: Iterable[str] = (),
     on_progress: Callable[[Progress], None] | None = None,
+    checkpoint: PathLike | None = None,
+    every: int | None = None,
+    keep: int | None = None,
+    resume: PathLike | None = None,
+    log: PathLike | None = None,
+    tensorboard: bool = False,
 ) -> RunReport:
     """Train a plan by the recipe it carries, one sample at a time.
 
-    `data` is a Dataset, 'digits' or a path (see runtime/data.py). `epochs` and `mode` ('pipelined'
-    or 'sequential', plain SGD) default to the recipe's; `settings` are `key=value` overrides of it.
-    Raises UserError for data or settings that do not fit, and when training diverges.
+    `data` is a Dataset, 'digits' or a path (see runtime/data/load.py). `executor` is 'jax' or
+    'reference'. `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the
+    recipe's; `settings` are `key=value` overrides of it.
+
+    With a directory `checkpoint`, everything including what is in flight is written there every
+    `every` samples (default: each epoch) and at Ctrl-C, and the last `keep` (3) are kept. `resume`
+    is such a directory, or one checkpoint in it: the run goes on from there by the recipe and the
+    executor it began with, to the bit as if it had never stopped, and writes to the same directory
+    unless `checkpoint` names another. metrics.jsonl goes to the directory `log`, or beside the
+    checkpoints; TensorBoard scalars too, if asked for.
+
+    Raises UserError for data or settings that do not fit and when training diverges, and
+    CheckpointFileError for a damaged checkpoint.
     """
+    start = None if resume is None else newest(Path(resume))
     chosen = [*settings]
     chosen += [] if epochs is None else [f"epochs={epochs}"]
     chosen += [] if mode is None else [f"pipeline.mode={mode}"]
-    recipe = make_recipe(_recipe_of(plan), chosen, where="the plan's recipe")
-    dataset = load_data(data) if isinstance(data, str) else data
-    updates = recipe.epochs * len(dataset.x_train)
+    origin = _recipe_of(plan) if start is None else start.header.recipe
+    recipe = make_recipe(origin, chosen, where="the plan's recipe" if start is None else "resume")
+    shape = plan.document.inputs[0].shape[1:]
+    dataset = load_data(data, shape) if isinstance(data, str) else data
+    header = _header(plan, recipe, dataset, executor, every, keep, start)
+    if start is not None:
+        _check_same_run(start, header)
+    directory = _directory(checkpoint, start)
+    store = None if directory is None else _store(directory, header, plan, start)
     return run_job(
-        make_job(plan, recipe, updates, recipe.pipeline.mode),
+        make_job(plan, recipe, recipe.epochs * len(dataset.x_train), recipe.pipeline.mode),
         dataset,
-        executor=executor,
+        executor=header.executor,
         mode=recipe.pipeline.mode,
         epochs=recipe.epochs,
         seed=recipe.seed,
+        evaluate_every=recipe.training.evaluate_every,
+        max_nonfinite=recipe.training.max_nonfinite,
         on_progress=on_progress,
+        logs=_logs(directory if log is None else Path(log), tensorboard, start),
+        store=store,
+        start=start,
     )
 
 
@@ -61,3 +97,86 @@ def _recipe_of(plan: Plan) -> dict[str, object]:
     program = plan.programs[plan.document.stages[prediction.stage].program]
     classes = program.outputs[prediction.output].shape[-1]
     return {"model": plan.document.model, "input": {"shape": shape, "classes": classes}}
+
+
+def _header(
+    plan: Plan,
+    recipe: Recipe,
+    data: Dataset,
+    executor: str | None,
+    every: int | None,
+    keep: int | None,
+    start: Checkpoint | None,
+) -> Header:
+    """What all checkpoints of this run say; a resumed run goes on as it was begun."""
+    before = None if start is None else start.header
+    return Header(
+        weft_version=plan.document.weft_version,
+        plan=plan_fingerprint(plan),
+        executor=executor or (before.executor if before else "jax"),
+        mode=recipe.pipeline.mode,
+        recipe=recipe.model_dump(mode="json"),
+        data=data.name,
+        data_digest=data.digest,
+        epoch_samples=len(data.x_train),
+        seed=recipe.seed,
+        samples=0,
+        scores=(),
+        every=_positive("every", every) or (before.every if before else len(data.x_train)),
+        keep=_positive("keep", keep) or (before.keep if before else 3),
+    )
+
+
+def _positive(name: str, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise UserError(
+            name, expected="a number of at least 1", got=str(value), change=f"correct {name}"
+        )
+    return value
+
+
+def _check_same_run(start: Checkpoint, header: Header) -> None:
+    """Raises UserError unless the checkpoint is of this plan, these data and this executor."""
+    kinds = {
+        "plan": "the plan it was made of (same stages, same masks)",
+        "data_digest": f"the training data it was made with, '{start.header.data}'",
+        "executor": f"executor {start.header.executor}: another one cannot take over in flight",
+        "mode": f"mode {start.header.mode}",
+        "seed": f"seed {start.header.seed}",
+    }
+    for name, expected in kinds.items():
+        if getattr(start.header, name) != getattr(header, name):
+            raise UserError(
+                f"resume from {start.path}",
+                expected=expected,
+                got=f"{name.partition('_')[0]} {str(getattr(header, name))[:16]}",
+                change="resume with what the run began with; to go on with something else, take"
+                " the weights: weft checkpoint export",
+            )
+
+
+def _directory(checkpoint: PathLike | None, start: Checkpoint | None) -> Path | None:
+    if checkpoint is not None:
+        return Path(checkpoint)
+    return None if start is None else start.path.parent
+
+
+def _store(directory: Path, header: Header, plan: Plan, start: Checkpoint | None) -> Store:
+    store = Store(directory, header)
+    store.prepare(plan, is_same_run=start is not None and start.path.parent == directory)
+    return store
+
+
+def _logs(directory: Path | None, tensorboard: bool, start: Checkpoint | None) -> list[Log]:
+    if directory is None:
+        if tensorboard:
+            raise UserError(
+                "TensorBoard scalars",
+                expected="a directory to write them to",
+                got="neither log nor checkpoint",
+                change="give one of them",
+            )
+        return []
+    samples = 0 if start is None else start.header.samples
+    logs = [metrics_file(directory, samples)]
+    return logs + ([tensorboard_log(directory, samples)] if tensorboard else [])

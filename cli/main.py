@@ -9,7 +9,18 @@ import typer
 from typer.core import TyperGroup
 
 from ..compiler.version import VERSION
-from . import compile, demo, doctor, models, plans, simulate, targets, train, validate
+from . import (
+    checkpoint,
+    compile,
+    demo,
+    doctor,
+    models,
+    plans,
+    simulate,
+    targets,
+    train,
+    validate,
+)
 from .failure import INTERRUPTED, explain
 
 
@@ -19,8 +30,9 @@ class _Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; nothing was left half-written", err=True)
+        except KeyboardInterrupt as stop:
+            text = str(stop) or "interrupted; nothing was left half-written"
+            typer.echo(text, err=True)
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             code = explain(error)
@@ -41,6 +53,7 @@ app = typer.Typer(
 
 for verbs in (demo, compile, plans, simulate, train):
     verbs.register(app)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")
 for verbs in (validate, models, doctor):
     verbs.register(app)

@@ -29,24 +29,36 @@ class TrainingLine:
 
     def _text(self, progress: Progress) -> str:
         tested = "" if progress.accuracy is None else f"  test {progress.accuracy * 100:.1f} %"
+        skipped = f"  {progress.skipped} updates skipped" if progress.skipped else ""
         return (
             f"  {self._label}: {progress.samples:,}/{progress.total:,} samples"
-            f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s"
+            f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s{skipped}"
         )
 
 
 def run_facts(run: RunReport) -> list[tuple[str, str]]:
     """The result of a run as (name, readable value)."""
     samples = len(run.losses)
+    since = f" since sample {run.first_loss:,}" if run.first_loss else ""
     return [
         ("test accuracy", f"{run.test_accuracy * 100:.2f} %"),
+        ("test loss", f"{run.test_loss:.4f} nats per label"),
         ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
         (
             "run",
-            f"{samples:,} samples in {run.epochs} epochs, {run.mode}: {run.compile_s:.1f} s"
+            f"{samples:,} samples{since} in {run.epochs} epochs, {run.mode}: {run.compile_s:.1f} s"
             f" compiling, {run.train_s:.1f} s training and testing",
         ),
+        *_skipped_facts(run),
     ]
+
+
+def _skipped_facts(run: RunReport) -> list[tuple[str, str]]:
+    if not run.skipped:
+        return []
+    stage = max(run.skipped, key=lambda name: run.skipped[name])
+    text = f"{sum(run.skipped.values()):,} (not finite); most at {stage}: {run.skipped[stage]:,}"
+    return [("skipped updates", text)]
 
 
 def run_data(run: RunReport) -> dict[str, Any]:
@@ -57,8 +69,11 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "mode": run.mode,
         "epochs": run.epochs,
         "samples": len(run.losses),
+        "first_loss": run.first_loss,
         "test_accuracy": run.test_accuracy,
+        "test_loss": run.test_loss,
         "accuracies": [list(pair) for pair in run.accuracies],
+        "skipped_updates": dict(run.skipped),
         "final_loss": float(recent.mean()),
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,

@@ -23,9 +23,38 @@ def register(app: typer.Typer) -> None:
 
 def train(
     plan: PlanDirectory,
-    data: Annotated[str, typer.Option(help="digits, or the path of an .npz file.")],
-    executor: Executor = "jax",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, or the path of: an .npz file, CIFAR-10's binary files, a folder of images"
+            " by class, a text (for language models)."
+        ),
+    ],
+    executor: Annotated[
+        str | None, typer.Option(help="jax (default) or reference; see `weft doctor`.")
+    ] = None,
     epochs: Epochs = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Write checkpoints to this directory; also at Ctrl-C."),
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Samples between checkpoints; default: an epoch.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Checkpoints to keep; default: 3.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on from the newest checkpoint of this directory, or from this one."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Write metrics.jsonl to this directory; default: with the checkpoints."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard scalars there, too.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the trained plan here.")
     ] = None,
@@ -39,7 +68,20 @@ def train(
 
     loaded = load(plan)
     line = TrainingLine("train")
-    run = run_plan(loaded, data, executor=executor, epochs=epochs, settings=set_, on_progress=line)
+    run = run_plan(
+        loaded,
+        data,
+        executor=executor,
+        epochs=epochs,
+        settings=set_,
+        on_progress=line,
+        checkpoint=checkpoint,
+        every=every,
+        keep=keep,
+        resume=resume,
+        log=log,
+        tensorboard=tensorboard,
+    )
     line.close()
     if output is not None:
         replace(loaded, tensors=dict(run.tensors)).save(output)

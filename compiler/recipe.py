@@ -89,6 +89,19 @@ class PipelineRecipe(_Part):
     mode: Literal["pipelined", "sequential"] = "pipelined"
 
 
+class TrainingRecipe(_Part):
+    """Guards and tests of a run.
+
+    `clip_norm` cuts the 2-norm of each stage's gradient, all its parameters together. A run stops
+    after `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row. It is tested
+    every `evaluate_every` samples; null: after each epoch.
+    """
+
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    max_nonfinite: Positive = 25
+    evaluate_every: Positive | None = None
+
+
 class TargetRecipe(_Part):
     """A name from `weft targets` or a YAML file; `overrides` replace constants by dotted name."""
 
@@ -108,6 +121,7 @@ class Recipe(_Part):
     sparsity: Any = None
     optimizer: OptimizerRecipe = OptimizerRecipe()
     pipeline: PipelineRecipe = PipelineRecipe()
+    training: TrainingRecipe = TrainingRecipe()
     target: TargetRecipe = TargetRecipe()
     data: str | None = None
     epochs: Positive = 10

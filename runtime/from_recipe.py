@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ..backend.errors import UserError
-from ..backend.optim import Constant, Cosine, LinearWarmup, MultiStep, Schedule, build_rule
+from ..backend.optim import (
+    Constant,
+    Cosine,
+    Guard,
+    LinearWarmup,
+    MultiStep,
+    Schedule,
+    build_rule,
+)
 from ..backend.optim.scaling import scale_to_batch_size
 from ..compiler.plan.plan import Plan
 from ..compiler.recipe import OptimizerRecipe, Recipe
@@ -34,7 +42,8 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         eps=recipe.optimizer.eps,
     )
     schedule = _schedule(recipe.optimizer, lr, updates)
-    return Job(plan.stages, plan.tensors, plan.masks, rule, schedule)
+    guard = Guard(recipe.training.clip_norm)
+    return Job(plan.stages, plan.tensors, plan.masks, rule, schedule, guard)
 
 
 def _scaled(optimizer: OptimizerRecipe) -> tuple[float, float]:

@@ -8,7 +8,7 @@ state is donated: it is updated in place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,12 +19,14 @@ import torch
 from jax import lax
 from torch import Tensor
 
+from ..backend.errors import UserError
 from ..compiler.program import HOST, Source, TensorSpec
 from .jax_lower import jax_dtype
 from .jax_sequential import SequentialTick
+from .jax_snapshot import restore, snapshot
 from .jax_stage import Model
 from .jax_tick import Moment, Pipeline, PipelinedTick
-from .job import Job, Mode, Results, Stream, sample_arrays, to_rows
+from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
 
 Array = Any
 _EVALUATION_BATCH = 60
@@ -91,6 +93,38 @@ class JaxExecutor:
         current = {**model.weights, **model.state}
         return {name: torch.from_numpy(np.array(value)) for name, value in current.items()}
 
+    def skips(self) -> tuple[Skips, ...]:
+        """For each stage, the updates skipped because a gradient or the loss was not finite."""
+        counts = self.pipeline.model.skips
+        stages = self.job.stages.stages
+        found = (counts.get(str(stage.index), np.zeros(3)) for stage in stages)
+        return tuple(Skips(*np.asarray(row).astype(int).tolist()) for row in found)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """All that training goes on from, by name, as copies."""
+        return snapshot(self)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become the executor that gave the snapshot; raises UserError for one of another job."""
+        restore(self, tensors)
+
+    def restart(self, job: Job) -> None:
+        """Begin another job with the program that is compiled.
+
+        It may differ in start values, masks and learning rates: what the program reads as it runs.
+        Raises UserError for one that differs in anything else.
+        """
+        if _program(job) != _program(self.job):
+            raise UserError(
+                "job to restart with",
+                expected="the stages, update rule, guard and masked parameters of the first job",
+                got="others, which need another program",
+                change="make a new executor for it",
+            )
+        self.job, self.tick_function = job, type(self.tick_function)(job)
+        self.tick = self.first_fed = self.fed = 0
+        self.pipeline = self.tick_function.start()
+
     def _compile(self, function: Any, *arguments: Any) -> Callable[..., Any]:
         start = time.perf_counter()
         with jax.default_matmul_precision("highest"):
@@ -126,11 +160,10 @@ class JaxExecutor:
 
     def _join(self, parts: Sequence[Sequence[Stream]]) -> Results:
         """Streams that follow each other, as one."""
-        if not parts:
-            parts = [[Stream(self.fed, np.empty(0))] * (1 + len(self.job.stages.predictions))]
         joined = []
-        for streams in zip(*parts, strict=True):
-            filled = [stream for stream in streams if len(stream.values)] or streams[:1]
+        for number in range(len(self.tick_function.results)):
+            filled = [part[number] for part in parts if len(part[number].values)]
+            filled = filled or [Stream(0, np.empty(0))]
             values = np.concatenate([stream.values for stream in filled])
             joined.append(Stream(filled[0].first, values))
         return Results(joined[0], tuple(joined[1:]))
@@ -186,6 +219,14 @@ def _predict(
         return [known[source] for source in tick_function.job.stages.predictions]
 
     return jax.vmap(one)(*inputs)
+
+
+def _program(job: Job) -> tuple[object, ...]:
+    """What the compiled program depends on."""
+    stages = job.stages
+    form = [(s.program.key, s.parameters, s.forward_state, s.inputs) for s in stages.stages]
+    ends = (stages.model_inputs, stages.loss, stages.predictions)
+    return form, ends, job.rule, job.guard, set(job.masks)
 
 
 def _spec(job: Job, source: Source) -> TensorSpec:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
-
-import jax.numpy as jnp
 
 from ..compiler.program import HOST, Source
 from . import wiring
-from .jax_lower import jax_dtype
-from .jax_stage import Model, StageFunctions, stage_functions
+from .jax_stage import Model, StageFunctions, loss_gradient, stage_functions
 from .jax_tick import Moment, Pipeline
 from .job import Job
 
@@ -45,7 +43,7 @@ class SequentialTick:
             known |= {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
             saved[stage.index] = result.saved
         for functions in reversed(self.functions):
-            self._backward(functions, old.model, new, moment, saved, gradients)
+            self._backward(functions, old.model, new, moment, saved, known, gradients)
         return Pipeline(new, ()), tuple(known[source] for source in self.results)
 
     def _backward(
@@ -55,19 +53,25 @@ class SequentialTick:
         new: Model,
         moment: Moment,
         saved: dict[int, Any],
+        known: Mapping[Source, Array],
         gradients: dict[wiring.Reader, Array],
     ) -> None:
         stage = functions.stage
-        arrived = [self._gradient(output, gradients) for output in wiring.gradient_outputs(stage)]
+        needed = wiring.gradient_outputs(stage)
+        arrived = [self._gradient(output, known, gradients) for output in needed]
         weights, kept = functions.weights(old), saved[stage.index]
         result = functions.backward(old, new, weights, kept, arrived, True)
         gradients |= zip(wiring.gradient_inputs(stage), result.inputs, strict=True)
         functions.update(old, new, result.parameters, moment.rates[0], True)
 
-    def _gradient(self, output: Source, gradients: dict[wiring.Reader, Array]) -> Array:
-        """1 for the loss, else the sum over the output's readers in ascending stage index."""
+    def _gradient(
+        self,
+        output: Source,
+        known: Mapping[Source, Array],
+        gradients: dict[wiring.Reader, Array],
+    ) -> Array:
+        """That of the loss, or the sum over the output's readers in ascending stage index."""
         if output == self.job.stages.loss:
-            spec = self.job.stages.stages[output.stage].program.outputs[output.output]
-            return jnp.ones(spec.shape, jax_dtype(spec.torch_dtype))
+            return loss_gradient(known[output])
         first, *others = [gradients[reader] for reader in self.readers[output]]
         return sum(others, start=first)

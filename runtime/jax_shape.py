@@ -59,6 +59,14 @@ def _embedding_backward(
     return jnp.zeros((count, grad.shape[-1]), grad.dtype).at[indices].add(grad)
 
 
+def _index_put(
+    x: Array, indices: Sequence[Array | None], values: Array, accumulate: bool = False
+) -> Array:
+    """Without an index a dimension is taken whole."""
+    place = tuple(slice(None) if index is None else index for index in indices)
+    return x.at[place].add(values) if accumulate else x.at[place].set(values)
+
+
 TABLE: dict[str, Lowering] = {
     "aten.reshape.default": jnp.reshape,
     "aten.view.default": jnp.reshape,
@@ -80,6 +88,7 @@ TABLE: dict[str, Lowering] = {
     "aten.scatter.src": _scatter,
     "aten.embedding.default": _embedding,
     "aten.embedding_dense_backward.default": _embedding_backward,
+    "aten.index_put.default": _index_put,
     "aten.clone.default": lambda x, **_: x,
     "aten._to_copy.default": lambda x, **_: x,
     "aten.full.default": lambda sizes, value, **_: jnp.full(sizes, value),

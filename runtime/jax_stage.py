@@ -26,12 +26,16 @@ def to_array(tensor: torch.Tensor) -> Array:
 
 @dataclass(frozen=True)
 class Model:
-    """By name: parameters, optimizer state, normalization state, and masks, which stay."""
+    """By name: parameters, optimizer state, normalization state, and masks, which stay.
+
+    `skips` has int32 (total, current, longest) of each stage with parameters, by its number.
+    """
 
     weights: Tensors
     optimizer: dict[str, Tensors]
     state: Tensors
     masks: Tensors
+    skips: Tensors
 
     @staticmethod
     def start(job: Job) -> Model:
@@ -44,15 +48,16 @@ class Model:
             optimizer={name: job.rule.init(value, jnp) for name, value in weights.items()},
             state={name: to_array(job.start(name)) for name in names},
             masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
+            skips={str(s.index): jnp.zeros(3, jnp.int32) for s in stages if s.parameters},
         )
 
     def successor(self) -> Model:
         """A model to be filled by the stages; masks stay."""
-        return Model({}, {}, {}, self.masks)
+        return Model({}, {}, {}, self.masks, {})
 
 
 jax.tree_util.register_dataclass(
-    Model, data_fields=("weights", "optimizer", "state", "masks"), meta_fields=()
+    Model, data_fields=("weights", "optimizer", "state", "masks", "skips"), meta_fields=()
 )
 
 
@@ -95,7 +100,7 @@ class StageFunctions:
         names = self.stage.forward_state
         state = [old.state[name] for name in names]
         result = wiring.forward_result(self.stage, self.run_forward(*weights, *state, *inputs))
-        new.state.update(zip(names, _keep(valid, list(result.state), state), strict=True))
+        new.state.update(zip(names, _advanced(valid, list(result.state), state), strict=True))
         return result
 
     def backward(
@@ -112,16 +117,24 @@ class StageFunctions:
         state = [old.state[name] for name in names]
         values = self.run_backward(*weights, *state, *saved, *gradients)
         result = wiring.backward_result(self.stage, values)
-        new.state.update(zip(names, _keep(valid, list(result.state), state), strict=True))
+        new.state.update(zip(names, _advanced(valid, list(result.state), state), strict=True))
         return result
 
     def update(
         self, old: Model, new: Model, gradients: Sequence[Array], rate: Array, valid: Array | bool
     ) -> None:
-        """Advance the weights and the optimizer state."""
-        for name, gradient in zip(self.stage.parameters, gradients, strict=True):
-            if name in old.masks:  # a select, not a product: NaN times zero is NaN
-                gradient = jnp.where(old.masks[name], gradient, 0)
+        """Advance the weights and the optimizer state, unless a gradient is not finite."""
+        if not self.stage.parameters:
+            return
+        masked = [  # a select, not a product: NaN times zero is NaN
+            jnp.where(old.masks[name], gradient, 0) if name in old.masks else gradient
+            for name, gradient in zip(self.stage.parameters, gradients, strict=True)
+        ]
+        usable, is_finite = self.job.guard(masked, jnp)
+        key = str(self.stage.index)
+        new.skips[key] = _keep(valid, _counted(old.skips[key], is_finite), old.skips[key])
+        valid = is_finite if valid is True else valid & is_finite
+        for name, gradient in zip(self.stage.parameters, usable, strict=True):
             weight, state = old.weights[name], old.optimizer[name]
             own_rate = rate.astype(weight.dtype)
             after = self.job.rule.update(weight, gradient, state, self.delay, own_rate, jnp)
@@ -136,6 +149,25 @@ def stage_functions(job: Job, delay: Callable[[int], int]) -> list[StageFunction
         StageFunctions(job, stage, delay(stage.index), *lowered[stage.program.key])
         for stage in job.stages.stages
     ]
+
+
+def loss_gradient(loss: Array) -> Array:
+    """1, or NaN for a loss that is not finite, which makes every stage skip the sample's update."""
+    return jnp.where(jnp.isfinite(loss), jnp.ones_like(loss), jnp.nan)
+
+
+def _advanced(valid: Array | bool, new: list[Array], old: list[Array]) -> list[Array]:
+    """Normalization state after a sample: `new`, or `old` in a bubble or if not all is finite."""
+    for value in new:
+        valid = jnp.all(jnp.isfinite(value)) & valid
+    return _keep(valid, new, old)
+
+
+def _counted(skips: Array, is_finite: Array) -> Array:
+    """(total, current, longest) after one more sample, as `job.Skips` counts."""
+    total, current, longest = skips
+    current = jnp.where(is_finite, 0, current + 1)
+    return jnp.stack([total + ~is_finite, current, jnp.maximum(longest, current)])
 
 
 def _keep(valid: Array | bool, new: Any, old: Any) -> Any:

@@ -12,13 +12,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from ..compiler.program import HOST, Source, Stage, TensorSpec
 from . import wiring
 from .jax_fifo import Fifo, Key, Traffic
-from .jax_lower import jax_dtype
-from .jax_stage import Model, StageFunctions, stage_functions
+from .jax_stage import Model, StageFunctions, loss_gradient, stage_functions
 from .job import Job
 
 Array = Any
@@ -84,7 +82,7 @@ class PipelinedTick:
                 outputs |= self._forward(functions, old.model, new, moment, traffic)
         for functions in reversed(self.functions):
             with jax.named_scope(functions.stage.name):
-                self._backward(functions, old.model, new, moment, traffic)
+                self._backward(functions, old.model, new, moment, traffic, outputs)
         after = Pipeline(new, traffic.buffers())
         return after, tuple(outputs[source] for source in self.results)
 
@@ -106,7 +104,13 @@ class PipelinedTick:
         return outputs
 
     def _backward(
-        self, functions: StageFunctions, old: Model, new: Model, moment: Moment, traffic: Traffic
+        self,
+        functions: StageFunctions,
+        old: Model,
+        new: Model,
+        moment: Moment,
+        traffic: Traffic,
+        outputs: Mapping[Source, Array],
     ) -> None:
         stage, delay = functions.stage, functions.delay
         saved = [
@@ -118,18 +122,20 @@ class PipelinedTick:
             weights = [
                 traffic.read(("stash", stage.index, n), delay) for n, _ in enumerate(weights)
             ]
-        arrived = [self._gradient(out, stage, traffic) for out in wiring.gradient_outputs(stage)]
+        needed = wiring.gradient_outputs(stage)
+        arrived = [self._gradient(output, stage, traffic, outputs) for output in needed]
         valid = moment.holds(moment.tick - stage.index - delay)
         result = functions.backward(old, new, weights, saved, arrived, valid)
         for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
             traffic.push(reader, value)
         functions.update(old, new, result.parameters, moment.rates[stage.index], valid)
 
-    def _gradient(self, output: Source, stage: Stage, traffic: Traffic) -> Array:
-        """1 for the loss, else the sum over the output's readers in ascending stage index."""
+    def _gradient(
+        self, output: Source, stage: Stage, traffic: Traffic, outputs: Mapping[Source, Array]
+    ) -> Array:
+        """That of the loss, or the sum over the output's readers in ascending stage index."""
         if output == self.job.stages.loss:
-            spec = self._spec(output)
-            return jnp.ones(spec.shape, jax_dtype(spec.torch_dtype))
+            return loss_gradient(outputs[output])
         first, *others = [traffic.read(r, r[0] - stage.index) for r in self.readers[output]]
         return sum(others, start=first)
 

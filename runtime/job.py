@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..backend.errors import UnsupportedError, UserError
-from ..backend.optim import Schedule, UpdateRule
+from ..backend.optim import Guard, Schedule, UpdateRule
 from ..compiler.program import Stages
 
 Mode = Literal["pipelined", "sequential"]
@@ -24,7 +24,8 @@ class Job:
 
     `tensors` holds parameters and normalization state. `masks` maps parameter names to boolean
     tensors: where a mask is False the weight is zero and stays exactly zero. Update number j of a
-    stage, made with the gradient of sample j, has the learning rate `schedule(j)`.
+    stage, made with the gradient of sample j, has the learning rate `schedule(j)`; `guard` clips
+    that gradient and says if it may be used at all.
     Raises UserError for a tensor that is missing or has another shape, UnsupportedError for a
     tensor that several stages own.
     """
@@ -34,6 +35,7 @@ class Job:
     masks: Mapping[str, Tensor]
     rule: UpdateRule
     schedule: Schedule
+    guard: Guard = field(default_factory=Guard)
 
     def __post_init__(self) -> None:
         owners: dict[str, str] = {}
@@ -81,7 +83,7 @@ def _check_shape(name: str, value: Tensor | None, shape: tuple[int, ...]) -> Non
 
 @dataclass(frozen=True)
 class Stream:
-    """Values of consecutive samples, one row each, from sample number `first` on."""
+    """Values of consecutive samples, one row each, from sample number `first` on (0 if none)."""
 
     first: int
     values: np.ndarray
@@ -93,6 +95,20 @@ class Results:
 
     losses: Stream
     predictions: tuple[Stream, ...]
+
+
+@dataclass(frozen=True)
+class Skips:
+    """Updates of one stage that were skipped: all, those in a row just now, the longest row."""
+
+    total: int = 0
+    current: int = 0
+    longest: int = 0
+
+    def after(self, was_skipped: bool) -> Skips:
+        """The counts after one more sample."""
+        current = self.current + 1 if was_skipped else 0
+        return Skips(self.total + was_skipped, current, max(self.longest, current))
 
 
 def to_rows(values: Sequence[np.ndarray]) -> np.ndarray:
@@ -125,6 +141,24 @@ class Executor(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
+        ...
+
+    def skips(self) -> tuple[Skips, ...]:
+        """For each stage, the updates skipped because a gradient or the loss was not finite."""
+        ...
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """All that training goes on from, by name: what the stages hold, and what is in flight.
+
+        The tensors are copies, contiguous, on the CPU. Take it between calls of `feed`.
+        """
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become the executor that gave the snapshot `tensors`, to the bit.
+
+        Raises UserError for a snapshot of another job.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ business of faster executors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ from torch import Tensor
 
 from ..compiler.program import HOST, Source, Stage
 from . import wiring
-from .job import Job, Results, sample_arrays, to_rows, to_stream
+from .job import Job, Results, Skips, sample_arrays, to_rows, to_stream
+from .reference_snapshot import restore, snapshot
 
 BySample = dict[int, Tensor]
 
@@ -46,18 +47,20 @@ class ReferenceExecutor:
         self.readers = wiring.readers(job.stages)
         self.values: dict[Source, BySample] = {source: {} for source in self.readers}
         self.results: dict[Source, BySample] = {s: {} for s in wiring.results(job.stages)}
-        self.saved: list[dict[int, Sequence[Tensor]]] = [{} for _ in self.stages]
+        self.saved: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
         self.stashed: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
         self.gradients: dict[wiring.Reader, BySample] = {
             reader: {} for stage in self.stages for reader in wiring.gradient_inputs(stage)
         }
+        self.skipped = [Skips() for _ in self.stages]
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
         for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
             for number, value in enumerate(sample):
                 if Source(HOST, number) in self.values:
-                    self.values[Source(HOST, number)][self.tick] = torch.from_numpy(value)
+                    # A copy: where numpy put a row must not decide how torch adds it up.
+                    self.values[Source(HOST, number)][self.tick] = torch.tensor(value)
             self.fed = range(self.fed.start, self.tick + 1)
             self._step()
         return self._take_results()
@@ -87,6 +90,18 @@ class ReferenceExecutor:
         """Current parameters and normalization state by model name."""
         return {name: value.clone() for name, value in {**self.weights, **self.state}.items()}
 
+    def skips(self) -> tuple[Skips, ...]:
+        """For each stage, the updates skipped because a gradient or the loss was not finite."""
+        return tuple(self.skipped)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """All that training goes on from, by name, as copies."""
+        return snapshot(self)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become the executor that gave the snapshot; raises UserError for one of another job."""
+        restore(self, tensors)
+
     def _step(self) -> None:
         """One tick."""
         for stage in self.stages:
@@ -109,11 +124,11 @@ class ReferenceExecutor:
         inputs = [self._read(source, stage, sample) for source in stage.inputs]
         values = stage.program.forward(*weights, *state, *inputs)
         result = wiring.forward_result(stage, values)
-        self.state.update(zip(stage.forward_state, result.state, strict=True))
-        self.saved[stage.index][sample] = result.saved
+        self._advance(stage.forward_state, result.state)
+        self.saved[stage.index][sample] = _contiguous(result.saved)
         if rule.stash:
             self.stashed[stage.index][sample] = weights
-        for number, value in enumerate(result.outputs):
+        for number, value in enumerate(_contiguous(result.outputs)):
             for kept in (self.values, self.results):
                 if Source(stage.index, number) in kept:
                     kept[Source(stage.index, number)][sample] = value
@@ -127,11 +142,16 @@ class ReferenceExecutor:
         arrived = [self._gradient(out, stage, sample) for out in wiring.gradient_outputs(stage)]
         values = stage.program.backward(*weights, *state, *saved, *arrived)
         result = wiring.backward_result(stage, values)
-        self.state.update(zip(stage.backward_state, result.state, strict=True))
-        for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
+        self._advance(stage.backward_state, result.state)
+        arriving = _contiguous(result.inputs)
+        for reader, value in zip(wiring.gradient_inputs(stage), arriving, strict=True):
             self.gradients[reader][sample] = value
-        for name, value in zip(stage.parameters, result.parameters, strict=True):
-            self._update(name, value, delay, rate)
+        if stage.parameters:
+            self._update(stage, result.parameters, delay, rate)
+
+    def _advance(self, names: Sequence[str], values: Sequence[Tensor]) -> None:
+        if all(bool(torch.isfinite(value).all()) for value in values):
+            self.state.update(zip(names, values, strict=True))
 
     def _read(self, source: Source, stage: Stage, sample: int) -> Tensor:
         """A stage's input; whoever reads it last takes it out."""
@@ -141,23 +161,36 @@ class ReferenceExecutor:
     def _gradient(self, output: Source, stage: Stage, sample: int) -> Tensor:
         """1 for the loss, else the sum over the output's readers in ascending stage index."""
         if output == self.job.stages.loss:
-            spec = stage.program.outputs[output.output]
-            return torch.ones(spec.shape, dtype=spec.torch_dtype)
+            loss = self.results[output][sample]
+            return torch.where(torch.isfinite(loss), torch.ones_like(loss), torch.nan)
         first, *others = [self.gradients[r].pop(sample) for r in self.readers[output]]
         return sum(others, start=first)
 
-    def _update(self, name: str, gradient: Tensor, delay: int, rate: float) -> None:
-        if name in self.job.masks:  # a select, not a product: NaN times zero is NaN
-            gradient = torch.where(self.job.masks[name], gradient, 0)
-        self.weights[name], self.optimizer[name] = self.job.rule.update(
-            self.weights[name], gradient, self.optimizer[name], delay, rate, torch
-        )
+    def _update(self, stage: Stage, gradients: Sequence[Tensor], delay: int, rate: float) -> None:
+        masks = [self.job.masks.get(name) for name in stage.parameters]
+        masked = [  # a select, not a product: NaN times zero is NaN
+            gradient if mask is None else torch.where(mask, gradient, 0)
+            for gradient, mask in zip(gradients, masks, strict=True)
+        ]
+        usable, is_finite = self.job.guard(masked, torch)
+        self.skipped[stage.index] = self.skipped[stage.index].after(not is_finite)
+        if not is_finite:
+            return
+        for name, gradient in zip(stage.parameters, usable, strict=True):
+            self.weights[name], self.optimizer[name] = self.job.rule.update(
+                self.weights[name], gradient, self.optimizer[name], delay, rate, torch
+            )
 
     def _take_results(self) -> Results:
         streams = [to_stream(self.results[s]) for s in wiring.results(self.job.stages)]
         for values in self.results.values():
             values.clear()
         return Results(streams[0], tuple(streams[1:]))
+
+
+def _contiguous(values: Sequence[Tensor]) -> list[Tensor]:
+    """What waits for a later tick has no strides of its own, so that a copy computes the same."""
+    return [value.contiguous() for value in values]
 
 
 class SequentialReference(ReferenceExecutor):

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
 
-from ..backend.errors import UnknownNameError, UserError
+from ..backend.errors import UserError
+from .checkpoint import Checkpoint, Store
 from .data import Dataset
-from .job import Executor, Job, Mode
+from .executors import CHUNK, EXECUTORS, make_executor
+from .fit import check_fit
+from .interrupt import Interrupted, stop_request
+from .job import Executor, Job, Mode, Results
+from .logs import Log
+from .report import Progress, RunReport
+from .scores import Score
+from .tester import Order, Tester
 
-CHUNK = 128
+__all__ = ["EXECUTORS", "Progress", "RunReport", "make_executor", "train"]
+
 _RUNNING_LOSS = 256
-_NON_FINITE_LIMIT = 25
-
-EXECUTORS = ("reference", "jax")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is. `loss` is the mean over the latest samples, `accuracy` of the latest test."""
-
-    samples: int
-    total: int
-    epoch: int
-    loss: float
-    samples_per_s: float
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run gave. Losses are per training sample in the order they were fed.
-
-    `accuracies` holds (samples trained, share of test samples predicted right) after each epoch
-    and at the end. `samples_per_s` counts training alone: no compiling, no testing.
-    """
-
-    executor: str
-    mode: Mode
-    epochs: int
-    losses: np.ndarray
-    accuracies: tuple[tuple[int, float], ...]
-    samples_per_s: float
-    compile_s: float
-    train_s: float
-    tensors: Mapping[str, Tensor]
-
-    @property
-    def test_accuracy(self) -> float:
-        """After the last sample."""
-        return self.accuracies[-1][1]
 
 
 def train(
@@ -64,52 +33,70 @@ def train(
     mode: Mode = "pipelined",
     epochs: int = 1,
     seed: int = 0,
+    evaluate_every: int | None = None,
+    max_nonfinite: int = 25,
     on_progress: Callable[[Progress], None] | None = None,
+    logs: Sequence[Log] = (),
+    store: Store | None = None,
+    start: Checkpoint | None = None,
 ) -> RunReport:
-    """Train `epochs` epochs at batch size 1 and test after each.
+    """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
 
     Testing uses the weights as they are and leaves the samples in flight alone. At the end the
-    pipeline is drained, so that every sample has updated every stage.
-    Raises UserError for data that do not fit the model, and when losses stay non-finite.
+    pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
+    are written, one of them when the process is asked to stop; that raises Interrupted. A run from
+    the checkpoint `start` continues to the bit as if it had never stopped.
+    Raises UserError for data that do not fit the model, a checkpoint of something else, and after
+    `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row.
     """
-    start = time.perf_counter()
+    check_fit(job.stages, data)
+    began = time.perf_counter()
     machine = make_executor(executor, job, mode)
-    run = _Run(machine, data, epochs, on_progress or (lambda progress: None))
-    for epoch, order in enumerate(data.epochs(epochs, seed)):
-        run.epoch(epoch, order)
+    watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite)
+    run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
+    if start is not None:
+        run.restore(start)
+    with stop_request(enabled=store is not None) as request:
+        while run.samples < run.total:
+            run.chunk(store.header.every if store else None)
+            _save(run, store, request.is_made)
     run.finish()
     compile_s = getattr(machine, "compile_seconds", 0.0)
+    names = [stage.name for stage in job.stages.stages]
+    skips = zip(names, machine.skips(), strict=True)
     return RunReport(
         executor=executor,
         mode=mode,
         epochs=epochs,
         losses=np.concatenate(run.losses),
-        accuracies=tuple(run.accuracies),
+        first_loss=run.first_loss,
+        scores=tuple(run.scores),
+        skipped={name: counts.total for name, counts in skips if counts.total},
         samples_per_s=run.progress.samples_per_s,
         compile_s=compile_s,
-        train_s=time.perf_counter() - start - compile_s,
+        train_s=time.perf_counter() - began - compile_s,
         tensors=machine.tensors(),
     )
 
 
-def make_executor(name: str, job: Job, mode: Mode) -> Executor:
-    """The executor 'reference' or 'jax'. Raises UnknownNameError, or UserError without jax."""
-    if name == "reference":
-        from .reference import ReferenceExecutor, SequentialReference
+def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
+    if store is None:
+        return
+    is_due = run.samples % store.header.every == 0 or run.samples == run.total
+    if is_due or is_asked_to_stop:
+        scores = tuple((s.samples, s.accuracy, s.loss) for s in run.scores)
+        path = store.write(run.samples, scores, run.machine.snapshot())
+        if is_asked_to_stop:
+            raise Interrupted(path)
 
-        return ReferenceExecutor(job) if mode == "pipelined" else SequentialReference(job)
-    if name != "jax":
-        raise UnknownNameError("executor", name, EXECUTORS, "weft doctor")
-    try:
-        from .jax_executor import JaxExecutor
-    except ImportError as error:
-        raise UserError(
-            "executor jax",
-            expected="jax in this environment",
-            got=str(error),
-            change="pip install 'weft[jax]', or take --executor reference",
-        ) from error
-    return JaxExecutor(job, mode, chunk=CHUNK)
+
+@dataclass(frozen=True)
+class _Watch:
+    """Who is told of a run, and when it has to stop."""
+
+    on_progress: Callable[[Progress], None]
+    logs: Sequence[Log]
+    max_nonfinite: int
 
 
 class _Run:
@@ -118,46 +105,113 @@ class _Run:
     def __init__(
         self,
         machine: Executor,
+        job: Job,
         data: Dataset,
         epochs: int,
-        on_progress: Callable[[Progress], None],
+        test_every: int | None,
+        order: Order,
+        watch: _Watch,
     ) -> None:
-        self.machine, self.data, self.on_progress = machine, data, on_progress
+        self.machine, self.job, self.data, self.order, self.watch = machine, job, data, order, watch
+        self.samples, self.total = 0, epochs * len(data.x_train)
+        self.test_every = test_every or len(data.x_train)
+        self.tester = Tester(machine, data, order)
         self.losses: list[np.ndarray] = []
-        self.accuracies: list[tuple[int, float]] = []
-        self.training_s = 0.0
-        self.progress = Progress(0, epochs * len(data.x_train), 0, float("nan"), 0.0, None)
+        self.first_loss = 0
+        self.scores: list[Score] = []
+        self.training_s, self.trained_here = 0.0, 0
+        self.progress = Progress(0, self.total, 0, float("nan"), 0.0, None)
 
-    def epoch(self, number: int, order: np.ndarray) -> None:
-        self.progress = replace(self.progress, epoch=number)
-        for first in range(0, len(order), CHUNK):
-            self._feed(order[first : first + CHUNK])
-        self._test()
+    def restore(self, start: Checkpoint) -> None:
+        """Stand where the checkpoint was written."""
+        self.machine.restore(start.tensors)
+        self.samples = start.header.samples
+        self.scores = [Score(*entry) for entry in start.header.scores]
+        accuracy = self.scores[-1].accuracy if self.scores else None
+        self.progress = replace(self.progress, samples=self.samples, accuracy=accuracy)
+
+    def chunk(self, every: int | None) -> None:
+        """Feed until the chunk is full, or a test, a checkpoint or the end of the epoch is due."""
+        size = len(self.data.x_train)
+        epoch, offset = divmod(self.samples, size)
+        marks = [size, self.test_every, *([every] if every else [])]
+        count = min(CHUNK, *(mark - self.samples % mark for mark in marks), size - offset)
+        chosen = self.order(epoch)[offset : offset + count]
+        results = self._timed(
+            lambda: self.machine.feed([self.data.x_train[chosen], self.data.y_train[chosen]])
+        )
+        self.samples += count
+        self.trained_here += count
+        self._advance(epoch, results, is_test_due=self.samples % self.test_every == 0)
 
     def finish(self) -> None:
-        start = time.perf_counter()
-        self._take(self.machine.flush().losses.values)
-        self.training_s += time.perf_counter() - start
-        self._advance(0)
-        self._test()
+        """Drain the pipeline and test."""
+        results = self._timed(self.machine.flush)
+        self._advance(self.progress.epoch, results, is_test_due=True)
 
-    def _feed(self, samples: np.ndarray) -> None:
-        start = time.perf_counter()
-        results = self.machine.feed([self.data.x_train[samples], self.data.y_train[samples]])
-        self.training_s += time.perf_counter() - start
-        self._take(results.losses.values)
-        self._advance(len(samples))
+    def _timed(self, work: Callable[[], Results]) -> Results:
+        began = time.perf_counter()
+        results = work()
+        self.training_s += time.perf_counter() - began
+        return results
 
-    def _take(self, losses: np.ndarray) -> None:
-        self.losses.append(np.asarray(losses, dtype=np.float64).reshape(-1))
-        recent = self._recent(_NON_FINITE_LIMIT)
-        if len(recent) == _NON_FINITE_LIMIT and not np.isfinite(recent).any():
-            raise UserError(
-                f"training diverged after {self.progress.samples} samples",
-                expected="finite losses",
-                got=f"{_NON_FINITE_LIMIT} non-finite losses in a row",
-                change="lower optimizer.lr, or raise optimizer.schedule.warmup",
-            )
+    def _advance(self, epoch: int, results: Results, is_test_due: bool) -> None:
+        losses = np.asarray(results.losses.values, dtype=np.float64).reshape(-1)
+        if len(losses) and not any(map(len, self.losses)):
+            self.first_loss = results.losses.first
+        self.losses.append(losses)
+        self.tester.watch(results)
+        skips = self.machine.skips()
+        recent = self._recent(_RUNNING_LOSS)
+        self.progress = replace(
+            self.progress,
+            samples=self.samples,
+            epoch=epoch,
+            loss=float(recent.mean()) if len(recent) else float("nan"),
+            samples_per_s=self.trained_here / self.training_s,
+            skipped=sum(counts.total for counts in skips),
+        )
+        self._check_divergence(max((counts.longest for counts in skips), default=0))
+        self._report(losses, self._test() if is_test_due else {})
+
+    def _test(self) -> dict[str, float]:
+        """Score the test samples, if the model predicts something."""
+        found = self.tester.test(self.samples)
+        if found is None:
+            return {}
+        self.scores.append(found)
+        self.progress = replace(self.progress, accuracy=found.accuracy)
+        return {"test_accuracy": found.accuracy, "test_loss": found.loss}
+
+    def _report(self, losses: np.ndarray, tested: dict[str, float]) -> None:
+        self.watch.on_progress(self.progress)
+        record = {
+            "samples": self.samples,
+            "epoch": self.progress.epoch,
+            "loss": float(losses.mean()) if len(losses) else None,
+            "learning_rate": self.job.rate(self.samples - 1),
+            "skipped_updates": self.progress.skipped,
+            "samples_per_s": round(self.progress.samples_per_s, 1),
+            **tested,
+        }
+        for log in self.watch.logs:
+            log(record)
+
+    def _check_divergence(self, skipped_in_row: int) -> None:
+        limit = self.watch.max_nonfinite
+        recent = self._recent(limit)
+        if len(recent) == limit and not np.isfinite(recent).any():
+            got = f"{limit} non-finite losses in a row"
+        elif skipped_in_row >= limit:
+            got = f"{skipped_in_row} non-finite gradients in a row at one stage"
+        else:
+            return
+        raise UserError(
+            f"training diverged after {self.samples} samples",
+            expected="finite losses and gradients",
+            got=got,
+            change="lower optimizer.lr, set training.clip_norm, or raise optimizer.schedule.warmup",
+        )
 
     def _recent(self, count: int) -> np.ndarray:
         tail: list[np.ndarray] = []
@@ -166,22 +220,3 @@ class _Run:
             if sum(map(len, tail)) >= count:
                 break
         return np.concatenate(tail)[-count:]
-
-    def _advance(self, samples: int) -> None:
-        done = self.progress.samples + samples
-        recent = self._recent(_RUNNING_LOSS)
-        self.progress = replace(
-            self.progress,
-            samples=done,
-            loss=float(recent.mean()) if len(recent) else float("nan"),
-            samples_per_s=done / self.training_s,
-        )
-        self.on_progress(self.progress)
-
-    def _test(self) -> None:
-        predictions = self.machine.evaluate([self.data.x_test, self.data.y_test])[0]
-        scores = predictions.reshape(len(self.data.y_test), -1)
-        accuracy = float((scores.argmax(1) == self.data.y_test).mean())
-        self.progress = replace(self.progress, accuracy=accuracy)
-        self.accuracies.append((self.progress.samples, accuracy))
-        self.on_progress(self.progress)

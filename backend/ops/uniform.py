@@ -1,13 +1,13 @@
 """Random numbers that depend on a counter alone, for dropout and stochastic depth.
 
-`weft::uniform` is a pure function: element k of what a place `salt` draws at count n is
+`weft::uniform` is a pure function of a key (place, n): element k of what it draws is
 
-    floor(h(k + h(n + h(salt))) / 2**8) / 2**24        in [0, 1), exact in float32
+    floor(h(k + h(n + h(place))) / 2**8) / 2**24        in [0, 1), exact in float32
 
-with h the 32-bit mixer "lowbias32" (C. Wellons, hash-prospector, 2018). The count is state of the
-forward pass and grows by one per sample, so a run is reproducible, two samples have independent
-masks, and a recomputation that does not advance the state draws the same again. All arithmetic is
-modulo 2**32, so that any device can do it.
+with h the 32-bit mixer "lowbias32" (C. Wellons, hash-prospector, 2018). The key is state of the
+forward pass: the place stays, the count n grows by one per sample. So a run is reproducible, two
+samples have independent masks, and a recomputation that does not advance the state draws the same
+again. All arithmetic is modulo 2**32, so that any device can do it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from torch import Tensor
 
 _LIBRARY = torch.library.Library("weft", "FRAGMENT")
 _LIBRARY.define(
-    "uniform(Tensor count, int salt, SymInt[] size) -> (Tensor drawn, Tensor new_count)",
+    "uniform(Tensor key, SymInt[] size) -> (Tensor drawn, Tensor next_key)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _WORD = 0xFFFFFFFF
 
 
-def uniform(count: Tensor, salt: int, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Numbers in [0, 1), float32 of shape `size`; and count + 1.
+def uniform(key: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Numbers in [0, 1), float32 of shape `size`; and the key of the next sample.
 
-    `count` is an int64 tensor (1,), at least 0; `salt` tells places of a model apart.
+    `key` is an int64 tensor (2,), both entries at least 0: which place of the model draws, and how
+    often it has drawn.
     """
-    return torch.ops.weft.uniform.default(count, salt, list(size))
+    return torch.ops.weft.uniform.default(key, list(size))
 
 
 def _mix(x: Tensor) -> Tensor:
@@ -40,19 +41,21 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
-def _uniform(count: Tensor, salt: int, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    place = _mix(torch.full_like(count, salt & _WORD))
-    index = torch.arange(torch.Size(size).numel(), device=count.device)
-    drawn = _mix((index + _mix((count + place) & _WORD)) & _WORD)
-    return ((drawn >> 8).to(torch.float32) / 2**24).reshape(list(size)), count + 1
+def _uniform(key: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    place, count = key[0], key[1]
+    start = _mix((count + _mix(place & _WORD)) & _WORD)
+    index = torch.arange(torch.Size(size).numel(), device=key.device)
+    drawn = _mix((index + start) & _WORD) >> 8
+    next_key = torch.stack([place, count + 1])
+    return (drawn.to(torch.float32) / 2**24).reshape(list(size)), next_key
 
 
-def _fake(count: Tensor, salt: int, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    return count.new_empty(size, dtype=torch.float32), torch.empty_like(count)
+def _fake(key: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    return key.new_empty(size, dtype=torch.float32), torch.empty_like(key)
 
 
 def _autograd(ctx: object, *_: object) -> tuple[None, ...]:
-    return (None,) * 3
+    return (None,) * 2
 
 
 _LIBRARY.impl("uniform", _uniform, "CompositeExplicitAutograd")

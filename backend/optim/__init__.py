@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .build import build_rule, rules
 from .compensation import compensations
+from .guard import Guard
 from .rule import Array, State, UpdateRule
 from .scaling import scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
@@ -12,6 +13,7 @@ __all__ = [
     "Array",
     "Constant",
     "Cosine",
+    "Guard",
     "LinearWarmup",
     "MultiStep",
     "Schedule",

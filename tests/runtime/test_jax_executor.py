@@ -17,10 +17,10 @@ from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
 
 COUNT = 200
 
-# One rounding of float32 is 6e-8. 200 updates feed it back into the weights, and the largest drift
-# seen in these runs is 1e-5 of a tensor's norm; a wrong delay, FIFO slot or learning rate is
-# visible in the first digits. In float64 the same bound falls by the ratio of the roundings.
-FLOAT32, FLOAT64 = 5e-5, 1e-12
+# One rounding of float32 is 6e-8. 200 updates feed it back into the weights; the largest drift of a
+# tensor in these runs is 1.1e-6 of its norm (ResNet-20: 7e-6, as far from float64 as the reference
+# is). A wrong delay, FIFO slot or learning rate shows in the first digits.
+FLOAT32, FLOAT64 = 1e-5, 1e-12
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def same(got: Executor, expected: Executor, job: Job, bound: float) -> None:
         for mine, theirs in streams:
             assert mine.first == theirs.first
             assert mine.values.shape == theirs.values.shape
-            error = np.abs(mine.values - theirs.values).max()
-            assert error <= bound * np.abs(theirs.values).max()
+            error = np.abs(mine.values - theirs.values).max(initial=0)
+            assert error <= bound * np.abs(theirs.values).max(initial=0)
     mine, theirs = got.tensors(), expected.tensors()
     assert mine.keys() == theirs.keys()
     for name, value in theirs.items():
@@ -64,7 +64,7 @@ def test_perceptron_equals_reference_in_float32() -> None:
 
 def test_convolutions_and_online_norm_equal_reference_in_float64(x64: None) -> None:
     job = skip_net_job("sc+lwp", torch.float64)
-    same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, 1e-10)
+    same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
 
 
 def test_sequential_equals_reference() -> None:

@@ -45,8 +45,22 @@ def ties() -> Tensor:
 
 Case = Callable[[], tuple[Any, ...]]
 
-UNARY = "neg abs sign exp tanh erf sigmoid relu gelu logical_not clone amax amin".split()
-COMPARISONS = "eq ne lt le gt ge".split()
+UNARY = [
+    "neg",
+    "abs",
+    "sign",
+    "exp",
+    "tanh",
+    "erf",
+    "sigmoid",
+    "relu",
+    "gelu",
+    "logical_not",
+    "clone",
+    "amax",
+    "amin",
+]
+COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
 
 CASES: dict[str, list[Case]] = {
     **{f"aten.{name}.default": [lambda: (r(3, 4),)] for name in UNARY},
@@ -127,6 +141,10 @@ CASES: dict[str, list[Case]] = {
     "aten.gather.default": [lambda: (r(3, 5), 1, labels(5, 3, 2))],
     "aten.scatter.value": [lambda: (r(3, 5), 1, labels(5, 3, 1), -1.0)],
     "aten.scatter.src": [lambda: (r(3, 5), 1, torch.tensor([[0, 4]] * 3), r(3, 2))],
+    "aten.index_put.default": [
+        lambda: (r(7, 3), [labels(7, 2, 4)], r(2, 4, 3), True),
+        lambda: (r(4, 5), [None, torch.tensor([1, 3])], r(4, 2)),
+    ],
     "aten.embedding.default": [lambda: (r(7, 3), labels(7, 2, 4))],
     "aten.embedding_dense_backward.default": [
         lambda: (r(2, 4, 3), labels(7, 2, 4), 7, -1, False),

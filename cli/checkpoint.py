@@ -1,0 +1,55 @@
+"""`weft checkpoint`: what a checkpoint directory holds, and the weights in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import print_records
+from .options import Json
+
+app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export.")
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="What --checkpoint named, or one checkpoint in it.")
+]
+
+
+@app.command("list")
+def list_checkpoints(directory: Directory, json: Json = False) -> None:
+    """The checkpoints of a directory: where they stand, and whether they are whole."""
+    from ..backend.errors import CheckpointFileError
+    from ..runtime.checkpoint import found_in, newest, read
+
+    rows = []
+    for path in found_in(directory) or [newest(directory).path]:
+        try:
+            header = read(path).header
+        except CheckpointFileError as error:
+            rows.append((path.name, "", "", "", f"damaged: {error.where}: {error.got}"))
+        else:
+            epoch = f"{header.samples / header.epoch_samples:.2f}"
+            rows.append((path.name, header.samples, epoch, header.executor, "whole"))
+    print_records(("checkpoint", "samples", "epochs", "executor", "state"), rows, json)
+
+
+@app.command("export")
+def export_verb(
+    directory: Directory,
+    output: Annotated[Path, typer.Option("-o", "--output", help="safetensors file to write.")],
+    plan: Annotated[
+        Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
+    ] = None,
+) -> None:
+    """Drain the pipeline of a checkpoint and write the weights by the model's own names."""
+    from ..runtime import checkpoint
+
+    found = checkpoint.newest(directory)
+    tensors = checkpoint.export(found, output, plan)
+    count = sum(value.numel() for value in tensors.values())
+    typer.echo(
+        f"{len(tensors)} tensors, {count:,} numbers, after {found.header.samples:,} samples:"
+        f" {output}\nload them: model.load_state_dict(safetensors.torch.load_file('{output}'))"
+    )

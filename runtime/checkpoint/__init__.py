@@ -1,0 +1,20 @@
+"""Checkpoints of training runs with everything in flight."""
+
+from __future__ import annotations
+
+from .export import drained, export
+from .file import Checkpoint, Header, read, write
+from .store import Store, found_in, newest, plan_fingerprint
+
+__all__ = [
+    "Checkpoint",
+    "Header",
+    "Store",
+    "drained",
+    "export",
+    "found_in",
+    "newest",
+    "plan_fingerprint",
+    "read",
+    "write",
+]

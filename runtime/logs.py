@@ -1,0 +1,78 @@
+"""What a run writes down while it goes on: metrics.jsonl, TensorBoard scalars."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..backend.errors import UserError
+
+Record = Mapping[str, float | int | None]
+Log = Callable[[Record], None]
+"""Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
+learning_rate, skipped_updates (so far), samples_per_s; after a test test_accuracy and test_loss."""
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def metrics_file(directory: Path, samples: int = 0) -> Log:
+    """Appends each record as a line of metrics.jsonl.
+
+    A run that starts at `samples` keeps the lines up to there and drops what follows: lines of
+    samples that it trains again, and one that a killed process did not finish.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / METRICS_FILE
+    kept = [line for line in _lines(path) if _samples(line) <= samples] if samples else []
+    path.write_text("".join(f"{line}\n" for line in kept))
+
+    def log(record: Record) -> None:
+        with path.open("a") as file:
+            file.write(json.dumps({k: _json_number(v) for k, v in record.items()}) + "\n")
+
+    return log
+
+
+def tensorboard(directory: Path, samples: int = 0) -> Log:
+    """Writes each number of a record as a TensorBoard scalar of the same name.
+
+    Raises UserError without the tensorboard package.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "TensorBoard scalars",
+            expected="tensorboard in this environment",
+            got=str(error),
+            change="pip install weft[tensorboard]",
+        ) from error
+    writer: Any = SummaryWriter(str(directory), purge_step=samples + 1 if samples else None)
+
+    def log(record: Record) -> None:
+        step = record["samples"]
+        for name, value in record.items():
+            if name != "samples" and value is not None:
+                writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return log
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _samples(line: str) -> float:
+    try:
+        return json.loads(line)["samples"]
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _json_number(value: float | int | None) -> float | int | None:
+    """JSON has no NaN and no infinity."""
+    return value if value is None or math.isfinite(value) else None

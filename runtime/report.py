@@ -1,0 +1,68 @@
+"""What a training run tells: while it goes on, and at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from .job import Mode
+from .scores import Score
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is. `loss` is the mean over the latest samples, `accuracy` of the latest test.
+
+    `skipped` counts the updates that were skipped because something was not finite.
+    """
+
+    samples: int
+    total: int
+    epoch: int
+    loss: float
+    samples_per_s: float
+    accuracy: float | None
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run gave. Losses are per training sample in the order they were fed.
+
+    A resumed run has the losses that came out since, the first being that of sample `first_loss`.
+    `scores` holds a test after each epoch (or as the recipe says) and one at the end, earlier ones
+    of a resumed run included; none for a model without predictions. `samples_per_s` counts
+    training alone: no compiling, no testing. `skipped` says for each stage with any how many of
+    its updates were skipped because a gradient or the loss was not finite.
+    """
+
+    executor: str
+    mode: Mode
+    epochs: int
+    losses: np.ndarray
+    first_loss: int
+    scores: tuple[Score, ...]
+    skipped: Mapping[str, int]
+    samples_per_s: float
+    compile_s: float
+    train_s: float
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def accuracies(self) -> tuple[tuple[int, float], ...]:
+        """(samples trained, share of test samples predicted right) of each test."""
+        return tuple((score.samples, score.accuracy) for score in self.scores)
+
+    @property
+    def test_accuracy(self) -> float:
+        """After the last sample; NaN for a model without predictions."""
+        return self.scores[-1].accuracy if self.scores else math.nan
+
+    @property
+    def test_loss(self) -> float:
+        """Mean cross-entropy in nats after the last sample; NaN without predictions."""
+        return self.scores[-1].loss if self.scores else math.nan

@@ -1,0 +1,61 @@
+"""Snapshots of executors: tensors by name, checked when they are put back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..backend.errors import UserError
+
+
+def copied(value: Tensor) -> Tensor:
+    """A contiguous copy on the CPU, where torch allocates, so that its alignment is torch's."""
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+class NamedTensors:
+    """A snapshot from which an executor takes what it knows, until nothing is left."""
+
+    def __init__(self, snapshot: Mapping[str, Tensor]) -> None:
+        self._left = dict(snapshot)
+
+    def take(self, name: str, like: Tensor) -> Tensor:
+        """A copy of tensor `name`; raises UserError unless it has the shape and type of `like`."""
+        value = self._left.pop(name, None)
+        if value is None or value.shape != like.shape or value.dtype != like.dtype:
+            raise _unfit(name, _form(like), "no such tensor" if value is None else _form(value))
+        return copied(value)
+
+    def take_numbers(self, name: str) -> list[int]:
+        """The numbers in tensor `name`, however many; raises UserError if there is none."""
+        if name not in self._left:
+            raise _unfit(name, "a list of numbers", "no such tensor")
+        return self._left.pop(name).tolist()
+
+    def take_flights(self, kind: str) -> dict[tuple[int, int], dict[int, Tensor]]:
+        """Copies of all tensors kind/STAGE/NUMBER/SAMPLE, by (stage, number) and sample."""
+        found: dict[tuple[int, int], dict[int, Tensor]] = {}
+        for name in [n for n in self._left if n.startswith(f"{kind}/")]:
+            stage, number, sample = map(int, name.split("/")[1:])
+            found.setdefault((stage, number), {})[sample] = copied(self._left.pop(name))
+        return found
+
+    def check_empty(self) -> None:
+        """Raises UserError if something was not taken."""
+        if self._left:
+            raise _unfit(min(self._left), "no such tensor", f"{len(self._left)} that nobody takes")
+
+
+def _form(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+
+
+def _unfit(name: str, expected: str, got: str) -> UserError:
+    return UserError(
+        f"checkpoint, tensor '{name}'",
+        expected=expected,
+        got=got,
+        change="resume with the plan, optimizer and delay compensation the checkpoint is of",
+    )

@@ -1,0 +1,186 @@
+"""Whole runs, stopped and resumed: equal to the bit with the run that never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import weft
+from helpers.plans_to_train import assert_same_end, small_data, small_plan
+from weft.backend.errors import CheckpointFileError, UserError
+from weft.compiler.plan.plan import Plan
+from weft.runtime.checkpoint import found_in
+from weft.runtime.data import Dataset
+from weft.runtime.interrupt import Interrupted
+from weft.runtime.report import Progress, RunReport
+
+EPOCHS = 3
+EVERY = 25
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return small_plan()
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return small_data()
+
+
+@pytest.fixture(scope="module")
+def whole(plan: Plan, data: Dataset) -> RunReport:
+    return weft.train(plan, data, executor="reference", epochs=EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def finished(plan: Plan, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of a whole run."""
+    directory = tmp_path_factory.mktemp("finished")
+    options = {"checkpoint": directory, "every": EVERY, "keep": 99}
+    weft.train(plan, data, executor="reference", epochs=EPOCHS, **options)
+    return directory
+
+
+def test_writing_checkpoints_changes_nothing_and_each_leads_to_the_same_end(
+    plan: Plan, data: Dataset, whole: RunReport, finished: Path, tmp_path: Path
+) -> None:
+    steps = found_in(finished)
+    assert [path.name for path in steps] == [
+        *(f"step-{samples:09d}" for samples in range(EVERY, 180, EVERY)),
+        "step-000000180",
+    ]
+    for step in steps:
+        run = weft.train(plan, data, resume=step, checkpoint=tmp_path / step.name)
+        assert run.executor == "reference"
+        assert_same_end(run, whole)
+
+
+def test_jax_resumes_to_the_bit(plan: Plan, data: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    whole = weft.train(plan, data, epochs=EPOCHS)
+    assert whole.executor == "jax"
+    options = {"checkpoint": tmp_path, "every": 77, "keep": 99}
+    assert_same_end(weft.train(plan, data, epochs=EPOCHS, **options), whole)
+    assert_same_end(weft.train(plan, data, resume=tmp_path / "step-000000077"), whole)
+
+
+def stop_at(samples: int):
+    """Ctrl-C when that many samples are trained."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.samples >= samples:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return interrupt
+
+
+def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
+    plan: Plan, data: Dataset, whole: RunReport, tmp_path: Path
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="--resume") as caught:
+        weft.train(
+            plan,
+            data,
+            executor="reference",
+            epochs=EPOCHS,
+            checkpoint=tmp_path,
+            every=45,
+            on_progress=stop_at(60),
+        )
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert caught.value.checkpoint == tmp_path / "step-000000060"
+    assert_same_end(weft.train(plan, data, resume=tmp_path), whole)
+
+
+def test_ctrl_c_without_checkpoints_is_what_it_always_was(plan: Plan, data: Dataset) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        weft.train(plan, data, executor="reference", on_progress=stop_at(1))
+    assert not isinstance(caught.value, Interrupted)
+
+
+def test_metrics_of_a_resumed_run_are_those_of_the_whole_one(
+    plan: Plan, data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    def lines(directory: Path) -> list[dict]:
+        found = [
+            json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()
+        ]
+        return [{k: v for k, v in line.items() if k != "samples_per_s"} for line in found]
+
+    with pytest.raises(Interrupted):
+        weft.train(
+            plan,
+            data,
+            executor="reference",
+            epochs=EPOCHS,
+            checkpoint=tmp_path,
+            every=EVERY,
+            on_progress=stop_at(100),
+        )
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"samples": 120, "loss": 0.1}\n{"samples": 1')  # as kill -9 leaves it
+    weft.train(plan, data, resume=tmp_path)
+    got, expected = lines(tmp_path), lines(finished)
+    assert got == expected
+    assert [line["samples"] for line in got][:4] == [25, 50, 60, 75]
+    assert got[-1]["samples"] == 180
+    assert [line["samples"] for line in got if "test_accuracy" in line] == [60, 120, 180, 180]
+    assert {line["epoch"] for line in got} == {0, 1, 2}
+
+
+def test_resuming_with_something_else_is_refused(
+    plan: Plan, data: Dataset, finished: Path, tmp_path: Path
+) -> None:
+    other_data = replace(data, x_train=data.x_train + 1)
+    masks = {name: ~mask for name, mask in plan.masks.items()}
+    step = found_in(finished)[0]
+    for wrong, options, message in (
+        ((replace(plan, masks=masks), data), {}, "same masks"),
+        ((plan, other_data), {}, "training data"),
+        ((plan, data), {"executor": "jax"}, "executor reference"),
+        ((plan, data), {"mode": "sequential"}, "mode pipelined"),
+        ((plan, data), {"settings": ["seed=7"]}, "seed 0"),
+        ((plan, data), {"settings": ["pipeline.compensation=stash"]}, "stashed"),
+    ):
+        with pytest.raises(UserError, match=message):
+            weft.train(*wrong, resume=step, checkpoint=tmp_path / message[:4], **options)
+
+
+def test_a_directory_with_another_run_is_refused(plan: Plan, data: Dataset, finished: Path) -> None:
+    with pytest.raises(UserError, match=f"--resume {finished}"):
+        weft.train(plan, data, executor="reference", checkpoint=finished)
+
+
+def test_a_damaged_newest_checkpoint_is_refused_and_the_offer_works(
+    plan: Plan, data: Dataset, whole: RunReport, tmp_path: Path
+) -> None:
+    options = {"checkpoint": tmp_path, "every": EVERY}
+    weft.train(plan, data, executor="reference", epochs=EPOCHS, **options)
+    before, last = found_in(tmp_path)[-2:]
+    state = last / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(CheckpointFileError) as caught:
+        weft.train(plan, data, resume=tmp_path)
+    assert str(state) in caught.value.where
+    offer = caught.value.change.rpartition("--resume ")[2]
+    assert offer == str(before)
+    assert_same_end(weft.train(plan, data, resume=offer), whole)
+    assert_same_end(weft.train(plan, data, resume=tmp_path), whole)
+
+
+def test_more_epochs_after_a_checkpoint(plan: Plan, data: Dataset, tmp_path: Path) -> None:
+    """The stream goes on without draining; only the schedule knows the new end."""
+    constant = ["optimizer.schedule.kind=constant", "optimizer.schedule.warmup=0"]
+    options = {"executor": "reference", "settings": constant}
+    whole = weft.train(plan, data, epochs=4, **options)
+    weft.train(plan, data, epochs=2, checkpoint=tmp_path, **options)
+    run = weft.train(plan, data, epochs=4, resume=tmp_path, settings=constant)
+    np.testing.assert_array_equal(run.losses, whole.losses[run.first_loss :])
+    assert all((run.tensors[n] == v).all() for n, v in whole.tensors.items())

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.jobs import perceptron_job, samples
+from weft.backend.errors import UnknownNameError, UserError
+from weft.runtime.data import Dataset
+from weft.runtime.job import Job
+from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.trainer import Progress, train
+
+TRAIN, TEST = 150, 40
+
+
+@pytest.fixture(scope="module")
+def job() -> Job:
+    return perceptron_job("sc+lwp")
+
+
+@pytest.fixture(scope="module")
+def data(job: Job) -> Dataset:
+    x, y = samples(job, TRAIN + TEST)
+    x = x.astype(np.float32)
+    return Dataset("own", x[:TRAIN], y[:TRAIN], x[TRAIN:], y[TRAIN:], "none")
+
+
+def test_training_is_feeding_the_epochs_and_draining_once(job: Job, data: Dataset) -> None:
+    """Neither the tests between epochs nor the chunks change a bit."""
+    report = train(job, data, executor="reference", epochs=3, seed=5)
+    executor = ReferenceExecutor(job)
+    order = np.concatenate(list(data.epochs(3, seed=5)))
+    fed = executor.feed([data.x_train[order], data.y_train[order]]).losses.values
+    losses = np.concatenate([fed, executor.flush().losses.values])
+    np.testing.assert_array_equal(report.losses, losses)
+    expected = executor.tensors()
+    assert all(torch.equal(value, expected[name]) for name, value in report.tensors.items())
+
+
+def test_accuracy_is_the_share_of_right_predictions(job: Job, data: Dataset) -> None:
+    report = train(job, data, executor="reference", epochs=2)
+    trained = replace(job, tensors=report.tensors)
+    (scores,) = ReferenceExecutor(trained).evaluate([data.x_test, data.y_test])
+    right = sum(
+        int(np.argmax(row)) == label for row, label in zip(scores, data.y_test, strict=True)
+    )
+    assert report.test_accuracy == right / TEST > 0.8
+    assert [count for count, _ in report.accuracies] == [TRAIN, 2 * TRAIN, 2 * TRAIN]
+
+
+def test_progress_counts_every_sample(job: Job, data: Dataset) -> None:
+    seen: list[Progress] = []
+    train(job, data, executor="reference", epochs=2, on_progress=seen.append)
+    counts = [progress.samples for progress in seen]
+    assert counts == sorted(counts)
+    assert counts[-1] == seen[-1].total == 2 * TRAIN
+    assert seen[-1].accuracy is not None
+    assert np.isfinite(seen[-1].loss)
+    assert seen[-1].samples_per_s > 0
+
+
+def test_divergence_stops_the_run_and_says_when(job: Job, data: Dataset) -> None:
+    wild = replace(job, schedule=lambda update: 1e30)
+    with pytest.raises(UserError, match=r"diverged after \d+ samples"):
+        train(wild, data, executor="reference", epochs=9)
+
+
+def test_unknown_executor_lists_the_known(job: Job, data: Dataset) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'jax'"):
+        train(job, data, executor="jaxx")
+
+
+def test_without_jax_the_message_says_how_to_get_it(
+    job: Job, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "weft.runtime.jax_executor", raising=False)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(UserError, match=r"pip install 'weft\[jax\]'"):
+        train(job, data, executor="jax")
+
+
+def test_executors_train_alike(job: Job, data: Dataset) -> None:
+    pytest.importorskip("jax")
+    reports = [train(job, data, executor=name, epochs=2) for name in ("jax", "reference")]
+    assert reports[0].compile_s > 0 == reports[1].compile_s
+    np.testing.assert_allclose(reports[0].losses, reports[1].losses, rtol=1e-3, atol=1e-4)
+    assert reports[0].test_accuracy == reports[1].test_accuracy
