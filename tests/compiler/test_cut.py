@@ -111,8 +111,9 @@ def test_wiring_is_a_dag_in_pipeline_order(resnet20):
             assert source.stage == HOST or source.stage < stage.index
             if source.stage != HOST:
                 producer = resnet20.stages[source.stage].program
-                assert producer.outputs[source.output] == stage.program.inputs[
-                    stage.inputs.index(source)
-                ]
+                assert (
+                    producer.outputs[source.output]
+                    == stage.program.inputs[stage.inputs.index(source)]
+                )
     skips = [e for e in resnet20.dag.edges if e[0] != HOST and e[1] - e[0] > 1]
     assert len(skips) >= 9, "every residual block has an edge over its two convolutions"
