@@ -24,26 +24,25 @@ class Guard:
     def __call__(self, gradients: Sequence[Array], xp: Any) -> tuple[list[Array], Array]:
         """The gradients to use, and whether they may be used at all.
 
-        They may not if an entry is not finite; with clipping also if their squared norm is not
-        (beyond 1e38 in float32).
+        They may not if an entry is not finite, or if the squared norm is not (beyond 1e38 in
+        float32).
         """
-        if self.clip_norm is None:
-            return list(gradients), _all_finite(gradients, xp)
         wide = [xp.asarray(g, dtype=xp.promote_types(g.dtype, xp.float32)) for g in gradients]
-        first, *others = [xp.sum(g * g) for g in wide]
+        first, *others = [_squares(g, xp) for g in wide]
         square = sum(others, start=first)
+        is_finite = xp.isfinite(square)
+        if self.clip_norm is None:
+            return list(gradients), is_finite
         norm = xp.sqrt(square)
         scale = xp.where(norm > self.clip_norm, self.clip_norm / norm, 1.0)
         clipped = [
             xp.asarray(g * scale, dtype=given.dtype)
             for g, given in zip(wide, gradients, strict=True)
         ]
-        return clipped, xp.isfinite(square)
+        return clipped, is_finite
 
 
-def _all_finite(gradients: Sequence[Array], xp: Any) -> Array:
-    """A conjunction, which compilers vectorize where they may not reorder a sum."""
-    first, *others = [xp.all(xp.isfinite(g)) for g in gradients]
-    for other in others:
-        first = first & other
-    return first
+def _squares(array: Array, xp: Any) -> Array:
+    """Sum of squares as a product of vectors, the one reduction that XLA vectorizes on a CPU."""
+    flat = array.reshape(-1)
+    return xp.dot(flat, flat)
