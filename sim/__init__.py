@@ -1,6 +1,6 @@
 """A plan in time: throughput, latency, utilisation, and the reason for every idle cycle."""
 
-from .event import Slice, timeline
+from .recording import Slice, timeline
 from .report import SimReport
 from .simulate import LEVELS, simulate
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .engine import State, Tables
 from .report import Wait
+from .state import State, Tables
 from .wiring import PHASES, Wiring
 
 

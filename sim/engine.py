@@ -8,142 +8,169 @@ units are visited, because a time is computed only from times that are final.
 A unit's tick k is: take F(k), give F(k), take B(k - delay), give B(k - delay), update. Taking waits
 for all inputs and frees their places; giving waits for a place in every output.
 
+A unit that is told to stop at a tick stops, and the others go on as far as that lets them. Where
+everybody then is follows from counting alone, never from times, so that two such states can be
+compared (see steady.py).
+
 The parts of a step are inlined: passing the tables from function to function would cost more than
 the step itself.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from .wiring import BACKWARD, FORWARD, Wiring
+from .state import (
+    BLOCKED,
+    DRAIN,
+    FILL,
+    FIRST_BACKWARD_START,
+    FIRST_FORWARD_END,
+    FIRST_UPDATE_END,
+    HOST,
+    LAST_FORWARD_END,
+    NETWORK,
+    STARVED,
+    STEADY_FROM,
+    STEADY_TO,
+    Ints,
+    State,
+    Tables,
+)
+from .wiring import BACKWARD, FORWARD
 
-Ints = NDArray[np.int64]
-
-FILL, STARVED, BLOCKED, NETWORK, HOST, DRAIN = range(6)
-REASONS: tuple[str, ...] = ("fill", "starved", "blocked", "network", "host", "drain")
-FIRST_FORWARD_END, FIRST_BACKWARD_START, FIRST_UPDATE_END, LAST_FORWARD_END = range(4)
-STEADY_FROM, STEADY_TO = 4, 5
-MARKS = 6
 UPDATE = 2
 
+compiled = njit(cache=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+"""Nothing compiled here makes an array. Without counting references to arrays, which numba does at
+every use of one in a tuple, it is ten times as fast.
 
-class Tables(NamedTuple):
-    """The wiring as arrays. Slot 2 u + phase of a unit lists its channels; `ring` is where a
-    channel's memory of `depth` items begins. Between ticks `full_from` and `full_to` of a unit the
-    whole pipeline is full; the interval is measured over the later half of them."""
+All compiled functions that call each other are in this file: the cache does not notice when a
+function called from another file has changed.
+"""
 
-    cycles: Ints
-    delay: Ints
-    trains: NDArray[np.bool_]
-    is_host: NDArray[np.bool_]
-    full_from: Ints
-    steady_from: Ints
-    full_to: Ints
-    inputs: Ints
-    inputs_from: Ints
-    outputs: Ints
-    outputs_from: Ints
-    producer: Ints
-    occupancy: Ints
-    latency: Ints
-    depth: Ints
-    ring: Ints
+inlined = njit(inline="always")
 
 
-class State(NamedTuple):
-    """Where everybody is. Units: tick, part of it (0 to 3), own time, cycles spent. Channels: items
-    given and taken so far, when links fall free, and per remembered item its three times."""
-
-    tick: Ints
-    part: Ints
-    time: Ints
-    busy: Ints
-    idle: Ints
-    marks: Ints
-    given: Ints
-    taken: Ints
-    links_free: Ints
-    given_at: Ints
-    arrives_at: Ints
-    taken_at: Ints
-    slices: Ints
-
-
-def tables(wiring: Wiring, samples: int) -> Tables:
-    """Arrays for `run`; `samples` decides when the pipeline stops being full."""
-    units, channels = wiring.units, wiring.channels
-    count = len(units)
-    position = np.minimum(np.arange(count), wiring.stages - 1)
-    longest = max(unit.delay for unit in units)
-    inputs = _lists([2 * c.consumer + c.phase for c in channels], 2 * count)
-    outputs = _lists([2 * c.producer + c.phase for c in channels], 2 * count)
-    full_from, full_to = np.maximum(longest - position, 0), samples - 1 - position
-    depth = np.array([c.depth for c in channels], np.int64)
-    return Tables(
-        cycles=np.array([unit.cycles for unit in units], np.int64),
-        delay=np.array([unit.delay for unit in units], np.int64),
-        trains=np.array([unit.trains for unit in units]),
-        is_host=np.arange(count) >= wiring.stages,
-        full_from=full_from,
-        steady_from=(full_from + full_to) // 2,
-        full_to=full_to,
-        inputs=inputs[0],
-        inputs_from=inputs[1],
-        outputs=outputs[0],
-        outputs_from=outputs[1],
-        producer=np.array([c.producer for c in channels], np.int64),
-        occupancy=np.array([c.occupancy_cycles for c in channels], np.int64),
-        latency=np.array([c.latency_cycles for c in channels], np.int64),
-        depth=depth,
-        ring=np.concatenate(([0], np.cumsum(depth)[:-1])).astype(np.int64),
-    )
-
-
-def start(table: Tables, window: tuple[int, int]) -> State:
-    """Everybody at time 0. `window` = (first sample, samples) whose slices are recorded."""
-    units, channels, items = len(table.delay), len(table.depth), int(table.depth.sum())
-
-    def zeros(*shape: int) -> Ints:
-        return np.zeros(shape, np.int64)
-
-    return State(
-        *(zeros(units), zeros(units), zeros(units)),
-        *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
-        *(zeros(channels), zeros(channels), zeros(channels)),
-        *(zeros(items), zeros(items), zeros(items)),
-        np.full((units, window[1], 3, 2), -1, np.int64),
-    )
-
-
-def _lists(slots: list[int], count: int) -> tuple[Ints, Ints]:
-    """Channel numbers grouped by slot, and where each slot's group begins (count + 1 entries)."""
-    slot_of = np.array(slots, np.int64)
-    order = np.argsort(slot_of, kind="stable")
-    begins = np.concatenate(([0], np.cumsum(np.bincount(slot_of, minlength=count))))
-    return order.astype(np.int64), begins.astype(np.int64)
-
-
-@njit(cache=True)
-def run(table: Tables, state: State, samples: int, first: int) -> bool:
-    """Let every unit go as far as it can until all are done (True) or nobody can move (False)."""
+@compiled
+def run(table: Tables, state: State, samples: int, first: int, stop: Ints) -> bool:
+    """Let every unit go as far as it can, at most to its tick in `stop`, which is samples + delay
+    for a whole run. Whether all are there; if not, nobody can move."""
     moved = True
     while moved:
         moved = False
         for unit in range(table.delay.size):
-            while _step(table, state, samples, first, unit):
+            while _step(table, state, samples, first, stop, unit):
                 moved = True
-    return bool((state.tick == samples + table.delay).all())
+    there = 0
+    for unit in range(table.delay.size):
+        there += state.tick[unit] == stop[unit]
+    return there == table.delay.size
 
 
-@njit(cache=True, inline="always")
-def _step(table: Tables, state: State, samples: int, first: int, unit: int) -> bool:
+@compiled
+def find(
+    table: Tables,
+    state: State,
+    samples: int,
+    first: int,
+    stop: Ints,
+    images: tuple[Ints, Ints, Ints],
+) -> int:
+    """Run on until a tick of unit 0 adds to the image what an earlier one has added, and return how
+    many ticks ago that was; 0 when a unit comes to the end of the full pipeline or unit 0 is stuck.
+
+    Ticks are compared by Brent's algorithm (BIT 20, 1980): with one that is remembered, another one
+    after 1, 2, 4, ... ticks. `images` is room for three images; `stop` is as for `run`.
+    """
+    now, before, added = images
+    age, lifetime = -1, 0
+    while _below(state.tick, table.full_to):
+        tick = state.tick[0]
+        stop[0] = tick + 1
+        run(table, state, samples, first, stop)
+        if state.tick[0] == tick:
+            return 0
+        if not _below(table.regular_from, state.tick):
+            continue
+        now, before = before, now
+        look(table, state, now)
+        age += 1
+        if 0 < age <= lifetime and _adds(now, before, added):
+            return age
+        if age == lifetime:
+            for entry in range(now.size):
+                added[entry] = now[entry] - before[entry]
+            age, lifetime = 0, max(2 * lifetime, 1)
+    return 0
+
+
+@compiled
+def _below(low: Ints, high: Ints) -> bool:
+    unit = 0
+    while unit < low.size and low[unit] < high[unit]:
+        unit += 1
+    return unit == low.size
+
+
+@compiled
+def _adds(now: Ints, before: Ints, added: Ints) -> bool:
+    entry = 0
+    while entry < now.size and now[entry] - before[entry] == added[entry]:
+        entry += 1
+    return entry == now.size
+
+
+@compiled
+def look(table: Tables, state: State, image: Ints) -> None:
+    """Fill an image: all that decides what happens next. Counts, relative to unit 0's tick; then
+    times, of each channel those of its last `depth` items, earliest first."""
+    at, tick = 0, state.tick[0]
+    for unit in range(table.delay.size):
+        image[at], image[at + 1] = state.tick[unit] - tick, state.part[unit]
+        at += 2
+    for channel in range(table.depth.size):
+        image[at], image[at + 1] = state.given[channel] - tick, state.taken[channel] - tick
+        at += 2
+    for unit in range(table.delay.size):
+        image[at] = state.time[unit]
+        at += 1
+    for channel in range(table.depth.size):
+        ring, depth = table.ring[channel], table.depth[channel]
+        image[at] = state.links_free[channel]
+        at += 1
+        for item in range(depth):
+            given = ring + (state.given[channel] + item) % depth
+            image[at], image[at + 1] = state.given_at[given], state.arrives_at[given]
+            image[at + 2] = state.taken_at[ring + (state.taken[channel] + item) % depth]
+            at += 3
+
+
+@compiled
+def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
+    """The inverse of `look`: go `ticks` ticks on, and to `times`, an image without its counts."""
+    at = 0
+    for unit in range(table.delay.size):
+        state.tick[unit] += ticks
+        state.time[unit] = times[at]
+        at += 1
+    for channel in range(table.depth.size):
+        ring, depth = table.ring[channel], table.depth[channel]
+        state.given[channel] += ticks
+        state.taken[channel] += ticks
+        state.links_free[channel] = times[at]
+        at += 1
+        for item in range(depth):
+            given = ring + (state.given[channel] + item) % depth
+            state.given_at[given], state.arrives_at[given] = times[at], times[at + 1]
+            state.taken_at[ring + (state.taken[channel] + item) % depth] = times[at + 2]
+            at += 3
+
+
+@inlined
+def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, unit: int) -> bool:
     tick, part = state.tick[unit], state.part[unit]
-    if tick == samples + table.delay[unit]:
+    if tick == stop[unit]:
         return False
     phase = part // 2
     sample = tick - phase * table.delay[unit]
@@ -158,7 +185,7 @@ def _step(table: Tables, state: State, samples: int, first: int, unit: int) -> b
     return True
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for the inputs, free their places, work."""
     slot, begin, cause = 2 * unit + phase, int(state.time[unit]), -1
@@ -167,6 +194,7 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
         if state.given[channel] <= sample:
             return False
         item = table.ring[channel] + sample % table.depth[channel]
+        state.total[0] += max(state.time[unit], state.given_at[item])
         if state.arrives_at[item] > begin:
             begin, cause = int(state.arrives_at[item]), channel
     if cause >= 0:
@@ -176,12 +204,14 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
         channel = table.inputs[k]
         state.taken_at[table.ring[channel] + sample % table.depth[channel]] = begin
         state.taken[channel] += 1
+        _record(state, first, channel, sample, 1, begin)
+    state.total[0] += begin
     _mark_start(table, state, unit, phase, sample, begin)
     _work(table, state, first, unit, phase, sample)
     return True
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for room in the outputs, send, and after a backward update."""
     slot, now, cause = 2 * unit + phase, int(state.time[unit]), -1
@@ -196,24 +226,34 @@ def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample
                 now, cause = int(state.taken_at[item]), channel
     if cause >= 0:
         _waited(table, state, unit, now, -1, now)
+    state.total[0] += now
     for k in range(table.outputs_from[slot], table.outputs_from[slot + 1]):
         _send(table, state, table.outputs[k], sample, now)
+        _record(state, first, table.outputs[k], sample, 0, now)
     if phase == BACKWARD:
         _work(table, state, first, unit, UPDATE, sample)
     return True
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _send(table: Tables, state: State, channel: int, sample: int, now: int) -> None:
     item = table.ring[channel] + sample % table.depth[channel]
     departs = max(now, state.links_free[channel])
     state.links_free[channel] = departs + table.occupancy[channel]
+    state.total[0] += departs
     state.given_at[item] = now
     state.arrives_at[item] = state.links_free[channel] + table.latency[channel]
     state.given[channel] += 1
 
 
-@njit(cache=True, inline="always")
+@inlined
+def _record(state: State, first: int, channel: int, sample: int, which: int, now: int) -> None:
+    place = sample - first + state.moves.shape[1] - state.slices.shape[1]
+    if 0 <= place < state.moves.shape[1]:
+        state.moves[channel, place, which] = now
+
+
+@inlined
 def _work(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> None:
     begin = state.time[unit]
     end = begin + table.cycles[unit, phase]
@@ -230,7 +270,7 @@ def _work(table: Tables, state: State, first: int, unit: int, phase: int, sample
         state.marks[unit, FIRST_UPDATE_END] = end
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _waited(table: Tables, state: State, unit: int, until: int, cause: int, given_at: int) -> None:
     """Book idle cycles. Waiting for channel `cause`, the part before its item was given is the
     producer's (starved), the rest the network's; `cause` -1 is waiting for room."""
@@ -246,12 +286,12 @@ def _waited(table: Tables, state: State, unit: int, until: int, cause: int, give
     elif table.is_host[table.producer[cause]]:
         state.idle[unit, HOST] += gap
     else:
-        flight = min(gap, until - given_at)
+        flight = until - max(until - gap, given_at)
         state.idle[unit, NETWORK] += flight
         state.idle[unit, STARVED] += gap - flight
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _mark_start(
     table: Tables, state: State, unit: int, phase: int, sample: int, begin: int
 ) -> None:

@@ -10,27 +10,26 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
-from . import engine
+from . import steady
 from .deadlock import cycle_of_waits
-from .engine import REASONS, State, Tables
 from .report import SimReport, StageRow, Wait
 from .rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row
-from .wiring import PHASES, Wiring, host_cycles, wire
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One phase of one sample on one stage, from `begin` to `end` in cycles."""
-
-    stage: str
-    phase: str
-    sample: int
-    begin: int
-    end: int
+from .state import (
+    FIRST_BACKWARD_START,
+    FIRST_FORWARD_END,
+    FIRST_UPDATE_END,
+    LAST_FORWARD_END,
+    REASONS,
+    STEADY_FROM,
+    STEADY_TO,
+    State,
+    Tables,
+    start,
+    tables,
+)
+from .wiring import Wiring, host_cycles, wire
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
 
     Raises UserError for a sample count below 1 or a plan the simulator cannot wire.
     """
-    run = _run(plan, samples, (0, 0))
+    run = play(plan, samples, (0, 0))
     interval, steady = _interval(run)
     stages = range(run.wiring.stages)
     loop = "FIFO depths or latency around a loop of stages"
@@ -75,10 +74,10 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
         initiation_interval_cycles=interval,
         throughput_samples_per_s=plan.clock_hz / interval,
         steady=steady,
-        forward_latency_cycles=run.mark(last, engine.FIRST_FORWARD_END),
-        backward_latency_cycles=max(run.mark(s, engine.FIRST_UPDATE_END) for s in stages),
-        fill_cycles=run.mark(0, engine.FIRST_BACKWARD_START),
-        drain_cycles=run.cycles - run.mark(0, engine.LAST_FORWARD_END),
+        forward_latency_cycles=run.mark(last, FIRST_FORWARD_END),
+        backward_latency_cycles=max(run.mark(s, FIRST_UPDATE_END) for s in stages),
+        fill_cycles=run.mark(0, FIRST_BACKWARD_START),
+        drain_cycles=run.cycles - run.mark(0, LAST_FORWARD_END),
         utilisation=mean_utilisation(plan, interval),
         host_load=host_cycles(plan) / interval,
         bound_by="deadlock" if run.deadlock else str(bound),
@@ -88,30 +87,19 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
     )
 
 
-def timeline(plan: PlanDocument, samples: int, first: int, count: int) -> tuple[Slice, ...]:
-    """What every stage does with samples first to first + count - 1 in a run of `samples`.
+def play(plan: PlanDocument, samples: int, window: tuple[int, int]) -> Run:
+    """Run `samples` samples and record the `window` = (first sample, samples); (0, 0) for nothing.
 
-    Slices come by stage, then sample, then phase. Only the window is kept in memory.
+    Raises UserError for a sample count below 1 or a plan the simulator cannot wire.
     """
-    run = _run(plan, samples, (first, count))
-    names = [unit.name for unit in run.wiring.units[: run.wiring.stages]]
-    recorded = run.state.slices[: run.wiring.stages]
-    done = [map(int, where) for where in np.argwhere(recorded[..., 1] >= 0)]
-    return tuple(
-        Slice(names[u], PHASES[phase], first + s, *map(int, recorded[u, s, phase]))
-        for u, s, phase in done
-    )
-
-
-def _run(plan: PlanDocument, samples: int, window: tuple[int, int]) -> Run:
     if samples < 1:
         raise UserError(
             "simulate", expected="at least 1 sample", got=str(samples), change="give --samples 1000"
         )
     wiring = wire(plan)
-    table = engine.tables(wiring, samples)
-    state = engine.start(table, window)
-    done = engine.run(table, state, samples, window[0])
+    table = tables(wiring, samples)
+    state = start(table, window)
+    done = steady.run(table, state, samples, window)
     waits = () if done else cycle_of_waits(wiring, table, state, samples)
     return Run(wiring, table, state, samples, waits)
 
@@ -128,7 +116,7 @@ def _interval(run: Run) -> tuple[float, bool]:
     ticks = (table.full_to - table.steady_from)[: run.wiring.stages]
     if (ticks < 1).any():
         return max(run.cycles, 1) / run.samples, False
-    spans = marks[:, engine.STEADY_TO] - marks[:, engine.STEADY_FROM]
+    spans = marks[:, STEADY_TO] - marks[:, STEADY_FROM]
     return max(float((spans[: run.wiring.stages] / ticks).max()), 1.0), True
 
 

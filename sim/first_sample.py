@@ -26,7 +26,7 @@ class Times:
 
 def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
     """Bounds for a run of `samples` from an empty pipeline until it is drained."""
-    first = longest_path(graph.events, _first_sample(graph, samples))
+    first = longest_path(graph.events + 1, _first_sample(graph, samples))
     stages = range(graph.wiring.stages)
     cycles = max(_work(graph, first, samples), _steady(graph, critical, samples))
     updated = (first[give(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
@@ -40,9 +40,11 @@ def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
 
 
 def _first_sample(graph: EventGraph, samples: int) -> tuple[Arc, ...]:
-    """Sample 0 alone, but for the forwards that a stage does before its first backward."""
+    """Sample 0 alone, but for the forwards that a stage does before its first backward. One more
+    event than the graph's is the beginning of the run."""
     arcs: list[tuple[int, int, int]] = []
     for index, unit in enumerate(graph.wiring.units):
+        arcs.append((graph.events, take(index, FORWARD), unit.start_cycles))
         ahead = min(unit.delay, samples - 1) + 1
         arcs.append((take(index, FORWARD), give(index, FORWARD), unit.cycles[FORWARD]))
         arcs.append((take(index, FORWARD), take(index, BACKWARD), ahead * unit.cycles[FORWARD]))

@@ -11,8 +11,8 @@ from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.text import duration, percent, quantity
 from .charts import curve_svg, timeline_svg
-from .event import Slice, timeline
 from .floorplan import floorplan_svg
+from .recording import Slice, timeline
 from .report import SimReport
 
 MOST_STAGES = 400

@@ -1,6 +1,8 @@
 """A timeline in the Chrome trace format, which Perfetto and chrome://tracing open.
 
-Format: "Trace Event Format" (complete events 'X', metadata events 'M'), times in microseconds.
+Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
+times in microseconds. Stages are the threads of process 0; FIFOs are the counters of process 1. An
+arrow leads from a sample's forward on a stage to its backward there, and on to the update.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..compiler.plan.document import PlanDocument
-from .event import Slice, timeline
+from .recording import Fill, Recording, Slice, record
 
 _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
 
@@ -30,26 +33,40 @@ def write_trace(
     """
     depth = max((stage.delay for stage in plan.stages), default=0)
     begin = depth if first is None else first
-    slices = timeline(plan, begin + samples + depth, begin, samples)
+    recording = record(plan, begin + samples + depth, begin, samples)
     part = Path(path).with_name(Path(path).name + ".part")
     with part.open("w", encoding="utf-8") as file:
         file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
-        for number, event in enumerate(_events(plan, slices)):
+        for number, event in enumerate(_events(plan, recording)):
             file.write((",\n" if number else "") + json.dumps(event))
         file.write("\n]}\n")
     os.replace(part, path)
 
 
-def _events(plan: PlanDocument, slices: tuple[Slice, ...]) -> Iterator[dict[str, Any]]:
+def _events(plan: PlanDocument, recording: Recording) -> Iterator[dict[str, Any]]:
+    yield from _names(plan)
     track = {stage.id: stage.index for stage in plan.stages}
+    microseconds = 1e6 / plan.clock_hz
+    for (stage, sample), group in groupby(recording.slices(), lambda s: (s.stage, s.sample)):
+        slices = list(group)
+        yield from (_slice(item, track[stage], microseconds) for item in slices)
+        number = sample * len(track) + track[stage]
+        yield from _arrows(slices, track[stage], number, microseconds)
+    yield from (_counter(fill, microseconds) for fill in recording.fills())
+
+
+def _names(plan: PlanDocument) -> Iterator[dict[str, Any]]:
     name = f"{plan.model} on {plan.target} at {plan.clock_hz / 1e6:g} MHz"
-    yield {"ph": "M", "pid": 0, "tid": 0, "name": "process_name", "args": {"name": name}}
+    for process, title in enumerate((name, "samples in FIFOs")):
+        yield _named({"ph": "M", "pid": process, "tid": 0}, "process_name", name=title)
     for stage in plan.stages:
         place: dict[str, Any] = {"ph": "M", "pid": 0, "tid": stage.index}
-        yield place | {"name": "thread_name", "args": {"name": stage.id}}
-        yield place | {"name": "thread_sort_index", "args": {"sort_index": stage.index}}
-    for item in slices:
-        yield _slice(item, track[item.stage], 1e6 / plan.clock_hz)
+        yield _named(place, "thread_name", name=stage.id)
+        yield _named(place, "thread_sort_index", sort_index=stage.index)
+
+
+def _named(place: dict[str, Any], what: str, **args: object) -> dict[str, Any]:
+    return place | {"name": what, "args": args}
 
 
 def _slice(item: Slice, track: int, microseconds: float) -> dict[str, Any]:
@@ -63,4 +80,34 @@ def _slice(item: Slice, track: int, microseconds: float) -> dict[str, Any]:
         "ts": item.begin * microseconds,
         "dur": (item.end - item.begin) * microseconds,
         "args": {"sample": item.sample, "begin_cycle": item.begin, "end_cycle": item.end},
+    }
+
+
+def _arrows(
+    slices: list[Slice], track: int, number: int, microseconds: float
+) -> Iterator[dict[str, Any]]:
+    """One flow through the phases of a sample on a stage. A phase without cycles has no place on
+    the screen that an arrow could point to."""
+    steps = [item for item in slices if item.end > item.begin]
+    kinds = ["s", *("t" for _ in steps[2:]), "f"]
+    for item, kind in zip(steps, kinds, strict=False) if len(steps) > 1 else ():
+        yield {
+            "ph": kind,
+            "pid": 0,
+            "tid": track,
+            "name": "sample",
+            "cat": "sample",
+            "id": number,
+            "ts": item.begin * microseconds,
+            "bp": "e",
+        }
+
+
+def _counter(fill: Fill, microseconds: float) -> dict[str, Any]:
+    return {
+        "ph": "C",
+        "pid": 1,
+        "name": fill.stream,
+        "ts": fill.cycle * microseconds,
+        "args": {"samples": fill.items},
     }

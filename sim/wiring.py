@@ -25,12 +25,14 @@ class Unit:
 
     A unit that trains does forward(i), backward(i - delay), update(i - delay) for i = 0, 1, 2, ...,
     leaving out samples that do not exist; one that does not (a host stream) does forward only.
+    It begins at `start_cycles`.
     """
 
     name: str
     cycles: tuple[int, int, int]
     delay: int
     trains: bool
+    start_cycles: int = 0
 
     @property
     def total_cycles(self) -> int:
@@ -74,7 +76,8 @@ def wire(plan: PlanDocument) -> Wiring:
     """Units and channels of a plan.
 
     The host's bandwidth is divided among its streams in proportion to their bytes, so each stream
-    takes (all input bytes) / (host bytes per cycle) for a sample.
+    takes (all input bytes) / (host bytes per cycle) for a sample. The host's latency is paid once:
+    its streams begin that much later, and samples follow each other without a pause.
 
     Raises UserError for a plan without stages, a FIFO without room, or a missing constant.
     """
@@ -89,7 +92,8 @@ def wire(plan: PlanDocument) -> Wiring:
     ]
     host = {edge: len(units) + number for number, edge in enumerate(fed)}
     period = host_cycles(plan) if fed else 0
-    units += [Unit("host", (period, 0, 0), 0, trains=False) for _ in fed]
+    start = ceil(constant(plan, "host.latency_s") * plan.clock_hz) if fed else 0
+    units += [Unit("host", (period, 0, 0), 0, trains=False, start_cycles=start) for _ in fed]
     channels = [
         _channel(plan, index, phase, host)
         for phase in (FORWARD, BACKWARD)

@@ -25,6 +25,7 @@ CONSTANTS = {
     "noc.hop_cycles": 1,
     "noc.ramp_cycles": 2,
     "host.bytes_per_s": 1e12,
+    "host.latency_s": 0,
 }
 
 

@@ -58,7 +58,7 @@ def test_bad_input_is_named():
         simulate(plan, 0)
     with pytest.raises(UserError, match="edge 0 -> 3"):
         simulate(with_skip(-1), 10)
-    without = plans.plan(STAGES, plan.edges, {"host.bytes_per_s": 1e9})
+    without = plans.plan(STAGES, plan.edges, {"host.bytes_per_s": 1e9, "host.latency_s": 0})
     with pytest.raises(UserError, match=r"noc\.link_bytes_per_cycle"):
         simulate(without, 10)
     wrong = plans.plan(STAGES, plan.edges, plans.CONSTANTS | {"noc.hop_cycles": "one"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpers import plans
-from helpers.random_plans import cycles, random_plan
+from helpers.random_plans import SPREAD, random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import simulate
@@ -20,7 +20,7 @@ def at_least(slow, fast):
 
 
 @QUICK
-@given(random_plan(), cycles, st.data())
+@given(random_plan(), SPREAD, st.data())
 def test_more_cycles_in_a_stage_are_never_faster(plan, more, data):
     index = data.draw(st.integers(0, len(plan.stages) - 1))
     now = plan.stages[index].cycles

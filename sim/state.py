@@ -1,0 +1,129 @@
+"""The tables of the event level: what the compiled core reads, and what it keeps up to date."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .wiring import Wiring
+
+Ints = NDArray[np.int64]
+
+FILL, STARVED, BLOCKED, NETWORK, HOST, DRAIN = range(6)
+REASONS: tuple[str, ...] = ("fill", "starved", "blocked", "network", "host", "drain")
+FIRST_FORWARD_END, FIRST_BACKWARD_START, FIRST_UPDATE_END, LAST_FORWARD_END = range(4)
+STEADY_FROM, STEADY_TO = 4, 5
+MARKS = 6
+
+
+class Tables(NamedTuple):
+    """The wiring as arrays. Slot 2 u + phase of a unit lists its channels; `ring` is where a
+    channel's memory of `depth` items begins. Between ticks `full_from` and `full_to` of a unit the
+    whole pipeline is full; the interval is measured over the later half of them. After
+    `regular_from` nothing depends any more on samples that did not exist."""
+
+    cycles: Ints
+    starts: Ints
+    delay: Ints
+    trains: NDArray[np.bool_]
+    is_host: NDArray[np.bool_]
+    full_from: Ints
+    regular_from: Ints
+    steady_from: Ints
+    full_to: Ints
+    inputs: Ints
+    inputs_from: Ints
+    outputs: Ints
+    outputs_from: Ints
+    producer: Ints
+    occupancy: Ints
+    latency: Ints
+    depth: Ints
+    ring: Ints
+
+
+class State(NamedTuple):
+    """Where everybody is. Units: tick, part of it (0 to 3), own time, cycles spent. Channels: items
+    given and taken so far, when links fall free, and per remembered item its three times. Recorded
+    of a window of samples: `slices` of units, begin and end by phase; `moves` of channels, when an
+    item was given and taken, from some samples before the window on (-1: not yet). `total` is the
+    sum of all times computed (wraps around), each a convex function of those before: see steady.py.
+    """
+
+    tick: Ints
+    part: Ints
+    time: Ints
+    busy: Ints
+    idle: Ints
+    marks: Ints
+    given: Ints
+    taken: Ints
+    links_free: Ints
+    given_at: Ints
+    arrives_at: Ints
+    taken_at: Ints
+    total: Ints
+    slices: Ints
+    moves: Ints
+
+
+def tables(wiring: Wiring, samples: int) -> Tables:
+    """Arrays for `run`; `samples` decides when the pipeline stops being full."""
+    units, channels = wiring.units, wiring.channels
+    count = len(units)
+    position = np.minimum(np.arange(count), wiring.stages - 1)
+    longest = max(unit.delay for unit in units)
+    inputs = _lists([2 * c.consumer + c.phase for c in channels], 2 * count)
+    outputs = _lists([2 * c.producer + c.phase for c in channels], 2 * count)
+    full_from, full_to = np.maximum(longest - position, 0), samples - 1 - position
+    depth = np.array([c.depth for c in channels], np.int64)
+    return Tables(
+        cycles=np.array([unit.cycles for unit in units], np.int64),
+        starts=np.array([unit.start_cycles for unit in units], np.int64),
+        delay=np.array([unit.delay for unit in units], np.int64),
+        trains=np.array([unit.trains for unit in units]),
+        is_host=np.arange(count) >= wiring.stages,
+        full_from=full_from,
+        regular_from=full_from + longest + depth.max(initial=0),
+        steady_from=(full_from + full_to) // 2,
+        full_to=full_to,
+        inputs=inputs[0],
+        inputs_from=inputs[1],
+        outputs=outputs[0],
+        outputs_from=outputs[1],
+        producer=np.array([c.producer for c in channels], np.int64),
+        occupancy=np.array([c.occupancy_cycles for c in channels], np.int64),
+        latency=np.array([c.latency_cycles for c in channels], np.int64),
+        depth=depth,
+        ring=np.concatenate(([0], np.cumsum(depth)[:-1])).astype(np.int64),
+    )
+
+
+def start(table: Tables, window: tuple[int, int]) -> State:
+    """Everybody at the start. `window` = (first sample, samples) is what is recorded; moves begin
+    as many samples before it as a channel holds."""
+    units, channels, items = len(table.delay), len(table.depth), int(table.depth.sum())
+    before = int(table.depth.max(initial=0)) if window[1] else 0
+
+    def zeros(*shape: int) -> Ints:
+        return np.zeros(shape, np.int64)
+
+    return State(
+        *(zeros(units), zeros(units), table.starts.copy()),
+        *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
+        *(zeros(channels), zeros(channels), zeros(channels)),
+        *(zeros(items), zeros(items), zeros(items)),
+        zeros(1),
+        np.full((units, window[1], 3, 2), -1, np.int64),
+        np.full((channels, before + window[1], 2), -1, np.int64),
+    )
+
+
+def _lists(slots: list[int], count: int) -> tuple[Ints, Ints]:
+    """Channel numbers grouped by slot, and where each slot's group begins (count + 1 entries)."""
+    slot_of = np.array(slots, np.int64)
+    order = np.argsort(slot_of, kind="stable")
+    begins = np.concatenate(([0], np.cumsum(np.bincount(slot_of, minlength=count))))
+    return order.astype(np.int64), begins.astype(np.int64)
