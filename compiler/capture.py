@@ -6,60 +6,60 @@ on the meta device is captured as well as one with real weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
-from torch.utils._pytree import tree_leaves
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backend.errors import UnsupportedError, UserError
-from .fxgraph import forget_strides, spec_of
+from .fxgraph import forget_checks, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
 from .origin import origin_of
 from .program import TensorSpec
+from .randomness import key_random_operators
+from .sample import Loss, OneSample, Sample, arguments, check_sample
 
-Loss = Callable[[Any, Tensor], Tensor]
 
-
-def capture(model: nn.Module, example_inputs: tuple[Tensor, ...], loss: Loss | None) -> Graph:
+def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Graph:
     """The graph of `loss(model(*example_inputs[:-1]), example_inputs[-1])` in training mode.
 
-    With `loss=None` the model gets all example inputs and returns its own scalar loss, alone or
-    first in a tuple. The batch dimension of the example inputs must be 1: weft trains one sample
-    at a time. The model is left in the mode it came in.
+    Example inputs by keyword are a mapping, with the loss's argument under 'target'. With
+    `loss=None` the model gets all example inputs and returns its own scalar loss: alone, first in
+    a tuple, or as 'loss' of a mapping. The batch dimension of the example inputs must be 1: weft
+    trains one sample at a time. The model is left in the mode it came in.
 
     Raises UserError for a loss that is not a scalar or inputs that are not single samples, and
-    UnsupportedError where torch.export cannot capture the model.
+    UnsupportedError for batch normalization and where torch.export cannot capture the model.
     """
-    _check_single_sample(example_inputs)
+    check_sample(example_inputs, loss)
+    _refuse_batch_normalization(model)
     with _training(model):
-        exported = _export(_Sample(model, loss), example_inputs)
-    graph = _to_graph(exported)
+        exported = _export(OneSample(model, loss), example_inputs)
+    graph = key_random_operators(_to_graph(exported, model))
+    forget_devices(graph.module.graph)
     _check_scalar_loss(graph)
     return graph
 
 
-class _Sample(nn.Module):
-    """What happens to one sample: prediction and loss."""
-
-    def __init__(self, model: nn.Module, loss: Loss | None) -> None:
-        super().__init__()
-        self.model, self.loss = model, loss
-
-    def forward(self, *sample: Tensor) -> tuple[Tensor, ...]:
-        if self.loss is None:
-            return _tensors(self.model(*sample))
-        prediction = self.model(*sample[:-1])
-        return (self.loss(prediction, sample[-1]), *_tensors(prediction))
+def _refuse_batch_normalization(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            raise UnsupportedError(
+                f"module {name or type(model).__name__}",
+                expected="a normalization that is defined for one sample at a time",
+                got=f"{type(module).__name__}, which needs the statistics of a batch",
+                change='swap it: weft.nn.replace_norms(model, "online")',
+            )
 
 
-def _tensors(value: Any) -> tuple[Tensor, ...]:
-    leaves = tree_leaves(value)
-    return tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
+def _frozen(model: nn.Module) -> frozenset[str]:
+    parameters = model.named_parameters(remove_duplicate=False)
+    return frozenset(name for name, parameter in parameters if not parameter.requires_grad)
 
 
 @contextmanager
@@ -73,9 +73,9 @@ def _training(model: nn.Module):
             module.training = mode
 
 
-def _export(sample: _Sample, example_inputs: tuple[Tensor, ...]) -> ExportedProgram:
+def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
     try:
-        exported = torch.export.export(sample, example_inputs, strict=False)
+        exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
         return exported.run_decompositions({})
     except UserError:
         raise
@@ -90,22 +90,22 @@ def _export(sample: _Sample, example_inputs: tuple[Tensor, ...]) -> ExportedProg
         ) from error
 
 
-def _to_graph(exported: ExportedProgram) -> Graph:
+def _to_graph(exported: ExportedProgram, model: nn.Module) -> Graph:
     module, signature = exported.graph_module, exported.graph_signature
+    first_name = _first_names(model)
     parameters: dict[str, str] = {}
     buffers: dict[str, str] = {}
     inputs: list[str] = []
     for spec in signature.input_specs:
         placeholder = spec.arg.name
         if spec.kind is InputKind.PARAMETER:
-            parameters[placeholder] = _own_name(spec.target)
-        elif spec.kind is InputKind.BUFFER:
+            parameters[placeholder] = first_name[_own_name(spec.target)]
+        elif spec.kind in (InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
             buffers[placeholder] = _own_name(spec.target)
-        elif spec.kind is InputKind.CONSTANT_TENSOR:
-            buffers[placeholder] = str(spec.target)
-        else:
+        elif isinstance(spec.arg, TensorArgument):
             inputs.append(placeholder)
     updates, results = _outputs(signature.output_specs)
+    forget_checks(module.graph)
     _expose_backward_state(module.graph)
     forget_strides(module.graph)
     for node in module.graph.nodes:
@@ -113,14 +113,28 @@ def _to_graph(exported: ExportedProgram) -> Graph:
     return Graph(
         module=module,
         parameters=parameters,
+        frozen=_frozen(model),
         buffers=buffers,
         inputs=tuple(inputs),
         input_specs=_specs(module, inputs),
         state_updates=updates,
-        constants={name: t for name, t in exported.constants.items() if isinstance(t, Tensor)},
+        constants={
+            _own_name(name): value
+            for name, value in exported.constants.items()
+            if isinstance(value, Tensor)
+        },
         loss=results[0],
         predictions=tuple(results[1:]),
     )
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """Every name of a parameter -> its first: tied parameters have several."""
+    first: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names[name] = first.setdefault(id(parameter), name)
+    return names
 
 
 def _expose_backward_state(graph: fx.Graph) -> None:
@@ -138,7 +152,7 @@ def _undetached(node: Any) -> fx.Node:
 
 
 def _own_name(target: str | None) -> str:
-    """The tensor's name in the user's model: `_Sample` added one level."""
+    """The tensor's name in the user's model: `OneSample` added one level."""
     return str(target).removeprefix("model.")
 
 
@@ -156,17 +170,6 @@ def _outputs(specs: Iterable[Any]) -> tuple[dict[str, str], list[str]]:
 def _specs(module: fx.GraphModule, names: Iterable[str]) -> tuple[TensorSpec, ...]:
     nodes: Mapping[str, fx.Node] = {node.name: node for node in module.graph.nodes}
     return tuple(spec_of(nodes[name].meta["val"]) for name in names)
-
-
-def _check_single_sample(example_inputs: tuple[Tensor, ...]) -> None:
-    for position, value in enumerate(example_inputs):
-        if value.ndim == 0 or value.shape[0] != 1:
-            raise UserError(
-                f"example input {position}",
-                expected="a single sample: a tensor whose first (batch) dimension is 1",
-                got=f"shape {tuple(value.shape)}",
-                change="pass one sample, e.g. x[:1]; weft trains at batch size 1",
-            )
 
 
 def _check_scalar_loss(graph: Graph) -> None:

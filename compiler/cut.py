@@ -12,11 +12,12 @@ from .grouping import assign
 from .program import HOST, Origin, Source, Stage, StageProgram, Stages
 from .programs import Programs
 from .subgraph import Boundary, Cutter
+from .ties import stream_shared
 
 
 def cut(graph: Graph) -> Stages:
     """Cut at the finest granularity (see grouping.py); stages come in pipeline order."""
-    stage_of = assign(graph)
+    graph, stage_of = stream_shared(graph, assign(graph))
     cutter = Cutter(graph, stage_of)
     programs = Programs()
     needs_grad: dict[fx.Node, bool] = {}
@@ -29,11 +30,12 @@ def cut(graph: Graph) -> Stages:
             places[node] = Source(index, position)
             needs_grad[node] = program.output_needs_grad[position]
         stages.append(_stage(index, graph, boundary, program, places))
+    results = [node for node in map(graph.node, graph.predictions) if node in places]
     return Stages(
         stages=tuple(stages),
         model_inputs=graph.input_specs,
         loss=places[graph.node(graph.loss)],
-        predictions=tuple(places[graph.node(name)] for name in graph.predictions),
+        predictions=tuple(places[node] for node in results if places[node].stage != HOST),
     )
 
 

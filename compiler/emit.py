@@ -96,7 +96,7 @@ def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:
         forward_state=stage.forward_state,
         backward_state=stage.backward_state,
         inputs=tuple(SourceRecord(source.stage, source.output) for source in stage.inputs),
-        operators=choice.operators,
+        operators=tuple(choice.operators),
         region=placed.region,
         tiling=choice.tiling,
         cycles=choice.cycles,

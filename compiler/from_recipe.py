@@ -14,6 +14,9 @@ from ..backend.errors import UnknownNameError, UserError
 from ..backend.nn.norms import replace_norms
 from ..backend.nn.registry import model_entry
 from ..backend.sparsity import configure
+from .capture import capture
+from .coverage import Coverage, coverage
+from .cut import cut
 from .pipeline import Options, compile_model
 from .plan.plan import Plan
 from .recipe import Recipe
@@ -39,6 +42,12 @@ def compile_recipe(recipe: Recipe, on_step: Callable[[str], None] | None = None)
     )
     target = load_target(recipe.target.name, recipe.target.overrides)
     return compile_model(model, _example(recipe), F.cross_entropy, target, options)
+
+
+def recipe_coverage(recipe: Recipe) -> Coverage:
+    """Which operators of what a recipe describes have a kernel; nothing is mapped or placed."""
+    model, _ = build_model(recipe)
+    return coverage(cut(capture(model, _example(recipe), F.cross_entropy)))
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:

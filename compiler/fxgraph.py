@@ -6,10 +6,22 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, fx
+from torch.fx._lazy_graph_module import _make_graph_module, _use_lazy_graph_module
 
 from .program import TensorSpec
 
 KEPT_META = ("val", "origin")
+_VIEWS = frozenset(
+    {
+        "aten.reshape",
+        "aten.permute",
+        "aten.t",
+        "aten.transpose",
+        "aten.expand",
+        "aten.unsqueeze",
+        "aten.squeeze",
+    }
+)
 
 
 def spec_of(value: Tensor) -> TensorSpec:
@@ -27,6 +39,49 @@ def forget_strides(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if packet_name(node) in ("aten.view", "aten._unsafe_view"):
             node.target = torch.ops.aten.reshape.default
+
+
+def forget_devices(graph: fx.Graph) -> None:
+    """New tensors are made on the CPU: a plan does not know where its model was captured."""
+    for node in graph.nodes:
+        if isinstance(node.kwargs.get("device"), torch.device):
+            node.kwargs = {**node.kwargs, "device": torch.device("cpu")}
+
+
+def forget_checks(graph: fx.Graph) -> None:
+    """Remove the assertions of the trace: shapes and dtypes are fixed."""
+    for node in list(graph.nodes):
+        if node.op == "call_function" and packet_name(node).startswith("aten._assert"):
+            graph.erase_node(node)
+
+
+def graph_module(graph: fx.Graph) -> fx.GraphModule:
+    """A module that runs `graph`. Its code is generated at the first call: most are never run."""
+    with _use_lazy_graph_module(True):
+        return _make_graph_module({}, graph)
+
+
+def is_view(node: fx.Node) -> bool:
+    """Whether a node is its operand in another shape."""
+    return packet_name(node) in _VIEWS
+
+
+def replace_mutations(graph: fx.Graph) -> None:
+    """Make in-place operators on values of their own functional; later readers get the result.
+
+    An operator that changes a view of another value stays: it has no kernel and is reported.
+    """
+    order = {node: position for position, node in enumerate(graph.nodes)}
+    for node in list(graph.nodes):
+        name = packet_name(node).partition(".")[2]
+        if not name.endswith("_") or name.startswith("_") or is_view(node.all_input_nodes[0]):
+            continue
+        changed = node.all_input_nodes[0]
+        overload = node.target._overloadname  # type: ignore[union-attr]
+        node.target = getattr(getattr(torch.ops.aten, name[:-1]), overload)
+        for user in list(changed.users):
+            if order[user] > order[node]:
+                user.replace_input_with(changed, node)
 
 
 def ancestors(results: Sequence[fx.Node], stop: Sequence[fx.Node] = ()) -> set[fx.Node]:
@@ -60,4 +115,4 @@ def extract(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphMo
             copies[node] = graph.node_copy(node, copies.__getitem__)
             copies[node].meta = {key: node.meta[key] for key in KEPT_META if key in node.meta}
     graph.output(tuple(copies[node] for node in outputs))
-    return fx.GraphModule({}, graph)
+    return graph_module(graph)

@@ -34,14 +34,16 @@ def backward_state_arguments(node: fx.Node) -> list[fx.Node]:
 class Graph:
     """A functional graph over explicit tensors: parameters, buffers and the sample's inputs.
 
-    `parameters` and `buffers` map placeholder names to the model's own tensor names, `inputs`
-    lists the placeholders of the sample in order. `state_updates` maps a buffer's name to the node
+    `parameters` and `buffers` map placeholder names to the model's own tensor names; `frozen` holds
+    the names of parameters that are not trained; `inputs` lists the placeholders of the sample in
+    order. `state_updates` maps a buffer's name to the node
     that computes its next value; `constants` holds tensors the trace itself created (they count as
     buffers). Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
     """
 
     module: fx.GraphModule
     parameters: Mapping[str, str]
+    frozen: frozenset[str]
     buffers: Mapping[str, str]
     inputs: tuple[str, ...]
     input_specs: tuple[TensorSpec, ...]

@@ -50,10 +50,16 @@ def assign(graph: Graph) -> dict[fx.Node, int]:
 
 
 def sample_dependent(graph: Graph) -> set[fx.Node]:
-    """The call nodes that depend on the sample's inputs, not on weights and constants alone."""
-    dependent: set[fx.Node] = {graph.node(name) for name in graph.inputs}
+    """The call nodes that depend on the sample, not on weights and constants alone.
+
+    A random mask depends on the sample's number.
+    """
+    names = set(graph.inputs)
+    dependent: set[fx.Node] = set()
     for node in graph.module.graph.nodes:
-        if node.op == "call_function" and any(arg in dependent for arg in node.all_input_nodes):
+        is_source = node.name in names or packet_name(node) == "weft.uniform"
+        is_call = node.op == "call_function"
+        if is_source or (is_call and any(arg in dependent for arg in node.all_input_nodes)):
             dependent.add(node)
     return {node for node in dependent if node.op == "call_function"}
 

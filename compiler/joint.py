@@ -16,30 +16,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import core_aten_decompositions
+from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._functorch._aot_autograd.logging_utils import setup_stacktrace_preservation_hooks
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.traceback import preserve_node_meta
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves
 
-from .fxgraph import ancestors, extract, forget_strides, packet_name, spec_of
+from ..backend.errors import UnsupportedError
+from .fxgraph import (
+    ancestors,
+    extract,
+    forget_strides,
+    is_view,
+    packet_name,
+    replace_mutations,
+    spec_of,
+)
 from .graph import backward_state_positions
 from .program import Origin, TensorSpec
 
 Specs = tuple[TensorSpec, ...]
 
-_VIEWS = frozenset(
-    {
-        "aten.reshape",
-        "aten.permute",
-        "aten.t",
-        "aten.transpose",
-        "aten.expand",
-        "aten.unsqueeze",
-        "aten.squeeze",
-    }
+_ALSO_DECOMPOSED = (
+    torch.ops.aten._native_batch_norm_legit.no_stats,
+    torch.ops.aten.native_batch_norm_backward,
 )
+"""Batch normalization of weights, which is how weight standardization is written."""
+
 _IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_fresh_copy"})
 
 
@@ -59,6 +64,7 @@ class Subgraph:
     outputs: Specs
     input_needs_grad: tuple[bool, ...]
     output_is_read: tuple[bool, ...]
+    trainable: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,7 @@ class Parts:
 def split_joint(subgraph: Subgraph) -> Parts:
     """Trace the joint graph of a stage and part it into forward and backward."""
     _let_origins_survive(subgraph.module.graph)
-    needs_grad = _outputs_needing_grad(subgraph)
-    joint = _trace(subgraph, needs_grad)
+    joint, needs_grad = _trace(subgraph)
     return _Partition(joint, subgraph, needs_grad).parts()
 
 
@@ -91,15 +96,10 @@ def _fakes(mode: FakeTensorMode, specs: Specs) -> list[Tensor]:
         return [torch.empty(spec.shape, dtype=spec.torch_dtype) for spec in specs]
 
 
-def _differentiable(spec: TensorSpec) -> bool:
-    return spec.torch_dtype.is_floating_point
-
-
 def _run(subgraph: Subgraph, parameters, forward_state, backward_state, inputs):
     """The subgraph on detached leaves; returns leaves to differentiate for, and the results."""
     leaves = [
-        _leaf(value, _differentiable(spec))
-        for value, spec in zip(parameters, subgraph.parameters, strict=True)
+        _leaf(value, trained) for value, trained in zip(parameters, subgraph.trainable, strict=True)
     ]
     control = [_leaf(value, True) for value in backward_state]
     arrivals = [
@@ -107,16 +107,35 @@ def _run(subgraph: Subgraph, parameters, forward_state, backward_state, inputs):
         for value, needed in zip(inputs, subgraph.input_needs_grad, strict=True)
     ]
     flat = [*leaves, *forward_state, *control, *arrivals]
-    results = fx.Interpreter(subgraph.module).run(*flat)
+    with sdpa_kernel(SDPBackend.MATH):  # attention written out: products and a soft-max
+        results = _Run(subgraph.module).run(*flat)
     count = len(subgraph.outputs)
     return (leaves, control, arrivals), list(results[:count]), list(results[count:])
+
+
+class _Run(fx.Interpreter):
+    """Runs a captured graph; what fails says where it comes from."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        try:
+            return super().run_node(n)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError) as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise UnsupportedError(
+                f"tracing {n.meta.get('origin') or n.name}",
+                expected="an operator that torch can trace and differentiate on one sample",
+                got=f"{n.target}: {reason[0]}",
+                change="express this line of the model with other operators",
+            ) from error
 
 
 def _leaf(value: Tensor, needed: bool) -> Tensor:
     return value.detach().requires_grad_(needed)
 
 
-def _outputs_needing_grad(subgraph: Subgraph) -> tuple[bool, ...]:
+def _trace(subgraph: Subgraph) -> tuple[fx.GraphModule, tuple[bool, ...]]:
+    """The joint graph, with a tangent for every output a gradient could arrive at, and which of
+    all outputs do have a gradient."""
     mode = FakeTensorMode()
     arguments = [
         _fakes(mode, specs)
@@ -125,64 +144,57 @@ def _outputs_needing_grad(subgraph: Subgraph) -> tuple[bool, ...]:
             subgraph.forward_state,
             subgraph.backward_state,
             subgraph.inputs,
+            _tangents(subgraph),
         )
     ]
-    with mode, torch.enable_grad():
-        _, outputs, _ = _run(subgraph, *arguments)
-    return tuple(
-        value.requires_grad and read
-        for value, read in zip(outputs, subgraph.output_is_read, strict=True)
-    )
-
-
-def _trace(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> fx.GraphModule:
-    tangents = tuple(
-        spec for spec, needed in zip(subgraph.outputs, needs_grad, strict=True) if needed
-    )
-    mode = FakeTensorMode()
-    arguments = [
-        _fakes(mode, specs)
-        for specs in (
-            subgraph.parameters,
-            subgraph.forward_state,
-            subgraph.backward_state,
-            subgraph.inputs,
-            tangents,
-        )
-    ]
+    needs_grad: list[bool] = []
     with mode, preserve_node_meta():
-        return make_fx(
+        graph = make_fx(
             _joint(subgraph, needs_grad),
             decomposition_table=_decompositions(),
             tracing_mode="real",
         )(*arguments)
+    return graph, tuple(needs_grad)
+
+
+def _tangents(subgraph: Subgraph) -> Specs:
+    read = zip(subgraph.outputs, subgraph.output_is_read, strict=True)
+    return tuple(spec for spec, is_read in read if is_read)
 
 
 @lru_cache(maxsize=1)
 def _decompositions() -> dict[Any, Callable]:
-    return dict(core_aten_decompositions())
+    return {**core_aten_decompositions(), **get_decompositions(_ALSO_DECOMPOSED)}
 
 
-def _joint(subgraph: Subgraph, needs_grad: tuple[bool, ...]) -> Callable:
+def _joint(subgraph: Subgraph, needs_grad: list[bool]) -> Callable:
+    """The function to trace; it writes down in `needs_grad` which outputs have a gradient."""
+
     def joint(parameters, forward_state, backward_state, inputs, tangents):
         with torch.enable_grad():
             leaves, outputs, new_state = _run(
                 subgraph, parameters, forward_state, backward_state, inputs
             )
-            reached = [out for out, needed in zip(outputs, needs_grad, strict=True) if needed]
-            gradients = _gradients(reached, leaves, tangents)
+            is_read = subgraph.output_is_read
+            needs_grad[:] = [
+                value.requires_grad and read for value, read in zip(outputs, is_read, strict=True)
+            ]
+            arriving = [value for value, read in zip(outputs, is_read, strict=True) if read]
+            pairs = [pair for pair in zip(arriving, tangents, strict=True) if pair[0].requires_grad]
+            gradients = _gradients(pairs, leaves)
         return [value.detach() for value in (*outputs, *new_state)], gradients
 
     return joint
 
 
-def _gradients(reached: list[Tensor], leaves, tangents: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of (parameters, inputs that need one), then the new backward state."""
+def _gradients(pairs: list[tuple[Tensor, Tensor]], leaves) -> list[Tensor]:
+    """Gradients of (parameters, inputs) that need one, then the new backward state."""
     parameters, control, arrivals = leaves
-    wanted = [*parameters, *(value for value in arrivals if value.requires_grad), *control]
+    wanted = [value for value in (*parameters, *arrivals) if value.requires_grad] + control
     asked = [value for value in wanted if value.requires_grad]
     found: dict[int, Tensor | None] = {}
-    if reached and asked:
+    if pairs and asked:
+        reached, tangents = zip(*pairs, strict=True)
         setup_stacktrace_preservation_hooks([value.grad_fn for value in reached])
         grads = torch.autograd.grad(reached, asked, tangents, allow_unused=True)
         found = {id(value): grad for value, grad in zip(asked, grads, strict=True)}
@@ -204,6 +216,7 @@ class _Partition:
         self, joint: fx.GraphModule, subgraph: Subgraph, needs_grad: tuple[bool, ...]
     ) -> None:
         self.subgraph, self.needs_grad = subgraph, needs_grad
+        replace_mutations(joint.graph)
         _drop_identities(joint.graph)
         _release_backward_state(joint.graph)
         self.nodes = list(joint.graph.nodes)
@@ -226,7 +239,10 @@ class _Partition:
         self.forward_state = take(len(sub.forward_state))
         self.backward_state = take(len(sub.backward_state))
         self.inputs = take(len(sub.inputs))
-        self.tangents = take(sum(self.needs_grad))
+        arriving = take(sum(sub.output_is_read))
+        flags = zip(self.needs_grad, sub.output_is_read, strict=True)
+        needed = [needs for needs, is_read in flags if is_read]
+        self.tangents = [node for node, needs in zip(arriving, needed, strict=True) if needs]
 
     def _weights_only(self) -> set[fx.Node]:
         """Nodes that depend on parameters and constants alone (parameters included)."""
@@ -258,7 +274,7 @@ class _Partition:
             return True
         if node.target is operator.getitem:
             return node.args[0] in self.forward_nodes
-        return node in self.forward_nodes and not _is_view(node)
+        return node in self.forward_nodes and not is_view(node)
 
     def parts(self) -> Parts:
         saved = self._saved()
@@ -272,17 +288,24 @@ class _Partition:
         return Parts(forward, backward, specs, self.needs_grad)
 
 
-def _is_view(node: fx.Node) -> bool:
-    return packet_name(node) in _VIEWS
-
-
 def _drop_identities(graph: fx.Graph) -> None:
     """Remove what changes nothing in a functional graph: detach, alias, clone; then dead code."""
     for node in list(graph.nodes):
-        if packet_name(node) in _IDENTITIES:
+        if packet_name(node) in _IDENTITIES or _keeps_order(node):
             node.replace_all_uses_with(node.all_input_nodes[0])
     forget_strides(graph)
     graph.eliminate_dead_code()
+
+
+def _keeps_order(node: fx.Node) -> bool:
+    """Whether `as_strided` only gives dimensions of size one another stride."""
+    if packet_name(node) not in ("aten.as_strided", "aten.as_strided_"):
+        return False
+    source, result = node.all_input_nodes[0].meta["val"], node.meta["val"]
+    strides = zip(source.shape, source.stride(), node.args[2], strict=False)  # type: ignore[arg-type]
+    return source.shape == result.shape and all(
+        given == asked for size, given, asked in strides if size > 1
+    )
 
 
 def _release_backward_state(graph: fx.Graph) -> None:

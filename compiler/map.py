@@ -9,7 +9,10 @@ have no mask are priced once; their FIFO depths still differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,15 +136,46 @@ def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> Wei
     return WeightTiles(*sizes, counts=count_mask(kept, matrix.in_axis))
 
 
+@dataclass(frozen=True, eq=False)
+class _Operators(Sequence[OperatorCost]):
+    """The operators of one tiling, priced when they are looked at: of most tilings they never are.
+
+    A program that several stages share knows only its first stage's source lines, so then `origin`
+    is the stage's.
+    """
+
+    table: StageTable
+    tiling: int
+    origin: Origin | None
+
+    @cached_property
+    def priced(self) -> tuple[OperatorCost, ...]:
+        return tuple(
+            _operator(priced, self.tiling, self.origin)
+            for priced in self.table.operators
+            if _counts(priced, self.tiling)
+        )
+
+    def __getitem__(self, item: Any) -> Any:
+        return self.priced[item]
+
+    def __len__(self) -> int:
+        return len(self.priced)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.priced == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self.priced)
+
+
 def _choice(table: StageTable, index: int, delay: int, origin: Origin | None) -> Choice:
     forward, backward, update = (
-        int(table.phase_cycles(phase)[index]) for phase in ("forward", "backward", "update")
+        int(table.phase_cycles[phase][index]) for phase in ("forward", "backward", "update")
     )
     return Choice(
         tiling=table.tilings.tiling(index),
-        operators=tuple(
-            _operator(priced, index, origin) for priced in table.operators if _counts(priced, index)
-        ),
+        operators=_Operators(table, index, origin),
         cycles=PhaseCycles(forward, backward, update),
         stream_cycles=int(table.stream_cycles[index]),
         memory=table.memory.at(index, delay),
@@ -160,7 +194,6 @@ def _counts(priced: Priced, index: int) -> bool:
 
 
 def _operator(priced: Priced, index: int, shared_origin: Origin | None) -> OperatorCost:
-    """A program that several stages share knows only its first stage's source lines."""
     origin = shared_origin or priced.origin or Origin("", "", 0)
     return OperatorCost(
         name=priced.name,

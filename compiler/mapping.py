@@ -5,7 +5,9 @@ Stages --map--> Kernels --place--> Placement
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .plan.document import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from .targets.target import Target
@@ -20,13 +22,13 @@ class Choice:
     """
 
     tiling: Tiling
-    operators: tuple[OperatorCost, ...]
+    operators: Sequence[OperatorCost]
     cycles: PhaseCycles
     stream_cycles: int
     memory: PEMemory
     nonzeros: NonZeros
 
-    @property
+    @cached_property
     def interval_cycles(self) -> int:
         """Least cycles between two samples."""
         return max(self.cycles.total_cycles, self.stream_cycles)

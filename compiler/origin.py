@@ -15,7 +15,7 @@ from .program import Origin
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _TORCH = str(Path(torch.__file__).parent)
 _PACKAGE = Path(__file__).resolve().parents[1]
-_CAPTURE = str(_PACKAGE / "compiler" / "capture.py")
+_SAMPLE = str(_PACKAGE / "compiler" / "sample.py")
 
 
 def origin_of(node: fx.Node, strip: str = "") -> Origin:
@@ -29,7 +29,7 @@ def origin_of(node: fx.Node, strip: str = "") -> Origin:
 
 def _user_frame(stack_trace: str) -> tuple[str, int]:
     frames = [(file, int(line)) for file, line in _FRAME.findall(stack_trace)]
-    outside = [frame for frame in frames if not frame[0].startswith((_TORCH, _CAPTURE))]
+    outside = [frame for frame in frames if not frame[0].startswith((_TORCH, _SAMPLE))]
     if not outside:
         return "", 0
     file, line = outside[-1]
@@ -40,10 +40,10 @@ def _user_frame(stack_trace: str) -> tuple[str, int]:
 def _portable(file: str) -> str:
     """The path as an import would find it, so that plans do not depend on the machine."""
     path = Path(file)
-    if path.is_relative_to(_PACKAGE):
-        return f"weft/{path.relative_to(_PACKAGE).as_posix()}"
-    roots = [Path(entry or ".").resolve() for entry in sys.path]
+    roots = [_PACKAGE, *(Path(entry or ".").resolve() for entry in sys.path)]
     inside = [root for root in roots if path.is_relative_to(root)]
     if not inside:
         return path.name
-    return path.relative_to(max(inside, key=lambda root: len(root.parts))).as_posix()
+    root = max(inside, key=lambda root: len(root.parts))
+    inner = path.relative_to(root).as_posix()
+    return f"weft/{inner}" if root == _PACKAGE else inner

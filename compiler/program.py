@@ -62,6 +62,8 @@ class StageProgram:
     backward(*parameters, *backward_state, *saved, *output_grads)
         -> (*parameter_grads, *input_grads, *new_backward_state)
 
+    `parameter_grads` has one entry per parameter whose `trainable` is true; the others are frozen
+    and never updated.
     `saved` is what the backward needs and does not depend on weights alone: values that are a
     function of the parameters are recomputed from the parameters the backward is given.
     `input_grads` has one entry per input whose `input_needs_grad` is true, in order; likewise
@@ -81,6 +83,7 @@ class StageProgram:
     saved: tuple[TensorSpec, ...]
     input_needs_grad: tuple[bool, ...]
     output_needs_grad: tuple[bool, ...]
+    trainable: tuple[bool, ...]
 
     @property
     def saved_bytes(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import fx
 
+from .fxgraph import graph_module
 from .graph_text import graph_to_data, program_key
 from .joint import Subgraph, split_joint
 from .program import Origin, StageProgram
@@ -40,6 +41,7 @@ def _text(subgraph: Subgraph) -> str:
         len(subgraph.backward_state),
         subgraph.input_needs_grad,
         subgraph.output_is_read,
+        subgraph.trainable,
     ]
     return json.dumps([roles, graph_to_data(subgraph.module)])
 
@@ -58,6 +60,7 @@ def _trace(subgraph: Subgraph) -> StageProgram:
         saved=parts.saved,
         input_needs_grad=subgraph.input_needs_grad,
         output_needs_grad=parts.output_needs_grad,
+        trainable=subgraph.trainable,
     )
 
 
@@ -82,4 +85,4 @@ def _copy(module: fx.GraphModule, origins: dict[Origin | None, Origin | None]) -
         origin = origins.get(node.meta.get("origin"))
         if origin is not None:
             copies[node].meta["origin"] = origin
-    return fx.GraphModule({}, graph)
+    return graph_module(graph)

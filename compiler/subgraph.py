@@ -35,7 +35,7 @@ class Cutter:
 
     def boundary(self, index: int) -> Boundary:
         """The boundary of stage `index`."""
-        own = [node for node, stage in self.stage_of.items() if stage == index]
+        own = self.members[index]
         shared = self._weight_chain(own)
         nodes = self._in_order({*own, *shared})
         reads = self._in_order({arg for node in nodes for arg in node.all_input_nodes})
@@ -52,6 +52,14 @@ class Cutter:
                 inputs.append(node)
         outputs = [node for node in nodes if self._is_output(node, index)]
         return Boundary(*map(tuple, (nodes, parameters, forward, backward, inputs, outputs)))
+
+    @cached_property
+    def members(self) -> dict[int, list[fx.Node]]:
+        """The nodes of each stage."""
+        found: dict[int, list[fx.Node]] = {}
+        for node, stage in self.stage_of.items():
+            found.setdefault(stage, []).append(node)
+        return found
 
     @cached_property
     def next_state(self) -> dict[str, fx.Node]:
@@ -91,6 +99,9 @@ class Cutter:
             self.stage_of.get(user, index) != index for user in node.users
         )
 
+    def _is_trainable(self, node: fx.Node) -> bool:
+        return self.graph.parameters[node.name] not in self.graph.frozen
+
     def subgraph(self, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]) -> Subgraph:
         """The stage's forward as a graph of its own."""
         next_state = [self.next_state.get(node.name, node) for node in boundary.forward_state]
@@ -109,6 +120,7 @@ class Cutter:
             outputs=_specs(boundary.outputs),
             input_needs_grad=tuple(needs_grad.get(node, False) for node in boundary.inputs),
             output_is_read=tuple(self.is_read(node) for node in boundary.outputs),
+            trainable=tuple(self._is_trainable(node) for node in boundary.parameters),
         )
 
 

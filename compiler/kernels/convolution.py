@@ -9,11 +9,12 @@ from math import prod
 
 from torch import fx
 
-from .collectives import all_reduce_area, words
+from .collectives import all_reduce_area, transfer, words
 from .contraction import Contraction, forward, input_gradient, weight_gradient
 from .nonzeros import WeightTiles
 from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Cost, Site
+from .tilings import ceil_div
 
 FORWARD = "aten.convolution.default"
 BACKWARD = "aten.convolution_backward.default"
@@ -29,6 +30,30 @@ def weight_operand(node: fx.Node) -> fx.Node:
 def in_axis(node: fx.Node) -> int:
     """Axis of the weight that holds in features: 1, or 0 in a transposed convolution."""
     return 0 if node.args[_TRANSPOSED_ARGUMENT[operator_of(node)]] else 1
+
+
+def dense_tiles(node: fx.Node) -> WeightTiles:
+    """The weight of a convolution without zeros."""
+    shape, axis = shape_of(weight_operand(node)), in_axis(node)
+    return WeightTiles(shape[1 - axis], shape[axis], prod(shape[2:]))
+
+
+def _tiles(node: fx.Node, site: Site) -> WeightTiles:
+    alias = site.roles.weight.get(weight_operand(node))
+    return dense_tiles(node) if alias is None else site.weights[alias.index]
+
+
+def _loading(node: fx.Node, site: Site) -> Cost:
+    """A weight that is computed, or owned by another stage, is sent to the PEs that use it."""
+    weight = weight_operand(node)
+    if weight in site.roles.weight:
+        return site.free()
+    tiles, noc = dense_tiles(node), site.target.noc
+    features = ceil_div(tiles.in_features, site.tilings.in_split)
+    row = words(
+        noc, features * tiles.out_features * tiles.taps, tensors_of(weight)[0].element_size()
+    )
+    return Cost(site.zeros(), transfer(noc, row, site.tilings.out_split, 1))
 
 
 def describe(node: fx.Node, weights: WeightTiles) -> Contraction:
@@ -56,8 +81,7 @@ def _halo(kernel: tuple[int, ...], dilation, spatial: tuple[int, ...]) -> int:
 
 def convolution(node: fx.Node, site: Site) -> Cost:
     """Forward; the bias is one more pass over the outputs."""
-    weights = site.weights[site.roles.weight[weight_operand(node)].index]
-    cost = forward(site, describe(node, weights))
+    cost = forward(site, describe(node, _tiles(node, site))) + _loading(node, site)
     if node.args[2] is None:
         return cost
     return cost + _bias(node, site)
@@ -70,10 +94,10 @@ def _bias(node: fx.Node, site: Site) -> Cost:
 
 def convolution_backward(node: fx.Node, site: Site) -> Cost:
     """Gradients of input, weight and bias, as far as the output mask asks for them."""
-    weights = site.weights[site.roles.weight[weight_operand(node)].index]
+    weights = _tiles(node, site)
     product = describe(node, weights)
     wants_input, wants_weight, wants_bias = node.args[10]  # type: ignore[misc]
-    cost = site.free()
+    cost = _loading(node, site)
     if wants_input:
         cost = cost + input_gradient(site, product)
     if wants_weight:

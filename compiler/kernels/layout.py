@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 
 from torch import fx
 
@@ -51,9 +50,8 @@ class Layout:
 
 def find_layout(program: StageProgram) -> Layout:
     """Read the layout off the program's graphs."""
-    count = len(program.parameters)
-    forward = find_roles(program.forward, count, is_backward=False)
-    backward = find_roles(program.backward, count, is_backward=True)
+    forward = find_roles(program.forward, program.trainable, is_backward=False)
+    backward = find_roles(program.backward, program.trainable, is_backward=True)
     matrices = dict(_matrices(program.forward, forward))
     operands = tuple(_operands(program.forward, forward, matrices))
     biases = frozenset(_biases(program.forward, forward))
@@ -86,8 +84,7 @@ def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, Matri
 
 def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
     weight = convolution.weight_operand(node)
-    shape, axis = shape_of(weight), convolution.in_axis(node)
-    tiles = WeightTiles(shape[1 - axis], shape[axis], prod(shape[2:]))
+    tiles, axis = convolution.dense_tiles(node), convolution.in_axis(node)
     product = convolution.describe(node, tiles)
     positions = product.in_positions, product.out_positions
     matrix = Matrix(axis, tiles.in_features, tiles.out_features, tiles.taps, *positions)
@@ -95,9 +92,10 @@ def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
 
 
 def _embedding_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
+    """A table has no input positions: a token picks one row, and its gradient goes to one row."""
     rows, columns = shape_of(operand(node, 0))
     tokens = tensors_of(node)[0].numel() // max(1, columns)
-    return roles.weight[operand(node, 0)].index, Matrix(0, rows, columns, 1, tokens, tokens)
+    return roles.weight[operand(node, 0)].index, Matrix(0, rows, columns, 1, 0, tokens)
 
 
 def _linear_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
@@ -111,7 +109,12 @@ def _operands(
     module: fx.GraphModule, roles: Roles, matrices: Mapping[int, Matrix]
 ) -> Iterator[tuple[int, int, int, int]]:
     for node in calls(module.graph):
-        if operator_of(node) in linear.OPERATORS and linear.weight_use(node, roles) is None:
+        if operator_of(node) == convolution.FORWARD:
+            if convolution.weight_operand(node) not in roles.weight:
+                tiles = convolution.dense_tiles(node)
+                positions = convolution.describe(node, tiles).out_positions
+                yield tiles.taps, positions, tiles.in_features, tiles.out_features
+        elif operator_of(node) in linear.OPERATORS and linear.weight_use(node, roles) is None:
             left, right = map(shape_of, linear.factors(node))
             yield left[0] if len(left) == 3 else 1, left[-2], left[-1], right[-1]
 

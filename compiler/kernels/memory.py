@@ -86,7 +86,8 @@ def memory_table(
 ) -> MemoryTable:
     """All classes for every tiling of the site."""
     nothing = np.zeros(len(site.tilings), np.int64)
-    values = sum((s.value_bytes for s in stored), nothing)
+    trained = [s for s, is_trained in zip(stored, program.trainable, strict=True) if is_trained]
+    values = sum((s.value_bytes for s in trained), nothing)
     return MemoryTable(
         weights=sum((s.weight_bytes for s in stored), nothing),
         optimizer=optimizer_states * values,

@@ -1,4 +1,4 @@
-"""Pooling windows: one vector pass per window position, border exchange where windows overlap."""
+"""Pooling and resampling: one vector pass per position of a window, borders from the neighbours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,33 @@ from .site import Cost, Site
 # operator -> (position of the kernel argument, of the image)
 POOLING: dict[str, tuple[int, int]] = {
     "aten.avg_pool2d.default": (1, 0),
+    "aten.avg_pool3d.default": (1, 0),
     "aten.avg_pool2d_backward.default": (2, 1),
     "aten.max_pool2d_with_indices.default": (1, 0),
+    "aten.max_pool3d_with_indices.default": (1, 0),
     "aten.max_pool2d_with_indices_backward.default": (2, 1),
 }
+
+
+# operator -> pixels of the source that a pixel of the result is made of
+RESAMPLING: dict[str, int] = {
+    "aten.upsample_bicubic2d.default": 16,
+    "aten.upsample_bicubic2d_backward.default": 16,
+    "aten.upsample_bilinear2d.default": 4,
+    "aten.upsample_bilinear2d_backward.default": 4,
+    "aten.upsample_nearest2d.default": 1,
+    "aten.upsample_nearest2d_backward.default": 1,
+}
+
+
+def resampling(node: fx.Node, site: Site, taps: int) -> Cost:
+    """Cost of a change of resolution: a pass per tap, on the larger image, and its borders."""
+    source, result = tensors_of(operand(node, 0))[0], tensors_of(node)[0]
+    elements = site.share(max(source.numel(), result.numel()))
+    compute = site.vector_cycles(elements, dtype_of(node), taps)
+    border = words(site.target.noc, site.share(source.numel()), source.element_size())
+    neighbours = (site.tilings.height * site.tilings.width > 1).astype(int)
+    return Cost(compute, transfer(site.target.noc, border, neighbours, 1))
 
 
 def pooling(node: fx.Node, site: Site) -> Cost:

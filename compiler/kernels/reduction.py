@@ -30,11 +30,20 @@ _SUM = Rounds(1, 0, 1)
 REDUCTIONS: dict[str, Rounds] = {
     "aten.amax.default": _SUM,
     "aten.amin.default": _SUM,
+    "aten.any.default": _SUM,
     "aten.any.dim": _SUM,
+    "aten.any.dims": _SUM,
     "aten.argmax.default": Rounds(2, 0, 1),
+    "aten.argmin.default": Rounds(2, 0, 1),
+    "aten.linalg_vector_norm.default": Rounds(2, 0, 1),
+    "aten.max.default": _SUM,
     "aten.max.dim": Rounds(2, 0, 1),
     "aten.mean.default": _SUM,
     "aten.mean.dim": _SUM,
+    "aten.min.default": _SUM,
+    "aten.min.dim": Rounds(2, 0, 1),
+    "aten.prod.default": _SUM,
+    "aten.prod.dim_int": _SUM,
     "aten.sum.default": _SUM,
     "aten.sum.dim_IntList": _SUM,
     "aten.var.correction": Rounds(3, 0, 2),
@@ -51,6 +60,12 @@ SOFTMAX: dict[str, Rounds] = {
 }
 
 
+SCANS: dict[str, Rounds] = {
+    # running sum of a PE's part; then the sum of all parts before it, which is added
+    "aten.cumsum.default": Rounds(2, 0, 1),
+}
+
+
 def group_sums(site: Site, results: int, itemsize: int) -> Floats:
     """Cycles of one all-reduce of `results` sums over the PEs that hold their parts."""
     per_pe = words(site.target.noc, site.share(results), itemsize)
@@ -64,8 +79,8 @@ def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     return _cost(node, site, rounds, results)
 
 
-def softmax(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
-    """Cost of a (log-)soft-max or its backward along one dimension."""
+def along_dimension(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
+    """Cost of a (log-)soft-max, its backward, or a scan: one group per line of a dimension."""
     shape = tensors_of(operand(node, 0))[0].shape
     dim = node.args[1] if isinstance(node.args[1], int) else node.args[2]
     along = shape[dim] if isinstance(dim, int) and shape else 1

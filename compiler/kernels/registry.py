@@ -39,11 +39,13 @@ def _table() -> dict[str, Kernel]:
         table[name] = Kernel("elementwise", partial(elementwise.elementwise, work=work))
     for name, rounds in reductions.REDUCTIONS.items():
         table[name] = Kernel("reduction", partial(reductions.reduction, rounds=rounds))
-    for name, rounds in reductions.SOFTMAX.items():
-        table[name] = Kernel("reduction", partial(reductions.softmax, rounds=rounds))
+    for name, rounds in (*reductions.SOFTMAX.items(), *reductions.SCANS.items()):
+        table[name] = Kernel("reduction", partial(reductions.along_dimension, rounds=rounds))
     for name, passes in normalization.NORMALIZATIONS.items():
         cost = partial(normalization.normalization, passes=passes)
         table[name] = Kernel("normalization", cost)
+    for name, taps in pooling.RESAMPLING.items():
+        table[name] = Kernel("pooling", partial(pooling.resampling, taps=taps))
     for name in pooling.POOLING:
         table[name] = Kernel("pooling", pooling.pooling)
     for names, cost in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -85,14 +85,17 @@ def calls(graph: fx.Graph) -> Iterator[fx.Node]:
     return (node for node in graph.nodes if node.op == "call_function")
 
 
-def find_roles(module: fx.GraphModule, parameters: int, is_backward: bool) -> Roles:
-    """Roles of one graph of a stage program; its first `parameters` placeholders are weights.
+def find_roles(module: fx.GraphModule, trainable: Sequence[bool], is_backward: bool) -> Roles:
+    """Roles of one graph of a stage program; its first placeholders are the weights.
 
-    In a backward graph the first `parameters` outputs are their gradients.
+    There are as many as `trainable` has entries. In a backward graph the first outputs are the
+    gradients of the trainable ones.
     """
     nodes = list(module.graph.nodes)
     placeholders = [node for node in nodes if node.op == "placeholder"]
-    weight = {node: Alias(index, False) for index, node in enumerate(placeholders[:parameters])}
+    weight = {
+        node: Alias(index, False) for index, node in enumerate(placeholders[: len(trainable)])
+    }
     for node in calls(module.graph):
         if operator_of(node) in VIEWS and node.args[0] in weight:
             source = weight[operand(node, 0)]
@@ -101,11 +104,17 @@ def find_roles(module: fx.GraphModule, parameters: int, is_backward: bool) -> Ro
     gradient: dict[fx.Node, int] = {}
     if is_backward:
         results = cast("tuple[fx.Node, ...]", nodes[-1].args[0])
-        gradient = {_computed_by(node): index for index, node in enumerate(results[:parameters])}
+        trained = [index for index, is_trained in enumerate(trainable) if is_trained]
+        for index, result in zip(trained, results, strict=False):
+            gradient |= dict.fromkeys(_computed_by(result), index)
     return Roles(weight, gradient)
 
 
-def _computed_by(node: fx.Node) -> fx.Node:
+def _computed_by(node: fx.Node) -> Iterator[fx.Node]:
+    """The last operations before views and sums: a weight used twice has a sum of gradients."""
     while node.op == "call_function" and operator_of(node) in VIEWS:
         node = operand(node, 0)
-    return node
+    yield node
+    if operator_of(node) == "aten.add.Tensor":
+        for part in node.all_input_nodes:
+            yield from _computed_by(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from torch import fx
@@ -50,13 +51,17 @@ class StageTable:
     nonzeros_mean: Floats
     nonzeros_max: Ints
 
-    def phase_cycles(self, phase: str) -> Ints:
-        """Cycles of one phase: its operators run one after the other."""
-        nothing = np.zeros(len(self.tilings), np.int64)
-        return sum((o.compute + o.network for o in self.operators if o.phase == phase), nothing)
+    @cached_property
+    def phase_cycles(self) -> dict[str, Ints]:
+        """Cycles of each phase: its operators run one after the other."""
+        found = {phase: np.zeros(len(self.tilings), np.int64) for phase in PHASES}
+        for operator in self.operators:
+            found[operator.phase] += operator.compute + operator.network
+        return found
 
     def total_cycles(self) -> Ints:
-        return sum((self.phase_cycles(phase) for phase in PHASES), np.int64(0))  # type: ignore[arg-type]
+        forward, backward, update = self.phase_cycles.values()
+        return forward + backward + update
 
 
 def price_stage(
@@ -144,6 +149,8 @@ def _update_costs(
     optimizer_states: int,
 ) -> Iterator[Priced]:
     for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):
+        if not program.trainable[index]:
+            continue
         cost = update(site, stored[index].elements, spec.dtype, optimizer_states)
         yield _priced(f"update({name})", "weft.update", "optimizer", "update", stage.origin, cost)
 

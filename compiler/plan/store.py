@@ -35,7 +35,7 @@ WEIGHTS_FILE = "weights.safetensors"
 _NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, "stages"})
 _MASK = "mask:"
 _SPEC_FIELDS = ("parameters", "forward_state", "backward_state", "inputs", "outputs", "saved")
-_FLAG_FIELDS = ("input_needs_grad", "output_needs_grad")
+_FLAG_FIELDS = ("input_needs_grad", "output_needs_grad", "trainable")
 
 
 def save(plan: Plan, directory: Path) -> Path:

@@ -40,8 +40,9 @@ def forward_backward(stages: Stages, tensors, sample):
                 *tangents,
             )
         )
-        for name in stage.parameters:
-            gradients[name] = results.pop(0)
+        for name, trained in zip(stage.parameters, program.trainable, strict=True):
+            if trained:
+                gradients[name] = results.pop(0)
         for source, needed in zip(stage.inputs, program.input_needs_grad, strict=True):
             if needed:
                 key = source.stage, source.output

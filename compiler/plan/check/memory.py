@@ -66,7 +66,8 @@ def stream_buffers(subject: Subject) -> Iterator[Finding]:
 def parameter_bytes(subject: Subject) -> Iterator[Finding]:
     """Gradients are one value per non-zero, optimizer state whole multiples of that.
 
-    Weights take at least a value each and at most a value and an index.
+    Weights take at least a value each and at most a value and an index. Of a stage with frozen
+    parameters only the weights are checked.
     """
     constants = {constant.name: constant.value for constant in subject.plan.provenance}
     index_bytes = constants.get("sparsity.index_bytes", 0)
@@ -76,9 +77,11 @@ def parameter_bytes(subject: Subject) -> Iterator[Finding]:
         if size is None or not isinstance(index_bytes, int | float):
             continue
         values = stage.nonzeros.per_pe_max * size
-        if memory.gradient_bytes != values:
+        if memory.gradient_bytes != values and not _has_frozen(subject, stage):
             yield Finding(f"{where}.gradient_bytes", values, memory.gradient_bytes)
-        if memory.optimizer_bytes % values if values else memory.optimizer_bytes:
+        if not _has_frozen(subject, stage) and (
+            memory.optimizer_bytes % values if values else memory.optimizer_bytes
+        ):
             expected = f"a multiple of {values}"
             yield Finding(f"{where}.optimizer_bytes", expected, memory.optimizer_bytes)
         most = stage.nonzeros.per_pe_max * (size + int(index_bytes))
@@ -100,6 +103,11 @@ def normalization_bytes(subject: Subject) -> Iterator[Finding]:
         if given != sum(known):
             where = f"{stage.id}.memory_per_pe.normalization_bytes"
             yield Finding(where, sum(known), given)
+
+
+def _has_frozen(subject: Subject, stage: StageRecord) -> bool:
+    program = subject.programs.get(stage.program)
+    return program is not None and not all(program.trainable)
 
 
 def _share(stage: StageRecord, spec: TensorSpec) -> int:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.stages_of import mlp_stages, resnet8_stages, stages_of
+from torch import nn
+from typer.testing import CliRunner
+from weft.cli.main import app
+from weft.compiler.coverage import coverage
+from weft.compiler.map import map_kernels
+from weft.compiler.targets.load import load_target
+
+
+class Decomposing(nn.Module):
+    """Two operators without a kernel, on two lines, around layers that have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(9, 9)
+
+    def forward(self, x):
+        matrix = self.layer(x).reshape(3, 3)
+        inverse = torch.linalg.inv(matrix)
+        return torch.erfinv(inverse).reshape(1, 9)
+
+
+def test_all_operators_without_a_kernel_at_once():
+    stages = stages_of(Decomposing(), torch.zeros(1, 9))
+    found = coverage(stages)
+    names = {operator.operator.split(".")[1] for operator in found.uncovered}
+    assert names >= {"erfinv", "linalg_inv_ex"}
+    assert found.operators > len(found.uncovered)
+    assert found.share == 1.0, "what has no kernel has no MACs that torch counts"
+    for operator in found.uncovered:
+        assert operator.operator in found.text()
+        assert all("test_coverage.py:" in place for place in operator.places)
+
+
+def test_macs_are_those_that_mapping_counts():
+    for stages in (mlp_stages(), resnet8_stages()):
+        kernels = map_kernels(stages, {}, load_target("wse2"))
+        priced = sum(o.macs_dense for stage in kernels.stages for o in stage.choices[0].operators)
+        assert coverage(stages).macs == priced
+        assert coverage(stages).share == 1.0
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_check_only_of_a_known_model(flags, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["compile", "mlp", "--check-only", *flags])
+    assert result.exit_code == 0, result.output
+    assert not list(tmp_path.iterdir()), "no plan is written"
+    if flags:
+        assert json.loads(result.output)["share"] == 1.0
+    else:
+        assert "100.0%" in result.output
+
+
+class Standardized(nn.Module):
+    """A convolution whose weight is computed: it lies where its values are made, and is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 3, 3, 3))
+
+    def forward(self, x):
+        weight = (self.weight - self.weight.mean((1, 2, 3), keepdim=True)) / 2
+        return F.conv2d(x, weight).mean((2, 3))
+
+
+def test_a_convolution_with_a_computed_weight_is_priced():
+    stages = stages_of(Standardized(), torch.zeros(1, 3, 10, 10))
+    kernels = map_kernels(stages, {}, load_target("wse2"))
+    operators = kernels.stages[0].choices[0].operators
+    macs = {o.operator: o.macs_dense for o in operators if o.family == "convolution"}
+    assert macs["aten.convolution.default"] == 8 * 3 * 9 * 64
