@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from ..compiler.version import VERSION
 from . import (
+    bench,
     checkpoint,
     compile,
     demo,
@@ -55,6 +56,7 @@ for verbs in (demo, compile, plans, simulate, train):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")
+app.add_typer(bench.app, name="bench")
 for verbs in (validate, models, doctor):
     verbs.register(app)
 

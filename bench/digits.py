@@ -1,0 +1,77 @@
+"""The experiment on handwritten digits: the network and the recipe of `weft demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..backend.optim import compensations
+from ..compiler.from_recipe import build_model, compile_recipe
+from ..compiler.plan.plan import Plan
+from ..compiler.recipe import Recipe
+from ..compiler.recipe_file import shipped_recipe
+from ..runtime.data import Dataset, load_data
+from ..runtime.from_recipe import make_job
+from ..runtime.job import Job
+from .training import SEQUENTIAL, Experiment, Setting
+
+_METHODS = (SEQUENTIAL, *(name for name in compensations() if name != "lwp_w2d"))
+
+
+def digits_experiment(epochs: int = 5, overrides: Iterable[str] = ()) -> Experiment:
+    """The demo's recipe with `key=value` overrides. Seeds set start weights and order, not masks.
+
+    Raises UserError without scikit-learn, and for overrides that do not fit.
+    """
+    data = load_data("digits")
+    jobs = _Jobs(tuple(overrides), epochs * len(data.x_train))
+    recipe = jobs.recipe()
+    return Experiment(
+        name="digits",
+        setup=_setup(recipe, data),
+        data=data,
+        epochs=epochs,
+        rate=recipe.optimizer.lr,
+        methods=_METHODS,
+        job=jobs,
+    )
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """The job of a setting; the stages are compiled once, at the first."""
+
+    overrides: tuple[str, ...]
+    updates: int
+
+    def __call__(self, setting: Setting) -> Job:
+        changes = [f"optimizer.lr={setting.factor * self.recipe().optimizer.lr}"]
+        changes += [f"seed={setting.seed}", f"pipeline.mode={setting.mode}"]
+        if setting.method != SEQUENTIAL:
+            changes.append(f"pipeline.compensation={setting.method}")
+        recipe = self.recipe(changes)
+        model, masks = build_model(recipe)
+        known = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        tensors = {name: known.get(name, value) for name, value in self._plan.tensors.items()}
+        plan = replace(self._plan, tensors=tensors, masks=masks)
+        return make_job(plan, recipe, self.updates, setting.mode)
+
+    def recipe(self, changes: Iterable[str] = ()) -> Recipe:
+        return shipped_recipe("demo", [*self.overrides, *changes])
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return compile_recipe(self.recipe())
+
+
+def _setup(recipe: Recipe, data: Dataset) -> str:
+    optimizer, options = recipe.optimizer, recipe.model.options
+    schedule = optimizer.schedule
+    return (
+        f"{recipe.model.name}{f' {options}' if options else ''}, {recipe.normalization.kind} norm,"
+        f" sparsity {recipe.sparsity}; {optimizer.name}, lr {optimizer.lr:g}, momentum"
+        f" {optimizer.momentum:g}, weight decay {optimizer.weight_decay:g}, {schedule.kind}"
+        f" schedule with a warm-up of {schedule.warmup:g}; {data.name}: {len(data.x_train)}"
+        f" training and {len(data.x_test)} test samples"
+    )
