@@ -1,4 +1,4 @@
-"""`weft bench training`, on a perceptron."""
+"""`weft bench`, on little."""
 
 from __future__ import annotations
 
@@ -53,3 +53,11 @@ def test_a_page_without_a_folder_fails_before_anything_runs(weft: Weft, tmp_path
     outcome = weft(*SMALL, "--records", tmp_path / "r.jsonl", "--write", tmp_path / "no" / "e.md")
     assert outcome.code == 2
     assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_normalizations_are_timed(weft: Weft) -> None:
+    outcome = weft("bench", "norm", "--rounds", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert rows[0]["input"] == "1x64x32x32"
+    assert all(row["ratio"] > 0 for row in rows)
