@@ -7,11 +7,21 @@ of weft and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class WeftError(Exception):
     """Base of all errors raised on purpose."""
+
+
+class BrokenInvariantError(WeftError):
+    """A pass of the compiler made something unsound: a defect of weft, not of the input."""
+
+    def __init__(self, name: str, artefact: str, broken: Sequence[str]) -> None:
+        self.broken = tuple(broken)
+        lines = "\n".join(f"  {sentence}" for sentence in self.broken[:8])
+        more = f"\n  and {len(broken) - 8} more" if len(broken) > 8 else ""
+        super().__init__(f"pass '{name}' made an unsound {artefact}:\n{lines}{more}")
 
 
 class UserError(WeftError):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Steps, print_json
+from .console import Steps, print_json, print_table
 from .options import Json, Overrides, recipe_of, with_target
+from .passes import Watch, list_passes, show_passes
 
 if TYPE_CHECKING:
     from ..compiler.recipe import Recipe
@@ -35,6 +36,19 @@ def compile_verb(
         bool,
         typer.Option("--check-only", help="Write no plan; list operators without a kernel."),
     ] = False,
+    print_after: Annotated[
+        list[str],
+        typer.Option(metavar="PASS", help="Print what this pass made; repeatable."),
+    ] = [],  # noqa: B006
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Print time and memory of every pass.")
+    ] = False,
+    list_all: Annotated[
+        bool,
+        typer.Option(
+            "--list-passes", callback=list_passes, is_eager=True, help="List all passes and leave."
+        ),
+    ] = False,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -47,13 +61,20 @@ def compile_verb(
         _check(recipe, json)
         return
     directory = output or Path(f"{_short(recipe.model.name)}-{_short(recipe.target.name)}.plan")
+    watch = Watch(print_after)
     with Steps() as step:
-        plan = compile_recipe(recipe, on_step=step)
+        plan = compile_recipe(recipe, on_begin=step, on_end=watch)
         step("write")
         plan.save(directory)
     if json:
-        print_json({"plan": str(directory), "totals": to_data(plan.document.totals)})
+        totals = to_data(plan.document.totals)
+        made = {"plan": str(directory), "totals": totals, "passes": watch.rows}
+        print_json({**made, "printed": watch.texts} if print_after else made)
         return
+    show_passes(watch)
+    if passes:
+        print_table(*watch.table())
+        typer.echo()
     typer.echo(plan.summary())
     typer.echo(f"\nwritten to {directory}; next: weft show {directory}, weft simulate {directory}")
 

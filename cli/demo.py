@@ -60,7 +60,7 @@ def _compile(recipe: Recipe) -> Plan:
 
     typer.echo(f"1. compile {recipe.model.name} for {recipe.target.name}")
     with Steps() as step:
-        plan = compile_recipe(recipe, on_step=step)
+        plan = compile_recipe(recipe, on_begin=step)
     typer.echo(plan.summary())
     return plan
 

@@ -17,6 +17,7 @@ from ..backend.sparsity import configure
 from .capture import capture
 from .coverage import Coverage, coverage
 from .cut import cut
+from .passes.base import PassRun, ignore
 from .pipeline import Options, compile_model
 from .plan.plan import Plan
 from .recipe import Recipe
@@ -26,7 +27,11 @@ _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
 """State tensors per parameter that each update rule keeps."""
 
 
-def compile_recipe(recipe: Recipe, on_step: Callable[[str], None] | None = None) -> Plan:
+def compile_recipe(
+    recipe: Recipe,
+    on_begin: Callable[[str], None] = ignore,
+    on_end: Callable[[PassRun], None] = ignore,
+) -> Plan:
     """Compile what a recipe describes. Weights and masks follow from the recipe's seed.
 
     Raises UnknownNameError for an unknown model or target, UserError for options the model does
@@ -38,7 +43,8 @@ def compile_recipe(recipe: Recipe, on_step: Callable[[str], None] | None = None)
         optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
-        on_step=on_step,
+        on_begin=on_begin,
+        on_end=on_end,
     )
     target = load_target(recipe.target.name, recipe.target.overrides)
     return compile_model(model, _example(recipe), F.cross_entropy, target, options)

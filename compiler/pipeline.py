@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .capture import Loss, capture
-from .cut import cut
-from .emit import Labels, emit
+from .emit import Labels
 from .graph import Graph
-from .map import map_kernels
-from .place.place import place
+from .passes import Capture, Cut, Emit, Map, Place
+from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
 from .program import Stages
+from .sample import Loss, Sample
 from .targets.load import load_target
 from .targets.target import Target
 
@@ -26,20 +25,21 @@ class Options:
 
     `masks` maps parameter names to boolean tensors, True where a weight is kept.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
-    SGD with momentum, 2 for AdamW). `recipe` is stored in the plan as it is. `on_step` is told
-    the name of each step as it begins.
+    SGD with momentum, 2 for AdamW). `recipe` is stored in the plan as it is. `on_begin` is told
+    the name of each pass as it begins, `on_end` what it made and what that took.
     """
 
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_states: int = 1
     name: str | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
-    on_step: Callable[[str], None] | None = None
+    on_begin: Callable[[str], None] = ignore
+    on_end: Callable[[PassRun], None] = ignore
 
 
 def compile_model(
     model: nn.Module,
-    example_inputs: tuple[Tensor, ...],
+    example_inputs: Sample,
     loss: Loss | None = None,
     target: str | Target = "wse2",
     options: Options | None = None,
@@ -53,19 +53,15 @@ def compile_model(
     InfeasibleError for a plan that does not fit, and UserError for other mistakes in the input.
     """
     options = options or Options()
-    step = options.on_step or (lambda name: None)
     machine = load_target(target) if isinstance(target, str) else target
-    step("capture")
-    graph = capture(model, example_inputs, loss)
-    step("cut into stages")
-    stages = cut(graph)
-    step("map kernels")
-    kernels = map_kernels(stages, options.masks, machine, optimizer_states=options.optimizer_states)
-    step("place")
-    placement = place(stages, kernels)
-    step("emit")
+    masks, states = options.masks, options.optimizer_states
     labels = Labels(model=options.name or type(model).__name__, recipe=options.recipe)
-    return emit(stages, placement, _tensors(model, graph, stages, options), options.masks, labels)
+    run = Driver(options.on_begin, options.on_end)
+    graph = run(Capture(loss), model, example_inputs)
+    stages = run(Cut(), graph)
+    kernels = run(Map(machine, masks, states), stages)
+    placement = run(Place(), stages, kernels)
+    return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))
 
 
 def _tensors(model: nn.Module, graph: Graph, stages: Stages, options: Options) -> dict[str, Tensor]:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import weft as api
 import yaml
+from weft.compiler.passes import PASSES
 
+TINY = ("mlp", "--target", "tiny_mesh", "--set", "model.options.width=16")
 Weft = Callable[..., Any]
 
 
@@ -20,8 +22,34 @@ def test_compile_writes_a_plan_and_says_where(weft: Weft, tmp_path: Path) -> Non
     assert outcome.code == 0
     assert f"written to {directory}" in outcome.out
     assert "mlp on tiny_mesh" in outcome.out
-    assert "map kernels" in outcome.err
+    assert "  map  " in outcome.err
     assert api.load(directory).document.recipe["target"] == {"name": "tiny_mesh", "overrides": {}}
+
+
+def test_compile_lists_its_passes(weft: Weft) -> None:
+    outcome = weft("compile", "--list-passes")
+    assert outcome.code == 0
+    assert [line.split()[0] for line in outcome.out.splitlines()[2:]] == list(PASSES)
+
+
+def test_compile_prints_an_artefact_and_what_every_pass_took(weft: Weft, tmp_path: Path) -> None:
+    where = ("-o", tmp_path / "p")
+    outcome = weft("compile", *TINY, *where, "--print-after", "cut", "--passes")
+    assert outcome.code == 0
+    shown, _, table = outcome.out.partition("pass ")
+    assert shown.startswith("-- after cut\n5 stages")
+    assert [line.split()[0] for line in table.splitlines()[2:7]] == list(PASSES)
+    data = json.loads(weft("compile", *TINY, *where, "--print-after", "cut", "--json").out)
+    assert [row["name"] for row in data["passes"]] == list(PASSES)
+    assert all(row["seconds"] > 0 and row["peak_bytes"] > 0 for row in data["passes"])
+    assert f"-- after cut\n{data['printed']['cut']}\n\n" == shown
+
+
+def test_compile_refuses_to_print_after_an_unknown_pass(weft: Weft, tmp_path: Path) -> None:
+    outcome = weft("compile", *TINY, "-o", tmp_path / "p", "--print-after", "cutt")
+    assert outcome.code == 2
+    assert "did you mean 'cut'?" in outcome.err
+    assert not (tmp_path / "p").exists()
 
 
 def test_compile_from_a_recipe_file_with_json(weft: Weft, tmp_path: Path) -> None:
