@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -20,6 +20,9 @@ check: $(READY)  ## lint, format, types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## write the generated pages of docs/
+	$(BIN)/python -m weft.compiler.plan.format_page > docs/plan-format.md
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..compiler.plan.document import PlanDocument
     from ..compiler.targets.target import Target
 
+_ALTERED = "file-altered"
+"""The rule beside those of the checker: plan.yaml is as weft wrote it."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
@@ -38,9 +41,8 @@ def show(
     from ..compiler.plan.data import to_data
     from ..compiler.plan.show import find_stage, show_stage
     from ..compiler.plan.show import show as text_of
-    from ..compiler.plan.store import load
 
-    documents = [load(plan).document for plan in plans]
+    documents = [_document(plan) for plan in plans]
     if floorplan is not None:
         _draw(documents, floorplan)
     if json:
@@ -65,9 +67,18 @@ def _draw(documents: list[PlanDocument], path: Path) -> None:
     path.write_text(floorplan_svg(documents[0]))
 
 
-def check(plans: PlanDirectories, json: Json = False) -> None:
+def check(
+    plans: PlanDirectories,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Take an edited plan.yaml that breaks no rule as it is."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Re-derive what plans say, without the code that made them. Exit code 1 if one is unsound."""
     results = {plan: _violations(plan) for plan in plans}
+    if accept:
+        results = {plan: _accepted(plan, found) for plan, found in results.items()}
     if json:
         print_json({str(plan): [vars(v) for v in found] for plan, found in results.items()})
     else:
@@ -86,21 +97,44 @@ def diff(
     from ..compiler.plan.data import to_data
     from ..compiler.plan.diff import diff as compare
     from ..compiler.plan.diff import diff_text
-    from ..compiler.plan.store import load
 
-    changes = compare(load(before).document, load(after).document)
+    changes = compare(_document(before), _document(after))
     if json:
         print_json(to_data(changes))
     else:
         typer.echo(diff_text(changes))
 
 
-def _violations(directory: Path) -> tuple[Violation, ...]:
-    from ..compiler.plan.check import check as violations_of
-    from ..compiler.plan.store import load
+def _document(directory: Path) -> PlanDocument:
+    """What a plan says, for reading: an edited one is read, with a note."""
+    from ..compiler.plan.store import is_edited, load
 
-    plan = load(directory)
-    return violations_of(plan.document, _target_of(plan.document), plan.programs)
+    document = load(directory, allow_edited=True).document
+    if is_edited(directory):
+        typer.echo(f"note: {directory}/plan.yaml was edited after weft wrote it", err=True)
+    return document
+
+
+def _violations(directory: Path) -> tuple[Violation, ...]:
+    from ..compiler.plan.check import Violation
+    from ..compiler.plan.check import check as violations_of
+    from ..compiler.plan.store import is_edited, load
+
+    plan = load(directory, allow_edited=True)
+    found = violations_of(plan.document, _target_of(plan.document), plan.programs)
+    if not is_edited(directory):
+        return found
+    return (Violation(_ALTERED, "plan.yaml", "the hash in plan.sha256", "other content"), *found)
+
+
+def _accepted(directory: Path, found: tuple[Violation, ...]) -> tuple[Violation, ...]:
+    """Nothing, if an edit is all that was found; it is then accepted."""
+    from ..compiler.plan.store import accept
+
+    if [violation.rule for violation in found] != [_ALTERED]:
+        return found
+    accept(directory)
+    return ()
 
 
 def _target_of(plan: PlanDocument) -> Target | None:

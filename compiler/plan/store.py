@@ -1,8 +1,8 @@
-"""The plan directory: plan.yaml, stages/<key>.json, weights.safetensors.
+"""The plan directory: plan.yaml, plan.sha256, stages/<key>.json, weights.safetensors.
 
 Written to a temporary name beside the target and renamed, so that an interrupted write leaves
-nothing half-done. Every file's SHA-256 is in plan.yaml; a missing or altered file is refused by
-name. Loading runs no foreign code and never unpickles.
+nothing half-done. Every file's SHA-256 is in plan.yaml, whose own is in plan.sha256; a missing or
+altered file is refused by name. Loading runs no foreign code and never unpickles.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from .plan import Plan
 
 PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"
-_NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, "stages"})
+SEAL_FILE = "plan.sha256"
+"""The hash of plan.yaml, as `sha256sum -c` reads it."""
+_NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
 _MASK = "mask:"
 _SPEC_FIELDS = ("parameters", "forward_state", "backward_state", "inputs", "outputs", "saved")
 _FLAG_FIELDS = ("input_needs_grad", "output_needs_grad", "trainable")
@@ -48,12 +50,20 @@ def save(plan: Plan, directory: Path) -> Path:
     return directory
 
 
-def load(directory: str | Path) -> Plan:
-    """Read a plan directory.
+def load(directory: str | Path, *, allow_edited: bool = False) -> Plan:
+    """Read a plan directory; `allow_edited` reads a plan.yaml that was changed by hand, too.
 
     Raises PlanFileError naming the file that is missing, altered, or of another format version.
     """
     directory = Path(directory)
+    if not allow_edited and is_edited(directory):
+        raise PlanFileError(
+            str(directory / PLAN_FILE),
+            expected=f"the file as weft wrote it, with the hash in {SEAL_FILE}",
+            got="other content, or no hash",
+            change=f"compile the model again; if you edited it on purpose: weft check {directory}"
+            " --accept",
+        )
     document = load_document(directory)
     content = {name: _verified(directory, name, digest) for name, digest in document.files.items()}
     programs = {
@@ -82,6 +92,24 @@ def load_document(directory: str | Path) -> PlanDocument:
         return from_data(PlanDocument, data)
     except (DataError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise _altered(path, str(error)) from error
+
+
+def is_edited(directory: str | Path) -> bool:
+    """Whether plan.yaml is there but not what weft wrote."""
+    plan, seal = Path(directory) / PLAN_FILE, Path(directory) / SEAL_FILE
+    if not plan.is_file():
+        return False
+    return not seal.is_file() or seal.read_bytes() != _seal(plan.read_bytes())
+
+
+def accept(directory: str | Path) -> None:
+    """Take plan.yaml as it is for what weft wrote."""
+    content = (Path(directory) / PLAN_FILE).read_bytes()
+    (Path(directory) / SEAL_FILE).write_bytes(_seal(content))
+
+
+def _seal(content: bytes) -> bytes:
+    return f"{hashlib.sha256(content).hexdigest()}  {PLAN_FILE}\n".encode()
 
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -120,6 +148,7 @@ def _write(plan: Plan, directory: Path) -> None:
         (directory / name).write_bytes(data)
     text = yaml.dump(to_data(document), Dumper=_DUMPER, sort_keys=False, width=100)
     (directory / PLAN_FILE).write_text(text)
+    accept(directory)
 
 
 def _verified(directory: Path, name: str, digest: str) -> bytes:

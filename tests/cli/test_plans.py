@@ -118,7 +118,32 @@ def test_check_fails_an_altered_plan_with_exit_code_1(weft: Weft, plan: Path) ->
     assert outcome.code == 1
     assert "delay: s00" in outcome.out
     found = json.loads(weft("check", plan, "--json").out)[str(plan)]
-    assert [violation["rule"] for violation in found] == ["delay"]
+    assert [violation["rule"] for violation in found] == ["file-altered", "delay"]
+
+
+def test_an_edited_plan_is_read_with_a_note_and_not_run(weft: Weft, plan: Path) -> None:
+    _edit(plan, lambda data: data.update(model="mine"))
+    assert "was edited" in weft("show", plan).err
+    outcome = weft("simulate", plan)
+    assert outcome.code == 2
+    assert f"weft check {plan} --accept" in outcome.err
+
+
+def test_check_accepts_an_edit_that_breaks_no_rule(weft: Weft, plan: Path) -> None:
+    _edit(plan, lambda data: data.update(model="mine"))
+    assert weft("check", plan).code == 1
+    assert weft("check", plan, "--accept").code == 0
+    assert weft("check", plan).code == 0
+    assert api.load(plan).document.model == "mine"
+
+
+def test_check_accepts_no_edit_that_breaks_a_rule(weft: Weft, plan: Path) -> None:
+    _edit(plan, lambda data: data["stages"][0].update(delay=1))
+    assert weft("check", plan, "--accept").code == 1
+    assert [line.split(":")[0].strip() for line in weft("check", plan).out.splitlines()[1:]] == [
+        "file-altered",
+        "delay",
+    ]
 
 
 def test_diff(weft: Weft, small_plan: Path, plan: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -74,16 +76,22 @@ def test_another_process_gives_the_same_bytes(directory, tmp_path):
 
 @pytest.mark.parametrize("damage", ["remove", "alter"])
 def test_every_damaged_file_is_refused_by_name(directory, damage):
-    for path in sorted(p for p in directory.rglob("*") if p.is_file() and p.name != "plan.yaml"):
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
         kept = path.read_bytes()
         if damage == "remove":
             path.unlink()
         else:
             path.write_bytes(kept[:-3] + b"x" + kept[-2:])
-        with pytest.raises(PlanFileError, match=path.name):
+        with pytest.raises(PlanFileError, match=re.escape(path.stem)):
             weft.load(directory)
         path.write_bytes(kept)
     weft.load(directory)
+
+
+def test_the_seal_is_what_sha256sum_reads(directory):
+    content = (directory / "plan.yaml").read_bytes()
+    expected = f"{hashlib.sha256(content).hexdigest()}  plan.yaml\n"
+    assert (directory / "plan.sha256").read_text() == expected
 
 
 @pytest.mark.parametrize(
