@@ -112,7 +112,7 @@ def _write(scratch: Path, recipe: Recipe, plan: Plan, report: SimReport, run: Ru
     from ..sim.html import RunCurve, write_report
 
     plan.save(scratch / "plan")
-    replace(plan, tensors=dict(run.tensors)).save(scratch / "trained")
+    replace(plan, tensors=run.tensors, masks=run.masks).save(scratch / "trained")
     settings = recipe.model_dump(mode="json")
     (scratch / "recipe.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     losses = tuple(float(loss) for loss in run.losses)

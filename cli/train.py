@@ -84,7 +84,7 @@ def train(
     )
     line.close()
     if output is not None:
-        replace(loaded, tensors=dict(run.tensors)).save(output)
+        replace(loaded, tensors=run.tensors, masks=run.masks).save(output)
     if json:
         print_json(run_data(run))
         return

@@ -63,7 +63,7 @@ def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
         model = _build(recipe)
     if recipe.sparsity is None:
         return model, {}
-    return model, configure(recipe.sparsity).masks(model)
+    return model, configure(recipe.sparsity, recipe.seed).masks(model)
 
 
 def _build(recipe: Recipe) -> nn.Module:

@@ -13,6 +13,7 @@ from ..backend.optim import (
     build_rule,
 )
 from ..backend.optim.scaling import scale_to_batch_size
+from ..backend.sparsity import MaskRule, configure
 from ..compiler.plan.plan import Plan
 from ..compiler.recipe import OptimizerRecipe, Recipe
 from .job import Job, Mode
@@ -43,7 +44,26 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     )
     schedule = _schedule(recipe.optimizer, lr, updates)
     guard = Guard(recipe.training.clip_norm)
-    return Job(plan.stages, plan.tensors, plan.masks, rule, schedule, guard)
+    return Job(
+        plan.stages, plan.tensors, plan.masks, rule, schedule, guard, _mask_rules(plan, recipe)
+    )
+
+
+def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
+    """The rules of masks that change."""
+    if recipe.sparsity is None:
+        return {}
+    parameters = {record.name: plan.tensors[record.name] for record in plan.document.parameters}
+    rules = configure(recipe.sparsity, recipe.seed).rules(parameters)
+    absent = [name for name in rules if name not in plan.masks]
+    if absent:
+        raise UserError(
+            f"sparsity of '{absent[0]}'",
+            expected="a plan with a mask for every parameter that the recipe makes sparse",
+            got=f"{len(absent)} parameters without",
+            change="compile the plan with this sparsity",
+        )
+    return {name: rule for name, rule in rules.items() if rule.is_dynamic}
 
 
 def _scaled(optimizer: OptimizerRecipe) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..backend.errors import UserError
 from ..compiler.program import HOST, Source, TensorSpec
 from .jax_lower import jax_dtype
+from .jax_masks import steps_made, ticks_until_update, update_masks
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
 from .jax_stage import Model
@@ -58,7 +59,7 @@ class JaxExecutor:
         for start in range(0, len(arrays[0]), self.chunk):
             part = [array[start : start + self.chunk] for array in arrays]
             self.fed += len(part[0])
-            parts.append(self._run(part, len(part[0])))
+            parts += self._run(part, len(part[0]))
         return self._join(parts)
 
     def flush(self) -> Results:
@@ -66,7 +67,7 @@ class JaxExecutor:
         parts = []
         for start in range(0, self.tick_function.drain_ticks, self.chunk):
             count = min(self.chunk, self.tick_function.drain_ticks - start)
-            parts.append(self._run([], count))
+            parts += self._run([], count)
         self.tick = self.first_fed = self.fed
         return self._join(parts)
 
@@ -92,6 +93,11 @@ class JaxExecutor:
         model = self.pipeline.model
         current = {**model.weights, **model.state}
         return {name: torch.from_numpy(np.array(value)) for name, value in current.items()}
+
+    def masks(self) -> dict[str, Tensor]:
+        """Current masks by parameter name."""
+        masks = self.pipeline.model.masks
+        return {name: torch.from_numpy(np.array(value)) for name, value in masks.items()}
 
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
@@ -146,7 +152,18 @@ class JaxExecutor:
             *(np.int32(number) for number in span),
         )
 
-    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
+    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[list[Stream]]:
+        """Run `count` ticks; what came out of each dispatch: a mask update ends one."""
+        parts, done = [], 0
+        while done < count:
+            ticks = min(count - done, ticks_until_update(self) or count)
+            steps = steps_made(self)
+            parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
+            update_masks(self, steps)
+            done += ticks
+        return parts
+
+    def _dispatch(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
         """Run `count` ticks; the loss and each prediction of the samples that came out."""
         self.pipeline, outputs = self._train(*self._arguments(inputs, count))
         streams = []
@@ -226,7 +243,8 @@ def _program(job: Job) -> tuple[object, ...]:
     stages = job.stages
     form = [(s.program.key, s.parameters, s.forward_state, s.inputs) for s in stages.stages]
     ends = (stages.model_inputs, stages.loss, stages.predictions)
-    return form, ends, job.rule, job.guard, set(job.masks)
+    windows = {name: rule.window for name, rule in job.mask_rules.items()}
+    return form, ends, job.rule, job.guard, set(job.masks), windows
 
 
 def _spec(job: Job, source: Source) -> TensorSpec:

@@ -26,6 +26,10 @@ class SequentialTick:
         self.result_lags = (0,) * len(self.results)
         self.readers = wiring.readers(job.stages)
 
+    def update_lag(self, stage: int) -> int:
+        """Ticks from a sample's feeding to its update of a stage."""
+        return 0
+
     def start(self) -> Pipeline:
         """The start values of the job."""
         return Pipeline(Model.start(self.job), ())

@@ -2,7 +2,7 @@
 
 position                        tick, first sample fed, next sample to be fed
 .model.weights['NAME'] ...      each array of the pipeline's state by its path: weights,
-.buffers[0] ...                 optimizer, state, masks, skips, and the FIFOs in their order
+.buffers[0] ...                 optimizer, state, masks, skips, collected, steps; then the FIFOs
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
@@ -26,9 +26,11 @@ def to_array(tensor: torch.Tensor) -> Array:
 
 @dataclass(frozen=True)
 class Model:
-    """By name: parameters, optimizer state, normalization state, and masks, which stay.
+    """By name: parameters, optimizer state, normalization state, and masks.
 
-    `skips` has int32 (total, current, longest) of each stage with parameters, by its number.
+    Masks change between dispatches only, see `jax_masks.py`. `collected` has the dense gradients
+    for their updates. `skips` has int32 (total, current, longest) of each stage with parameters,
+    by its number, and `steps` the updates made by each stage whose masks change.
     """
 
     weights: Tensors
@@ -36,6 +38,8 @@ class Model:
     state: Tensors
     masks: Tensors
     skips: Tensors
+    collected: Tensors
+    steps: Tensors
 
     @staticmethod
     def start(job: Job) -> Model:
@@ -49,15 +53,21 @@ class Model:
             state={name: to_array(job.start(name)) for name in names},
             masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
             skips={str(s.index): jnp.zeros(3, jnp.int32) for s in stages if s.parameters},
+            collected={name: jnp.zeros_like(weights[name]) for name in job.collecting},
+            steps={
+                str(s.index): jnp.zeros((), jnp.int32)
+                for s in stages
+                if any(name in job.mask_rules for name in s.parameters)
+            },
         )
 
     def successor(self) -> Model:
         """A model to be filled by the stages; masks stay."""
-        return Model({}, {}, {}, self.masks, {})
+        return Model({}, {}, {}, self.masks, {}, {}, {})
 
 
 jax.tree_util.register_dataclass(
-    Model, data_fields=("weights", "optimizer", "state", "masks", "skips"), meta_fields=()
+    Model, data_fields=tuple(field.name for field in fields(Model)), meta_fields=()
 )
 
 
@@ -139,6 +149,21 @@ class StageFunctions:
             own_rate = rate.astype(weight.dtype)
             after = self.job.rule.update(weight, gradient, state, self.delay, own_rate, jnp)
             new.weights[name], new.optimizer[name] = _keep(valid, after, (weight, state))
+        if key in old.steps:
+            self._collect(old, new, gradients, valid)
+
+    def _collect(
+        self, old: Model, new: Model, gradients: Sequence[Array], valid: Array | bool
+    ) -> None:
+        """Count the update, and add up dense gradients for the mask updates to come."""
+        key = str(self.stage.index)
+        step = old.steps[key] + 1
+        new.steps[key] = _keep(valid, step, old.steps[key])
+        for name, gradient in zip(self.stage.parameters, gradients, strict=True):
+            if name in old.collected:
+                counts = valid & self.job.mask_rules[name].collects(step, jnp)
+                total = old.collected[name]
+                new.collected[name] = _keep(counts, total + gradient, total)
 
 
 def stage_functions(job: Job, delay: Callable[[int], int]) -> list[StageFunctions]:

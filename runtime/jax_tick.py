@@ -67,6 +67,10 @@ class PipelinedTick:
         self.result_lags = tuple(map(wiring.entry_tick, self.results))
         self.readers = wiring.readers(job.stages)
 
+    def update_lag(self, stage: int) -> int:
+        """Ticks from a sample's feeding to its update of a stage."""
+        return stage + self.job.stages.delay(stage)
+
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight."""
         return Pipeline(Model.start(self.job), tuple(f.empty() for f in self.fifos.values()))

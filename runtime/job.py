@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..backend.errors import UnsupportedError, UserError
 from ..backend.optim import Guard, Schedule, UpdateRule
+from ..backend.sparsity import MaskRule
 from ..compiler.program import Stages
 
 Mode = Literal["pipelined", "sequential"]
@@ -25,7 +26,8 @@ class Job:
     `tensors` holds parameters and normalization state. `masks` maps parameter names to boolean
     tensors: where a mask is False the weight is zero and stays exactly zero. Update number j of a
     stage, made with the gradient of sample j, has the learning rate `schedule(j)`; `guard` clips
-    that gradient and says if it may be used at all.
+    that gradient and says if it may be used at all. A parameter with a rule in `mask_rules` gets
+    new masks as training goes on.
     Raises UserError for a tensor that is missing or has another shape, UnsupportedError for a
     tensor that several stages own.
     """
@@ -36,6 +38,7 @@ class Job:
     rule: UpdateRule
     schedule: Schedule
     guard: Guard = field(default_factory=Guard)
+    mask_rules: Mapping[str, MaskRule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         owners: dict[str, str] = {}
@@ -48,11 +51,18 @@ class Job:
                 _check_shape(name, self.tensors.get(name), spec.shape)
         for name, mask in self.masks.items():
             _check_shape(f"mask of {name}", mask, tuple(self.tensors[name].shape))
+        for name, rule in self.mask_rules.items():
+            _check_shape(f"mask of {name}", self.masks.get(name), rule.shape)
 
     def start(self, name: str) -> Tensor:
         """A copy of the start value of `name`, zero where it is masked."""
         value = self.tensors[name].detach().clone()
         return torch.where(self.masks[name], value, 0) if name in self.masks else value
+
+    @property
+    def collecting(self) -> tuple[str, ...]:
+        """Parameters whose dense gradients are collected for their mask updates."""
+        return tuple(name for name, rule in self.mask_rules.items() if rule.needs_gradient)
 
     def rate(self, update: int) -> float:
         """Learning rate of update `update`; before the first update, that of the first."""
@@ -141,6 +151,10 @@ class Executor(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
+        ...
+
+    def masks(self) -> dict[str, Tensor]:
+        """Current masks by parameter name."""
         ...
 
     def skips(self) -> tuple[Skips, ...]:

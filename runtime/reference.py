@@ -6,10 +6,14 @@ the start of the tick:
 1. the forward of sample i = t - s, at the weights its update rule predicts;
 2. the backward of sample j = t - 2(S-1) + s, at its weights now (or those that the forward of j
    used, if the rule stashes), with what the forward of j saved;
-3. the update of its parameters with that gradient, at learning rate schedule(j).
+3. the update of its parameters with that gradient, at learning rate schedule(j);
+4. if that was update number n of the stage and the mask schedule has an update at step n, the
+   change of its masks: pruned weights and their optimizer state become zero at once.
 
 So the gradient of a sample comes back D_s = 2(S-1-s) updates after its forward. A sample that was
-not fed is a bubble: no arithmetic, no update, no state change.
+not fed is a bubble: no arithmetic, no update, no state change. An update whose gradient is not
+finite is skipped and is not counted. Weights in flight stay as their forward used them: stashed
+ones are those of an older mask, predictions of pruned weights are zero as soon as the state is.
 
 A stage reads only what other stages made at earlier ticks. Values are kept here by sample number,
 which makes that so by itself: a sample is at each stage at another tick, and only the last stage
@@ -28,6 +32,7 @@ from torch import Tensor
 from ..compiler.program import HOST, Source, Stage
 from . import wiring
 from .job import Job, Results, Skips, sample_arrays, to_rows, to_stream
+from .masks import Masked
 from .reference_snapshot import restore, snapshot
 
 BySample = dict[int, Tensor]
@@ -53,6 +58,8 @@ class ReferenceExecutor:
             reader: {} for stage in self.stages for reader in wiring.gradient_inputs(stage)
         }
         self.skipped = [Skips() for _ in self.stages]
+        self.mask = {n: job.masks[n].clone() for n in self.weights if n in job.masks}
+        self.collected = {n: torch.zeros_like(self.weights[n]) for n in job.collecting}
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
@@ -89,6 +96,10 @@ class ReferenceExecutor:
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
         return {name: value.clone() for name, value in {**self.weights, **self.state}.items()}
+
+    def masks(self) -> dict[str, Tensor]:
+        """Current masks by parameter name."""
+        return {name: mask.clone() for name, mask in self.mask.items()}
 
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
@@ -147,7 +158,7 @@ class ReferenceExecutor:
         for reader, value in zip(wiring.gradient_inputs(stage), arriving, strict=True):
             self.gradients[reader][sample] = value
         if stage.parameters:
-            self._update(stage, result.parameters, delay, rate)
+            self._update(stage, sample, result.parameters, delay, rate)
 
     def _advance(self, names: Sequence[str], values: Sequence[Tensor]) -> None:
         if all(bool(torch.isfinite(value).all()) for value in values):
@@ -166,8 +177,10 @@ class ReferenceExecutor:
         first, *others = [self.gradients[r].pop(sample) for r in self.readers[output]]
         return sum(others, start=first)
 
-    def _update(self, stage: Stage, gradients: Sequence[Tensor], delay: int, rate: float) -> None:
-        masks = [self.job.masks.get(name) for name in stage.parameters]
+    def _update(
+        self, stage: Stage, sample: int, gradients: Sequence[Tensor], delay: int, rate: float
+    ) -> None:
+        masks = [self.mask.get(name) for name in stage.parameters]
         masked = [  # a select, not a product: NaN times zero is NaN
             gradient if mask is None else torch.where(mask, gradient, 0)
             for gradient, mask in zip(gradients, masks, strict=True)
@@ -180,6 +193,23 @@ class ReferenceExecutor:
             self.weights[name], self.optimizer[name] = self.job.rule.update(
                 self.weights[name], gradient, self.optimizer[name], delay, rate, torch
             )
+        step = sample + 1 - self.skipped[stage.index].total
+        for name, gradient in zip(stage.parameters, gradients, strict=True):
+            if name in self.job.mask_rules:
+                self._update_mask(name, gradient, step)
+
+    def _update_mask(self, name: str, gradient: Tensor, step: int) -> None:
+        """What update number `step` of a stage does to the mask of a parameter."""
+        rule = self.job.mask_rules[name]
+        if rule.collects(step):
+            self.collected[name] = self.collected[name] + gradient
+        if not rule.due(step):
+            return
+        before = Masked(self.mask[name], self.weights[name], self.optimizer[name])
+        after = before.updated(rule, self.collected.get(name), step, torch)
+        self.mask[name], self.weights[name], self.optimizer[name] = after
+        if rule.needs_gradient:
+            self.collected[name] = torch.zeros_like(self.weights[name])
 
     def _take_results(self) -> Results:
         streams = [to_stream(self.results[s]) for s in wiring.results(self.job.stages)]

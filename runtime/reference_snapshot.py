@@ -3,6 +3,7 @@
 position                             tick, first sample fed, next sample to be fed
 skips                                (stages, 3): total, current, longest
 weights/NAME  state/NAME             the model's own names
+mask/NAME  collected/NAME            masks; dense gradients that add up for the next mask update
 optimizer/KEY/NAME                   KEY is the update rule's
 values/STAGE/OUTPUT/SAMPLE           in flight: what a stage or the host (-1) made
 saved/STAGE/NUMBER/SAMPLE            what a forward keeps for its backward
@@ -35,6 +36,8 @@ def snapshot(executor: ReferenceExecutor) -> dict[str, Tensor]:
     }
     found |= {f"weights/{name}": value for name, value in executor.weights.items()}
     found |= {f"state/{name}": value for name, value in executor.state.items()}
+    found |= {f"mask/{name}": value for name, value in executor.mask.items()}
+    found |= {f"collected/{name}": value for name, value in executor.collected.items()}
     for name, state in executor.optimizer.items():
         found |= {f"optimizer/{key}/{name}": value for key, value in state.items()}
     for kind, (stage, number), by_sample in _streams(executor):
@@ -56,6 +59,8 @@ def restore(executor: ReferenceExecutor, snapshot: Mapping[str, Tensor]) -> None
     skips = given.take("skips", torch.zeros(len(executor.stages), 3, dtype=torch.int64))
     weights = {n: given.take(f"weights/{n}", v) for n, v in executor.weights.items()}
     state = {n: given.take(f"state/{n}", v) for n, v in executor.state.items()}
+    mask = {n: given.take(f"mask/{n}", v) for n, v in executor.mask.items()}
+    collected = {n: given.take(f"collected/{n}", v) for n, v in executor.collected.items()}
     optimizer = {
         name: {key: given.take(f"optimizer/{key}/{name}", value) for key, value in entries.items()}
         for name, entries in executor.optimizer.items()
@@ -67,6 +72,7 @@ def restore(executor: ReferenceExecutor, snapshot: Mapping[str, Tensor]) -> None
     executor.tick, executor.fed = tick, range(first, stop)
     executor.skipped = [Skips(*row) for row in skips.tolist()]
     executor.weights, executor.state, executor.optimizer = weights, state, optimizer
+    executor.mask, executor.collected = mask, collected
     for kind, place, by_sample in _streams(executor):
         by_sample.clear()
         by_sample.update(flights[kind].get(place, {}))

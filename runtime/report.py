@@ -37,7 +37,8 @@ class RunReport:
     `scores` holds a test after each epoch (or as the recipe says) and one at the end, earlier ones
     of a resumed run included; none for a model without predictions. `samples_per_s` counts
     training alone: no compiling, no testing. `skipped` says for each stage with any how many of
-    its updates were skipped because a gradient or the loss was not finite.
+    its updates were skipped because a gradient or the loss was not finite. `tensors` and `masks`
+    are those at the end.
     """
 
     executor: str
@@ -51,6 +52,7 @@ class RunReport:
     compile_s: float
     train_s: float
     tensors: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
 
     @property
     def accuracies(self) -> tuple[tuple[int, float], ...]:

@@ -76,6 +76,7 @@ def train(
         compile_s=compile_s,
         train_s=time.perf_counter() - began - compile_s,
         tensors=machine.tensors(),
+        masks=machine.masks(),
     )
 
 

@@ -36,7 +36,7 @@ class Sparsity:
                 if name in rules:
                     raise _overlap(name)
                 group.blocks.check(name, shape)
-                rules[name] = MaskRule(name, group, tuple(shapes.items()))
+                rules[name] = MaskRule(name, group, tuple(sorted(shapes.items())))
         return rules
 
     def masks(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -53,28 +53,29 @@ class Sparsity:
 Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-def configure(config: Config) -> Sparsity:
+def configure(config: Config, seed: int = 0) -> Sparsity:
     """Read a sparsity configuration: a number, a group, a list of groups, or {groups: [...]}.
 
     A number is static random sparsity of the default parameters. The key names are those of the
     Cerebras sparsity API, with its aliases `type` (algorithm), `schedule` (sparsity) and `params`
-    (keys one level down). Raises `UserError` for anything else.
+    (keys one level down). Groups without a `seed` of their own take `seed`. Raises `UserError` for
+    anything else.
     """
     if isinstance(config, bool | str) or not isinstance(config, int | float | Mapping | Sequence):
         raise _wrong_type(config)
     if isinstance(config, int | float):
-        return Sparsity((_group({"sparsity": config}, "sparsity"),))
+        return Sparsity((_group({"sparsity": config}, "sparsity", seed),))
     if isinstance(config, Mapping) and set(config) == {"groups"}:
-        return configure(config["groups"])
+        return configure(config["groups"], seed)
     if isinstance(config, Mapping):
-        return Sparsity((_group(config, "sparsity"),))
-    return Sparsity(tuple(_group(item, f"sparsity[{i}]") for i, item in enumerate(config)))
+        return Sparsity((_group(config, "sparsity", seed),))
+    return Sparsity(tuple(_group(item, f"sparsity[{i}]", seed) for i, item in enumerate(config)))
 
 
-def _group(config: Any, where: str) -> Group:
+def _group(config: Any, where: str, seed: int) -> Group:
     if not isinstance(config, Mapping):
         raise _wrong_type(config)
-    keys = _without_aliases(config, where)
+    keys = {"seed": seed} | _without_aliases(config, where)
     name = str(keys.setdefault("algorithm", "static")).lower()
     if name not in ALGORITHMS:
         raise UnknownNameError("sparsity algorithm", name, ALGORITHMS, "weft.sparsity.algorithms()")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from .distributions import Distribution
 from .filters import Filter
 from .schedules import Constant, Schedule
 from .select import Counts, Mask
-from .updates import Every, Updates
+from .updates import NEVER, Every, Updates
 
 
 class Group(BaseModel):
@@ -37,18 +37,27 @@ class Group(BaseModel):
         return Blocks()
 
     @property
-    def needs_gradient(self) -> bool:
-        """Whether a mask update looks at the dense gradient."""
-        return False
+    def gradient_window(self) -> int:
+        """Steps before a mask update whose dense gradients add up for it; 0 if it needs none."""
+        return 0
 
     @property
     def starts_dense(self) -> bool:
         """Whether nothing is pruned before the first mask update."""
         return False
 
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether masks ever change."""
+        return False
+
     def due(self, step: int) -> bool:
         """Whether masks are updated once `step` optimizer steps were made."""
-        return False
+        return int(self.until(step)) == 0
+
+    def until(self, step: Any, xp: Any = np) -> Any:
+        """Steps from `step` to the next mask update; see `Every.until`."""
+        return xp.full_like(step, NEVER)
 
     def sparsity_at(self, step: int) -> float:
         """Share of weights that are pruned by a mask made at `step`."""
@@ -100,9 +109,14 @@ class Dynamic(Group):
         """Whether `update` is not active at step 0."""
         return not self.update.due(0)
 
-    def due(self, step: int) -> bool:
-        """Whether masks are updated once `step` optimizer steps were made."""
-        return self.update.due(step)
+    @property
+    def is_dynamic(self) -> bool:
+        """They do."""
+        return True
+
+    def until(self, step: Any, xp: Any = np) -> Any:
+        """Steps from `step` to the next mask update."""
+        return self.update.until(step, xp)
 
     def sparsity_at(self, step: int) -> float:
         """Share of weights that are pruned by a mask made at `step`; 0 while training is dense."""

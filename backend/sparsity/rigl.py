@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ..errors import UserError
 from .group import DropAndGrow
@@ -13,14 +14,18 @@ from .select import Counts, Mask, drop_lowest, grow_highest, magnitude, survivor
 
 
 class RigL(DropAndGrow):
-    """Grows among all positions that did not survive, the dropped ones included."""
+    """Grows among all positions that did not survive, the dropped ones included.
+
+    Dense gradients add up over `gradient_steps` steps, the last being the one before the update.
+    """
 
     algorithm: Literal["rigl"] = "rigl"
+    gradient_steps: int = Field(default=1, ge=1)
 
     @property
-    def needs_gradient(self) -> bool:
-        """It does."""
-        return True
+    def gradient_window(self) -> int:
+        """Steps whose dense gradients add up."""
+        return self.gradient_steps
 
     def next_mask(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,11 +38,32 @@ class MaskRule:
     @property
     def needs_gradient(self) -> bool:
         """Whether `update` looks at the dense gradient."""
-        return self.group.needs_gradient
+        return self.group.gradient_window > 0
+
+    @property
+    def window(self) -> tuple[object, int]:
+        """All that `collects` depends on."""
+        return getattr(self.group, "update", None), self.group.gradient_window
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the mask ever changes."""
+        return self.group.is_dynamic
 
     def due(self, step: int) -> bool:
         """Whether the mask is updated once `step` steps were made. Step 0 is the first mask."""
         return step > 0 and self.group.due(step)
+
+    def until(self, step: int) -> int:
+        """Steps from `step`, at least 1, to the next update; at least NEVER if none is left."""
+        return int(self.group.until(step))
+
+    def collects(self, step: Any, xp: Any = np) -> Any:
+        """Whether the dense gradient of step number `step`, at least 1, counts for an update.
+
+        `step` is an integer or an integer array of the namespace `xp`, numpy or jax.numpy.
+        """
+        return self.group.until(step, xp) < self.group.gradient_window
 
     def kept(self, step: int) -> Counts:
         """Weights that a mask made at `step` keeps, per balanced block."""

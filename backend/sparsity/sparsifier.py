@@ -55,6 +55,7 @@ class Sparsifier:
         self._parameters = {name: named[name] for name in self.rules}
         self._optimizer = optimizer
         self._dense: dict[str, Tensor] = {}
+        self._collected: dict[str, Tensor] = {}
         self._made_at = 0
         self._unmasked_load = False
         self.draw_masks()
@@ -67,6 +68,7 @@ class Sparsifier:
             for name, rule in self.rules.items()
         }
         self.step = self._made_at = 0
+        self._collected = {}
         self._unmasked_load = False
         self._prune_weights()
 
@@ -87,9 +89,14 @@ class Sparsifier:
         self._hooks.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """`step`, and `masks`: a bool tensor per sparse parameter, on the CPU."""
+        """`step`, and `masks`: a bool tensor per sparse parameter, on the CPU.
+
+        `gradients` holds the dense gradients that were collected for the next mask update.
+        """
         masks = {name: mask.cpu().clone() for name, mask in self.masks.items()}
-        return {"step": self.step, "made_at": self._made_at, "masks": masks}
+        gradients = {name: value.cpu().clone() for name, value in self._collected.items()}
+        counts = {"step": self.step, "made_at": self._made_at}
+        return {**counts, "masks": masks, "gradients": gradients}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over masks and step. Raises `UserError` unless they are there and fit the model."""
@@ -99,6 +106,10 @@ class Sparsifier:
         self.step, self._made_at = int(state["step"]), int(state["made_at"])
         self._unmasked_load = False
         self._dense.clear()
+        self._collected = {
+            name: value.to(self._parameters[name].device, copy=True)
+            for name, value in state.get("gradients", {}).items()
+        }
         self._prune_weights()
 
     def _attach(self, model: nn.Module) -> ExitStack:
@@ -125,7 +136,7 @@ class Sparsifier:
 
     def _on_gradient(self, name: str, gradient: Tensor) -> Tensor:
         rule = self.rules[name]
-        if rule.needs_gradient and rule.due(self.step + 1):
+        if rule.needs_gradient and rule.collects(self.step + 1):
             first = self._parameters[name].grad is None or name not in self._dense
             dense = gradient.detach()
             self._dense[name] = dense.clone() if first else self._dense[name] + dense
@@ -139,7 +150,15 @@ class Sparsifier:
         self._prune_weights()
         if _finite_gradients(self._optimizer):
             self.step += 1
+            self._collect()
             self._update_masks()
+
+    def _collect(self) -> None:
+        """Dense gradients of the step just made, added to those of the steps before it."""
+        for name, dense in self._dense.items():
+            if self.rules[name].collects(self.step):
+                before = self._collected.get(name)
+                self._collected[name] = dense if before is None else before + dense
 
     def _update_masks(self) -> None:
         due = [name for name, rule in self.rules.items() if rule.due(self.step)]
@@ -149,10 +168,11 @@ class Sparsifier:
                 mask = self.rules[name].update(
                     _array(self.masks[name]),
                     _array(parameter),
-                    _array(self._dense[name]) if name in self._dense else None,
+                    _array(self._collected[name]) if name in self._collected else None,
                     self.step,
                 )
                 self.masks[name] = torch.from_numpy(mask).to(parameter.device)
+                self._collected.pop(name, None)
         if due:
             self._made_at = self.step
             self._prune_weights()

@@ -5,7 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+NEVER = 2**30
+"""Steps until an update that does not come."""
 
 
 class Every(BaseModel):
@@ -27,8 +31,15 @@ class Every(BaseModel):
 
     def due(self, step: int) -> bool:
         """Whether masks are updated at `step`."""
-        inside = step >= self.start and (self.stop is None or step < self.stop)
-        return inside and (step - self.start) % self.freq == 0
+        return int(self.until(step)) == 0
+
+    def until(self, step: Any, xp: Any = np) -> Any:
+        """Steps from `step` to the next update, 0 if it is one, NEVER if none is left.
+
+        `step` is an integer or an integer array of the namespace `xp`, numpy or jax.numpy.
+        """
+        ahead = xp.maximum(self.start - step, (self.start - step) % self.freq)
+        return ahead if self.stop is None else xp.where(step + ahead < self.stop, ahead, NEVER)
 
     def before(self, step: int) -> int:
         """Number of updates at steps 0 <= s < `step`."""
@@ -49,6 +60,11 @@ class Listed(BaseModel):
     def due(self, step: int) -> bool:
         """Whether masks are updated at `step`."""
         return step in self.steps
+
+    def until(self, step: Any, xp: Any = np) -> Any:
+        """As `Every.until`."""
+        steps = xp.asarray(self.steps)
+        return xp.min(xp.where(steps >= step, steps - step, NEVER))
 
     def before(self, step: int) -> int:
         """Number of updates at steps 0 <= s < `step`."""
