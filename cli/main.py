@@ -12,6 +12,7 @@ from ..compiler.version import VERSION
 from . import (
     bench,
     checkpoint,
+    compare,
     compile,
     demo,
     doctor,
@@ -52,7 +53,7 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, plans, simulate, train):
+for verbs in (demo, compile, plans, simulate, compare, train):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_records
+from .console import print_records, print_table
 from .failure import CHECK_FAILED
 from .options import Json
+
+if TYPE_CHECKING:
+    from ..compiler.targets import Roofline, Target
 
 app = typer.Typer(help="List targets; show one; check the peak arithmetic.", no_args_is_help=False)
 
@@ -21,36 +25,52 @@ def listing(ctx: typer.Context, json: Json = False) -> None:
     """List the targets that come with weft."""
     if ctx.invoked_subcommand is not None:
         return
-    from ..compiler.targets.load import known_targets, load_target
+    from ..compiler.targets.load import known_rooflines, known_targets, load_machine
 
-    targets = [load_target(name) for name in known_targets()]
-    names = ("name", "PEs", "bytes_per_PE", "clock_MHz", "description")
-    rows = [
-        (t.name, t.pes, t.sram.bytes_per_pe, round(t.clock_hz / 1e6), t.description)
-        for t in targets
-    ]
-    print_records(names, rows, json)
+    machines = [load_machine(name) for name in (*known_targets(), *known_rooflines())]
+    names = ("name", "kind", "units", "memory_MB", "clock_MHz", "description")
+    print_records(names, [_summary(machine) for machine in machines], json)
+
+
+def _summary(machine: Target | Roofline) -> tuple[object, ...]:
+    from ..compiler.targets import Target
+
+    is_mesh = isinstance(machine, Target)
+    units = machine.pes if is_mesh else machine.units
+    memory = machine.pes * machine.sram.bytes_per_pe if is_mesh else machine.memory.bytes
+    return (
+        *(machine.name, "mesh" if is_mesh else "roofline", units, round(memory / 1e6)),
+        *(round(machine.clock_hz / 1e6), machine.description),
+    )
 
 
 @app.command()
 def show(name: Name, json: Json = False) -> None:
     """Print every constant of a target with its source and confidence."""
-    from ..compiler.targets.load import load_target
+    from ..compiler.targets.load import load_machine
 
-    rows = [(c.name, c.value, c.confidence, c.source) for c in load_target(name).constants()]
-    if not json:
-        rows = [(name, _number(value), firm, source) for name, value, firm, source in rows]
-    print_records(("constant", "value", "confidence", "source"), rows, json)
+    machine = load_machine(name)
+    rows = [(c.name, c.value, c.confidence, c.source) for c in machine.constants()]
+    if json:
+        print_records(("constant", "value", "confidence", "source"), rows, json)
+        return
+    kind, units = _summary(machine)[1:3]
+    typer.echo(f"{machine.name}: {machine.vendor}, {machine.year}, a {kind} of {units:,} units")
+    typer.echo(f"{machine.description}\n")
+    table = [(name, _number(value), firm, source) for name, value, firm, source in rows]
+    print_table(("constant", "value", "confidence", "source"), table)
+    counts = Counter(constant.confidence for constant in machine.constants())
+    typer.echo("\n" + ", ".join(f"{count} {firm}" for firm, count in counts.most_common()))
 
 
 @app.command()
 def check(name: MaybeName = None, json: Json = False) -> None:
     """Redo the peak arithmetic against the advertised figures. Exit code 1 if one is off."""
     from ..compiler.targets.arithmetic import check_target
-    from ..compiler.targets.load import known_targets, load_target
+    from ..compiler.targets.load import known_rooflines, known_targets, load_machine
 
-    names = [name] if name else list(known_targets())
-    rows = [row for each in names for row in check_target(load_target(each))]
+    names = [name] if name else [*known_targets(), *known_rooflines()]
+    rows = [row for each in names for row in check_target(load_machine(each))]
     if not rows:
         typer.echo("nothing is advertised for this target", err=True)
     columns = ("target", "quantity", "computed", "advertised", "ratio", "passed", "formula")
@@ -79,4 +99,6 @@ def check(name: MaybeName = None, json: Json = False) -> None:
 
 
 def _number(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from .cut import cut
 from .passes.base import PassRun, ignore
 from .pipeline import Options, compile_model
 from .plan.plan import Plan
+from .program import Stages
 from .recipe import Recipe
 from .targets.load import load_target
 
@@ -54,6 +56,28 @@ def recipe_coverage(recipe: Recipe) -> Coverage:
     """Which operators of what a recipe describes have a kernel; nothing is mapped or placed."""
     model, _ = build_model(recipe)
     return coverage(cut(capture(model, _example(recipe), F.cross_entropy)))
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a plan for any target is made of: stages, masks, optimizer states per parameter."""
+
+    stages: Stages
+    masks: dict[str, Tensor]
+    optimizer_states: int
+
+
+def cut_recipe(recipe: Recipe, dtype: torch.dtype | None = None) -> Ingredients:
+    """What a recipe describes, cut into stages but not mapped; converted to `dtype` if given.
+
+    Raises what `compile_recipe` raises, but for what concerns a target.
+    """
+    model, masks = build_model(recipe)
+    sample, target = _example(recipe)
+    if dtype is not None:
+        model, sample = model.to(dtype), sample.to(dtype)
+    stages = cut(capture(model, (sample, target), F.cross_entropy))
+    return Ingredients(stages, masks, _OPTIMIZER_STATES[recipe.optimizer.name])
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:

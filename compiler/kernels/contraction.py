@@ -9,7 +9,8 @@ vector instruction over the slice's positions:
     weight gradient  grad_w = <in[c, :], grad_out[k, :]>        reduced over the space_split copies
 
 With few positions it pays to turn the loops round: each arriving value triggers one instruction
-over the tile's out features, zeros included, or a scatter over its non-zeros. The fastest is taken.
+over the tile's out features, zeros included, or a scatter over its non-zeros. A machine with a
+matrix unit may also multiply dense block by dense block. The fastest is taken.
 
 Operands arrive by multicast (inputs along the row, gradients along the column). The loops run in
 one of two orders, whichever is faster: operands outermost, then their arrival overlaps the
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..targets.target import Matrix
 from .collectives import all_reduce, broadcast, reduce, transfer, words
 from .nonzeros import WeightTiles
 from .site import Cost, Site
@@ -167,7 +169,7 @@ def _value_triggered(
 
 
 def _multiply_cycles(site: Site, product: Contraction, tile: _Tile) -> Floats:
-    """Arithmetic of one product, by the fastest of the three ways, in whole cycles."""
+    """Arithmetic of one product, by the fastest of the ways, in whole cycles."""
     rate = site.target.arithmetic(product.dtype).sustained_macs_per_cycle
     weights, sparsity = product.weights, site.target.sparsity
     every = weights.tile_size(site.tilings.in_split, site.tilings.out_split)
@@ -179,7 +181,21 @@ def _multiply_cycles(site: Site, product: Contraction, tile: _Tile) -> Floats:
         indexed = min(rate, sparsity.indexed_macs_per_cycle)
         scattered = _value_triggered(site, product, tile, tile.nonzeros, indexed)
         cycles = np.minimum(cycles, scattered)
+    unit = site.target.matrix
+    if unit is not None and product.dtype in unit.dtypes:
+        cycles = np.minimum(cycles, _block_by_block(unit, product, tile, rate))
     return np.ceil(cycles)
+
+
+def _block_by_block(unit: Matrix, product: Contraction, tile: _Tile, rate: float) -> Floats:
+    """Cycles on a matrix unit: dense blocks of the tile, padded to whole ones."""
+    blocks = (
+        ceil_div(tile.in_features, unit.in_features)
+        * ceil_div(tile.out_features, unit.out_features)
+        * ceil_div(np.minimum(tile.in_positions, tile.out_positions), unit.positions)
+    )
+    macs = unit.positions * unit.in_features * unit.out_features
+    return product.weights.taps * blocks * (unit.issue_cycles + macs / rate)
 
 
 def _halo_cycles(site: Site, product: Contraction, tile: _Tile, features: Ints) -> Floats:

@@ -285,12 +285,12 @@ class Constant:
 
     name: str
     """Its path in the target file, such as `pe.memory_bytes`."""
-    value: float | int | str | bool | tuple[int, ...]
+    value: float | int | str | bool | tuple[int | str, ...]
     """Its value; the unit is in the name."""
     source: str
     """Where it was found, or `set by ...` if the user changed it."""
     confidence: str
-    """How firm it is: `published`, `derived`, `fitted` or `assumed`."""
+    """How firm it is: `published`, `derived`, `fitted`, `memory` or `assumed`."""
 
 
 @dataclass(frozen=True)

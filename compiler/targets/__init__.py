@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .arithmetic import Row, check_target
-from .load import known_targets, load_target
+from .load import known_rooflines, known_targets, load_machine, load_target
+from .roofline import Roofline
 from .target import Target
 
-__all__ = ["Row", "Target", "check_target", "known_targets", "load_target"]
+__all__ = [
+    "Roofline",
+    "Row",
+    "Target",
+    "check_target",
+    "known_rooflines",
+    "known_targets",
+    "load_machine",
+    "load_target",
+]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ...backend.errors import UnknownNameError
+from .roofline import Roofline
 from .target import Advertised, Target
 
 _LINKS_PER_PE = 4
@@ -74,11 +76,24 @@ _FORMULAS: dict[str, tuple[str, Callable[[Target, float], float]]] = {
         "cores x MACs per cycle x 2 x clock",
         lambda t, clock: peak_flops(t, "float16", clock),
     ),
+    "bfloat16_flops": (
+        "cores x MACs per cycle x 2 x clock",
+        lambda t, clock: peak_flops(t, "bfloat16", clock),
+    ),
     "system_io_bits_per_s": ("host bytes per second x 8", lambda t, _: t.host.bytes_per_s * 8),
 }
 
 
-def check_target(target: Target) -> tuple[Row, ...]:
+_ROOFLINE_FORMULAS: dict[str, tuple[str, Callable[[Roofline], float]]] = {
+    f"{dtype}_flops": (
+        "units x MACs per cycle x 2 x clock",
+        partial(Roofline.peak_flops, dtype=dtype),
+    )
+    for dtype in ("float32", "float16", "bfloat16")
+}
+
+
+def check_target(target: Target | Roofline) -> tuple[Row, ...]:
     """One row per advertised figure of the target file.
 
     Raises UnknownNameError for an advertised quantity without a formula here.
@@ -86,20 +101,30 @@ def check_target(target: Target) -> tuple[Row, ...]:
     return tuple(_row(target, figure) for figure in target.advertised)
 
 
-def _row(target: Target, figure: Advertised) -> Row:
-    if figure.quantity not in _FORMULAS:
-        raise UnknownNameError(
-            f"advertised quantity of {target.name}", figure.quantity, _FORMULAS, "weft targets"
-        )
-    text, formula = _FORMULAS[figure.quantity]
+def _row(target: Target | Roofline, figure: Advertised) -> Row:
+    text, computed, at_max_clock = _computed(target, figure.quantity)
     return Row(
         target=target.name,
         quantity=figure.quantity,
         unit=figure.unit,
         formula=text if figure.factor == 1 else f"{text} x {figure.factor:g}",
-        computed=formula(target, target.clock_hz) * figure.factor,
-        computed_at_max_clock=formula(target, target.clock_max_hz) * figure.factor,
+        computed=computed * figure.factor,
+        computed_at_max_clock=at_max_clock * figure.factor,
         advertised=figure.value,
         tolerance=figure.tolerance,
         source=figure.source,
     )
+
+
+def _computed(target: Target | Roofline, quantity: str) -> tuple[str, float, float]:
+    """The formula in words, and its value at the working and the maximum clock."""
+    known = _FORMULAS if isinstance(target, Target) else _ROOFLINE_FORMULAS
+    if quantity not in known:
+        raise UnknownNameError(
+            f"advertised quantity of {target.name}", quantity, known, "weft targets"
+        )
+    if isinstance(target, Target):
+        text, formula = _FORMULAS[quantity]
+        return text, formula(target, target.clock_hz), formula(target, target.clock_max_hz)
+    text, of = _ROOFLINE_FORMULAS[quantity]
+    return text, of(target), of(target)

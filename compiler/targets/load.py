@@ -1,55 +1,99 @@
-"""Reading a target file: strip the provenance, apply overrides, validate."""
+"""Reading a target file: strip the provenance, apply overrides, validate.
+
+A file describes a mesh of PEs (`Target`) or, with `kind: roofline`, a chip that is only compared
+with (`Roofline`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from ...backend.errors import UnknownNameError, UserError
 from ..plan.document import Constant
+from .roofline import Roofline
 from .target import Confidence, Target
 
 _LEAF_KEYS = {"value", "source", "confidence"}
 _PROSE = ("name", "vendor", "year", "description", "advertised")
 _LIST_COMMAND = "weft targets"
 _PACKAGE = __name__.rpartition(".")[0]
+_ROOFLINES = "rooflines"
+
+Machine = Target | Roofline
+_Kind = TypeVar("_Kind", Target, Roofline)
 
 
 def known_targets() -> tuple[str, ...]:
-    """Names of the targets that come with weft."""
-    files = resources.files(_PACKAGE).iterdir()
+    """Names of the meshes that come with weft: what a model can be compiled for."""
+    return _names("")
+
+
+def known_rooflines() -> tuple[str, ...]:
+    """Names of the rooflines that come with weft: what `weft compare` can compare with."""
+    return _names(_ROOFLINES)
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    files = (resources.files(_PACKAGE) / folder).iterdir()
     return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
 
 
 def load_target(name_or_path: str, overrides: Mapping[str, str] = {}) -> Target:
-    """The target called `name_or_path`, or in the YAML file at that path.
+    """The mesh called `name_or_path`, or in the YAML file at that path.
 
     `overrides` maps dotted constant names to values, e.g. `{"clock_hz": "1.1e9"}`.
 
     Raises UnknownNameError for a name or a constant that does not exist, UserError for a file that
-    cannot be read or a value that is not allowed.
+    cannot be read, a value that is not allowed, or a roofline.
+    """
+    machine = load_machine(name_or_path, overrides)
+    if isinstance(machine, Target):
+        return machine
+    raise UserError(
+        f"target {name_or_path}",
+        expected=f"a mesh that a plan can be made for: {', '.join(known_targets())}",
+        got="a roofline: peak arithmetic and memory bandwidth only",
+        change=f"weft compare MODEL --targets wse2,{machine.name} compares with it",
+    )
+
+
+def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machine:
+    """The mesh or the roofline called `name_or_path`, or in the YAML file at that path.
+
+    Raises what `load_target` raises, but takes a roofline.
     """
     where, text = _read(name_or_path)
     document = _parse(where, text)
+    kind = document.pop("kind", "mesh")
     prose = {key: document.pop(key) for key in _PROSE if key in document}
     constants = {c.name: c for c in _leaves(where, document, "")}
     for key, value in overrides.items():
         constants[key] = _override(where, constants, key, value)
-    return _build(where, prose, tuple(constants.values()))
+    found = tuple(constants.values())
+    if kind == "roofline":
+        return _build(Roofline, where, prose, found)
+    if kind != "mesh":
+        raise UnknownNameError(f"kind of {where}", str(kind), ("mesh", "roofline"), _LIST_COMMAND)
+    target = _build(Target, where, prose, found)
+    _check_consistent(where, target)
+    return target
 
 
 def _read(name_or_path: str) -> tuple[str, str]:
-    if name_or_path in known_targets():
-        file = resources.files(_PACKAGE) / f"{name_or_path}.yaml"
-        return f"target {name_or_path}", file.read_text(encoding="utf-8")
+    for folder, names in (("", known_targets()), (_ROOFLINES, known_rooflines())):
+        if name_or_path in names:
+            file = resources.files(_PACKAGE) / folder / f"{name_or_path}.yaml"
+            return f"target {name_or_path}", file.read_text(encoding="utf-8")
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        raise UnknownNameError("target", name_or_path, known_targets(), _LIST_COMMAND)
+        known = (*known_targets(), *known_rooflines())
+        raise UnknownNameError("target", name_or_path, known, _LIST_COMMAND)
     try:
         return f"target file {path}", path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -117,19 +161,21 @@ def _override(where: str, constants: Mapping[str, Constant], key: str, value: st
     return Constant(key, value, f"set by the user (file: {old.value})", "assumed")
 
 
-def _build(where: str, prose: dict[str, Any], constants: tuple[Constant, ...]) -> Target:
+def _build(
+    kind: type[_Kind], where: str, prose: dict[str, Any], constants: tuple[Constant, ...]
+) -> _Kind:
     values: dict[str, Any] = dict(prose)
     for constant in constants:
         _put(values, constant.name.split("."), constant.value)
     try:
-        target = TypeAdapter(Target).validate_python(values)
+        machine = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise _invalid(where, error) from error
     resolved = tuple(
-        Constant(c.name, _get(target, c.name.split(".")), c.source, c.confidence) for c in constants
+        Constant(c.name, _get(machine, c.name.split(".")), c.source, c.confidence)
+        for c in constants
     )
-    _check_consistent(where, target)
-    return TypeAdapter(Target).validate_python({**values, "provenance": resolved})
+    return TypeAdapter(kind).validate_python({**values, "provenance": resolved})
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:

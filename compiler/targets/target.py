@@ -27,6 +27,7 @@ Cycles = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Confidence = Literal["published", "derived", "fitted", "memory", "assumed"]
 
+_OPTIONAL_BLOCKS = ("matrix",)
 _NARROW_INTEGERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64"})
 
 
@@ -78,6 +79,20 @@ class Compute:
     @property
     def sustained_elements_per_cycle(self) -> float:
         return self.elements_per_cycle * self.sustained_fraction
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix unit beside the vector unit: one instruction multiplies a (`positions` x
+    `in_features`) block with an (`in_features` x `out_features`) block of dense weights, at the
+    dtype's multiply-adds per cycle, after `issue_cycles`. Smaller blocks are padded."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    positions: Positive
+    in_features: Positive
+    out_features: Positive
+    issue_cycles: Cycles
+    dtypes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -210,6 +225,7 @@ class Target:
     noc: Noc
     host: Host
     software: Software = Software()
+    matrix: Matrix | None = None
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
 
@@ -261,5 +277,8 @@ class Target:
         values: dict[str, Any] = asdict(self)
         for prose in ("provenance", "advertised", "description"):
             del values[prose]
+        for block in _OPTIONAL_BLOCKS:
+            if values[block] is None:
+                del values[block]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

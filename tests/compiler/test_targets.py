@@ -3,21 +3,47 @@ from __future__ import annotations
 import pytest
 import yaml
 from weft.backend.errors import UnknownNameError, UnsupportedError, UserError
-from weft.compiler.targets import check_target, known_targets, load_target
+from weft.compiler.targets import (
+    Roofline,
+    check_target,
+    known_rooflines,
+    known_targets,
+    load_machine,
+    load_target,
+)
 from weft.compiler.targets.arithmetic import peak_flops, sram_bytes_per_s
 
 
 def test_shipped_targets_are_known_and_load():
-    assert known_targets() == ("tiny_mesh", "wse2", "wse3")
-    for name in known_targets():
-        target = load_target(name)
+    meshes = ("bow", "dojo_d1", "gc200", "tiny_mesh", "wormhole", "wse2", "wse3")
+    assert known_targets() == meshes
+    assert known_rooflines() == ("h200", "tpu_v5e")
+    for name in (*known_targets(), *known_rooflines()):
+        target = load_machine(name)
         assert target.name == name
         assert all(constant.source for constant in target.constants())
 
 
-@pytest.mark.parametrize("name", known_targets())
+@pytest.mark.parametrize("name", [*known_targets(), *known_rooflines()])
 def test_arithmetic_meets_every_advertised_figure(name):
-    assert all(row.passed for row in check_target(load_target(name)))
+    assert all(row.passed for row in check_target(load_machine(name)))
+
+
+def test_a_roofline_is_no_target_of_a_plan():
+    with pytest.raises(UserError, match="weft compare"):
+        load_target("h200")
+    chip = load_machine("h200", {"memory.bytes": "2e9"})
+    assert isinstance(chip, Roofline)
+    assert chip.memory.bytes == 2e9
+    with pytest.raises(UnsupportedError, match="--dtype"):
+        chip.macs_per_s("float64")
+
+
+def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("kind: roofing\nname: mine\n")
+    with pytest.raises(UnknownNameError, match="roofline"):
+        load_machine(str(path))
 
 
 def test_a_wrong_constant_fails_the_arithmetic():

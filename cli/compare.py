@@ -1,0 +1,117 @@
+"""`weft compare`: one model on several machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Steps, print_json, print_table
+from .options import Json, Overrides, recipe_of
+
+if TYPE_CHECKING:
+    from ..sim.compare import Row
+
+_HEADERS = (
+    "target",
+    "basis",
+    "batch",
+    "samples/s",
+    "latency",
+    "memory",
+    "of peak",
+    "bound by",
+    "constants",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(compare)
+
+
+def compare(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="recipe.yaml | package.module:factory | a name from `weft models`",
+        ),
+    ],
+    targets: Annotated[
+        str, typer.Option(help="Names or YAML files, with commas between; default: all.")
+    ] = "",
+    dtype: Annotated[
+        str | None, typer.Option(help="Convert the model first: float32, float16 or bfloat16.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Training samples to simulate.")] = 1000,
+    batch: Annotated[int, typer.Option(help="Batch size on rooflines; meshes train at 1.")] = 128,
+    set_: Overrides = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Train a model on several machines, in simulation; rooflines say what is possible at best."""
+    from ..compiler.from_recipe import cut_recipe
+    from ..compiler.targets import known_rooflines, known_targets, load_machine
+    from ..sim.compare import compare as run
+
+    names = targets.split(",") if targets else [*known_targets(), *known_rooflines()]
+    machines = [load_machine(name.strip()) for name in names]
+    recipe, to = recipe_of(model, set_), _dtype(dtype)
+    with Steps() as step:
+        step("capture and cut")
+        ingredients = cut_recipe(recipe, to)
+        step("compile and simulate")
+        rows = run(ingredients, machines, samples, batch)
+    if json:
+        print_json([asdict(row) | {"fits": row.fits} for row in rows])
+    else:
+        print_rows(rows)
+
+
+def _dtype(name: str | None):
+    import torch
+
+    from ..backend.errors import UnknownNameError
+
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name is None or name in known:
+        return known.get(name or "")
+    raise UnknownNameError("dtype", name, known, "weft compare --help")
+
+
+def print_rows(rows: tuple[Row, ...]) -> None:
+    """The table; below it why machines are left out, and what the last column counts."""
+    print_table(_HEADERS, [_line(row) for row in rows])
+    typer.echo("")
+    for row in rows:
+        if not row.fits:
+            typer.echo(f"{row.target} does not fit: {row.reason}")
+    typer.echo(
+        "simulated: compiled, one sample at a time; at best: peak arithmetic or memory bandwidth,"
+        " perfect kernels.\nmemory: of the fullest PE, or of the chip. of peak: multiply-adds done,"
+        " of the dense peak.\nconstants: how many are published, derived or fitted, from memory or"
+        " assumed."
+    )
+
+
+def _line(row: Row) -> tuple[object, ...]:
+    from ..compiler.plan.text import duration, percent, quantity
+
+    if not row.fits:
+        return (row.target, row.basis, row.batch, *("-",) * 4, "does not fit", _firmness(row))
+    assert row.throughput_samples_per_s is not None
+    assert row.latency_s is not None
+    assert row.memory_share is not None
+    assert row.utilisation is not None
+    return (
+        *(row.target, row.basis, row.batch, quantity(row.throughput_samples_per_s)),
+        *(duration(row.latency_s), percent(row.memory_share), percent(row.utilisation)),
+        *(row.bound_by, _firmness(row)),
+    )
+
+
+def _firmness(row: Row) -> str:
+    """Published; derived or fitted; from memory or assumed."""
+    groups = (("published",), ("derived", "fitted"), ("memory", "assumed"))
+    return " / ".join(str(sum(row.confidence.get(k, 0) for k in group)) for group in groups)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers.stages_of import stages_of
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from weft.backend.errors import UserError
+from weft.compiler.from_recipe import Ingredients
+from weft.compiler.targets import Roofline, load_machine
+from weft.compiler.work import StageWork
+from weft.sim.compare import compare
+from weft.sim.roofline import roofline
+
+LAYER = StageWork(
+    name="layer",
+    dtype="float32",
+    forward_macs=1_000,
+    backward_macs=2_000,
+    parameter_bytes=400,
+    trainable_bytes=400,
+    forward_bytes=60,
+    backward_bytes=60,
+    saved_bytes=20,
+)
+
+
+def _chip(macs_per_cycle: float = 10.0, bytes_per_s: float = 100.0) -> Roofline:
+    """One unit at 1 Hz."""
+    chip = load_machine("h200", {"clock_hz": "1", "units": "1", "memory.bytes": "1000"})
+    assert isinstance(chip, Roofline)
+    compute = {"float32": replace(chip.compute["float32"], macs_per_cycle=macs_per_cycle)}
+    return replace(chip, compute=compute, memory=replace(chip.memory, bytes_per_s=bytes_per_s))
+
+
+def test_a_step_by_hand():
+    """Batch 2, momentum: forward 2 x 1000 / 10 = 200 s (memory (400 + 120) / 100 = 5.2 s),
+    backward 400 s, update 5 x 400 / 100 = 20 s."""
+    report = roofline([LAYER], _chip(), batch=2, optimizer_states=1)
+    assert report.step_s == pytest.approx(620)
+    assert report.latency_s == pytest.approx(100)
+    assert report.throughput_samples_per_s == pytest.approx(2 / 620)
+    assert report.utilisation == pytest.approx(600 / 620)
+    assert report.memory_bytes == 400 + 400 + 400 + 2 * 20
+    assert report.bound_by == "compute"
+    assert not report.fits
+
+
+@given(
+    rate=st.floats(0.1, 1e6),
+    bandwidth=st.floats(0.1, 1e6),
+    factor=st.floats(1, 100),
+    batch=st.integers(1, 64),
+)
+def test_a_better_chip_is_never_slower_and_no_chip_beats_its_peak(rate, bandwidth, factor, batch):
+    plain = roofline([LAYER], _chip(rate, bandwidth), batch, 1)
+    assert roofline([LAYER], _chip(rate * factor, bandwidth), batch, 1).step_s <= plain.step_s
+    assert roofline([LAYER], _chip(rate, bandwidth * factor), batch, 1).step_s <= plain.step_s
+    assert plain.utilisation <= 1 + 1e-9
+
+
+def _perceptron() -> Ingredients:
+    model = nn.Sequential(nn.Linear(9, 16), nn.ReLU(), nn.Linear(16, 3))
+    return Ingredients(stages_of(model, torch.zeros(1, 9)), {}, 1)
+
+
+def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
+    small = load_machine("tiny_mesh", {"sram.bytes_per_pe": "2060"})
+    machines = [load_machine("tiny_mesh"), small, load_machine("h200"), _chip()]
+    rows = compare(_perceptron(), machines, samples=50, batch=128)
+    assert [row.fits for row in rows] == [True, False, True, False]
+    assert "bytes per PE" in rows[1].reason
+    assert "memory at batch 128" in rows[3].reason
+    assert [row.basis for row in rows] == ["simulated", "simulated", "at best", "at best"]
+    for row in rows[0], rows[2]:
+        assert 0 < (row.utilisation or 0) < 1
+        assert 0 < (row.memory_share or 0) <= 1
+
+
+@pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])
+def test_counts_below_one_are_refused(counts):
+    with pytest.raises(UserError, match="1 or more"):
+        compare(_perceptron(), [load_machine("tiny_mesh")], **counts)
