@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,7 +63,7 @@ def compare(
         step("compile and simulate")
         rows = run(ingredients, machines, samples, batch)
     if json:
-        print_json([asdict(row) | {"fits": row.fits} for row in rows])
+        print_json([row.to_dict() for row in rows])
     else:
         print_rows(rows)
 
@@ -85,7 +84,7 @@ def print_rows(rows: tuple[Row, ...]) -> None:
     print_table(_HEADERS, [_line(row) for row in rows])
     typer.echo("")
     for row in rows:
-        if not row.fits:
+        if row.figures is None:
             typer.echo(f"{row.target} does not fit: {row.reason}")
     typer.echo(
         "simulated: compiled, one sample at a time; at best: peak arithmetic or memory bandwidth,"
@@ -98,16 +97,13 @@ def print_rows(rows: tuple[Row, ...]) -> None:
 def _line(row: Row) -> tuple[object, ...]:
     from ..compiler.plan.text import duration, percent, quantity
 
-    if not row.fits:
+    figures = row.figures
+    if figures is None:
         return (row.target, row.basis, row.batch, *("-",) * 4, "does not fit", _firmness(row))
-    assert row.throughput_samples_per_s is not None
-    assert row.latency_s is not None
-    assert row.memory_share is not None
-    assert row.utilisation is not None
     return (
-        *(row.target, row.basis, row.batch, quantity(row.throughput_samples_per_s)),
-        *(duration(row.latency_s), percent(row.memory_share), percent(row.utilisation)),
-        *(row.bound_by, _firmness(row)),
+        *(row.target, row.basis, row.batch, quantity(figures.throughput_samples_per_s)),
+        *(duration(figures.latency_s), percent(figures.memory_share)),
+        *(percent(figures.utilisation), figures.bound_by, _firmness(row)),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
 from ..compiler.emit import Labels, emit
@@ -14,7 +15,6 @@ from ..compiler.place.place import place
 from ..compiler.plan.document import PlanDocument
 from ..compiler.targets import Roofline, Target
 from ..compiler.work import StageWork, work_of
-from .report import SimReport
 from .roofline import roofline
 from .simulate import simulate
 
@@ -22,28 +22,39 @@ SIMULATED, BOUNDED = "simulated", "at best"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model on one machine. Figures are None where it does not fit; `reason` says why.
+class Figures:
+    """Training on one machine. `memory_share` is of the fullest PE, or of the chip's memory.
 
-    `basis` is 'simulated', or 'at best' for a roofline. `memory_share` is of the fullest PE, or of
-    the chip's memory. `utilisation` is multiply-adds done over the machine's dense peak.
-    `confidence` counts the machine's constants by how firm they are.
+    `utilisation` is multiply-adds done over the machine's dense peak.
+    """
+
+    throughput_samples_per_s: float
+    latency_s: float
+    memory_share: float
+    utilisation: float
+    bound_by: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model on one machine. `figures` are None where it does not fit; `reason` says why.
+
+    `basis` is 'simulated', or 'at best' for a roofline. `confidence` counts the machine's constants
+    by how firm they are.
     """
 
     target: str
     basis: str
     batch: int
     confidence: dict[str, int]
-    throughput_samples_per_s: float | None = None
-    latency_s: float | None = None
-    memory_share: float | None = None
-    utilisation: float | None = None
-    bound_by: str = ""
+    figures: Figures | None
     reason: str = ""
 
-    @property
-    def fits(self) -> bool:
-        return not self.reason
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: one flat object."""
+        data = asdict(self)
+        figures = data.pop("figures") or dict.fromkeys(f.name for f in fields(Figures))
+        return data | figures | {"fits": self.figures is not None}
 
 
 def compare(
@@ -70,55 +81,61 @@ def _row(
     batch: int,
 ) -> Row:
     confidence = dict(Counter(constant.confidence for constant in machine.constants()))
-    mesh = isinstance(machine, Target)
-    empty = Row(machine.name, SIMULATED if mesh else BOUNDED, 1 if mesh else batch, confidence)
+    is_mesh = isinstance(machine, Target)
+    basis, batch = (SIMULATED, 1) if is_mesh else (BOUNDED, batch)
     try:
         figures = (
-            _simulated(model, machine, samples) if mesh else _bounded(model, work, machine, batch)
+            _simulated(model, work, machine, samples)
+            if is_mesh
+            else _bounded(model, work, machine, batch)
         )
     except (InfeasibleError, UnsupportedError) as error:
-        figures = {"reason": f"{error.where}: {error.got}"}
-    return Row(**(vars(empty) | figures))
+        reason = f"{error.where}: {error.got}"
+        return Row(machine.name, basis, batch, confidence, None, reason)
+    return Row(machine.name, basis, batch, confidence, figures)
 
 
-def _simulated(model: Ingredients, target: Target, samples: int) -> dict[str, object]:
+def _simulated(
+    model: Ingredients, work: Sequence[StageWork], target: Target, samples: int
+) -> Figures:
     kernels = map_kernels(
         model.stages, model.masks, target, optimizer_states=model.optimizer_states
     )
     plan = emit(model.stages, place(model.stages, kernels), {}, {}, Labels("compare")).document
     report = simulate(plan, samples)
     totals = plan.totals
-    return {
-        "throughput_samples_per_s": report.throughput_samples_per_s,
-        "latency_s": report.forward_latency_cycles / report.clock_hz,
-        "memory_share": totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
-        "utilisation": _share_of_peak(model, plan, report, target),
-        "bound_by": report.bound_by.partition(":")[0],
-    }
+    return Figures(
+        throughput_samples_per_s=report.throughput_samples_per_s,
+        latency_s=report.forward_latency_cycles / report.clock_hz,
+        memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
+        utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
+        bound_by=report.bound_by.partition(":")[0],
+    )
 
 
-def _share_of_peak(
-    model: Ingredients, plan: PlanDocument, report: SimReport, target: Target
-) -> float:
-    """Effective multiply-adds per second over the peak of all usable PEs, dtype by dtype."""
-    seconds = 0.0
-    for stage, work in zip(plan.stages, work_of(model.stages), strict=True):
-        rate = target.arithmetic(work.dtype).macs_per_cycle * target.pes * target.clock_hz
-        seconds += stage.macs_effective / rate
-    return seconds * report.throughput_samples_per_s
+def _seconds_at_peak(plan: PlanDocument, work: Sequence[StageWork], target: Target) -> float:
+    """A sample's effective multiply-adds at the peak of all usable PEs, each in its dtype."""
+    peak = target.pes * target.clock_hz
+    return sum(
+        stage.macs_effective / (peak * target.arithmetic(asked.dtype).macs_per_cycle)
+        for stage, asked in zip(plan.stages, work, strict=True)
+    )
 
 
-def _bounded(
-    model: Ingredients, work: Sequence[StageWork], chip: Roofline, batch: int
-) -> dict[str, object]:
+def _bounded(model: Ingredients, work: Sequence[StageWork], chip: Roofline, batch: int) -> Figures:
     report = roofline(work, chip, batch, model.optimizer_states)
     if not report.fits:
-        got = f"{report.memory_bytes / 1e9:,.1f} GB of {chip.memory.bytes / 1e9:,.0f} GB"
-        return {"reason": f"memory at batch {batch}: {got}", "memory_share": report.memory_share}
-    return {
-        "throughput_samples_per_s": report.throughput_samples_per_s,
-        "latency_s": report.latency_s,
-        "memory_share": report.memory_share,
-        "utilisation": report.utilisation,
-        "bound_by": report.bound_by,
-    }
+        raise InfeasibleError(
+            f"memory at batch {batch}",
+            expected=f"at most {chip.memory.bytes / 1e9:,.1f} GB",
+            got=f"{report.memory_bytes / 1e9:,.1f} GB of {chip.memory.bytes / 1e9:,.1f} GB",
+            change="a smaller --batch",
+            report="",
+        )
+    return Figures(
+        throughput_samples_per_s=report.throughput_samples_per_s,
+        latency_s=report.latency_s,
+        memory_share=report.memory_share,
+        utilisation=report.utilisation,
+        bound_by=report.bound_by,
+    )

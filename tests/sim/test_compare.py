@@ -71,13 +71,14 @@ def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
     small = load_machine("tiny_mesh", {"sram.bytes_per_pe": "2060"})
     machines = [load_machine("tiny_mesh"), small, load_machine("h200"), _chip()]
     rows = compare(_perceptron(), machines, samples=50, batch=128)
-    assert [row.fits for row in rows] == [True, False, True, False]
+    assert [row.figures is not None for row in rows] == [True, False, True, False]
     assert "bytes per PE" in rows[1].reason
     assert "memory at batch 128" in rows[3].reason
     assert [row.basis for row in rows] == ["simulated", "simulated", "at best", "at best"]
     for row in rows[0], rows[2]:
-        assert 0 < (row.utilisation or 0) < 1
-        assert 0 < (row.memory_share or 0) <= 1
+        assert row.figures is not None
+        assert 0 < row.figures.utilisation < 1
+        assert 0 < row.figures.memory_share <= 1
 
 
 @pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])
