@@ -195,7 +195,8 @@ def _block_by_block(unit: Matrix, product: Contraction, tile: _Tile, rate: float
         * ceil_div(np.minimum(tile.in_positions, tile.out_positions), unit.positions)
     )
     macs = unit.positions * unit.in_features * unit.out_features
-    return product.weights.taps * blocks * (unit.issue_cycles + macs / rate)
+    turns = (product.weights.taps * blocks).astype(np.float64)
+    return turns * (unit.issue_cycles + macs / rate)
 
 
 def _halo_cycles(site: Site, product: Contraction, tile: _Tile, features: Ints) -> Floats:
