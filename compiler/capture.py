@@ -17,12 +17,16 @@ from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backend.errors import UnsupportedError, UserError
+from .functional import functional_updates
 from .fxgraph import forget_checks, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
 from .origin import origin_of
 from .program import TensorSpec
 from .randomness import key_random_operators
-from .sample import Loss, OneSample, Sample, arguments, check_sample
+from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
+
+Updates = Mapping[str, fx.Node]
+"""Placeholder name of a buffer -> the node that computes its next value."""
 
 
 def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Graph:
@@ -39,8 +43,8 @@ def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Grap
     check_sample(example_inputs, loss)
     _refuse_batch_normalization(model)
     with _training(model):
-        exported = _export(OneSample(model, loss), example_inputs)
-    graph = key_random_operators(_to_graph(exported, model))
+        exported, updates = _export(OneSample(model, loss), apart(example_inputs))
+    graph = key_random_operators(_to_graph(exported, updates, model))
     forget_devices(graph.module.graph)
     _check_scalar_loss(graph)
     return graph
@@ -73,10 +77,15 @@ def _training(model: nn.Module):
             module.training = mode
 
 
-def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
+def _export(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, Updates]:
+    """The functional program, and the next value of each placeholder that it updates."""
     try:
         exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
-        return exported.run_decompositions({})
+        updates = functional_updates(exported.graph, _buffers(exported))
+        if updates is not None:
+            return exported, updates
+        exported = exported.run_decompositions({})
+        return exported, _buffer_mutations(exported)
     except UserError:
         raise
     except Exception as error:  # torch.export raises many types; all mean "cannot be captured"
@@ -90,7 +99,26 @@ def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
         ) from error
 
 
-def _to_graph(exported: ExportedProgram, model: nn.Module) -> Graph:
+def _buffers(exported: ExportedProgram) -> frozenset[str]:
+    specs = exported.graph_signature.input_specs
+    return frozenset(spec.arg.name for spec in specs if spec.kind is InputKind.BUFFER)
+
+
+def _buffer_mutations(exported: ExportedProgram) -> Updates:
+    signature = exported.graph_signature
+    placeholder = {name: key for key, name in signature.inputs_to_buffers.items()}
+    return {
+        placeholder[str(spec.target)]: node
+        for spec, node in zip(signature.output_specs, _results(exported), strict=True)
+        if spec.kind is OutputKind.BUFFER_MUTATION and isinstance(node, fx.Node)
+    }
+
+
+def _results(exported: ExportedProgram) -> tuple[Any, ...]:
+    return exported.graph.output_node().args[0]  # type: ignore[return-value]
+
+
+def _to_graph(exported: ExportedProgram, updates: Updates, model: nn.Module) -> Graph:
     module, signature = exported.graph_module, exported.graph_signature
     first_name = _first_names(model)
     parameters: dict[str, str] = {}
@@ -104,7 +132,8 @@ def _to_graph(exported: ExportedProgram, model: nn.Module) -> Graph:
             buffers[placeholder] = _own_name(spec.target)
         elif isinstance(spec.arg, TensorArgument):
             inputs.append(placeholder)
-    updates, results = _outputs(signature.output_specs)
+    results = _user_outputs(exported)
+    module.graph.output_node().args = ((*results, *updates.values()),)
     forget_checks(module.graph)
     _expose_backward_state(module.graph)
     forget_strides(module.graph)
@@ -117,14 +146,14 @@ def _to_graph(exported: ExportedProgram, model: nn.Module) -> Graph:
         buffers=buffers,
         inputs=tuple(inputs),
         input_specs=_specs(module, inputs),
-        state_updates=updates,
+        state_updates={buffers[name]: node.name for name, node in updates.items()},
         constants={
             _own_name(name): value
             for name, value in exported.constants.items()
             if isinstance(value, Tensor)
         },
-        loss=results[0],
-        predictions=tuple(results[1:]),
+        loss=results[0].name,
+        predictions=tuple(node.name for node in results[1:]),
     )
 
 
@@ -139,10 +168,23 @@ def _first_names(model: nn.Module) -> dict[str, str]:
 
 def _expose_backward_state(graph: fx.Graph) -> None:
     """Hand u and v in as they are: a module detaches its buffers, cutting their gradient."""
+    owner: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         for position in backward_state_positions(node):
-            node.update_arg(position, _undetached(node.args[position]))
+            state = _undetached(node.args[position])
+            if owner.setdefault(state, node) is not node:
+                raise _used_twice(node)
+            node.update_arg(position, state)
     graph.eliminate_dead_code()
+
+
+def _used_twice(node: fx.Node) -> UnsupportedError:
+    return UnsupportedError(
+        f"module {origin_of(node, strip='model')}",
+        expected="a normalization with streaming statistics that is called once per sample",
+        got="a second call, whose statistics would depend on the first one's",
+        change="give each call a module of its own",
+    )
 
 
 def _undetached(node: Any) -> fx.Node:
@@ -156,15 +198,15 @@ def _own_name(target: str | None) -> str:
     return str(target).removeprefix("model.")
 
 
-def _outputs(specs: Iterable[Any]) -> tuple[dict[str, str], list[str]]:
-    updates: dict[str, str] = {}
-    results: list[str] = []
-    for spec in specs:
-        if spec.kind is OutputKind.BUFFER_MUTATION:
-            updates[_own_name(spec.target)] = spec.arg.name
-        elif spec.kind is OutputKind.USER_OUTPUT:
-            results.append(spec.arg.name)
-    return updates, results
+def _user_outputs(exported: ExportedProgram) -> list[fx.Node]:
+    """The nodes of the loss and the predictions."""
+    kinds = [spec.kind for spec in exported.graph_signature.output_specs]
+    results = zip(kinds, _results(exported), strict=True)
+    return [
+        node
+        for kind, node in results
+        if kind is OutputKind.USER_OUTPUT and isinstance(node, fx.Node)
+    ]
 
 
 def _specs(module: fx.GraphModule, names: Iterable[str]) -> tuple[TensorSpec, ...]:

@@ -45,6 +45,9 @@ _ALSO_DECOMPOSED = (
 )
 """Batch normalization of weights, which is how weight standardization is written."""
 
+_ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
+"""Operator -> how many of its first operands must be laid out in row-major order."""
+
 _IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_fresh_copy"})
 
 
@@ -218,6 +221,7 @@ class _Partition:
         self.subgraph, self.needs_grad = subgraph, needs_grad
         replace_mutations(joint.graph)
         _drop_identities(joint.graph)
+        _lay_row_major(joint.graph)
         _release_backward_state(joint.graph)
         self.nodes = list(joint.graph.nodes)
         _pass_on_origins(self.nodes)
@@ -295,6 +299,18 @@ def _drop_identities(graph: fx.Graph) -> None:
             node.replace_all_uses_with(node.all_input_nodes[0])
     forget_strides(graph)
     graph.eliminate_dead_code()
+
+
+def _lay_row_major(graph: fx.Graph) -> None:
+    """Copies for the operators that torch does not run on permuted tensors."""
+    for node in list(graph.nodes):
+        for operand in node.all_input_nodes[: _ROW_MAJOR.get(packet_name(node), 0)]:
+            if not operand.meta["val"].is_contiguous():
+                with graph.inserting_before(node):
+                    copy = graph.call_function(torch.ops.aten.clone.default, (operand,))
+                copy.kwargs = {"memory_format": torch.contiguous_format}
+                copy.meta = {**operand.meta, "val": operand.meta["val"].contiguous()}
+                node.replace_input_with(operand, copy)
 
 
 def _keeps_order(node: fx.Node) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from ..backend.errors import UserError
 
@@ -52,6 +52,20 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 def arguments(sample: Sample) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of `OneSample`."""
     return ((), dict(sample)) if isinstance(sample, Mapping) else (tuple(sample), {})
+
+
+def apart(sample: Sample) -> Sample:
+    """The same sample, a tensor given twice as two: a trace tells inputs apart by identity."""
+    seen: set[int] = set()
+
+    def own(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        is_first = id(value) not in seen
+        seen.add(id(value))
+        return value if is_first else value.clone()
+
+    return tree_map(own, sample)
 
 
 def check_sample(sample: Sample, loss: Loss | None) -> None:

@@ -128,9 +128,8 @@ class OnlineNorm(StreamingState):
         )
         if not torch.compiler.is_exporting() and y.grad_fn is not None:
             _store_control_after_backward(y.grad_fn, control)
-        with torch.no_grad():
-            mean.copy_(new_mean)
-            var.copy_(new_var)
+        mean.copy_(new_mean.detach())
+        var.copy_(new_var.detach())
         return y
 
     def _recompute(self, x: Tensor, state: _State) -> Tensor:
