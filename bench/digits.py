@@ -13,14 +13,14 @@ from ..compiler.recipe import Recipe
 from ..compiler.recipe_file import shipped_recipe
 from ..runtime.data import Dataset, load_data
 from ..runtime.from_recipe import make_job
-from ..runtime.job import Job
+from ..runtime.job import Job, Mode
 from .training import SEQUENTIAL, Experiment, Setting
 
 _METHODS = (SEQUENTIAL, *(name for name in compensations() if name != "lwp_w2d"))
 
 
 def digits_experiment(epochs: int = 5, overrides: Iterable[str] = ()) -> Experiment:
-    """The demo's recipe with `key=value` overrides. Seeds set start weights and order, not masks.
+    """The demo's recipe with `key=value` overrides. Seeds set start weights, masks and order.
 
     Raises UserError without scikit-learn, and for overrides that do not fit.
     """
@@ -38,6 +38,17 @@ def digits_experiment(epochs: int = 5, overrides: Iterable[str] = ()) -> Experim
     )
 
 
+def recipe_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
+    """The job of a recipe with the stages of a plan that was compiled from another.
+
+    Start weights, masks and all that is trained with are the recipe's.
+    """
+    model, masks = build_model(recipe)
+    known = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors = {name: known.get(name, value) for name, value in plan.tensors.items()}
+    return make_job(replace(plan, tensors=tensors, masks=masks), recipe, updates, mode)
+
+
 @dataclass(frozen=True)
 class _Jobs:
     """The job of a setting; the stages are compiled once, at the first."""
@@ -50,12 +61,7 @@ class _Jobs:
         changes += [f"seed={setting.seed}", f"pipeline.mode={setting.mode}"]
         if setting.method != SEQUENTIAL:
             changes.append(f"pipeline.compensation={setting.method}")
-        recipe = self.recipe(changes)
-        model, masks = build_model(recipe)
-        known = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        tensors = {name: known.get(name, value) for name, value in self._plan.tensors.items()}
-        plan = replace(self._plan, tensors=tensors, masks=masks)
-        return make_job(plan, recipe, self.updates, setting.mode)
+        return recipe_job(self._plan, self.recipe(changes), self.updates, setting.mode)
 
     def recipe(self, changes: Iterable[str] = ()) -> Recipe:
         return shipped_recipe("demo", [*self.overrides, *changes])

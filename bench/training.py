@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -46,7 +47,8 @@ class Setting:
 class Experiment:
     """A network and its data. `job` gives the job of a setting.
 
-    Jobs that differ in factor and seed alone have the same stages object, rule and masked names.
+    Settings of equal `program` (by default, of one method) have jobs that one compiled program can
+    run: the same stages, rule, masked names and schedule of mask updates.
     `setup` says in words all that decides the result beside the setting.
     """
 
@@ -57,6 +59,7 @@ class Experiment:
     rate: float
     methods: tuple[str, ...]
     job: Callable[[Setting], Job]
+    program: Callable[[Setting], str] = attrgetter("method")
 
     def key(self, setting: Setting) -> tuple[object, ...]:
         """What running a setting measures; the key of its record."""
@@ -102,19 +105,18 @@ def settings(
 
 
 def measure(experiment: Experiment, chosen: Iterable[Setting]) -> Iterator[Record]:
-    """Run settings in their order, one record as each is done; a method is compiled at its first.
+    """Run settings in their order, one record as each is done; programs are compiled when needed.
 
     Raises UserError without jax.
     """
     machines: dict[str, JaxExecutor] = {}
     for setting in chosen:
-        job = experiment.job(setting)
-        if setting.method in machines:
-            machines[setting.method].restart(job)
+        job, program = experiment.job(setting), experiment.program(setting)
+        if program in machines:
+            machines[program].restart(job)
         else:
-            made = make_executor("jax", job, setting.mode)
-            machines[setting.method] = cast("JaxExecutor", made)
-        yield _record(experiment, setting, job, machines[setting.method])
+            machines[program] = cast("JaxExecutor", make_executor("jax", job, setting.mode))
+        yield _record(experiment, setting, job, machines[program])
 
 
 def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExecutor) -> Record:
