@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import Tensor, fx
 
 from .fxgraph import packet_name, spec_of
 from .graph import Graph
+from .grouping import Assignment
 from .mapping import Kernels, Placement
 from .plan.text import table
 from .program import HOST, Origin, Source, Stage, Stages, TensorSpec
@@ -61,6 +64,19 @@ def _argument(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_argument, value))}]"
     return str(value)
+
+
+def assignment_text(assignment: Assignment) -> str:
+    """One row per stage: its module, how many operations it has, which stages it reads."""
+    operations = Counter(assignment.stage_of.values())
+    reads: dict[int, list[int]] = {}
+    for source, sink in sorted(assignment.edges):
+        reads.setdefault(sink, []).append(source)
+    rows = [
+        (stage, module or "<model>", operations[stage], ", ".join(map(str, reads.get(stage, ()))))
+        for stage, module in enumerate(assignment.modules)
+    ]
+    return table(("stage", "module", "operations", "reads"), rows)
 
 
 def stages_text(stages: Stages) -> str:

@@ -14,6 +14,7 @@ from torch import fx
 
 from . import artefact_text
 from .graph import Graph
+from .grouping import Assignment
 from .mapping import Kernels, PlacedStage, Placement
 from .plan.check import check
 from .plan.plan import Plan
@@ -51,6 +52,17 @@ def _graph(graph: Graph) -> Iterator[str]:
     for node in nodes.values():
         if node.op == "call_function" and not {"val", "origin"} <= node.meta.keys():
             yield f"%{node.name} does not say what it gives or where it comes from"
+
+
+@violations.register
+def _assignment(assignment: Assignment) -> Iterator[str]:
+    """No stage is empty, numbers run from 0, and stages read only what comes before them."""
+    count = len(assignment.modules)
+    if set(assignment.stage_of.values()) != set(range(count)) or len(assignment.merged) != count:
+        yield f"the nodes are not spread over stages 0 to {count - 1}"
+    for source, sink in sorted(assignment.edges):
+        if source >= sink:
+            yield f"stage {sink} reads stage {source}, which does not come before it"
 
 
 @violations.register
@@ -161,6 +173,11 @@ def _plan(plan: Plan) -> Iterator[str]:
 @text.register
 def _graph_text(graph: Graph) -> str:
     return artefact_text.graph_text(graph)
+
+
+@text.register
+def _assignment_text(assignment: Assignment) -> str:
+    return artefact_text.assignment_text(assignment)
 
 
 @text.register

@@ -8,28 +8,34 @@ from __future__ import annotations
 from torch import fx
 
 from .graph import Graph
-from .grouping import assign
+from .grouping import Assignment, assign
 from .program import HOST, Origin, Source, Stage, StageProgram, Stages
 from .programs import Programs
 from .subgraph import Boundary, Cutter
 from .ties import stream_shared
 
 
-def cut(graph: Graph) -> Stages:
-    """Cut at the finest granularity (see grouping.py); stages come in pipeline order."""
-    graph, stage_of = stream_shared(graph, assign(graph))
+def cut(graph: Graph, assignment: Assignment | None = None) -> Stages:
+    """Cut into the stages of `assignment`, by default the finest (see grouping.py).
+
+    Stages come in pipeline order.
+    """
+    assignment = assignment or assign(graph)
+    graph, stage_of = stream_shared(graph, assignment.stage_of)
     cutter = Cutter(graph, stage_of)
     programs = Programs()
     needs_grad: dict[fx.Node, bool] = {}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
     stages = []
-    for index in range(max(stage_of.values()) + 1):
+    for index in range(len(assignment.modules)):
         boundary = cutter.boundary(index)
         program = programs.of(cutter.subgraph(boundary, needs_grad))
         for position, node in enumerate(boundary.outputs):
             places[node] = Source(index, position)
             needs_grad[node] = program.output_needs_grad[position]
-        stages.append(_stage(index, graph, boundary, program, places))
+        is_merged, module = assignment.merged[index], assignment.modules[index]
+        name = (module or "model") if is_merged else _name(graph, boundary)
+        stages.append(_stage(index, name, graph, boundary, program, places))
     results = [node for node in map(graph.node, graph.predictions) if node in places]
     return Stages(
         stages=tuple(stages),
@@ -41,6 +47,7 @@ def cut(graph: Graph) -> Stages:
 
 def _stage(
     index: int,
+    name: str,
     graph: Graph,
     boundary: Boundary,
     program: StageProgram,
@@ -48,7 +55,7 @@ def _stage(
 ) -> Stage:
     return Stage(
         index=index,
-        name=_name(graph, boundary),
+        name=name,
         origin=_head(graph, boundary).meta["origin"],
         program=program,
         parameters=tuple(graph.parameters[node.name] for node in boundary.parameters),

@@ -105,6 +105,7 @@ def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:
         nonzeros=choice.nonzeros,
         memory_per_pe=choice.memory,
         bound_by=_bound_by(choice.operators),
+        recompute=stage.program.recomputes,
         delay=delay,
         fifo_depth=delay + 1,
     )

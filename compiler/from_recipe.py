@@ -43,6 +43,9 @@ def compile_recipe(
     options = Options(
         masks=masks,
         optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
+        granularity=recipe.pipeline.granularity,
+        stages=recipe.pipeline.stages,
+        recompute=recipe.pipeline.recompute,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
         on_begin=on_begin,

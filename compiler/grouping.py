@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import networkx as nx
 from torch import fx
@@ -40,8 +41,22 @@ _CONTRACTIONS = frozenset(
 )
 
 
-def assign(graph: Graph) -> dict[fx.Node, int]:
-    """Stage index of every node that depends on the sample, in pipeline order from 0."""
+@dataclass(frozen=True)
+class Assignment:
+    """Which node belongs to which stage: indices count from 0 in pipeline order.
+
+    Of every stage: the path of the module it is, and whether it is several finest stages `merged`.
+    `edges` are pairs of stages, (read by, reads).
+    """
+
+    stage_of: Mapping[fx.Node, int]
+    modules: tuple[str, ...]
+    merged: tuple[bool, ...]
+    edges: frozenset[tuple[int, int]]
+
+
+def assign(graph: Graph) -> Assignment:
+    """The finest stage of every node that depends on the sample."""
     groups = _Groups(graph)
     groups.gather_upstream()
     groups.settle_shared()
@@ -176,17 +191,32 @@ class _Groups:
                 operands = [self.anchor[arg] for arg in node.all_input_nodes if arg in self.anchor]
                 self.anchor[node] = max(operands, key=self.order.__getitem__, default=self.loss)
 
-    def in_pipeline_order(self) -> dict[fx.Node, int]:
+    def in_pipeline_order(self) -> Assignment:
         stages = nx.DiGraph()
         stages.add_nodes_from(self.anchor.values())
         for node, anchor in self.anchor.items():
             for reader in self.readers(node):
                 if self.anchor[reader] is not anchor:
                     stages.add_edge(anchor, self.anchor[reader])
-        ordered = nx.lexicographical_topological_sort(stages, key=self._position(stages))
-        index: Mapping[fx.Node, int] = {anchor: i for i, anchor in enumerate(ordered)}
-        return {node: index[anchor] for node, anchor in self.anchor.items()}
+        ordered = list(nx.lexicographical_topological_sort(stages, key=self._position))
+        index = {anchor: i for i, anchor in enumerate(ordered)}
+        return Assignment(
+            stage_of={node: index[anchor] for node, anchor in self.anchor.items()},
+            modules=tuple(anchor.meta["origin"].module for anchor in ordered),
+            merged=(False,) * len(ordered),
+            edges=self._edges(index),
+        )
 
-    def _position(self, stages: nx.DiGraph):
+    def _edges(self, index: Mapping[fx.Node, int]) -> frozenset[tuple[int, int]]:
+        stage_of = {node: index[anchor] for node, anchor in self.anchor.items()}
+        pairs = (
+            (stage_of[argument], stage)
+            for node, stage in stage_of.items()
+            for argument in node.all_input_nodes
+            if argument in stage_of
+        )
+        return frozenset((source, sink) for source, sink in pairs if source != sink)
+
+    def _position(self, anchor: fx.Node) -> tuple[bool, int]:
         """Program order, but the loss always last."""
-        return lambda anchor: (anchor is self.loss, self.order[anchor])
+        return anchor is self.loss, self.order[anchor]

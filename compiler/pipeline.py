@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .emit import Labels
+from .granularity import Granularity
 from .graph import Graph
-from .passes import Capture, Cut, Emit, Map, Place
+from .passes import Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
 from .program import Stages
@@ -25,12 +26,18 @@ class Options:
 
     `masks` maps parameter names to boolean tensors, True where a weight is kept.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
-    SGD with momentum, 2 for AdamW). `recipe` is stored in the plan as it is. `on_begin` is told
-    the name of each pass as it begins, `on_end` what it made and what that took.
+    SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
+    which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
+    forward again in the backward where that saves memory (docs/stages.md). `recipe` is stored in
+    the plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it made
+    and what that took.
     """
 
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer_states: int = 1
+    granularity: Granularity = "finest"
+    stages: tuple[str, ...] = ()
+    recompute: bool = False
     name: str | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
     on_begin: Callable[[str], None] = ignore
@@ -55,10 +62,15 @@ def compile_model(
     options = options or Options()
     machine = load_target(target) if isinstance(target, str) else target
     masks, states = options.masks, options.optimizer_states
-    labels = Labels(model=options.name or type(model).__name__, recipe=options.recipe)
+    name, granularity = options.name or type(model).__name__, options.granularity
+    labels = Labels(model=name, granularity=granularity, recipe=options.recipe)
     run = Driver(options.on_begin, options.on_end)
     graph = run(Capture(loss), model, example_inputs)
-    stages = run(Cut(), graph)
+    blocks = options.granularity == "block"
+    assignment = run(Coarsen(blocks, options.stages), run(Group(), graph))
+    stages = run(Cut(), graph, assignment)
+    if options.recompute:
+        stages = run(Recompute(), stages)
     kernels = run(Map(machine, masks, states), stages)
     placement = run(Place(), stages, kernels)
     return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))

@@ -66,6 +66,8 @@ class StageProgram:
     and never updated.
     `saved` is what the backward needs and does not depend on weights alone: values that are a
     function of the parameters are recomputed from the parameters the backward is given.
+    `recomputed` is what the backward computes again from saved inputs instead of having it saved:
+    it holds that much of one sample while it runs. Empty for a program that saves what it needs.
     `input_grads` has one entry per input whose `input_needs_grad` is true, in order; likewise
     `output_grads` has one per output whose `output_needs_grad` is true.
     Placeholders and nodes carry a FakeTensor in `node.meta["val"]`, and `node.meta["origin"]`
@@ -81,9 +83,15 @@ class StageProgram:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     saved: tuple[TensorSpec, ...]
+    recomputed: tuple[TensorSpec, ...]
     input_needs_grad: tuple[bool, ...]
     output_needs_grad: tuple[bool, ...]
     trainable: tuple[bool, ...]
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether the backward does the forward again."""
+        return bool(self.recomputed)
 
     @property
     def saved_bytes(self) -> int:

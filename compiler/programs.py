@@ -58,6 +58,7 @@ def _trace(subgraph: Subgraph) -> StageProgram:
         inputs=subgraph.inputs,
         outputs=subgraph.outputs,
         saved=parts.saved,
+        recomputed=(),
         input_needs_grad=subgraph.input_needs_grad,
         output_needs_grad=parts.output_needs_grad,
         trainable=subgraph.trainable,

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .granularity import Granularity
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -82,9 +84,14 @@ class OptimizerRecipe(_Part):
 
 
 class PipelineRecipe(_Part):
-    """How the model is cut and how delayed gradients are compensated."""
+    """How the model is cut and how delayed gradients are compensated.
 
-    granularity: Literal["finest"] = "finest"
+    `stages` are globs of module paths ("blocks.*"): every module that one matches is one stage.
+    """
+
+    granularity: Granularity = "finest"
+    stages: tuple[str, ...] = ()
+    recompute: bool = False
     compensation: str = "sc+lwp"
     mode: Literal["pipelined", "sequential"] = "pipelined"
 

@@ -2,7 +2,8 @@
 
 Weights are kept compressed (value and index per non-zero) where that is smaller than the dense
 tile. Gradients and optimizer state exist for non-zeros only. Saved activations are dealt out evenly
-over the region, each tensor by itself, and held for delay + 1 samples.
+over the region, each tensor by itself, and held for delay + 1 samples. A stage that recomputes
+saves its inputs only; what it computes again it holds for the one sample of its backward.
 """
 
 from __future__ import annotations
@@ -32,19 +33,22 @@ class Stored:
 
 @dataclass(frozen=True)
 class MemoryTable:
-    """Bytes per PE by class, one value per tiling; `saved_bytes` are for one sample."""
+    """Bytes per PE by class, one value per tiling; `saved_bytes` and `recomputed` are for one
+    sample."""
 
     weights: Ints
     optimizer: Ints
     gradient: Ints
     saved_bytes: Ints
+    recomputed: Ints
     normalization: Ints
     stream_buffer: Ints
 
     def total(self, delay: int) -> Ints:
         """All classes together at a stage whose backward comes `delay` updates later."""
         fixed = self.weights + self.optimizer + self.gradient + self.normalization
-        return fixed + self.stream_buffer + (delay + 1) * self.saved_bytes
+        working = self.recomputed + self.stream_buffer
+        return fixed + working + (delay + 1) * self.saved_bytes
 
     def at(self, index: int, delay: int) -> PEMemory:
         """One tiling's memory."""
@@ -53,6 +57,7 @@ class MemoryTable:
             optimizer_bytes=int(self.optimizer[index]),
             gradient_bytes=int(self.gradient[index]),
             activation_fifo_bytes=(delay + 1) * int(self.saved_bytes[index]),
+            recomputed_bytes=int(self.recomputed[index]),
             normalization_bytes=int(self.normalization[index]),
             stream_buffer_bytes=int(self.stream_buffer[index]),
         )
@@ -93,6 +98,7 @@ def memory_table(
         optimizer=optimizer_states * values,
         gradient=values,
         saved_bytes=sum((_dealt(site, spec) for spec in program.saved), nothing),
+        recomputed=sum((_dealt(site, spec) for spec in program.recomputed), nothing),
         normalization=sum((_state(site, spec) for spec in _states(program)), nothing),
         stream_buffer=_stream_buffer(site, layout, program),
     )

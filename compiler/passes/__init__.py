@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from .base import pass_name
 from .capture import Capture
+from .coarsen import Coarsen
 from .cut import Cut
 from .emit import Emit
+from .group import Group
 from .map import Map
 from .place import Place
+from .recompute import Recompute
 
-PASSES = {pass_name(kind): kind for kind in (Capture, Cut, Map, Place, Emit)}
+_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Map, Place, Emit)
+PASSES = {pass_name(kind): kind for kind in _ORDER}
 """Every pass by its name, in the order of the pipeline."""
 
-__all__ = ["PASSES", "Capture", "Cut", "Emit", "Map", "Place"]
+__all__ = [
+    "PASSES",
+    "Capture",
+    "Coarsen",
+    "Cut",
+    "Emit",
+    "Group",
+    "Map",
+    "Place",
+    "Recompute",
+]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..cut import cut
 from ..graph import Graph
+from ..grouping import Assignment
 from ..program import Stages
 
 
@@ -18,5 +19,5 @@ class Cut:
             %loss = aten.mse_loss(%y, %target)             stage 2: mse_loss          reads stage 1
     """
 
-    def __call__(self, graph: Graph) -> Stages:
-        return cut(graph)
+    def __call__(self, graph: Graph, assignment: Assignment) -> Stages:
+        return cut(graph, assignment)

@@ -124,6 +124,8 @@ class PEMemory:
     """Gradient of the weights. [bytes]"""
     activation_fifo_bytes: int
     """What the backward needs of every sample in flight: `fifo_depth` samples. [bytes]"""
+    recomputed_bytes: int
+    """Activations of one sample that a backward which recomputes makes again. [bytes]"""
     normalization_bytes: int
     """State of normalizations. [bytes]"""
     stream_buffer_bytes: int
@@ -136,6 +138,7 @@ class PEMemory:
             + self.optimizer_bytes
             + self.gradient_bytes
             + self.activation_fifo_bytes
+            + self.recomputed_bytes
             + self.normalization_bytes
             + self.stream_buffer_bytes
         )
@@ -205,6 +208,8 @@ class StageRecord:
     """Memory of its fullest PE."""
     bound_by: str
     """What takes more of its cycles: `compute` or `network`."""
+    recompute: bool
+    """Whether its FIFO holds its inputs only and its backward does its forward again."""
     delay: int
     """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
     fifo_depth: int

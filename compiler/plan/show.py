@@ -111,6 +111,7 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
             f" {held.per_pe_max:,} at most",
         ),
         ("delay", f"{stage.delay} updates, {stage.fifo_depth} samples in flight"),
+        ("recompute", "forward again in the backward" if stage.recompute else "no"),
         ("program", stage.program),
     )
 

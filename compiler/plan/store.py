@@ -36,7 +36,10 @@ SEAL_FILE = "plan.sha256"
 """The hash of plan.yaml, as `sha256sum -c` reads it."""
 _NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
 _MASK = "mask:"
-_SPEC_FIELDS = ("parameters", "forward_state", "backward_state", "inputs", "outputs", "saved")
+_SPEC_FIELDS = (
+    *("parameters", "forward_state", "backward_state"),
+    *("inputs", "outputs", "saved", "recomputed"),
+)
 _FLAG_FIELDS = ("input_needs_grad", "output_needs_grad", "trainable")
 
 

@@ -44,6 +44,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "memory-capacity": memory.fits_capacity,
         "memory-maximum": memory.fullest_pe,
         "activation-fifo": memory.activation_fifo,
+        "recompute": memory.recomputed,
         "stream-buffers": memory.stream_buffers,
         "parameter-bytes": memory.parameter_bytes,
         "normalization-bytes": memory.normalization_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from math import ceil, prod
@@ -49,6 +50,25 @@ def activation_fifo(subject: Subject) -> Iterator[Finding]:
                 yield Finding(where, f"{stage.fifo_depth} slots of {slot} bytes", given)
         elif stage.fifo_depth > 0 and given % stage.fifo_depth:
             yield Finding(where, f"a multiple of its depth {stage.fifo_depth}", given)
+
+
+def recomputed(subject: Subject) -> Iterator[Finding]:
+    """A stage that recomputes saves nothing but inputs and state, and holds the rest for one
+    sample; no other stage holds recomputed activations."""
+    for stage in subject.plan.stages:
+        given, program = stage.memory_per_pe.recomputed_bytes, subject.programs.get(stage.program)
+        where = f"{stage.id}.memory_per_pe.recomputed_bytes"
+        if (given > 0) != stage.recompute:
+            yield Finding(where, "some" if stage.recompute else 0, given)
+        if program is None:
+            continue
+        held = sum(_share(stage, spec) for spec in program.recomputed)
+        if given != held:
+            yield Finding(where, held, given)
+        kept = Counter(program.saved) - Counter((*program.inputs, *program.forward_state))
+        if stage.recompute and kept:
+            got = ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in kept)
+            yield Finding(f"{stage.id}.recompute", "only inputs and state saved", got)
 
 
 def stream_buffers(subject: Subject) -> Iterator[Finding]:

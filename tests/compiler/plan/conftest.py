@@ -191,10 +191,12 @@ def _stage(
             optimizer_bytes=8 * fullest,
             gradient_bytes=4 * fullest,
             activation_fifo_bytes=256 * (delay + 1),
+            recomputed_bytes=0,
             normalization_bytes=16 if name == "conv" else 0,
             stream_buffer_bytes=64,
         ),
         bound_by="compute",
+        recompute=False,
         delay=delay,
         fifo_depth=delay + 1,
     )

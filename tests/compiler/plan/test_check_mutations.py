@@ -101,6 +101,8 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("memory-maximum", "totals.max_memory_per_pe_bytes", nudge),
     ("memory-maximum", "stages.0.memory_per_pe.stream_buffer_bytes", nudge),
     ("activation-fifo", "stages.0.memory_per_pe.activation_fifo_bytes", nudge),
+    ("recompute", "stages.*.recompute", put(True)),
+    ("recompute", "stages.*.memory_per_pe.recomputed_bytes", plus(8)),
     ("parameter-bytes", "stages.*.memory_per_pe.gradient_bytes", nudge),
     ("parameter-bytes", "stages.*.memory_per_pe.optimizer_bytes", nudge),
     ("parameter-bytes", "stages.*.memory_per_pe.weights_bytes", plus(999)),

@@ -1,0 +1,207 @@
+"""Coarser stages and recompute: the same numbers, other delays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.small_models import Attention, Branches
+from helpers.staged import forward_backward
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from weft.backend.errors import UnknownNameError
+from weft.backend.nn.resnet import resnet
+from weft.compiler.capture import capture
+from weft.compiler.cut import cut
+from weft.compiler.granularity import find_blocks, merge_modules, merge_runs
+from weft.compiler.graph import Graph
+from weft.compiler.grouping import Assignment, assign
+from weft.compiler.program import Stages
+from weft.compiler.recompute import recompute
+
+LABEL = torch.tensor([3])
+MODELS = {
+    "branches": Branches,
+    "attention": Attention,
+    "resnet": lambda: resnet(8, in_channels=1),
+    "resnet-group": lambda: resnet(8, in_channels=1, normalization="group"),
+}
+
+
+def _sample(name: str):
+    generator = torch.Generator().manual_seed(1)
+    if name == "attention":
+        tokens = torch.randint(0, 11, (1, 6), generator=generator)
+        return tokens, torch.randint(0, 11, (1, 6), generator=generator)
+    channels = 2 if name == "branches" else 1
+    return torch.randn(1, channels, 8, 8, generator=generator, dtype=torch.float64), LABEL
+
+
+@cache
+def _model(name: str) -> tuple[nn.Module, Graph]:
+    torch.manual_seed(0)
+    model = MODELS[name]().double()
+    return model, capture(model, _sample(name), F.cross_entropy)
+
+
+def _cut(graph: Graph, blocks: bool = True, globs: Sequence[str] = ()) -> Stages:
+    return cut(graph, merge_modules(assign(graph), blocks=blocks, globs=globs))
+
+
+def _check_equals_eager(name: str, stages) -> None:
+    """float64: the tolerances are a few thousand roundings at most."""
+    model, _ = _model(name)
+    sample = _sample(name)
+    tensors = {key: value.detach().clone() for key, value in model.state_dict().items()}
+    loss, predictions, gradients, state = forward_backward(stages, tensors, sample)
+    model.zero_grad()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = model(*sample[:-1])
+    expected_loss = F.cross_entropy(expected, sample[-1])
+    expected_loss.backward()
+    after = {key: value.clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(before)
+    torch.testing.assert_close(loss, expected_loss.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(predictions[0], expected.detach(), rtol=1e-12, atol=1e-12)
+    assert set(gradients) == dict(model.named_parameters()).keys()
+    for key, parameter in model.named_parameters():
+        torch.testing.assert_close(gradients[key], parameter.grad, rtol=1e-9, atol=1e-12)
+    for key, value in state.items():
+        torch.testing.assert_close(value, after[key], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("blocks", [False, True], ids=["finest", "block"])
+@pytest.mark.parametrize("recomputing", [False, True], ids=["saved", "recomputed"])
+def test_stages_without_delay_equal_eager_autograd(name, blocks, recomputing):
+    stages = _cut(_model(name)[1], blocks)
+    _check_equals_eager(name, recompute(stages) if recomputing else stages)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.data())
+def test_any_runs_of_stages_equal_eager_autograd_and_have_their_delays(data):
+    name = data.draw(st.sampled_from(sorted(MODELS)))
+    _, graph = _model(name)
+    finest = assign(graph)
+    inner = range(1, len(finest.modules))
+    bounds = [0, *sorted(data.draw(st.sets(st.sampled_from(inner), max_size=6)))]
+    stages = cut(graph, merge_runs(finest, bounds))
+    if data.draw(st.booleans()):
+        stages = recompute(stages, data.draw(st.sets(st.sampled_from(range(len(bounds))))))
+    assert len(stages) == len(bounds)
+    assert [stages.delay(s) for s in range(len(stages))] == [
+        2 * (len(bounds) - 1 - s) for s in range(len(bounds))
+    ]
+    _check_equals_eager(name, stages)
+
+
+def test_one_stage_is_the_whole_network():
+    _, graph = _model("resnet")
+    stages = cut(graph, merge_runs(assign(graph), [0]))
+    assert len(stages) == 1
+    assert stages.delay(0) == 0
+    assert set(stages.stages[0].parameters) == set(dict(_model("resnet")[0].named_parameters()))
+
+
+def test_blocks_of_a_resnet():
+    """Stem, three blocks, the classifier with what leads to it, the loss."""
+    stages = _cut(_model("resnet")[1])
+    assert [stage.name for stage in stages.stages] == [
+        "stem",
+        *("blocks.0", "blocks.1", "blocks.2"),
+        "classifier",
+        "loss",
+    ]
+
+
+def test_blocks_are_the_innermost_elements_of_lists_with_several_stages():
+    modules = [
+        *("h.0.attn", "h.0.mlp", "h.1.attn", "h.1.mlp"),
+        *("layer1.0.conv1", "layer1.0.conv2", "layer1.0", "layer1.0.downsample.0"),
+        *("features.3.conv.0", "features.3.conv.2", "dense.denselayer12.conv1"),
+        *("dense.denselayer12.conv2", "head", "", "single.4"),
+    ]
+    assert find_blocks(modules) == [
+        *("h.0", "h.0", "h.1", "h.1"),
+        *["layer1.0"] * 4,
+        *("features.3", "features.3", "dense.denselayer12", "dense.denselayer12"),
+        *("", "", ""),
+    ]
+
+
+def test_a_glob_makes_one_stage_per_module_and_leaves_the_rest_as_it_is():
+    _, graph = _model("resnet")
+    finest = cut(graph)
+    merged = _cut(graph, blocks=False, globs=("blocks.1",))
+    inside = [s for s in finest.stages if s.origin.module.split(".")[:2] == ["blocks", "1"]]
+    assert len(inside) > 1
+    assert len(merged) == len(finest) - len(inside) + 1
+    assert "blocks.1" in [stage.name for stage in merged.stages]
+
+
+def test_a_glob_that_matches_nothing_names_what_there_is():
+    with pytest.raises(UnknownNameError) as caught:
+        _cut(_model("resnet")[1], globs=("block.*",))
+    assert "blocks" in str(caught.value)
+
+
+@given(st.data())
+def test_merged_stages_stay_a_graph_without_cycles(data):
+    """Equal labels share a stage, edges run forwards, the last stage stays the last one."""
+    count = data.draw(st.integers(2, 9))
+    pairs = [(a, b) for b in range(count) for a in range(b)]
+    edges = data.draw(st.sets(st.sampled_from(pairs)))
+    labels = data.draw(st.lists(st.sampled_from("xyz."), min_size=count, max_size=count))
+    modules = [label if label != "." else f"own{n}" for n, label in enumerate(labels)]
+    nodes = {object(): stage for stage in range(count)}
+    finest = Assignment(nodes, tuple(modules), (False,) * count, frozenset(edges))  # type: ignore[arg-type]
+    globs = tuple(sorted({m for m in modules if m in ("x", "y", "z")}))
+    merged = merge_modules(finest, globs=globs)
+    new = list(merged.stage_of.values())
+    assert sorted(set(new)) == list(range(len(merged.modules)))
+    assert new[-1] == len(merged.modules) - 1
+    assert merged.edges == {(new[a], new[b]) for a, b in edges if new[a] != new[b]}
+    assert all(a < b for a, b in merged.edges)
+    for a, b in pairs:
+        assert modules[a] != modules[b] or new[a] == new[b]
+
+
+def test_what_lies_between_two_merged_stages_joins_them():
+    nodes = {object(): stage for stage in range(4)}
+    chain = frozenset({(0, 1), (1, 2), (2, 3)})
+    finest = Assignment(nodes, ("a", "b", "a", "c"), (False,) * 4, chain)  # type: ignore[arg-type]
+    merged = merge_modules(finest, globs=("a",))
+    assert list(merged.stage_of.values()) == [0, 0, 0, 1]
+    assert merged.merged == (True, False)
+
+
+def test_equal_blocks_share_one_program():
+    layers = nn.ModuleList(
+        nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8)) for _ in "12345"
+    )
+    model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(*layers), nn.Linear(8, 5))
+    graph = capture(model, (torch.zeros(1, 4), LABEL), F.cross_entropy)
+    stages = recompute(_cut(graph))
+    names = [stage.name for stage in stages.stages]
+    assert names == ["0", *(f"1.{n}" for n in range(5)), "2", "loss"]
+    assert len({stage.program.key for stage in stages.stages[1:6]}) == 1
+
+
+def test_a_recomputing_stage_saves_inputs_and_state_only():
+    plain = _cut(_model("resnet")[1])
+    stages = recompute(plain)
+    recomputing = [stage for stage in stages.stages if stage.program.recomputes]
+    assert len(recomputing) >= 3
+    for stage in recomputing:
+        program, saving = stage.program, plain.stages[stage.index].program
+        assert set(program.saved) <= {*program.inputs, *program.forward_state}
+        assert program.saved_bytes < saving.saved_bytes
+        again = Counter(saving.saved) - Counter(program.recomputed)
+        assert not again - Counter(program.saved)
+    assert not stages.stages[-1].program.recomputes
