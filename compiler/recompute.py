@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import cast
 
 from torch import fx
 
@@ -44,7 +45,7 @@ def recompute_program(program: StageProgram) -> StageProgram:
         return program
     forward = list(program.forward.graph.nodes)
     kept = len(program.outputs) + len(program.forward_state)
-    results: tuple[fx.Node, ...] = forward[-1].args[0]
+    results = cast("tuple[fx.Node, ...]", forward[-1].args[0])
     saved = results[kept:]
     given = [node for node in forward if node.op == "placeholder"][len(program.parameters) :]
     specs = dict(zip(given, (*program.forward_state, *program.inputs), strict=True))
