@@ -99,7 +99,7 @@ def test_the_seal_is_what_sha256sum_reads(directory):
     [
         ("format: 1", "format: 999"),
         ("target: tiny_mesh", "target: [1]"),
-        ("stages:", "stagess:"),
+        ("\nstages:", "\nstagess:"),
         ("format: 1", "{"),
     ],
 )
