@@ -131,9 +131,9 @@ def _kernels(kernels: Kernels) -> Iterator[str]:
     for position, stage in enumerate(kernels.stages):
         if stage.stage != position or not stage.choices:
             yield f"stage {stage.stage} at position {position} has {len(stage.choices)} choices"
-        for choice in stage.choices:
-            if choice.memory.total_bytes > kernels.target.capacity_bytes:
-                yield f"stage {stage.stage}: {choice.tiling} holds {choice.memory.total_bytes} B"
+        for number, held in enumerate(stage.sizes.memory_bytes):
+            if held > kernels.target.capacity_bytes:
+                yield f"stage {stage.stage}: {stage.choices[number].tiling} holds {held} B"
 
 
 @violations.register

@@ -22,8 +22,9 @@ from .kernels.layout import Layout, find_layout
 from .kernels.nonzeros import WeightTiles, count_mask
 from .kernels.pareto import pareto
 from .kernels.stage import Priced, StageTable, price_stage
+from .kernels.tilings import Ints
 from .map_infeasible import memory_report
-from .mapping import Choice, Kernels, StageKernel
+from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .plan.document import NonZeros, OperatorCost, PhaseCycles
 from .program import Origin, Stage, StageProgram, Stages
 from .targets.target import Target
@@ -78,6 +79,7 @@ class _Pricing:
         self.optimizer_states = optimizer_states
         self.layouts: dict[str, tuple[StageProgram, Layout]] = {}
         self.tables: dict[tuple[str, str], StageTable] = {}
+        self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
         keys = [stage.program.key for stage in stages.stages]
         self.shared = {key for key in keys if keys.count(key) > 1}
 
@@ -86,12 +88,21 @@ class _Pricing:
         fits = np.flatnonzero(table.memory.total(delay) <= self.target.capacity_bytes)
         if len(fits) == 0:
             raise memory_report(stage, delay, self.target, self.reprice).error()
-        interval = np.maximum(table.total_cycles(), table.stream_cycles)
-        kept = fits[pareto(table.tilings.height[fits], table.tilings.width[fits], interval[fits])]
+        kept = self.kept(table, fits)
         origin = stage.origin if stage.program.key in self.shared else None
+        memory = table.memory.total(delay)[kept.tilings]
+        sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory)
         return StageKernel(
-            stage.index, tuple(_choice(table, int(index), delay, origin) for index in kept)
+            stage.index,
+            LazyChoices(sizes, lambda i: _choice(table, int(kept.tilings[i]), delay, origin)),
         )
+
+    def kept(self, table: StageTable, fits: Ints) -> _Kept:
+        """The Pareto set of the tilings `fits`, found once for stages that agree on both."""
+        key = id(table), fits.tobytes()
+        if key not in self.pareto_sets:
+            self.pareto_sets[key] = _kept(table, fits)
+        return self.pareto_sets[key]
 
     def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
         """The first of the equal programs, and its layout."""
@@ -123,6 +134,23 @@ class _Pricing:
         }
         states = self.optimizer_states if optimizer_states is None else optimizer_states
         return price_stage(stage, program, layout, weights, target or self.target, states)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Tilings worth keeping, by number, with their sizes."""
+
+    tilings: Ints
+    heights: Ints
+    widths: Ints
+    interval_cycles: Ints
+
+
+def _kept(table: StageTable, fits: Ints) -> _Kept:
+    height, width = table.tilings.height, table.tilings.width
+    interval = np.maximum(table.total_cycles(), table.stream_cycles)
+    kept = fits[pareto(height[fits], width[fits], interval[fits])]
+    return _Kept(kept, height[kept], width[kept], interval[kept])
 
 
 def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> WeightTiles:

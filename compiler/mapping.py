@@ -5,10 +5,14 @@ Stages --map--> Kernels --place--> Placement
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
+
+from .kernels.tilings import Ints
 from .plan.document import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from .targets.target import Target
 
@@ -46,12 +50,56 @@ class Choice:
         return self.height * self.width
 
 
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """What decides between choices, one value per choice; see `Choice`."""
+
+    heights: Ints
+    widths: Ints
+    interval_cycles: Ints
+    memory_bytes: Ints
+
+    @property
+    def areas(self) -> Ints:
+        return self.heights * self.widths
+
+
+@dataclass(frozen=True, eq=False)
+class LazyChoices(Sequence[Choice]):
+    """Choices whose sizes are known and which are made when they are looked at: most never are."""
+
+    sizes: Sizes
+    make: Callable[[int], Choice]
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return tuple(self.make(number) for number in range(len(self))[item])
+        return self.make(range(len(self))[item])
+
+    def __len__(self) -> int:
+        return len(self.sizes.heights)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True)
 class StageKernel:
     """The Pareto set of one stage, cheapest area first. Every choice fits a PE's memory."""
 
     stage: int
-    choices: tuple[Choice, ...]
+    choices: Sequence[Choice]
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """The sizes of all choices."""
+        if isinstance(self.choices, LazyChoices):
+            return self.choices.sizes
+        rows = [(c.height, c.width, c.interval_cycles, c.memory.total_bytes) for c in self.choices]
+        return Sizes(*np.array(rows, np.int64).reshape(-1, 4).T)
 
 
 @dataclass(frozen=True)

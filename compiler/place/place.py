@@ -13,20 +13,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import networkx as nx
+import numpy as np
 
 from ..infeasible import Contributor, InfeasibleReport, Lever
-from ..mapping import Kernels, PlacedStage, Placement
+from ..mapping import Kernels, PlacedStage, Placement, Sizes
 from ..plan.document import Rectangle
 from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route
-from .strips import Shape, Strip, partition, shape_in, total_width
+from .strips import Shapes, Strip, partition, shape_in, total_width
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
 _CONTRIBUTORS_SHOWN = 8
-
-Shapes = Sequence[Sequence[Shape]]
 
 
 def place(stages: Stages, kernels: Kernels) -> Placement:
@@ -59,10 +58,10 @@ def smallest_interval(kernels: Kernels) -> int:
 
     Raises InfeasibleError if even the smallest choices do not fit.
     """
-    choices = [stage.choices for stage in kernels.stages]
-    floor = max(min(c.interval_cycles for c in stage) for stage in choices)
-    candidates = sorted({c.interval_cycles for stage in choices for c in stage})
-    candidates = [cycles for cycles in candidates if cycles >= floor]
+    intervals = [stage.sizes.interval_cycles for stage in kernels.stages]
+    floor = max(int(cycles.min()) for cycles in intervals)
+    occurring = np.unique(np.concatenate(intervals))
+    candidates = [int(cycles) for cycles in occurring if cycles >= floor]
     if not _fits(kernels, candidates[-1]):
         raise _report(kernels, candidates[-1]).error()
     low, high = 0, len(candidates) - 1
@@ -75,15 +74,13 @@ def smallest_interval(kernels: Kernels) -> int:
     return candidates[low]
 
 
-def _shapes(kernels: Kernels, interval: int) -> list[list[Shape]]:
-    return [
-        [
-            Shape(choice.height, choice.width, number)
-            for number, choice in enumerate(stage.choices)
-            if choice.interval_cycles <= interval
-        ]
-        for stage in kernels.stages
-    ]
+def _shapes(kernels: Kernels, interval: int) -> list[Shapes]:
+    return [_fast_enough(stage.sizes, interval) for stage in kernels.stages]
+
+
+def _fast_enough(sizes: Sizes, interval: int) -> Shapes:
+    numbers = np.flatnonzero(sizes.interval_cycles <= interval)
+    return Shapes(sizes.heights[numbers], sizes.widths[numbers], numbers)
 
 
 def _fits(kernels: Kernels, interval: int) -> bool:
@@ -91,7 +88,7 @@ def _fits(kernels: Kernels, interval: int) -> bool:
     return strips is not None and total_width(strips) <= kernels.target.columns
 
 
-def _lay_out(kernels: Kernels, shapes: Shapes, strips: Sequence[Strip]) -> Placement:
+def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]) -> Placement:
     """Strips left to right; the pipeline runs down one and up the next, like a snake."""
     placed: list[PlacedStage] = []
     row, column, downwards = 0, 0, True
@@ -115,7 +112,7 @@ def _lay_out(kernels: Kernels, shapes: Shapes, strips: Sequence[Strip]) -> Place
 def _report(kernels: Kernels, interval: int) -> InfeasibleReport:
     target = kernels.target
     strips = partition(_shapes(kernels, interval), target.rows)
-    smallest = [min(choice.area for choice in stage.choices) for stage in kernels.stages]
+    smallest = [int(stage.sizes.areas.min()) for stage in kernels.stages]
     demand = total_width(strips) * target.rows if strips is not None else sum(smallest)
     largest = sorted(range(len(smallest)), key=lambda i: -smallest[i])[:_CONTRIBUTORS_SHOWN]
     return InfeasibleReport(

@@ -30,6 +30,15 @@ class Shape:
     choice: int
 
 
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """All ways to lay a stage as arrays, see `Shape`."""
+
+    heights: Ints
+    widths: Ints
+    choices: Ints
+
+
 @dataclass(frozen=True)
 class Strip:
     """Stages `first` to `last` (exclusive) one below the other, at most `width` wide."""
@@ -40,23 +49,24 @@ class Strip:
 
 
 def partition(
-    shapes: Sequence[Sequence[Shape]], rows: int, height_weight: float = 0.0
+    shapes: Sequence[Shapes], rows: int, height_weight: float = 0.0
 ) -> tuple[Strip, ...] | None:
     """Strips of least total width, or None if a stage fits no strip.
 
     `height_weight` adds that much per row used, which trades width for shorter stacks; the result
     is then no longer the narrowest.
     """
-    widths = np.unique([shape.width for stage in shapes for shape in stage])
+    widths = np.unique(np.concatenate([stage.widths for stage in shapes]))
     heights = np.array([_lowest(stage, widths, rows + 1) for stage in shapes])
     stacked = np.vstack([np.zeros(len(widths), np.int64), np.cumsum(heights, axis=0)])
-    count = len(shapes)
+    count, columns = len(shapes), np.arange(len(widths))
     cost = np.full(count + 1, np.inf)
     cost[count] = 0.0
     best: list[Strip | None] = [None] * count
+    last = np.full(len(widths), count)
     for first in reversed(range(count)):
-        last = _reach(stacked, first, rows)
-        used = stacked[last, np.arange(len(widths))] - stacked[first]
+        last = _reach(stacked, columns, first, last, rows)
+        used = stacked[last, columns] - stacked[first]
         total = widths + height_weight * used + cost[last]
         total[last == first] = np.inf
         pick = int(np.argmin(total))
@@ -66,18 +76,22 @@ def partition(
     return _follow(best)
 
 
-def _lowest(stage: Sequence[Shape], widths: Ints, too_high: int) -> Ints:
+def _lowest(stage: Shapes, widths: Ints, too_high: int) -> Ints:
     """Least height of a stage for each strip width."""
-    lowest = np.full(len(widths), too_high, np.int64)
-    for shape in stage:
-        wide_enough = widths >= shape.width
-        lowest[wide_enough] = np.minimum(lowest[wide_enough], shape.height)
-    return lowest
+    order = np.argsort(stage.widths, kind="stable")
+    lowest = np.minimum.accumulate(np.minimum(stage.heights[order], too_high))
+    fitting = np.searchsorted(stage.widths[order], widths, side="right")
+    return np.concatenate(([too_high], lowest))[fitting]
 
 
-def _reach(stacked: Ints, first: int, rows: int) -> Ints:
-    """For each width, the first stage that no longer fits a strip begun at `first`."""
-    return first + np.count_nonzero(stacked[first + 1 :] - stacked[first] <= rows, axis=0)
+def _reach(stacked: Ints, columns: Ints, first: int, last: Ints, rows: int) -> Ints:
+    """For each width, the first stage that no longer fits a strip begun at `first`.
+
+    `last` is the answer for `first + 1`, which the one for `first` does not exceed.
+    """
+    while (over := stacked[last, columns] - stacked[first] > rows).any():
+        last = last - over
+    return last
 
 
 def _follow(best: Sequence[Strip | None]) -> tuple[Strip, ...] | None:
@@ -97,7 +111,11 @@ def total_width(strips: Sequence[Strip]) -> int:
     return sum(strip.width for strip in strips)
 
 
-def shape_in(stage: Sequence[Shape], width: int) -> Shape:
+def shape_in(stage: Shapes, width: int) -> Shape:
     """The shape a stage takes in a strip: the lowest, of these the narrowest."""
-    fitting = [shape for shape in stage if shape.width <= width]
-    return min(fitting, key=lambda shape: (shape.height, shape.width, shape.choice))
+    fitting = np.flatnonzero(stage.widths <= width)
+    heights, widths, choices = (
+        values[fitting] for values in (stage.heights, stage.widths, stage.choices)
+    )
+    best = np.lexsort((choices, widths, heights))[0]
+    return Shape(int(heights[best]), int(widths[best]), int(choices[best]))
