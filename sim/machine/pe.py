@@ -11,6 +11,7 @@ from ...backend.errors import UserError
 from ...compiler.targets.target import Target
 
 _READS_PER_MAC = 2
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 def software(target: Target, name: str) -> float:
@@ -57,18 +58,38 @@ def groups(target: Target, dtype: str, elements: float) -> int:
     return -(-int(elements) // lanes)
 
 
+def column_groups(target: Target, dtype: str, elements: int) -> float:
+    """SIMD groups of a column of a matrix whose columns of `elements` lie one after the other.
+
+    A group begins at a whole word of the memory port (two reads share `read_bytes_per_cycle`), so a
+    column that begins within a word takes its part of that word too. Mean over the columns.
+
+    With 8 lanes and words of 4 halves a column of 15 begins 0, 3, 2 or 1 halves into a word: half
+    of such columns take 3 groups, not 2.
+    """
+    word = target.sram.read_bytes_per_cycle // _READS_PER_MAC // _BYTES[dtype]
+    offsets = [column * elements % word for column in range(word)]
+    return sum(groups(target, dtype, offset + elements) for offset in offsets) / word
+
+
 def mapped_cycles(target: Target, dtype: str, elements: int) -> float:
     """One multiply-add of a vector of `elements` with a scalar, inside a mapped loop.
 
     The first SIMD group costs `mapped_cycles`, each further one `group_cycles`.
     """
-    further = max(0, groups(target, dtype, elements) - 1)
+    return _mapped_cycles(target, groups(target, dtype, elements))
+
+
+def _mapped_cycles(target: Target, vector_groups: float) -> float:
+    further = max(0.0, vector_groups - 1)
     return software(target, "mapped_cycles") + further * software(target, "group_cycles")
 
 
 def mapped_product_cycles(target: Target, dtype: str, m: int, k: int, n: int) -> float:
-    """A local (m x k) times (k x n): per k one set of descriptors, then n mapped instructions."""
-    return k * (instruction_cycles(target) + n * mapped_cycles(target, dtype, m))
+    """A local (m x k) times (k x n): per k one set of descriptors, then n mapped instructions, each
+    on a column of the result."""
+    column = _mapped_cycles(target, column_groups(target, dtype, m))
+    return k * (instruction_cycles(target) + n * column)
 
 
 def nonzero_cycles(

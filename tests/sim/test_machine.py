@@ -13,7 +13,7 @@ from weft.sim.machine import KERNELS, Row
 from weft.sim.machine.kernels.spmm import _tile_counts
 from weft.sim.machine.kernels.summa import step_cycles
 from weft.sim.machine.line import Timing, all_reduce_tree
-from weft.sim.machine.pe import element_cycles, mapped_cycles
+from weft.sim.machine.pe import column_groups, element_cycles, mapped_cycles
 
 WSE2, WSE3 = load_target("wse2"), load_target("wse3")
 OF = Timing(hop=2, ramp=4, relay=3, issue=10, word=1.5)
@@ -74,6 +74,17 @@ def test_vectors_are_paid_in_simd_groups():
     assert mapped_cycles(WSE3, "float16", 1) == mapped_cycles(WSE3, "float16", 8)
     step = mapped_cycles(WSE3, "float16", 9) - mapped_cycles(WSE3, "float16", 8)
     assert step == pytest.approx(WSE3.software.group_cycles)
+
+
+@given(st.integers(1, 64))
+def test_columns_that_begin_within_a_word_take_more_groups(elements):
+    """Against a count word by word: 8 lanes, words of 4 halves, columns one after the other."""
+    columns = []
+    for column in range(8):
+        first, last = column * elements, (column + 1) * elements - 1
+        words = last // 4 - first // 4 + 1
+        columns.append(-(-words // 2))
+    assert column_groups(WSE3, "float16", elements) == pytest.approx(np.mean(columns))
 
 
 def test_a_summa_step_does_not_depend_on_p():
