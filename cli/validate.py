@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,11 +37,20 @@ def validate(
         str | None, typer.Option(help="Run the kernels on this target instead of the measured one.")
     ] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Print every row, not the summary.")] = False,
+    holdout: Annotated[
+        bool,
+        typer.Option(
+            "--holdout", help="Fit the constants again on some rows, predict the others (a minute)."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
     from ..sim.validation import validate as run
 
+    if holdout:
+        _print_holdouts(json)
+        return
     report = run(set_name, _overrides(constant), file, target)
     if json:
         print_json(report.to_dict())
@@ -48,6 +58,23 @@ def validate(
         print_report(report, rows or file is not None or set_name is not None)
     if not report.passed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _print_holdouts(json: bool) -> None:
+    from ..sim.validation.holdout import holdouts
+
+    found = holdouts()
+    if json:
+        print_json([asdict(row) for row in found])
+        return
+    headers = ("constants fitted on", "predicted set", "rows", "median", "worst")
+    print_table(
+        headers,
+        [
+            (r.fitted_on, r.set_name, r.rows, _percent(r.median_error), _percent(r.worst_error))
+            for r in found
+        ],
+    )
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:

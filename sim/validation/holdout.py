@@ -1,0 +1,148 @@
+"""How well the model predicts rows that its constants were not fitted on.
+
+The fitted constants of a target are found again by least squares of relative errors on some rows
+(Gauss-Newton, the derivatives by differences), and the other rows are simulated with them. The
+constants of the target file itself are only the point to start from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.targets import Target, load_target
+from ..machine import KERNELS
+from .tables import TableRow, shipped_rows
+
+_TARGET = "wse3"
+_PREDICTABLE = ("gemv", "gemm", "fmach")
+_ROUNDS = 4
+_STEP = 1e-3
+_DAMPING = 1e-6
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Errors of one set when the constants were fitted on other rows."""
+
+    fitted_on: str
+    set_name: str
+    rows: int
+    median_error: float
+    worst_error: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured number, the row of its set that it is from, and the way to simulate it."""
+
+    set_name: str
+    row: int
+    simulate: Callable[[Target], float]
+    value: float
+
+
+def holdouts(target: Target | None = None) -> tuple[Holdout, ...]:
+    """Every other row predicts the rest, both ways; then every set is predicted by the others.
+
+    A set whose kernels alone determine a constant (shift, summa, decode, gemv_chain) is not left
+    out: nothing else says what it is.
+    """
+    machine = target or load_target(_TARGET)
+    points = measured_points(shipped_rows())
+    found = []
+    for number, name in enumerate(("odd rows", "even rows")):
+        fitted = refit(machine, [p for p in points if p.row % 2 == number])
+        rest = [p for p in points if p.row % 2 != number]
+        found += [_errors(name, fitted, group) for group in _by_set(rest).values()]
+    for left_out in _PREDICTABLE:
+        fitted = refit(machine, [p for p in points if p.set_name != left_out])
+        group = [p for p in points if p.set_name == left_out]
+        found.append(_errors("the other sets", fitted, group))
+    return tuple(found)
+
+
+def measured_points(rows: Iterable[TableRow]) -> list[Measured]:
+    """Every measured number of the rows that were measured on the target."""
+    count: Counter[str] = Counter()
+    points = []
+    for row in rows:
+        points += _measured(row, count[row.set_name])
+        count[row.set_name] += 1
+    return points
+
+
+def _measured(row: TableRow, number: int) -> list[Measured]:
+    kernel = KERNELS.get(row.kernel)
+    if kernel is None or kernel.target != _TARGET:
+        return []
+
+    def simulation(index: int) -> Callable[[Target], float]:
+        return lambda target: kernel.simulate(target, row.row)[index]
+
+    return [
+        Measured(row.set_name, number, simulation(index), row.row.number(column))
+        for index, column in enumerate(kernel.measured)
+    ]
+
+
+def _by_set(points: Sequence[Measured]) -> dict[str, list[Measured]]:
+    groups: dict[str, list[Measured]] = {}
+    for point in points:
+        groups.setdefault(point.set_name, []).append(point)
+    return groups
+
+
+def _errors(fitted_on: str, target: Target, points: Sequence[Measured]) -> Holdout:
+    errors = [abs(point.simulate(target) / point.value - 1) for point in points]
+    name = points[0].set_name
+    return Holdout(fitted_on, name, len(points), median(errors), max(errors))
+
+
+def refit(target: Target, points: Sequence[Measured]) -> Target:
+    """The target with its fitted software constants found again on `points` alone.
+
+    A constant that no point depends on keeps its value.
+    """
+    names = fitted_constants(target)
+    values = np.array([float(getattr(target.software, name)) for name in names])
+    for _ in range(_ROUNDS):
+        base = _residuals(_with(target, names, values), points)
+        steps = np.maximum(np.abs(values), 1.0) * _STEP
+        slopes = np.stack(
+            [
+                (_residuals(_with(target, names, values + step), points) - base) / step.sum()
+                for step in np.diag(steps)
+            ],
+            axis=1,
+        )
+        normal = slopes.T @ slopes
+        normal += _DAMPING * np.diag(np.diag(normal) + 1e-12)
+        values = np.maximum(values - np.linalg.solve(normal, slopes.T @ base), 0.0)
+    return _with(target, names, values)
+
+
+def fitted_constants(target: Target) -> tuple[str, ...]:
+    """Names of the constants of the `software` block that are marked as fitted."""
+    prefix = "software."
+    return tuple(
+        constant.name.removeprefix(prefix)
+        for constant in target.constants()
+        if constant.confidence == "fitted" and constant.name.startswith(prefix)
+    )
+
+
+def _with(target: Target, names: Sequence[str], values: Floats) -> Target:
+    changed: Mapping[str, float] = dict(zip(names, map(float, values), strict=True))
+    return replace(target, software=replace(target.software, **changed))
+
+
+def _residuals(target: Target, points: Sequence[Measured]) -> Floats:
+    return np.array([point.simulate(target) / point.value - 1 for point in points])

@@ -1,0 +1,35 @@
+"""Fitting constants again: on data made by the model itself they must come back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from weft.compiler.targets import load_target
+from weft.sim.validation.holdout import fitted_constants, measured_points, refit
+from weft.sim.validation.tables import shipped_rows
+
+
+def test_constants_come_back_from_data_made_with_them():
+    truth = load_target("wse3")
+    points = measured_points(shipped_rows("shift")) + measured_points(shipped_rows("summa"))
+    made = [replace(point, value=point.simulate(truth)) for point in points]
+    start = {"exchange_cycles": 90.0, "turn_cycles": 5.0, "multicast_step_cycles": 250.0}
+    found = refit(replace(truth, software=replace(truth.software, **start)), made).software
+    for name in start:
+        assert getattr(found, name) == pytest.approx(getattr(truth.software, name), rel=0.01)
+
+
+def test_a_constant_that_no_row_depends_on_stays():
+    target = load_target("wse3")
+    found = refit(target, measured_points(shipped_rows("shift")))
+    assert found.software.route_cycles == pytest.approx(target.software.route_cycles)
+
+
+def test_only_constants_marked_as_fitted_are_fitted():
+    names = fitted_constants(load_target("wse3"))
+    assert "exchange_cycles" in names
+    assert "beat_bytes" not in names  # published
+    assert fitted_constants(load_target("wse3", {"software.exchange_cycles": "1"})) == tuple(
+        name for name in names if name != "exchange_cycles"
+    )
