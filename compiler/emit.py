@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from . import streaming
 from .mapping import PlacedStage, Placement
 from .place.route import route
 from .plan.document import (
@@ -26,6 +27,7 @@ from .plan.document import (
 from .plan.plan import Plan
 from .plan.totals import totals
 from .program import HOST, Stage, Stages, TensorSpec
+from .streaming import Parts
 from .version import VERSION
 
 
@@ -118,12 +120,15 @@ def _bound_by(operators) -> str:
     return "compute" if compute >= network else "network"
 
 
-def _edges(stages: Stages, placement: Placement):
+def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:
     regions = {placed.stage: placed.region for placed in placement.placed}
+    programs = {stage.program.key: stage.program for stage in stages.stages}
+    windows = {key: streaming.windows(program) for key, program in programs.items()}
     for source, sink in sorted(stages.dag.edges):
         outputs = stages.dag.edges[source, sink]["outputs"]
         region = regions[sink]
         corners, hops = route(regions.get(source, _port(region)), region)
+        parts = _parts(stages, placement, (source, sink), windows)
         yield EdgeRecord(
             source=source,
             sink=sink,
@@ -133,7 +138,31 @@ def _edges(stages: Stages, placement: Placement):
             route=corners,
             hops=hops,
             depth=1 if source == HOST else sink - source,
+            parts=parts.count,
+            window=parts.window,
+            gradient_window=parts.gradient_window,
         )
+
+
+def _parts(
+    stages: Stages,
+    placement: Placement,
+    ends: tuple[int, int],
+    windows: Mapping[str, tuple[int, ...]],
+) -> Parts:
+    """Of several tensors on one stream, the one in the fewest parts counts."""
+    source, sink = ends
+    reader = stages.stages[sink]
+    tilings = [placement.placed[end].choice.tiling for end in ends if end != HOST]
+    mixes = source != HOST and streaming.mixes_rows(
+        stages.stages[source].program, windows[stages.stages[source].program.key]
+    )
+    found = [
+        streaming.parts(_output(stages, source, origin.output), tilings, window, mixes)
+        for origin, window in zip(reader.inputs, windows[reader.program.key], strict=True)
+        if origin.stage == source
+    ]
+    return min(found, key=lambda parts: (parts.count, -parts.window))
 
 
 def _port(region: Rectangle) -> Rectangle:

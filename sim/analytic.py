@@ -32,7 +32,8 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
             "simulate", expected="at least 1 sample", got=str(samples), change="give --samples 1000"
         )
     graph = EventGraph(wire(plan))
-    critical = maximum_cycle_ratio(graph.events, graph.arcs)
+    stuck = maximum_cycle_ratio(graph.events, graph.waits)
+    critical = stuck if stuck.ratio is None else maximum_cycle_ratio(graph.events, graph.arcs)
     interval = math.inf if critical.ratio is None else max(float(critical.ratio), 1.0)
     bound = bottleneck(plan, graph.wiring, interval, _loop(graph, critical))
     times = times_of(graph, critical, samples)
@@ -72,7 +73,8 @@ def _rows(
 def _loop(graph: EventGraph, critical: Critical) -> str:
     """Names the FIFOs without room on the critical cycle; if there are none it is all latency."""
     label, channels = graph.wiring.label, graph.wiring.channels
-    full = dict.fromkeys(a.label for a in critical.arcs if a.label != OWN and a in graph.room)
+    room = set(graph.room)
+    full = dict.fromkeys(arc.label for arc in critical.arcs if arc in room)
     names = [f"{label(channels[n])} of depth {channels[n].depth}" for n in full]
     return "FIFO " + ", ".join(names) if names else "latency around a loop of stages"
 
@@ -85,7 +87,7 @@ def _waits(graph: EventGraph, critical: Critical) -> tuple[Wait, ...]:
         if arc.label != OWN:
             channel = channels[arc.label]
             stream = f"{graph.wiring.label(channel)}, depth {channel.depth}"
-            wants = "room" if arc.head % 2 else "item"
-            stage, on = units[arc.head // 4].name, units[arc.tail // 4].name
+            wants = "room" if arc.tokens else "item"
+            stage, on = units[arc.head // 6].name, units[arc.tail // 6].name
             waits.append(Wait(stage, PHASES[channel.phase], -1, wants, stream, on))
     return tuple(waits)

@@ -6,7 +6,10 @@ that its two ends have to know of each other. The result does not depend on the 
 units are visited, because a time is computed only from times that are final.
 
 A unit's tick k is: take F(k), give F(k), take B(k - delay), give B(k - delay), update. Taking waits
-for all inputs and frees their places; giving waits for a place in every output.
+for the first window of all inputs, works, and is not done before the last parts have come and been
+worked on; that frees their places. Giving waits for a place in every output. The parts of an item
+leave evenly while its producer works, so units overlap in time although they are visited one after
+the other.
 
 A unit that is told to stop at a tick stops, and the others go on as far as that lets them. Where
 everybody then is follows from counting alone, never from times, so that two such states can be
@@ -21,18 +24,28 @@ from __future__ import annotations
 from numba import njit
 
 from .state import (
+    BEGAN,
     BLOCKED,
     DRAIN,
     FILL,
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
     FIRST_UPDATE_END,
+    GIVEN,
     HOST,
+    IMBALANCE,
+    LAST,
     LAST_FORWARD_END,
+    LEFT,
+    MEMORY,
     NETWORK,
+    READY,
     STARVED,
     STEADY_FROM,
     STEADY_TO,
+    TAKEN,
+    WANTED,
+    WINDOW,
     Ints,
     State,
     Tables,
@@ -133,17 +146,20 @@ def look(table: Tables, state: State, image: Ints) -> None:
         image[at], image[at + 1] = state.given[channel] - tick, state.taken[channel] - tick
         at += 2
     for unit in range(table.delay.size):
-        image[at] = state.time[unit]
-        at += 1
+        image[at], image[at + 1] = state.time[unit], state.ready[unit]
+        image[at + 2] = state.began[unit]
+        at += 3
     for channel in range(table.depth.size):
         ring, depth = table.ring[channel], table.depth[channel]
         image[at] = state.links_free[channel]
         at += 1
         for item in range(depth):
             given = ring + (state.given[channel] + item) % depth
-            image[at], image[at + 1] = state.given_at[given], state.arrives_at[given]
-            image[at + 2] = state.taken_at[ring + (state.taken[channel] + item) % depth]
-            at += 3
+            taken = ring + (state.taken[channel] + item) % depth
+            for which in range(6):
+                image[at + which] = state.sent[given, which]
+            image[at + 6], image[at + 7] = state.got[taken, TAKEN], state.got[taken, WANTED]
+            at += 8
 
 
 @compiled
@@ -152,8 +168,9 @@ def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
     at = 0
     for unit in range(table.delay.size):
         state.tick[unit] += ticks
-        state.time[unit] = times[at]
-        at += 1
+        state.time[unit], state.ready[unit] = times[at], times[at + 1]
+        state.began[unit] = times[at + 2]
+        at += 3
     for channel in range(table.depth.size):
         ring, depth = table.ring[channel], table.depth[channel]
         state.given[channel] += ticks
@@ -162,9 +179,11 @@ def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
         at += 1
         for item in range(depth):
             given = ring + (state.given[channel] + item) % depth
-            state.given_at[given], state.arrives_at[given] = times[at], times[at + 1]
-            state.taken_at[ring + (state.taken[channel] + item) % depth] = times[at + 2]
-            at += 3
+            taken = ring + (state.taken[channel] + item) % depth
+            for which in range(6):
+                state.sent[given, which] = times[at + which]
+            state.got[taken, TAKEN], state.got[taken, WANTED] = times[at + 6], times[at + 7]
+            at += 8
 
 
 @inlined
@@ -187,62 +206,107 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
 
 @inlined
 def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
-    """Wait for the inputs, free their places, work."""
-    slot, begin, cause = 2 * unit + phase, int(state.time[unit]), -1
+    """Wait for the first windows, work, wait for the last parts, free the places."""
+    slot, ready, cause = 2 * unit + phase, int(state.time[unit]), -1
+    begin = ready
     for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
         channel = table.inputs[k]
         if state.given[channel] <= sample:
             return False
-        item = table.ring[channel] + sample % table.depth[channel]
-        state.total[0] += max(state.time[unit], state.given_at[item])
-        if state.arrives_at[item] > begin:
-            begin, cause = int(state.arrives_at[item]), channel
+        arrives = state.sent[_item(table, channel, sample), WINDOW]
+        if arrives > begin:
+            begin, cause = int(arrives), channel
     if cause >= 0:
-        given_at = int(state.given_at[table.ring[cause] + sample % table.depth[cause]])
-        _waited(table, state, unit, begin, cause, given_at)
-    for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
-        channel = table.inputs[k]
-        state.taken_at[table.ring[channel] + sample % table.depth[channel]] = begin
-        state.taken[channel] += 1
-        _record(state, first, channel, sample, 1, begin)
+        item = _item(table, cause, sample)
+        _waited_for(table, state, unit, cause, item, ready, begin, int(state.sent[item, LEFT]))
+    state.ready[unit], state.began[unit] = ready, begin
     state.total[0] += begin
     _mark_start(table, state, unit, phase, sample, begin)
-    _work(table, state, first, unit, phase, sample)
+    worked = begin + table.cycles[unit, phase]
+    end, cause = worked, -1
+    for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
+        channel = table.inputs[k]
+        last = int(state.sent[_item(table, channel, sample), LAST])
+        if last + table.parts.tail_work[channel] > end:
+            end, cause = last + table.parts.tail_work[channel], channel
+    if cause >= 0:
+        item, tail = _item(table, cause, sample), table.parts.tail_work[cause]
+        given = int(state.sent[item, GIVEN])
+        _waited_for(table, state, unit, cause, item, worked - tail, end - tail, given)
+    for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
+        channel = table.inputs[k]
+        item = _item(table, channel, sample)
+        taken = max(begin, state.sent[item, LAST])
+        state.got[item, TAKEN], state.got[item, WANTED] = taken, ready
+        state.taken[channel] += 1
+        state.total[0] += taken + _turns(table, state, channel, item, ready, worked)
+        _record(state, first, channel, sample, 1, taken)
+    state.total[0] += end
+    _work(table, state, first, unit, phase, sample, begin, end)
     return True
+
+
+@inlined
+def _item(table: Tables, channel: int, sample: int) -> int:
+    return table.ring[channel] + sample % table.depth[channel]
+
+
+@inlined
+def _turns(table: Tables, state: State, channel: int, item: int, ready: int, worked: int) -> int:
+    """The maxima by which waits for an item are split up, for `total`."""
+    late, left = worked - table.parts.tail_work[channel], state.sent[item, LEFT]
+    began, was_ready = state.sent[item, BEGAN], state.sent[item, READY]
+    turns = max(ready, left) + max(ready, began) + max(ready, was_ready)
+    given = state.sent[item, GIVEN]
+    return turns + max(late, given) + max(late, began) + max(late, was_ready)
 
 
 @inlined
 def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for room in the outputs, send, and after a backward update."""
-    slot, now, cause = 2 * unit + phase, int(state.time[unit]), -1
+    slot, worked, cause = 2 * unit + phase, int(state.time[unit]), -1
+    now = worked
     for k in range(table.outputs_from[slot], table.outputs_from[slot + 1]):
         channel = table.outputs[k]
-        depth = table.depth[channel]
-        if sample >= depth:
-            if state.taken[channel] <= sample - depth:
-                return False
-            item = table.ring[channel] + sample % depth
-            if state.taken_at[item] > now:
-                now, cause = int(state.taken_at[item]), channel
+        if state.taken[channel] <= sample - table.depth[channel]:
+            return False
+        item = _item(table, channel, sample)
+        state.total[0] += max(worked, state.got[item, WANTED])
+        if state.got[item, TAKEN] > now:
+            now, cause = int(state.got[item, TAKEN]), channel
     if cause >= 0:
-        _waited(table, state, unit, now, -1, now)
+        wanted = int(state.got[_item(table, cause, sample), WANTED])
+        _waited_for_room(table, state, unit, worked, now, wanted)
+    state.time[unit] = now
     state.total[0] += now
     for k in range(table.outputs_from[slot], table.outputs_from[slot + 1]):
-        _send(table, state, table.outputs[k], sample, now)
+        _send(table, state, table.outputs[k], sample, unit)
         _record(state, first, table.outputs[k], sample, 0, now)
     if phase == BACKWARD:
-        _work(table, state, first, unit, UPDATE, sample)
+        end = now + int(table.cycles[unit, UPDATE])
+        _work(table, state, first, unit, UPDATE, sample, now, end)
     return True
 
 
 @inlined
-def _send(table: Tables, state: State, channel: int, sample: int, now: int) -> None:
-    item = table.ring[channel] + sample % table.depth[channel]
-    departs = max(now, state.links_free[channel])
-    state.links_free[channel] = departs + table.occupancy[channel]
-    state.total[0] += departs
-    state.given_at[item] = now
-    state.arrives_at[item] = state.links_free[channel] + table.latency[channel]
+def _send(table: Tables, state: State, channel: int, sample: int, unit: int) -> None:
+    """The first part leaves as soon as it is worked on, there is room and the links are free; the
+    last one not before the producer is done. The item takes its time on the links in any case."""
+    item, began, now = _item(table, channel, sample), state.began[unit], state.time[unit]
+    room, tail = state.got[item, TAKEN], table.parts.tail_occupancy[channel]
+    departs = max(began + table.parts.part_work[channel], max(room, state.links_free[channel]))
+    free = max(departs + table.occupancy[channel], now + tail)
+    ready = began + table.parts.window_work[channel]
+    window = max(departs + table.parts.window_occupancy[channel], ready + tail)
+    left = max(ready, room)
+    if table.is_whole[channel]:
+        left, window = now, free
+    state.links_free[channel] = free
+    state.sent[item, LEFT], state.sent[item, GIVEN] = left, now
+    state.sent[item, READY], state.sent[item, BEGAN] = state.ready[unit], began
+    state.sent[item, WINDOW] = window + table.latency[channel]
+    state.sent[item, LAST] = free + table.latency[channel]
+    state.total[0] += departs + free + window + left
     state.given[channel] += 1
 
 
@@ -254,11 +318,18 @@ def _record(state: State, first: int, channel: int, sample: int, which: int, now
 
 
 @inlined
-def _work(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> None:
-    begin = state.time[unit]
-    end = begin + table.cycles[unit, phase]
+def _work(
+    table: Tables,
+    state: State,
+    first: int,
+    unit: int,
+    phase: int,
+    sample: int,
+    begin: int,
+    end: int,
+) -> None:
     state.time[unit] = end
-    state.busy[unit, phase] += end - begin
+    state.busy[unit, phase] += table.cycles[unit, phase]
     if 0 <= sample - first < state.slices.shape[1]:
         state.slices[unit, sample - first, phase, 0] = begin
         state.slices[unit, sample - first, phase, 1] = end
@@ -271,24 +342,53 @@ def _work(table: Tables, state: State, first: int, unit: int, phase: int, sample
 
 
 @inlined
-def _waited(table: Tables, state: State, unit: int, until: int, cause: int, given_at: int) -> None:
-    """Book idle cycles. Waiting for channel `cause`, the part before its item was given is the
-    producer's (starved), the rest the network's; `cause` -1 is waiting for room."""
-    gap = until - state.time[unit]
+def _waited_for(
+    table: Tables,
+    state: State,
+    unit: int,
+    channel: int,
+    item: int,
+    since: int,
+    until: int,
+    left: int,
+) -> None:
+    """Book idle cycles. After the item left its producer they are the network's; before that the
+    producer was at work (imbalance), or was itself waiting before it began (starved)."""
+    if _outside(table, state, unit, until - since):
+        return
+    if table.is_host[table.producer[channel]]:
+        state.idle[unit, HOST] += until - since
+        return
+    on_the_way = until - max(since, left)
+    began, ready = state.sent[item, BEGAN], state.sent[item, READY]
+    starved = max(since, began) - max(since, ready)
+    state.idle[unit, NETWORK] += on_the_way
+    state.idle[unit, STARVED] += starved
+    state.idle[unit, IMBALANCE] += until - since - on_the_way - starved
+
+
+@inlined
+def _waited_for_room(
+    table: Tables, state: State, unit: int, since: int, until: int, wanted: int
+) -> None:
+    """Book idle cycles. While the consumer was at work it held this unit back (blocked); while it
+    was itself waiting for an input, a deeper FIFO would have let both go on (memory)."""
+    if _outside(table, state, unit, until - since):
+        return
+    both = until - max(since, wanted)
+    state.idle[unit, MEMORY] += both
+    state.idle[unit, BLOCKED] += until - since - both
+
+
+@inlined
+def _outside(table: Tables, state: State, unit: int, gap: int) -> bool:
+    """Book a gap before the pipeline is full or after."""
     tick = state.tick[unit]
-    state.time[unit] = until
     if tick <= table.full_from[unit]:
         state.idle[unit, FILL] += gap
     elif tick > table.full_to[unit]:
         state.idle[unit, DRAIN] += gap
-    elif cause < 0:
-        state.idle[unit, BLOCKED] += gap
-    elif table.is_host[table.producer[cause]]:
-        state.idle[unit, HOST] += gap
-    else:
-        flight = until - max(until - gap, given_at)
-        state.idle[unit, NETWORK] += flight
-        state.idle[unit, STARVED] += gap - flight
+    return tick <= table.full_from[unit] or tick > table.full_to[unit]
 
 
 @inlined

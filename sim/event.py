@@ -1,8 +1,9 @@
 """The event level: every stage, every sample, finite FIFOs, links and host, cycle by cycle.
 
-Each stage does forward(i), backward(i - delay), update(i - delay) in that order, as soon as its
-inputs are there and its outputs have room. Streams do not share links with each other, and what
-a stage puts out for a sample leaves when the phase is complete.
+Each stage does forward(i), backward(i - delay), update(i - delay) in that order. A phase begins
+when the first rows of its inputs are there and is done when the last ones have been worked on; its
+rows leave evenly while it works. Streams share mesh links max-min fairly (see links.py). What is
+computed, and in which order a stage does it, is that of the tick: only time overlaps.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""The wiring of a plan as a timed event graph, for exact statements about its steady state."""
+"""The wiring of a plan as timed event graphs, for exact statements about its steady state."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from .cycle_ratio import Arc
-from .wiring import Wiring
+from .state import PartCycles, part_cycles
+from .wiring import BACKWARD, FORWARD, Wiring
 
 OWN = -1
 """Label of an arc that is a unit's own order; other labels are channel numbers."""
@@ -14,71 +16,115 @@ OWN = -1
 
 @dataclass(frozen=True)
 class EventGraph:
-    """A wiring as a timed event graph. Event 4 u + 2 phase is a unit's taking, the next its giving.
+    """When things happen. Turns are samples.
 
-    Turns are samples. `order` says what a unit does when, `carry` that items take time, `room`
-    that a FIFO is finite, `links` that a stream sends one item after the other.
+    Of every unit and phase: it begins, it has done all work, it has given its outputs. Of every
+    channel: an item departs, the links are free again, the consumer has taken it. `order` says
+    what a unit does when, `carry` that items take time, `room` that a FIFO is finite, `links` that
+    a stream sends one item after the other.
     """
 
     wiring: Wiring
 
     @property
     def events(self) -> int:
-        return 4 * len(self.wiring.units)
+        return 6 * len(self.wiring.units) + 3 * len(self.wiring.channels)
 
     @cached_property
     def order(self) -> tuple[Arc, ...]:
         arcs = [arc for u in range(len(self.wiring.units)) for arc in self._order(u)]
         return tuple(Arc(*arc, OWN) for arc in arcs)
 
-    def _order(self, index: int) -> list[tuple[int, int, int, int]]:
+    def _order(self, index: int) -> Iterator[tuple[int, int, int, int]]:
         unit = self.wiring.units[index]
-        take_f, give_f, take_b, give_b = range(4 * index, 4 * index + 4)
-        forward, backward, update = unit.cycles
-        if not unit.trains:
-            return [(take_f, give_f, forward, 0), (give_f, take_f, 0, 1)]
-        return [
-            (take_f, give_f, forward, 0),
-            (give_f, take_b, 0, -unit.delay),
-            (take_b, give_b, backward, 0),
-            (give_b, take_f, update, unit.delay + 1),
-        ]
+        for phase in (FORWARD, BACKWARD) if unit.trains else (FORWARD,):
+            yield begin(index, phase), done(index, phase), unit.cycles[phase], 0
+            yield done(index, phase), given(index, phase), 0, 0
+        if unit.trains:
+            yield given(index, FORWARD), begin(index, BACKWARD), 0, -unit.delay
+            yield given(index, BACKWARD), begin(index, FORWARD), unit.cycles[2], unit.delay + 1
+        else:
+            yield given(index, FORWARD), begin(index, FORWARD), 0, 1
+
+    @cached_property
+    def parts(self) -> PartCycles:
+        return part_cycles(self.wiring)
 
     @cached_property
     def carry(self) -> tuple[Arc, ...]:
         return tuple(
-            Arc(give(c.producer, c.phase), take(c.consumer, c.phase), self._flight(n), 0, n)
-            for n, c in enumerate(self.wiring.channels)
+            Arc(tail, head, int(weight), 0, number)
+            for number in range(len(self.wiring.channels))
+            for tail, head, weight in self._carry(number)
         )
 
-    def _flight(self, number: int) -> int:
+    def _carry(self, number: int) -> Iterator[tuple[int, int, int]]:
+        """The same times as engine._send and engine._take compute."""
         channel = self.wiring.channels[number]
-        return channel.occupancy_cycles + channel.latency_cycles
+        departs, free, taken = (self.of_channel(number, which) for which in range(3))
+        phase, latency, parts = channel.phase, channel.latency_cycles, self.parts
+        source, sink = begin(channel.producer, phase), begin(channel.consumer, phase)
+        tail = parts.tail_occupancy[number]
+        yield source, departs, parts.part_work[number]
+        yield departs, free, channel.occupancy_cycles
+        yield given(channel.producer, phase), free, tail
+        if channel.is_whole:
+            yield free, sink, latency
+        else:
+            yield departs, sink, parts.window_occupancy[number] + latency
+            yield source, sink, parts.window_work[number] + tail + latency
+        yield free, done(channel.consumer, phase), latency + parts.tail_work[number]
+        yield sink, taken, 0
+        yield free, taken, latency
 
     @cached_property
     def room(self) -> tuple[Arc, ...]:
         return tuple(
-            Arc(take(c.consumer, c.phase), give(c.producer, c.phase), 0, c.depth, n)
+            Arc(self.of_channel(n, 2), head, 0, c.depth, n)
             for n, c in enumerate(self.wiring.channels)
+            for head in (self.of_channel(n, 0), given(c.producer, c.phase))
         )
 
     @cached_property
     def links(self) -> tuple[Arc, ...]:
         return tuple(
-            Arc(give(c.producer, c.phase), give(c.producer, c.phase), c.occupancy_cycles, 1, n)
-            for n, c in enumerate(self.wiring.channels)
+            Arc(self.of_channel(n, 1), self.of_channel(n, 0), 0, 1, n)
+            for n in range(len(self.wiring.channels))
         )
 
     @property
     def arcs(self) -> tuple[Arc, ...]:
         return self.order + self.carry + self.room + self.links
 
+    @cached_property
+    def waits(self) -> tuple[Arc, ...]:
+        """Who waits for whom, without times: an item counts as given when all its outputs have
+        room. A cycle without tokens in here is a deadlock."""
+        items = (
+            Arc(given(c.producer, c.phase), begin(c.consumer, c.phase), 0, 0, n)
+            for n, c in enumerate(self.wiring.channels)
+        )
+        places = (
+            Arc(begin(c.consumer, c.phase), given(c.producer, c.phase), 0, c.depth, n)
+            for n, c in enumerate(self.wiring.channels)
+        )
+        return (*self.order, *items, *places)
 
-def take(unit: int, phase: int) -> int:
-    """The event of a unit taking the inputs of a phase."""
-    return 4 * unit + 2 * phase
+    def of_channel(self, number: int, which: int) -> int:
+        """An event of a channel: 0 an item departs, 1 the links are free, 2 it has been taken."""
+        return 6 * len(self.wiring.units) + 3 * number + which
 
 
-def give(unit: int, phase: int) -> int:
-    """The event of a unit giving the outputs of a phase."""
-    return 4 * unit + 2 * phase + 1
+def begin(unit: int, phase: int) -> int:
+    """The event of a unit beginning a phase."""
+    return 6 * unit + 3 * phase
+
+
+def done(unit: int, phase: int) -> int:
+    """The event of a unit having done the work of a phase."""
+    return 6 * unit + 3 * phase + 1
+
+
+def given(unit: int, phase: int) -> int:
+    """The event of a unit having room for the outputs of a phase."""
+    return 6 * unit + 3 * phase + 2

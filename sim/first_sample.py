@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .cycle_ratio import Arc, Critical, Ints, longest_path
-from .event_graph import EventGraph, give, take
+from .event_graph import EventGraph, begin, done, given
 from .wiring import BACKWARD, FORWARD
 
 
@@ -29,11 +29,11 @@ def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
     first = longest_path(graph.events + 1, _first_sample(graph, samples))
     stages = range(graph.wiring.stages)
     cycles = max(_work(graph, first, samples), _steady(graph, critical, samples))
-    updated = (first[give(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
+    updated = (first[given(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
     return Times(
-        forward_latency=int(first[give(stages[-1], FORWARD)]),
+        forward_latency=int(first[given(stages[-1], FORWARD)]),
         backward_latency=int(max(updated)),
-        fill=int(first[take(0, BACKWARD)]),
+        fill=int(first[begin(0, BACKWARD)]),
         drain=_drain(graph, samples),
         cycles=cycles,
     )
@@ -44,11 +44,12 @@ def _first_sample(graph: EventGraph, samples: int) -> tuple[Arc, ...]:
     event than the graph's is the beginning of the run."""
     arcs: list[tuple[int, int, int]] = []
     for index, unit in enumerate(graph.wiring.units):
-        arcs.append((graph.events, take(index, FORWARD), unit.start_cycles))
         ahead = min(unit.delay, samples - 1) + 1
-        arcs.append((take(index, FORWARD), give(index, FORWARD), unit.cycles[FORWARD]))
-        arcs.append((take(index, FORWARD), take(index, BACKWARD), ahead * unit.cycles[FORWARD]))
-        arcs.append((take(index, BACKWARD), give(index, BACKWARD), unit.cycles[BACKWARD]))
+        arcs.append((graph.events, begin(index, FORWARD), unit.start_cycles))
+        arcs.append((begin(index, FORWARD), begin(index, BACKWARD), ahead * unit.cycles[FORWARD]))
+        for phase in (FORWARD, BACKWARD):
+            arcs.append((begin(index, phase), done(index, phase), unit.cycles[phase]))
+            arcs.append((done(index, phase), given(index, phase), 0))
     return tuple(Arc(*arc, tokens=0, label=0) for arc in arcs) + graph.carry
 
 
@@ -57,10 +58,10 @@ def _work(graph: EventGraph, first: Ints, samples: int) -> int:
     last sample's gradient goes back to the first stages."""
     tails = longest_path(graph.events + 1, _last_gradient(graph))
     ends = [
-        first[take(index, FORWARD)]
+        first[begin(index, FORWARD)]
         + samples * unit.total_cycles
         - unit.cycles[2]
-        + tails[give(index, BACKWARD)]
+        + tails[given(index, BACKWARD)]
         for index, unit in enumerate(graph.wiring.units)
     ]
     return int(max(ends))
@@ -68,12 +69,13 @@ def _work(graph: EventGraph, first: Ints, samples: int) -> int:
 
 def _last_gradient(graph: EventGraph) -> tuple[Arc, ...]:
     """Arcs backwards in time: the longest path to an event is what must still follow it."""
-    sink = graph.events
-    gradients = (arc for arc in graph.carry if arc.tail % 4 == give(0, BACKWARD))
+    sink, channels = graph.events, graph.wiring.channels
+    gradients = (arc for arc in graph.carry if channels[arc.label].phase == BACKWARD)
     back = [replace(arc, tail=arc.head, head=arc.tail) for arc in gradients]
     for index, unit in enumerate(graph.wiring.units):
-        ends = (give(index, BACKWARD), take(index, BACKWARD))
-        back.append(Arc(*ends, unit.cycles[BACKWARD], 0, 0))
+        ends = given(index, BACKWARD), done(index, BACKWARD), begin(index, BACKWARD)
+        back.append(Arc(ends[0], ends[1], 0, 0, 0))
+        back.append(Arc(ends[1], ends[2], unit.cycles[BACKWARD], 0, 0))
         back.append(Arc(sink, ends[0], unit.cycles[2], 0, 0))
     return tuple(back)
 

@@ -7,15 +7,41 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .wiring import Wiring
+from .wiring import Channel, Wiring
 
 Ints = NDArray[np.int64]
 
-FILL, STARVED, BLOCKED, NETWORK, HOST, DRAIN = range(6)
-REASONS: tuple[str, ...] = ("fill", "starved", "blocked", "network", "host", "drain")
+REASONS: tuple[str, ...] = (
+    "fill",
+    "starved",
+    "imbalance",
+    "network",
+    "host",
+    "blocked",
+    "memory",
+    "drain",
+)
+FILL, STARVED, IMBALANCE, NETWORK, HOST, BLOCKED, MEMORY, DRAIN = range(len(REASONS))
+LEFT, GIVEN, READY, BEGAN, WINDOW, LAST = range(6)
+"""Times of an item from its producer: its first window has left, it is complete; the producer had
+time for it, the producer began; the first window has arrived, all of it has."""
+TAKEN, WANTED = range(2)
+"""Times of an item from its consumer: it has been taken, the consumer had time for it."""
 FIRST_FORWARD_END, FIRST_BACKWARD_START, FIRST_UPDATE_END, LAST_FORWARD_END = range(4)
 STEADY_FROM, STEADY_TO = 4, 5
 MARKS = 6
+
+
+class PartCycles(NamedTuple):
+    """Of every channel the cycles of work that its producer does for the first part and for the
+    first window of an item, its consumer for the last part; and the cycles that the links need for
+    a window and for the last part."""
+
+    part_work: Ints
+    window_work: Ints
+    tail_work: Ints
+    window_occupancy: Ints
+    tail_occupancy: Ints
 
 
 class Tables(NamedTuple):
@@ -42,11 +68,14 @@ class Tables(NamedTuple):
     latency: Ints
     depth: Ints
     ring: Ints
+    is_whole: NDArray[np.bool_]
+    parts: PartCycles
 
 
 class State(NamedTuple):
-    """Where everybody is. Units: tick, part of it (0 to 3), own time, cycles spent. Channels: items
-    given and taken so far, when links fall free, and per remembered item its three times. Recorded
+    """Where everybody is. Units: tick, part of it (0 to 3), own time, when it had time for the last
+    phase and when it began it, cycles spent. Channels: items given and taken so far, when links
+    fall free, and per remembered item its times (`sent`, `got`, see LEFT and TAKEN). Recorded
     of a window of samples: `slices` of units, begin and end by phase; `moves` of channels, when an
     item was given and taken, from some samples before the window on (-1: not yet). `total` is the
     sum of all times computed (wraps around), each a convex function of those before: see steady.py.
@@ -55,15 +84,16 @@ class State(NamedTuple):
     tick: Ints
     part: Ints
     time: Ints
+    ready: Ints
+    began: Ints
     busy: Ints
     idle: Ints
     marks: Ints
     given: Ints
     taken: Ints
     links_free: Ints
-    given_at: Ints
-    arrives_at: Ints
-    taken_at: Ints
+    sent: Ints
+    got: Ints
     total: Ints
     slices: Ints
     moves: Ints
@@ -98,7 +128,29 @@ def tables(wiring: Wiring, samples: int) -> Tables:
         latency=np.array([c.latency_cycles for c in channels], np.int64),
         depth=depth,
         ring=np.concatenate(([0], np.cumsum(depth)[:-1])).astype(np.int64),
+        is_whole=np.array([c.is_whole for c in channels], bool),
+        parts=part_cycles(wiring),
     )
+
+
+def part_cycles(wiring: Wiring) -> PartCycles:
+    """Whole cycles, rounded up."""
+    parts = [(c, wiring.units[c.producer], wiring.units[c.consumer]) for c in wiring.channels]
+    return PartCycles(
+        part_work=_column([_share(p.cycles[c.phase], 1, c) for c, p, _ in parts]),
+        window_work=_column([_share(p.cycles[c.phase], c.window, c) for c, p, _ in parts]),
+        tail_work=_column([_share(s.cycles[c.phase], 1, c) for c, _, s in parts]),
+        window_occupancy=_column([_share(c.occupancy_cycles, c.window, c) for c, _, _ in parts]),
+        tail_occupancy=_column([_share(c.occupancy_cycles, 1, c) for c, _, _ in parts]),
+    )
+
+
+def _column(cycles: list[int]) -> Ints:
+    return np.array(cycles, np.int64)
+
+
+def _share(cycles: int, parts: int, channel: Channel) -> int:
+    return -(-cycles * parts // channel.parts)
 
 
 def start(table: Tables, window: tuple[int, int]) -> State:
@@ -111,10 +163,10 @@ def start(table: Tables, window: tuple[int, int]) -> State:
         return np.zeros(shape, np.int64)
 
     return State(
-        *(zeros(units), zeros(units), table.starts.copy()),
+        *(zeros(units), zeros(units), table.starts.copy(), zeros(units), zeros(units)),
         *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
         *(zeros(channels), zeros(channels), zeros(channels)),
-        *(zeros(items), zeros(items), zeros(items)),
+        *(zeros(items, 6), zeros(items, 2)),
         zeros(1),
         np.full((units, window[1], 3, 2), -1, np.int64),
         np.full((channels, before + window[1], 2), -1, np.int64),

@@ -6,13 +6,16 @@ the host. A channel carries one thing per sample: activations forward, or gradie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+
+import numpy as np
 
 from ..backend.errors import UserError
 from ..compiler.plan.document import EdgeRecord, PhaseCycles, PlanDocument
 from ..compiler.plan.streams import parallel_links
 from .constants import constant
+from .links import fair_cycles, pieces, shared_links
 
 FORWARD, BACKWARD = 0, 1
 PHASES = ("forward", "backward", "update")
@@ -43,20 +46,30 @@ class Unit:
 class Channel:
     """A first-in first-out stream between two units, one item per sample.
 
-    `occupancy_cycles` is how long an item keeps the stream's `links` (parallel mesh links) busy,
-    `latency_cycles` the flight of its last byte, `depth` the items it holds (in flight or waiting)
-    beside the one that the producer is writing. `phase` is FORWARD or BACKWARD at both ends; `edge`
-    indexes `plan.edges`.
+    `work_cycles` is how long an item keeps the stream's `links` (parallel mesh links) busy if it
+    has them to itself, `occupancy_cycles` how long it takes with its share of them.
+    `latency_cycles` is the flight of its last byte, `depth` the items the stream holds (in flight
+    or waiting) beside the one that the producer is writing. An item comes in `parts` equal parts;
+    the consumer can begin with `window` of them. `phase` is FORWARD or BACKWARD at both ends;
+    `edge` indexes `plan.edges`.
     """
 
     edge: int
     phase: int
     producer: int
     consumer: int
+    work_cycles: int
     occupancy_cycles: int
     latency_cycles: int
     depth: int
     links: int
+    parts: int
+    window: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the consumer needs the last part to begin."""
+        return self.window >= self.parts
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ def wire(plan: PlanDocument) -> Wiring:
         for index, edge in enumerate(plan.edges)
         if phase == FORWARD or (edge.gradient_bytes and edge.source >= 0)
     ]
-    return Wiring(tuple(units), tuple(channels), len(plan.stages))
+    return Wiring(tuple(units), _shared(plan, channels), len(plan.stages))
 
 
 def host_cycles(plan: PlanDocument) -> int:
@@ -121,10 +134,36 @@ def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -
     producer, consumer = ends if phase == FORWARD else ends[::-1]
     size = edge.forward_bytes if phase == FORWARD else edge.gradient_bytes
     links = stream_links(plan, edge)
-    occupancy = ceil(size / (links * constant(plan, "noc.link_bytes_per_cycle")))
+    work = ceil(size / (links * constant(plan, "noc.link_bytes_per_cycle")))
     flight = edge.hops * constant(plan, "noc.hop_cycles") + 2 * constant(plan, "noc.ramp_cycles")
     return Channel(
-        index, phase, producer, consumer, occupancy, ceil(flight) if size else 0, edge.depth, links
+        edge=index,
+        phase=phase,
+        producer=producer,
+        consumer=consumer,
+        work_cycles=work,
+        occupancy_cycles=work,
+        latency_cycles=ceil(flight) if size else 0,
+        depth=edge.depth,
+        links=links,
+        parts=edge.parts,
+        window=edge.window if phase == FORWARD else edge.gradient_window,
+    )
+
+
+def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
+    """Every stream with its share of the links on its route; gradients take it the other way."""
+    found = []
+    for number, channel in enumerate(channels):
+        route = plan.edges[channel.edge].route
+        route = route if channel.phase == FORWARD else route[::-1]
+        if channel.work_cycles:
+            found += pieces(plan, number, route, channel.links)
+    work = np.array([channel.work_cycles for channel in channels], np.float64)
+    cycles = fair_cycles(shared_links(found, len(channels)), work)
+    return tuple(
+        replace(channel, occupancy_cycles=ceil(round(share, 6)))
+        for channel, share in zip(channels, cycles.tolist(), strict=True)
     )
 
 
@@ -140,6 +179,9 @@ def _check(plan: PlanDocument, edge: EdgeRecord) -> None:
     if edge.depth < 1:
         got, change = f"depth {edge.depth}", "give the edge's FIFO a depth of 1 or more"
         raise _refuse(plan, name, "a FIFO that holds at least one sample", got, change)
+    if not 1 <= edge.window <= edge.parts or not 1 <= edge.gradient_window <= edge.parts:
+        got = f"{edge.parts} parts, windows of {edge.window} and {edge.gradient_window}"
+        raise _refuse(plan, name, "windows of 1 to all parts", got, "compile the plan again")
 
 
 def _refuse(plan: PlanDocument, where: str, expected: str, got: str, change: str) -> UserError:

@@ -222,6 +222,8 @@ class EdgeRecord:
 
     `route` is the list of (row, column) corners from region centre to region centre; `hops` its
     length in links; `depth` the samples the edge's FIFO holds; `gradient_bytes` flow back.
+    A sample comes in `parts` equal parts, rows of an image or tokens; the sink's forward can begin
+    with `window` of them, the source's backward with `gradient_window` of the gradient's.
     """
 
     source: int
@@ -240,6 +242,12 @@ class EdgeRecord:
     """Length of the way. [links]"""
     depth: int
     """Samples its FIFO holds: the stages it passes. [samples]"""
+    parts: int
+    """Equal parts in which a sample crosses it: rows of an image, tokens. [parts]"""
+    window: int
+    """How many of them the sink's forward needs to begin. [parts]"""
+    gradient_window: int
+    """How many of the gradient's the source's backward needs to begin. [parts]"""
 
 
 @dataclass(frozen=True)

@@ -57,14 +57,22 @@ def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> Sta
 
 
 def edge(
-    source: int, sink: int, forward_bytes: int = 0, gradient_bytes: int = 0, depth: int = 0
+    source: int,
+    sink: int,
+    forward_bytes: int = 0,
+    gradient_bytes: int = 0,
+    depth: int = 0,
+    parts: int = 1,
+    window: int = 1,
 ) -> EdgeRecord:
-    """From region centre to region centre along row 2; the facing sides are 4 PEs high."""
+    """From region centre to region centre along row 2; streams are 8 links wide."""
     corners = ((2, 10 * source + 4 if source >= 0 else 0), (2, 10 * sink + 4))
     hops = corners[1][1] - corners[0][1]
     gradient = gradient_bytes if source >= 0 else 0
     depth = depth or sink - source
-    return EdgeRecord(source, sink, (0,), forward_bytes, gradient, corners, hops, depth)
+    return EdgeRecord(
+        source, sink, (0,), forward_bytes, gradient, corners, hops, depth, parts, window, window
+    )
 
 
 def plan(

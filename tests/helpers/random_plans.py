@@ -18,14 +18,20 @@ ALIKE = _cycles(97, 103)
 
 
 @st.composite
-def random_plan(draw, max_stages=8, max_bytes=4000, extra_depth=3, cycles=SPREAD):
-    """2 to `max_stages` stages in a chain with skips; FIFOs as deep as their span or deeper."""
+def random_plan(draw, max_stages=8, max_bytes=4000, extra_depth=3, cycles=SPREAD, max_parts=6):
+    """2 to `max_stages` stages in a chain with skips; FIFOs as deep as their span or deeper. A
+    stream has up to `max_parts` parts, of which its readers need some to begin."""
     stages = draw(st.lists(cycles, min_size=2, max_size=max_stages))
-    size = st.integers(0, max_bytes)
-    edges = [plans.edge(-1, 0, draw(size))]
+    size, count = st.integers(0, max_bytes), st.integers(1, max_parts)
+
+    def parts():
+        parts = draw(count)
+        return parts, draw(st.integers(1, parts))
+
+    edges = [plans.edge(-1, 0, draw(size), 0, 0, *parts())]
     for sink in range(1, len(stages)):
         sources = {sink - 1, *draw(st.sets(st.integers(-1, sink - 1), max_size=2))}
         for source in sorted(sources):
             depth = sink - source + draw(st.integers(0, extra_depth))
-            edges.append(plans.edge(source, sink, draw(size), draw(size), depth))
+            edges.append(plans.edge(source, sink, draw(size), draw(size), depth, *parts()))
     return plans.plan(stages, edges)

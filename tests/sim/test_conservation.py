@@ -38,18 +38,29 @@ def test_the_timeline_obeys_the_tick(plan, samples):
 @QUICK
 @given(random_plan(max_stages=5), st.integers(1, 20))
 def test_nothing_starts_before_what_it_needs(plan, samples):
-    slices = timeline(plan, samples, 0, samples)
-    at = {(s.stage, s.phase, s.sample): s for s in slices}
+    """A phase begins when the first window of every input may be there, and is not done before the
+    last part of it, which leaves when its producer is done, has been worked on."""
+    at = {(s.stage, s.phase, s.sample): s for s in timeline(plan, samples, 0, samples)}
     ids = [stage.id for stage in plan.stages]
     for edge in plan.edges:
-        for i in range(samples if edge.source >= 0 else 0):
-            source, sink = ids[edge.source], ids[edge.sink]
-            assert at[sink, "forward", i].begin >= at[source, "forward", i].end + edge.hops * (
-                edge.forward_bytes > 0
-            )
-            if edge.gradient_bytes:
-                late = at[source, "backward", i].begin
-                assert late >= at[sink, "backward", i].end + edge.hops
+        flows = [("forward", edge.source, edge.sink, edge.forward_bytes, edge.window)]
+        if edge.gradient_bytes:
+            back = edge.sink, edge.source, edge.gradient_bytes, edge.gradient_window
+            flows.append(("backward", *back))
+        for phase, source, sink, size, window in flows:
+            for i in range(samples if edge.source >= 0 else 0):
+                giver, taker = at[ids[source], phase, i], at[ids[sink], phase, i]
+                flight = edge.hops if size else 0
+                first = work(plan, source, phase) * window / edge.parts
+                assert taker.begin >= giver.begin + first + flight
+                assert taker.end >= giver.end + flight + work(plan, sink, phase) / edge.parts
+                if window == edge.parts:
+                    assert taker.begin >= giver.end + flight
+
+
+def work(plan, stage, phase):
+    cycles = plan.stages[stage].cycles
+    return cycles.forward_cycles if phase == "forward" else cycles.backward_cycles
 
 
 def test_an_edge_never_holds_more_than_its_depth():

@@ -225,6 +225,5 @@ def _edge(
 ) -> EdgeRecord:
     steps = pairwise(route)
     hops = sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in steps)
-    return EdgeRecord(
-        source, sink, outputs, forward, gradient, route, hops, 1 if source < 0 else sink - source
-    )
+    depth = 1 if source < 0 else sink - source
+    return EdgeRecord(source, sink, outputs, forward, gradient, route, hops, depth, 4, 2, 2)

@@ -1,0 +1,117 @@
+"""Mesh links that streams share, and what each gets: static max-min fairness.
+
+A stream is as many lanes side by side as it has links, centred on its route; routers turn every
+lane by itself. Every straight piece of it is a rectangle of links of one direction, and streams
+share a link where their rectangles of the same direction overlap. Rectangles that meet pairwise
+have a corner in common: the link at the largest first row and the largest first column of two of
+them. So those corners are all the places where the load can be highest.
+
+A stream that needs w cycles of its links per sample and gets r samples per cycle loads them by
+w r; no link is loaded by more than 1. The rates are raised together until a link is full; the
+streams through it stay there, the others go on (Bertsekas, Gallager, Data Networks, 1992, section
+6.5.2). On a saturated link every stream then passes one sample per (sum of all w) cycles, however
+their starts are staggered. It is static: links are shared out as if all streams always flowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiler.plan.document import PlanDocument
+
+EAST, WEST, SOUTH, NORTH = range(4)
+
+Shared = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A straight piece of a stream: links of one direction in rows and columns, ends excluded."""
+
+    stream: int
+    direction: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def pieces(
+    plan: PlanDocument, stream: int, route: Sequence[tuple[int, int]], lanes: int
+) -> list[Piece]:
+    """The pieces of a stream along the corners of its route. A band stays on the wafer."""
+    found = []
+    for (row, column), (to_row, to_column) in pairwise(route):
+        if row == to_row:
+            rows = _band(row, lanes, plan.grid[0])
+            direction = EAST if to_column > column else WEST
+            columns = min(column, to_column), max(column, to_column)
+        else:
+            rows = min(row, to_row), max(row, to_row)
+            direction = SOUTH if to_row > row else NORTH
+            columns = _band(column, lanes, plan.grid[1])
+        found.append(Piece(stream, direction, rows, columns))
+    return found
+
+
+def shared_links(found: Sequence[Piece], streams: int) -> Shared:
+    """(links, streams): which streams use the links that can be the most loaded, without repeats.
+
+    Every stream uses at least one.
+    """
+    rows = [np.eye(streams, dtype=bool)]
+    for direction in range(4):
+        own = [piece for piece in found if piece.direction == direction]
+        if own:
+            rows.append(_meetings(own, streams))
+    every = np.concatenate(rows)
+    _, first = np.unique(np.packbits(every, axis=1), axis=0, return_index=True)
+    return every[first]
+
+
+def fair_cycles(shared: Shared, work_cycles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cycles per sample of every stream under max-min fair rates; never below its own work.
+
+    `work_cycles` is what a stream needs of its links per sample; it may be 0.
+    """
+    cycles, left = np.zeros(len(work_cycles)), np.ones(len(shared))
+    open_ = work_cycles > 0
+    while open_.any():
+        load = shared[:, open_] @ work_cycles[open_]
+        pace = np.where(load > 0, load / np.maximum(left, 1e-300), 0.0)
+        slowest = pace.max()
+        full = pace >= slowest * (1 - 1e-12)
+        settled = open_ & shared[full].any(axis=0)
+        cycles[settled] = slowest
+        left = np.maximum(left - shared[:, settled] @ (work_cycles[settled] / slowest), 0.0)
+        open_ = open_ & ~settled
+    return cycles
+
+
+def _band(middle: int, lanes: int, size: int) -> tuple[int, int]:
+    lanes = min(lanes, size)
+    first = min(max(middle - lanes // 2, 0), size - lanes)
+    return first, first + lanes
+
+
+def _meetings(own: Sequence[Piece], streams: int) -> Shared:
+    """Who passes each corner at which two pieces of one direction meet."""
+    sides = np.array([(*piece.rows, *piece.columns) for piece in own])
+    stream = np.array([piece.stream for piece in own])
+    row, last_row, column, last_column = sides.T
+    corner_row = np.maximum.outer(row, row)
+    corner_column = np.maximum.outer(column, column)
+    meets = (corner_row < np.minimum.outer(last_row, last_row)) & (
+        corner_column < np.minimum.outer(last_column, last_column)
+    )
+    places = np.unique(np.stack([corner_row[meets], corner_column[meets]], axis=1), axis=0)
+    at_row, at_column = places[:, :1], places[:, 1:]
+    inside = (row <= at_row) & (at_row < last_row)
+    inside &= (column <= at_column) & (at_column < last_column)
+    users = np.zeros((len(places), streams), bool)
+    for number, who in enumerate(stream):
+        users[:, who] |= inside[:, number]
+    return users
