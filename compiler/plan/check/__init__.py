@@ -57,6 +57,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "edges-match-inputs": wiring.edges_match_inputs,
         "forward-only": wiring.forward_only,
         "edge-depth": wiring.edge_depths,
+        "stream-parts": wiring.stream_parts,
         "edge-bytes": wiring.edge_bytes,
         "route-ends": wiring.routes_join_centres,
         "route-hops": wiring.route_hops,

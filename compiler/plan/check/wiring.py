@@ -48,6 +48,17 @@ def edge_depths(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"{_where(edge)}.depth", expected, edge.depth)
 
 
+def stream_parts(subject: Subject) -> Iterator[Finding]:
+    """A sample has at least one part, and its readers begin with 1 to all of them."""
+    for edge in subject.plan.edges:
+        if edge.parts < 1:
+            yield Finding(f"{_where(edge)}.parts", "1 or more", edge.parts)
+        for name in ("window", "gradient_window"):
+            if not 1 <= getattr(edge, name) <= max(edge.parts, 1):
+                expected = f"1 to {edge.parts} parts"
+                yield Finding(f"{_where(edge)}.{name}", expected, getattr(edge, name))
+
+
 def edge_bytes(subject: Subject) -> Iterator[Finding]:
     """Forward bytes are what the source puts out, gradient bytes what flows back for it."""
     for edge in subject.plan.edges:
