@@ -222,13 +222,13 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
     state.ready[unit], state.began[unit] = ready, begin
     state.total[0] += begin
     _mark_start(table, state, unit, phase, sample, begin)
-    worked = begin + table.cycles[unit, phase]
+    worked = begin + int(table.cycles[unit, phase])
     end, cause = worked, -1
     for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
         channel = table.inputs[k]
         last = int(state.sent[_item(table, channel, sample), LAST])
         if last + table.parts.tail_work[channel] > end:
-            end, cause = last + table.parts.tail_work[channel], channel
+            end, cause = last + int(table.parts.tail_work[channel]), channel
     if cause >= 0:
         item, tail = _item(table, cause, sample), table.parts.tail_work[cause]
         given = int(state.sent[item, GIVEN])
