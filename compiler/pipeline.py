@@ -65,15 +65,23 @@ def compile_model(
     name, granularity = options.name or type(model).__name__, options.granularity
     labels = Labels(model=name, granularity=granularity, recipe=options.recipe)
     run = Driver(options.on_begin, options.on_end)
+    graph, stages = cut_model(model, example_inputs, loss, options, run)
+    kernels = run(Map(machine, masks, states), stages)
+    placement = run(Place(), stages, kernels)
+    return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))
+
+
+def cut_model(
+    model: nn.Module, example_inputs: Sample, loss: Loss | None, options: Options, run: Driver
+) -> tuple[Graph, Stages]:
+    """The part of `compile_model` that no target takes part in: a captured model and its stages."""
     graph = run(Capture(loss), model, example_inputs)
     blocks = options.granularity == "block"
     assignment = run(Coarsen(blocks, options.stages), run(Group(), graph))
     stages = run(Cut(), graph, assignment)
     if options.recompute:
         stages = run(Recompute(), stages)
-    kernels = run(Map(machine, masks, states), stages)
-    placement = run(Place(), stages, kernels)
-    return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))
+    return graph, stages
 
 
 def _tensors(model: nn.Module, graph: Graph, stages: Stages, options: Options) -> dict[str, Tensor]:
