@@ -146,7 +146,7 @@ def _placement(placement: Placement) -> Iterator[str]:
             yield f"stage {placed.stage} is placed at position {position}"
         if (region.height, region.width) != (choice.height, choice.width):
             yield f"stage {placed.stage} of {choice.height} x {choice.width} PEs is in {region}"
-        inside = region.row >= 0 and region.column >= 0
+        inside = region.row >= 0 and region.column >= 0 and 0 <= region.wafer < target.wafers
         inside = inside and region.row + region.height <= target.rows
         if not (inside and region.column + region.width <= target.columns):
             yield f"stage {placed.stage} in {region} is outside {target.rows} x {target.columns}"

@@ -66,6 +66,7 @@ def emit(
         target_hash=target.hash,
         clock_hz=target.clock_hz,
         grid=(target.rows, target.columns),
+        wafers=target.wafers,
         recipe=dict(labels.recipe),
         inputs=tuple(
             TensorRecord(f"input_{i}", spec.shape, spec.dtype)
@@ -78,7 +79,7 @@ def emit(
         predictions=tuple(SourceRecord(s.stage, s.output) for s in stages.predictions),
         stages=records,
         edges=edges,
-        totals=totals(records, edges, target),
+        totals=totals(records, edges, target, placement.wafers_least),
         files={},
         provenance=target.constants(),
     )
@@ -127,7 +128,8 @@ def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:
     for source, sink in sorted(stages.dag.edges):
         outputs = stages.dag.edges[source, sink]["outputs"]
         region = regions[sink]
-        corners, hops = route(regions.get(source, _port(region)), region)
+        start, columns = regions.get(source, _port(region)), placement.target.columns
+        corners, hops = route(start.on_chain(columns), region.on_chain(columns))
         parts = _parts(stages, placement, (source, sink), windows)
         yield EdgeRecord(
             source=source,
@@ -166,8 +168,8 @@ def _parts(
 
 
 def _port(region: Rectangle) -> Rectangle:
-    """Where the host's stream enters: the western edge, level with the region that reads it."""
-    return Rectangle(int(region.centre[0]), 0, 1, 1)
+    """Where the host's stream enters: its wafer's western edge, level with the region it feeds."""
+    return Rectangle(int(region.centre[0]), 0, 1, 1, region.wafer)
 
 
 def _output(stages: Stages, source: int, output: int) -> TensorSpec:

@@ -121,7 +121,11 @@ class PlacedStage:
 
 @dataclass(frozen=True)
 class Placement:
-    """Non-overlapping rectangles inside the target's usable grid, one per stage."""
+    """Non-overlapping rectangles inside the target's usable grids, one per stage.
+
+    `wafers_least` is how many wafers the stages need if each takes its smallest choice.
+    """
 
     target: Target
     placed: tuple[PlacedStage, ...]
+    wafers_least: int = 1

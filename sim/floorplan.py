@@ -12,6 +12,8 @@ from .colours import RAMP, ramp
 HEIGHT = 860.0
 """Pixels for the longer side of the wafer."""
 MARGIN = 44.0
+GAP = 24.0
+"""Pixels between two wafers of a chain."""
 LEAST = 3.0
 """Smaller regions are drawn this many pixels wide and high, so that they can be seen."""
 LABEL = 8.5
@@ -58,11 +60,11 @@ def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None
     shares = utilisation or [stage.cycles.total_cycles / interval for stage in plan.stages]
     rows, columns = plan.grid
     scale = HEIGHT / max(rows, columns)
-    width, height = columns * scale, rows * scale
-    boxes = [_box(stage, scale) for stage in plan.stages]
-    wafer = f'x="{MARGIN}" y="{MARGIN}" width="{width:.1f}" height="{height:.1f}"'
+    one, height = columns * scale, rows * scale
+    width = plan.totals.wafers_used * (one + GAP) - GAP
+    boxes = [_box(stage, scale, one + GAP) for stage in plan.stages]
     parts = [
-        f'<rect class="wafer" {wafer}/>',
+        *(_wafer(number, one, height) for number in range(plan.totals.wafers_used)),
         *(_region(box, share) for box, share in zip(boxes, shares, strict=True)),
         *(_number(box, share) for box, share in zip(boxes, shares, strict=True)),
         *_callouts([box for box in boxes if box.font < LABEL], width, height),
@@ -78,11 +80,18 @@ def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None
     )
 
 
-def _box(stage: StageRecord, scale: float) -> _Box:
+def _wafer(number: int, width: float, height: float) -> str:
+    x = MARGIN + number * (width + GAP)
+    size = f'width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="wafer" x="{x:.1f}" y="{MARGIN:.1f}" {size}/>'
+
+
+def _box(stage: StageRecord, scale: float, step: float) -> _Box:
+    """`step` is the distance of two wafers in pixels."""
     region = stage.region
     return _Box(
         stage,
-        MARGIN + region.column * scale,
+        MARGIN + region.wafer * step + region.column * scale,
         MARGIN + region.row * scale,
         max(region.width * scale, LEAST),
         max(region.height * scale, LEAST),

@@ -52,7 +52,7 @@ def pieces(
         else:
             rows = min(row, to_row), max(row, to_row)
             direction = SOUTH if to_row > row else NORTH
-            columns = _band(column, lanes, plan.grid[1])
+            columns = _band(column, lanes, plan.grid[1] * plan.wafers)
         found.append(Piece(stream, direction, rows, columns))
     return found
 

@@ -6,6 +6,7 @@ the host. A channel carries one thing per sample: activations forward, or gradie
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..backend.errors import UserError
 from ..compiler.plan.document import EdgeRecord, PhaseCycles, PlanDocument
-from ..compiler.plan.streams import parallel_links
+from ..compiler.plan.streams import parallel_links, wafer_link_bytes, wafers_between
 from .constants import constant
 from .links import fair_cycles, pieces, shared_links
 
@@ -136,6 +137,7 @@ def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -
     links = stream_links(plan, edge)
     work = ceil(size / (links * constant(plan, "noc.link_bytes_per_cycle")))
     flight = edge.hops * constant(plan, "noc.hop_cycles") + 2 * constant(plan, "noc.ramp_cycles")
+    flight += _wafer_flight(plan, edge)
     return Channel(
         edge=index,
         phase=phase,
@@ -152,7 +154,11 @@ def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -
 
 
 def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
-    """Every stream with its share of the links on its route; gradients take it the other way."""
+    """Every stream with its share of the links on its route; gradients take it the other way.
+
+    The bandwidth between two wafers is divided among all streams that pass there in proportion to
+    their bytes, so that each of them takes as long as all together.
+    """
     found = []
     for number, channel in enumerate(channels):
         route = plan.edges[channel.edge].route
@@ -161,10 +167,26 @@ def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
             found += pieces(plan, number, route, channel.links)
     work = np.array([channel.work_cycles for channel in channels], np.float64)
     cycles = fair_cycles(shared_links(found, len(channels)), work)
+    load = wafer_link_bytes(plan.edges, plan.stages)
     return tuple(
-        replace(channel, occupancy_cycles=ceil(round(share, 6)))
+        replace(channel, occupancy_cycles=max(ceil(round(share, 6)), _wafers(plan, channel, load)))
         for channel, share in zip(channels, cycles.tolist(), strict=True)
     )
+
+
+def _wafers(plan: PlanDocument, channel: Channel, load: Mapping[int, tuple[int, int]]) -> int:
+    """Cycles per sample of the busiest link between wafers that a stream passes; 0 if it stays."""
+    passed = wafers_between(plan.edges[channel.edge], plan.stages)
+    busiest = max((load[link][channel.phase] for link in passed), default=0)
+    if not busiest:
+        return 0
+    return ceil(busiest * plan.clock_hz / constant(plan, "wafer_link.bytes_per_s"))
+
+
+def _wafer_flight(plan: PlanDocument, edge: EdgeRecord) -> float:
+    passed = wafers_between(edge, plan.stages)
+    latency = constant(plan, "wafer_link.latency_s") * plan.clock_hz if passed else 0.0
+    return len(passed) * latency
 
 
 def _cycles(cycles: PhaseCycles) -> tuple[int, int, int]:

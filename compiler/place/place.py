@@ -10,7 +10,9 @@ larger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -22,7 +24,7 @@ from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route
-from .strips import Shapes, Strip, partition, shape_in, total_width
+from .strips import Shapes, Strip, columns_taken, partition, shape_in, wafers_of
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
 _CONTRIBUTORS_SHOWN = 8
@@ -37,18 +39,33 @@ def place(stages: Stages, kernels: Kernels) -> Placement:
     target = kernels.target
     interval = smallest_interval(kernels)
     shapes = _shapes(kernels, interval)
-    packings = [partition(shapes, target.rows, weight) for weight in _HEIGHT_WEIGHTS]
+    grid = target.rows, target.columns
+    packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
     placements = [
         _lay_out(kernels, shapes, strips)
         for strips in packings
-        if strips is not None and total_width(strips) <= target.columns
+        if strips is not None and _wafers(strips, target) <= target.wafers
     ]
-    return min(placements, key=lambda placement: wire_length(placement, stages.dag))
+    best = min(placements, key=lambda placement: wire_length(placement, stages.dag))
+    return replace(best, wafers_least=wafers_least(kernels))
+
+
+def wafers_least(kernels: Kernels) -> int:
+    """The fewest wafers on which the smallest choices fit."""
+    strips = partition(_shapes(kernels, math.inf), kernels.target.rows, kernels.target.columns)
+    if strips is None:
+        raise ValueError("a stage has a choice that is larger than a wafer")
+    return _wafers(strips, kernels.target)
+
+
+def _wafers(strips: Sequence[Strip], target: Target) -> int:
+    return wafers_of(strips, target.columns)[-1] + 1 if strips else 0
 
 
 def wire_length(placement: Placement, dag: nx.DiGraph) -> int:
     """Hops of all edges between stages, centre to centre."""
-    regions = {placed.stage: placed.region for placed in placement.placed}
+    columns = placement.target.columns
+    regions = {placed.stage: placed.region.on_chain(columns) for placed in placement.placed}
     edges = [edge for edge in dag.edges if HOST not in edge]
     return sum(route(regions[source], regions[sink])[1] for source, sink in edges)
 
@@ -74,25 +91,27 @@ def smallest_interval(kernels: Kernels) -> int:
     return candidates[low]
 
 
-def _shapes(kernels: Kernels, interval: int) -> list[Shapes]:
+def _shapes(kernels: Kernels, interval: float) -> list[Shapes]:
     return [_fast_enough(stage.sizes, interval) for stage in kernels.stages]
 
 
-def _fast_enough(sizes: Sizes, interval: int) -> Shapes:
+def _fast_enough(sizes: Sizes, interval: float) -> Shapes:
     numbers = np.flatnonzero(sizes.interval_cycles <= interval)
     return Shapes(sizes.heights[numbers], sizes.widths[numbers], numbers)
 
 
 def _fits(kernels: Kernels, interval: int) -> bool:
-    strips = partition(_shapes(kernels, interval), kernels.target.rows)
-    return strips is not None and total_width(strips) <= kernels.target.columns
+    target = kernels.target
+    strips = partition(_shapes(kernels, interval), target.rows, target.columns)
+    return strips is not None and _wafers(strips, target) <= target.wafers
 
 
 def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]) -> Placement:
-    """Strips left to right; the pipeline runs down one and up the next, like a snake."""
+    """Strips left to right, wafer by wafer; the pipeline runs down one and up the next."""
     placed: list[PlacedStage] = []
-    row, column, downwards = 0, 0, True
-    for strip in strips:
+    row, column, wafer, downwards = 0, 0, 0, True
+    for strip, own in zip(strips, wafers_of(strips, kernels.target.columns), strict=True):
+        column, wafer = (column, own) if own == wafer else (0, own)
         stages = range(strip.first, strip.last)
         chosen = [shape_in(shapes[stage], strip.width) for stage in stages]
         stack = sum(shape.height for shape in chosen)
@@ -100,7 +119,7 @@ def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]
         row = min(row, rows - stack) if downwards else max(row, stack)
         for stage, shape in zip(stages, chosen, strict=True):
             top = row if downwards else row - shape.height
-            region = Rectangle(top, column, shape.height, shape.width)
+            region = Rectangle(top, column, shape.height, shape.width, wafer)
             choice = kernels.stages[stage].choices[shape.choice]
             placed.append(PlacedStage(kernels.stages[stage].stage, choice, region))
             row += shape.height if downwards else -shape.height
@@ -111,15 +130,16 @@ def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]
 
 def _report(kernels: Kernels, interval: int) -> InfeasibleReport:
     target = kernels.target
-    strips = partition(_shapes(kernels, interval), target.rows)
     smallest = [int(stage.sizes.areas.min()) for stage in kernels.stages]
-    demand = total_width(strips) * target.rows if strips is not None else sum(smallest)
+    strips = partition(_shapes(kernels, interval), target.rows, target.columns)
+    taken = columns_taken(strips, target.columns) * target.rows if strips else 0
+    demand = max(taken, sum(smallest))
     largest = sorted(range(len(smallest)), key=lambda i: -smallest[i])[:_CONTRIBUTORS_SHOWN]
     return InfeasibleReport(
         subject=f"the network ({len(smallest)} stages)",
         target=target.name,
         demand=demand,
-        bound=target.pes,
+        bound=target.all_pes,
         unit="PEs",
         contributors=tuple(
             Contributor(f"stage {kernels.stages[i].stage}", smallest[i]) for i in largest

@@ -1,4 +1,4 @@
-"""Packing stages in pipeline order into vertical strips of the wafer.
+"""Packing stages in pipeline order into vertical strips of the wafers of a chain.
 
 A strip is as tall as the wafer; consecutive stages lie in it one below the other, so neighbours in
 the pipeline are neighbours on the wafer. For a strip of width w every stage takes its lowest shape
@@ -8,7 +8,8 @@ exactly: with f(i) the least width for stages i, i+1, ...,
     f(i) = min over w of  w + f(first stage that no longer fits the strip begun at i)
 
 Filling a strip as far as it goes loses nothing, since f never grows with i. Hence more rows, more
-columns or more shapes can only help.
+columns or more shapes can only help. On a chain of wafers no strip lies on two: the sum skips the
+columns that are left over, and f is still least, because w + f grows with f (and with that gap).
 """
 
 from __future__ import annotations
@@ -49,29 +50,33 @@ class Strip:
 
 
 def partition(
-    shapes: Sequence[Shapes], rows: int, height_weight: float = 0.0
+    shapes: Sequence[Shapes], rows: int, columns: int, height_weight: float = 0.0
 ) -> tuple[Strip, ...] | None:
-    """Strips of least total width, or None if a stage fits no strip.
+    """Strips of least total width on wafers of `columns` columns, or None if a stage fits none.
 
     `height_weight` adds that much per row used, which trades width for shorter stacks; the result
     is then no longer the narrowest.
     """
     widths = np.unique(np.concatenate([stage.widths for stage in shapes]))
+    widths = widths[widths <= columns]
+    if not len(widths):
+        return None
     heights = np.array([_lowest(stage, widths, rows + 1) for stage in shapes])
     stacked = np.vstack([np.zeros(len(widths), np.int64), np.cumsum(heights, axis=0)])
-    count, columns = len(shapes), np.arange(len(widths))
-    cost = np.full(count + 1, np.inf)
+    count, numbers = len(shapes), np.arange(len(widths))
+    cost, taken = np.full(count + 1, np.inf), np.zeros(count + 1, np.int64)
     cost[count] = 0.0
     best: list[Strip | None] = [None] * count
     last = np.full(len(widths), count)
     for first in reversed(range(count)):
-        last = _reach(stacked, columns, first, last, rows)
-        used = stacked[last, columns] - stacked[first]
-        total = widths + height_weight * used + cost[last]
+        last = _reach(stacked, numbers, first, last, rows)
+        used = stacked[last, numbers] - stacked[first]
+        added = _added(taken[last], widths, columns)
+        total = added + height_weight * used + cost[last]
         total[last == first] = np.inf
         pick = int(np.argmin(total))
         if np.isfinite(total[pick]):
-            cost[first] = total[pick]
+            cost[first], taken[first] = total[pick], taken[last[pick]] + added[pick]
             best[first] = Strip(first, int(last[pick]), int(widths[pick]))
     return _follow(best)
 
@@ -84,12 +89,12 @@ def _lowest(stage: Shapes, widths: Ints, too_high: int) -> Ints:
     return np.concatenate(([too_high], lowest))[fitting]
 
 
-def _reach(stacked: Ints, columns: Ints, first: int, last: Ints, rows: int) -> Ints:
+def _reach(stacked: Ints, numbers: Ints, first: int, last: Ints, rows: int) -> Ints:
     """For each width, the first stage that no longer fits a strip begun at `first`.
 
     `last` is the answer for `first + 1`, which the one for `first` does not exceed.
     """
-    while (over := stacked[last, columns] - stacked[first] > rows).any():
+    while (over := stacked[last, numbers] - stacked[first] > rows).any():
         last = last - over
     return last
 
@@ -106,9 +111,28 @@ def _follow(best: Sequence[Strip | None]) -> tuple[Strip, ...] | None:
     return tuple(strips)
 
 
-def total_width(strips: Sequence[Strip]) -> int:
-    """Columns that all strips take side by side."""
-    return sum(strip.width for strip in strips)
+def _added(taken: Ints, widths: Ints, columns: int) -> Ints:
+    """Columns a strip adds to those taken: its own, and what is left if it needs a new wafer."""
+    left = -taken % columns
+    return np.where(widths <= left, widths, left + widths)
+
+
+def columns_taken(strips: Sequence[Strip], columns: int) -> int:
+    """Columns of the chain up to the last strip's end, with what is left over on each wafer."""
+    wafers = wafers_of(strips, columns)
+    on_last = zip(strips, wafers, strict=True)
+    return wafers[-1] * columns + sum(strip.width for strip, w in on_last if w == wafers[-1])
+
+
+def wafers_of(strips: Sequence[Strip], columns: int) -> list[int]:
+    """Which wafer each strip lies on, filling one after the other."""
+    wafer, used, found = 0, 0, []
+    for strip in strips:
+        if used + strip.width > columns:
+            wafer, used = wafer + 1, 0
+        used += strip.width
+        found.append(wafer)
+    return found
 
 
 def shape_in(stage: Shapes, width: int) -> Shape:

@@ -6,14 +6,14 @@ Units are in the names: `_cycles` are cycles of the target's clock per sample, `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A region of PEs: top-left corner (row, column) and size."""
+    """A region of PEs: top-left corner (row, column) and size, on one of the wafers of a chain."""
 
     row: int
     """First row of PEs, from 0 at the north edge. [PEs]"""
@@ -23,6 +23,8 @@ class Rectangle:
     """Rows of PEs. [PEs]"""
     width: int
     """Columns of PEs. [PEs]"""
+    wafer: int = 0
+    """Which wafer of the chain, from 0. [index]"""
 
     @property
     def area(self) -> int:
@@ -34,11 +36,16 @@ class Rectangle:
 
     def overlaps(self, other: Rectangle) -> bool:
         return (
-            self.row < other.row + other.height
+            self.wafer == other.wafer
+            and self.row < other.row + other.height
             and other.row < self.row + self.height
             and self.column < other.column + other.width
             and other.column < self.column + self.width
         )
+
+    def on_chain(self, columns: int) -> Rectangle:
+        """The same region where all wafers, of `columns` columns each, lie side by side."""
+        return replace(self, column=self.wafer * columns + self.column, wafer=0)
 
 
 @dataclass(frozen=True)
@@ -237,7 +244,8 @@ class EdgeRecord:
     gradient_bytes: int
     """Gradients, against it. [bytes per sample]"""
     route: tuple[tuple[int, int], ...]
-    """Corners (row, column) of its way from region centre to region centre. [PEs]"""
+    """Corners (row, column) of its way from region centre to region centre; the columns of wafer w
+    count on from w times the grid's. [PEs]"""
     hops: int
     """Length of the way. [links]"""
     depth: int
@@ -263,13 +271,17 @@ class Totals:
     utilisation: float
     """Share of the occupied PEs' time that is spent on phases. [1]"""
     bound_by: str
-    """What sets the initiation interval: `stage`, `link` or `host`."""
+    """What sets the initiation interval: `stage`, `link`, `wafer-link` or `host`."""
     pes_used: int
     """PEs in regions. [PEs]"""
     pes_usable: int
-    """PEs of the target. [PEs]"""
+    """PEs of the target, on all its wafers. [PEs]"""
     wafer_share: float
     """`pes_used` / `pes_usable`. [1]"""
+    wafers_used: int
+    """Wafers with a stage on them: the first ones of the chain. [wafers]"""
+    wafers_least: int
+    """Wafers that the stages need at least, however slow they get. [wafers]"""
     macs_dense: int
     """Sum over stages. [MACs per sample]"""
     macs_effective: int
@@ -329,7 +341,9 @@ class PlanDocument:
     clock_hz: float
     """Its clock. [Hz]"""
     grid: tuple[int, int]
-    """Its usable rows and columns of PEs. [PEs]"""
+    """Usable rows and columns of PEs of one wafer. [PEs]"""
+    wafers: int
+    """Wafers of the machine, a chain. [wafers]"""
     recipe: dict[str, object]
     """The resolved recipe, key by key; empty for a model compiled in Python."""
     inputs: tuple[TensorRecord, ...]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ...backend.errors import UnknownNameError
-from .document import EdgeRecord, OperatorCost, PlanDocument, StageRecord
+from .document import EdgeRecord, OperatorCost, PlanDocument, Rectangle, StageRecord
 from .summary import headline, totals
 from .text import facts, table
 
@@ -56,22 +56,31 @@ def find_stage(plan: PlanDocument, name: str) -> StageRecord:
 def _header(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     return (
         ("fingerprint", plan.fingerprint[:16]),
-        ("target", f"{plan.target} ({plan.grid[0]} x {plan.grid[1]} PEs), {plan.target_hash[:16]}"),
+        ("target", f"{plan.target} ({_machine(plan)}), {plan.target_hash[:16]}"),
         ("weft", f"{plan.weft_version}, plan format {plan.format}"),
         ("inputs", "; ".join(f"{r.name} {list(r.shape)} {r.dtype}" for r in plan.inputs)),
         ("parameters", f"{len(plan.parameters)} tensors, {len(plan.masks)} with a mask"),
     )
 
 
+def _machine(plan: PlanDocument) -> str:
+    chain = f"{plan.wafers} wafers of " if plan.wafers > 1 else ""
+    return f"{chain}{plan.grid[0]} x {plan.grid[1]} PEs"
+
+
 def _row(stage: StageRecord) -> tuple[object, ...]:
     region, cycles = stage.region, stage.cycles
     return (
         *(stage.index, stage.id, region.area),
-        f"{region.height}x{region.width}@{region.row},{region.column}",
+        f"{region.height}x{region.width}@{region.row},{region.column}{_on_wafer(region)}",
         *(cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles),
         *(cycles.total_cycles, stage.macs_effective, stage.nonzeros.total),
         *(stage.memory_per_pe.total_bytes, stage.delay, stage.bound_by),
     )
+
+
+def _on_wafer(region: Rectangle) -> str:
+    return f" w{region.wafer}" if region.wafer else ""
 
 
 _OPERATOR_COLUMNS = (
@@ -93,7 +102,7 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
         ("from", f"{stage.module or '<model>'} ({stage.source})"),
         ("parameters", ", ".join(stage.parameters) or "none"),
         ("state", ", ".join((*stage.forward_state, *stage.backward_state)) or "none"),
-        ("region", f"{region.height} x {region.width} PEs at ({region.row}, {region.column})"),
+        ("region", f"{region.height} x {region.width} PEs at {_corner(region)}"),
         (
             "tiling",
             f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows,"
@@ -114,6 +123,11 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
         ("recompute", "forward again in the backward" if stage.recompute else "no"),
         ("program", stage.program),
     )
+
+
+def _corner(region: Rectangle) -> str:
+    place = f"({region.row}, {region.column})"
+    return f"{place} of wafer {region.wafer}" if region.wafer else place
 
 
 def _memory_facts(stage: StageRecord) -> Sequence[tuple[str, str]]:

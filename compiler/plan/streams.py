@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from .document import Rectangle
+from ..program import HOST
+from .document import EdgeRecord, Rectangle, StageRecord
 
 
 def parallel_links(ends: Iterable[Rectangle]) -> int:
@@ -15,3 +16,25 @@ def parallel_links(ends: Iterable[Rectangle]) -> int:
     machine's whole edge, is never the narrower end: leave it out.
     """
     return min(max(region.height, region.width) for region in ends)
+
+
+def wafers_between(edge: EdgeRecord, stages: Sequence[StageRecord]) -> range:
+    """The links between wafers that an edge passes: link w joins wafer w and the next one.
+
+    The host feeds every wafer over a link of its own.
+    """
+    if edge.source == HOST:
+        return range(0)
+    return range(stages[edge.source].region.wafer, stages[edge.sink].region.wafer)
+
+
+def wafer_link_bytes(
+    edges: Iterable[EdgeRecord], stages: Sequence[StageRecord]
+) -> dict[int, tuple[int, int]]:
+    """By link between wafers, the bytes of one sample: (activations onwards, gradients back)."""
+    found: dict[int, tuple[int, int]] = {}
+    for edge in edges:
+        for link in wafers_between(edge, stages):
+            onwards, back = found.get(link, (0, 0))
+            found[link] = onwards + edge.forward_bytes, back + edge.gradient_bytes
+    return found

@@ -28,6 +28,7 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
             "PEs",
             f"{sums.pes_used:,} of {sums.pes_usable:,} usable ({percent(sums.wafer_share)})",
         ),
+        *_wafers(plan),
         (
             "throughput",
             f"{quantity(sums.throughput_samples_per_s)} samples/s, one sample every"
@@ -42,6 +43,15 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         ("weights", _weights(plan)),
         ("memory", _memory(plan)),
     )
+
+
+def _wafers(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
+    """Only of a plan for several wafers."""
+    if plan.wafers == 1:
+        return ()
+    sums = plan.totals
+    used = f"{sums.wafers_used} of {plan.wafers} used, {sums.wafers_least} needed at least"
+    return (("wafers", used),)
 
 
 def _seconds(cycles: int, clock_hz: float) -> str:

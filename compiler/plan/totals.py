@@ -7,19 +7,22 @@ interval. The latency is the time of one sample alone: through all forwards to t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..program import HOST
 from ..targets.target import Target
 from .document import EdgeRecord, StageRecord, Totals
-from .streams import parallel_links
+from .streams import parallel_links, wafer_link_bytes, wafers_between
 
 
-def totals(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target) -> Totals:
-    """Initiation interval and latency in cycles per sample, throughput, shares of the wafer."""
+def totals(
+    stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target, wafers_least: int
+) -> Totals:
+    """Initiation interval and latency in cycles per sample, throughput, shares of the machine."""
     limits = {
         "stage": max(stage.cycles.total_cycles for stage in stages),
         "link": max((_link_cycles(edge, stages, target) for edge in edges), default=0),
+        "wafer-link": max(_wafer_link_cycles(edges, stages, target).values(), default=0),
         "host": _host_cycles(edges, target),
     }
     bound, interval = max(limits.items(), key=lambda item: item[1])
@@ -32,8 +35,10 @@ def totals(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: T
         utilisation=busy / (used * interval),
         bound_by=bound,
         pes_used=used,
-        pes_usable=target.pes,
-        wafer_share=used / target.pes,
+        pes_usable=target.all_pes,
+        wafer_share=used / target.all_pes,
+        wafers_used=1 + max(stage.region.wafer for stage in stages),
+        wafers_least=wafers_least,
         macs_dense=sum(stage.macs_dense for stage in stages),
         macs_effective=sum(stage.macs_effective for stage in stages),
         max_memory_per_pe_bytes=max(stage.memory_per_pe.total_bytes for stage in stages),
@@ -63,10 +68,11 @@ def _host_cycles(edges: Sequence[EdgeRecord], target: Target) -> int:
 
 def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target: Target) -> int:
     """Longest path of forwards and transfers from the host to the loss."""
+    links = _wafer_link_cycles(edges, stages, target)
     done: dict[int, int] = {HOST: _host_cycles(edges, target)}
     for stage in stages:
         arrivals = [
-            done[edge.source] + _transfer(edge, stages, target)
+            done[edge.source] + _transfer(edge, stages, target, links)
             for edge in edges
             if edge.sink == stage.index
         ]
@@ -74,6 +80,23 @@ def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target:
     return done[stages[-1].index]
 
 
-def _transfer(edge: EdgeRecord, stages: Sequence[StageRecord], target: Target) -> int:
+def _transfer(
+    edge: EdgeRecord, stages: Sequence[StageRecord], target: Target, links: Mapping[int, int]
+) -> int:
+    """A stream to another wafer shares the links between them with all that pass there."""
+    crossed = wafers_between(edge, stages)
     flight = edge.hops * target.noc.hop_cycles + 2 * target.noc.ramp_cycles
-    return _stream_cycles(edge.forward_bytes, edge, stages, target) + math.ceil(flight)
+    if crossed and target.wafer_link:
+        flight += len(crossed) * target.wafer_link.latency_s * target.clock_hz
+    stream = _stream_cycles(edge.forward_bytes, edge, stages, target)
+    return max(stream, *(links[link] for link in crossed), 0) + math.ceil(flight)
+
+
+def _wafer_link_cycles(
+    edges: Sequence[EdgeRecord], stages: Sequence[StageRecord], target: Target
+) -> dict[int, int]:
+    """Cycles one sample keeps each link between wafers busy; it carries both directions at once."""
+    return {
+        link: math.ceil(max(sizes) / target.wafer_link_bytes_per_cycle)
+        for link, sizes in wafer_link_bytes(edges, stages).items()
+    }

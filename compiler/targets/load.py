@@ -202,7 +202,18 @@ def _invalid(where: str, error: ValidationError) -> UserError:
     )
 
 
+def _check_chain(where: str, target: Target) -> None:
+    if target.wafers > 1 and target.wafer_link is None:
+        raise UserError(
+            f"{where}, wafers",
+            expected="wafer_link.bytes_per_s and wafer_link.latency_s beside several wafers",
+            got=f"{target.wafers} wafers without a link",
+            change="add wafer_link to the target file, as in wse2.yaml",
+        )
+
+
 def _check_consistent(where: str, target: Target) -> None:
+    _check_chain(where, target)
     grid, sram = target.grid, target.sram
     if grid.rows > grid.fabric_rows or grid.columns > grid.fabric_columns:
         raise UserError(

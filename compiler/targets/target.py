@@ -190,6 +190,15 @@ class Host:
 
 
 @dataclass(frozen=True)
+class WaferLink:
+    """Traffic from a wafer to the next one of a chain, each way, and the time of flight."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    bytes_per_s: PositiveFloat
+    latency_s: Cycles
+
+
+@dataclass(frozen=True)
 class Advertised:
     """A figure the vendor prints, to be redone by `weft targets check`.
 
@@ -208,7 +217,10 @@ class Advertised:
 
 @dataclass(frozen=True)
 class Target:
-    """One machine. `clock_hz` turns cycles into seconds; `clock_max_hz` is the vendor's maximum."""
+    """One machine. `clock_hz` turns cycles into seconds; `clock_max_hz` is the vendor's maximum.
+
+    `grid`, `sram` and all the rest describe one wafer; the machine is a chain of `wafers` of them.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     name: str
@@ -225,6 +237,8 @@ class Target:
     noc: Noc
     host: Host
     software: Software = Software()
+    wafers: Positive = 1
+    wafer_link: WaferLink | None = None
     matrix: Matrix | None = None
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
@@ -239,8 +253,17 @@ class Target:
 
     @property
     def pes(self) -> int:
-        """PEs a program may use."""
+        """PEs of one wafer that a program may use."""
         return self.grid.pes
+
+    @property
+    def all_pes(self) -> int:
+        """PEs of all wafers that a program may use."""
+        return self.wafers * self.grid.pes
+
+    @property
+    def wafer_link_bytes_per_cycle(self) -> float:
+        return self.wafer_link.bytes_per_s / self.clock_hz if self.wafer_link else 0.0
 
     @property
     def capacity_bytes(self) -> int:

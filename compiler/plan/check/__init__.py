@@ -29,6 +29,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "program-signatures": identity.program_signatures,
         "host-inputs": identity.host_inputs,
         "region-inside-grid": geometry.inside_grid,
+        "wafers-in-order": geometry.wafers_in_order,
         "regions-disjoint": geometry.disjoint,
         "tiling-fills-region": geometry.tiling_fills_region,
         "delay": timing.delays,

@@ -61,9 +61,9 @@ def pes(subject: Subject) -> Iterator[Finding]:
     area = sum(stage.region.height * stage.region.width for stage in subject.plan.stages)
     if totals.pes_used != area:
         yield Finding("totals.pes_used", area, totals.pes_used)
-    grid = subject.plan.grid[0] * subject.plan.grid[1]
+    grid = subject.plan.grid[0] * subject.plan.grid[1] * subject.plan.wafers
     if not 0 < totals.pes_usable <= grid:
-        yield Finding("totals.pes_usable", f"between 1 and {grid} (the grid)", totals.pes_usable)
+        yield Finding("totals.pes_usable", f"between 1 and {grid} (all grids)", totals.pes_usable)
 
 
 def wafer_share(subject: Subject) -> Iterator[Finding]:

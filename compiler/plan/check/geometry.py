@@ -22,6 +22,23 @@ def inside_grid(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"{stage.id}.region", f"within {rows} x {columns} PEs", _text(region))
 
 
+def wafers_in_order(subject: Subject) -> Iterator[Finding]:
+    """The pipeline begins on wafer 0 and fills one wafer after the other; totals count them."""
+    plan, before = subject.plan, 0
+    for position, stage in enumerate(plan.stages):
+        given, highest = stage.region.wafer, before + (position > 0)
+        if not before <= given <= min(highest, plan.wafers - 1):
+            expected = f"{before} or the next, of {plan.wafers}"
+            yield Finding(f"{stage.id}.region.wafer", expected, given)
+        before = max(before, given)
+    totals, used = plan.totals, len({stage.region.wafer for stage in plan.stages})
+    if totals.wafers_used != used:
+        yield Finding("totals.wafers_used", used, totals.wafers_used)
+    if not min(1, used) <= totals.wafers_least <= used:
+        expected = f"between 1 and the {used} used"
+        yield Finding("totals.wafers_least", expected, totals.wafers_least)
+
+
 def disjoint(subject: Subject) -> Iterator[Finding]:
     """No PE belongs to two regions. A sweep down the rows keeps only regions that still reach."""
     active: list[StageRecord] = []
@@ -29,7 +46,8 @@ def disjoint(subject: Subject) -> Iterator[Finding]:
         region = stage.region
         active = [one for one in active if one.region.row + one.region.height > region.row]
         for other in active:
-            if _share_columns(region, other.region) and region.height > 0:
+            shares = region.wafer == other.region.wafer and _share_columns(region, other.region)
+            if shares and region.height > 0:
                 where = f"{other.id}.region and {stage.id}.region"
                 yield Finding(where, "disjoint", f"{_text(other.region)} and {_text(region)}")
         active.append(stage)
@@ -51,4 +69,5 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
 
 
 def _text(region: Rectangle) -> str:
-    return f"({region.row}, {region.column}) {region.height} x {region.width}"
+    place = f"({region.row}, {region.column}) {region.height} x {region.width}"
+    return f"{place} of wafer {region.wafer}" if region.wafer else place

@@ -27,7 +27,11 @@ def target_numbers(subject: Subject) -> Iterator[Finding]:
     pairs = {
         "clock_hz": (target.clock_hz, plan.clock_hz),
         "grid": ((target.rows, target.columns), plan.grid),
-        "totals.pes_usable": (target.rows * target.columns, plan.totals.pes_usable),
+        "wafers": (target.wafers, plan.wafers),
+        "totals.pes_usable": (
+            target.wafers * target.rows * target.columns,
+            plan.totals.pes_usable,
+        ),
         "totals.memory_capacity_per_pe_bytes": (
             target.sram.bytes_per_pe - target.sram.reserved_bytes,
             plan.totals.memory_capacity_per_pe_bytes,

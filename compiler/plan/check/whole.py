@@ -19,6 +19,8 @@ CONSTANTS = (
     "host.bytes_per_s",
 )
 
+CHAIN = ("wafer_link.bytes_per_s", "wafer_link.latency_s")
+
 
 def initiation_interval(subject: Subject) -> Iterator[Finding]:
     """The slowest of the stages, the streams and the host's way in sets the pace, and is named."""
@@ -80,6 +82,7 @@ def _paces(plan: PlanDocument) -> dict[str, int]:
             (_stream(size, e, plan, constants) for size, e in zip(busiest, streams, strict=True)),
             default=0,
         ),
+        "wafer-link": _busiest_wafer_link(plan, constants, range(plan.wafers - 1)),
         "host": _host_cycles(plan, constants),
     }
 
@@ -97,9 +100,38 @@ def _longest_path(plan: PlanDocument, constants: dict[str, float]) -> int:
 
 
 def _flight(edge: EdgeRecord, plan: PlanDocument, constants: dict[str, float]) -> int:
-    """Streaming the sample, and the way of its last word: ramp, hops, ramp."""
+    """Streaming the sample, and the way of its last word: ramps, hops, links between wafers."""
     way = edge.hops * constants["noc.hop_cycles"] + 2 * constants["noc.ramp_cycles"]
-    return _stream(edge.forward_bytes, edge, plan, constants) + ceil(way)
+    passed = _passed(edge, plan)
+    if passed:
+        way += len(passed) * constants["wafer_link.latency_s"] * plan.clock_hz
+    stream = _stream(edge.forward_bytes, edge, plan, constants)
+    return max(stream, _busiest_wafer_link(plan, constants, passed)) + ceil(way)
+
+
+def _passed(edge: EdgeRecord, plan: PlanDocument) -> range:
+    """Numbers of the links between wafers on the way from source to sink."""
+    if edge.source == HOST:
+        return range(0)
+    return range(plan.stages[edge.source].region.wafer, plan.stages[edge.sink].region.wafer)
+
+
+def _busiest_wafer_link(plan: PlanDocument, constants: dict[str, float], links: range) -> int:
+    """Cycles per sample of the busiest of these links, in the busier direction.
+
+    The load changes only at wafers with a stage.
+    """
+    slowest = 0
+    for link in {stage.region.wafer for stage in plan.stages}:
+        if link not in links:
+            continue
+        passing = [edge for edge in plan.edges if link in _passed(edge, plan)]
+        onwards = sum(edge.forward_bytes for edge in passing)
+        back = sum(edge.gradient_bytes for edge in passing)
+        busier = max(onwards, back)
+        rate = constants.get("wafer_link.bytes_per_s", inf) / plan.clock_hz
+        slowest = max(slowest, ceil(busier / rate))
+    return slowest
 
 
 def _stream(
@@ -124,13 +156,14 @@ def _cycles(plan: PlanDocument, position: int) -> int:
 def _constants(plan: PlanDocument) -> dict[str, float] | None:
     """The constants needed here; None where one or the clock is missing or no positive number,
     which are other rules' findings."""
-    found = {c.name: c.value for c in plan.provenance if c.name in CONSTANTS}
+    found = {c.name: c.value for c in plan.provenance if c.name in (*CONSTANTS, *CHAIN)}
     numbers = {
         name: float(value)
         for name, value in found.items()
         if isinstance(value, int | float) and 0 < value < inf
     }
-    is_complete = len(numbers) == len(CONSTANTS) and 0 < plan.clock_hz < inf
+    needed = {*CONSTANTS, *(CHAIN if plan.wafers > 1 else ())}
+    is_complete = needed <= numbers.keys() and 0 < plan.clock_hz < inf
     return numbers if is_complete else None
 
 

@@ -79,8 +79,10 @@ def routes_join_centres(subject: Subject) -> Iterator[Finding]:
         ends = [(edge.sink, edge.route[-1:])]
         ends += [(edge.source, edge.route[:1])] if edge.source != HOST else []
         for index, corner in ends:
-            if 0 <= index < len(stages) and not _is_centre(corner, stages[index].region):
-                centre = stages[index].region.centre
+            if not 0 <= index < len(stages):
+                continue
+            centre = _centre(stages[index].region, subject.plan.grid[1])
+            if not _is_centre(corner, centre):
                 expected = f"({centre[0]}, {centre[1]}), the centre of {stages[index].id}"
                 yield Finding(f"{_where(edge)}.route", expected, list(corner))
 
@@ -135,11 +137,16 @@ def _gradient_bytes(subject: Subject, edge: EdgeRecord) -> int | None:
     )
 
 
-def _is_centre(corner: tuple[tuple[int, int], ...], region: Rectangle) -> bool:
+def _centre(region: Rectangle, columns: int) -> tuple[float, float]:
+    """The middle of a region; columns of later wafers count on from those before them."""
+    column = region.wafer * columns + region.column
+    return region.row + region.height / 2, column + region.width / 2
+
+
+def _is_centre(corner: tuple[tuple[int, int], ...], centre: tuple[float, float]) -> bool:
     """The middle of an odd size falls inside a PE, that of an even size between two."""
     if not corner:
         return False
-    centre = region.row + region.height / 2, region.column + region.width / 2
     return all(abs(at - middle) <= 0.5 for at, middle in zip(corner[0], centre, strict=True))
 
 

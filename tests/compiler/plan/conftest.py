@@ -67,6 +67,7 @@ def document(target: Target) -> PlanDocument:
         target_hash=target.hash,
         clock_hz=1e9,
         grid=(16, 16),
+        wafers=1,
         recipe={"model": {"name": "small"}, "seed": 0},
         inputs=(
             TensorRecord("x", (1, 4, 8, 8), "float32"),
@@ -97,6 +98,8 @@ def document(target: Target) -> PlanDocument:
             pes_used=area,
             pes_usable=256,
             wafer_share=area / 256,
+            wafers_used=1,
+            wafers_least=1,
             macs_dense=sum(stage.macs_dense for stage in stages),
             macs_effective=sum(stage.macs_effective for stage in stages),
             max_memory_per_pe_bytes=max(s.memory_per_pe.total_bytes for s in stages),

@@ -13,6 +13,7 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.targets.target import Target
 
+CORNER = {"row": 0, "column": 0, "height": 9, "width": 9, "wafer": 0}
 Change = Callable[[Any, random.Random], Any]
 
 DROP = object()
@@ -122,6 +123,11 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("pes", "totals.pes_used", nudge),
     ("pes", "totals.pes_usable", put(257)),
     ("wafer-share", "totals.wafer_share", times(0.99)),
+    ("wafers-in-order", "stages.*.region.wafer", put(1)),
+    ("wafers-in-order", "stages.*.region.wafer", put(-1)),
+    ("wafers-in-order", "totals.wafers_used", nudge),
+    ("wafers-in-order", "totals.wafers_least", put(2)),
+    ("wafers-in-order", "wafers", put(0)),
     ("edges-match-inputs", "edges.*", put(DROP)),
     ("edges-match-inputs", "edges.*", put(TWICE)),
     ("edges-match-inputs", "edges.*.sink", plus(1)),
@@ -168,7 +174,7 @@ COMPILED: tuple[tuple[str, str, Change], ...] = (
     ("host-inputs", "inputs.*", put(DROP)),
     ("region-inside-grid", "stages.*.region.row", put(994)),
     ("region-inside-grid", "stages.*.region.column", put(-1)),
-    ("regions-disjoint", "stages.*.region", put({"row": 0, "column": 0, "height": 9, "width": 9})),
+    ("regions-disjoint", "stages.*.region", put(CORNER)),
     ("tiling-fills-region", "stages.*.region.height", nudge),
     ("tiling-fills-region", "stages.*.tiling.space_split", plus(1)),
     ("delay", "stages.*.delay", nudge),

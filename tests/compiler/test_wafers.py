@@ -1,0 +1,154 @@
+"""A chain of wafers: filled one after the other, links between them priced, checked, simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from math import ceil
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import weft
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from weft.backend.errors import InfeasibleError, UserError
+from weft.compiler.place.strips import Shapes, columns_taken, partition, wafers_of
+from weft.compiler.plan.check import check
+from weft.compiler.plan.document import PlanDocument
+from weft.compiler.plan.streams import wafer_link_bytes
+from weft.compiler.targets.load import load_target
+from weft.compiler.targets.target import Target
+from weft.sim import simulate
+
+SHAPE = st.tuples(st.integers(1, 6), st.integers(1, 6))
+STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=2), min_size=1, max_size=4)
+
+
+def _least_wafers(shapes: list[list[tuple[int, int]]], rows: int, columns: int) -> int:
+    """By trying every shape and every way to break the stages into strips and wafers."""
+    best = 99
+    for chosen in product(*shapes):
+        for breaks in product("swn", repeat=len(chosen) - 1):
+            height, width = chosen[0]
+            before, wafers, fits = 0, 1, True
+            for (tall, wide), kind in zip(chosen[1:], breaks, strict=True):
+                if kind == "s":
+                    height, width = height + tall, max(width, wide)
+                elif kind == "n":
+                    before, height, width = before + width, tall, wide
+                else:
+                    before, height, width, wafers = 0, tall, wide, wafers + 1
+                fits = fits and height <= rows and before + width <= columns
+            first = chosen[0][0] <= rows and chosen[0][1] <= columns
+            best = min(best, wafers) if fits and first else best
+    return best
+
+
+@given(STAGES, st.integers(4, 8), st.integers(4, 8))
+def test_strips_need_the_fewest_wafers(sizes, rows, columns):
+    shapes = [Shapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
+    strips = partition(shapes, rows, columns)
+    expected = _least_wafers(sizes, rows, columns)
+    if strips is None:
+        assert expected == 99
+        return
+    wafers = wafers_of(strips, columns)
+    assert wafers[-1] + 1 == expected
+    assert wafers == sorted(wafers)
+    assert wafers[-1] * columns < columns_taken(strips, columns) <= expected * columns
+    for wafer in set(wafers):
+        own = [s.width for s, at in zip(strips, wafers, strict=True) if at == wafer]
+        assert sum(own) <= columns
+
+
+def _chain(wafers: int) -> Target:
+    return load_target("tiny_mesh", {"wafers": str(wafers)})
+
+
+@cache
+def _plan(wafers: int) -> weft.Plan:
+    """Six layers of 192 x 192: 3.4 MiB with gradient and momentum; a wafer has 2.5 MiB."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(6) for layer in (nn.Linear(192, 192), nn.Tanh())]
+    model = nn.Sequential(*layers, nn.Linear(192, 5))
+    sample = torch.zeros(1, 192), torch.tensor([3])
+    return weft.compile(model, sample, F.cross_entropy, _chain(wafers))
+
+
+def test_a_network_that_needs_more_than_one_wafer_says_how_many():
+    with pytest.raises(InfeasibleError) as caught:
+        _plan(1)
+    assert "PEs" in caught.value.report
+    document = _plan(8).document
+    assert document.totals.wafers_least == 2
+    assert _plan(document.totals.wafers_least).document.totals.wafers_used == 2
+
+
+@pytest.mark.parametrize("wafers", [2, 3, 8])
+def test_a_plan_for_a_chain_is_sound(wafers):
+    document = _plan(wafers).document
+    assert check(document, _chain(wafers), _plan(wafers).programs) == ()
+    used = [stage.region.wafer for stage in document.stages]
+    assert used == sorted(used)
+    assert set(used) == set(range(document.totals.wafers_used))
+    assert document.totals.pes_usable == wafers * 256
+
+
+def test_more_wafers_are_never_slower_in_arithmetic():
+    slowest = [
+        max(stage.cycles.total_cycles for stage in _plan(wafers).document.stages)
+        for wafers in (2, 3, 8)
+    ]
+    assert slowest == sorted(slowest, reverse=True)
+
+
+def _narrow(document: PlanDocument, bytes_per_s: float) -> PlanDocument:
+    constants = tuple(
+        replace(c, value=bytes_per_s) if c.name == "wafer_link.bytes_per_s" else c
+        for c in document.provenance
+    )
+    return replace(document, provenance=constants)
+
+
+@pytest.mark.parametrize("level", ["analytic", "event"])
+def test_the_link_between_wafers_bounds_the_pace(level):
+    """At 1 MB/s the busiest link sets the interval: its bytes over its bandwidth, in cycles."""
+    document = _narrow(_plan(2).document, 1e6)
+    loads = wafer_link_bytes(document.edges, document.stages)
+    expected = max(ceil(max(load) * document.clock_hz / 1e6) for load in loads.values())
+    report = simulate(document, 60, level)
+    assert report.initiation_interval_cycles == pytest.approx(expected, rel=0.02)
+    assert expected > _plan(2).document.totals.initiation_interval_cycles
+
+
+MUTATIONS: dict[str, Callable[[PlanDocument], PlanDocument]] = {
+    "wafers-in-order": lambda d: _moved(d, 0, 1),
+    "route-ends": lambda d: _moved(d, len(d.stages) - 1, 0),
+    "initiation-interval": lambda d: _narrow(d, 1e6),
+    "latency": lambda d: _narrow(d, 1e6),
+    "target-numbers": lambda d: replace(d, wafers=3),
+    "region-inside-grid": lambda d: replace(d, grid=(16, 8)),
+}
+
+
+def _moved(document: PlanDocument, index: int, wafer: int) -> PlanDocument:
+    stages = list(document.stages)
+    region = replace(stages[index].region, wafer=wafer)
+    stages[index] = replace(stages[index], region=region)
+    return replace(document, stages=tuple(stages))
+
+
+@pytest.mark.parametrize("rule", MUTATIONS)
+def test_the_checker_names_what_is_wrong_with_a_chain(rule):
+    broken = MUTATIONS[rule](_plan(2).document)
+    assert rule in {violation.rule for violation in check(broken, _chain(2))}
+
+
+def test_a_target_without_a_link_has_no_chain():
+    with pytest.raises(UserError):
+        load_target("wormhole", {"wafers": "2"})
