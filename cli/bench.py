@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from . import bench_norm, bench_sparsity, bench_training
+from . import bench_norm, bench_run, bench_sparsity, bench_training
 
 app = typer.Typer(help="Measure weft on this machine.", no_args_is_help=True)
 
-for verb in (bench_training, bench_sparsity, bench_norm):
+for verb in (bench_run, bench_training, bench_sparsity, bench_norm):
     verb.register(app)

@@ -99,6 +99,11 @@ class JaxExecutor:
         masks = self.pipeline.model.masks
         return {name: torch.from_numpy(np.array(value)) for name, value in masks.items()}
 
+    @property
+    def temporary_bytes(self) -> int:
+        """What the training program needs on the device beside its state and its arguments."""
+        return self._train.memory_analysis().temp_size_in_bytes
+
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
         counts = self.pipeline.model.skips
@@ -131,7 +136,7 @@ class JaxExecutor:
         self.tick = self.first_fed = self.fed = 0
         self.pipeline = self.tick_function.start()
 
-    def _compile(self, function: Any, *arguments: Any) -> Callable[..., Any]:
+    def _compile(self, function: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
         with jax.default_matmul_precision("highest"):
             compiled = function.lower(*arguments).compile()

@@ -1,0 +1,66 @@
+"""`weft bench run`: samples per second, against the loops a user would write instead."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from .console import print_json, print_table
+from .options import Json
+
+HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
+MORE = ("cpu us", "cpu x eager", "cpu x jax", "compile s", "temporary MB", "peak MB")
+_SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64}
+
+Networks = Annotated[list[str], typer.Option("--network", "-n", help="mlp, gpt or resnet20.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Samples of a round.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(run)
+
+
+def run(
+    network: Networks = list(_SAMPLES),  # noqa: B006 - typer copies it
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the loops alternate.")] = 9,
+    samples: Samples = None,
+    json: Json = False,
+) -> None:
+    """Time training at batch size 1: eager torch, JAX by hand, weft without and with a pipeline.
+
+    Ratios are of time per sample: 'x eager' 0.25 is four times as fast as eager torch.
+    """
+    from ..bench.execution import make_case, measure
+    from ..bench.machine import machine_line
+
+    cases = [make_case(name, samples or _SAMPLES.get(name, 64)) for name in network]
+    if not json:
+        typer.echo(f"{machine_line()}; float32, SGD with momentum, {rounds} rounds\n")
+    found = [row for case in cases for row in measure(case, rounds)]
+    if json:
+        print_json([asdict(row) for row in found])
+        return
+    print_table(
+        (*HEADER, *MORE),
+        [
+            (
+                row.network,
+                row.loop,
+                row.stages,
+                round(row.us, 1),
+                round(row.samples_per_s, 1),
+                round(row.against_eager, 3),
+                round(row.against_jax, 3),
+                round(row.cpu_us, 1),
+                round(row.cpu_against_eager, 3),
+                round(row.cpu_against_jax, 3),
+                round(row.compile_s, 1),
+                round(row.temporary_bytes / 1e6, 1),
+                round(row.peak_bytes / 1e6),
+            )
+            for row in found
+        ],
+    )

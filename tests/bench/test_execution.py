@@ -1,0 +1,61 @@
+"""The loops that `weft bench run` compares do the same work: their losses are the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+pytest.importorskip("jax")
+
+from weft.backend.nn import resnet
+from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.execution import Case, eager_loop, jax_loop, make_case, measure
+
+COUNT = 6
+
+
+def small_case(name: str) -> Case:
+    """The network's own kind, small."""
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    if name == "mlp":
+        model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+        x = generator.standard_normal((COUNT, 1, 6)).astype(np.float32)
+        return Case(name, model, F.cross_entropy, x, generator.integers(0, 4, (COUNT, 1)))
+    if name == "gpt":
+        text = generator.integers(0, 256, (COUNT, 1, 9))
+        model = ByteModel(blocks=1, width=16, heads=8, window=8)
+        return Case(name, model, byte_loss, text[..., :-1], text[..., 1:])
+    x = generator.standard_normal((COUNT, 1, 3, 8, 8)).astype(np.float32)
+    return Case(name, resnet(8, width=4), F.cross_entropy, x, generator.integers(0, 10, (COUNT, 1)))
+
+
+@pytest.mark.parametrize("name", ["mlp", "gpt", "resnet20"])
+def test_jax_by_hand_computes_what_eager_torch_does(name: str) -> None:
+    """Losses of three passes: the later ones depend on every update and all state before."""
+    case = small_case(name)
+    eager, by_hand = eager_loop(case), jax_loop(case)
+    for _ in range(3):
+        np.testing.assert_allclose(by_hand.train(), eager.train(), rtol=1e-4)
+
+
+def test_all_loops_are_measured_and_compared() -> None:
+    rows = {row.loop: row for row in measure(small_case("mlp"), rounds=2)}
+    assert list(rows) == ["eager", "jax", "sequential", "pipelined"]
+    assert rows["eager"].against_eager == rows["jax"].against_jax == 1
+    assert rows["jax"].cpu_against_jax == 1
+    assert rows["pipelined"].stages == 3
+
+
+def test_the_networks_are_those_of_the_bench() -> None:
+    case = make_case("gpt", 2)
+    assert case.x.shape == (2, 1, 64)
+    assert replace(case, x=case.x[:1]).samples == 1
+    names = dict(make_case("mlp", 1).model.named_parameters())
+    assert len(names) == 20
+    assert names["0.weight"].shape == (256, 256)
