@@ -221,7 +221,7 @@ def jax_loop(case: Case) -> _Loop:
     loss = handwritten_loss(case)
     began = time.perf_counter()
     given = (jnp.asarray(case.x), jnp.asarray(case.y))
-    program = train_chunk.lower(loss, *held, given, RATE, MOMENTUM).compile()
+    program: Any = train_chunk.lower(loss, *held, given, RATE, MOMENTUM).compile()
     compile_s = time.perf_counter() - began
 
     def train() -> list[float]:

@@ -8,7 +8,7 @@ state is donated: it is updated in place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,7 @@ class JaxExecutor:
         self.pipeline = self.tick_function.start()
         train = jax.jit(partial(_run, self.tick_function), donate_argnums=0)
         self._train = self._compile(train, *self._arguments([], 0))
-        self._predict: Callable[..., Any] | None = None
+        self._predict: Any = None
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
