@@ -48,6 +48,7 @@ def compile_recipe(
 def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
     return Options(
         masks=masks,
+        dynamic=_dynamic(recipe, masks),
         optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
         granularity=recipe.pipeline.granularity,
         stages=recipe.pipeline.stages,
@@ -55,6 +56,14 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
     )
+
+
+def _dynamic(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
+    """Parameters whose masks will change."""
+    if recipe.sparsity is None:
+        return ()
+    rules = configure(recipe.sparsity, recipe.seed).rules(masks)
+    return tuple(name for name, rule in rules.items() if rule.is_dynamic)
 
 
 def recipe_coverage(recipe: Recipe) -> Coverage:

@@ -9,7 +9,7 @@ have no mask are priced once; their FIFO depths still differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,30 +22,41 @@ from .kernels.layout import Layout, find_layout
 from .kernels.nonzeros import WeightTiles, count_mask
 from .kernels.pareto import pareto
 from .kernels.stage import Priced, StageTable, price_stage
-from .kernels.tilings import Ints
+from .kernels.tilings import Ints, Tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
-from .plan.document import NonZeros, OperatorCost, PhaseCycles
+from .plan.document import NonZeros, OperatorCost, PhaseCycles, Tiling
 from .program import Origin, Stage, StageProgram, Stages
 from .targets.target import Target
 
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
 
+MASK_SLACK = 0.1
+"""Share of weights' memory kept free where masks change; an assumption. A mask that needs more than
+the PE has asks for a new map, see remap.py."""
+
 
 def map_kernels(
-    stages: Stages, masks: Mapping[str, Mask], target: Target, *, optimizer_states: int = 1
+    stages: Stages,
+    masks: Mapping[str, Mask],
+    target: Target,
+    *,
+    optimizer_states: int = 1,
+    dynamic: Collection[str] = (),
 ) -> Kernels:
     """The Pareto set of every stage.
 
     `masks` are keyed by parameter name; parameters without one are dense. `optimizer_states` is the
     number of state tensors the optimizer keeps per weight (1 for SGD with momentum, 2 for Adam).
+    Stages with a parameter in `dynamic`, whose mask will change, keep memory free: room for
+    MASK_SLACK more of what goes with the weights.
 
     Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
     operator without a kernel, UserError for a mask that does not match its parameter.
     """
     _check_masks(stages, masks)
-    pricing = _Pricing(stages, masks, target, optimizer_states)
+    pricing = Pricing(stages, masks, target, optimizer_states, dynamic)
     return Kernels(target, tuple(pricing.stage_kernel(stage) for stage in stages.stages))
 
 
@@ -69,13 +80,19 @@ def _check_masks(stages: Stages, masks: Mapping[str, Mask]) -> None:
             )
 
 
-class _Pricing:
+class Pricing:
     """Prices stages, each distinct program once where no mask tells its stages apart."""
 
     def __init__(
-        self, stages: Stages, masks: Mapping[str, Mask], target: Target, optimizer_states: int
+        self,
+        stages: Stages,
+        masks: Mapping[str, Mask],
+        target: Target,
+        optimizer_states: int,
+        dynamic: Collection[str],
     ) -> None:
         self.stages, self.masks, self.target = stages, masks, target
+        self.dynamic = frozenset(dynamic)
         self.optimizer_states = optimizer_states
         self.layouts: dict[str, tuple[StageProgram, Layout]] = {}
         self.tables: dict[tuple[str, str], StageTable] = {}
@@ -85,16 +102,19 @@ class _Pricing:
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
         table, delay = self.table(stage), self.stages.delay(stage.index)
-        fits = np.flatnonzero(table.memory.total(delay) <= self.target.capacity_bytes)
+        needed = table.memory.total(delay)
+        if self.dynamic.intersection(stage.parameters):
+            needed = needed + MASK_SLACK * table.memory.of_weights
+        fits = np.flatnonzero(needed <= self.target.capacity_bytes)
         if len(fits) == 0:
             raise memory_report(stage, delay, self.target, self.reprice).error()
         kept = self.kept(table, fits)
-        origin = stage.origin if stage.program.key in self.shared else None
+        origin = self.origin(stage)
         memory = table.memory.total(delay)[kept.tilings]
         sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory)
         return StageKernel(
             stage.index,
-            LazyChoices(sizes, lambda i: _choice(table, int(kept.tilings[i]), delay, origin)),
+            LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), delay, origin)),
         )
 
     def kept(self, table: StageTable, fits: Ints) -> _Kept:
@@ -103,6 +123,10 @@ class _Pricing:
         if key not in self.pareto_sets:
             self.pareto_sets[key] = _kept(table, fits)
         return self.pareto_sets[key]
+
+    def origin(self, stage: Stage) -> Origin | None:
+        """The stage's origin if the program, which others share, does not know it."""
+        return stage.origin if stage.program.key in self.shared else None
 
     def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
         """The first of the equal programs, and its layout."""
@@ -125,15 +149,17 @@ class _Pricing:
         target: Target | None = None,
         density: float = 1.0,
         optimizer_states: int | None = None,
+        tiling: Tiling | None = None,
     ) -> StageTable:
-        """The stage's table, possibly under changed circumstances."""
+        """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
         weights = {
             index: _tiles(layout, index, self.masks.get(stage.parameters[index]), density)
             for index in layout.matrices
         }
         states = self.optimizer_states if optimizer_states is None else optimizer_states
-        return price_stage(stage, program, layout, weights, target or self.target, states)
+        chosen = None if tiling is None else Tilings.of(tiling)
+        return price_stage(stage, program, layout, weights, target or self.target, states, chosen)
 
 
 @dataclass(frozen=True)
@@ -197,7 +223,8 @@ class _Operators(Sequence[OperatorCost]):
         return hash(self.priced)
 
 
-def _choice(table: StageTable, index: int, delay: int, origin: Origin | None) -> Choice:
+def choice_at(table: StageTable, index: int, delay: int, origin: Origin | None) -> Choice:
+    """One tiling of a stage."""
     forward, backward, update = (
         int(table.phase_cycles[phase][index]) for phase in ("forward", "backward", "update")
     )
@@ -212,6 +239,7 @@ def _choice(table: StageTable, index: int, delay: int, origin: Origin | None) ->
             total=table.nonzeros_total,
             per_pe_mean=float(table.nonzeros_mean[index]),
             per_pe_max=int(table.nonzeros_max[index]),
+            per_pe_max_unbalanced=int(table.nonzeros_max[index]),
         ),
     )
 

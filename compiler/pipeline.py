@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .emit import Labels
 from .granularity import Granularity
 from .graph import Graph
-from .passes import Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
+from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
 from .program import Stages
@@ -24,7 +24,8 @@ from .targets.target import Target
 class Options:
     """How to compile.
 
-    `masks` maps parameter names to boolean tensors, True where a weight is kept.
+    `masks` maps parameter names to boolean tensors, True where a weight is kept; those of
+    `dynamic` parameters will change while training.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
     which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
@@ -34,6 +35,7 @@ class Options:
     """
 
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    dynamic: Collection[str] = ()
     optimizer_states: int = 1
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
@@ -61,13 +63,13 @@ def compile_model(
     """
     options = options or Options()
     machine = load_target(target) if isinstance(target, str) else target
-    masks, states = options.masks, options.optimizer_states
+    masks, states, dynamic = options.masks, options.optimizer_states, options.dynamic
     name, granularity = options.name or type(model).__name__, options.granularity
     labels = Labels(model=name, granularity=granularity, recipe=options.recipe)
     run = Driver(options.on_begin, options.on_end)
     graph, stages = cut_model(model, example_inputs, loss, options, run)
-    kernels = run(Map(machine, masks, states), stages)
-    placement = run(Place(), stages, kernels)
+    kernels = run(Map(machine, masks, states, dynamic), stages)
+    placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
     return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))
 
 

@@ -44,6 +44,11 @@ class MemoryTable:
     normalization: Ints
     stream_buffer: Ints
 
+    @property
+    def of_weights(self) -> Ints:
+        """What grows with the number of non-zeros."""
+        return self.weights + self.optimizer + self.gradient
+
     def total(self, delay: int) -> Ints:
         """All classes together at a stage whose backward comes `delay` updates later."""
         fixed = self.weights + self.optimizer + self.gradient + self.normalization

@@ -71,16 +71,17 @@ def price_stage(
     weights: Mapping[int, WeightTiles],
     target: Target,
     optimizer_states: int,
+    tilings: Tilings | None = None,
 ) -> StageTable:
-    """Price every operator of a stage under every tiling that fits the target's grid.
+    """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
 
     Raises UnsupportedError for an operator or a dtype the target has no kernel for.
     """
-    tilings = enumerate_tilings(
-        layout.in_features, layout.positions, layout.out_features, target.rows, target.columns
-    )
+    if tilings is None:
+        sizes = layout.in_features, layout.positions, layout.out_features
+        tilings = enumerate_tilings(*sizes, target.rows, target.columns)
     site = _site(target, tilings, layout.forward, layout, weights)
     stored = [
         store_parameter(site, layout, index, spec) for index, spec in enumerate(program.parameters)

@@ -21,6 +21,12 @@ class Tilings:
     space_split: Ints
     out_split: Ints
 
+    @staticmethod
+    def of(tiling: Tiling) -> Tilings:
+        """One tiling."""
+        splits = (tiling.in_split, tiling.space_split, tiling.out_split)
+        return Tilings(*(np.array([split], np.int64) for split in splits))
+
     def __len__(self) -> int:
         return len(self.in_split)
 

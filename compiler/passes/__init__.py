@@ -6,6 +6,7 @@ compiler/pipeline.py. If it makes a new kind of artefact, register that in artef
 
 from __future__ import annotations
 
+from .balance import Balance
 from .base import pass_name
 from .capture import Capture
 from .coarsen import Coarsen
@@ -16,12 +17,13 @@ from .map import Map
 from .place import Place
 from .recompute import Recompute
 
-_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Map, Place, Emit)
+_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Map, Place, Balance, Emit)
 PASSES = {pass_name(kind): kind for kind in _ORDER}
 """Every pass by its name, in the order of the pipeline."""
 
 __all__ = [
     "PASSES",
+    "Balance",
     "Capture",
     "Coarsen",
     "Cut",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ..map import Mask, map_kernels
@@ -22,6 +22,13 @@ class Map:
     target: Target
     masks: Mapping[str, Mask] = field(default_factory=dict)
     optimizer_states: int = 1
+    dynamic: Collection[str] = ()
 
     def __call__(self, stages: Stages) -> Kernels:
-        return map_kernels(stages, self.masks, self.target, optimizer_states=self.optimizer_states)
+        return map_kernels(
+            stages,
+            self.masks,
+            self.target,
+            optimizer_states=self.optimizer_states,
+            dynamic=self.dynamic,
+        )

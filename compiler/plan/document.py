@@ -163,6 +163,8 @@ class NonZeros:
     """Non-zero weights per PE, mean over the region. [count]"""
     per_pe_max: int
     """Non-zero weights on the slowest PE. [count]"""
+    per_pe_max_unbalanced: int
+    """What the slowest PE would hold had features not been permuted. [count]"""
 
 
 @dataclass(frozen=True)

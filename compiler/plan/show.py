@@ -117,7 +117,7 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
         (
             "non-zeros",
             f"{held.total:,} of {held.dense:,}; per PE {held.per_pe_mean:.1f} in the mean,"
-            f" {held.per_pe_max:,} at most",
+            f" {held.per_pe_max:,} at most ({held.per_pe_max_unbalanced:,} before balancing)",
         ),
         ("delay", f"{stage.delay} updates, {stage.fifo_depth} samples in flight"),
         ("recompute", "forward again in the backward" if stage.recompute else "no"),

@@ -71,7 +71,16 @@ def _weights(plan: PlanDocument) -> str:
     dense = sum(stage.nonzeros.dense for stage in plan.stages)
     held = sum(stage.nonzeros.total for stage in plan.stages)
     zeros = 1 - held / dense if dense else 0.0
-    return f"{held:,} of {dense:,} non-zero ({percent(zeros)} sparse)"
+    return f"{held:,} of {dense:,} non-zero ({percent(zeros)} sparse){_balance(plan)}"
+
+
+def _balance(plan: PlanDocument) -> str:
+    """What balancing gained, over all stages together."""
+    before = sum(stage.nonzeros.per_pe_max_unbalanced for stage in plan.stages)
+    after = sum(stage.nonzeros.per_pe_max for stage in plan.stages)
+    if after >= before:
+        return ""
+    return f"; balancing took {percent(1 - after / before)} off the fullest PEs"
 
 
 def _memory(plan: PlanDocument) -> str:

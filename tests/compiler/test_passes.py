@@ -75,7 +75,7 @@ def test_every_run_says_what_it_took(runs: list[PassRun]) -> None:
     assert peaks[0] > 2**20
 
 
-@pytest.mark.parametrize("name", ["capture", "cut", "map", "place", "emit"])
+@pytest.mark.parametrize("name", ["capture", "cut", "map", "place", "balance", "emit"])
 def test_every_artefact_prints(name: str, artefacts: dict[str, Any], golden: Golden) -> None:
     golden(f"after_{name}.txt", text(artefacts[name]))
 

@@ -38,6 +38,9 @@ def nonzeros(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"{where}.per_pe_max", f"at least {held.per_pe_mean}", held.per_pe_max)
         if held.per_pe_max > held.total:
             yield Finding(f"{where}.per_pe_max", f"at most {held.total} (total)", held.per_pe_max)
+        if held.per_pe_max_unbalanced < held.per_pe_max:
+            expected = f"at least {held.per_pe_max}, as balanced"
+            yield Finding(f"{where}.per_pe_max_unbalanced", expected, held.per_pe_max_unbalanced)
 
 
 def nonzeros_mean(subject: Subject) -> Iterator[Finding]:

@@ -188,7 +188,7 @@ def _stage(
         cycles=PhaseCycles(*[720 + 10 * index] * 3),
         macs_dense=3 * dense * 64,
         macs_effective=3 * nonzeros * 64,
-        nonzeros=NonZeros(dense, nonzeros, held, fullest),
+        nonzeros=NonZeros(dense, nonzeros, held, fullest, fullest),
         memory_per_pe=PEMemory(
             weights_bytes=5 * fullest,
             optimizer_bytes=8 * fullest,
