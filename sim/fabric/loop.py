@@ -4,13 +4,14 @@ A router holds one queue per colour, fed from the one port that the colour's rou
 wavelet leaves when every port of its route is free: the link carries nothing else in this cycle and
 the queue behind it has room (room as it was when the cycle began, so that the order in which PEs
 are visited does not matter). Colours that want the same link take turns. A core handles one word of
-its instruction per cycle. A slot of a queue holds the cycle at which its word may be seen, and the
-word.
+its instruction every `pace` cycles. A slot of a queue holds the cycle at which its word may be seen
+and, in `values`, the word: one number for each of the equal components that are simulated at once,
+none if only times are wanted.
 
 A PE that cannot do anything before some cycle says so in `wake` and is not visited until then, or
 until a neighbour sends it something; cycles in which nobody is awake are skipped.
 
-All state of a colour at a PE is one record of 40 numbers, reached by one index: a lane.
+All times of a colour at a PE are one record of 32 numbers, reached by one index: a lane.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ _NEVER = 2**31 - 1
 
 FINISHED, STUCK = 1, 2
 
-# A lane: slots of the router's queue, slots of the queue into the core, and their counters. A
-# counter block is (first slot in use, first free slot, cycle of the last removal).
-LANE = 40
-_CORE_SLOTS, _ROUTER, _CORE = 16, 32, 36
+# A lane: counters of the router's queue and of the queue into the core, then their slots. A counter
+# block is (first slot in use, first free slot, cycle of the last removal).
+LANE = 32
+_ROUTER, _CORE, _ROUTER_SLOTS, _CORE_SLOTS = 0, 4, 8, 16
 # A core: where it is in its program, and the instruction it is in.
 _LINE, _END, _BEGUN, _SENT, _GOT, _OPERATION, _WORDS, _IN, _OUT = 0, 1, 2, 3, 4, 5, 6, 7, 8
+_PACE, _NEXT = 9, 10
 _STATE = 16
 _COMPUTE, _SEND, _RECEIVE, _ADD, _ADD_AND_SEND, _EXCHANGE = 0, 1, 2, 3, 4, 5
 # Where a lane's words go: how many other PEs, then (lane, PE, link) of each.
@@ -47,12 +49,13 @@ def _has_room(lanes, counters, now):
 
 
 @njit(cache=True, inline="always")
-def _push(lanes, words, slots, counters, word, ready):
+def _push(lanes, slots, counters, ready):
+    """Take a slot for a word that may be seen at `ready`; the slot's row in `values`."""
     tail = lanes[counters + 1]
-    place = slots + 2 * (tail & _MASK)
-    lanes[place] = ready
-    words[place + 1] = word
+    slot = slots + (tail & _MASK)
+    lanes[slot] = ready
     lanes[counters + 1] = tail + 1
+    return slot // LANE * 2 * QUEUE + (slot - _ROUTER_SLOTS) % LANE
 
 
 @njit(cache=True, inline="always")
@@ -67,10 +70,12 @@ def _begin(core, code, pe, now):
         core[pe, _IN] = code[line, 2]
         core[pe, _OUT] = code[line, 3]
         core[pe, _BEGUN] = now + code[line, 4]
+        core[pe, _PACE] = code[line, 5]
+        core[pe, _NEXT] = 0
 
 
 @njit(cache=True, inline="always")
-def _route(pe, now, first, colours, outputs, hops, lanes, words, wake, link_words, hop, ramp):
+def _route(pe, now, first, colours, outputs, hops, lanes, values, wake, link_words, hop, ramp):
     """One cycle of a router: wavelets moved, and the next cycle at which it may have work."""
     soonest, busy, moved = _NEVER, 0, 0
     for turn in range(colours):
@@ -82,8 +87,7 @@ def _route(pe, now, first, colours, outputs, hops, lanes, words, wake, link_word
         head = lanes[lane + _ROUTER]
         if head == lanes[lane + _ROUTER + 1]:
             continue
-        place = lane + 2 * (head & _MASK)
-        ready = lanes[place]
+        ready = lanes[lane + _ROUTER_SLOTS + (head & _MASK)]
         if ready > now:
             soonest = min(soonest, ready)
             continue
@@ -97,15 +101,19 @@ def _route(pe, now, first, colours, outputs, hops, lanes, words, wake, link_word
             room = room and _has_room(lanes, hops[route, 1 + 3 * copy] + _ROUTER, now)
         if not room:
             continue
-        word = words[place + 1]
+        here = route * 2 * QUEUE + (head & _MASK)
         for copy in range(count):
             target = hops[route, 1 + 3 * copy]
             other = hops[route, 2 + 3 * copy]
-            _push(lanes, words, target, target + _ROUTER, word, now + hop)
+            there = _push(lanes, target + _ROUTER_SLOTS, target + _ROUTER, now + hop)
+            for number in range(values.shape[1]):
+                values[there, number] = values[here, number]
             wake[other] = min(wake[other], now + hop)
             link_words[hops[route, 3 + 3 * copy]] += 1
         if ports >= _RAMP_BIT:
-            _push(lanes, words, lane + _CORE_SLOTS, lane + _CORE, word, now + ramp)
+            there = _push(lanes, lane + _CORE_SLOTS, lane + _CORE, now + ramp)
+            for number in range(values.shape[1]):
+                values[there, number] = values[here, number]
         lanes[lane + _ROUTER] = head + 1
         lanes[lane + _ROUTER + 2] = now
         busy |= ports
@@ -114,48 +122,58 @@ def _route(pe, now, first, colours, outputs, hops, lanes, words, wake, link_word
 
 
 @njit(cache=True, inline="always")
-def _work(pe, now, colours, core, lanes, words, memory, arrived, ramp, relay):
+def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
     """One cycle of a core in a vector instruction: whether it ended, words moved, next look."""
     operation, length = core[pe, _OPERATION], core[pe, _WORDS]
-    source = (pe * colours + core[pe, _IN]) * LANE
-    sink = (pe * colours + core[pe, _OUT]) * LANE
+    in_route, out_route = pe * colours + core[pe, _IN], pe * colours + core[pe, _OUT]
+    source, sink = in_route * LANE, out_route * LANE
     sent, got = core[pe, _SENT], core[pe, _GOT]
-    acted, soonest, ready, place = 0, _NEVER, False, 0
+    acted, soonest, ready, here = 0, _NEVER, False, 0
     head = lanes[source + _CORE]
     if operation != _SEND and got < length and head != lanes[source + _CORE + 1]:
-        place = source + _CORE_SLOTS + 2 * (head & _MASK)
-        ready = lanes[place] <= now
-        soonest = max(lanes[place], now + 1)
+        seen = lanes[source + _CORE_SLOTS + (head & _MASK)]
+        here = in_route * 2 * QUEUE + QUEUE + (head & _MASK)
+        ready = seen <= now
+        soonest = max(seen, now + 1)
     sends = operation == _SEND or operation >= _ADD_AND_SEND
     can_send = sends and sent < length and _has_room(lanes, sink + _ROUTER, now)
     if ready and (operation != _ADD_AND_SEND or can_send):
-        word = words[place + 1]
         lanes[source + _CORE] = head + 1
         lanes[source + _CORE + 2] = now
         if operation == _RECEIVE:
-            memory[pe, got] = word
+            for number in range(values.shape[1]):
+                memory[pe, got, number] = values[here, number]
         elif operation == _ADD:
-            memory[pe, got] += word
+            for number in range(values.shape[1]):
+                memory[pe, got, number] += values[here, number]
         elif operation == _EXCHANGE:
-            arrived[pe, got] = word
+            for number in range(values.shape[1]):
+                arrived[pe, got, number] = values[here, number]
         else:
-            total = word + memory[pe, sent]
-            _push(lanes, words, sink, sink + _ROUTER, total, now + ramp + relay)
+            there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay)
+            for number in range(values.shape[1]):
+                values[there, number] = values[here, number] + memory[pe, sent, number]
             sent += 1
         got += 1
         acted += 1
     if can_send and operation != _ADD_AND_SEND:
-        _push(lanes, words, sink, sink + _ROUTER, memory[pe, sent], now + ramp)
+        there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp)
+        for number in range(values.shape[1]):
+            values[there, number] = memory[pe, sent, number]
         sent += 1
         acted += 1
     if acted > 0 or (sends and sent < length and operation != _ADD_AND_SEND):
         soonest = now + 1
+    if acted > 0:
+        core[pe, _NEXT] = now + core[pe, _PACE]
+        soonest = core[pe, _NEXT]
     core[pe, _SENT] = sent
     core[pe, _GOT] = got
     ended = (not sends or sent == length) and (operation == _SEND or got == length)
     if ended and operation == _EXCHANGE:
         for word_index in range(length):
-            memory[pe, word_index] = arrived[pe, word_index]
+            for number in range(values.shape[1]):
+                memory[pe, word_index, number] = arrived[pe, word_index, number]
     return ended, acted, soonest
 
 
@@ -170,14 +188,16 @@ def _next_event(wake, after):
 
 
 @njit(cache=True)
-def simulate(colours, outputs, hops, code, starts, memory, words, hop, ramp, relay, patience):
+def simulate(colours, outputs, hops, code, starts, memory, hop, ramp, relay, patience):
     """Run until every core has finished its program, or nothing has moved for `patience` cycles.
 
-    `words` (PE x colour x LANE) float32 is zeroed working space. Returns status, cycles, the cycle
-    at which each PE's last instruction ended, words per link (PE x 4), and each PE's line.
+    `memory` is (PE, word, copy): what each core holds, in all equal components at once. Returns
+    status, cycles, the cycle at which each PE's last instruction ended, words per link (PE x 4),
+    and each PE's line.
     """
     pes = starts.size - 1
-    lanes = words.view(np.int32)
+    lanes = np.zeros(pes * colours * LANE, np.int32)
+    values = np.zeros((pes * colours * 2 * QUEUE, memory.shape[2]), np.float32)
     for route in range(pes * colours):
         lanes[route * LANE + _ROUTER + 2] = -1
         lanes[route * LANE + _CORE + 2] = -1
@@ -201,27 +221,28 @@ def simulate(colours, outputs, hops, code, starts, memory, words, hop, ramp, rel
             if wake[pe] > now:
                 continue
             moved, following = _route(
-                pe, now, first, colours, outputs, hops, lanes, words, wake, link_words, hop, ramp
+                pe, now, first, colours, outputs, hops, lanes, values, wake, link_words, hop, ramp
             )
             if core[pe, _LINE] < core[pe, _END]:
-                begun = core[pe, _BEGUN]
+                begun = max(core[pe, _BEGUN], core[pe, _NEXT])
                 if now < begun:
                     following = min(following, begun)
                 else:
                     if core[pe, _OPERATION] == _COMPUTE:
                         last = begun + max(1, core[pe, _WORDS]) - 1
-                        ended, acted, look = now >= last, 1, last
+                        ended, acted, look, after = now >= last, 1, last, now + 1
                     else:
                         ended, acted, look = _work(
-                            pe, now, colours, core, lanes, words, memory, arrived, ramp, relay
+                            pe, now, colours, core, lanes, values, memory, arrived, ramp, relay
                         )
+                        after = now + core[pe, _PACE]
                     moved += acted
                     following = min(following, look)
                     if ended:
-                        finish[pe] = now + 1
+                        finish[pe] = after
                         core[pe, _LINE] += 1
-                        _begin(core, code, pe, now + 1)
-                        following = now + 1
+                        _begin(core, code, pe, after)
+                        following = min(following, after)
                         unfinished -= core[pe, _LINE] == core[pe, _END]
             wake[pe] = max(following, now + 1)
             moves += moved

@@ -48,7 +48,8 @@ class Operation(IntEnum):
 class Instruction:
     """One vector instruction over `words` words, or `words` cycles of computing.
 
-    `incoming` and `outgoing` are colours; `setup` cycles pass before it starts.
+    `incoming` and `outgoing` are colours; `setup` cycles pass before it starts. Every word takes
+    `pace` cycles of the core: 1, or more if the core computes with it.
     """
 
     operation: Operation
@@ -56,6 +57,7 @@ class Instruction:
     incoming: int = 0
     outgoing: int = 0
     setup: int = 0
+    pace: int = 1
 
     @staticmethod
     def compute(cycles: int) -> Instruction:
@@ -149,22 +151,24 @@ class Region:
         Raises UserError for a route that leaves the region or meets a router that does not listen.
         """
         table = np.zeros((self.pes * self.colours, HOPS), np.int32)
-        for pe, colour in np.argwhere(self._outputs & 0b1111):
-            row, column = divmod(int(pe), self.width)
-            line, count = table[pe * self.colours + colour], 0
-            for port, (down, across) in _STEP.items():
-                if self._outputs[pe, colour] >> port & 1:
-                    other = self.index(row + down, column + across)
-                    self._check_listens(other, int(colour), _OPPOSITE[port])
-                    lane = (other * self.colours + colour) * LANE
-                    line[1 + 3 * count : 4 + 3 * count] = lane, other, 4 * pe + port
-                    count += 1
-            line[0] = count
+        for port, (down, across) in _STEP.items():
+            pe, colour = np.nonzero(self._outputs >> port & 1)
+            row, column = pe // self.width + down, pe % self.width + across
+            inside = (row >= 0) & (row < self.height) & (column >= 0) & (column < self.width)
+            for outside in np.nonzero(~inside)[0]:
+                self.index(int(row[outside]), int(column[outside]))
+            other = row * self.width + column
+            for deaf in np.nonzero(self._inputs[other, colour] != _OPPOSITE[port])[0]:
+                self._refuse(int(other[deaf]), int(colour[deaf]), _OPPOSITE[port])
+            line = pe * self.colours + colour
+            place = 1 + 3 * table[line, 0]
+            table[line, place] = (other * self.colours + colour) * LANE
+            table[line, place + 1] = other
+            table[line, place + 2] = 4 * pe + port
+            table[line, 0] += 1
         return table
 
-    def _check_listens(self, pe: int, colour: int, port: Port) -> None:
-        if self._inputs[pe, colour] == port:
-            return
+    def _refuse(self, pe: int, colour: int, port: Port) -> None:
         heard = int(self._inputs[pe, colour])
         row, column = divmod(pe, self.width)
         raise UserError(
@@ -175,14 +179,20 @@ class Region:
         )
 
     def code(self) -> tuple[np.ndarray, np.ndarray]:
-        """All programs as one table (instruction, 5) and the first line of each PE, (PE + 1)."""
+        """All programs as one table (instruction, 6) and the first line of each PE, (PE + 1)."""
         starts = np.cumsum([0, *map(len, self._programs)])
         table = [
-            (i.operation, i.words, i.incoming, i.outgoing, i.setup)
+            (i.operation, i.words, i.incoming, i.outgoing, i.setup, i.pace)
             for program in self._programs
             for i in program
         ]
-        return np.array(table, np.int32).reshape(-1, 5), starts.astype(np.int32)
+        return np.array(table, np.int32).reshape(-1, 6), starts.astype(np.int32)
+
+    def signature(self, pes: np.ndarray) -> bytes:
+        """How these PEs (by number) lie to each other, and their routes."""
+        rows, columns = np.divmod(pes, self.width)
+        places = np.stack([rows - rows.min(), columns - columns.min()])
+        return places.tobytes() + self._outputs[pes].tobytes() + self._inputs[pes].tobytes()
 
     def longest_vector(self) -> int:
         """Most words that an instruction touches."""

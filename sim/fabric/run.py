@@ -9,7 +9,8 @@ import numpy as np
 from ...backend.errors import UserError
 from ...compiler.targets.target import Target
 from ..machine.pe import software
-from .loop import FINISHED, LANE, QUEUE, simulate
+from .fold import Part, fold
+from .loop import FINISHED, QUEUE, simulate
 from .region import Region
 
 
@@ -18,7 +19,8 @@ class FabricResult:
     """`cycles` until the last core finished; `finish` and `memory` per PE (row, column, ...).
 
     `link_words` (row, column, port) counts what left each router to the east, west, north, south.
-    `stuck` names the cores that wait for ever, with the instruction they wait in.
+    `stuck` names the cores that wait for ever, with the instruction they wait in. `classes` is how
+    many kinds of components there were: each was simulated once.
     """
 
     cycles: int
@@ -26,33 +28,47 @@ class FabricResult:
     memory: np.ndarray
     link_words: np.ndarray
     stuck: tuple[str, ...]
+    classes: int
 
 
 def run(region: Region, target: Target, memory: np.ndarray | None = None) -> FabricResult:
     """Simulate `region` with the target's hop, ramp and relay latencies, rounded to whole cycles.
 
-    `memory` (row, column, words) float32 is what each core holds at the start; default zeros.
+    `memory` (row, column, words) float32 is what each core holds at the start. Without it only
+    times are simulated, and the result's memory has no words.
 
     Raises UserError for routes that do not join, or latencies longer than a queue can cover.
     """
+    hop, ramp, relay = _latencies(target)
     words = max(region.longest_vector(), 1 if memory is None else memory.shape[-1])
     held = np.zeros((region.pes, words), np.float32)
     if memory is not None:
         held[:, : memory.shape[-1]] = memory.reshape(region.pes, -1)
-    hop, ramp, relay = _latencies(target)
-    code, starts = region.code()
-    working = np.zeros(region.pes * region.colours * LANE, np.float32)
-    status, cycles, finish, link_words, counter = simulate(
-        *(region.colours, region.outputs().ravel(), region.hops(), code, starts, held, working),
-        *(hop, ramp, relay, hop + ramp + relay),
-    )
+    finish = np.zeros(region.pes, np.int64)
+    link_words = np.zeros((region.pes, 4), np.int64)
+    cycles, stuck = 0, []
+    parts = fold(region)
+    for part in parts:
+        copies = part.pes if memory is not None else part.pes[:0]
+        own = np.ascontiguousarray(held[copies].transpose(1, 2, 0)).reshape(
+            part.pes.shape[1], words, len(copies)
+        )
+        status, last, ends, sent, lines = simulate(
+            *(region.colours, part.outputs, part.hops, part.code, part.starts, own),
+            *(hop, ramp, relay, hop + ramp + relay),
+        )
+        held[copies] = own.transpose(2, 0, 1)
+        finish[part.pes], link_words[part.pes] = ends, sent.reshape(-1, 4)
+        cycles = max(cycles, int(ends.max()) if status == FINISHED else int(last))
+        stuck += _stuck(region, part, lines)
     shape = (region.height, region.width)
     return FabricResult(
-        cycles=int(finish.max(initial=0)) if status == FINISHED else int(cycles),
+        cycles=cycles,
         finish=finish.reshape(shape),
-        memory=held.reshape(*shape, words),
+        memory=held[:, : words if memory is not None else 0].reshape(*shape, -1),
         link_words=link_words.reshape(*shape, -1),
-        stuck=() if status == FINISHED else _stuck(region, starts, counter),
+        stuck=tuple(stuck),
+        classes=len(parts),
     )
 
 
@@ -69,10 +85,12 @@ def _latencies(target: Target) -> tuple[int, int, int]:
     return hop, ramp, relay
 
 
-def _stuck(region: Region, starts: np.ndarray, counter: np.ndarray) -> tuple[str, ...]:
-    waiting = np.nonzero(counter < starts[1:])[0]
-    return tuple(
+def _stuck(region: Region, part: Part, lines: np.ndarray) -> list[str]:
+    """The cores of all components of a class that are still at a line of their program."""
+    waiting = np.nonzero(lines < part.starts[1:])[0]
+    return [
         f"row {pe // region.width}, column {pe % region.width}:"
-        f" instruction {counter[pe] - starts[pe]}"
-        for pe in waiting
-    )
+        f" instruction {lines[local] - part.starts[local]}"
+        for component in part.pes
+        for local, pe in zip(waiting, component[waiting], strict=True)
+    ]

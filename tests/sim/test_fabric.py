@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weft.backend.errors import UserError
@@ -89,6 +91,35 @@ def test_rows_are_independent_and_the_result_repeats():
     assert (many.finish[3] == alone.finish[0]).all()
     assert (many.memory == again.memory).all()
     assert (many.memory[3] == alone.memory[0]).all()
+
+
+def test_equal_rows_are_simulated_once_and_a_different_one_by_itself():
+    """Row 2 computes first; times and sums of all rows are those of each row alone."""
+    memory = data(16, 32, rows=5)
+    region = chain(16, 32, rows=5)
+    late = Region(5, 16, region.colours)
+    late._outputs, late._inputs = region._outputs, region._inputs
+    for pe, program in enumerate(region._programs):
+        first = (Instruction.compute(70),) if pe // 16 == 2 else ()
+        late.program(pe // 16, pe % 16, *first, *program)
+    result = run(late, WSE2, memory)
+    assert run(region, WSE2).classes == 1
+    assert result.classes == 2
+    assert (result.memory[:, 0] == memory.sum(1)).all()
+    alone = run(chain(16, 32), WSE2).finish[0]
+    assert (result.finish == alone + 70 * (np.arange(5) == 2)[:, None]).all()
+    assert (result.link_words.sum(axis=(1, 2)) == 15 * 32).all()
+
+
+def test_a_core_that_computes_with_every_word_holds_the_stream_up():
+    """Words of 3 cycles each; the sender is held back by full queues, not by its own pace."""
+    region = line(4, 1)
+    region.program(0, 0, Instruction.send(100, 0))
+    region.program(0, 3, replace(Instruction.receive(100, 0), pace=3))
+    result = run(region, WSE2, data(4, 100))
+    first = 2 * WSE2.noc.ramp_cycles + 3 * WSE2.noc.hop_cycles
+    assert result.cycles == first + 300
+    assert 200 < result.finish[0, 0] < 300
 
 
 def line(pes: int, colours: int) -> Region:
