@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +29,7 @@ _MIB = 1024**2
 
 @dataclass(frozen=True)
 class Measurement:
-    """Seconds by step; `peak_bytes` is the process's peak so far, so run the largest model last."""
+    """Seconds of processor time by step; `peak_bytes` is the most the process ever held."""
 
     name: str
     parameters: int
@@ -41,7 +43,7 @@ class Measurement:
         """One line: sizes, seconds in all and by step, memory, and whether it fits."""
         steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in self.seconds.items())
         return (
-            f"{self.name:16} {self.parameters / 1e6:9.1f} M  {self.stages:5} stages"
+            f"{self.name:14} {self.parameters / 1e6:9.1f} M  {self.stages:5} stages"
             f" ({self.distinct} distinct)  {sum(self.seconds.values()):6.1f} s ({steps})"
             f"  peak {self.peak_bytes / _MIB:.0f} MiB  {self.result}"
         )
@@ -51,6 +53,7 @@ def gpt(layers: int, width: int, tokens: int, heads: int = 16) -> Case:
     """A language model of GPT-3's shape from the transformers class."""
     import transformers
 
+    transformers.logging.set_verbosity_error()
     config = transformers.GPT2Config(
         n_embd=width, n_layer=layers, n_head=heads, n_positions=tokens, use_cache=False
     )
@@ -70,23 +73,50 @@ def resnet50(pixels: int = 224) -> Case:
     return Case(model, (image, torch.empty(1, dtype=torch.long, device="meta")), F.cross_entropy)
 
 
+def llama(layers: int, width: int, tokens: int) -> Case:
+    """A language model of Llama 3 70B's shape, with as many layers as asked."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    config = transformers.LlamaConfig(
+        vocab_size=128256,
+        hidden_size=width,
+        intermediate_size=28672,
+        num_hidden_layers=layers,
+        num_attention_heads=64,
+        num_key_value_heads=8,
+        max_position_embeddings=tokens,
+        use_cache=False,
+    )
+    with torch.device("meta"):
+        model = transformers.LlamaForCausalLM(config)
+    ids = torch.empty(1, tokens, dtype=torch.long, device="meta")
+    return Case(model, {"input_ids": ids, "labels": ids}, None)
+
+
 CASES: Mapping[str, Callable[[], Case]] = {
     "resnet50": resnet50,
     "gpt-12x768": partial(gpt, 12, 768, 1024, 12),
     "gpt-24x768": partial(gpt, 24, 768, 1024, 12),
     "gpt-48x768": partial(gpt, 48, 768, 1024, 12),
-    "gpt-24x2048": partial(gpt, 24, 2048, 2048),
+    "gpt-96x768": partial(gpt, 96, 768, 1024, 12),
+    "gpt-3-xl": partial(gpt, 24, 2048, 2048),
+    "llama-3-70b": partial(llama, 80, 8192, 8192),
+    "gpt-3-175b": partial(gpt, 96, 12288, 2048, 96),
 }
 
 
-def measure(names: Iterator[str], target: Target) -> Iterator[Measurement]:
-    """Compile each of `CASES` named, as it is asked for."""
+def measure(names: Iterable[str], target: Target) -> Iterator[Measurement]:
+    """Compile each of `CASES` named, as it is asked for, in a process of its own."""
     for name in names:
-        yield _measure(name, CASES[name](), target)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            yield process.submit(_measure, name, target).result()
 
 
-def _measure(name: str, case: Case, target: Target) -> Measurement:
-    clock = _Clock()
+def _measure(name: str, target: Target) -> Measurement:
+    torch.set_num_threads(1)
+    case, clock = CASES[name](), _Clock()
     graph = clock.timed("capture", partial(capture, case.model, case.sample, case.loss))
     stages = clock.timed("cut", partial(cut, graph))
     try:

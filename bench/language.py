@@ -191,6 +191,7 @@ def case(name: str) -> Case:
     """A transformers model with its own loss, on the meta device."""
     import transformers
 
+    transformers.logging.set_verbosity_error()
     config_class, model_class, options = CONFIGURATIONS[name]
     config = getattr(transformers, config_class)(**options)
     with torch.device("meta"):

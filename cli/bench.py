@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from . import bench_norm, bench_run, bench_sparsity, bench_training
+from . import (
+    bench_compile,
+    bench_coverage,
+    bench_norm,
+    bench_run,
+    bench_sparsity,
+    bench_training,
+)
 
 app = typer.Typer(help="Measure weft on this machine.", no_args_is_help=True)
 
-for verb in (bench_run, bench_training, bench_sparsity, bench_norm):
+for verb in (
+    bench_run,
+    bench_training,
+    bench_sparsity,
+    bench_norm,
+    bench_coverage,
+    bench_compile,
+):
     verb.register(app)

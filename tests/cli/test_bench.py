@@ -82,3 +82,42 @@ def test_sparsity_trains_every_algorithm_and_goes_on_from_its_records(
     wrong = weft(*small, "--algorithm", "gmp", "--records", records)
     assert wrong.code == 2
     assert "--algorithm" in wrong.err
+
+
+def test_coverage_is_a_row_per_model(weft):
+    pytest.importorskip("transformers", reason="needs transformers")
+    outcome = weft("bench", "coverage", "transformers/dinov2", "--json")
+    (row,) = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert row["name"] == "transformers/dinov2"
+    assert row["reason"] == ""
+    assert 0 < row["distinct"] < row["stages"]
+
+
+def test_coverage_that_fails_says_why_and_exits_with_one(weft):
+    pytest.importorskip("transformers", reason="needs transformers")
+    outcome = weft("bench", "coverage", "transformers/dinov2", "--target", "tiny_mesh")
+    assert outcome.code == 1
+    assert "InfeasibleError" in outcome.out
+    assert "0 of 1 sound" in outcome.out
+
+
+def test_coverage_of_an_unknown_model_is_refused(weft):
+    outcome = weft("bench", "coverage", "timm/resnet_of_tomorrow")
+    assert outcome.code == 2
+    assert "weft bench coverage --list" in outcome.err
+
+
+def test_coverage_lists_enough_architectures(weft):
+    names = weft("bench", "coverage", "--list").out.split()
+    assert sum(name.startswith("timm/") for name in names) >= 60
+    assert sum(name.startswith("transformers/") for name in names) >= 25
+
+
+def test_compile_measures_each_model_in_its_own_process(weft):
+    pytest.importorskip("torchvision", reason="needs torchvision")
+    outcome = weft("bench", "compile", "resnet50", "--json")
+    (row,) = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert row["parameters"] > 25_000_000
+    assert set(row["seconds"]) >= {"capture", "cut", "map"}
