@@ -20,6 +20,7 @@ from ..backend.errors import UnsupportedError, UserError
 from .functional import functional_updates
 from .fxgraph import forget_checks, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
+from .inline import inline_regions
 from .origin import origin_of
 from .program import TensorSpec
 from .randomness import key_random_operators
@@ -81,6 +82,7 @@ def _export(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram,
     """The functional program, and the next value of each placeholder that it updates."""
     try:
         exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
+        inline_regions(exported.graph_module)
         updates = functional_updates(exported.graph, _buffers(exported))
         if updates is not None:
             return exported, updates

@@ -85,13 +85,22 @@ class CopiedTwice(_Model):
         return (self.first(x) * self.calls).sum()
 
 
+class WithoutGradient(_Model):
+    def forward(self, x):
+        with torch.no_grad():
+            scale = self.first(x) * 2.0
+            with torch.autocast("cpu", enabled=False):
+                shift = scale.relu()
+        return (self.first(x) * scale + shift.exp() * self.second(x)).sum()
+
+
 class Permuted(_Model):
     def forward(self, x):
         y = self.first(x).view(1, 3, 2).permute(0, 2, 1)
         return (torch.group_norm(y, 2) * self.second(x).view(1, 2, 3)).square().sum()
 
 
-PLAIN = (Chained, ReadAfterChange, Counting)
+PLAIN = (Chained, ReadAfterChange, Counting, WithoutGradient)
 SHARED = (
     ViewBeforeChange,
     ViewBetweenChanges,
