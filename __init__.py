@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .compiler.pipeline import compile_model as compile
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
+    from .runtime.torch_compile.plans import plan_of, plans_of
 
 __version__ = VERSION
 _PLACES = {
@@ -26,6 +27,8 @@ _PLACES = {
     "compile": ("compiler.pipeline", "compile_model"),
     "Plan": ("compiler.plan.plan", "Plan"),
     "load": ("compiler.plan.store", "load"),
+    "plan_of": ("runtime.torch_compile.plans", "plan_of"),
+    "plans_of": ("runtime.torch_compile.plans", "plans_of"),
     "simulate": ("api", "simulate"),
     "train": ("api", "train"),
 }
@@ -40,6 +43,8 @@ __all__ = [
     "models",
     "nn",
     "optim",
+    "plan_of",
+    "plans_of",
     "simulate",
     "sparsity",
     "train",

@@ -44,7 +44,12 @@ def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Grap
     check_sample(example_inputs, loss)
     _refuse_batch_normalization(model)
     with _training(model):
-        exported, updates = _export(OneSample(model, loss), apart(example_inputs))
+        exported, updates = export_sample(OneSample(model, loss), apart(example_inputs))
+    return graph_of(exported, updates, model)
+
+
+def graph_of(exported: ExportedProgram, updates: Updates, model: nn.Module) -> Graph:
+    """The graph of an exported sample of `model`, with nothing random and no device left in it."""
     graph = key_random_operators(_to_graph(exported, updates, model))
     forget_devices(graph.module.graph)
     _check_scalar_loss(graph)
@@ -78,8 +83,11 @@ def _training(model: nn.Module):
             module.training = mode
 
 
-def _export(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, Updates]:
-    """The functional program, and the next value of each placeholder that it updates."""
+def export_sample(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, Updates]:
+    """The functional program, and the next value of each placeholder that it updates.
+
+    Raises UnsupportedError where torch.export cannot make one.
+    """
     try:
         exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
         inline_regions(exported.graph_module)

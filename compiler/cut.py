@@ -15,16 +15,20 @@ from .subgraph import Boundary, Cutter
 from .ties import stream_shared
 
 
-def cut(graph: Graph, assignment: Assignment | None = None) -> Stages:
+def cut(
+    graph: Graph,
+    assignment: Assignment | None = None,
+    input_gradients: frozenset[str] = frozenset(),
+) -> Stages:
     """Cut into the stages of `assignment`, by default the finest (see grouping.py).
 
-    Stages come in pipeline order.
+    Stages come in pipeline order. Gradients go back to the inputs in `input_gradients`, too.
     """
     assignment = assignment or assign(graph)
     graph, stage_of = stream_shared(graph, assignment.stage_of)
     cutter = Cutter(graph, stage_of)
     programs = Programs()
-    needs_grad: dict[fx.Node, bool] = {}
+    needs_grad = {graph.node(name): True for name in input_gradients}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
     stages = []
     for index in range(len(assignment.modules)):

@@ -109,8 +109,7 @@ def extract(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphMo
     for node in inputs:
         copies[node] = graph.placeholder(node.name)
         copies[node].meta = {"val": node.meta["val"]}
-    source = next(iter([*inputs, *outputs])).graph
-    for node in source.nodes:
+    for node in outputs[0].graph.nodes if outputs else ():
         if node in needed:
             copies[node] = graph.node_copy(node, copies.__getitem__)
             copies[node].meta = {key: node.meta[key] for key in KEPT_META if key in node.meta}

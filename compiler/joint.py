@@ -119,6 +119,10 @@ def _run(subgraph: Subgraph, parameters, forward_state, backward_state, inputs):
 class _Run(fx.Interpreter):
     """Runs a captured graph; what fails says where it comes from."""
 
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.extra_traceback = False  # lines that would be added to the message
+
     def run_node(self, n: fx.Node) -> Any:
         try:
             return super().run_node(n)

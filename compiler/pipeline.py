@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -62,41 +62,49 @@ def compile_model(
     InfeasibleError for a plan that does not fit, and UserError for other mistakes in the input.
     """
     options = options or Options()
+    options = replace(options, name=options.name or type(model).__name__)
+    graph = Driver(options.on_begin, options.on_end)(Capture(loss), model, example_inputs)
+    tensors = dict(model.named_parameters(remove_duplicate=False))
+    tensors |= dict(model.named_buffers(remove_duplicate=False))
+    return compile_graph(graph, {**graph.constants, **tensors}, target, options)
+
+
+def compile_graph(
+    graph: Graph, tensors: Mapping[str, Tensor], target: str | Target, options: Options
+) -> Plan:
+    """Lower a captured graph; `tensors` are its parameters and buffers by name.
+
+    Those on the meta device and those that are missing are left out of the plan.
+    """
     machine = load_target(target) if isinstance(target, str) else target
     masks, states, dynamic = options.masks, options.optimizer_states, options.dynamic
-    name, granularity = options.name or type(model).__name__, options.granularity
-    labels = Labels(model=name, granularity=granularity, recipe=options.recipe)
+    labels = Labels(options.name or "model", granularity=options.granularity, recipe=options.recipe)
     run = Driver(options.on_begin, options.on_end)
-    graph, stages = cut_model(model, example_inputs, loss, options, run)
+    stages = cut_graph(graph, options, run)
     kernels = run(Map(machine, masks, states, dynamic), stages)
     placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
-    return run(Emit(labels, masks), stages, placement, _tensors(model, graph, stages, options))
+    return run(Emit(labels, masks), stages, placement, _bound(stages, tensors, masks))
 
 
-def cut_model(
-    model: nn.Module, example_inputs: Sample, loss: Loss | None, options: Options, run: Driver
-) -> tuple[Graph, Stages]:
-    """The part of `compile_model` that no target takes part in: a captured model and its stages."""
-    graph = run(Capture(loss), model, example_inputs)
+def cut_graph(graph: Graph, options: Options, run: Driver) -> Stages:
+    """The stages of a captured graph, as the options want them."""
     blocks = options.granularity == "block"
     assignment = run(Coarsen(blocks, options.stages), run(Group(), graph))
     stages = run(Cut(), graph, assignment)
     if options.recompute:
         stages = run(Recompute(), stages)
-    return graph, stages
+    return stages
 
 
-def _tensors(model: nn.Module, graph: Graph, stages: Stages, options: Options) -> dict[str, Tensor]:
+def _bound(
+    stages: Stages, tensors: Mapping[str, Tensor], masks: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The tensors the stages use, pruned; none for a model on the meta device."""
-    known = dict(graph.constants)
-    known |= dict(model.named_parameters(remove_duplicate=False))
-    known |= dict(model.named_buffers(remove_duplicate=False))
-    bound = {name for stage in stages.stages for name in stage.tensors}
-    found = {name: known[name].detach() for name in sorted(bound)}
+    bound = {name for stage in stages.stages for name in stage.tensors} & tensors.keys()
     return {
-        name: _pruned(tensor, options.masks.get(name))
-        for name, tensor in found.items()
-        if tensor.device.type != "meta"
+        name: _pruned(tensors[name].detach(), masks.get(name))
+        for name in sorted(bound)
+        if tensors[name].device.type != "meta"
     }
 
 

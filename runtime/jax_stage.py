@@ -134,17 +134,21 @@ class StageFunctions:
         self, old: Model, new: Model, gradients: Sequence[Array], rate: Array, valid: Array | bool
     ) -> None:
         """Advance the weights and the optimizer state, unless a gradient is not finite."""
-        if not self.stage.parameters:
+        for name in self.stage.parameters:  # frozen ones stay
+            new.weights[name], new.optimizer[name] = old.weights[name], old.optimizer[name]
+        if not wiring.trained(self.stage):
+            for now, before in ((new.skips, old.skips), (new.steps, old.steps)):
+                now.update({k: v for k, v in before.items() if k == str(self.stage.index)})
             return
         masked = [  # a select, not a product: NaN times zero is NaN
             jnp.where(old.masks[name], gradient, 0) if name in old.masks else gradient
-            for name, gradient in zip(self.stage.parameters, gradients, strict=True)
+            for name, gradient in zip(wiring.trained(self.stage), gradients, strict=True)
         ]
         usable, is_finite = self.job.guard(masked, jnp)
         key = str(self.stage.index)
         new.skips[key] = _keep(valid, _counted(old.skips[key], is_finite), old.skips[key])
         valid = is_finite if valid is True else valid & is_finite
-        for name, gradient in zip(self.stage.parameters, usable, strict=True):
+        for name, gradient in zip(wiring.trained(self.stage), usable, strict=True):
             weight, state = old.weights[name], old.optimizer[name]
             own_rate = rate.astype(weight.dtype)
             after = self.job.rule.update(weight, gradient, state, self.delay, own_rate, jnp)
@@ -159,7 +163,7 @@ class StageFunctions:
         key = str(self.stage.index)
         step = old.steps[key] + 1
         new.steps[key] = _keep(valid, step, old.steps[key])
-        for name, gradient in zip(self.stage.parameters, gradients, strict=True):
+        for name, gradient in zip(wiring.trained(self.stage), gradients, strict=True):
             if name in old.collected:
                 counts = valid & self.job.mask_rules[name].collects(step, jnp)
                 total = old.collected[name]

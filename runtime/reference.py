@@ -157,7 +157,7 @@ class ReferenceExecutor:
         arriving = _contiguous(result.inputs)
         for reader, value in zip(wiring.gradient_inputs(stage), arriving, strict=True):
             self.gradients[reader][sample] = value
-        if stage.parameters:
+        if wiring.trained(stage):
             self._update(stage, sample, result.parameters, delay, rate)
 
     def _advance(self, names: Sequence[str], values: Sequence[Tensor]) -> None:
@@ -180,7 +180,7 @@ class ReferenceExecutor:
     def _update(
         self, stage: Stage, sample: int, gradients: Sequence[Tensor], delay: int, rate: float
     ) -> None:
-        masks = [self.mask.get(name) for name in stage.parameters]
+        masks = [self.mask.get(name) for name in wiring.trained(stage)]
         masked = [  # a select, not a product: NaN times zero is NaN
             gradient if mask is None else torch.where(mask, gradient, 0)
             for gradient, mask in zip(gradients, masks, strict=True)
@@ -189,12 +189,12 @@ class ReferenceExecutor:
         self.skipped[stage.index] = self.skipped[stage.index].after(not is_finite)
         if not is_finite:
             return
-        for name, gradient in zip(stage.parameters, usable, strict=True):
+        for name, gradient in zip(wiring.trained(stage), usable, strict=True):
             self.weights[name], self.optimizer[name] = self.job.rule.update(
                 self.weights[name], gradient, self.optimizer[name], delay, rate, torch
             )
         step = sample + 1 - self.skipped[stage.index].total
-        for name, gradient in zip(stage.parameters, gradients, strict=True):
+        for name, gradient in zip(wiring.trained(stage), gradients, strict=True):
             if name in self.job.mask_rules:
                 self._update_mask(name, gradient, step)
 

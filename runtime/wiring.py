@@ -44,6 +44,12 @@ def gradient_inputs(stage: Stage) -> list[Reader]:
     return [(stage.index, position) for position, is_needed in needed if is_needed]
 
 
+def trained(stage: Stage) -> list[str]:
+    """The parameters that get a gradient, in the order of the backward program's results."""
+    named = zip(stage.parameters, stage.program.trainable, strict=True)
+    return [name for name, is_trained in named if is_trained]
+
+
 @dataclass(frozen=True)
 class ForwardResult(Generic[Value]):
     """The results of a forward program by role."""
@@ -71,6 +77,6 @@ def forward_result(stage: Stage, values: Sequence[Value]) -> ForwardResult[Value
 
 def backward_result(stage: Stage, values: Sequence[Value]) -> BackwardResult[Value]:
     """Sort what `program.backward` returned."""
-    parameters = len(stage.program.parameters)
+    parameters = len(trained(stage))
     inputs = parameters + sum(stage.program.input_needs_grad)
     return BackwardResult(values[:parameters], values[parameters:inputs], values[inputs:])

@@ -38,7 +38,8 @@ def test_make_targets_exist():
 
 
 def test_python_example_runs(tmp_path):
-    (example,) = _blocks("python")
+    example, fragment = _blocks("python")
+    assert "torch.compile" in fragment  # tests/runtime/test_torch_compile.py
     done = subprocess.run(
         [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True
     )

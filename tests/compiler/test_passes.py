@@ -77,7 +77,8 @@ def test_every_run_says_what_it_took(runs: list[PassRun]) -> None:
 
 @pytest.mark.parametrize("name", ["capture", "cut", "map", "place", "balance", "emit"])
 def test_every_artefact_prints(name: str, artefacts: dict[str, Any], golden: Golden) -> None:
-    golden(f"after_{name}.txt", text(artefacts[name]))
+    target_hash = artefacts["emit"].document.target_hash[:16]  # follows every edit of the target
+    golden(f"after_{name}.txt", text(artefacts[name]).replace(target_hash, "HASH"))
 
 
 def test_sound_artefacts_break_no_invariant(artefacts: dict[str, Any]) -> None:

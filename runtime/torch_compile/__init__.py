@@ -1,0 +1,1 @@
+"""`torch.compile(model, backend="weft")`: see docs/torch-compile.md."""

@@ -1,0 +1,156 @@
+"""The backend `weft` of torch.compile: each graph of dynamo's runs through stage programs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import count
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, fx
+
+from ...backend.errors import UnknownNameError, UnsupportedError
+from ...compiler.open_graph import trace_open
+from ...compiler.pipeline import Options, compile_graph
+from ...compiler.plan.plan import Plan
+from .function import StageFunction
+from .gradients import Leaf, with_gradients
+from .roles import GraphWithRoles, roles_of
+
+_DEFAULTS: Mapping[str, Any] = {"target": "wse2", "optimizer_states": 1}
+
+
+def backend(
+    graph: fx.GraphModule,
+    example_inputs: Sequence[Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[..., tuple[Tensor, ...]]:
+    """What `torch.compile(model, backend="weft")` calls for each graph.
+
+    `options` are `target` (a name or a YAML file) and `optimizer_states`; both only matter to the
+    plan. Everything waits for the first call, so that the user sees a UserError as it is.
+    """
+    return CompiledGraph(graph, options or {})
+
+
+class CompiledGraph:
+    """A graph of dynamo's, compiled once per shape of its inputs."""
+
+    def __init__(self, graph: fx.GraphModule, options: Mapping[str, Any]) -> None:
+        self._graph, self._options = graph, options
+        self._shapes: dict[Any, CompiledShape] = {}
+
+    def __call__(self, *values: Any) -> tuple[Tensor, ...]:
+        for name in self._options.keys() - _DEFAULTS.keys():
+            raise UnknownNameError(
+                "option of backend weft", name, _DEFAULTS, "docs/torch-compile.md"
+            )
+        _check_surroundings(values)
+        key = tuple(map(_key, values))
+        if key not in self._shapes:
+            options = {**_DEFAULTS, **self._options}
+            self._shapes[key] = CompiledShape(self._graph, values, options)
+        return self._shapes[key](values)
+
+
+class CompiledShape:
+    """A graph for inputs of one shape: its stages, its random keys, the plan if asked for."""
+
+    known: ClassVar[weakref.WeakSet[CompiledShape]] = weakref.WeakSet()
+    """All that still run; they live as long as dynamo keeps them."""
+    _number: ClassVar = count()
+
+    def __init__(
+        self, graph: fx.GraphModule, values: Sequence[Any], options: Mapping[str, Any]
+    ) -> None:
+        self.number, self.is_trained, self._options = next(self._number), False, options
+        self._roles = roles_of(graph, values)
+        proper = self._of_kind(values, "input")
+        with torch.inference_mode(False):
+            module = GraphWithRoles(graph, self._roles, values)
+            empty = [torch.empty(value.shape, dtype=value.dtype) for value in proper]
+            needed = [number for number, value in enumerate(proper) if value.requires_grad]
+            self._open = trace_open(module, empty, needed)
+            self._keys = {name: key.clone() for name, key in self._open.graph.constants.items()}
+        self._outputs = tuple(dict.fromkeys(self._open.outputs))
+        self._function = StageFunction(self._open.stages, self._outputs)
+        self._owned = {
+            role.name: weakref.ref(value)
+            for role, value in zip(self._roles, values, strict=True)
+            if role.kind in ("parameter", "buffer")
+        }
+        self.known.add(self)
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
+        named = self._keys | {
+            role.name: value
+            for role, value in zip(self._roles, values, strict=True)
+            if role.kind in ("parameter", "buffer")
+        }
+        proper = self._of_kind(values, "input")
+        with torch.no_grad():
+            made = self._function.forward(named, proper)
+            counted = [named[name] for name in self._open.counted]
+            next_counts = zip(self._open.counted, self._open.counters(*counted), strict=True)
+            for name, value in (*made.state.items(), *next_counts):
+                named[name].copy_(value)
+        outputs: Sequence[Tensor] = made.outputs
+        leaves = self._leaves(named, proper)
+        if torch.is_grad_enabled() and leaves:
+            self.is_trained = True
+            outputs = with_gradients(self._function, named, made, leaves)
+        given = dict(zip(self._outputs, outputs, strict=True))
+        return tuple(given[source] for source in self._open.outputs)
+
+    def plan(self, name: str) -> Plan:
+        """What the wafer would do for this graph; raises what `weft.compile` raises."""
+        owned = {own: reference() for own, reference in self._owned.items()}
+        tensors = self._keys | {own: value for own, value in owned.items() if value is not None}
+        options = Options(name=name, optimizer_states=self._options["optimizer_states"])
+        return compile_graph(self._open.graph, tensors, self._options["target"], options)
+
+    def reads(self, tensors: Set[int]) -> bool:
+        """Whether the graph reads one of the tensors with these ids."""
+        return not tensors.isdisjoint(id(reference()) for reference in self._owned.values())
+
+    def describe(self) -> str:
+        """Its inputs in a few words."""
+        shapes = (f"{list(spec.shape)} {spec.dtype}" for spec in self._open.graph.input_specs)
+        return f"inputs {', '.join(shapes)}"
+
+    def _of_kind(self, values: Sequence[Any], kind: str) -> list[Tensor]:
+        return [v for v, role in zip(values, self._roles, strict=True) if role.kind == kind]
+
+    def _leaves(self, named: Mapping[str, Tensor], proper: Sequence[Tensor]) -> list[Leaf]:
+        trained = [role.name for role in self._roles if role.kind == "parameter"]
+        return [
+            *(Leaf(name, named[name]) for name in trained if named[name].requires_grad),
+            *(Leaf(n, value) for n, value in enumerate(proper) if value.requires_grad),
+        ]
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return (tuple(value.shape), value.dtype, value.requires_grad)
+    return value
+
+
+def _check_surroundings(values: Sequence[Any]) -> None:
+    """Raises UnsupportedError off the CPU and under autocast."""
+    if torch.is_autocast_enabled("cpu"):
+        raise UnsupportedError(
+            'torch.compile(..., backend="weft")',
+            expected="no autocast: a stage computes in the dtypes of its tensors",
+            got="a call under torch.autocast",
+            change="leave out autocast, or cast the model: model.to(torch.bfloat16)",
+        )
+    for value in values:
+        if isinstance(value, Tensor) and value.device.type != "cpu":
+            raise UnsupportedError(
+                'torch.compile(..., backend="weft")',
+                expected="tensors on the CPU, where stage programs run",
+                got=f"a tensor on {value.device}",
+                change="model.cpu(); to train on a device: weft.train(plan, data, executor='jax')",
+            )
