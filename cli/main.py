@@ -19,6 +19,7 @@ from . import (
     models,
     plans,
     simulate,
+    sparsity,
     targets,
     train,
     validate,
@@ -57,6 +58,7 @@ for verbs in (demo, compile, plans, simulate, compare, train):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")
+app.add_typer(sparsity.app, name="sparsity")
 app.add_typer(bench.app, name="bench")
 for verbs in (validate, models, doctor):
     verbs.register(app)

@@ -14,7 +14,6 @@ import numpy as np
 from torch import Tensor
 
 from .kernels.layout import find_layout
-from .kernels.nonzeros import WeightTiles, count_mask
 from .plan.document import StageRecord, Tiling
 from .plan.plan import Plan
 from .program import Stage
@@ -67,9 +66,7 @@ def _fullest(stage: Stage, tiling: Tiling, masks: Mapping[str, Tensor]) -> int:
     total = 0
     for index, matrix in find_layout(stage.program).matrices.items():
         mask = masks.get(stage.parameters[index])
-        counts = None if mask is None else count_mask(np.asarray(mask), matrix.in_axis)
-        sizes = matrix.out_features, matrix.in_features, matrix.taps
-        tiles = WeightTiles(*sizes, counts=counts)
+        tiles = matrix.tiles_of(None if mask is None else np.asarray(mask))
         splits = np.array([tiling.in_split]), np.array([tiling.out_split])
         total += int(tiles.tile_max(*splits)[0])
     return total

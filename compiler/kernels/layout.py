@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import fx
 
 from ..program import StageProgram
 from . import convolution, embedding, linear
-from .nonzeros import WeightTiles
+from .nonzeros import WeightTiles, count_mask
 from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, tensors_of
 
 
@@ -28,6 +30,13 @@ class Matrix:
     def tiles(self) -> WeightTiles:
         """The weight without zeros."""
         return WeightTiles(self.out_features, self.in_features, self.taps)
+
+    def tiles_of(self, mask: NDArray[np.bool_] | None) -> WeightTiles:
+        """The weight with the zeros of a mask."""
+        if mask is None:
+            return self.tiles
+        counts = count_mask(mask, self.in_axis)
+        return WeightTiles(self.out_features, self.in_features, self.taps, counts=counts)
 
 
 @dataclass(frozen=True)

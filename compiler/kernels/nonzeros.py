@@ -36,10 +36,15 @@ class WeightTiles:
         return self.out_features * self.in_features * self.taps
 
     @property
+    def pairs(self) -> int:
+        """Pairs of an out and an in feature."""
+        return self.out_features * self.in_features
+
+    @property
     def total(self) -> int:
         """Non-zeros in all."""
         if self.counts is not None:
-            return int(self.counts.sum())
+            return round(float(self.counts.sum()))
         return round(self.dense * self.density)
 
     @property

@@ -1,0 +1,65 @@
+"""Speed-ups, break-even and limits of sparse layers, against plans compiled otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from weft.compiler.map import Pricing
+from weft.compiler.pipeline import Options, compile_model
+from weft.compiler.plan.plan import Plan
+from weft.compiler.sparse_costs import sparse_layers
+from weft.compiler.targets.load import load_target
+
+
+def plan_of(kept: float, width: int = 256, **options) -> Plan:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10))
+    generator = torch.Generator().manual_seed(0)
+    masks = {"0.weight": torch.rand(width, width, generator=generator) < kept}
+    sample = torch.zeros(1, width), torch.zeros(1, dtype=torch.int64)
+    return compile_model(model, sample, F.cross_entropy, "wse2", Options(masks=masks, **options))
+
+
+@pytest.mark.parametrize("kept", [0.25, 0.1])
+def test_the_speed_up_is_that_of_the_priced_stage(kept: float) -> None:
+    plan = plan_of(kept)
+    (layer,) = sparse_layers(plan)
+    record = plan.document.stages[0]
+    assert layer.stage == record.id
+    assert layer.actual == pytest.approx(1 - plan.masks["0.weight"].float().mean().item())
+    assert layer.ideal == pytest.approx(1 / (1 - layer.actual))
+    assert layer.requested is None
+    table = Pricing(plan.stages, {}, load_target("wse2"), 1, ()).table(plan.stages.stages[0])
+    tilings = table.tilings
+    (index,) = np.flatnonzero([tilings.tiling(i) == record.tiling for i in range(len(tilings))])
+    expected = table.total_cycles()[index] / record.cycles.total_cycles
+    assert layer.predicted == pytest.approx(expected)
+
+
+def test_more_zeros_never_gain_less_and_break_even_lies_where_it_says() -> None:
+    found = [sparse_layers(plan_of(kept, dynamic=("0.weight",)))[0] for kept in (0.5, 0.25, 0.05)]
+    gains = [layer.predicted for layer in found]
+    assert gains == sorted(gains)
+    for layer in found:
+        assert layer.break_even is not None
+        assert (layer.actual > layer.break_even) == (layer.predicted > 1)
+
+
+def test_limits_are_cycles_of_the_stage() -> None:
+    plan = plan_of(0.1)
+    (layer,) = sparse_layers(plan)
+    total = plan.document.stages[0].cycles.total_cycles
+    assert set(layer.limits) == {"issue", "index", "imbalance", "communication", "other work"}
+    assert all(0 <= cycles <= total for cycles in layer.limits.values())
+    network = sum(operator.network_cycles for operator in plan.document.stages[0].operators)
+    assert layer.limits["communication"] == network
+    assert layer.limits[layer.limited_by] == max(layer.limits.values())
+
+
+def test_a_plan_without_masks_has_no_sparse_layer() -> None:
+    model = nn.Sequential(nn.Linear(8, 8))
+    sample = torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)
+    assert sparse_layers(compile_model(model, sample, F.cross_entropy, "wse2")) == ()
