@@ -9,6 +9,7 @@ from . import (
     bench_coverage,
     bench_norm,
     bench_run,
+    bench_sim,
     bench_sparsity,
     bench_training,
 )
@@ -22,5 +23,6 @@ for verb in (
     bench_norm,
     bench_coverage,
     bench_compile,
+    bench_sim,
 ):
     verb.register(app)

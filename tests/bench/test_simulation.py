@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from weft.backend.errors import UnknownNameError
+from weft.bench.case import Case
+from weft.bench.simulation import Network, measure, measure_fabric, measure_network
+
+
+def perceptron() -> Case:
+    label = torch.zeros(1, dtype=torch.long)
+    return Case(nn.Linear(16, 4), (torch.zeros(1, 16), label), F.cross_entropy)
+
+
+def test_a_network_is_timed_from_the_module_to_the_answer():
+    rows = list(measure_network("perceptron", Network(perceptron, "tiny_mesh"), rounds=2))
+    assert {row.unit for row in rows} == {"s"}
+    assert min(row.value for row in rows) > 0
+    whats = [row.what for row in rows]
+    assert whats[:2] == ["first compile", "module to 1,000 samples"]
+    assert whats[2:] == [
+        "analytic, 1,000 samples",
+        "event, 1,000 samples",
+        "event, 100,000 samples",
+    ]
+
+
+def test_a_network_that_does_not_fit_says_so():
+    def large() -> Case:
+        label = torch.zeros(1, dtype=torch.long)
+        return Case(nn.Linear(4000, 4000), (torch.zeros(1, 4000), label), F.cross_entropy)
+
+    (row,) = measure_network("large", Network(large, "tiny_mesh"), rounds=1)
+    assert "does not fit" in row.note
+
+
+def test_the_fabric_is_timed_with_and_without_equal_rows():
+    rows = list(measure_fabric(rounds=1))
+    assert {row.unit for row in rows} == {"M PE-cycles/s"}
+    assert [row.note.rpartition(", ")[2] for row in rows[:2]] == ["1 classes", "64 classes"]
+
+
+def test_an_unknown_network_is_named():
+    with pytest.raises(UnknownNameError, match="did you mean 'resnet18'"):
+        list(measure(["resnet19"], 1))
