@@ -7,7 +7,16 @@ tensor lives (device, layout, pin_memory) are accepted and mean nothing here.
 
 from __future__ import annotations
 
-from . import jax_contract, jax_elementwise, jax_norm, jax_shape
+from . import (
+    jax_contract,
+    jax_elementwise,
+    jax_math,
+    jax_move,
+    jax_norm,
+    jax_resize,
+    jax_shape,
+    jax_window,
+)
 from .jax_elementwise import Lowering
 
 TABLE: dict[str, Lowering] = {
@@ -15,4 +24,8 @@ TABLE: dict[str, Lowering] = {
     **jax_shape.TABLE,
     **jax_contract.TABLE,
     **jax_norm.TABLE,
+    **jax_math.TABLE,
+    **jax_move.TABLE,
+    **jax_window.TABLE,
+    **jax_resize.TABLE,
 }
