@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from .backend.errors import UserError
 from .compiler.plan.plan import Plan
 from .compiler.recipe import Recipe
 from .compiler.recipe_file import make_recipe
-from .runtime.checkpoint import Checkpoint, Header, Store, newest, plan_fingerprint
+from .runtime.checkpoint import (
+    Checkpoint,
+    Header,
+    Store,
+    found_in,
+    newest,
+    plan_fingerprint,
+)
 from .runtime.data import Dataset, load_data
 from .runtime.from_recipe import make_job
 from .runtime.logs import Log, metrics_file
 from .runtime.logs import tensorboard as tensorboard_log
+from .runtime.phases import joined, phase_plan
 from .runtime.report import Progress, RunReport
 from .runtime.trainer import train as run_job
 from .sim import SimReport
@@ -56,13 +65,36 @@ def train(
     unless `checkpoint` names another. metrics.jsonl goes to the directory `log`, or beside the
     checkpoints; TensorBoard scalars too, if asked for.
 
+    A recipe with `phases` trains them one after the other, each drained at its end; phase n has its
+    checkpoints and metrics in the directory phase-n there. `resume` is then the directory of all.
+
     Raises UserError for data or settings that do not fit and when training diverges, and
     CheckpointFileError for a damaged checkpoint.
     """
-    start = None if resume is None else newest(Path(resume))
     chosen = [*settings]
     chosen += [] if epochs is None else [f"epochs={epochs}"]
     chosen += [] if mode is None else [f"pipeline.mode={mode}"]
+    if resume is None or (Path(resume) / phase_name(0)).is_dir():
+        base = checkpoint if resume is None else resume
+        whole = make_recipe(_recipe_of(plan), chosen, where="the plan's recipe")
+        if whole.phases:
+            return _train_phases(
+                plan,
+                whole,
+                data,
+                None if base is None else Path(base),
+                None if log is None else Path(log),
+                resumes=resume is not None,
+                run=partial(
+                    train,
+                    executor=executor,
+                    on_progress=on_progress,
+                    every=every,
+                    keep=keep,
+                    tensorboard=tensorboard,
+                ),
+            )
+    start = None if resume is None else newest(Path(resume))
     origin = _recipe_of(plan) if start is None else start.header.recipe
     recipe = make_recipe(origin, chosen, where="the plan's recipe" if start is None else "resume")
     shape = plan.document.inputs[0].shape[1:]
@@ -86,6 +118,32 @@ def train(
         store=store,
         start=start,
     )
+
+
+def phase_name(number: int) -> str:
+    """The directory of phase `number` (from 0)."""
+    return f"phase-{number + 1}"
+
+
+def _train_phases(
+    plan: Plan,
+    recipe: Recipe,
+    data: str | Dataset,
+    checkpoint: Path | None,
+    log: Path | None,
+    *,
+    resumes: bool,
+    run: Callable[..., RunReport],
+) -> RunReport:
+    reports: list[RunReport] = []
+    for number in range(len(recipe.phases)):
+        current = phase_plan(plan, recipe, number, reports[-1] if reports else None)
+        directory = None if checkpoint is None else checkpoint / phase_name(number)
+        goes_on = resumes and directory is not None and bool(found_in(directory))
+        own_log = None if log is None else log / phase_name(number)
+        where = {"resume": directory} if goes_on else {"checkpoint": directory}
+        reports.append(run(current, data, log=own_log, **where))
+    return joined(reports)
 
 
 def _recipe_of(plan: Plan) -> dict[str, object]:

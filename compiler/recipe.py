@@ -109,6 +109,18 @@ class TrainingRecipe(_Part):
     evaluate_every: Positive | None = None
 
 
+class PhaseRecipe(_Part):
+    """One phase of a run, with a learning-rate schedule and an optimizer state of its own.
+
+    `dense` revives all pruned weights, which start at zero; `optimizer` replaces keys of the
+    recipe's optimizer.
+    """
+
+    epochs: Positive
+    dense: bool = False
+    optimizer: dict[str, Any] = Field(default_factory=dict)
+
+
 class TargetRecipe(_Part):
     """A name from `weft targets` or a YAML file; `overrides` replace constants by dotted name."""
 
@@ -120,6 +132,7 @@ class Recipe(_Part):
     """Everything a run needs: what to compile, for which target, and how to train it.
 
     `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
+    With `phases`, a run goes through them in order, and their epochs replace `epochs`.
     """
 
     model: ModelRecipe
@@ -132,4 +145,5 @@ class Recipe(_Part):
     target: TargetRecipe = TargetRecipe()
     data: str | None = None
     epochs: Positive = 10
+    phases: tuple[PhaseRecipe, ...] = ()
     seed: int = 0
