@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,9 @@ from .failure import CHECK_FAILED
 from .options import Json, PlanDirectory
 
 if TYPE_CHECKING:
+    from ..compiler.plan.document import PlanDocument
     from ..sim import SimReport
+    from ..sim.validation import ValidationReport
 
 
 def register(app: typer.Typer) -> None:
@@ -43,34 +46,68 @@ def simulate(
     if report is not None:
         from ..sim.html import write_report
 
-        write_report(loaded.document, result, report)
+        write_report(loaded.document, result, report, validation=_validation(loaded.document))
     if json:
-        print_json(result.to_dict())
+        print_json(_as_data(loaded.document, result))
     else:
-        print_report(result)
+        print_report(loaded.document, result)
     if result.deadlock:
         raise typer.Exit(CHECK_FAILED)
 
 
-def print_report(report: SimReport) -> None:
+def _validation(plan: PlanDocument) -> ValidationReport | None:
+    """Published kernel measurements of the plan's machine, simulated; None without any."""
+    from ..sim.validation import measured_on
+
+    report = measured_on(plan.target)
+    return report if report.points else None
+
+
+def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
+    """The report; per stage what bounds it and what would help; energy where there is one."""
+    from ..sim.advice import advise
+    from ..sim.energy import energy
+
+    spent = energy(plan, report)
+    return report.to_dict() | {
+        "advice": [asdict(entry) for entry in advise(plan, report)],
+        "energy": asdict(spent) if spent else None,
+    }
+
+
+def print_report(plan: PlanDocument, report: SimReport) -> None:
     """The simulation's result as text: facts, then one row per stage."""
     from ..compiler.plan.text import facts
+    from ..sim.advice import advise
 
     typer.echo(f"{report.model} on {report.target}, {report.level} level")
-    typer.echo(facts(simulated_facts(report)))
+    typer.echo(facts([*simulated_facts(report), *_energy_facts(plan, report)]))
     if report.deadlock:
         waits = "\n".join(f"    {wait}" for wait in report.deadlock)
         typer.echo(f"  deadlock: each of these waits for the next\n{waits}")
-    columns = ("stage", "cycles/sample", "utilisation", "bytes/PE", "bound by")
+    columns = ("stage", "forward", "backward", "update", "busy", "B/PE", "links", "bound by", "")
     rows = [
         (
-            *(row.id, row.cycles_per_sample, f"{row.utilisation * 100:.1f} %"),
-            *(row.memory_per_pe.total_bytes, row.bound_by),
+            *(row.id, row.forward_cycles, row.backward_cycles, row.update_cycles),
+            *(f"{row.utilisation * 100:.1f} %", row.memory_per_pe.total_bytes),
+            *(f"{entry.link_load * 100:.0f} %", entry.bound_by, entry.advice),
         )
-        for row in report.stages
+        for row, entry in zip(report.stages, advise(plan, report), strict=True)
     ]
     typer.echo("")
     print_table(columns, rows)
+
+
+def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]]:
+    from ..sim.energy import energy
+
+    spent = energy(plan, report)
+    if spent is None:
+        return []
+    pes, system = spent.busy_pes_j * 1e3, spent.system_j * 1e3
+    return [
+        ("energy", f"at most {pes:.3g} mJ per sample in busy PEs; {system:.3g} mJ of the system")
+    ]
 
 
 def simulated_facts(report: SimReport) -> list[tuple[str, str]]:

@@ -37,6 +37,12 @@ def validate(
         str | None, typer.Option(help="Run the kernels on this target instead of the measured one.")
     ] = None,
     rows: Annotated[bool, typer.Option("--rows", help="Print every row, not the summary.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", help="Write an HTML page with a plot, measured against simulated."
+        ),
+    ] = None,
     holdout: Annotated[
         bool,
         typer.Option(
@@ -52,6 +58,10 @@ def validate(
         _print_holdouts(json)
         return
     report = run(set_name, _overrides(constant), file, target)
+    if page is not None:
+        from ..sim.validation.page import write_validation
+
+        write_validation(report, page)
     if json:
         print_json(report.to_dict())
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,8 +18,8 @@ from ..backend.sparsity import configure
 from .capture import capture
 from .coverage import Coverage, coverage
 from .cut import cut
-from .passes.base import PassRun, ignore
-from .pipeline import Options, compile_model
+from .passes.base import Driver, PassRun, ignore
+from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
 from .program import Stages
 from .recipe import Recipe
@@ -40,7 +40,13 @@ def compile_recipe(
     not take, and what `compile_model` raises.
     """
     model, masks = build_model(recipe)
-    options = Options(
+    options = replace(_options(recipe, masks), on_begin=on_begin, on_end=on_end)
+    target = load_target(recipe.target.name, recipe.target.overrides)
+    return compile_model(model, _example(recipe), F.cross_entropy, target, options)
+
+
+def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
+    return Options(
         masks=masks,
         dynamic=_dynamic(recipe, masks),
         optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
@@ -49,11 +55,7 @@ def compile_recipe(
         recompute=recipe.pipeline.recompute,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
-        on_begin=on_begin,
-        on_end=on_end,
     )
-    target = load_target(recipe.target.name, recipe.target.overrides)
-    return compile_model(model, _example(recipe), F.cross_entropy, target, options)
 
 
 def _dynamic(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
@@ -88,8 +90,9 @@ def cut_recipe(recipe: Recipe, dtype: torch.dtype | None = None) -> Ingredients:
     sample, target = _example(recipe)
     if dtype is not None:
         model, sample = model.to(dtype), sample.to(dtype)
-    stages = cut(capture(model, (sample, target), F.cross_entropy))
-    return Ingredients(stages, masks, _OPTIMIZER_STATES[recipe.optimizer.name])
+    options = _options(recipe, masks)
+    stages = cut_graph(capture(model, (sample, target), F.cross_entropy), options, Driver())
+    return Ingredients(stages, masks, options.optimizer_states)
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:

@@ -10,10 +10,16 @@ from pathlib import Path
 from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.text import duration, percent, quantity
+from .advice import advise
 from .charts import curve_svg, timeline_svg
+from .energy import energy
 from .floorplan import floorplan_svg
+from .heatmap import heatmap_svg
+from .loglog import roofline_svg
 from .recording import Slice, timeline
 from .report import SimReport
+from .validation.plot import points_svg
+from .validation.report import ValidationReport
 
 MOST_STAGES = 400
 """Above this the timeline is left out: its rows would be thinner than can be seen."""
@@ -35,19 +41,59 @@ class RunCurve:
 
 
 def write_report(
-    plan: PlanDocument, report: SimReport, path: str | Path, run: RunCurve | None = None
+    plan: PlanDocument,
+    report: SimReport,
+    path: str | Path,
+    run: RunCurve | None = None,
+    validation: ValidationReport | None = None,
 ) -> None:
     """Write the page to `path`, under a temporary name until it is complete.
+
+    `validation` adds how measurements compare with the simulator.
 
     Raises UserError if jinja2 is missing, OSError if the file cannot be written.
     """
     part = Path(path).with_name(Path(path).name + ".part")
-    part.write_text(report_html(plan, report, run), encoding="utf-8")
+    part.write_text(report_html(plan, report, run, validation), encoding="utf-8")
     os.replace(part, path)
 
 
-def report_html(plan: PlanDocument, report: SimReport, run: RunCurve | None = None) -> str:
+def report_html(
+    plan: PlanDocument,
+    report: SimReport,
+    run: RunCurve | None = None,
+    validation: ValidationReport | None = None,
+) -> str:
     """The page as text."""
+    advice = advise(plan, report)
+    capacity = max(plan.totals.memory_capacity_per_pe_bytes, 1)
+    return render(
+        "report.html",
+        plan=plan,
+        report=report,
+        rows=list(zip(plan.stages, report.stages, advice, strict=True)),
+        run=run,
+        cards=_cards(plan, report, run),
+        reasons=_reasons(report),
+        memory_classes=_memory_classes(report),
+        floorplan=floorplan_svg(plan, [row.utilisation for row in report.stages]),
+        memory_map=heatmap_svg(
+            plan, [row.memory_per_pe.total_bytes / capacity for row in report.stages], "memory"
+        ),
+        link_map=heatmap_svg(plan, [entry.link_load for entry in advice], "link load"),
+        roofline=roofline_svg(plan, report),
+        timeline=_timeline(plan, report),
+        loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
+        validation=validation,
+        validation_plot=points_svg(validation.points) if validation else "",
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """A template of this package, filled.
+
+    Raises UserError if jinja2 is missing.
+    """
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
@@ -59,27 +105,17 @@ def report_html(plan: PlanDocument, report: SimReport, run: RunCurve | None = No
         ) from error
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"quantity": quantity, "percent": percent, "classes": asdict}
-    source = resources.files(str(__package__)).joinpath("templates/report.html").read_text("utf-8")
-    rows = list(zip(plan.stages, report.stages, strict=True))
-    return environment.from_string(source).render(
-        plan=plan,
-        report=report,
-        rows=rows,
-        run=run,
-        cards=_cards(plan, report, run),
-        reasons=_reasons(report),
-        memory_classes=_memory_classes(report),
-        floorplan=floorplan_svg(plan, [row.utilisation for row in report.stages]),
-        timeline=_timeline(plan, report),
-        loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
-    )
+    folder = resources.files(str(__package__)).joinpath("templates")
+    style = folder.joinpath("style.css").read_text("utf-8")
+    text = folder.joinpath(template).read_text("utf-8")
+    return environment.from_string(text).render(style=style, **values)
 
 
 def _cards(
     plan: PlanDocument, report: SimReport, run: RunCurve | None
 ) -> list[tuple[str, str, str]]:
     """Key figures: what, the figure, what it means."""
-    clock = report.clock_hz
+    clock, spent = report.clock_hz, energy(plan, report)
     interval = report.initiation_interval_cycles
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     capacity = plan.totals.memory_capacity_per_pe_bytes
@@ -111,6 +147,9 @@ def _cards(
             f"per sample; {percent(skipped)} of {quantity(plan.totals.macs_dense)} skipped",
         ),
     ]
+    if spent:
+        system = f"per sample at most, in busy PEs; {spent.system_j * 1e3:.3g} mJ of the system"
+        cards.append(("energy", f"{spent.busy_pes_j * 1e3:.3g} mJ", system))
     return cards + (_run_cards(run) if run else [])
 
 

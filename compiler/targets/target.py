@@ -27,7 +27,7 @@ Cycles = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Confidence = Literal["published", "derived", "fitted", "memory", "assumed"]
 
-_OPTIONAL_BLOCKS = ("matrix",)
+_OPTIONAL_BLOCKS = ("matrix", "power")
 _NARROW_INTEGERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64"})
 
 
@@ -199,6 +199,15 @@ class WaferLink:
 
 
 @dataclass(frozen=True)
+class Power:
+    """Watts: one PE at its peak, and the whole system with cooling and supplies."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    pe_peak_w: PositiveFloat
+    system_w: PositiveFloat
+
+
+@dataclass(frozen=True)
 class Advertised:
     """A figure the vendor prints, to be redone by `weft targets check`.
 
@@ -240,6 +249,7 @@ class Target:
     wafers: Positive = 1
     wafer_link: WaferLink | None = None
     matrix: Matrix | None = None
+    power: Power | None = None
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
 

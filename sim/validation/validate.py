@@ -8,13 +8,17 @@ from pathlib import Path
 
 from ...backend.errors import UnknownNameError, UserError
 from ...compiler.targets import Target, known_targets, load_target
-from ..machine import KERNELS, Kernel
+from ..machine import KERNELS as CYCLE_KERNELS
+from ..machine import Kernel
 from .report import Omission, Point, ValidationReport, summarise
 from .tables import TableRow, shipped_rows, user_rows
+from .training import KERNEL as TRAINING
+from .training import KERNELS as TRAINING_KERNELS
+from .training import reason_against, training_trends
 from .trends import trends
 
-# Measured, but nothing here simulates it yet: whole training runs.
-_NOT_YET = {"training_run": "not yet simulated: needs the compiled network, not a kernel"}
+KERNELS: dict[str, Kernel] = CYCLE_KERNELS | {kernel.name: kernel for kernel in TRAINING_KERNELS}
+_TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 
 
 def validate(
@@ -33,15 +37,37 @@ def validate(
     """
     rows = user_rows(file) if file is not None else shipped_rows(set_name)
     load = partial(_load, target_overrides, {}, target)
-    simulated = [row for row in rows if row.kernel not in _NOT_YET]
     whole = file is None and set_name is None
-    points = tuple(point for row in simulated for point in _points(load, row))
-    omissions = tuple(
-        Omission(row.set_name, _settings(row, ()), _NOT_YET[row.kernel])
-        for row in rows
-        if row.kernel in _NOT_YET
+    reasons = [_reason_against(row, whole) for row in rows]
+    points = tuple(
+        point
+        for row, reason in zip(rows, reasons, strict=True)
+        if not reason
+        for point in _points(load, row)
     )
-    return ValidationReport(points, summarise(points), trends(points), omissions, whole)
+    omissions = tuple(
+        Omission(row.set_name, _settings(row, ()), reason)
+        for row, reason in zip(rows, reasons, strict=True)
+        if reason
+    )
+    found = (*trends(points), *training_trends(points))
+    return ValidationReport(points, summarise(points), found, omissions, whole)
+
+
+def measured_on(target: str) -> ValidationReport:
+    """The shipped kernel measurements of one target, simulated on it; perhaps no points."""
+    load = partial(_load, {}, {}, None)
+    rows = [row for row in shipped_rows() if row.kernel in CYCLE_KERNELS]
+    rows = [row for row in rows if CYCLE_KERNELS[row.kernel].target == target]
+    points = tuple(point for row in rows for point in _points(load, row))
+    return ValidationReport(points, summarise(points), trends(points), (), whole=False)
+
+
+def _reason_against(row: TableRow, whole: bool) -> str:
+    """Why a row is not simulated; empty if it is."""
+    if row.kernel != TRAINING:
+        return ""
+    return reason_against(row.row) or (_TAKES_LONG if whole else "")
 
 
 def _load(

@@ -145,7 +145,9 @@ def test_doctor_says_what_works_and_why_not(weft: Weft) -> None:
 def test_simulate_prints_what_the_report_says(weft: Weft, small_plan: Path) -> None:
     data = json.loads(weft("simulate", small_plan, "--samples", 200, "--json").out)
     report = simulate(api.load(small_plan).document, samples=200)
-    assert data == json.loads(json.dumps(report.to_dict()))
+    assert data.items() >= json.loads(json.dumps(report.to_dict())).items()
+    assert [entry["stage"] for entry in data["advice"]] == [row.id for row in report.stages]
+    assert data["energy"] is None  # tiny_mesh has no powers
     text = weft("simulate", small_plan, "--samples", 200, "--level", "analytic").out
     assert "throughput" in text
     assert report.stages[0].id in text

@@ -6,9 +6,11 @@ from importlib import resources
 
 import pytest
 from weft.backend.errors import UnknownNameError, UserError
+from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
 from weft.sim.validation import known_sets, validate
 from weft.sim.validation.tables import shipped_rows
+from weft.sim.validation.training import streaming_bound
 
 REPORT = validate()
 
@@ -126,3 +128,23 @@ def test_unknown_names(tmp_path):
 def test_a_kernel_on_another_target_needs_its_constants():
     with pytest.raises(UserError, match=r"tiny_mesh, software\.relay_cycles"):
         validate("gemv_chain", target="tiny_mesh")
+
+
+def test_measured_training_runs():
+    """BERT-large from its transformers class on a CS-2, nothing fitted: within 30 %."""
+    pytest.importorskip("transformers")
+    report = validate("training")
+    (point,) = report.points
+    assert point.measured == 7023
+    assert abs(point.error) < 0.30
+    assert not point.fitted
+    assert [trend.passed for trend in report.trends] == [True]
+    (left_out,) = report.omissions
+    assert "weight-streaming" in left_out.settings
+    assert report.passed
+
+
+def test_streaming_is_bound_by_its_weights():
+    """10 GB in 16 bit, twice per batch of 4 at 150 GB/s."""
+    wafer = load_target("wse2")
+    assert streaming_bound(wafer, 10 * 10**9, 4) == pytest.approx(4 * 150 / 20)

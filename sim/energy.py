@@ -1,0 +1,36 @@
+"""Energy of a sample, where the target file has the powers for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..compiler.plan.document import PlanDocument
+from .constants import constant
+from .report import SimReport
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules per sample in steady state.
+
+    `busy_pes_j`: every PE of a region draws its peak power while its stage is busy; an upper bound
+    for the arithmetic. `system_j`: the whole system draws its rated power all the time.
+    """
+
+    busy_pes_j: float
+    system_j: float
+
+
+def energy(plan: PlanDocument, report: SimReport) -> Energy | None:
+    """None if the target has no powers, or the plan never gets anywhere."""
+    known = {entry.name for entry in plan.provenance}
+    if not {"power.pe_peak_w", "power.system_w"} <= known or report.deadlock:
+        return None
+    busy = sum(
+        stage.region.area * row.cycles_per_sample
+        for stage, row in zip(plan.stages, report.stages, strict=True)
+    )
+    return Energy(
+        busy_pes_j=busy / plan.clock_hz * constant(plan, "power.pe_peak_w"),
+        system_j=constant(plan, "power.system_w") / report.throughput_samples_per_s,
+    )

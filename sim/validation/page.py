@@ -1,0 +1,27 @@
+"""A validation as one HTML page, without network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..html import render
+from .plot import points_svg
+from .report import ValidationReport
+
+
+def validation_html(report: ValidationReport) -> str:
+    """The page as text. Raises UserError if jinja2 is missing."""
+    fitted = sum(point.fitted for point in report.points)
+    plot = points_svg(report.points)
+    return render("validation.html", report=report, fitted=fitted, plot=plot)
+
+
+def write_validation(report: ValidationReport, path: str | Path) -> None:
+    """Write the page, under a temporary name until it is complete.
+
+    Raises UserError if jinja2 is missing, OSError if the file cannot be written.
+    """
+    part = Path(path).with_name(Path(path).name + ".part")
+    part.write_text(validation_html(report), encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,141 @@
+"""Measured training runs, simulated from the model's own class: compile, place, run.
+
+A run is compiled under the conditions its source states; what the source leaves open is written
+beside the model here. Nothing in the target file was fitted on such a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...backend.errors import UserError
+from ...compiler.targets import Target, load_target
+from ..machine import Kernel, Row
+from ..simulate import simulate
+from .report import Point, Trend
+from .trends import setting
+
+if TYPE_CHECKING:
+    from torch import nn
+
+KERNEL = "training_run"
+MODE = "layer-pipelined"
+_SAMPLES = 500
+_TARGET = "wse2"
+_PASSES_IN = 2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on the meta device, one sample of it, and optimizer states per weight."""
+
+    model: nn.Module
+    sample: Mapping[str, Any]
+    optimizer_states: int
+
+
+def bert_large(tokens: int) -> Subject:
+    """BertForPreTraining in float16, with Adam, no dropout, every position predicted.
+
+    The decoder has a weight of its own. Tied to the embedding it would have to be streamed to the
+    other end of the pipeline for every sample, since here every sample updates it; the measured
+    machine updates once per batch and need not.
+    """
+    import torch
+
+    transformers = _transformers()
+    config = transformers.BertConfig(
+        hidden_size=1024,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="eager",
+        tie_word_embeddings=False,
+    )
+    with torch.device("meta"):
+        model = transformers.BertForPreTraining(config).to(torch.float16)
+        sample = {
+            "input_ids": torch.empty(1, tokens, dtype=torch.long),
+            "labels": torch.empty(1, tokens, dtype=torch.long),
+            "next_sentence_label": torch.empty(1, dtype=torch.long),
+        }
+    return Subject(model, sample, optimizer_states=2)
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(
+            "measured training runs",
+            expected="transformers, whose model classes they are compiled from",
+            got=str(error),
+            change="pip install transformers",
+        ) from error
+    return transformers
+
+
+SUBJECTS: dict[str, Callable[[int], Subject]] = {"bert-large": bert_large}
+
+
+def reason_against(row: Row) -> str:
+    """Why a measured run cannot be simulated; empty if it can."""
+    if row.columns.get("mode") != MODE:
+        return (
+            f"{row.columns.get('mode')}: one layer at a time over the whole wafer, weights sent in"
+            " for every batch; plans here keep all layers on the wafer"
+        )
+    if row.columns.get("model") not in SUBJECTS:
+        return f"the model is none of {', '.join(SUBJECTS)}"
+    return ""
+
+
+def training_run(target: Target, row: Row) -> tuple[float]:
+    """Samples per second in steady state, one stage per block, at the event level.
+
+    Raises UserError for a run that cannot be simulated, or without transformers.
+    """
+    from ...compiler.pipeline import Options, compile_model
+
+    reason = reason_against(row)
+    if reason:
+        raise UserError(row.where, expected=MODE, got=reason, change="leave the row out")
+    subject = SUBJECTS[row.columns["model"]](row.count("seq_len"))
+    options = Options(
+        granularity="block", optimizer_states=subject.optimizer_states, name=row.columns["model"]
+    )
+    plan = compile_model(subject.model, subject.sample, target=target, options=options)
+    return (simulate(plan, _SAMPLES).throughput_samples_per_s,)
+
+
+def streaming_bound(target: Target, weight_bytes: int, batch: int) -> float:
+    """Samples per second that weight streaming cannot exceed, whatever it computes with.
+
+    Forward and backward each need all weights from outside, once per batch.
+    """
+    return batch * target.host.bytes_per_s / (_PASSES_IN * weight_bytes)
+
+
+def training_trends(points: Sequence[Point]) -> tuple[Trend, ...]:
+    """A model that fits the wafer trains faster pipelined than streamed, one sample per update."""
+    return tuple(_beats_streaming(point) for point in points if point.kernel == KERNEL)
+
+
+def _beats_streaming(point: Point) -> Trend:
+    name, tokens = setting(point, "model"), int(setting(point, "seq_len"))
+    weights = sum(p.numel() * p.element_size() for p in SUBJECTS[name](tokens).model.parameters())
+    streamed = streaming_bound(load_target(_TARGET), weights, batch=1)
+    bound = f"streamed at most {streamed:,.0f}/s"
+    return Trend(
+        f"{name} is faster pipelined than streamed, one sample per update",
+        f"pipelined {point.measured:,.0f}/s",
+        f"pipelined {point.simulated:,.0f}/s, {bound}",
+        passed=min(point.measured, point.simulated) > streamed,
+    )
+
+
+KERNELS = (Kernel(KERNEL, _TARGET, ("samples_per_s",), training_run),)

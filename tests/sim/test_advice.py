@@ -1,0 +1,66 @@
+"""What bounds a stage, what to do about it, and energy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from helpers import plans
+from weft.compiler.plan.document import Constant, OperatorCost, PlanDocument
+from weft.sim import simulate
+from weft.sim.advice import advise
+from weft.sim.energy import energy
+
+CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
+
+
+def _with(plan: PlanDocument, **constants: float) -> PlanDocument:
+    added = [Constant(k.replace("__", "."), v, "test", "assumed") for k, v in constants.items()]
+    kept = [c for c in plan.provenance if c.name not in {a.name for a in added}]
+    return replace(plan, provenance=(*kept, *added))
+
+
+def _operator(family: str, compute: int, network: int) -> OperatorCost:
+    return OperatorCost(
+        "n", f"aten.{family}.default", family, "forward", "", "", 0, 0, compute, network
+    )
+
+
+def _slowest(family: str, compute: int, network: int, bound: str, per_cycle: float = 1.0) -> str:
+    """The bound of the chain's slowest stage if it consisted of one operator."""
+    stages = list(CHAIN.stages)
+    operators = (_operator(family, compute, network),)
+    stages[1] = replace(stages[1], operators=operators, bound_by=bound)
+    plan = _with(
+        replace(CHAIN, stages=tuple(stages)),
+        compute__float32__elements_per_cycle=per_cycle,
+        sram__read_bytes_per_cycle=8,
+    )
+    return advise(plan, simulate(plan, 100))[1].bound_by
+
+
+def test_every_bound_by_hand():
+    assert _slowest("linear", 80, 0, "compute") == "compute"
+    assert _slowest("elementwise", 80, 0, "compute", per_cycle=1) == "memory bandwidth"
+    assert _slowest("elementwise", 80, 0, "compute", per_cycle=0.5) == "compute"
+    assert _slowest("linear", 10, 70, "network") == "link"
+
+
+def test_stages_that_wait_for_a_slower_one_are_told_so():
+    plan = _with(CHAIN, compute__float32__elements_per_cycle=1, sram__read_bytes_per_cycle=16)
+    first, _, last = advise(plan, simulate(plan, 200))
+    for entry in (first, last):
+        assert entry.bound_by == "imbalance"
+        assert "slower stage" in entry.advice
+
+
+def test_energy_by_hand():
+    """80 cycles at 1 GHz a sample: 1 kW of the system is 80 uJ; PEs draw only while busy."""
+    plan = _with(CHAIN, power__pe_peak_w=2.0, power__system_w=1000.0)
+    report = simulate(plan, 200)
+    spent = energy(plan, report)
+    assert spent is not None
+    assert spent.system_j == pytest.approx(1000 / report.throughput_samples_per_s)
+    busy = sum(s.region.area * s.cycles.total_cycles for s in plan.stages)
+    assert spent.busy_pes_j == pytest.approx(2 * busy / plan.clock_hz)
+    assert energy(CHAIN, report) is None
