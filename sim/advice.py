@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..compiler.plan.document import OperatorCost, PlanDocument, StageRecord
-from .constants import constant
+from .constants import constant, has_constants
 from .report import SimReport, StageRow
 
 _ELEMENTWISE = frozenset({"elementwise", "normalization", "optimizer", "pooling", "reduction"})
@@ -65,13 +65,17 @@ def _bound(plan: PlanDocument, stage: StageRecord, row: StageRow) -> str:
 
 
 def _is_memory_bound(plan: PlanDocument, stage: StageRecord) -> bool:
-    """Most cycles go to element-wise work, and that work keeps all read ports busy."""
+    """Most cycles go to element-wise work, and that work keeps all read ports busy.
+
+    False where the plan's target does not say how fast they are.
+    """
     compute = sum(o.compute_cycles for o in stage.operators)
     passes = sum(o.compute_cycles for o in stage.operators if o.family in _ELEMENTWISE)
     dtype, size = _dtype(plan)
-    rate = constant(plan, f"compute.{dtype}.elements_per_cycle")
-    read = _OPERANDS * size * rate
-    return 2 * passes > compute and read >= constant(plan, "sram.read_bytes_per_cycle")
+    rate, port = f"compute.{dtype}.elements_per_cycle", "sram.read_bytes_per_cycle"
+    if 2 * passes <= compute or not has_constants(plan, rate, port):
+        return False
+    return _OPERANDS * size * constant(plan, rate) >= constant(plan, port)
 
 
 def _dtype(plan: PlanDocument) -> tuple[str, int]:

@@ -22,6 +22,11 @@ def constant(plan: PlanDocument, name: str) -> float:
     )
 
 
+def has_constants(plan: PlanDocument, *names: str) -> bool:
+    """Whether the plan carries all of them."""
+    return set(names) <= {entry.name for entry in plan.provenance}
+
+
 def _number(plan: PlanDocument, name: str, value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)

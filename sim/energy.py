@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..compiler.plan.document import PlanDocument
-from .constants import constant
+from .constants import constant, has_constants
 from .report import SimReport
 
 
@@ -23,8 +23,7 @@ class Energy:
 
 def energy(plan: PlanDocument, report: SimReport) -> Energy | None:
     """None if the target has no powers, or the plan never gets anywhere."""
-    known = {entry.name for entry in plan.provenance}
-    if not {"power.pe_peak_w", "power.system_w"} <= known or report.deadlock:
+    if not has_constants(plan, "power.pe_peak_w", "power.system_w") or report.deadlock:
         return None
     busy = sum(
         stage.region.area * row.cycles_per_sample

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from html import escape
 
 from ..compiler.plan.document import PlanDocument
-from .constants import constant
+from .constants import constant, has_constants
 from .report import SimReport
 
-_WIDTH, _HEIGHT = 640.0, 460.0
+_WIDTH, _HEIGHT = 560.0, 410.0
 _LEFT, _TOP, _RIGHT, _FOOT = 64.0, 10.0, 150.0, 44.0
-_COLOURS = 6
+_COLOURS = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def roofline_svg(plan: PlanDocument, report: SimReport) -> str:
     """One dot per stage that multiplies; empty if none does.
 
     Across: cycles of its arithmetic at the datapath's peak over cycles its busiest stream takes,
-    below 1 it cannot be bound by arithmetic. Up: share of the peak that it reaches while busy.
+    below 1 it cannot be bound by arithmetic. Up: share of the peak that it reaches in the longer of
+    its own cycles and that stream's.
     """
     dots = _stage_dots(plan, report)
     if not dots:
@@ -76,6 +77,8 @@ def roofline_svg(plan: PlanDocument, report: SimReport) -> str:
 
 def _stage_dots(plan: PlanDocument, report: SimReport) -> list[Dot]:
     peak = _peak(plan)
+    if report.deadlock or not peak:
+        return []
     streams = {row.id: 0.0 for row in report.stages}
     for edge in report.edges:
         cycles = max(edge.forward_load, edge.gradient_load) * report.initiation_interval_cycles
@@ -86,16 +89,17 @@ def _stage_dots(plan: PlanDocument, report: SimReport) -> list[Dot]:
         at_peak = stage.macs_effective / (peak * stage.region.area)
         if not (at_peak and row.cycles_per_sample and streams[row.id]):
             continue
-        share = at_peak / row.cycles_per_sample
+        share = at_peak / max(row.cycles_per_sample, streams[row.id])
         title = f"{row.id}: {share:.0%} of the peak, {row.bound_by}"
         dots.append(Dot(at_peak / streams[row.id], share, row.bound_by, title))
     return dots
 
 
 def _peak(plan: PlanDocument) -> float:
-    """Multiply-adds per cycle of a PE in the plan's floating-point type."""
+    """Multiply-adds per cycle of a PE in the plan's floating-point type; 0 if nothing says it."""
     floating = [p.dtype for p in (*plan.parameters, *plan.inputs) if "float" in p.dtype]
-    return constant(plan, f"compute.{floating[0] if floating else 'float32'}.macs_per_cycle")
+    name = f"compute.{floating[0] if floating else 'float32'}.macs_per_cycle"
+    return constant(plan, name) if has_constants(plan, name) else 0.0
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
@@ -136,11 +140,11 @@ def _grid(axes: Axes) -> list[str]:
     for power in range(axes.x_from, axes.x_to + 1):
         x = axes.x(10.0**power)
         parts.append(f'<path class="axis" d="M{x:.1f} {_TOP}V{bottom}"/>')
-        parts.append(_text(x, bottom + 13, f"{10.0**power:,g}", "middle"))
+        parts.append(_text(x, bottom + 13, _power(power), "middle"))
     for power in range(axes.y_from, axes.y_to + 1):
         y = axes.y(10.0**power)
         parts.append(f'<path class="axis" d="M{_LEFT} {y:.1f}H{right}"/>')
-        parts.append(_text(_LEFT - 6, y, f"{10.0**power:,g}", "end"))
+        parts.append(_text(_LEFT - 6, y, _power(power), "end"))
     parts.append(_text((_LEFT + right) / 2, _HEIGHT - 10, axes.x_name, "middle"))
     middle = (_TOP + bottom) / 2
     turned = f'transform="rotate(-90 12 {middle})"'
@@ -149,6 +153,15 @@ def _grid(axes: Axes) -> list[str]:
         f"{escape(axes.y_name)}</text>"
     )
     return parts
+
+
+def _power(exponent: int) -> str:
+    """A power of ten as a short number: 0.01, 100, 100 k, 10 M."""
+    if exponent < 0:
+        return f"{10.0**exponent:.{-exponent}f}"
+    names = ("", " k", " M", " G", " T")
+    step = min(exponent // 3, len(names) - 1)
+    return f"{10 ** (exponent - 3 * step)}{names[step]}"
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> str:
