@@ -35,7 +35,7 @@ class _Optimizer:
 OPTIMIZERS = {
     "adamw": _Optimizer(3e-3, ("none", "stash", "lwp"), "adamw, betas 0.9 and 0.999"),
     "sgdm": _Optimizer(
-        2e-2, tuple(n for n in compensations() if n != "lwp_w2d"), "sgdm, momentum 0.9"
+        5e-3, tuple(n for n in compensations() if n != "lwp_w2d"), "sgdm, momentum 0.9"
     ),
 }
 """Update rules of the experiment, each with its rate and the compensations it defines."""

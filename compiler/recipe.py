@@ -44,6 +44,7 @@ class NormalizationRecipe(_Part):
     affine: bool | None = None
     ecm: Literal["clamp", "layer_scale", "none"] | None = None
     clamp: Annotated[float, Field(gt=0)] | None = None
+    group_size: Positive | None = None
     groups: Positive | None = None
 
     def options(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.backend.errors import UnknownNameError, UserError
+from weft.backend.nn.norms import make_norm
 from weft.compiler.recipe_file import load_recipe, make_recipe, shipped_recipe
 
 MINIMAL: dict[str, Any] = {"model": "resnet20", "input": {"shape": [1, 8, 8], "classes": 10}}
@@ -54,6 +55,12 @@ def test_a_resolved_recipe_reads_back_as_itself() -> None:
 def test_set_normalization_options_are_passed_on() -> None:
     recipe = make_recipe({**MINIMAL, "normalization": {"alpha_fwd": 0.9, "ecm": "none"}})
     assert recipe.normalization.options() == {"alpha_fwd": 0.9, "ecm": None}
+
+
+def test_layer_scaling_of_groups_reaches_the_layer() -> None:
+    recipe = make_recipe({**MINIMAL, "normalization": {"ecm": "layer_scale", "group_size": 2}})
+    layer = make_norm("online", 4, **recipe.normalization.options())
+    assert (layer.ecm, layer.group_size) == ("layer_scale", 2)
 
 
 @pytest.mark.parametrize(
