@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backend.errors import UnsupportedError, UserError
+from .experts import batched_experts
 from .functional import functional_updates
 from .fxgraph import forget_checks, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
@@ -77,7 +78,8 @@ def _training(model: nn.Module):
     modes = {module: module.training for module in model.modules()}
     model.train()
     try:
-        yield
+        with batched_experts(model):
+            yield
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
 from .program import Stages
 from .recipe import Recipe
+from .sample import Loss
 from .targets.load import load_target
 
 _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
@@ -42,7 +43,7 @@ def compile_recipe(
     model, masks = build_model(recipe)
     options = replace(_options(recipe, masks), on_begin=on_begin, on_end=on_end)
     target = load_target(recipe.target.name, recipe.target.overrides)
-    return compile_model(model, _example(recipe), F.cross_entropy, target, options)
+    return compile_model(model, _example(recipe), _loss(recipe), target, options)
 
 
 def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
@@ -69,7 +70,7 @@ def _dynamic(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
 def recipe_coverage(recipe: Recipe) -> Coverage:
     """Which operators of what a recipe describes have a kernel; nothing is mapped or placed."""
     model, _ = build_model(recipe)
-    return coverage(cut(capture(model, _example(recipe), F.cross_entropy)))
+    return coverage(cut(capture(model, _example(recipe), _loss(recipe))))
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,11 @@ def cut_recipe(recipe: Recipe, dtype: torch.dtype | None = None) -> Ingredients:
     model, masks = build_model(recipe)
     sample, target = _example(recipe)
     if dtype is not None:
-        model, sample = model.to(dtype), sample.to(dtype)
+        model = model.to(dtype)
+        sample = sample.to(dtype) if sample.is_floating_point() else sample
     options = _options(recipe, masks)
-    stages = cut_graph(capture(model, (sample, target), F.cross_entropy), options, Driver())
+    graph = capture(model, (sample, target), _loss(recipe))
+    stages = cut_graph(graph, options, Driver())
     return Ingredients(stages, masks, options.optimizer_states)
 
 
@@ -146,22 +149,48 @@ def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]
         ) from error
 
 
-def _import(name: str) -> Callable[..., Any]:
+def _import(name: str, role: str = "model") -> Callable[..., Any]:
     path, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(path)
     except ImportError as error:
         raise UserError(
-            f"model {name}",
-            expected="package.module:factory with an importable module",
+            f"{role} {name}",
+            expected="package.module:name with an importable module",
             got=str(error),
             change=f"run where '{path}' can be imported, or set PYTHONPATH",
         ) from error
     if not hasattr(module, attribute):
         known = [key for key in vars(module) if not key.startswith("_")]
-        raise UnknownNameError(f"factory in {path}", attribute, known, f"python -m pydoc {path}")
+        raise UnknownNameError(f"{role} in {path}", attribute, known, f"python -m pydoc {path}")
     return getattr(module, attribute)
 
 
 def _example(recipe: Recipe) -> tuple[Tensor, Tensor]:
-    return torch.zeros(1, *recipe.input.shape), torch.zeros(1, dtype=torch.int64)
+    sample = torch.zeros(1, *recipe.input.shape, dtype=getattr(torch, recipe.input.dtype))
+    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=torch.int64)
+
+
+def _loss(recipe: Recipe) -> Loss | None:
+    if recipe.loss == "model":
+        return None
+    if ":" in recipe.loss:
+        return _import(recipe.loss, "loss")
+    if recipe.loss != "cross_entropy":
+        known = ("cross_entropy", "model", "package.module:function")
+        raise UnknownNameError("loss", recipe.loss, known, "weft compile --help")
+    return class_loss if ":" in recipe.model.name else F.cross_entropy
+
+
+def class_loss(prediction: Any, label: Tensor) -> Tensor:
+    """Mean cross-entropy in nats; scores (1, classes) and label (1,), or a label per position:
+    scores (1, ..., classes) and labels (1, ...).
+
+    The prediction is a tensor, a tuple that begins with it, or a mapping that has it as 'logits',
+    such as the models of transformers return.
+    """
+    scores = prediction["logits"] if isinstance(prediction, Mapping) else prediction
+    scores = scores[0] if isinstance(scores, tuple | list) else scores
+    if label.ndim == 1:
+        return F.cross_entropy(scores, label)
+    return F.cross_entropy(scores.flatten(0, -2), label.flatten())

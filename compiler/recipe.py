@@ -28,10 +28,16 @@ class ModelRecipe(_Part):
 
 
 class InputRecipe(_Part):
-    """Shape of one sample, without the batch dimension, and the number of classes."""
+    """Shape of one sample, without the batch dimension, and the number of classes.
+
+    `dtype` int64 is for tokens. `label_shape` is empty for one label per sample; a language model
+    has one per token: the window's shape.
+    """
 
     shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
     classes: Positive
+    dtype: Literal["float32", "int64"] = "float32"
+    label_shape: tuple[Positive, ...] = ()
 
 
 class NormalizationRecipe(_Part):
@@ -132,12 +138,15 @@ class TargetRecipe(_Part):
 class Recipe(_Part):
     """Everything a run needs: what to compile, for which target, and how to train it.
 
+    `loss` is 'cross_entropy' of the model's scores, 'model' if model(input, label) returns its own
+    loss, or 'package.module:function' of prediction and label.
     `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
     With `phases`, a run goes through them in order, and their epochs replace `epochs`.
     """
 
     model: ModelRecipe
     input: InputRecipe
+    loss: str = "cross_entropy"
     normalization: NormalizationRecipe = NormalizationRecipe()
     sparsity: Any = None
     optimizer: OptimizerRecipe = OptimizerRecipe()

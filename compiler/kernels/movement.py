@@ -62,6 +62,7 @@ REORDERS = frozenset(
     {
         "aten.cat.default",
         "aten.clone.default",
+        "aten.col2im.default",
         "aten.flip.default",
         "aten.as_strided.default",
         "aten.im2col.default",
@@ -72,17 +73,22 @@ REORDERS = frozenset(
         "aten.replication_pad2d.default",
         "aten.roll.default",
         "aten.stack.default",
+        "aten.unfold.default",
+        "aten.unfold_backward.default",
     }
 )
 
 INDEXED = frozenset(
     {
         "aten.gather.default",
+        "aten.index_add.default",
+        "aten.index_copy.default",
         "aten.index.Tensor",
         "aten.index_put.default",
         "aten.scatter.src",
         "aten.scatter.value",
         "aten.scatter_add.default",
+        "aten.scatter_reduce.two",
     }
 )
 

@@ -15,9 +15,11 @@ POOLING: dict[str, tuple[int, int]] = {
     "aten.avg_pool2d.default": (1, 0),
     "aten.avg_pool3d.default": (1, 0),
     "aten.avg_pool2d_backward.default": (2, 1),
+    "aten.avg_pool3d_backward.default": (2, 1),
     "aten.max_pool2d_with_indices.default": (1, 0),
     "aten.max_pool3d_with_indices.default": (1, 0),
     "aten.max_pool2d_with_indices_backward.default": (2, 1),
+    "aten.max_pool3d_with_indices_backward.default": (2, 1),
 }
 
 

@@ -62,7 +62,15 @@ SOFTMAX: dict[str, Rounds] = {
 
 SCANS: dict[str, Rounds] = {
     # running sum of a PE's part; then the sum of all parts before it, which is added
+    "aten.cumprod.default": Rounds(2, 0, 1),
     "aten.cumsum.default": Rounds(2, 0, 1),
+}
+
+ORDERINGS: dict[str, int] = {
+    # operator -> position of the dimension among its arguments
+    "aten.sort.default": 1,
+    "aten.sort.stable": 2,
+    "aten.topk.default": 2,
 }
 
 
@@ -85,6 +93,19 @@ def along_dimension(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     dim = node.args[1] if isinstance(node.args[1], int) else node.args[2]
     along = shape[dim] if isinstance(dim, int) and shape else 1
     return _cost(node, site, rounds, max(1, tensors_of(node)[0].numel() // max(1, along)))
+
+
+def ordering(node: fx.Node, site: Site, position: int) -> Cost:
+    """Cost of sorting lines of n values: a bitonic network of L (L + 1) / 2 stages, L = log2 n.
+
+    A stage compares, and selects twice; its L merges cross PEs like a reduction does.
+    """
+    value = tensors_of(operand(node, 0))[0]
+    last = node.args[position] if len(node.args) > position else node.kwargs.get("dim", -1)
+    along = max(2, value.shape[last] if isinstance(last, int) and value.ndim else 1)
+    depth = (along - 1).bit_length()
+    rounds = Rounds(3 * depth * (depth + 1) / 2, 0, depth)
+    return _cost(node, site, rounds, max(1, value.numel() // along))
 
 
 def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int) -> Cost:

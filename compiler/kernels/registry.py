@@ -41,6 +41,9 @@ def _table() -> dict[str, Kernel]:
         table[name] = Kernel("reduction", partial(reductions.reduction, rounds=rounds))
     for name, rounds in (*reductions.SOFTMAX.items(), *reductions.SCANS.items()):
         table[name] = Kernel("reduction", partial(reductions.along_dimension, rounds=rounds))
+    for name, position in reductions.ORDERINGS.items():
+        cost = partial(reductions.ordering, position=position)
+        table[name] = Kernel("reduction", cost)
     for name, passes in normalization.NORMALIZATIONS.items():
         cost = partial(normalization.normalization, passes=passes)
         table[name] = Kernel("normalization", cost)

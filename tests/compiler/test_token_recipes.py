@@ -1,0 +1,96 @@
+"""Recipes of language models: tokens in, a label per token, a factory and a loss of the user's."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from weft.api import train
+from weft.backend.errors import UnknownNameError
+from weft.compiler.from_recipe import class_loss, compile_recipe
+from weft.compiler.recipe_file import make_recipe
+
+_TEXT = "the quick brown fox jumps over the lazy dog. " * 40
+
+_LANGUAGE = {
+    "model": f"{__name__}:factory",
+    "input": {"shape": [8], "dtype": "int64", "label_shape": [8], "classes": 256},
+    "optimizer": {"lr": 0.05, "momentum": 0.9, "reference_batch_size": None},
+    "pipeline": {"compensation": "none"},
+    "target": "tiny_mesh",
+}
+
+
+class Bigram(nn.Module):
+    """Scores of the next byte from the byte itself."""
+
+    def __init__(self, wrapped: bool, own_loss: bool) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(256, 8), nn.Linear(8, 256)
+        self.wrapped, self.own_loss = wrapped, own_loss
+
+    def forward(self, tokens, labels=None):
+        scores = self.head(self.table(tokens))
+        if self.own_loss:
+            return F.cross_entropy(scores.flatten(0, 1), labels.flatten()), scores
+        return {"logits": scores} if self.wrapped else scores
+
+
+def factory(wrapped: bool = False, own_loss: bool = False) -> nn.Module:
+    return Bigram(wrapped, own_loss)
+
+
+def negative(prediction, label):
+    return F.nll_loss(prediction.flatten(0, 1).log_softmax(-1), label.flatten())
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+
+
+RECIPES = {
+    "scores": _LANGUAGE,
+    "mapping": {**_LANGUAGE, "model": {"name": _LANGUAGE["model"], "options": {"wrapped": True}}},
+    "own loss": {
+        **_LANGUAGE,
+        "model": {"name": _LANGUAGE["model"], "options": {"own_loss": True}},
+        "loss": "model",
+    },
+    "given loss": {**_LANGUAGE, "loss": f"{__name__}:negative"},
+}
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES.values()), ids=list(RECIPES))
+def test_a_language_model_trains_on_bytes(recipe, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text(_TEXT)
+    plan = compile_recipe(make_recipe(recipe))
+    assert [(record.shape, record.dtype) for record in plan.document.inputs] == [
+        ((1, 8), "int64"),
+        ((1, 8), "int64"),
+    ]
+    run = train(plan, str(text), executor="reference", epochs=2)
+    assert run.test_accuracy > 0.2, "one in 256 would be chance"
+
+
+def test_all_ways_to_the_loss_give_the_same_plan_of_arithmetic(tmp_path):
+    totals = {name: compile_recipe(make_recipe(r)).document.totals for name, r in RECIPES.items()}
+    assert totals["scores"].macs_dense == totals["mapping"].macs_dense
+    assert totals["scores"].macs_dense == totals["own loss"].macs_dense
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(UnknownNameError, match="cross_entropy"):
+        compile_recipe(make_recipe({**_LANGUAGE, "loss": "crossentropy"}))
+
+
+def test_the_class_loss_is_the_mean_over_positions():
+    scores, labels = torch.randn(1, 5, 7), torch.randint(7, (1, 5))
+    each = [F.cross_entropy(scores[:, i], labels[:, i]) for i in range(5)]
+    for prediction in (scores, (scores, None), {"logits": scores}):
+        torch.testing.assert_close(class_loss(prediction, labels), torch.stack(each).mean())
+    torch.testing.assert_close(class_loss(scores[:, 0], labels[:, 0]), each[0])
