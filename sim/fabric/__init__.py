@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .kernels import broadcast, chain, shift, two_phase
+from .product import forward_cycles
 from .region import Instruction, Port, Region
 from .run import FabricResult, run
 
@@ -13,6 +14,7 @@ __all__ = [
     "Region",
     "broadcast",
     "chain",
+    "forward_cycles",
     "run",
     "shift",
     "two_phase",

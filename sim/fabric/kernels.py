@@ -2,53 +2,97 @@
 
 from __future__ import annotations
 
-from .region import Instruction, Port, Region
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .region import OPPOSITE, Instruction, Port, Region
 
 _EAST, _WEST, _RAMP = Port.EAST, Port.WEST, Port.RAMP
+
+
+@dataclass(frozen=True)
+class Message:
+    """`setup` cycles before the first word of a message, `pace` cycles of the core for each."""
+
+    setup: int = 0
+    pace: int = 1
+
+
+MESSAGE = Message()
+
+
+Places = Sequence[tuple[int, int]]
 
 
 def chain(pes: int, words: int, rows: int = 1) -> Region:
     """Sum over each row to its first PE: every PE adds and passes on, on alternating colours."""
     region = Region(rows, pes, colours=2)
     for row in range(rows):
-        _chain(region, row, range(pes), words, (0, 1))
+        add_chain(region, _row(row, pes), range(pes), words, (0, 1))
     return region
 
 
 def two_phase(pes: int, group_size: int, words: int, rows: int = 1) -> Region:
     """Chains inside groups of `group_size`, then a chain over the groups' first PEs."""
     region = Region(rows, pes, colours=4)
-    firsts = range(0, pes, group_size)
     for row in range(rows):
-        for first in firsts:
-            _chain(region, row, range(first, min(first + group_size, pes)), words, (0, 1))
-        _chain(region, row, firsts, words, (2, 3))
+        add_two_phase(region, _row(row, pes), group_size, words, (0, 1, 2, 3))
     return region
 
 
-def _chain(region: Region, row: int, members: range, words: int, pair: tuple[int, int]) -> None:
-    """The last member sends west, those before it add and send, the first adds."""
-    last = len(members) - 1
-    for place, column in enumerate(members):
+def add_two_phase(
+    region: Region,
+    line: Places,
+    group_size: int,
+    words: int,
+    colours: tuple[int, int, int, int],
+    towards: Port = _WEST,
+    how: Message = MESSAGE,
+) -> None:
+    """Add to the programs along a line; `how` is how the first of the two phases starts and moves,
+    the second begins at once, a word per cycle."""
+    firsts = range(0, len(line), group_size)
+    for first in firsts:
+        members = range(first, min(first + group_size, len(line)))
+        add_chain(region, line, members, words, colours[:2], towards, how)
+    add_chain(region, line, firsts, words, colours[2:], towards)
+
+
+def add_chain(
+    region: Region,
+    line: Places,
+    members: range,
+    words: int,
+    pair: tuple[int, int],
+    towards: Port = _WEST,
+    how: Message = MESSAGE,
+) -> None:
+    """The last member sends towards the first, those between add and send, the first adds.
+
+    `line` goes from one end of the line to the other, step by step; `members` are positions on it.
+    """
+    last, back = len(members) - 1, OPPOSITE[towards]
+    for place, position in enumerate(members):
         outgoing, incoming = pair[place % 2], pair[(place + 1) % 2]
         if place > 0:
-            region.route(row, column, outgoing, _RAMP, [_WEST])
-            _pass_west(region, row, range(members[place - 1] + 1, column), outgoing)
+            region.route(*line[position], outgoing, _RAMP, [towards])
+            for between in line[members[place - 1] + 1 : position]:
+                region.route(*between, outgoing, back, [towards])
         if place < last:
-            region.route(row, column, incoming, _EAST, [_RAMP])
+            region.route(*line[position], incoming, back, [_RAMP])
         if last == 0:
             continue
         if place == last:
-            region.program(row, column, Instruction.send(words, outgoing))
+            step = Instruction.send(words, outgoing, how.setup)
         elif place == 0:
-            region.program(row, column, Instruction.add(words, incoming))
+            step = Instruction.add(words, incoming, how.setup)
         else:
-            region.program(row, column, Instruction.add_and_send(words, incoming, outgoing))
+            step = Instruction.add_and_send(words, incoming, outgoing, how.setup)
+        region.program(*line[position], replace(step, pace=how.pace))
 
 
-def _pass_west(region: Region, row: int, columns: range, colour: int) -> None:
-    for column in columns:
-        region.route(row, column, colour, _EAST, [_WEST])
+def _row(row: int, pes: int) -> Places:
+    return [(row, column) for column in range(pes)]
 
 
 def broadcast(pes: int, words: int, rows: int = 1) -> Region:

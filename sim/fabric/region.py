@@ -25,7 +25,7 @@ class Port(IntEnum):
 
 
 _STEP = {Port.EAST: (0, 1), Port.WEST: (0, -1), Port.NORTH: (-1, 0), Port.SOUTH: (1, 0)}
-_OPPOSITE = {
+OPPOSITE = {
     Port.EAST: Port.WEST,
     Port.WEST: Port.EAST,
     Port.NORTH: Port.SOUTH,
@@ -158,8 +158,8 @@ class Region:
             for outside in np.nonzero(~inside)[0]:
                 self.index(int(row[outside]), int(column[outside]))
             other = row * self.width + column
-            for deaf in np.nonzero(self._inputs[other, colour] != _OPPOSITE[port])[0]:
-                self._refuse(int(other[deaf]), int(colour[deaf]), _OPPOSITE[port])
+            for deaf in np.nonzero(self._inputs[other, colour] != OPPOSITE[port])[0]:
+                self._refuse(int(other[deaf]), int(colour[deaf]), OPPOSITE[port])
             line = pe * self.colours + colour
             place = 1 + 3 * table[line, 0]
             table[line, place] = (other * self.colours + colour) * LANE
