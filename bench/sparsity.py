@@ -29,7 +29,7 @@ LEVELS = (0.75, 0.9)
 _RATE = "optimizer.lr=3e-4"
 """Three times the demo's, which trains for longer."""
 
-_UPDATES = 24
+_UPDATES = 8
 """Mask updates of a run, evenly spread over its first three quarters."""
 
 

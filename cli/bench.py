@@ -6,6 +6,7 @@ import typer
 
 from . import (
     bench_compile,
+    bench_compressed,
     bench_coverage,
     bench_norm,
     bench_run,
@@ -20,6 +21,7 @@ for verb in (
     bench_run,
     bench_training,
     bench_sparsity,
+    bench_compressed,
     bench_norm,
     bench_coverage,
     bench_compile,
