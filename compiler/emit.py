@@ -15,6 +15,7 @@ from torch import Tensor
 from . import streaming
 from .mapping import PlacedStage, Placement
 from .place.route import route
+from .place.slow import slowed
 from .plan.document import (
     FORMAT_VERSION,
     EdgeRecord,
@@ -49,7 +50,7 @@ def emit(
     labels: Labels,
 ) -> Plan:
     """The plan of placed stages. `tensors` are the model's parameters and state by name."""
-    target = placement.target
+    placement, target = slowed(placement), placement.target
     records = tuple(
         _stage_record(stage, placed, stages.delay(stage.index))
         for stage, placed in zip(stages.stages, placement.placed, strict=True)

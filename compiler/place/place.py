@@ -24,6 +24,7 @@ from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route
+from .slow import slowest_interval
 from .strips import Shapes, Strip, columns_taken, partition, shape_in, wafers_of
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
@@ -33,7 +34,8 @@ _CONTRIBUTORS_SHOWN = 8
 def place(stages: Stages, kernels: Kernels) -> Placement:
     """Choose one choice per stage and lay the rectangles out, consecutive stages side by side.
 
-    Among packings of the same interval the one with the shortest wires wins. Deterministic.
+    Among packings of the same interval the one that its slow cores slow down least wins, of those
+    the one with the shortest wires. Deterministic.
     Raises InfeasibleError if nothing fits the grid.
     """
     target = kernels.target
@@ -46,7 +48,7 @@ def place(stages: Stages, kernels: Kernels) -> Placement:
         for strips in packings
         if strips is not None and _wafers(strips, target) <= target.wafers
     ]
-    best = min(placements, key=lambda placement: wire_length(placement, stages.dag))
+    best = min(placements, key=lambda p: (slowest_interval(p), wire_length(p, stages.dag)))
     return replace(best, wafers_least=wafers_least(kernels))
 
 

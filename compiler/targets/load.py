@@ -222,10 +222,35 @@ def _check_consistent(where: str, target: Target) -> None:
             got=f"{grid.rows} x {grid.columns}",
             change="lower grid.rows, grid.columns or raise the fabric's",
         )
+    _check_defects(where, target)
     if sram.reserved_bytes >= sram.bytes_per_pe:
         raise UserError(
             f"{where}, sram.reserved_bytes",
             expected=f"less than sram.bytes_per_pe = {sram.bytes_per_pe}",
             got=str(sram.reserved_bytes),
             change="lower it: the rest of a PE's memory holds the tensors",
+        )
+
+
+def _check_defects(where: str, target: Target) -> None:
+    """Whole pairs and triplets, all on the wafer, and at least one row without a dead core."""
+    defects, grid = target.defects, target.grid
+    if defects is None:
+        return
+    rows, got = grid.rows + defects.spare_rows, ""
+    if len(defects.dead_cores) % 2 or len(defects.slow_cores) % 3:
+        got = f"{len(defects.dead_cores)} and {len(defects.slow_cores)} numbers"
+    elif not target.working_rows:
+        got = "a dead core in every row"
+    else:
+        cores = [*defects.dead(), *((row, column) for row, column, _ in defects.slow())]
+        outside = [core for core in cores if core[0] >= rows or core[1] >= grid.columns]
+        got = f"a core at {outside[0]}" if outside else ""
+    if got:
+        raise UserError(
+            f"{where}, defects",
+            expected="dead_cores in pairs (row, column), slow_cores in triplets (row, column,"
+            f" percent), on {rows} rows (spare ones included) x {grid.columns} columns",
+            got=got,
+            change="correct the lists; docs/targets.md has an example",
         )

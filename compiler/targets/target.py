@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 
 from ...backend.errors import UnsupportedError
 from ..plan.document import Constant
+from .defects import Defects
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -27,7 +28,7 @@ Cycles = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Confidence = Literal["published", "derived", "fitted", "memory", "assumed"]
 
-_OPTIONAL_BLOCKS = ("matrix", "power")
+_OPTIONAL_BLOCKS = ("matrix", "power", "defects")
 _NARROW_INTEGERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64"})
 
 
@@ -250,12 +251,20 @@ class Target:
     wafer_link: WaferLink | None = None
     matrix: Matrix | None = None
     power: Power | None = None
+    defects: Defects | None = None
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
 
     @property
     def rows(self) -> int:
-        return self.grid.rows
+        """Rows of one wafer that a program sees: the grid's, less those lost to dead cores."""
+        return len(self.working_rows)
+
+    @cached_property
+    def working_rows(self) -> tuple[int, ...]:
+        """For each row that a program sees, the row of the wafer behind it."""
+        defects = self.defects or Defects()
+        return defects.working_rows(self.grid.rows)
 
     @property
     def columns(self) -> int:
@@ -264,12 +273,12 @@ class Target:
     @property
     def pes(self) -> int:
         """PEs of one wafer that a program may use."""
-        return self.grid.pes
+        return self.rows * self.columns
 
     @property
     def all_pes(self) -> int:
         """PEs of all wafers that a program may use."""
-        return self.wafers * self.grid.pes
+        return self.wafers * self.pes
 
     @property
     def wafer_link_bytes_per_cycle(self) -> float:

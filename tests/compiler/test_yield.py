@@ -1,0 +1,131 @@
+"""Dead, spare and slow cores: what a program sees, and that no defect makes a plan faster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+import yaml
+from helpers.stages_of import stages_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from weft.backend.errors import UserError
+from weft.compiler.emit import Labels, emit
+from weft.compiler.map import map_kernels
+from weft.compiler.place.place import place
+from weft.compiler.place.slow import speed
+from weft.compiler.plan.check import check
+from weft.compiler.plan.document import PlanDocument, Rectangle
+from weft.compiler.program import Stages
+from weft.compiler.targets import load_target
+from weft.compiler.targets.defects import Defects
+from weft.compiler.targets.target import Target
+
+PERFECT = load_target("tiny_mesh")
+ROWS, COLUMNS = PERFECT.rows, PERFECT.columns
+CORES = st.tuples(st.integers(0, ROWS - 1), st.integers(0, COLUMNS - 1))
+
+
+@cache
+def _stages() -> Stages:
+    model = nn.Sequential(nn.Linear(24, 48), nn.ReLU(), nn.Linear(48, 32), nn.ReLU())
+    return stages_of(nn.Sequential(model, nn.Linear(32, 3)), torch.zeros(1, 24))
+
+
+def _target(**defects: object) -> Target:
+    return replace(PERFECT, defects=Defects(**defects))  # type: ignore[arg-type]
+
+
+def _plan(target: Target) -> PlanDocument:
+    kernels = map_kernels(_stages(), {}, target)
+    return emit(_stages(), place(_stages(), kernels), {}, {}, Labels("net")).document
+
+
+def _interval(target: Target) -> int:
+    return _plan(target).totals.initiation_interval_cycles
+
+
+def test_spare_rows_make_up_for_dead_ones_until_they_are_used_up():
+    one = _target(dead_cores=(3, 5), spare_rows=1)
+    assert one.working_rows == (0, 1, 2, *range(4, ROWS + 1))
+    assert one.pes == PERFECT.pes
+    two = _target(dead_cores=(3, 5, 3, 9, 7, 0), spare_rows=1)
+    assert two.rows == ROWS - 1
+    assert 3 not in two.working_rows
+    assert 7 not in two.working_rows
+
+
+def test_a_core_that_is_too_slow_counts_as_dead():
+    assert _target(slow_cores=(4, 4, 40)).rows == ROWS
+    assert _target(slow_cores=(4, 4, 40), least_speed_percent=50).rows == ROWS - 1
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(CORES, max_size=6), CORES, st.integers(0, 2))
+def test_dead_cores_never_make_a_plan_faster_and_spare_rows_never_slower(cores, more, spares):
+    flat = tuple(number for core in cores for number in core)
+    plain = _interval(_target(dead_cores=flat))
+    assert plain >= _interval(PERFECT)
+    assert _interval(_target(dead_cores=(*flat, *more))) >= plain
+    assert _interval(_target(dead_cores=flat, spare_rows=spares)) <= plain
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(CORES, min_size=1, max_size=4), st.integers(1, 100))
+def test_slow_cores_never_make_a_plan_faster(cores, percent):
+    flat = tuple(number for core in cores for number in (*core, percent))
+    assert _interval(_target(slow_cores=flat)) >= _interval(PERFECT)
+
+
+def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
+    every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
+    target = _target(slow_cores=every)
+    slow = _plan(target)
+    assert check(slow, target) == ()
+    full = _plan(_target(slow_cores=tuple(100 if n == 50 else n for n in every)))
+    assert [s.region for s in slow.stages] == [s.region for s in full.stages]
+    for a, b in zip(slow.stages, full.stages, strict=True):
+        pairs = list(zip(a.operators, b.operators, strict=True))
+        assert all(x.compute_cycles == 2 * y.compute_cycles for x, y in pairs)
+        assert all(x.network_cycles == y.network_cycles for x, y in pairs)
+
+
+def test_a_stage_is_as_slow_as_the_slowest_core_behind_its_rows():
+    """Row 2 is bypassed, so row 4 of the plan is row 5 of the wafer."""
+    target = _target(dead_cores=(2, 0), slow_cores=(5, 3, 40, 5, 4, 80))
+    assert speed(target, Rectangle(4, 0, 1, 4)) == 0.4
+    assert speed(target, Rectangle(4, 4, 1, 1)) == 0.8
+    assert speed(target, Rectangle(5, 0, 3, 16)) == 1.0
+
+
+def test_a_plan_keeps_within_the_rows_that_are_left():
+    target = _target(dead_cores=(2, 2, 9, 1))
+    plan = _plan(target)
+    assert plan.grid == (ROWS - 2, COLUMNS)
+    assert check(plan, target) == ()
+    assert all(s.region.row + s.region.height <= ROWS - 2 for s in plan.stages)
+
+
+@pytest.mark.parametrize(
+    "defects",
+    [
+        {"dead_cores": [3]},
+        {"slow_cores": [3, 4]},
+        {"dead_cores": [16, 0]},
+        {"slow_cores": [0, 16, 50]},
+        {"dead_cores": [n for row in range(16) for n in (row, 0)]},
+    ],
+)
+def test_defects_that_cannot_be_are_refused(tmp_path, defects):
+    from importlib import resources
+
+    text = (resources.files("weft.compiler.targets") / "tiny_mesh.yaml").read_text()
+    known = {"source": "test", "confidence": "assumed"}
+    block = {key: {"value": value, **known} for key, value in defects.items()}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(text) | {"defects": block}))
+    with pytest.raises(UserError, match="defects"):
+        load_target(str(path))
