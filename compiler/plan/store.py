@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ...backend.errors import PlanFileError
 from ..graph_text import graph_from_data, graph_to_data
 from ..program import StageProgram, TensorSpec
 from ..staging import staged
-from .data import DataError, from_data, to_data
+from .data import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
 from .plan import Plan
 
@@ -68,14 +69,15 @@ def load(directory: str | Path, *, allow_edited: bool = False) -> Plan:
             " --accept",
         )
     document = load_document(directory)
-    content = {name: _verified(directory, name, digest) for name, digest in document.files.items()}
-    programs = {
-        key: _program(
-            key, json.loads(content[f"stages/{key}.json"]), f"{directory}/stages/{key}.json"
-        )
-        for key in sorted({stage.program for stage in document.stages})
-    }
-    tensors, masks = _unpack(content[WEIGHTS_FILE], document, directory / WEIGHTS_FILE)
+    keys = sorted({stage.program for stage in document.stages})
+    names = (WEIGHTS_FILE, *(f"stages/{key}.json" for key in keys))
+    content = {name: _verified(directory, name, document.files.get(name)) for name in names}
+    programs = {}
+    for key, name in zip(keys, names[1:], strict=True):
+        with _reading(directory / name):
+            programs[key] = _program(key, json.loads(content[name]), str(directory / name))
+    with _reading(directory / WEIGHTS_FILE):
+        tensors, masks = _unpack(content[WEIGHTS_FILE], document)
     return Plan(document, programs, tensors, masks)
 
 
@@ -89,12 +91,10 @@ def load_document(directory: str | Path) -> PlanDocument:
             got="no such file",
             change="give the directory that `weft compile -o DIR` wrote",
         )
-    try:
-        data = yaml.load(path.read_text(), Loader=_LOADER)
+    with _reading(path):
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         _check_version(path, data)
         return from_data(PlanDocument, data)
-    except (DataError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _altered(path, str(error)) from error
 
 
 def is_edited(directory: str | Path) -> bool:
@@ -130,6 +130,25 @@ def _check_version(path: Path, data: Any) -> None:
     )
 
 
+_UNREADABLE = (
+    *(AttributeError, LookupError, MemoryError, OverflowError, RecursionError, RuntimeError),
+    *(TypeError, ValueError, SafetensorError, yaml.YAMLError),
+)
+"""What comes out of a reader of text, JSON, YAML or tensors that are not what weft wrote."""
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading `path` is that the file is not as weft wrote it."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        text = " ".join(str(error).split())
+        raise _altered(
+            path, f"{text[:300]}{'...' * (len(text) > 300)} ({type(error).__name__})"
+        ) from error
+
+
 def _altered(path: Path, got: str) -> PlanFileError:
     return PlanFileError(
         str(path),
@@ -154,8 +173,10 @@ def _write(plan: Plan, directory: Path) -> None:
     accept(directory)
 
 
-def _verified(directory: Path, name: str, digest: str) -> bytes:
+def _verified(directory: Path, name: str, digest: str | None) -> bytes:
     path = directory / name
+    if digest is None:
+        raise _altered(directory / PLAN_FILE, f"no hash of {name}")
     if not path.is_file():
         raise PlanFileError(
             str(path),
@@ -199,12 +220,9 @@ def _pack(plan: Plan) -> dict[str, Tensor]:
 
 
 def _unpack(
-    data: bytes, document: PlanDocument, path: Path
+    data: bytes, document: PlanDocument
 ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-    try:
-        packed = load_tensors(data)
-    except SafetensorError as error:
-        raise _altered(path, str(error)) from error
+    packed = load_tensors(data)
     shapes = {record.name: record.shape for record in document.parameters}
     masks = {}
     for name in document.masks:
