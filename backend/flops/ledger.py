@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from ..errors import UserError
 from ..sparsity.rule import MaskRule
 
@@ -131,8 +133,8 @@ def run_flops(
 ) -> Flops:
     """Training FLOPs of a run of `steps` steps under changing masks.
 
-    Masks change between steps as `rules` say; a step after which RigL updates a mask pays for
-    that weight's dense gradient.
+    Masks change between steps as `rules` say; steps whose dense gradients RigL collects pay for
+    them.
     """
     total = _NOTHING
     for layer in ledger.layers:
@@ -147,6 +149,6 @@ def _layer_run(layer: Layer, rule: MaskRule, steps: int) -> Flops:
     total = _NOTHING
     for begin, end in zip([0, *changes], [*changes, steps], strict=True):
         at = replace(layer, density=int(rule.kept(begin).sum()) / elements)
-        grows = rule.needs_gradient and rule.due(end)
+        grows = int(np.count_nonzero(rule.collects(np.arange(begin + 1, end + 1))))
         total += at.training * (end - begin - grows) + at.growing * grows
     return total

@@ -63,8 +63,8 @@ class Listed(BaseModel):
 
     def until(self, step: Any, xp: Any = np) -> Any:
         """As `Every.until`."""
-        steps = xp.asarray(self.steps)
-        return xp.min(xp.where(steps >= step, steps - step, NEVER))
+        ahead = xp.asarray(self.steps) - xp.asarray(step)[..., None]
+        return xp.min(xp.where(ahead >= 0, ahead, NEVER), axis=-1)
 
     def before(self, step: int) -> int:
         """Number of updates at steps 0 <= s < `step`."""

@@ -321,3 +321,19 @@ def test_filters_by_glob_regular_expression_and_function() -> None:
     assert chosen(["re:[qk]\\.weight"]) == {"q.weight", "k.weight"}
     assert chosen(lambda name, weight: weight.dim() == 1) == {"q.bias", "k.bias", "LayerNorm.bias"}
     assert chosen(None) == {"q.weight", "k.weight"}
+
+
+@pytest.mark.parametrize(
+    "update", [{"freq": 7, "start": 3, "stop": 40}, {"freq": 1}, {"steps": [2, 9, 30]}]
+)
+@pytest.mark.parametrize("window", [1, 4, 50])
+def test_dense_gradients_are_collected_in_the_steps_before_each_update(
+    update: dict[str, Any], window: int
+) -> None:
+    rule = rule_of(
+        {"algorithm": "rigl", "sparsity": 0.5, "update": update, "gradient_steps": window}
+    )
+    steps = np.arange(1, 60)
+    expected = [any(rule.due(int(step) + k) for k in range(window)) for step in steps]
+    assert rule.collects(steps).tolist() == expected
+    assert [bool(rule.collects(int(step))) for step in steps] == expected

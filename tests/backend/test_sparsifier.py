@@ -18,6 +18,12 @@ EVERY: dict[str, dict[str, Any]] = {
     "gmp": {"algorithm": "gmp", "sparsity": {"type": "linear", "init": 0.0, "slope": 0.0009}},
     "set": {"algorithm": "set", "sparsity": 0.6},
     "rigl": {"algorithm": "rigl", "sparsity": 0.6},
+    "rigl_window": {
+        "algorithm": "rigl",
+        "sparsity": 0.6,
+        "update": {"freq": 7},
+        "gradient_steps": 4,
+    },
 }
 
 
@@ -281,3 +287,20 @@ def test_half_precision_parameters_train() -> None:
         optimizer.step()
     assert sparsifier.step == 3
     assert all(level.kept == level.requested for level in sparsifier.levels())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "RMSprop", "Adadelta", "Rprop"],
+)
+def test_two_lines_hold_under_every_torch_optimizer(kind: str) -> None:
+    model = small_net()
+    optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.01)
+    sparsifier = Sparsifier(model, optimizer, EVERY["rigl"])
+    before = model[0].weight.detach().clone()
+    for index in range(6):
+        train_step(model, optimizer, index)
+        for name, mask in sparsifier.masks.items():
+            assert (model.get_parameter(name)[~mask] == 0).all()
+            assert int(mask.sum()) == kept_count(mask.numel(), 0.6)
+    assert not torch.equal(model[0].weight, before)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import weft
 from helpers.jobs import SkipNet, job_of, perceptron, samples
+from helpers.plans_to_train import RECIPE, small_data
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
 from weft.backend.sparsity import Sparsifier, configure
+from weft.compiler.from_recipe import build_model, compile_recipe
+from weft.compiler.recipe_file import make_recipe
 from weft.runtime.job import Executor, Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 
@@ -299,3 +304,21 @@ def test_masks_are_drawn_from_the_configurations_seed_unless_a_group_has_its_own
     assert not torch.equal(one, two)
     own = [configure({"sparsity": 0.5, "seed": 3}, s).masks(model)["0.weight"] for s in (1, 2)]
     assert torch.equal(*own)
+
+
+def test_the_masks_of_a_recipe_follow_its_seed() -> None:
+    one, again, two = (build_model(make_recipe({**RECIPE, "seed": seed}))[1] for seed in (1, 1, 2))
+    assert all(torch.equal(mask, again[name]) for name, mask in one.items())
+    assert all(not torch.equal(mask, two[name]) for name, mask in one.items())
+
+
+def test_a_trained_plan_keeps_the_masks_it_ended_with(tmp_path: Path) -> None:
+    rigl = {"algorithm": "rigl", "sparsity": 0.6, "update": {"freq": 20}}
+    plan = compile_recipe(make_recipe({**RECIPE, "sparsity": rigl}))
+    run = weft.train(plan, small_data(), executor="reference", epochs=1)
+    replace(plan, tensors=run.tensors, masks=run.masks).save(tmp_path / "p")
+    loaded = weft.load(tmp_path / "p")
+    assert any(not torch.equal(mask, plan.masks[name]) for name, mask in loaded.masks.items())
+    for name, mask in loaded.masks.items():
+        assert torch.equal(mask, run.masks[name])
+        assert (loaded.tensors[name][~mask] == 0).all()
