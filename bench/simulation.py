@@ -24,13 +24,24 @@ from ..compiler.plan.document import PlanDocument
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim import simulate
-from ..sim.fabric import Instruction, Region, broadcast, chain, run, shift
+from ..sim.fabric import (
+    FabricResult,
+    Instruction,
+    Region,
+    broadcast,
+    chain,
+    ring_product,
+    run,
+    shift,
+)
 from .case import Case
 from .compile import gpt, resnet50
 
 _MIB = 1024**2
 SIDE = 64
 """Rows and columns of the fabric regions."""
+GEMM_SIDE = 720
+"""Rows and columns of PEs of the product."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,19 @@ def measure_fabric(rounds: int) -> Iterator[Timed]:
         for row in range(region.height):
             region.program(row, 0, Instruction.compute(row + 1))
         yield _speed(f"{name}, no two rows equal", region, target, rounds)
+    yield _product(target, rounds)
+
+
+def _product(target: Target, rounds: int) -> Timed:
+    """C = A B of 720 x 720 numbers, one per PE, with a multiply-add of 10 cycles per step."""
+
+    def product() -> FabricResult:
+        return run(ring_product(GEMM_SIDE, 1, 10).beside(GEMM_SIDE), target)
+
+    result = product()
+    note = f"{result.finish.size:,} PEs, {result.cycles:,} cycles, {result.classes} classes"
+    name = f"{GEMM_SIDE} x {GEMM_SIDE} product"
+    return Timed("fabric", name, _median(product, rounds), "s", rounds, note)
 
 
 def _speed(name: str, region: Region, target: Target, rounds: int) -> Timed:

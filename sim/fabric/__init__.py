@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .kernels import broadcast, chain, shift, two_phase
+from .kernels import broadcast, chain, ring_product, shift, two_phase
 from .product import forward_cycles
 from .region import Instruction, Port, Region
 from .run import FabricResult, run
@@ -15,6 +15,7 @@ __all__ = [
     "broadcast",
     "chain",
     "forward_cycles",
+    "ring_product",
     "run",
     "shift",
     "two_phase",

@@ -32,6 +32,7 @@ class Part:
     hops: NDArray[np.int32]
     code: NDArray[np.int32]
     starts: NDArray[np.int32]
+    repeats: NDArray[np.int32]
 
 
 def fold(region: Region) -> tuple[Part, ...]:
@@ -68,7 +69,8 @@ def _part(
     lengths = starts[first + 1] - starts[first]
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     program = code[_lines(starts[first], lengths)]
-    return Part(pes, region.outputs().reshape(-1)[lanes], own, program, ends)
+    outputs = region.outputs().reshape(-1)[lanes]
+    return Part(pes, outputs, own, program, ends, region.repeats()[first])
 
 
 def _lines(starts: np.ndarray, lengths: np.ndarray) -> Ints:

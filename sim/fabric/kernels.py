@@ -135,3 +135,30 @@ def _exchange(
     if column == pes - 1:
         return Instruction.receive(words, incoming, step)
     return Instruction.exchange(words, incoming, outgoing, step)
+
+
+def ring_product(pes: int, words: int, multiply_cycles: int) -> Region:
+    """One column of a product C = A B on `pes` x any number of columns, which are all alike.
+
+    Every PE holds its rows of A and a tile of B and C. The tiles of B, of `words` each, go round a
+    ring folded into the column: down over the even PEs, back over the odd ones, two hops at a time.
+    In each of `pes` steps a PE multiplies for `multiply_cycles` and passes its tile on. `pes` is
+    even.
+    """
+    ring = [*range(0, pes, 2), *range(pes - 1, 0, -2)]
+    region = Region(pes, 1, colours=4)
+    for place, row in enumerate(ring):
+        outgoing = 2 * (place >= pes // 2) + place % 2
+        following = ring[(place + 1) % pes]
+        towards = Port.SOUTH if following > row else Port.NORTH
+        back, step = OPPOSITE[towards], 1 if following > row else -1
+        region.route(row, 0, outgoing, _RAMP, [towards])
+        for between in range(row + step, following, step):
+            region.route(between, 0, outgoing, back, [towards])
+        region.route(following, 0, outgoing, back, [_RAMP])
+        before = place - 1 if place else pes - 1
+        incoming = 2 * (before >= pes // 2) + before % 2
+        exchange = Instruction.exchange(words, incoming, outgoing)
+        region.program(row, 0, Instruction.compute(multiply_cycles), exchange)
+        region.repeat(row, 0, pes)
+    return region

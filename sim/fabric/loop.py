@@ -32,7 +32,7 @@ LANE = 32
 _ROUTER, _CORE, _ROUTER_SLOTS, _CORE_SLOTS = 0, 4, 8, 16
 # A core: where it is in its program, and the instruction it is in.
 _LINE, _END, _BEGUN, _SENT, _GOT, _OPERATION, _WORDS, _IN, _OUT = 0, 1, 2, 3, 4, 5, 6, 7, 8
-_PACE, _NEXT = 9, 10
+_PACE, _NEXT, _TURNS = 9, 10, 11
 _STATE = 16
 _COMPUTE, _SEND, _RECEIVE, _ADD, _ADD_AND_SEND, _EXCHANGE = 0, 1, 2, 3, 4, 5
 # Where a lane's words go: how many other PEs, then (lane, PE, link) of each.
@@ -188,7 +188,7 @@ def _next_event(wake, after):
 
 
 @njit(cache=True)
-def simulate(colours, outputs, hops, code, starts, memory, hop, ramp, relay, patience):
+def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience):
     """Run until every core has finished its program, or nothing has moved for `patience` cycles.
 
     `memory` is (PE, word, copy): what each core holds, in all equal components at once. Returns
@@ -210,6 +210,7 @@ def simulate(colours, outputs, hops, code, starts, memory, hop, ramp, relay, pat
     for pe in range(pes):
         core[pe, _LINE] = starts[pe]
         core[pe, _END] = starts[pe + 1]
+        core[pe, _TURNS] = repeats[pe]
         unfinished += starts[pe] < starts[pe + 1]
         _begin(core, code, pe, 0)
 
@@ -241,6 +242,9 @@ def simulate(colours, outputs, hops, code, starts, memory, hop, ramp, relay, pat
                     if ended:
                         finish[pe] = after
                         core[pe, _LINE] += 1
+                        if core[pe, _LINE] == core[pe, _END] and core[pe, _TURNS] > 1:
+                            core[pe, _TURNS] -= 1
+                            core[pe, _LINE] = starts[pe]
                         _begin(core, code, pe, after)
                         following = min(following, after)
                         unfinished -= core[pe, _LINE] == core[pe, _END]

@@ -102,6 +102,8 @@ class Region:
     _outputs: np.ndarray = field(init=False, repr=False)
     _inputs: np.ndarray = field(init=False, repr=False)
     _programs: list[list[Instruction]] = field(init=False, repr=False)
+    _which: np.ndarray = field(init=False, repr=False)
+    _repeats: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.colours <= MAX_COLOURS:
@@ -114,7 +116,9 @@ class Region:
         pes = self.height * self.width
         self._outputs = np.zeros((pes, self.colours), np.uint8)
         self._inputs = np.full((pes, self.colours), -1, np.int8)
-        self._programs = [[] for _ in range(pes)]
+        self._programs = []
+        self._which = np.full(pes, -1, np.int64)
+        self._repeats = np.ones(pes, np.int32)
 
     @property
     def pes(self) -> int:
@@ -139,7 +143,28 @@ class Region:
 
     def program(self, row: int, column: int, *instructions: Instruction) -> None:
         """Append to a core's program."""
-        self._programs[self.index(row, column)].extend(instructions)
+        pe = self.index(row, column)
+        known = self._programs[self._which[pe]] if self._which[pe] >= 0 else []
+        self._which[pe] = len(self._programs)
+        self._programs.append([*known, *instructions])
+
+    def repeat(self, row: int, column: int, times: int) -> None:
+        """Run a core's whole program so many times."""
+        self._repeats[self.index(row, column)] = times
+
+    def beside(self, copies: int) -> Region:
+        """This region so many times side by side; the copies do not touch each other."""
+        wide = Region(self.height, copies * self.width, self.colours)
+        pes = np.arange(self.pes).reshape(self.height, self.width)
+        origin = np.tile(pes, (1, copies)).ravel()
+        wide._outputs, wide._inputs = self._outputs[origin], self._inputs[origin]
+        wide._repeats = self._repeats[origin]
+        wide._programs, wide._which = list(self._programs), self._which[origin]
+        return wide
+
+    def repeats(self) -> np.ndarray:
+        """How often each PE runs its program."""
+        return self._repeats
 
     def outputs(self) -> np.ndarray:
         """Bit mask of output ports, (PE, colour)."""
@@ -180,19 +205,24 @@ class Region:
 
     def code(self) -> tuple[np.ndarray, np.ndarray]:
         """All programs as one table (instruction, 6) and the first line of each PE, (PE + 1)."""
-        starts = np.cumsum([0, *map(len, self._programs)])
-        table = [
+        table = [*self._programs, []]  # which is -1 for a core without a program
+        own = [
             (i.operation, i.words, i.incoming, i.outgoing, i.setup, i.pace)
-            for program in self._programs
+            for program in table
             for i in program
         ]
-        return np.array(table, np.int32).reshape(-1, 6), starts.astype(np.int32)
+        lengths = np.array([len(program) for program in table])[self._which]
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        begins = np.cumsum([0, *map(len, table)])[:-1][self._which]
+        lines = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
+        return np.array(own, np.int32).reshape(-1, 6)[lines], starts
 
     def signature(self, pes: np.ndarray) -> bytes:
-        """How these PEs (by number) lie to each other, and their routes."""
+        """How these PEs (by number) lie to each other, their routes, how often they run."""
         rows, columns = np.divmod(pes, self.width)
         places = np.stack([rows - rows.min(), columns - columns.min()])
-        return places.tobytes() + self._outputs[pes].tobytes() + self._inputs[pes].tobytes()
+        tables = places, self._outputs[pes], self._inputs[pes], self._repeats[pes]
+        return b"".join(table.tobytes() for table in tables)
 
     def longest_vector(self) -> int:
         """Most words that an instruction touches."""

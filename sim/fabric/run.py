@@ -54,8 +54,8 @@ def run(region: Region, target: Target, memory: np.ndarray | None = None) -> Fab
             part.pes.shape[1], words, len(copies)
         )
         status, last, ends, sent, lines = simulate(
-            *(region.colours, part.outputs, part.hops, part.code, part.starts, own),
-            *(hop, ramp, relay, hop + ramp + relay),
+            *(region.colours, part.outputs, part.hops, part.code, part.starts),
+            *(part.repeats, own, hop, ramp, relay, hop + ramp + relay),
         )
         held[copies] = own.transpose(2, 0, 1)
         finish[part.pes], link_words[part.pes] = ends, sent.reshape(-1, 4)

@@ -9,7 +9,17 @@ import pytest
 from weft.backend.errors import UserError
 from weft.compiler.kernels import collectives
 from weft.compiler.targets import load_target
-from weft.sim.fabric import Instruction, Port, Region, broadcast, chain, run, shift, two_phase
+from weft.sim.fabric import (
+    Instruction,
+    Port,
+    Region,
+    broadcast,
+    chain,
+    ring_product,
+    run,
+    shift,
+    two_phase,
+)
 from weft.sim.machine.kernels import KERNELS, Row
 from weft.sim.machine.line import Timing, broadcast_cycles, chain_cycles, exchange_cycles
 
@@ -94,20 +104,19 @@ def test_rows_are_independent_and_the_result_repeats():
 
 
 def test_equal_rows_are_simulated_once_and_a_different_one_by_itself():
-    """Row 2 computes first; times and sums of all rows are those of each row alone."""
+    """The first PE of row 2 computes last; all else is as in each row alone."""
     memory = data(16, 32, rows=5)
     region = chain(16, 32, rows=5)
-    late = Region(5, 16, region.colours)
-    late._outputs, late._inputs = region._outputs, region._inputs
-    for pe, program in enumerate(region._programs):
-        first = (Instruction.compute(70),) if pe // 16 == 2 else ()
-        late.program(pe // 16, pe % 16, *first, *program)
+    late = chain(16, 32, rows=5)
+    late.program(2, 0, Instruction.compute(70))
     result = run(late, WSE2, memory)
     assert run(region, WSE2).classes == 1
     assert result.classes == 2
     assert (result.memory[:, 0] == memory.sum(1)).all()
     alone = run(chain(16, 32), WSE2).finish[0]
-    assert (result.finish == alone + 70 * (np.arange(5) == 2)[:, None]).all()
+    later = np.zeros((5, 16), int)
+    later[2, 0] = 70
+    assert (result.finish == alone + later).all()
     assert (result.link_words.sum(axis=(1, 2)) == 15 * 32).all()
 
 
@@ -131,6 +140,24 @@ def line(pes: int, colours: int) -> Region:
             region.route(0, column, colour, Port.WEST, [Port.EAST])
         region.route(0, pes - 1, colour, Port.WEST, [Port.RAMP])
     return region
+
+
+def test_tiles_go_round_the_ring_and_columns_are_folded():
+    """After one turn less than all, every PE holds the tile of the next one on the ring."""
+    pes, words, multiply = 8, 3, 20
+    ring = [0, 2, 4, 6, 7, 5, 3, 1]
+    column = ring_product(pes, words, multiply)
+    memory = data(pes * 5, words).reshape(pes, 5, words)
+    home = run(column.beside(5), WSE2, memory)
+    assert home.classes == 1
+    assert (home.memory == memory).all()
+    for row in range(pes):
+        column.repeat(row, 0, pes - 1)
+    short = run(column.beside(5), WSE2, memory)
+    assert (short.memory[ring] == memory[ring[1:] + ring[:1]]).all()
+    step = multiply + words + 2 * WSE2.noc.ramp_cycles + 2 * WSE2.noc.hop_cycles
+    assert home.cycles == pytest.approx(pes * step, rel=0.05)
+    assert (home.link_words.sum(axis=(1, 2))[1:-1] == 2 * pes * words * 5).all()
 
 
 def test_latency_of_one_word():
