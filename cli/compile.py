@@ -49,6 +49,10 @@ def compile_verb(
             "--list-passes", callback=list_passes, is_eager=True, help="List all passes and leave."
         ),
     ] = False,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="auto", help="Recompute, coarsen, add wafers until the model fits."),
+    ] = None,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -56,7 +60,8 @@ def compile_verb(
     from ..compiler.from_recipe import compile_recipe
     from ..compiler.plan.data import to_data
 
-    recipe = recipe_of(model, with_target(set_, target))
+    chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
+    recipe = recipe_of(model, with_target(chosen, target))
     if check_only:
         _check(recipe, json)
         return

@@ -19,6 +19,7 @@ from .place.slow import slowed
 from .plan.document import (
     FORMAT_VERSION,
     EdgeRecord,
+    LeverRecord,
     PlanDocument,
     Rectangle,
     SourceRecord,
@@ -39,6 +40,7 @@ class Labels:
     model: str
     mode: str = "training"
     granularity: str = "finest"
+    fit: tuple[LeverRecord, ...] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -69,6 +71,7 @@ def emit(
         grid=(target.rows, target.columns),
         wafers=target.wafers,
         recipe=dict(labels.recipe),
+        fit=labels.fit,
         inputs=tuple(
             TensorRecord(f"input_{i}", spec.shape, spec.dtype)
             for i, spec in enumerate(stages.model_inputs)

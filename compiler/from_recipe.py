@@ -18,6 +18,7 @@ from ..backend.sparsity import configure
 from .capture import capture
 from .coverage import Coverage, coverage
 from .cut import cut
+from .fit import Limits
 from .passes.base import Driver, PassRun, ignore
 from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
@@ -54,6 +55,12 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         granularity=recipe.pipeline.granularity,
         stages=recipe.pipeline.stages,
         recompute=recipe.pipeline.recompute,
+        limits=Limits(
+            recipe.pipeline.max_stages,
+            recipe.pipeline.max_delay,
+            recipe.pipeline.activation_memory,
+        ),
+        fit=recipe.pipeline.fit,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
     )

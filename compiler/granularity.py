@@ -20,7 +20,7 @@ import networkx as nx
 from ..backend.errors import UnknownNameError
 from .grouping import Assignment
 
-Granularity = Literal["finest", "block"]
+Granularity = Literal["finest", "block", "auto"]
 
 
 def merge_modules(

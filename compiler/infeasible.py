@@ -17,11 +17,15 @@ class Contributor:
 
 @dataclass(frozen=True)
 class Lever:
-    """A change and the demand predicted for it, against the bound it would meet."""
+    """A change and the demand predicted for it, against the bound it would meet.
+
+    `unit` is that of both; empty if it is the report's.
+    """
 
     change: str
     predicted: int
     bound: int
+    unit: str = ""
 
     @property
     def fits(self) -> bool:
@@ -47,16 +51,26 @@ class InfeasibleReport:
     def text(self) -> str:
         """The report as lines of text, the largest contributor and the best lever first."""
         largest = sorted(self.contributors, key=lambda c: (-c.amount, c.name))
-        best = sorted(self.levers, key=lambda lever: (lever.predicted / lever.bound, lever.change))
+        best = sorted(self.levers, key=self._distance)
         lines = [
             f"{self.subject} does not fit {self.target}",
             f"  demand {self.demand:,} {self.unit}, bound {self.bound:,}, gap {self.gap:,}",
             "  contributors:",
             *(f"    {c.amount:>14,} {self.unit}  {c.name}" for c in largest),
             "  levers, with the demand predicted for each:",
-            *(f"    {lever.predicted:>14,} {self.unit}  {_verdict(lever)}" for lever in best),
+            *map(self._line, best),
         ]
         return "\n".join(lines)
+
+    def _line(self, lever: Lever) -> str:
+        return f"    {lever.predicted:>14,} {lever.unit or self.unit}  {_verdict(lever)}"
+
+    def _distance(self, lever: Lever) -> tuple[bool, float, str]:
+        """Levers that fit first; a stage that does not fit its PEs is further from it than PEs."""
+        other_unit = bool(lever.unit) and lever.unit != self.unit
+        away = lever.predicted / lever.bound
+        is_worse = other_unit and lever.unit.startswith("bytes")
+        return not lever.fits, away + (1e9 if is_worse else 0.0), lever.change
 
     def error(self) -> InfeasibleError:
         """The exception that carries this report."""

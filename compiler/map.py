@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .kernels.layout import Layout, find_layout
 from .kernels.nonzeros import WeightTiles, count_mask
 from .kernels.pareto import pareto
 from .kernels.stage import Priced, StageTable, price_stage
-from .kernels.tilings import Ints, Tilings
+from .kernels.tilings import Floats, Ints, Tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .plan.document import NonZeros, OperatorCost, PhaseCycles, Tiling
@@ -102,10 +103,7 @@ class Pricing:
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
         table, delay = self.table(stage), self.stages.delay(stage.index)
-        needed = table.memory.total(delay)
-        if self.dynamic.intersection(stage.parameters):
-            needed = needed + MASK_SLACK * table.memory.of_weights
-        fits = np.flatnonzero(needed <= self.target.capacity_bytes)
+        fits = np.flatnonzero(self.needed_bytes(stage) <= self.target.capacity_bytes)
         if len(fits) == 0:
             raise memory_report(stage, delay, self.target, self.reprice).error()
         kept = self.kept(table, fits)
@@ -116,6 +114,22 @@ class Pricing:
             stage.index,
             LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), delay, origin)),
         )
+
+    def needed_bytes(self, stage: Stage) -> Floats:
+        """Bytes on the fullest PE with every tiling, with room for masks that change."""
+        memory, delay = self.table(stage).memory, self.stages.delay(stage.index)
+        slack = MASK_SLACK if self.dynamic.intersection(stage.parameters) else 0.0
+        return memory.total(delay) + slack * memory.of_weights
+
+    def least_bytes(self, stage: Stage) -> int:
+        """Bytes on the fullest PE with the tiling that needs the least."""
+        return ceil(self.needed_bytes(stage).min())
+
+    def least_pe_cycles(self, stage: Stage) -> int:
+        """PEs x cycles of one sample with the tiling that needs the least."""
+        table = self.table(stage)
+        areas = table.tilings.height * table.tilings.width
+        return int((areas * table.total_cycles()).min())
 
     def kept(self, table: StageTable, fits: Ints) -> _Kept:
         """The Pareto set of the tilings `fits`, found once for stages that agree on both."""

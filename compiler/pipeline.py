@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..backend.errors import InfeasibleError
 from .emit import Labels
+from .fit import Fitting, Limits, Setting, fit, report
 from .granularity import Granularity
 from .graph import Graph
+from .grouping import Assignment
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
@@ -29,9 +33,10 @@ class Options:
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
     which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
-    forward again in the backward where that saves memory (docs/stages.md). `recipe` is stored in
-    the plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it made
-    and what that took.
+    forward again in the backward where that saves memory (docs/stages.md). `limits` are those of
+    granularity 'auto'. With `fit` 'auto' recompute, coarser stages and more wafers are tried in
+    this order until the model fits. `recipe` is stored in the plan as it is. `on_begin` is told the
+    name of each pass as it begins, `on_end` what it made and what that took.
     """
 
     masks: Mapping[str, Tensor] = field(default_factory=dict)
@@ -40,6 +45,8 @@ class Options:
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
     recompute: bool = False
+    limits: Limits = field(default_factory=Limits)
+    fit: Literal["auto"] | None = None
     name: str | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
     on_begin: Callable[[str], None] = ignore
@@ -78,22 +85,46 @@ def compile_graph(
     """
     machine = load_target(target) if isinstance(target, str) else target
     masks, states, dynamic = options.masks, options.optimizer_states, options.dynamic
-    labels = Labels(options.name or "model", granularity=options.granularity, recipe=options.recipe)
     run = Driver(options.on_begin, options.on_end)
-    stages = cut_graph(graph, options, run)
-    kernels = run(Map(machine, masks, states, dynamic), stages)
-    placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
+    finest = run(Group(), graph)
+    fitting = Fitting(graph, finest, masks, states, dynamic)
+    setting, pulled = _setting(options, machine), ()
+    if options.fit == "auto":
+        setting, pulled = fit(fitting, setting)
+    stages = _cut(graph, finest, fitting.coarsening(setting), setting.recompute, run)
+    try:
+        kernels = run(Map(setting.target, masks, states, dynamic), stages)
+        placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
+    except InfeasibleError as error:
+        raise report(fitting, setting).error() from error
+    name = options.name or "model"
+    labels = Labels(name, granularity=setting.granularity, fit=pulled, recipe=options.recipe)
     return run(Emit(labels, masks), stages, placement, _bound(stages, tensors, masks))
 
 
+def _setting(options: Options, target: Target) -> Setting:
+    is_auto = options.granularity == "auto"
+    return Setting(
+        target=target,
+        blocks=options.granularity == "block",
+        globs=options.stages,
+        limits=options.limits if is_auto else None,
+        recompute=options.recompute,
+    )
+
+
 def cut_graph(graph: Graph, options: Options, run: Driver) -> Stages:
-    """The stages of a captured graph, as the options want them."""
-    blocks = options.granularity == "block"
-    assignment = run(Coarsen(blocks, options.stages), run(Group(), graph))
-    stages = run(Cut(), graph, assignment)
-    if options.recompute:
-        stages = run(Recompute(), stages)
-    return stages
+    """The stages of a captured graph, as the options want them but for no target in particular:
+    granularity 'auto', which asks the target, counts as the finest."""
+    coarsening = Coarsen(options.granularity == "block", options.stages)
+    return _cut(graph, run(Group(), graph), coarsening, options.recompute, run)
+
+
+def _cut(
+    graph: Graph, finest: Assignment, coarsening: Coarsen, recompute: bool, run: Driver
+) -> Stages:
+    stages = run(Cut(), graph, run(coarsening, finest))
+    return run(Recompute(), stages) if recompute else stages
 
 
 def _bound(

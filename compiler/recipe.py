@@ -94,11 +94,17 @@ class PipelineRecipe(_Part):
     """How the model is cut and how delayed gradients are compensated.
 
     `stages` are globs of module paths ("blocks.*"): every module that one matches is one stage.
+    The limits of granularity 'auto': stages, updates of delay of the first stage, and the share of
+    the machine's memory that activation FIFOs may take. `fit: auto` pulls levers until it fits.
     """
 
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
     recompute: bool = False
+    max_stages: Positive | None = None
+    max_delay: Annotated[int, Field(ge=0)] | None = None
+    activation_memory: Annotated[float, Field(gt=0)] = 0.5
+    fit: Literal["auto"] | None = None
     compensation: str = "sc+lwp"
     mode: Literal["pipelined", "sequential"] = "pipelined"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..granularity import merge_modules, merge_runs
@@ -19,7 +18,7 @@ class Coarsen:
 
     blocks: bool = False
     globs: tuple[str, ...] = ()
-    bounds: Sequence[int] | None = None
+    bounds: tuple[int, ...] | None = None
 
     def __call__(self, assignment: Assignment) -> Assignment:
         merged = merge_modules(assignment, blocks=self.blocks, globs=self.globs)

@@ -52,6 +52,15 @@ def place(stages: Stages, kernels: Kernels) -> Placement:
     return replace(best, wafers_least=wafers_least(kernels))
 
 
+def pes_least(kernels: Kernels) -> int:
+    """PEs of the chain up to the last column taken, each stage in its smallest form."""
+    target = kernels.target
+    smallest = sum(int(stage.sizes.areas.min()) for stage in kernels.stages)
+    strips = partition(_shapes(kernels, math.inf), target.rows, target.columns)
+    taken = columns_taken(strips, target.columns) * target.rows if strips else 0
+    return max(taken, smallest)
+
+
 def wafers_least(kernels: Kernels) -> int:
     """The fewest wafers on which the smallest choices fit."""
     strips = partition(_shapes(kernels, math.inf), kernels.target.rows, kernels.target.columns)
@@ -82,7 +91,7 @@ def smallest_interval(kernels: Kernels) -> int:
     occurring = np.unique(np.concatenate(intervals))
     candidates = [int(cycles) for cycles in occurring if cycles >= floor]
     if not _fits(kernels, candidates[-1]):
-        raise _report(kernels, candidates[-1]).error()
+        raise _report(kernels).error()
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high) // 2
@@ -130,12 +139,10 @@ def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]
     return Placement(kernels.target, tuple(placed))
 
 
-def _report(kernels: Kernels, interval: int) -> InfeasibleReport:
+def _report(kernels: Kernels) -> InfeasibleReport:
     target = kernels.target
     smallest = [int(stage.sizes.areas.min()) for stage in kernels.stages]
-    strips = partition(_shapes(kernels, interval), target.rows, target.columns)
-    taken = columns_taken(strips, target.columns) * target.rows if strips else 0
-    demand = max(taken, sum(smallest))
+    demand = pes_least(kernels)
     largest = sorted(range(len(smallest)), key=lambda i: -smallest[i])[:_CONTRIBUTORS_SHOWN]
     return InfeasibleReport(
         subject=f"the network ({len(smallest)} stages)",

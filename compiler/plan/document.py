@@ -295,6 +295,40 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What a network needs of a machine, and what there is."""
+
+    amount: int
+    """What it needs. [`unit`]"""
+    bound: int
+    """What there is. [`unit`]"""
+    unit: str
+    """`bytes per PE` of the stage that needs most, if it needs too many; else `PEs` of all."""
+
+    @property
+    def fits(self) -> bool:
+        return self.amount <= self.bound
+
+    @property
+    def gap(self) -> int:
+        return self.amount - self.bound
+
+
+@dataclass(frozen=True)
+class LeverRecord:
+    """A change that `fit: auto` made so that the model fits, and what it bought."""
+
+    lever: str
+    """`recompute`, `coarser stages` or `more wafers`."""
+    change: str
+    """What was changed."""
+    before: Demand
+    """What the network needed before."""
+    after: Demand
+    """What it needs with it."""
+
+
+@dataclass(frozen=True)
 class TensorRecord:
     """Name, shape and dtype of a tensor."""
 
@@ -348,6 +382,8 @@ class PlanDocument:
     """Wafers of the machine, a chain. [wafers]"""
     recipe: dict[str, object]
     """The resolved recipe, key by key; empty for a model compiled in Python."""
+    fit: tuple[LeverRecord, ...]
+    """Changes made so that it fits, in this order; none if it fits as it is."""
     inputs: tuple[TensorRecord, ...]
     """The model's inputs for one sample, the loss's target last."""
     parameters: tuple[TensorRecord, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .document import PlanDocument
+from .document import Demand, PlanDocument
 from .text import duration, facts, percent, quantity
 
 
@@ -42,6 +42,7 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         ("work", _work(plan)),
         ("weights", _weights(plan)),
         ("memory", _memory(plan)),
+        *_levers(plan),
     )
 
 
@@ -81,6 +82,18 @@ def _balance(plan: PlanDocument) -> str:
     if after >= before:
         return ""
     return f"; balancing took {percent(1 - after / before)} off the fullest PEs"
+
+
+def _levers(plan: PlanDocument) -> list[tuple[str, str]]:
+    """What `fit: auto` did, one change per line."""
+    return [
+        ("made to fit", f"{lever.change}: {_demand(lever.before)} -> {_demand(lever.after)}")
+        for lever in plan.fit
+    ]
+
+
+def _demand(demand: Demand) -> str:
+    return f"{demand.amount:,} of {demand.bound:,} {demand.unit}"
 
 
 def _memory(plan: PlanDocument) -> str:

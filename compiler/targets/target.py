@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -279,6 +279,14 @@ class Target:
     def all_pes(self) -> int:
         """PEs of all wafers that a program may use."""
         return self.wafers * self.pes
+
+    def with_wafers(self, wafers: int, source: str) -> Target:
+        """The same machine as a longer or shorter chain; `source` says who asked for it."""
+        changed = tuple(
+            replace(c, value=wafers, source=source) if c.name == "wafers" else c
+            for c in self.provenance
+        )
+        return replace(self, wafers=wafers, provenance=changed)
 
     @property
     def wafer_link_bytes_per_cycle(self) -> float:

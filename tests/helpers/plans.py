@@ -100,6 +100,7 @@ def plan(
         clock_hz=clock_hz,
         grid=(16, 10 * count + 4),
         wafers=1,
+        fit=(),
         recipe={},
         inputs=(),
         parameters=(),

@@ -41,6 +41,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "throughput": whole.throughput,
         "latency": whole.latency,
         "utilisation": whole.utilisation,
+        "fit": whole.levers,
         "memory-classes": memory.classes_sound,
         "memory-capacity": memory.fits_capacity,
         "memory-maximum": memory.fullest_pe,

@@ -69,6 +69,22 @@ def utilisation(subject: Subject) -> Iterator[Finding]:
         yield Finding("totals.utilisation", expected, totals.utilisation)
 
 
+def levers(subject: Subject) -> Iterator[Finding]:
+    """Each change that made the model fit starts from what the one before left, and helped; after
+    the last one it fits. No demand is negative."""
+    fit = subject.plan.fit
+    for number, lever in enumerate(fit):
+        where = f"fit[{number}]"
+        if number and lever.before != fit[number - 1].after:
+            yield Finding(f"{where}.before", fit[number - 1].after, lever.before)
+        if lever.before.amount <= lever.before.bound or lever.after == lever.before:
+            yield Finding(f"{where}.before", "a demand over its bound, then another", lever.before)
+        if min(lever.after.amount, lever.after.bound) < 0:
+            yield Finding(f"{where}.after", "no negative demand", lever.after)
+    if fit and fit[-1].after.amount > fit[-1].after.bound:
+        yield Finding("fit", f"at most {fit[-1].after.bound} at the end", fit[-1].after.amount)
+
+
 def _paces(plan: PlanDocument) -> dict[str, int]:
     """Cycles per sample of the slowest stage, the busiest link, and the host's way in."""
     constants = _constants(plan)

@@ -68,6 +68,7 @@ def document(target: Target) -> PlanDocument:
         clock_hz=1e9,
         grid=(16, 16),
         wafers=1,
+        fit=(),
         recipe={"model": {"name": "small"}, "seed": 0},
         inputs=(
             TensorRecord("x", (1, 4, 8, 8), "float32"),

@@ -13,6 +13,9 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.targets.target import Target
 
+DEMANDS = [{"amount": amount, "bound": 5, "unit": "PEs"} for amount in (9, 7, 5)]
+LEVER = {"lever": "recompute", "change": "", "before": DEMANDS[0], "after": DEMANDS[1]}
+FITTING = {"lever": "recompute", "change": "", "before": DEMANDS[1], "after": DEMANDS[2]}
 CORNER = {"row": 0, "column": 0, "height": 9, "width": 9, "wafer": 0}
 Change = Callable[[Any, random.Random], Any]
 
@@ -128,6 +131,8 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("wafers-in-order", "totals.wafers_used", nudge),
     ("wafers-in-order", "totals.wafers_least", put(2)),
     ("wafers-in-order", "wafers", put(0)),
+    ("fit", "fit", put([LEVER])),
+    ("fit", "fit", put([FITTING, LEVER])),
     ("edges-match-inputs", "edges.*", put(DROP)),
     ("edges-match-inputs", "edges.*", put(TWICE)),
     ("edges-match-inputs", "edges.*.sink", plus(1)),
