@@ -45,10 +45,19 @@ def _summary(machine: Target | Roofline) -> tuple[object, ...]:
 
 
 @app.command()
-def show(name: Name, json: Json = False) -> None:
+def show(
+    name: Name,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the target's file, to start your own from.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Print every constant of a target with its source and confidence."""
-    from ..compiler.targets.load import load_machine
+    from ..compiler.targets.load import load_machine, target_text
 
+    if as_yaml:
+        typer.echo(target_text(name), nl=False)
+        return
     machine = load_machine(name)
     rows = [(c.name, c.value, c.confidence, c.source) for c in machine.constants()]
     if json:

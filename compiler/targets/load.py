@@ -85,6 +85,11 @@ def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machin
     return target
 
 
+def target_text(name_or_path: str) -> str:
+    """The YAML of a target, as it is in the file. Raises what `load_target` raises."""
+    return _read(name_or_path)[1]
+
+
 def _read(name_or_path: str) -> tuple[str, str]:
     for folder, names in (("", known_targets()), (_ROOFLINES, known_rooflines())):
         if name_or_path in names:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Weft = Callable[..., Any]
@@ -32,6 +33,15 @@ def test_no_plan_for_a_roofline(weft: Weft) -> None:
     outcome = weft("compile", "mlp", "--target", "h200")
     assert outcome.code == 2
     assert "weft compare" in outcome.err
+
+
+def test_a_target_of_ones_own_starts_from_a_copy(weft: Weft, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    text = weft("targets", "show", "tiny_mesh", "--yaml").out
+    mine.write_text(text.replace("name: tiny_mesh", "name: mine"))
+    rows = json.loads(weft("targets", "show", mine, "--json").out)
+    assert rows == json.loads(weft("targets", "show", "tiny_mesh", "--json").out)
+    assert weft(*MODEL, "--targets", mine).code == 0
 
 
 def test_targets_lists_shows_and_checks_rooflines(weft: Weft) -> None:
