@@ -93,7 +93,63 @@ def llama():
     return _next_tokens(model)
 
 
-MODELS: tuple[Callable, ...] = (resnet18, mobilenet, vision_transformer, gpt2, bert, llama)
+def squeezenet():
+    """In-place activations, concatenations, no normalization."""
+    torchvision = pytest.importorskip("torchvision", reason="needs torchvision")
+    return _image(torchvision.models.squeezenet1_1(num_classes=5, dropout=0.0), 32)
+
+
+def densenet():
+    """Every layer reads all before it."""
+    torchvision = pytest.importorskip("torchvision", reason="needs torchvision")
+    model = torchvision.models.DenseNet(4, (2, 2), 8, bn_size=2, num_classes=5)
+    return _image(replace_norms(model, "online"), 32)
+
+
+def mixer():
+    """Linear layers over permuted axes."""
+    timm = pytest.importorskip("timm", reason="needs timm")
+    sizes = {"img_size": 16, "patch_size": 4, "num_blocks": 2, "embed_dim": 16}
+    return _image(timm.models.MlpMixer(**sizes, num_classes=5), 16)
+
+
+def bart():
+    """Encoder and decoder, two inputs by keyword, one embedding for both and the head."""
+    transformers = _transformers()
+    sizes = {"d_model": 16, "vocab_size": 32, "max_position_embeddings": 16, "pad_token_id": 0}
+    depths = {f"{part}_layers": 1 for part in ("encoder", "decoder")}
+    heads = {f"{part}_attention_heads": 2 for part in ("encoder", "decoder")}
+    widths = {f"{part}_ffn_dim": 24 for part in ("encoder", "decoder")}
+    options = {"dropout": 0.0, "use_cache": False, "bos_token_id": 1, "eos_token_id": 2}
+    config = transformers.BartConfig(**sizes, **depths, **heads, **widths, **options)
+    model, sample, loss_of = _next_tokens(transformers.BartForConditionalGeneration(config))
+    ids = sample.pop("input_ids")
+    return model, {"input_ids": ids, "decoder_input_ids": ids.roll(1, 1), **sample}, loss_of
+
+
+def albert():
+    """One layer, used twice."""
+    transformers = _transformers()
+    config = transformers.AlbertConfig(**_TEXT, embedding_size=8, classifier_dropout_prob=0.0)
+    return _tokens(transformers.AlbertForMaskedLM(config))
+
+
+def distilbert():
+    """With frozen embeddings, as for fine-tuning."""
+    transformers = _transformers()
+    sizes = {"vocab_size": 32, "dim": 16, "hidden_dim": 24, "n_layers": 2, "n_heads": 2}
+    dropout = {"dropout": 0.0, "attention_dropout": 0.0, "seq_classif_dropout": 0.0}
+    config = transformers.DistilBertConfig(**sizes, **dropout, max_position_embeddings=16)
+    model = transformers.DistilBertForSequenceClassification(config)
+    model.distilbert.embeddings.requires_grad_(False)
+    ids = torch.randint(1, 32, (1, 9), generator=torch.Generator().manual_seed(1))
+    return model, {"input_ids": ids, "target": torch.tensor([1])}, _loss_of_logits
+
+
+MODELS: tuple[Callable, ...] = (
+    *(resnet18, mobilenet, vision_transformer, gpt2, bert, llama),
+    *(squeezenet, densenet, mixer, bart, albert, distilbert),
+)
 
 
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
@@ -125,4 +181,5 @@ def _eager(model, sample, loss_of):
         return loss_of(model(sample[0]), sample[1])
     if loss_of is None:
         return model(**sample).loss
-    return loss_of(model(input_ids=sample["input_ids"]), sample["target"])
+    arguments = {name: value for name, value in sample.items() if name != "target"}
+    return loss_of(model(**arguments), sample["target"])
