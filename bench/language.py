@@ -113,7 +113,11 @@ CONFIGURATIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "gemma2": ("Gemma2Config", "Gemma2ForCausalLM", _GROUPED),
     "phi": ("PhiConfig", "PhiForCausalLM", _DECODER),
     "phi3": ("Phi3Config", "Phi3ForCausalLM", _DECODER),
-    "stablelm": ("StableLmConfig", "StableLmForCausalLM", {**_DECODER, "partial_rotary_factor": 1.0}),
+    "stablelm": (
+        "StableLmConfig",
+        "StableLmForCausalLM",
+        {**_DECODER, "partial_rotary_factor": 1.0},
+    ),
     "olmo2": ("Olmo2Config", "Olmo2ForCausalLM", _DECODER),
     "cohere": ("CohereConfig", "CohereForCausalLM", _DECODER),
     "starcoder2": ("Starcoder2Config", "Starcoder2ForCausalLM", _DECODER),

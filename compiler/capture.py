@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..backend.errors import UnsupportedError, UserError
 from .experts import batched_experts
 from .functional import functional_updates
-from .fxgraph import forget_checks, forget_devices, forget_strides, spec_of
+from .fxgraph import forget_checks, forget_copies, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
 from .inline import inline_regions
 from .origin import origin_of
@@ -147,6 +147,7 @@ def _to_graph(exported: ExportedProgram, updates: Updates, model: nn.Module) -> 
     results = _user_outputs(exported)
     module.graph.output_node().args = ((*results, *updates.values()),)
     forget_checks(module.graph)
+    forget_copies(module.graph)
     _expose_backward_state(module.graph)
     forget_strides(module.graph)
     for node in module.graph.nodes:

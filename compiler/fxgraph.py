@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -53,6 +54,28 @@ def forget_checks(graph: fx.Graph) -> None:
     for node in list(graph.nodes):
         if node.op == "call_function" and packet_name(node).startswith("aten._assert"):
             graph.erase_node(node)
+
+
+def forget_copies(graph: fx.Graph) -> None:
+    """What functionalization writes as a copy over a value is the copied value in its shape."""
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy.default):
+        value, source = node.meta["val"], node.all_input_nodes[-1]
+        if source.meta["val"].dtype is not value.dtype:
+            source = _insert(node, torch.ops.aten._to_copy.default, source, dtype=value.dtype)
+        if source.meta["val"].shape != value.shape:
+            source = _insert(node, torch.ops.aten.expand.default, source, list(value.shape))
+        node.replace_all_uses_with(source)
+        graph.erase_node(node)
+
+
+def _insert(before: fx.Node, target: Callable, operand: fx.Node, *args: Any, **named: Any):
+    """A call before `before`, with its place in the source."""
+    with before.graph.inserting_before(before):
+        new = before.graph.call_function(target, (operand, *args), named)
+    value = operand.meta["val"]
+    with value.fake_mode:
+        new.meta = {**before.meta, "val": target(value, *args, **named)}
+    return new
 
 
 def graph_module(graph: fx.Graph) -> fx.GraphModule:

@@ -203,10 +203,24 @@ def _gradients(pairs: list[tuple[Tensor, Tensor]], leaves) -> list[Tensor]:
     if pairs and asked:
         reached, tangents = zip(*pairs, strict=True)
         setup_stacktrace_preservation_hooks([value.grad_fn for value in reached])
-        grads = torch.autograd.grad(reached, asked, tangents, allow_unused=True)
+        grads = _differentiate(reached, asked, tangents)
         found = {id(value): grad for value, grad in zip(asked, grads, strict=True)}
     kept = {id(value) for value in control}
     return [_or_default(value, found.get(id(value)), id(value) in kept) for value in wanted]
+
+
+def _differentiate(
+    reached: tuple[Tensor, ...], asked: list[Tensor], tangents: tuple[Tensor, ...]
+) -> tuple[Tensor | None, ...]:
+    try:
+        return torch.autograd.grad(reached, asked, tangents, allow_unused=True)
+    except (RuntimeError, NotImplementedError) as error:
+        raise UnsupportedError(
+            "tracing the backward of a stage",
+            expected="operators that torch can differentiate on one sample",
+            got=str(error).strip().splitlines()[0],
+            change="express the model's use of this operator with others",
+        ) from error
 
 
 def _or_default(value: Tensor, gradient: Tensor | None, is_state: bool) -> Tensor:

@@ -39,7 +39,18 @@ NORMALIZATIONS: dict[str, Passes] = {
     # <g>, <g y> per group and per channel; three-term combination
     "aten.native_group_norm_backward.default": Passes(8, 4, 6, 0),
     "aten.native_layer_norm_backward.default": Passes(8, 4, 6, 0),
+    # sum of squares, scale; the backward's <g v>, scale, combination. A group is a norm
+    "aten._weight_norm_interface.default": Passes(2, 1, 2, 2),
+    "aten._weight_norm_interface_backward.default": Passes(4, 1, 4, 1),
 }
+
+_GROUPS_AT = {
+    "aten._weight_norm_interface.default": 1,
+    "aten._weight_norm_interface_backward.default": 3,
+    "aten.native_group_norm_backward.default": 2,
+    "aten.native_layer_norm_backward.default": 3,
+}
+"""Operator -> the position of an operand with one element per group."""
 
 
 def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
@@ -66,7 +77,6 @@ def _groups(node: fx.Node) -> int:
     name = operator_of(node)
     if name.startswith("weft."):
         return int(tensors_of(operand(node, 0))[0].shape[1])
-    if name.endswith("_norm.default"):
+    if name not in _GROUPS_AT:
         return max(1, tensors_of(node)[1].numel())
-    mean = operand(node, 2 if "group" in name else 3)
-    return max(1, tensors_of(mean)[0].numel())
+    return max(1, tensors_of(operand(node, _GROUPS_AT[name]))[0].numel())

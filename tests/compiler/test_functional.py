@@ -58,6 +58,14 @@ class ChangedView(_Model):
         return self.second(y).square().sum()
 
 
+class AssignedSlice(_Model):
+    def forward(self, x):
+        y = self.first(x).view(1, 2, 3)
+        y[:, 1:] = self.second(x)[:, None, :3]
+        y[:, :, 0] += self.second(x)[0, 0]
+        return y.square().sum()
+
+
 class ChangedInput(_Model):
     def forward(self, x):
         y = x.contiguous()
@@ -105,6 +113,7 @@ SHARED = (
     ViewBeforeChange,
     ViewBetweenChanges,
     ChangedView,
+    AssignedSlice,
     ChangedInput,
     Narrowed,
     CopiedTwice,
