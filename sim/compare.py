@@ -15,6 +15,8 @@ from ..compiler.place.place import place
 from ..compiler.plan.document import PlanDocument
 from ..compiler.targets import Roofline, Target
 from ..compiler.work import StageWork, work_of
+from .advice import advise
+from .report import SimReport
 from .roofline import roofline
 from .simulate import simulate
 
@@ -109,8 +111,17 @@ def _simulated(
         latency_s=report.forward_latency_cycles / report.clock_hz,
         memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
         utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
-        bound_by=report.bound_by.partition(":")[0],
+        bound_by=_bound(plan, report),
     )
+
+
+def _bound(plan: PlanDocument, report: SimReport) -> str:
+    """What bounds the slowest stage if a stage sets the pace, else what does."""
+    kind = report.bound_by.partition(":")[0]
+    if kind != "stage":
+        return kind
+    busiest = max(report.stages, key=lambda row: row.utilisation)
+    return advise(plan, report)[busiest.index].bound_by
 
 
 def _seconds_at_peak(plan: PlanDocument, work: Sequence[StageWork], target: Target) -> float:

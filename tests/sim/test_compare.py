@@ -15,6 +15,7 @@ from weft.compiler.work import StageWork
 from weft.sim.compare import compare
 from weft.sim.roofline import roofline
 
+BOUNDS = {"compute", "memory bandwidth", "link", "wafer-link", "host", "loop"}
 LAYER = StageWork(
     name="layer",
     dtype="float32",
@@ -79,6 +80,7 @@ def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
         assert row.figures is not None
         assert 0 < row.figures.utilisation < 1
         assert 0 < row.figures.memory_share <= 1
+        assert row.figures.bound_by in BOUNDS
 
 
 @pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])
