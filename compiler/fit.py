@@ -79,19 +79,6 @@ class Setting:
         return "auto" if self.limits else "block" if self.blocks else "finest"
 
 
-@dataclass(frozen=True)
-class Need:
-    """A demand, and what is too much: over all stages, if there are some that fit no PE."""
-
-    demand: Demand
-    excess: int
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Less is better; no number of PEs is as bad as a stage that fits none."""
-        return self.demand.unit == BYTES, self.excess
-
-
 @dataclass
 class Fitting:
     """One captured graph, cut and priced under any setting; what was cut once is kept."""
@@ -102,7 +89,7 @@ class Fitting:
     optimizer_states: int
     dynamic: Collection[str] = ()
     _cuts: dict[Coarsen, Stages] = field(default_factory=dict)
-    _needs: dict[tuple, Need] = field(default_factory=dict)
+    _demands: dict[tuple, Demand] = field(default_factory=dict)
 
     def coarsening(self, setting: Setting) -> Coarsen:
         """The pass that merges the finest stages as a setting says.
@@ -135,23 +122,19 @@ class Fitting:
 
     def demand(self, setting: Setting) -> Demand:
         """What the stages of a setting need in their smallest form."""
-        return self.need(setting).demand
-
-    def need(self, setting: Setting) -> Need:
-        """The demand of a setting, and how far it is from fitting."""
         key = setting.choices, setting.target.hash
-        if key not in self._needs:
-            self._needs[key] = self._need(setting)
-        return self._needs[key]
+        if key not in self._demands:
+            self._demands[key] = self._demand(setting)
+        return self._demands[key]
 
-    def _need(self, setting: Setting) -> Need:
+    def _demand(self, setting: Setting) -> Demand:
         pricing, capacity = self.pricing(setting), setting.target.capacity_bytes
         least = [pricing.least_bytes(stage) for stage in pricing.stages.stages]
         if max(least) > capacity:
             excess = sum(max(0, amount - capacity) for amount in least)
-            return Need(Demand(max(least), capacity, BYTES), excess)
-        demand = Demand(pes_least(_kernels(pricing)), setting.target.all_pes, PES)
-        return Need(demand, max(0, demand.gap))
+            return Demand(max(least), capacity, BYTES, excess)
+        pes = pes_least(_kernels(pricing))
+        return Demand(pes, setting.target.all_pes, PES, max(0, pes - setting.target.all_pes))
 
     def _masks(self, stages: Stages, setting: Setting) -> Mapping[str, Mask]:
         if not setting.sparsity:
@@ -183,17 +166,22 @@ def fit(fitting: Fitting, setting: Setting) -> tuple[Setting, tuple[LeverRecord,
     A lever that does not lower the demand is left alone until another one has. Raises
     InfeasibleError if all together are not enough.
     """
-    need, pulled, helps = fitting.need(setting), [], True
-    while helps and not need.demand.fits:
+    demand, pulled, helps = fitting.demand(setting), [], True
+    while helps and not demand.fits:
         helps = False
         for name, offers in _LEVERS.items():
-            best = None if need.demand.fits else _best(fitting, offers(fitting, setting))
-            if best is not None and best.need.rank < need.rank:
-                pulled.append(LeverRecord(name, best.change, need.demand, best.need.demand))
-                setting, need, helps = best.setting, best.need, True
-    if not need.demand.fits:
+            best = None if demand.fits else _best(fitting, offers(fitting, setting))
+            if best is not None and _rank(best.demand) < _rank(demand):
+                pulled.append(LeverRecord(name, best.change, demand, best.demand))
+                setting, demand, helps = best.setting, best.demand, True
+    if not demand.fits:
         raise report(fitting, setting).error()
     return setting, tuple(pulled)
+
+
+def _rank(demand: Demand) -> tuple[bool, int]:
+    """Less is better; no number of PEs is as bad as a stage that fits none."""
+    return demand.unit == BYTES, demand.excess
 
 
 Offers = Iterator[tuple[str, Setting]]
@@ -205,17 +193,17 @@ class _Tried:
 
     change: str
     setting: Setting
-    need: Need
+    demand: Demand
 
 
 def _best(fitting: Fitting, offers: Offers) -> _Tried | None:
     """The first offer that fits, else the one that comes closest; None if there is none."""
     found: list[_Tried] = []
     for change, setting in offers:
-        found.append(_Tried(change, setting, fitting.need(setting)))
-        if found[-1].need.demand.fits:
+        found.append(_Tried(change, setting, fitting.demand(setting)))
+        if found[-1].demand.fits:
             break
-    return min(found, key=lambda tried: tried.need.rank, default=None)
+    return min(found, key=lambda tried: _rank(tried.demand), default=None)
 
 
 def _recompute(fitting: Fitting, setting: Setting) -> Offers:
@@ -233,7 +221,7 @@ def _coarser(fitting: Fitting, setting: Setting) -> Offers:
             recomputing = replace(coarser, recompute=True)
             variants[f"{stages} instead of {count}, and recompute"] = recomputing
         yield from variants.items()
-        rank = min(fitting.need(variant).rank for variant in variants.values())
+        rank = min(_rank(fitting.demand(variant)) for variant in variants.values())
         if least is not None and rank >= least:
             return
         least = rank
@@ -340,7 +328,8 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
         roomier = replace(sram, bytes_per_pe=sram.bytes_per_pe + capacity)
         demand = fitting.demand(replace(setting, target=replace(setting.target, sram=roomier)))
         if demand.unit == BYTES:
-            demand = Demand(ceil(demand.amount / 2), capacity, BYTES)
+            halved = ceil(demand.amount / 2)
+            demand = Demand(halved, capacity, BYTES, max(0, halved - capacity))
         yield _lever("a dtype of half the width", demand)
 
 

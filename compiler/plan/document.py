@@ -304,6 +304,8 @@ class Demand:
     """What there is. [`unit`]"""
     unit: str
     """`bytes per PE` of the stage that needs most, if it needs too many; else `PEs` of all."""
+    excess: int
+    """What is too much, summed over all stages if the unit is bytes per PE. [`unit`]"""
 
     @property
     def fits(self) -> bool:

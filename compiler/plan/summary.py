@@ -93,7 +93,12 @@ def _levers(plan: PlanDocument) -> list[tuple[str, str]]:
 
 
 def _demand(demand: Demand) -> str:
-    return f"{demand.amount:,} of {demand.bound:,} {demand.unit}"
+    """A demand; with several stages over their PEs' memory also by how much in all."""
+    text = f"{demand.amount:,} of {demand.bound:,} {demand.unit}"
+    in_all = demand.excess > demand.amount - demand.bound
+    return (
+        f"{text} ({demand.excess:,} too many in all stages)" if in_all and not demand.fits else text
+    )
 
 
 def _memory(plan: PlanDocument) -> str:

@@ -77,8 +77,11 @@ def levers(subject: Subject) -> Iterator[Finding]:
         where = f"fit[{number}]"
         if number and lever.before != fit[number - 1].after:
             yield Finding(f"{where}.before", fit[number - 1].after, lever.before)
-        if lever.before.amount <= lever.before.bound or lever.after == lever.before:
-            yield Finding(f"{where}.before", "a demand over its bound, then another", lever.before)
+        if lever.before.amount <= lever.before.bound:
+            yield Finding(f"{where}.before", "a demand over its bound", lever.before.amount)
+        if lever.after.unit == lever.before.unit and lever.after.excess >= lever.before.excess:
+            expected = f"an excess below {lever.before.excess}"
+            yield Finding(f"{where}.after.excess", expected, lever.after.excess)
         if min(lever.after.amount, lever.after.bound) < 0:
             yield Finding(f"{where}.after", "no negative demand", lever.after)
     if fit and fit[-1].after.amount > fit[-1].after.bound:

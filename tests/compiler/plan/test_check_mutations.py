@@ -13,7 +13,9 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.targets.target import Target
 
-DEMANDS = [{"amount": amount, "bound": 5, "unit": "PEs"} for amount in (9, 7, 5)]
+DEMANDS = [
+    {"amount": amount, "bound": 5, "unit": "PEs", "excess": amount - 5} for amount in (9, 7, 5)
+]
 LEVER = {"lever": "recompute", "change": "", "before": DEMANDS[0], "after": DEMANDS[1]}
 FITTING = {"lever": "recompute", "change": "", "before": DEMANDS[1], "after": DEMANDS[2]}
 CORNER = {"row": 0, "column": 0, "height": 9, "width": 9, "wafer": 0}
