@@ -90,7 +90,7 @@ NETWORKS: Mapping[str, Network] = {
     "resnet18": Network(resnet18, "wse2"),
     "resnet50": Network(resnet50, "wse2"),
     "gpt2-12": Network(partial(gpt, 12, 768, 128, 12), "wse3", 4),
-    "gpt3-xl": Network(partial(gpt, 24, 2048, 2048), "wse3", 256, "block", True),
+    "gpt3-xl": Network(partial(gpt, 24, 2048, 512), "wse3", 256, "block", True),
 }
 
 
