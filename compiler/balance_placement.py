@@ -93,7 +93,7 @@ def _better(pricing: Pricing, stages: Stages, placed: PlacedStage) -> PlacedStag
     """With the choice at the same tiling under the balanced masks, unless that is worse."""
     stage, before = stages.stages[placed.stage], placed.choice
     table = pricing.reprice(stage, tiling=before.tiling)
-    after = choice_at(table, 0, stages.delay(stage.index), pricing.origin(stage))
+    after = choice_at(table, 0, stages.delay(stage.index), pricing.sharing(stage))
     return replace(placed, choice=_with_gain(before, after))
 
 

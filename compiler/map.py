@@ -107,12 +107,12 @@ class Pricing:
         if len(fits) == 0:
             raise memory_report(stage, delay, self.target, self.reprice).error()
         kept = self.kept(table, fits)
-        origin = self.origin(stage)
+        sharing = self.sharing(stage)
         memory = table.memory.total(delay)[kept.tilings]
         sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory)
         return StageKernel(
             stage.index,
-            LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), delay, origin)),
+            LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), delay, sharing)),
         )
 
     def needed_bytes(self, stage: Stage) -> Floats:
@@ -138,9 +138,9 @@ class Pricing:
             self.pareto_sets[key] = _kept(table, fits)
         return self.pareto_sets[key]
 
-    def origin(self, stage: Stage) -> Origin | None:
-        """The stage's origin if the program, which others share, does not know it."""
-        return stage.origin if stage.program.key in self.shared else None
+    def sharing(self, stage: Stage) -> Stage | None:
+        """The stage, if the table of its program, which others share, has another one's lines."""
+        return stage if stage.program.key in self.shared else None
 
     def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
         """The first of the equal programs, and its layout."""
@@ -208,18 +208,20 @@ def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> Wei
 class _Operators(Sequence[OperatorCost]):
     """The operators of one tiling, priced when they are looked at: of most tilings they never are.
 
-    A program that several stages share knows only its first stage's source lines, so then `origin`
-    is the stage's.
+    The table of a program that several stages share has the source lines of the first of them, so
+    then they are looked up in the program of the stage itself, `sharing`.
     """
 
     table: StageTable
     tiling: int
-    origin: Origin | None
+    sharing: Stage | None
 
     @cached_property
     def priced(self) -> tuple[OperatorCost, ...]:
+        own = _origins(self.sharing) if self.sharing else {}
+        other = self.sharing.origin if self.sharing else None
         return tuple(
-            _operator(priced, self.tiling, self.origin)
+            _operator(priced, self.tiling, own.get((priced.phase, priced.name), other))
             for priced in self.table.operators
             if _counts(priced, self.tiling)
         )
@@ -237,14 +239,24 @@ class _Operators(Sequence[OperatorCost]):
         return hash(self.priced)
 
 
-def choice_at(table: StageTable, index: int, delay: int, origin: Origin | None) -> Choice:
+def _origins(stage: Stage) -> dict[tuple[str, str], Origin]:
+    """Where each operator of a stage comes from, by phase and name."""
+    return {
+        (phase, node.name): node.meta["origin"]
+        for phase in ("forward", "backward")
+        for node in getattr(stage.program, phase).graph.nodes
+        if "origin" in node.meta
+    }
+
+
+def choice_at(table: StageTable, index: int, delay: int, sharing: Stage | None) -> Choice:
     """One tiling of a stage."""
     forward, backward, update = (
         int(table.phase_cycles[phase][index]) for phase in ("forward", "backward", "update")
     )
     return Choice(
         tiling=table.tilings.tiling(index),
-        operators=_Operators(table, index, origin),
+        operators=_Operators(table, index, sharing),
         cycles=PhaseCycles(forward, backward, update),
         stream_cycles=int(table.stream_cycles[index]),
         memory=table.memory.at(index, delay),
@@ -263,8 +275,8 @@ def _counts(priced: Priced, index: int) -> bool:
     return priced.family != "movement" or priced.compute[index] + priced.network[index] > 0
 
 
-def _operator(priced: Priced, index: int, shared_origin: Origin | None) -> OperatorCost:
-    origin = shared_origin or priced.origin or Origin("", "", 0)
+def _operator(priced: Priced, index: int, own_origin: Origin | None) -> OperatorCost:
+    origin = own_origin or priced.origin or Origin("", "", 0)
     return OperatorCost(
         name=priced.name,
         operator=priced.operator,

@@ -57,7 +57,21 @@ def diff_text(changes: tuple[Change, ...]) -> str:
     if not changes:
         return "the plans are equal"
     noun = "difference" if len(changes) == 1 else "differences"
-    return "\n".join([*map(str, changes), f"{len(changes)} {noun}"])
+    return "\n".join([*map(str, changes), f"{len(changes)} {noun}{_of_stages(changes)}"])
+
+
+def _of_stages(changes: tuple[Change, ...]) -> str:
+    """'; stages: 2 added, 1 changed' in the order + - ~, or nothing."""
+    kinds: dict[str, str] = {}
+    for change in changes:
+        head, _, rest = change.where.partition("stages[")
+        if not head and rest:
+            stage, _, field = rest.partition("]")
+            kinds[stage] = "~" if field else change.kind
+    words = {"+": "added", "-": "removed", "~": "changed"}
+    counts = {word: list(kinds.values()).count(kind) for kind, word in words.items()}
+    named = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"; stages: {named}" if named else ""
 
 
 def _compare(where: str, a: Any, b: Any) -> Iterator[Change]:

@@ -93,6 +93,13 @@ def test_show_one_stage(weft: Weft, small_plan: Path) -> None:
     assert as_json["id"] == stage.id
 
 
+def test_operators_of_stages_that_share_a_program_have_their_own_lines(small_plan: Path) -> None:
+    stages = api.load(small_plan).document.stages
+    assert stages[1].program == stages[2].program
+    modules = [{o.module for o in stage.operators} for stage in stages[1:3]]
+    assert modules == [{"layers.2", "layers.3", "layers.4"}, {"layers.5", "layers.6", "layers.7"}]
+
+
 def test_show_an_unknown_stage(weft: Weft, small_plan: Path) -> None:
     outcome = weft("show", small_plan, "--stage", "s00:layer.1")
     assert outcome.code == 2
