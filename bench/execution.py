@@ -211,7 +211,9 @@ def jax_loop(case: Case) -> _Loop:
 
     from .handwritten import train_chunk
 
+    linear = [name for name, part in case.model.named_modules() if isinstance(part, nn.Linear)]
     tensors = {name: jnp.array(value.numpy()) for name, value in case.tensors().items()}
+    tensors |= {f"{name}.weight": tensors[f"{name}.weight"].T for name in linear}
     names = dict(case.model.named_parameters())
     parameters = {name: value for name, value in tensors.items() if name in names}
     velocity = {name: jnp.zeros_like(value) for name, value in parameters.items()}

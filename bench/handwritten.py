@@ -1,8 +1,8 @@
 """What a user of JAX would write by hand to train at batch size 1: no pipeline, no weft.
 
 Each model is a loss of (parameters, state, sample), with the names and the numbers of its torch
-counterpart in `bench/execution.py`. The loop is one jitted `lax.scan` over a chunk of samples with
-donated parameters, velocities and state.
+counterpart in `bench/execution.py`; weights of linear layers are transposed. The loop is one jitted
+`lax.scan` over a chunk of samples with donated parameters, velocities and state.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def train_chunk(
 
 
 def _linear(p: Arrays, name: str, x: Array) -> Array:
-    return x @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+    """The weight is (in, out), as JAX users keep it, and three times as fast here as (out, in)."""
+    return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
 
 
 def _cross_entropy(scores: Array, y: Array) -> Array:

@@ -16,6 +16,7 @@ from . import (
     compile,
     demo,
     doctor,
+    export,
     models,
     plans,
     simulate,
@@ -54,7 +55,7 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, plans, simulate, compare, train):
+for verbs in (demo, compile, plans, simulate, compare, train, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")

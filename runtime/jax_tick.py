@@ -38,6 +38,16 @@ class Moment(NamedTuple):
         """Whether `sample` was fed."""
         return (self.first_fed <= sample) & (sample <= self.last_fed)
 
+    def after(self, values: Sequence[Array]) -> Array:
+        """True, once all `values` are known.
+
+        What is overwritten under this condition is overwritten in place: XLA copies an array of
+        the loop's state unless it can see that nobody still reads it. No tick is below zero, but
+        XLA does not know that.
+        """
+        never = self.tick < 0
+        return ~sum((never & (value.reshape(-1)[0] > 0) for value in values), start=never)
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -132,6 +142,10 @@ class PipelinedTick:
         result = functions.backward(old, new, weights, saved, arrived, valid)
         for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
             traffic.push(reader, value)
+        read = [value for source, value in outputs.items() if source.stage == stage.index]
+        if self.job.rule.stash:
+            read += [traffic.new["stash", stage.index, n] for n, _ in enumerate(weights)]
+        valid = valid & moment.after([*read, *result.inputs])
         functions.update(old, new, result.parameters, moment.rates[stage.index], valid)
 
     def _gradient(

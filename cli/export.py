@@ -1,0 +1,43 @@
+"""`weft export`: a plan's forward as StableHLO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import PlanDirectory
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(export)
+
+
+def export(
+    plan: PlanDirectory,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Write the files here.")
+    ] = Path("export"),
+    stage: Annotated[
+        str | None, typer.Option(help="The name of one stage; default: the whole forward.")
+    ] = None,
+) -> None:
+    """Write the forward of a plan, or of one stage, as StableHLO with a list of its arguments."""
+    from ..backend.errors import UserError
+    from ..compiler.plan.store import load
+
+    try:
+        from ..runtime.export import export_forward, export_stage, save
+    except ImportError as error:
+        raise UserError(
+            "weft export",
+            expected="jax in this environment",
+            got=str(error),
+            change="pip install 'weft[jax]'",
+        ) from error
+    stages = load(plan).stages
+    made = export_forward(stages) if stage is None else export_stage(stages, stage)
+    for path in save(made, output, "forward" if stage is None else stage):
+        typer.echo(path)

@@ -1,0 +1,90 @@
+"""Whole models through the XLA program and the reference: a decoder and a U-Net."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.jobs import job_of
+from helpers.stages_of import stages_of
+from torch import Tensor, nn
+from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.runtime.job import Job
+from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.wiring import trained
+
+pytest.importorskip("jax")
+
+from weft.runtime.jax_executor import JaxExecutor
+
+# Relative to the norm of the tensor, after as many updates as there are samples (float32).
+BOUND = 1e-5
+
+
+class UNet(nn.Module):
+    """Down by pooling, up by nearest neighbours, both resolutions joined by concatenation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.down = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1)
+        self.bottom, self.up = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(12, 4, 3, padding=1)
+        self.norm, self.leave = nn.GroupNorm(2, 4), nn.Conv2d(8, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = F.relu(self.norm(self.enter(x)))
+        middle = F.relu(self.down(F.max_pool2d(fine, 2)))
+        coarse = F.relu(self.bottom(F.max_pool2d(middle, 2)))
+        joined = torch.cat([F.interpolate(coarse, scale_factor=2), middle], 1)
+        raised = F.interpolate(F.relu(self.up(joined)), scale_factor=2)
+        return self.leave(torch.cat([raised, fine], 1))
+
+
+def decoder_job(model: ByteModel, compensation: str) -> tuple[Job, list[np.ndarray]]:
+    window = model.places.shape[1]
+    stages = stages_of(
+        model, torch.zeros(1, window, dtype=torch.long), byte_loss, torch.zeros(1, window).long()
+    )
+    text = np.random.default_rng(0).integers(0, 256, (200, window + 1))
+    job = job_of(_with_buffers(model), stages, compensation=compensation)
+    return job, [text[:, :-1], text[:, 1:]]
+
+
+def _with_buffers(model: nn.Module) -> nn.Module:
+    """With the buffers in the state that torch leaves out of it."""
+    for module in model.modules():
+        module._non_persistent_buffers_set.clear()
+    return model
+
+
+def u_net_job(compensation: str) -> tuple[Job, list[np.ndarray]]:
+    model = UNet()
+    image = torch.zeros(1, 1, 8, 8)
+    stages = stages_of(model, image, F.mse_loss, image)
+    x = np.random.default_rng(0).standard_normal((200, 1, 8, 8)).astype(np.float32)
+    return job_of(model, stages, compensation=compensation), [x, np.abs(x)]
+
+
+def same(job: Job, inputs: list[np.ndarray]) -> None:
+    got, expected = JaxExecutor(job, chunk=64), ReferenceExecutor(job)
+    for executor in (got, expected):
+        executor.feed(inputs)
+        executor.flush()
+    mine, theirs = got.tensors(), expected.tensors()
+    for name in (name for stage in job.stages.stages for name in trained(stage)):
+        assert not torch.equal(theirs[name], job.start(name)), f"{name} was not trained"
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        error = (mine[name] - value).norm()
+        assert error <= BOUND * value.norm(), f"{name}: {error / value.norm()}"
+
+
+def test_decoder_equals_reference() -> None:
+    torch.manual_seed(0)
+    same(*decoder_job(ByteModel(blocks=1, width=16, heads=2, window=6), "sc+lwp"))
+
+
+@pytest.mark.parametrize("compensation", ["none", "stash", "sc+lwp"])
+def test_u_net_equals_reference(compensation: str) -> None:
+    torch.manual_seed(0)
+    same(*u_net_job(compensation))
