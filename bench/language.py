@@ -116,7 +116,7 @@ CONFIGURATIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "stablelm": (
         "StableLmConfig",
         "StableLmForCausalLM",
-        {**_DECODER, "partial_rotary_factor": 1.0},
+        {**_DECODER, "num_key_value_heads": 8},
     ),
     "olmo2": ("Olmo2Config", "Olmo2ForCausalLM", _DECODER),
     "cohere": ("CohereConfig", "CohereForCausalLM", _DECODER),
