@@ -42,6 +42,17 @@ class SkipNet(nn.Module):
         return self.head(F.relu(self.norm3(h)).mean((2, 3)))
 
 
+class TiedNet(nn.Module):
+    """One layer at two places, with another between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tied, self.between = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tied(torch.tanh(self.between(torch.tanh(self.tied(x)))))
+
+
 def perceptron() -> nn.Module:
     """Two hidden layers; 4 stages with the loss."""
     return nn.Sequential(

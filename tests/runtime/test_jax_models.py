@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.jobs import job_of
+from helpers.jobs import TiedNet, job_of, samples
 from helpers.stages_of import stages_of
 from torch import Tensor, nn
 from weft.bench.bytes_model import ByteModel, byte_loss
@@ -88,3 +88,11 @@ def test_decoder_equals_reference() -> None:
 def test_u_net_equals_reference(compensation: str) -> None:
     torch.manual_seed(0)
     same(*u_net_job(compensation))
+
+
+@pytest.mark.parametrize("compensation", ["none", "stash", "sc+lwp"])
+def test_tied_weights_equal_reference(compensation: str) -> None:
+    torch.manual_seed(0)
+    model = TiedNet()
+    job = job_of(model, stages_of(model, torch.zeros(1, 3)), compensation=compensation)
+    same(job, samples(job, 200))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from helpers.jobs import (
     SkipNet,
+    TiedNet,
     falling_rate,
     job_of,
     perceptron,
@@ -21,7 +22,7 @@ from helpers.stages_of import stages_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from weft.backend.errors import UnsupportedError, UserError
+from weft.backend.errors import UserError
 from weft.compiler.capture import capture
 from weft.compiler.cut import cut
 from weft.compiler.program import HOST, Source
@@ -310,15 +311,22 @@ def test_missing_and_misshapen_tensors_are_refused() -> None:
         Job(job.stages, job.tensors, {"0.weight": torch.ones(2, dtype=torch.bool)}, *rest[1:])
 
 
-def test_shared_weights_are_refused() -> None:
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(3, 3)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.layer(torch.tanh(self.layer(x)))
-
-    model = Tied()
-    with pytest.raises(UnsupportedError, match=r"layer\.weight"):
-        job_of(model, stages_of(model, torch.zeros(1, 3)))
+def test_tied_weights_without_delay_are_plain_sgd() -> None:
+    """One stage owns the weight and streams it to the other, whose gradient comes back and adds."""
+    torch.manual_seed(0)
+    model = TiedNet().double()
+    job = job_of(model, stages_of(model, torch.zeros(1, 3, dtype=torch.float64)))
+    assert len(job.stages.stages) > 2
+    inputs = samples(job, 40)
+    executor = SequentialReference(job)
+    losses = executor.feed(inputs).losses
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
+    for i, (x, y) in enumerate(zip(*inputs, strict=True)):
+        optimizer.param_groups[0]["lr"] = falling_rate(i)
+        loss = F.cross_entropy(model(torch.tensor(x[None])), torch.tensor(y[None]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert losses.values[i] == pytest.approx(loss.item(), rel=1e-12)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(executor.tensors()[name], value, rtol=1e-11, atol=1e-13)
