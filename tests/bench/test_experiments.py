@@ -20,7 +20,7 @@ pytest.importorskip("jax")
 PERCEPTRON = ("model=mlp", "model.options.width=16", "target=tiny_mesh", "sparsity=0.5")
 
 
-def test_digits_take_start_weights_from_the_seed_and_share_masks() -> None:
+def test_digits_take_start_weights_and_masks_from_the_seed() -> None:
     pytest.importorskip("sklearn")
     experiment = digits_experiment(1, PERCEPTRON)
     zero, one, again = (experiment.job(Setting("sc", 1.0, seed)) for seed in (0, 1, 0))
@@ -28,7 +28,8 @@ def test_digits_take_start_weights_from_the_seed_and_share_masks() -> None:
     assert zero.masks
     for name, mask in zero.masks.items():
         assert not torch.equal(zero.start(name), one.start(name))
-        assert torch.equal(mask, one.masks[name])
+        assert not torch.equal(mask, one.masks[name])
+        assert torch.equal(mask, again.masks[name])
         assert torch.equal(zero.start(name), again.start(name))
 
 
