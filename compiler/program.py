@@ -17,8 +17,7 @@ import networkx as nx
 import torch
 from torch import fx
 
-HOST = -1
-"""Stage index that stands for the host, which feeds the model's inputs."""
+from .plan.document import HOST as HOST
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 FORMAT_VERSION = 1
 
+HOST = -1
+"""Stage index that stands for the host, which feeds the model's inputs."""
+
 
 @dataclass(frozen=True)
 class Rectangle:

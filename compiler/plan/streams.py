@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..program import HOST
-from .document import EdgeRecord, Rectangle, StageRecord
+from .document import HOST, EdgeRecord, Rectangle, StageRecord
 
 
 def parallel_links(ends: Iterable[Rectangle]) -> int:
