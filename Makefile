@@ -13,7 +13,7 @@ demo: $(READY)  ## compile, simulate and train a ResNet-20 on real data; writes 
 	$(BIN)/weft demo
 
 test: $(READY)  ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist worksteal
 
 check: $(READY)  ## lint, format, types, import direction
 	$(BIN)/ruff check .
