@@ -29,10 +29,11 @@ def _index(x: Array, indices: Sequence[Array | None]) -> Array:
     return x[tuple(slice(None) if index is None else index for index in indices)]
 
 
-def _place(x: Array, dim: int, chosen: Any) -> tuple[Any, ...]:
-    place: list[Any] = [slice(None)] * x.ndim
-    place[dim] = chosen
-    return tuple(place)
+def place(x: Array, dim: int, chosen: Any) -> tuple[Any, ...]:
+    """The index that takes `chosen` of one dimension and all of the others."""
+    index: list[Any] = [slice(None)] * x.ndim
+    index[dim] = chosen
+    return tuple(index)
 
 
 def _slice_scatter(
@@ -43,11 +44,11 @@ def _slice_scatter(
     end: int | None = None,
     step: int = 1,
 ) -> Array:
-    return x.at[_place(x, dim, slice(start, end, step))].set(source)
+    return x.at[place(x, dim, slice(start, end, step))].set(source)
 
 
 def _select_scatter(x: Array, source: Array, dim: int, index: int) -> Array:
-    return x.at[_place(x, dim, index)].set(source)
+    return x.at[place(x, dim, index)].set(source)
 
 
 def _scatter_add(x: Array, dim: int, index: Array, source: Array) -> Array:

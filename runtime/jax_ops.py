@@ -13,6 +13,7 @@ from . import (
     jax_math,
     jax_move,
     jax_norm,
+    jax_order,
     jax_resize,
     jax_shape,
     jax_window,
@@ -26,6 +27,7 @@ TABLE: dict[str, Lowering] = {
     **jax_norm.TABLE,
     **jax_math.TABLE,
     **jax_move.TABLE,
+    **jax_order.TABLE,
     **jax_window.TABLE,
     **jax_resize.TABLE,
 }

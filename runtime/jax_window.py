@@ -180,7 +180,7 @@ def _max_pool_backward(
     return jnp.sum(jnp.where(mine, given, 0), axis=2).reshape(x.shape)
 
 
-def _im2col(
+def im2col(
     x: Array,
     kernel: Sequence[int],
     dilation: Sequence[int],
@@ -196,8 +196,10 @@ TABLE: dict[str, Lowering] = {
     "aten.avg_pool2d.default": _average_pool,
     "aten.avg_pool2d_backward.default": _average_pool_backward,
     "aten.avg_pool3d.default": _average_pool,
+    "aten.avg_pool3d_backward.default": _average_pool_backward,
     "aten.max_pool2d_with_indices.default": _max_pool,
     "aten.max_pool2d_with_indices_backward.default": _max_pool_backward,
     "aten.max_pool3d_with_indices.default": _max_pool,
-    "aten.im2col.default": _im2col,
+    "aten.max_pool3d_with_indices_backward.default": _max_pool_backward,
+    "aten.im2col.default": im2col,
 }

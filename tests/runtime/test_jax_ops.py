@@ -392,6 +392,40 @@ CASES |= {
     "aten.max_pool2d_with_indices_backward.default": [
         lambda window=window: max_pool_backward(window) for window in POOLED
     ],
+    "aten.max_pool3d_with_indices_backward.default": [lambda: max_pool_volume_backward()],
+    "aten.avg_pool3d_backward.default": [
+        lambda: (r(1, 2, 3, 3, 4), r(1, 2, 4, 4, 5), [2], [1], [0], False, True, None)
+    ],
+    "aten.sort.default": [lambda: (r(4, 5),), lambda: (r(4, 5), 0, True)],
+    "aten.sort.stable": [
+        lambda: (ties(), {"stable": True, "dim": 1}),
+        lambda: (ties(), {"stable": True, "dim": 0, "descending": True}),
+    ],
+    "aten.topk.default": [lambda: (r(4, 5), 3), lambda: (r(4, 5), 2, 0, False)],
+    "aten.cumprod.default": [lambda: (r(4, 5), 1)],
+    "aten.index_add.default": [
+        lambda: (r(4, 5), 0, labels(4, 6), r(6, 5)),
+        lambda: (r(4, 5), 1, labels(5, 3), r(4, 3), {"alpha": 0.5}),
+    ],
+    "aten.index_copy.default": [lambda: (r(4, 5), 1, torch.tensor([3, 0]), r(4, 2))],
+    "aten.scatter_reduce.two": [
+        lambda how=how, own=own: (
+            *(r(4, 5), 0, labels(4, 6, 5), r(6, 5), how),
+            {"include_self": own},
+        )
+        for how in ("sum", "mean", "prod", "amax", "amin")
+        for own in (True, False)
+    ],
+    "aten.unfold.default": [lambda: (r(3, 9, 2), 1, 4, 2)],
+    "aten.unfold_backward.default": [lambda: (r(3, 3, 2, 4), [3, 9, 2], 1, 4, 2)],
+    "aten.col2im.default": [
+        lambda: (r(2, 18, 9), [6, 5], [3, 2], [1, 2], [1, 0], [2, 1]),
+    ],
+    "aten._weight_norm_interface.default": [
+        lambda: (r(4, 3, 2), r(4, 1, 1)),
+        lambda: (r(4, 3, 2), r(1, 1, 2), 2),
+    ],
+    "aten._weight_norm_interface_backward.default": [lambda: weight_norm_backward()],
     "aten.max_pool3d_with_indices.default": [lambda: (r(1, 2, 4, 5, 6), [2], [2], [1])],
     "aten.avg_pool3d.default": [lambda: (r(1, 2, 4, 5, 6), [2, 3, 2])],
     "aten.avg_pool2d.default": [
@@ -424,6 +458,18 @@ def convolution_backward(
     y = torch.ops.aten.convolution.default(x_value, w_value, None, *arguments)
     grad = r(*y.shape)
     return (grad, x_value, w_value, [y.shape[1]], *arguments, [True, True, True])
+
+
+def max_pool_volume_backward() -> tuple[Any, ...]:
+    x, window = r(1, 2, 4, 5, 6), ([2], [2], [1], [1], False)
+    y, indices = torch.ops.aten.max_pool3d_with_indices.default(x, *window)
+    return (r(*y.shape), x, *window, indices)
+
+
+def weight_norm_backward() -> tuple[Any, ...]:
+    v, g = r(4, 3, 2), r(4, 1, 1)
+    _, norms = torch.ops.aten._weight_norm_interface.default(v, g, 0)
+    return (r(4, 3, 2), v, g, norms, 0)
 
 
 def group_norm_backward(weight: Tensor | None, mask: list[bool]) -> tuple[Any, ...]:
