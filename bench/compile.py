@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
+from ..backend.packages import model_package
 from ..compiler.capture import capture
 from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
@@ -51,7 +52,7 @@ class Measurement:
 
 def gpt(layers: int, width: int, tokens: int, heads: int = 16) -> Case:
     """A language model of GPT-3's shape from the transformers class."""
-    import transformers
+    transformers = model_package("transformers")
 
     transformers.logging.set_verbosity_error()
     config = transformers.GPT2Config(
@@ -65,7 +66,7 @@ def gpt(layers: int, width: int, tokens: int, heads: int = 16) -> Case:
 
 def resnet50(pixels: int = 224) -> Case:
     """ResNet-50 of torchvision with Online Normalization."""
-    import torchvision
+    torchvision = model_package("torchvision")
 
     with torch.device("meta"):
         model = replace_norms(torchvision.models.resnet50(), "online")
@@ -75,7 +76,7 @@ def resnet50(pixels: int = 224) -> Case:
 
 def llama(layers: int, width: int, tokens: int) -> Case:
     """A language model of Llama 3 70B's shape, with as many layers as asked."""
-    import transformers
+    transformers = model_package("transformers")
 
     transformers.logging.set_verbosity_error()
     config = transformers.LlamaConfig(

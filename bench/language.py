@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..backend.packages import model_package
 from .case import Case
 
 _DECODER = {
@@ -193,7 +194,7 @@ _AUDIO = (1, 80, 3000)
 
 def case(name: str) -> Case:
     """A transformers model with its own loss, on the meta device."""
-    import transformers
+    transformers = model_package("transformers")
 
     transformers.logging.set_verbosity_error()
     config_class, model_class, options = CONFIGURATIONS[name]

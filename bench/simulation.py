@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from ..backend.errors import InfeasibleError, UnknownNameError
 from ..backend.nn.norms import replace_norms
+from ..backend.packages import model_package
 from ..compiler.granularity import Granularity
 from ..compiler.pipeline import Options, compile_model
 from ..compiler.plan.document import PlanDocument
@@ -58,7 +59,7 @@ class Timed:
 
 def resnet18() -> Case:
     """ResNet-18 of torchvision with Online Normalization, 224 x 224."""
-    import torchvision
+    torchvision = model_package("torchvision")
 
     with torch.device("meta"):
         model = replace_norms(torchvision.models.resnet18(), "online")

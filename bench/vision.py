@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..backend.nn.norms import replace_norms
+from ..backend.packages import model_package
 from .case import Case
 
 NAMES = (
@@ -115,7 +116,7 @@ NAMES = (
 
 def case(name: str) -> Case:
     """A timm model on its default image, with Online Normalization for batch normalization."""
-    import timm
+    timm = model_package("timm")
 
     model = timm.create_model(name, exportable=True)
     size: tuple[int, ...] = getattr(model, "default_cfg")["input_size"]  # noqa: B009

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...backend.errors import UserError
+from ...backend.packages import model_package
 from ...compiler.targets import Target, load_target
 from ..machine import Kernel, Row
 from ..simulate import simulate
@@ -45,7 +46,7 @@ def bert_large(tokens: int) -> Subject:
     """
     import torch
 
-    transformers = _transformers()
+    transformers = model_package("transformers")
     config = transformers.BertConfig(
         hidden_size=1024,
         num_hidden_layers=24,
@@ -64,19 +65,6 @@ def bert_large(tokens: int) -> Subject:
             "next_sentence_label": torch.empty(1, dtype=torch.long),
         }
     return Subject(model, sample, optimizer_states=2)
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise UserError(
-            "measured training runs",
-            expected="transformers, whose model classes they are compiled from",
-            got=str(error),
-            change="pip install transformers",
-        ) from error
-    return transformers
 
 
 SUBJECTS: dict[str, Callable[[int], Subject]] = {"bert-large": bert_large}
