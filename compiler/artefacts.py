@@ -170,31 +170,9 @@ def _plan(plan: Plan) -> Iterator[str]:
     yield from map(str, check(plan.document, None, plan.programs))
 
 
-@text.register
-def _graph_text(graph: Graph) -> str:
-    return artefact_text.graph_text(graph)
-
-
-@text.register
-def _assignment_text(assignment: Assignment) -> str:
-    return artefact_text.assignment_text(assignment)
-
-
-@text.register
-def _stages_text(stages: Stages) -> str:
-    return artefact_text.stages_text(stages)
-
-
-@text.register
-def _kernels_text(kernels: Kernels) -> str:
-    return artefact_text.kernels_text(kernels)
-
-
-@text.register
-def _placement_text(placement: Placement) -> str:
-    return artefact_text.placement_text(placement)
-
-
-@text.register
-def _plan_text(plan: Plan) -> str:
-    return show(plan.document)
+text.register(Graph, artefact_text.graph_text)
+text.register(Assignment, artefact_text.assignment_text)
+text.register(Stages, artefact_text.stages_text)
+text.register(Kernels, artefact_text.kernels_text)
+text.register(Placement, artefact_text.placement_text)
+text.register(Plan, lambda plan: show(plan.document))

@@ -52,9 +52,19 @@ def _select_scatter(x: Array, source: Array, dim: int, index: int) -> Array:
 
 
 def _scatter_add(x: Array, dim: int, index: Array, source: Array) -> Array:
-    place: list[Any] = list(jnp.ogrid[tuple(slice(n) for n in index.shape)])
-    place[dim] = index
-    return x.at[tuple(place)].add(source[tuple(slice(n) for n in index.shape)])
+    return scattered(x, dim, index).add(source[extent(index)])
+
+
+def scattered(x: Array, dim: int, index: Array) -> Any:
+    """The places of x that ATen's scatters write: at `index` in `dim`, in order elsewhere."""
+    places: list[Any] = list(jnp.ogrid[extent(index)])
+    places[dim] = index
+    return x.at[tuple(places)]
+
+
+def extent(index: Array) -> tuple[slice, ...]:
+    """The part of a scatter's source that is used: it may be larger than the index."""
+    return tuple(slice(n) for n in index.shape)
 
 
 def _split(x: Array, size: int | Sequence[int], dim: int = 0) -> list[Array]:

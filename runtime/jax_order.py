@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .jax_move import Lowering, place
+from .jax_move import Lowering, extent, place, scattered
 from .jax_window import im2col
 
 Array = Any
@@ -42,12 +42,9 @@ def _scatter_reduce(
     x: Array, dim: int, index: Array, source: Array, reduce: str, *, include_self: bool = True
 ) -> Array:
     """Elements of x that nothing is scattered to stay, with and without `include_self`."""
-    at: list[Any] = list(jnp.ogrid[tuple(slice(n) for n in index.shape)])
-    at[dim] = index
-    source = source[tuple(slice(n) for n in index.shape)]
-    count = jnp.zeros(x.shape, jnp.int32).at[tuple(at)].add(1)
+    count = scattered(jnp.zeros(x.shape, jnp.int32), dim, index).add(1)
     start = x if include_self else jnp.where(count > 0, _neutral(reduce, x.dtype), x)
-    found = getattr(start.at[tuple(at)], _REDUCTIONS[reduce])(source)
+    found = getattr(scattered(start, dim, index), _REDUCTIONS[reduce])(source[extent(index)])
     if reduce != "mean":
         return found
     return found / jnp.maximum(count + include_self, 1).astype(x.dtype)

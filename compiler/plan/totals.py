@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..program import HOST
 from ..targets.target import Target
-from .document import EdgeRecord, StageRecord, Totals
+from .document import HOST, EdgeRecord, StageRecord, Totals
 from .streams import parallel_links, wafer_link_bytes, wafers_between
 
 

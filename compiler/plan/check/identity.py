@@ -8,8 +8,7 @@ from math import inf, prod
 
 import torch
 
-from ...program import HOST
-from ..document import FORMAT_VERSION, SourceRecord, TensorRecord
+from ..document import FORMAT_VERSION, HOST, SourceRecord, TensorRecord
 from .violation import Finding, Subject
 
 MODES = ("training",)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, inf, isclose
 
-from ...program import HOST
-from ..document import EdgeRecord, PlanDocument
+from ..document import HOST, EdgeRecord, PlanDocument
 from .violation import Finding, Subject
 
 CONSTANTS = (

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ...program import HOST
-from ..document import EdgeRecord, PlanDocument, Rectangle
+from ..document import HOST, EdgeRecord, PlanDocument, Rectangle
 from .identity import tensor_bytes
 from .violation import Finding, Subject
 
