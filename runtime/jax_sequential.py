@@ -19,7 +19,7 @@ class SequentialTick:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.functions = stage_functions(job, lambda _: 0)
+        self.functions = stage_functions(job, job.stages.stages, lambda _: 0)
         self.lag = self.drain_ticks = 0
         self.rates_read = 1
         self.results = wiring.results(job.stages)
@@ -32,7 +32,7 @@ class SequentialTick:
 
     def start(self) -> Pipeline:
         """The start values of the job."""
-        return Pipeline(Model.start(self.job), ())
+        return Pipeline(Model.start(self.job, self.job.stages.stages), ())
 
     def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
         """Train on the moment's sample."""

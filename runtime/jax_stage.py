@@ -42,9 +42,8 @@ class Model:
     steps: Tensors
 
     @staticmethod
-    def start(job: Job) -> Model:
-        """The start values of a job."""
-        stages = job.stages.stages
+    def start(job: Job, stages: Sequence[Stage]) -> Model:
+        """The start values of some stages of a job."""
         weights = {n: to_array(job.start(n)) for stage in stages for n in stage.parameters}
         names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
         return Model(
@@ -53,7 +52,7 @@ class Model:
             state={name: to_array(job.start(name)) for name in names},
             masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
             skips={str(s.index): jnp.zeros(3, jnp.int32) for s in stages if s.parameters},
-            collected={name: jnp.zeros_like(weights[name]) for name in job.collecting},
+            collected={n: jnp.zeros_like(weights[n]) for n in job.collecting if n in weights},
             steps={
                 str(s.index): jnp.zeros((), jnp.int32)
                 for s in stages
@@ -170,13 +169,15 @@ class StageFunctions:
                 new.collected[name] = _keep(counts, total + gradient, total)
 
 
-def stage_functions(job: Job, delay: Callable[[int], int]) -> list[StageFunctions]:
-    """All stages of a job in order; a program that several stages share is lowered once."""
-    programs = {stage.program.key: stage.program for stage in job.stages.stages}
+def stage_functions(
+    job: Job, stages: Sequence[Stage], delay: Callable[[int], int]
+) -> list[StageFunctions]:
+    """Some stages of a job in order; a program that several stages share is lowered once."""
+    programs = {stage.program.key: stage.program for stage in stages}
     lowered = {key: (lower(p.forward), lower(p.backward)) for key, p in programs.items()}
     return [
         StageFunctions(job, stage, delay(stage.index), *lowered[stage.program.key])
-        for stage in job.stages.stages
+        for stage in stages
     ]
 
 

@@ -18,6 +18,7 @@ from . import wiring
 from .jax_fifo import Fifo, Key, Traffic
 from .jax_stage import Model, StageFunctions, loss_gradient, stage_functions
 from .job import Job
+from .part import Part, spec_of, whole
 
 Array = Any
 
@@ -61,16 +62,16 @@ jax.tree_util.register_dataclass(Pipeline, data_fields=("model", "buffers"), met
 
 
 class PipelinedTick:
-    """One tick of all stages.
+    """One tick of all stages, or of those of a part of the pipeline.
 
     `lag` and `rates_read`: a tick reads the rates of that many updates, from update tick - lag on.
     `result_lags`: a tick gives the loss and the predictions of samples tick - result_lag.
     `drain_ticks`: ticks after the last sample went in until its last update.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.functions = stage_functions(job, job.stages.delay)
+    def __init__(self, job: Job, part: Part | None = None) -> None:
+        self.job, self.part = job, part or whole(job.stages)
+        self.functions = stage_functions(job, self.part.stages, job.stages.delay)
         self.lag = self.drain_ticks = job.stages.delay(0)
         self.rates_read = len(job.stages)
         self.results = wiring.results(job.stages)
@@ -83,31 +84,41 @@ class PipelinedTick:
 
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight."""
-        return Pipeline(Model.start(self.job), tuple(f.empty() for f in self.fifos.values()))
+        model = Model.start(self.job, self.part.stages)
+        return Pipeline(model, tuple(f.empty() for f in self.fifos.values()))
 
     def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
         """The next state, and what left the pipeline: the loss, then the predictions."""
+        after, made = self.step(old, moment, {})
+        return after, tuple(made[source] for source in self.results)
+
+    def step(
+        self, old: Pipeline, moment: Moment, arrivals: Mapping[Key, Array]
+    ) -> tuple[Pipeline, Mapping[Key, Array]]:
+        """The next state, and what the stages made: outputs by source, gradients by reader.
+
+        `arrivals` are values by the same keys that come from other parts at this tick.
+        """
         traffic = Traffic(self.fifos, old.buffers, moment.tick)
-        new, outputs = old.model.successor(), {}
+        new, outputs, gradients = old.model.successor(), {}, {}
         for number, value in enumerate(moment.sample):
             traffic.push(Source(HOST, number), value)
+        for key, value in arrivals.items():
+            traffic.push(key, value)
         for functions in self.functions:
             with jax.named_scope(functions.stage.name):
                 outputs |= self._forward(functions, old.model, new, moment, traffic)
         for functions in reversed(self.functions):
             with jax.named_scope(functions.stage.name):
-                self._backward(functions, old.model, new, moment, traffic, outputs)
-        after = Pipeline(new, traffic.buffers())
-        return after, tuple(outputs[source] for source in self.results)
+                gradients |= self._backward(functions, old.model, new, moment, traffic, outputs)
+        return Pipeline(new, traffic.buffers()), {**outputs, **gradients}
 
     def _forward(
         self, functions: StageFunctions, old: Model, new: Model, moment: Moment, traffic: Traffic
     ) -> Mapping[Source, Array]:
         stage = functions.stage
         weights = functions.predict(old, moment.rates[stage.index])
-        inputs = [
-            traffic.read(source, stage.index - wiring.entry_tick(source)) for source in stage.inputs
-        ]
+        inputs = [self._input(source, stage, traffic) for source in stage.inputs]
         valid = moment.holds(moment.tick - stage.index)
         result = functions.forward(old, new, weights, inputs, valid)
         outputs = {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
@@ -125,7 +136,7 @@ class PipelinedTick:
         moment: Moment,
         traffic: Traffic,
         outputs: Mapping[Source, Array],
-    ) -> None:
+    ) -> Mapping[wiring.Reader, Array]:
         stage, delay = functions.stage, functions.delay
         saved = [
             traffic.read(("saved", stage.index, n), delay)
@@ -140,13 +151,19 @@ class PipelinedTick:
         arrived = [self._gradient(output, stage, traffic, outputs) for output in needed]
         valid = moment.holds(moment.tick - stage.index - delay)
         result = functions.backward(old, new, weights, saved, arrived, valid)
-        for reader, value in zip(wiring.gradient_inputs(stage), result.inputs, strict=True):
+        sent = dict(zip(wiring.gradient_inputs(stage), result.inputs, strict=True))
+        for reader, value in sent.items():
             traffic.push(reader, value)
         read = [value for source, value in outputs.items() if source.stage == stage.index]
         if self.job.rule.stash:
             read += [traffic.new["stash", stage.index, n] for n, _ in enumerate(weights)]
         valid = valid & moment.after([*read, *result.inputs])
         functions.update(old, new, result.parameters, moment.rates[stage.index], valid)
+        return sent
+
+    def _input(self, source: Source, stage: Stage, traffic: Traffic) -> Array:
+        age = stage.index - wiring.entry_tick(source)
+        return traffic.read(source, age - self.part.hops(source))
 
     def _gradient(
         self, output: Source, stage: Stage, traffic: Traffic, outputs: Mapping[Source, Array]
@@ -154,26 +171,38 @@ class PipelinedTick:
         """That of the loss, or the sum over the output's readers in ascending stage index."""
         if output == self.job.stages.loss:
             return loss_gradient(outputs[output])
-        first, *others = [traffic.read(r, r[0] - stage.index) for r in self.readers[output]]
+        first, *others = [
+            traffic.read(reader, reader[0] - stage.index - self.part.hops(reader))
+            for reader in self.readers[output]
+        ]
         return sum(others, start=first)
 
     @cached_property
     def fifos(self) -> dict[Key, Fifo]:
         """Of values by source, gradients by reader, and what forwards keep for backwards."""
         found: dict[Key, Fifo] = {}
-        for source, where in self.readers.items():
-            found[source] = Fifo(self._spec(source), where[-1][0] - wiring.entry_tick(source))
-        for stage in self.job.stages.stages:
+
+        def add(key: Key, spec: TensorSpec, reach: int | None) -> None:
+            if reach is not None:
+                found[key] = Fifo(spec, reach)
+
+        stages = self.job.stages
+        for source in self.readers:
+            add(source, spec_of(stages, source), self.part.activation_reach(source))
+        for stage in stages.stages:
             for reader in wiring.gradient_inputs(stage):
-                source = stage.inputs[reader[1]]
-                found[reader] = Fifo(self._spec(source), stage.index - source.stage)
-            stash = stage.program.parameters if self.job.rule.stash else ()
-            for name, specs in (("saved", stage.program.saved), ("stash", stash)):
-                for n, spec in enumerate(specs):
-                    found[name, stage.index, n] = Fifo(spec, self.job.stages.delay(stage.index))
+                add(reader, spec_of(stages, reader), self.part.gradient_reach(reader))
+            if self.part.holds(stage.index):
+                for key, spec in self._kept(stage).items():
+                    add(key, spec, stages.delay(stage.index))
         return found
 
-    def _spec(self, source: Source) -> TensorSpec:
-        if source.stage == HOST:
-            return self.job.stages.model_inputs[source.output]
-        return self.job.stages.stages[source.stage].program.outputs[source.output]
+    def _kept(self, stage: Stage) -> Mapping[Key, TensorSpec]:
+        """What a stage keeps from the forward of a sample for its backward."""
+        stash = stage.program.parameters if self.job.rule.stash else ()
+        kinds = {"saved": stage.program.saved, "stash": stash}
+        return {
+            (kind, stage.index, n): spec
+            for kind, specs in kinds.items()
+            for n, spec in enumerate(specs)
+        }
