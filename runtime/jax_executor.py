@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,14 +21,17 @@ from jax import lax
 from torch import Tensor
 
 from ..backend.errors import UserError
+from ..backend.sparsity import MaskRule
 from ..compiler.program import HOST, Source, TensorSpec
 from .jax_lower import jax_dtype
-from .jax_masks import steps_made, ticks_until_update, update_masks
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
-from .jax_stage import Model
 from .jax_tick import Moment, Pipeline, PipelinedTick
 from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
+from .mask_updates import masks_updated, steps_made, ticks_until_update
+from .masks import Masked
+from .model import Model
+from .streams import came_out, joined, padded
 
 Array = Any
 _EVALUATION_BATCH = 60
@@ -60,7 +64,7 @@ class JaxExecutor:
             part = [array[start : start + self.chunk] for array in arrays]
             self.fed += len(part[0])
             parts += self._run(part, len(part[0]))
-        return self._join(parts)
+        return joined(parts, len(self.tick_function.results))
 
     def flush(self) -> Results:
         """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
@@ -69,7 +73,7 @@ class JaxExecutor:
             count = min(self.chunk, self.tick_function.drain_ticks - start)
             parts += self._run([], count)
         self.tick = self.first_fed = self.fed
-        return self._join(parts)
+        return joined(parts, len(self.tick_function.results))
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
@@ -78,7 +82,7 @@ class JaxExecutor:
         parts = []
         for start in range(0, count, _EVALUATION_BATCH):
             slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
-            batch = [_canonical(_padded(array, _EVALUATION_BATCH)) for array in slices]
+            batch = [_canonical(padded(array, _EVALUATION_BATCH)) for array in slices]
             if self._predict is None:
                 function = jax.jit(partial(_predict, self.tick_function))
                 self._predict = self._compile(function, self.pipeline.model, batch)
@@ -98,6 +102,15 @@ class JaxExecutor:
         """Current masks by parameter name."""
         masks = self.pipeline.model.masks
         return {name: torch.from_numpy(np.array(value)) for name, value in masks.items()}
+
+    @property
+    def model(self) -> Model:
+        """What training changes."""
+        return self.pipeline.model
+
+    def update_lag(self, stage: int) -> int:
+        """Ticks from a sample's feeding to its update of a stage."""
+        return self.tick_function.update_lag(stage)
 
     @property
     def temporary_bytes(self) -> int:
@@ -152,7 +165,7 @@ class JaxExecutor:
         span = (self.tick, self.first_fed, self.fed - 1, count)
         return (
             self.pipeline,
-            [_canonical(_padded(array, self.chunk)) for array in given],
+            [_canonical(padded(array, self.chunk)) for array in given],
             _canonical(np.array(rates)),
             *(np.int32(number) for number in span),
         )
@@ -164,7 +177,8 @@ class JaxExecutor:
             ticks = min(count - done, ticks_until_update(self) or count)
             steps = steps_made(self)
             parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
-            update_masks(self, steps)
+            model = masks_updated(self, steps, _change, jnp)
+            self.pipeline = replace(self.pipeline, model=model)
             done += ticks
         return parts
 
@@ -173,22 +187,10 @@ class JaxExecutor:
         self.pipeline, outputs = self._train(*self._arguments(inputs, count))
         streams = []
         for lag, values in zip(self.tick_function.result_lags, outputs, strict=True):
-            oldest = self.tick - lag
-            first, last = max(self.first_fed, oldest), min(self.fed, oldest + count)
-            rows = np.asarray(values)[first - oldest : last - oldest] if first < last else ()
-            streams.append(Stream(first, to_rows(list(rows))))
+            fed = range(self.first_fed, self.fed)
+            streams.append(came_out(np.asarray(values), self.tick - lag, fed, count))
         self.tick += count
         return streams
-
-    def _join(self, parts: Sequence[Sequence[Stream]]) -> Results:
-        """Streams that follow each other, as one."""
-        joined = []
-        for number in range(len(self.tick_function.results)):
-            filled = [part[number] for part in parts if len(part[number].values)]
-            filled = filled or [Stream(0, np.empty(0))]
-            values = np.concatenate([stream.values for stream in filled])
-            joined.append(Stream(filled[0].first, values))
-        return Results(joined[0], tuple(joined[1:]))
 
 
 def _run(
@@ -243,6 +245,10 @@ def _predict(
     return jax.vmap(one)(*inputs)
 
 
+def _change(before: Masked, rule: MaskRule, collected: Array | None, step: int) -> Masked:
+    return before.updated(rule, collected, step, jnp)
+
+
 def _program(job: Job) -> tuple[object, ...]:
     """What the compiled program depends on."""
     stages = job.stages
@@ -254,11 +260,6 @@ def _program(job: Job) -> tuple[object, ...]:
 
 def _spec(job: Job, source: Source) -> TensorSpec:
     return job.stages.stages[source.stage].program.outputs[source.output]
-
-
-def _padded(array: np.ndarray, rows: int) -> np.ndarray:
-    padding = np.zeros((rows - len(array), *array.shape[1:]), array.dtype)
-    return np.concatenate([array, padding])
 
 
 def _canonical(array: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from jax import lax
 
 from ..compiler.program import TensorSpec
 from .jax_lower import jax_dtype
+from .reach import Key
 
 Array = Any
-Key = Hashable
 
 
 @dataclass(frozen=True)

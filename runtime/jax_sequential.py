@@ -7,9 +7,10 @@ from typing import Any
 
 from ..compiler.program import HOST, Source
 from . import wiring
-from .jax_stage import Model, StageFunctions, loss_gradient, stage_functions
+from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
 from .jax_tick import Moment, Pipeline
 from .job import Job
+from .model import Model
 
 Array = Any
 
@@ -32,7 +33,7 @@ class SequentialTick:
 
     def start(self) -> Pipeline:
         """The start values of the job."""
-        return Pipeline(Model.start(self.job, self.job.stages.stages), ())
+        return Pipeline(start_model(self.job, self.job.stages.stages), ())
 
     def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
         """Train on the moment's sample."""

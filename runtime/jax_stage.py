@@ -14,9 +14,9 @@ from ..compiler.program import Stage
 from . import wiring
 from .jax_lower import jax_dtype, lower
 from .job import Job
+from .model import Model
 
 Array = Any
-Tensors = dict[str, Array]
 
 
 def to_array(tensor: torch.Tensor) -> Array:
@@ -24,50 +24,14 @@ def to_array(tensor: torch.Tensor) -> Array:
     return jnp.array(tensor.detach().cpu().numpy(), dtype=jax_dtype(tensor.dtype))
 
 
-@dataclass(frozen=True)
-class Model:
-    """By name: parameters, optimizer state, normalization state, and masks.
-
-    Masks change between dispatches only, see `jax_masks.py`. `collected` has the dense gradients
-    for their updates. `skips` has int32 (total, current, longest) of each stage with parameters,
-    by its number, and `steps` the updates made by each stage whose masks change.
-    """
-
-    weights: Tensors
-    optimizer: dict[str, Tensors]
-    state: Tensors
-    masks: Tensors
-    skips: Tensors
-    collected: Tensors
-    steps: Tensors
-
-    @staticmethod
-    def start(job: Job, stages: Sequence[Stage]) -> Model:
-        """The start values of some stages of a job."""
-        weights = {n: to_array(job.start(n)) for stage in stages for n in stage.parameters}
-        names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
-        return Model(
-            weights=weights,
-            optimizer={name: job.rule.init(value, jnp) for name, value in weights.items()},
-            state={name: to_array(job.start(name)) for name in names},
-            masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
-            skips={str(s.index): jnp.zeros(3, jnp.int32) for s in stages if s.parameters},
-            collected={n: jnp.zeros_like(weights[n]) for n in job.collecting if n in weights},
-            steps={
-                str(s.index): jnp.zeros((), jnp.int32)
-                for s in stages
-                if any(name in job.mask_rules for name in s.parameters)
-            },
-        )
-
-    def successor(self) -> Model:
-        """A model to be filled by the stages; masks stay."""
-        return Model({}, {}, {}, self.masks, {}, {}, {})
-
-
 jax.tree_util.register_dataclass(
     Model, data_fields=tuple(field.name for field in fields(Model)), meta_fields=()
 )
+
+
+def start_model(job: Job, stages: Sequence[Stage]) -> Model:
+    """The start values of some stages of a job as jax arrays."""
+    return Model.start(job, stages, to_array, jnp)
 
 
 @dataclass(frozen=True)

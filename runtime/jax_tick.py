@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..compiler.program import HOST, Source, Stage, TensorSpec
+from ..compiler.program import HOST, Source, Stage
 from . import wiring
-from .jax_fifo import Fifo, Key, Traffic
-from .jax_stage import Model, StageFunctions, loss_gradient, stage_functions
+from .jax_fifo import Fifo, Traffic
+from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
 from .job import Job
-from .part import Part, spec_of, whole
+from .model import Model
+from .part import Part, whole
+from .reach import Key, reaches
 
 Array = Any
 
@@ -84,7 +86,7 @@ class PipelinedTick:
 
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight."""
-        model = Model.start(self.job, self.part.stages)
+        model = start_model(self.job, self.part.stages)
         return Pipeline(model, tuple(f.empty() for f in self.fifos.values()))
 
     def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
@@ -180,29 +182,5 @@ class PipelinedTick:
     @cached_property
     def fifos(self) -> dict[Key, Fifo]:
         """Of values by source, gradients by reader, and what forwards keep for backwards."""
-        found: dict[Key, Fifo] = {}
-
-        def add(key: Key, spec: TensorSpec, reach: int | None) -> None:
-            if reach is not None:
-                found[key] = Fifo(spec, reach)
-
-        stages = self.job.stages
-        for source in self.readers:
-            add(source, spec_of(stages, source), self.part.activation_reach(source))
-        for stage in stages.stages:
-            for reader in wiring.gradient_inputs(stage):
-                add(reader, spec_of(stages, reader), self.part.gradient_reach(reader))
-            if self.part.holds(stage.index):
-                for key, spec in self._kept(stage).items():
-                    add(key, spec, stages.delay(stage.index))
-        return found
-
-    def _kept(self, stage: Stage) -> Mapping[Key, TensorSpec]:
-        """What a stage keeps from the forward of a sample for its backward."""
-        stash = stage.program.parameters if self.job.rule.stash else ()
-        kinds = {"saved": stage.program.saved, "stash": stash}
-        return {
-            (kind, stage.index, n): spec
-            for kind, specs in kinds.items()
-            for n, spec in enumerate(specs)
-        }
+        found = reaches(self.job.stages, self.part, self.job.rule.stash)
+        return {key: Fifo(reach.spec, reach.ticks) for key, reach in found.items()}

@@ -1,0 +1,62 @@
+"""All that training changes, by name, as arrays of whichever kind an executor computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..compiler.program import Stage
+from .job import Job
+
+Array = Any
+Tensors = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Model:
+    """By name: parameters, optimizer state, normalization state, and masks.
+
+    Masks change between dispatches only, see `mask_updates.py`. `collected` has the dense gradients
+    for their updates. `skips` has int32 (total, current, longest) of each stage with parameters,
+    by its number, and `steps` the updates made by each stage whose masks change.
+    """
+
+    weights: Tensors
+    optimizer: dict[str, Tensors]
+    state: Tensors
+    masks: Tensors
+    skips: Tensors
+    collected: Tensors
+    steps: Tensors
+
+    @staticmethod
+    def start(
+        job: Job, stages: Sequence[Stage], to_array: Callable[[torch.Tensor], Array], xp: Any
+    ) -> Model:
+        """The start values of some stages of a job; `xp` is torch or jax.numpy."""
+        weights = {n: to_array(job.start(n)) for stage in stages for n in stage.parameters}
+        names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
+        return Model(
+            weights=weights,
+            optimizer={name: job.rule.init(value, xp) for name, value in weights.items()},
+            state={name: to_array(job.start(name)) for name in names},
+            masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
+            skips={str(s.index): _zeros(3, to_array) for s in stages if s.parameters},
+            collected={n: xp.zeros_like(weights[n]) for n in job.collecting if n in weights},
+            steps={
+                str(s.index): _zeros((), to_array)
+                for s in stages
+                if any(name in job.mask_rules for name in s.parameters)
+            },
+        )
+
+    def successor(self) -> Model:
+        """A model to be filled by the stages; masks stay."""
+        return Model({}, {}, {}, self.masks, {}, {}, {})
+
+
+def _zeros(shape: int | tuple[()], to_array: Callable[[torch.Tensor], Array]) -> Array:
+    return to_array(torch.zeros(shape, dtype=torch.int32))
