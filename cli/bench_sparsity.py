@@ -27,6 +27,7 @@ def sparsity(
     algorithm: Names = ["static", "set", "rigl"],  # noqa: B006 - typer copies it
     level: Levels = [0.75, 0.9],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting.")] = 3,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first of these runs.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs over the digits.")] = 4,
     records: Annotated[
         Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
@@ -47,7 +48,7 @@ def sparsity(
     from ..bench.training import settings
 
     experiment = sparsity_experiment(epochs, algorithm, level, set_)
-    chosen = settings(experiment.methods, [1.0], range(seeds))
+    chosen = settings(experiment.methods, [1.0], range(first_seed, first_seed + seeds))
     found: list[Record] = []
     for record in measure_missing(experiment, chosen, records):
         found.append(record)
