@@ -10,6 +10,7 @@ from .backend.errors import UserError
 from .compiler.plan.plan import Plan
 from .compiler.recipe import Recipe
 from .compiler.recipe_file import make_recipe
+from .compiler.remap import MapRooms
 from .runtime.checkpoint import (
     Checkpoint,
     Header,
@@ -22,6 +23,7 @@ from .runtime.data import Dataset, load_data
 from .runtime.from_recipe import make_job
 from .runtime.logs import Log, metrics_file
 from .runtime.logs import tensorboard as tensorboard_log
+from .runtime.map_watch import MapWatch
 from .runtime.phases import joined, phase_plan
 from .runtime.report import Progress, RunReport
 from .runtime.trainer import train as run_job
@@ -67,6 +69,9 @@ def train(
 
     A recipe with `phases` trains them one after the other, each drained at its end; phase n has its
     checkpoints and metrics in the directory phase-n there. `resume` is then the directory of all.
+
+    The report's `new_maps` names the stages whose masks outgrew the map of the plan; with
+    `training.new_map` 'stop' the run ends there.
 
     Raises UserError for data or settings that do not fit and when training diverges, and
     CheckpointFileError for a damaged checkpoint.
@@ -117,6 +122,7 @@ def train(
         logs=_logs(directory if log is None else Path(log), tensorboard, start),
         store=store,
         start=start,
+        map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
     )
 
 

@@ -30,9 +30,11 @@ class TrainingLine:
     def _text(self, progress: Progress) -> str:
         tested = "" if progress.accuracy is None else f"  test {progress.accuracy * 100:.1f} %"
         skipped = f"  {progress.skipped} updates skipped" if progress.skipped else ""
+        maps = f"  stages that need a new map: {progress.new_maps}" if progress.new_maps else ""
         return (
             f"  {self._label}: {progress.samples:,}/{progress.total:,} samples"
             f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s{skipped}"
+            f"{maps}"
         )
 
 
@@ -50,6 +52,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
             f" compiling, {run.train_s:.1f} s training and testing",
         ),
         *_skipped_facts(run),
+        *[("new map needed", str(new)) for new in run.new_maps],
     ]
 
 
@@ -74,6 +77,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "test_loss": run.test_loss,
         "accuracies": [list(pair) for pair in run.accuracies],
         "skipped_updates": dict(run.skipped),
+        "new_maps": [new.data() for new in run.new_maps],
         "final_loss": float(recent.mean()),
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,

@@ -114,12 +114,14 @@ class TrainingRecipe(_Part):
 
     `clip_norm` cuts the 2-norm of each stage's gradient, all its parameters together. A run stops
     after `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row. It is tested
-    every `evaluate_every` samples; null: after each epoch.
+    every `evaluate_every` samples; null: after each epoch. `new_map` says what happens when masks
+    that changed do not fit the plan's map any more.
     """
 
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     max_nonfinite: Positive = 25
     evaluate_every: Positive | None = None
+    new_map: Literal["warn", "stop"] = "warn"
 
 
 class PhaseRecipe(_Part):

@@ -1,8 +1,8 @@
 """When masks that changed force a new map.
 
 A stage's weights lie where the plan put them. New masks fit as long as the fullest tile's weights,
-gradients and optimizer state fit the PE beside everything else; they cost the cycles of their own
-fullest tile. What does not fit asks for a new map: compile again with these masks.
+indices, gradients and optimizer state fit the PE beside everything else; they cost the cycles of
+their own fullest tile. What does not fit asks for a new map: compile again with these masks.
 """
 
 from __future__ import annotations
@@ -13,60 +13,124 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from .kernels.layout import find_layout
-from .plan.document import StageRecord, Tiling
+from .kernels.layout import Layout, find_layout
+from .kernels.memory import vector_elements
+from .kernels.tilings import Tilings
+from .plan.document import StageRecord
 from .plan.plan import Plan
 from .program import Stage
 
 
 @dataclass(frozen=True)
 class Room:
-    """Non-zeros on the fullest PE of a stage: under the masks given, and what there is room for."""
+    """The fullest PE of a stage under the masks given.
+
+    It would hold `nonzeros` weights and need `needed_bytes` in all, of `capacity_bytes`. There is
+    room for `capacity` weights, stored compressed.
+    """
 
     stage: str
     nonzeros: int
     capacity: int
+    needed_bytes: int
+    capacity_bytes: int
 
     @property
     def needs_new_map(self) -> bool:
         """Whether the masks do not fit where the plan put the weights."""
-        return self.nonzeros > self.capacity
+        return self.needed_bytes > self.capacity_bytes
 
 
 def rooms(plan: Plan, masks: Mapping[str, Tensor]) -> tuple[Room, ...]:
-    """For each stage with one of `masks`, whether they fit. `masks` replace those of the plan."""
-    return tuple(_rooms(plan, masks))
+    """For each stage with one of `masks`, whether they fit."""
+    return MapRooms(plan).under(masks)
 
 
-def _rooms(plan: Plan, masks: Mapping[str, Tensor]) -> Iterator[Room]:
-    capacity = plan.document.totals.memory_capacity_per_pe_bytes
-    for stage, record in zip(plan.stages.stages, plan.document.stages, strict=True):
-        if any(name in masks for name in stage.parameters):
-            before, after = (_fullest(stage, record.tiling, m) for m in (plan.masks, masks))
-            held = record.nonzeros
-            same = all(
-                name in plan.masks and bool((plan.masks[name] == masks[name]).all())
-                for name in stage.parameters
-                if name in masks
-            )
-            fullest = held.per_pe_max if same else held.per_pe_max_unbalanced + after - before
-            yield Room(record.id, fullest, _capacity(record, capacity))
+class MapRooms:
+    """What a plan's map has room for. Read off the plan once, asked after every mask update."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._index_bytes = _index_bytes(plan)
+        self._capacity_bytes = plan.document.totals.memory_capacity_per_pe_bytes
+        self._stages = [
+            _Lying(stage, record, find_layout(stage.program))
+            for stage, record in zip(plan.stages.stages, plan.document.stages, strict=True)
+            if any(name in plan.masks for name in stage.parameters)
+        ]
+
+    def under(self, masks: Mapping[str, Tensor]) -> tuple[Room, ...]:
+        """For each stage with one of `masks`, which replace those of the plan, whether they fit.
+
+        Tiles are counted as the weights lie, unbalanced: masks that change are not balanced. A
+        stage that the plan balanced and that keeps its mask is what the plan says it is.
+        """
+        return tuple(self._room(stage, masks) for stage in self._stages if stage.has(masks))
+
+    def _room(self, stage: _Lying, masks: Mapping[str, Tensor]) -> Room:
+        held, record = list(stage.held(masks, self._index_bytes)), stage.record
+        nonzeros = sum(part.elements for part in held)
+        needed = stage.other_bytes + sum(part.size_bytes for part in held)
+        if nonzeros == record.nonzeros.per_pe_max_unbalanced:
+            nonzeros = record.nonzeros.per_pe_max
+            needed = record.memory_per_pe.total_bytes
+        each = max(part.bytes_per_nonzero for part in held)
+        room = (self._capacity_bytes - stage.other_bytes) // each
+        fits = needed <= self._capacity_bytes
+        capacity = max(room, nonzeros) if fits else room
+        return Room(record.id, nonzeros, capacity, needed, self._capacity_bytes)
 
 
-def _capacity(record: StageRecord, capacity_bytes: int) -> int:
-    """Non-zeros that fit the fullest PE with their values, indices, gradients and optimizer."""
-    memory, held = record.memory_per_pe, record.nonzeros.per_pe_max
-    bytes_of_weights = memory.weights_bytes + memory.optimizer_bytes + memory.gradient_bytes
-    free = capacity_bytes - memory.total_bytes
-    return held + int(free * held / bytes_of_weights) if bytes_of_weights else held
+def _index_bytes(plan: Plan) -> int:
+    """Bytes of a weight's index on the plan's target."""
+    found = (c.value for c in plan.document.provenance if c.name == "sparsity.index_bytes")
+    value = next(found, 0)
+    return int(value) if isinstance(value, int | float) else 0
 
 
-def _fullest(stage: Stage, tiling: Tiling, masks: Mapping[str, Tensor]) -> int:
-    """Non-zeros on the fullest tiles of the stage's matrices, as they lie."""
-    total = 0
-    for index, matrix in find_layout(stage.program).matrices.items():
-        mask = masks.get(stage.parameters[index])
-        tiles = matrix.tiles_of(None if mask is None else np.asarray(mask))
-        splits = np.array([tiling.in_split]), np.array([tiling.out_split])
-        total += int(tiles.tile_max(*splits)[0])
-    return total
+@dataclass(frozen=True)
+class _Held:
+    """One parameter on the fullest PE, with its gradient and optimizer state."""
+
+    elements: int
+    size_bytes: int
+    bytes_per_nonzero: int
+
+
+@dataclass(frozen=True)
+class _Lying:
+    """A stage at the tiling of the plan."""
+
+    stage: Stage
+    record: StageRecord
+    layout: Layout
+
+    def has(self, masks: Mapping[str, Tensor]) -> bool:
+        """Whether a mask is for this stage."""
+        return any(name in masks for name in self.stage.parameters)
+
+    @property
+    def other_bytes(self) -> int:
+        """What does not go with weights."""
+        memory = self.record.memory_per_pe
+        of_weights = memory.weights_bytes + memory.optimizer_bytes + memory.gradient_bytes
+        return memory.total_bytes - of_weights
+
+    def held(self, masks: Mapping[str, Tensor], index_bytes: int) -> Iterator[_Held]:
+        """Each parameter under `masks`. A matrix is stored compressed where that is smaller."""
+        memory, program = self.record.memory_per_pe, self.stage.program
+        states = memory.optimizer_bytes // memory.gradient_bytes if memory.gradient_bytes else 0
+        tilings = Tilings.of(self.record.tiling)
+        splits = tilings.in_split, tilings.out_split
+        for index, spec in enumerate(program.parameters):
+            size = spec.torch_dtype.itemsize
+            training = (1 + states) * size * program.trainable[index]
+            if index not in self.layout.matrices:
+                elements = int(vector_elements(tilings, self.layout, index, spec)[0])
+                yield _Held(elements, elements * (size + training), size + training)
+                continue
+            mask = masks.get(self.stage.parameters[index])
+            tiles = self.layout.matrices[index].tiles_of(None if mask is None else np.asarray(mask))
+            elements, dense = int(tiles.tile_max(*splits)[0]), int(tiles.tile_size(*splits)[0])
+            stored = min(dense * size, elements * (size + index_bytes))
+            each = size + index_bytes + training
+            yield _Held(elements, stored + elements * training, each)

@@ -10,10 +10,12 @@ from typing import Any
 
 from ..backend.errors import UserError
 
-Record = Mapping[str, float | int | None]
+Value = float | int | None | list[dict[str, int | str]]
+Record = Mapping[str, Value]
 Log = Callable[[Record], None]
 """Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
-learning_rate, skipped_updates (so far), samples_per_s; after a test test_accuracy and test_loss."""
+learning_rate, skipped_updates (so far), samples_per_s; after a test test_accuracy and test_loss;
+new_maps, a list of the stages whose masks were found to have outgrown the map, where there are."""
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -31,7 +33,7 @@ def metrics_file(directory: Path, samples: int = 0) -> Log:
 
     def log(record: Record) -> None:
         with path.open("a") as file:
-            file.write(json.dumps({k: _json_number(v) for k, v in record.items()}) + "\n")
+            file.write(json.dumps({k: _json_value(v) for k, v in record.items()}) + "\n")
 
     return log
 
@@ -55,7 +57,7 @@ def tensorboard(directory: Path, samples: int = 0) -> Log:
     def log(record: Record) -> None:
         step = record["samples"]
         for name, value in record.items():
-            if name != "samples" and value is not None:
+            if name != "samples" and isinstance(value, int | float):
                 writer.add_scalar(name, value, step)
         writer.flush()
 
@@ -73,6 +75,6 @@ def _samples(line: str) -> float:
         return math.inf
 
 
-def _json_number(value: float | int | None) -> float | int | None:
+def _json_value(value: Value) -> Value:
     """JSON has no NaN and no infinity."""
-    return value if value is None or math.isfinite(value) else None
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -38,8 +38,9 @@ def phase_plan(plan: Plan, recipe: Recipe, number: int, before: RunReport | None
 
 def joined(reports: Sequence[RunReport]) -> RunReport:
     """The reports of consecutive phases as one: samples count on, the end is that of the last."""
-    last, offset, scores = reports[-1], 0, []
+    last, offset, scores, new_maps = reports[-1], 0, [], []
     for report in reports:
+        new_maps += [replace(new, samples=new.samples + offset) for new in report.new_maps]
         scores += [replace(score, samples=score.samples + offset) for score in report.scores]
         offset += report.first_loss + len(report.losses)
     names = {name for report in reports for name in report.skipped}
@@ -52,4 +53,5 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         skipped={name: sum(r.skipped.get(name, 0) for r in reports) for name in sorted(names)},
         compile_s=sum(report.compile_s for report in reports),
         train_s=sum(report.train_s for report in reports),
+        new_maps=tuple(new_maps),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from .job import Mode
+from .map_watch import NewMap
 from .scores import Score
 
 
@@ -17,7 +18,8 @@ from .scores import Score
 class Progress:
     """Where a run is. `loss` is the mean over the latest samples, `accuracy` of the latest test.
 
-    `skipped` counts the updates that were skipped because something was not finite.
+    `skipped` counts the updates that were skipped because something was not finite, `new_maps` the
+    stages whose masks have outgrown the map.
     """
 
     samples: int
@@ -27,6 +29,7 @@ class Progress:
     samples_per_s: float
     accuracy: float | None
     skipped: int = 0
+    new_maps: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class RunReport:
     of a resumed run included; none for a model without predictions. `samples_per_s` counts
     training alone: no compiling, no testing. `skipped` says for each stage with any how many of
     its updates were skipped because a gradient or the loss was not finite. `tensors` and `masks`
-    are those at the end.
+    are those at the end. `new_maps` has each stage whose masks outgrew the map of the plan.
     """
 
     executor: str
@@ -53,6 +56,7 @@ class RunReport:
     train_s: float
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
+    new_maps: tuple[NewMap, ...]
 
     @property
     def accuracies(self) -> tuple[tuple[int, float], ...]:

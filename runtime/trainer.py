@@ -16,6 +16,7 @@ from .fit import check_fit
 from .interrupt import Interrupted, stop_request
 from .job import Executor, Job, Mode, Results
 from .logs import Log
+from .map_watch import MapWatch, NewMap
 from .report import Progress, RunReport
 from .scores import Score
 from .tester import Order, Tester
@@ -39,23 +40,29 @@ def train(
     logs: Sequence[Log] = (),
     store: Store | None = None,
     start: Checkpoint | None = None,
+    map_watch: MapWatch | None = None,
 ) -> RunReport:
     """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
 
     Testing uses the weights as they are and leaves the samples in flight alone. At the end the
     pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
     are written, one of them when the process is asked to stop; that raises Interrupted. A run from
-    the checkpoint `start` continues to the bit as if it had never stopped.
-    Raises UserError for data that do not fit the model, a checkpoint of something else, and after
-    `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row.
+    the checkpoint `start` continues to the bit as if it had never stopped. `map_watch` is shown the
+    masks at the start and, if they change, after every chunk.
+    Raises UserError for data that do not fit the model, a checkpoint of something else, after
+    `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row, and where
+    `map_watch` says that the run must stop.
     """
     check_fit(job.stages, data)
     began = time.perf_counter()
     machine = make_executor(executor, job, mode)
-    watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite)
+    watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
     if start is not None:
         run.restore(start)
+    run.look_at_masks()
+    if watch.outgrown:
+        raise watch.outgrown.error("the plan has them" if start is None else f"in {start.path}")
     with stop_request(enabled=store is not None) as request:
         while run.samples < run.total:
             run.chunk(store.header.every if store else None)
@@ -77,18 +84,21 @@ def train(
         train_s=time.perf_counter() - began - compile_s,
         tensors=machine.tensors(),
         masks=machine.masks(),
+        new_maps=() if map_watch is None else map_watch.found,
     )
 
 
 def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
-    if store is None:
-        return
-    is_due = run.samples % store.header.every == 0 or run.samples == run.total
-    if is_due or is_asked_to_stop:
-        scores = tuple((s.samples, s.accuracy, s.loss) for s in run.scores)
-        path = store.write(run.samples, scores, run.machine.snapshot())
-        if is_asked_to_stop:
-            raise Interrupted(path)
+    path, outgrown = None, run.watch.outgrown
+    if store is not None:
+        is_due = run.samples % store.header.every == 0 or run.samples == run.total
+        if is_due or is_asked_to_stop or outgrown:
+            scores = tuple((s.samples, s.accuracy, s.loss) for s in run.scores)
+            path = store.write(run.samples, scores, run.machine.snapshot())
+    if outgrown:
+        raise outgrown.error(f"in {path}" if path else "not kept: train with a checkpoint")
+    if path is not None and is_asked_to_stop:
+        raise Interrupted(path)
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,12 @@ class _Watch:
     on_progress: Callable[[Progress], None]
     logs: Sequence[Log]
     max_nonfinite: int
+    maps: MapWatch | None
+
+    @property
+    def outgrown(self) -> MapWatch | None:
+        """The watch that says that the run must stop."""
+        return self.maps if self.maps is not None and self.maps.must_stop else None
 
 
 class _Run:
@@ -120,6 +136,7 @@ class _Run:
         self.losses: list[np.ndarray] = []
         self.first_loss = 0
         self.scores: list[Score] = []
+        self.new_maps: tuple[NewMap, ...] = ()
         self.training_s, self.trained_here = 0.0, 0
         self.progress = Progress(0, self.total, 0, float("nan"), 0.0, None)
 
@@ -130,6 +147,11 @@ class _Run:
         self.scores = [Score(*entry) for entry in start.header.scores]
         accuracy = self.scores[-1].accuracy if self.scores else None
         self.progress = replace(self.progress, samples=self.samples, accuracy=accuracy)
+
+    def look_at_masks(self) -> None:
+        """Find the stages whose masks do not fit the map any more; the next report has them."""
+        if self.watch.maps is not None:
+            self.new_maps += self.watch.maps.look(self.samples, self.machine.masks())
 
     def chunk(self, every: int | None) -> None:
         """Feed until the chunk is full, or a test, a checkpoint or the end of the epoch is due."""
@@ -162,6 +184,8 @@ class _Run:
             self.first_loss = results.losses.first
         self.losses.append(losses)
         self.tester.watch(results)
+        if self.job.mask_rules:
+            self.look_at_masks()
         skips = self.machine.skips()
         recent = self._recent(_RUNNING_LOSS)
         self.progress = replace(
@@ -171,6 +195,7 @@ class _Run:
             loss=float(recent.mean()) if len(recent) else float("nan"),
             samples_per_s=self.trained_here / self.training_s,
             skipped=sum(counts.total for counts in skips),
+            new_maps=self.progress.new_maps + len(self.new_maps),
         )
         self._check_divergence(max((counts.longest for counts in skips), default=0))
         self._report(losses, self._test() if is_test_due else {})
@@ -194,7 +219,9 @@ class _Run:
             "skipped_updates": self.progress.skipped,
             "samples_per_s": round(self.progress.samples_per_s, 1),
             **tested,
+            **({"new_maps": [new.data() for new in self.new_maps]} if self.new_maps else {}),
         }
+        self.new_maps = ()
         for log in self.watch.logs:
             log(record)
 

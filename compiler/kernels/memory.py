@@ -16,7 +16,7 @@ from ..plan.document import PEMemory
 from ..program import StageProgram, TensorSpec
 from .layout import Layout, Matrix
 from .site import Site
-from .tilings import Floats, Ints, ceil_div
+from .tilings import Floats, Ints, Tilings, ceil_div
 
 _DOUBLE_BUFFER = 2
 
@@ -73,13 +73,23 @@ def store_parameter(site: Site, layout: Layout, index: int, spec: TensorSpec) ->
     size = spec.torch_dtype.itemsize
     if index in site.weights:
         return _store_matrix(site, index, size)
-    tilings = site.tilings
-    if len(spec.shape) > 1:
-        elements, mean = site.share(spec.elements), spec.elements / (tilings.height * tilings.width)
-    else:
-        split = tilings.out_split if index in layout.biases else tilings.in_split
-        elements, mean = ceil_div(spec.elements, split), spec.elements / split
+    elements = vector_elements(site.tilings, layout, index, spec)
+    mean = spec.elements / _slices(site.tilings, layout, index, spec)
     return Stored(elements, mean, elements * size, elements * size)
+
+
+def vector_elements(tilings: Tilings, layout: Layout, index: int, spec: TensorSpec) -> Ints:
+    """On the fullest PE, of parameter `index`, with which no contraction multiplies."""
+    if len(spec.shape) > 1:
+        return tilings.share(spec.elements)
+    return ceil_div(spec.elements, _slices(tilings, layout, index, spec))
+
+
+def _slices(tilings: Tilings, layout: Layout, index: int, spec: TensorSpec) -> Ints:
+    """Vectors lie with the features they go with; other tensors are dealt out over the region."""
+    if len(spec.shape) > 1:
+        return tilings.height * tilings.width
+    return tilings.out_split if index in layout.biases else tilings.in_split
 
 
 def _store_matrix(site: Site, index: int, size: int) -> Stored:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 Weft = Callable[..., Any]
@@ -41,3 +42,37 @@ def test_info_of_no_plan_is_a_users_mistake(weft: Weft, tmp_path: Path) -> None:
     outcome = weft("sparsity", "info", tmp_path)
     assert outcome.code == 2
     assert "plan.yaml" in outcome.err
+
+
+def growing_plan(weft: Weft, directory: Path) -> Path:
+    """A plan whose masks grow denser, on a machine with little memory; and data for it."""
+    gmp = (
+        "{algorithm: gmp, sparsity: {type: linear, init: 0.9, slope: -0.01},"
+        " update: {freq: 5, stop: 60}}"
+    )
+    keys = ("target.overrides={sram.bytes_per_pe: '3000'}", f"sparsity={gmp}", "epochs=1")
+    settings = [part for key in keys for part in ("--set", key)]
+    assert weft(*SMALL, *settings, "-o", directory / "p").code == 0
+    rng = np.random.default_rng(0)
+    x, y = rng.random((80, 1, 8, 8), np.float32), rng.integers(0, 10, 80)
+    np.savez(directory / "d.npz", x_train=x, y_train=y, x_test=x[:5], y_test=y[:5])
+    return directory / "p"
+
+
+def test_train_says_that_a_new_map_is_needed_and_info_of_the_trained_plan_agrees(
+    weft: Weft, tmp_path: Path
+) -> None:
+    plan = growing_plan(weft, tmp_path)
+    train = ("train", plan, "--data", tmp_path / "d.npz", "--executor", "reference")
+    told = weft(*train, "-o", tmp_path / "q")
+    assert told.code == 0, told.err
+    assert "new map needed" in told.out
+    assert "stages that need a new map: 1" in told.err
+    (new,) = json.loads(weft(*train, "--json").out)["new_maps"]
+    assert f"{new['needed_bytes']:,} of {new['capacity_bytes']:,} bytes" in told.out
+    layers = json.loads(weft("sparsity", "info", tmp_path / "q", "--json").out)
+    assert [layer["stage"] for layer in layers if layer["needs_new_map"]] == [new["stage"]]
+    assert "new map" in weft("sparsity", "info", tmp_path / "q", "--no-host").out
+    stopped = weft(*train, "--set", "training.new_map=stop")
+    assert stopped.code == 2
+    assert new["stage"] in stopped.err

@@ -1,0 +1,100 @@
+"""Runs whose masks outgrow the map of their plan: said, logged, and stopped if the recipe says so.
+
+The machine is small, and most inputs are 0, as at the borders of an image: RigL grows where
+gradients are, so the tiles that hold the other inputs fill up.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import weft
+from helpers.plans_to_train import RECIPE, small_data
+from weft.backend.errors import UserError
+from weft.compiler.from_recipe import compile_recipe
+from weft.compiler.plan.plan import Plan
+from weft.compiler.recipe_file import make_recipe
+from weft.compiler.remap import rooms
+from weft.runtime.checkpoint import newest
+from weft.runtime.data import Dataset
+
+RIGL = {"algorithm": "rigl", "sparsity": 0.8, "drop_fraction": 0.5, "update": {"freq": 10}}
+
+
+def small_plan(**changes: object) -> Plan:
+    target = {"name": "tiny_mesh", "overrides": {"sram.bytes_per_pe": "3200"}}
+    model = {"name": "mlp", "options": {"width": 32}}
+    given = {**RECIPE, "model": model, "target": target, "sparsity": RIGL, **changes}
+    return compile_recipe(make_recipe(given))
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return small_plan()
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    """All pixels but those of two rows are 0."""
+    whole = small_data(150)
+    x = whole.x_train.copy()
+    x[:, :, 2:] = 0
+    return replace(whole, x_train=x)
+
+
+def test_a_run_says_which_stage_outgrew_its_map_when_and_by_how_much(
+    plan: Plan, data: Dataset, tmp_path: Path
+) -> None:
+    seen = []
+    run = weft.train(
+        plan, data, executor="reference", epochs=1, on_progress=seen.append, log=tmp_path
+    )
+    (new,) = run.new_maps
+    assert new.samples == 128  # the first chunk
+    assert new.room.stage == plan.document.stages[0].id
+    assert new.room.nonzeros > new.room.capacity
+    assert new.room.needed_bytes > new.room.capacity_bytes
+    assert [progress.new_maps for progress in seen] == [1] * len(seen)
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [record.get("new_maps") for record in records] == [[new.data()], None, None]
+    ends = {room.stage for room in rooms(plan, run.masks) if room.needs_new_map}
+    assert ends == {new.room.stage}
+
+
+def test_masks_that_fit_raise_no_alarm(plan: Plan) -> None:
+    run = weft.train(plan, small_data(150), executor="reference", epochs=1)
+    assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
+    assert run.new_maps == ()
+
+
+def test_the_recipe_can_stop_such_a_run_which_leaves_a_checkpoint(
+    plan: Plan, data: Dataset, tmp_path: Path
+) -> None:
+    stop = {"executor": "reference", "epochs": 2, "checkpoint": tmp_path}
+    with pytest.raises(UserError, match="fullest PE need") as caught:
+        weft.train(plan, data, settings=["training.new_map=stop"], **stop)
+    start = newest(tmp_path)
+    assert start.header.samples == 128
+    assert str(start.path) in caught.value.change
+    with pytest.raises(UserError, match="fullest PE need"):
+        weft.train(plan, data, resume=tmp_path)
+    run = weft.train(plan, data, resume=tmp_path, settings=["training.new_map=warn"])
+    whole = weft.train(plan, data, executor="reference", epochs=2)
+    assert [new.room for new in run.new_maps] == [new.room for new in whole.new_maps]
+    for name, value in whole.tensors.items():
+        assert torch.equal(run.tensors[name], value), name
+
+
+def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: Dataset) -> None:
+    rising = {"type": "linear", "init": 0.9, "slope": -0.01}
+    gmp = small_plan(sparsity={"algorithm": "gmp", "sparsity": rising, "update": {"freq": 10}})
+    assert weft.train(gmp, data, executor="reference", epochs=1).new_maps
+    spdf = small_plan(sparsity=0.9, phases=[{"epochs": 1}, {"epochs": 1, "dense": True}])
+    run = weft.train(spdf, data, executor="reference")
+    assert {new.samples for new in run.new_maps} == {150}
+    first = spdf.document.stages[0]
+    assert first.id in {new.room.stage for new in run.new_maps}
