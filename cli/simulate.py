@@ -116,6 +116,7 @@ def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
 
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     seconds = report.forward_latency_cycles / report.clock_hz
+    host = report.host_latency_cycles / report.clock_hz
     return [
         (
             "throughput",
@@ -123,7 +124,11 @@ def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
             f" {report.initiation_interval_cycles:,.0f} cycles"
             + ("" if report.steady else " (run too short for a steady state)"),
         ),
-        ("latency", f"{duration(seconds)} to the loss of the first sample"),
+        (
+            "latency",
+            f"{duration(seconds)} to the loss of the first sample"
+            + (f", {duration(host)} of it the host's" if host else ""),
+        ),
         ("run", f"{report.samples:,} samples in {duration(report.seconds)} of machine time"),
         ("fill, drain", f"{report.fill_cycles:,} and {report.drain_cycles:,} cycles"),
         ("utilisation", f"{percent(report.utilisation)} of the PEs used"),

@@ -48,6 +48,7 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
         initiation_interval_cycles=interval,
         throughput_samples_per_s=plan.clock_hz / interval,
         steady=critical.ratio is not None,
+        host_latency_cycles=graph.wiring.host_latency_cycles,
         forward_latency_cycles=times.forward_latency,
         backward_latency_cycles=times.backward_latency,
         fill_cycles=times.fill,

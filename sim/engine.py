@@ -291,22 +291,24 @@ def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample
 @inlined
 def _send(table: Tables, state: State, channel: int, sample: int, unit: int) -> None:
     """The first part leaves as soon as it is worked on, there is room and the links are free; the
-    last one not before the producer is done. The item takes its time on the links in any case."""
+    last one not before the producer is done. The item takes its time on the links in any case, and
+    the next one leaves no earlier than the stream's share allows."""
     item, began, now = _item(table, channel, sample), state.began[unit], state.time[unit]
     room, tail = state.got[item, TAKEN], table.parts.tail_occupancy[channel]
     departs = max(began + table.parts.part_work[channel], max(room, state.links_free[channel]))
-    free = max(departs + table.occupancy[channel], now + tail)
+    last = max(departs + table.work[channel], now + tail)
+    free = max(departs + table.occupancy[channel], last)
     ready = began + table.parts.window_work[channel]
     window = max(departs + table.parts.window_occupancy[channel], ready + tail)
     left = max(ready, room)
     if table.is_whole[channel]:
-        left, window = now, free
+        left, window = now, last
     state.links_free[channel] = free
     state.sent[item, LEFT], state.sent[item, GIVEN] = left, now
     state.sent[item, READY], state.sent[item, BEGAN] = state.ready[unit], began
     state.sent[item, WINDOW] = window + table.latency[channel]
-    state.sent[item, LAST] = free + table.latency[channel]
-    state.total[0] += departs + free + window + left
+    state.sent[item, LAST] = last + table.latency[channel]
+    state.total[0] += departs + last + free + window + left
     state.given[channel] += 1
 
 

@@ -75,6 +75,7 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
         initiation_interval_cycles=interval,
         throughput_samples_per_s=plan.clock_hz / interval,
         steady=steady,
+        host_latency_cycles=run.wiring.host_latency_cycles,
         forward_latency_cycles=run.mark(last, FIRST_FORWARD_END),
         backward_latency_cycles=max(run.mark(s, FIRST_UPDATE_END) for s in stages),
         fill_cycles=run.mark(0, FIRST_BACKWARD_START),

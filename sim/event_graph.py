@@ -66,7 +66,7 @@ class EventGraph:
         source, sink = begin(channel.producer, phase), begin(channel.consumer, phase)
         tail = parts.tail_occupancy[number]
         yield source, departs, parts.part_work[number]
-        yield departs, free, channel.occupancy_cycles
+        yield departs, free, channel.work_cycles
         yield given(channel.producer, phase), free, tail
         if channel.is_whole:
             yield free, sink, latency
@@ -88,8 +88,9 @@ class EventGraph:
     @cached_property
     def links(self) -> tuple[Arc, ...]:
         return tuple(
-            Arc(self.of_channel(n, 1), self.of_channel(n, 0), 0, 1, n)
-            for n in range(len(self.wiring.channels))
+            Arc(self.of_channel(n, which), self.of_channel(n, 0), cycles, 1, n)
+            for n, channel in enumerate(self.wiring.channels)
+            for which, cycles in ((0, channel.occupancy_cycles), (1, 0))
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Mesh links that streams share, and what each gets: static max-min fairness.
+"""Mesh links that streams share, and how often each may send: max-min fairness.
 
 A stream is as many lanes side by side as it has links, centred on its route; routers turn every
 lane by itself. Every straight piece of it is a rectangle of links of one direction, and streams
@@ -10,7 +10,19 @@ A stream that needs w cycles of its links per sample and gets r samples per cycl
 w r; no link is loaded by more than 1. The rates are raised together until a link is full; the
 streams through it stay there, the others go on (Bertsekas, Gallager, Data Networks, 1992, section
 6.5.2). On a saturated link every stream then passes one sample per (sum of all w) cycles, however
-their starts are staggered. It is static: links are shared out as if all streams always flowed.
+their starts are staggered.
+
+The rate says how often a stream sends: after an item began to leave, the next one does not for 1/r
+cycles. The item itself takes w, so a stream that has kept to its rate is not slowed by others that
+do: a leaky bucket with room for one item (Cruz, A calculus for network delay, IEEE Trans.
+Information Theory 37, 1991). Over any time t a link then carries at most t + (sum of w) cycles of
+work. Where bursts meet, real links make an item wait, by 1/r - w at most: then it would come as
+late as if all streams always flowed. That much is left out, and on purpose. Nothing that shares a
+link by who is active at a moment is monotone: of two streams with an item each, one of which comes
+a little earlier, whoever is alone at first must have the whole link, so that one's coming earlier
+makes the other late. A rate and a length that do not depend on what others do make all times maxima
+of sums: slower stages, links or hosts can only make an item later, and no item is later than with
+the links divided once and for all.
 """
 
 from __future__ import annotations

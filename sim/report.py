@@ -83,9 +83,10 @@ class SimReport:
     `cycles` and `seconds` are of the whole run of `samples`, with fill and drain. The throughput is
     that of the steady state, clock / initiation interval; `steady` says whether the run was long
     enough to reach it (if not, the interval is cycles / samples). Latencies are those of the first
-    sample: through all forwards, and until its last update. Fill ends when the first stage starts
-    its first backward, drain begins when it has done its last forward. With a `deadlock` (the cycle
-    of waits; empty when there is none) the interval is infinite and the throughput 0.
+    sample: through all forwards, and until its last update, from when the host is asked for it;
+    `host_latency_cycles` of that pass before its first byte comes. Fill ends when the first stage
+    starts its first backward, drain begins when it has done its last forward. With a `deadlock`
+    (the cycle of waits; empty when there is none) the interval is infinite and the throughput 0.
     """
 
     level: str
@@ -98,6 +99,7 @@ class SimReport:
     initiation_interval_cycles: float
     throughput_samples_per_s: float
     steady: bool
+    host_latency_cycles: int
     forward_latency_cycles: int
     backward_latency_cycles: int
     fill_cycles: int

@@ -64,6 +64,7 @@ class Tables(NamedTuple):
     outputs: Ints
     outputs_from: Ints
     producer: Ints
+    work: Ints
     occupancy: Ints
     latency: Ints
     depth: Ints
@@ -124,6 +125,7 @@ def tables(wiring: Wiring, samples: int) -> Tables:
         outputs=outputs[0],
         outputs_from=outputs[1],
         producer=np.array([c.producer for c in channels], np.int64),
+        work=np.array([c.work_cycles for c in channels], np.int64),
         occupancy=np.array([c.occupancy_cycles for c in channels], np.int64),
         latency=np.array([c.latency_cycles for c in channels], np.int64),
         depth=depth,
@@ -140,8 +142,8 @@ def part_cycles(wiring: Wiring) -> PartCycles:
         part_work=_column([_share(p.cycles[c.phase], 1, c) for c, p, _ in parts]),
         window_work=_column([_share(p.cycles[c.phase], c.window, c) for c, p, _ in parts]),
         tail_work=_column([_share(s.cycles[c.phase], 1, c) for c, _, s in parts]),
-        window_occupancy=_column([_share(c.occupancy_cycles, c.window, c) for c, _, _ in parts]),
-        tail_occupancy=_column([_share(c.occupancy_cycles, 1, c) for c, _, _ in parts]),
+        window_occupancy=_column([_share(c.work_cycles, c.window, c) for c, _, _ in parts]),
+        tail_occupancy=_column([_share(c.work_cycles, 1, c) for c, _, _ in parts]),
     )
 
 

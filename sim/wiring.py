@@ -47,8 +47,8 @@ class Unit:
 class Channel:
     """A first-in first-out stream between two units, one item per sample.
 
-    `work_cycles` is how long an item keeps the stream's `links` (parallel mesh links) busy if it
-    has them to itself, `occupancy_cycles` how long it takes with its share of them.
+    An item takes `work_cycles` on the stream's `links` (parallel mesh links), and the stream may
+    send one every `occupancy_cycles`, its share of links that others use too (see links.py).
     `latency_cycles` is the flight of its last byte, `depth` the items the stream holds (in flight
     or waiting) beside the one that the producer is writing. An item comes in `parts` equal parts;
     the consumer can begin with `window` of them. `phase` is FORWARD or BACKWARD at both ends;
@@ -80,6 +80,11 @@ class Wiring:
     units: tuple[Unit, ...]
     channels: tuple[Channel, ...]
     stages: int
+
+    @property
+    def host_latency_cycles(self) -> int:
+        """Cycles until the host's first byte; 0 if nothing comes from it."""
+        return max((unit.start_cycles for unit in self.units), default=0)
 
     def label(self, channel: Channel) -> str:
         ends = f"{self.units[channel.producer].name} -> {self.units[channel.consumer].name}"
@@ -157,7 +162,7 @@ def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
     """Every stream with its share of the links on its route; gradients take it the other way.
 
     The bandwidth between two wafers is divided among all streams that pass there in proportion to
-    their bytes, so that each of them takes as long as all together.
+    their bytes, so that each of them sends as often as all together can.
     """
     found = []
     for number, channel in enumerate(channels):
@@ -169,18 +174,28 @@ def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
     cycles = fair_cycles(shared_links(found, len(channels)), work)
     load = wafer_link_bytes(plan.edges, plan.stages)
     return tuple(
-        replace(channel, occupancy_cycles=max(ceil(round(share, 6)), _wafers(plan, channel, load)))
+        _between_wafers(plan, replace(channel, occupancy_cycles=ceil(round(share, 6))), load)
         for channel, share in zip(channels, cycles.tolist(), strict=True)
     )
 
 
-def _wafers(plan: PlanDocument, channel: Channel, load: Mapping[int, tuple[int, int]]) -> int:
-    """Cycles per sample of the busiest link between wafers that a stream passes; 0 if it stays."""
-    passed = wafers_between(plan.edges[channel.edge], plan.stages)
-    busiest = max((load[link][channel.phase] for link in passed), default=0)
-    if not busiest:
-        return 0
-    return ceil(busiest * plan.clock_hz / constant(plan, "wafer_link.bytes_per_s"))
+def _between_wafers(
+    plan: PlanDocument, channel: Channel, load: Mapping[int, tuple[int, int]]
+) -> Channel:
+    """With the cycles that the links between wafers need for its own bytes, and for all bytes that
+    pass the busiest of them; as it is if it stays on its wafer."""
+    edge = plan.edges[channel.edge]
+    own = edge.forward_bytes if channel.phase == FORWARD else edge.gradient_bytes
+    passed = wafers_between(edge, plan.stages)
+    if not (passed and own):
+        return channel
+    cycles_per_byte = plan.clock_hz / constant(plan, "wafer_link.bytes_per_s")
+    busiest = max(load[link][channel.phase] for link in passed)
+    return replace(
+        channel,
+        work_cycles=max(channel.work_cycles, ceil(own * cycles_per_byte)),
+        occupancy_cycles=max(channel.occupancy_cycles, ceil(busiest * cycles_per_byte)),
+    )
 
 
 def _wafer_flight(plan: PlanDocument, edge: EdgeRecord) -> float:
