@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,11 +20,13 @@ from torch import Tensor
 
 from ..backend.errors import UserError
 from ..backend.sparsity import MaskRule
-from ..compiler.program import HOST, Source, TensorSpec
+from ..compiler.program import Source, TensorSpec
+from .jax_home import ManyDevices, OneDevice
 from .jax_lower import jax_dtype
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
-from .jax_tick import Moment, Pipeline, PipelinedTick
+from .jax_split import SplitTick
+from .jax_tick import Moment, PipelinedTick
 from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
 from .mask_updates import masks_updated, steps_made, ticks_until_update
 from .masks import Masked
@@ -35,24 +35,31 @@ from .streams import came_out, joined, padded
 
 Array = Any
 _EVALUATION_BATCH = 60
-_TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
 
 
 class JaxExecutor:
-    """Runs a `Job` on jax's default device; see `reference.py` for what it computes.
+    """Runs a `Job` on jax devices; see `reference.py` for what it computes.
 
+    `home` says on which: by default jax's default one.
     `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and
     compiling took so far: the training program at construction, evaluation at its first use.
     Raises UnsupportedError for an operator without a lowering.
     """
 
-    def __init__(self, job: Job, mode: Mode = "pipelined", chunk: int = 128) -> None:
+    def __init__(
+        self,
+        job: Job,
+        mode: Mode = "pipelined",
+        chunk: int = 128,
+        home: OneDevice | ManyDevices | None = None,
+    ) -> None:
         self.job, self.chunk = job, chunk
-        self.tick_function = _TICKS[mode](job)
+        self.home: Any = home or OneDevice(job, mode)
+        self.tick_function = self.home.tick
         self.tick = self.first_fed = self.fed = 0
         self.compile_seconds = 0.0
-        self.pipeline = self.tick_function.start()
-        train = jax.jit(partial(_run, self.tick_function), donate_argnums=0)
+        self.pipeline = self.home.start()
+        train = jax.jit(self.home.training(_run), donate_argnums=0)
         self._train = self._compile(train, *self._arguments([], 0))
         self._predict: Any = None
 
@@ -78,15 +85,14 @@ class JaxExecutor:
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
         arrays = sample_arrays(self.job.stages, inputs)
-        count = len(arrays[0])
+        count, rows = len(arrays[0]), _EVALUATION_BATCH * self.home.batches
         parts = []
-        for start in range(0, count, _EVALUATION_BATCH):
-            slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
-            batch = [_canonical(padded(array, _EVALUATION_BATCH)) for array in slices]
+        for start in range(0, count, rows):
+            slices = [array[start : start + rows] for array in arrays]
+            batch = [_canonical(padded(array, rows)) for array in slices]
             if self._predict is None:
-                function = jax.jit(partial(_predict, self.tick_function))
-                self._predict = self._compile(function, self.pipeline.model, batch)
-            parts.append(self._predict(self.pipeline.model, batch))
+                self._predict = self._compile(jax.jit(self.home.predict), self.pipeline, batch)
+            parts.append(self._predict(self.pipeline, batch))
         return tuple(
             to_rows([row for part in column for row in np.asarray(part)])[:count]
             for column in zip(*parts, strict=True)
@@ -94,19 +100,19 @@ class JaxExecutor:
 
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
-        model = self.pipeline.model
+        model = self.model
         current = {**model.weights, **model.state}
         return {name: torch.from_numpy(np.array(value)) for name, value in current.items()}
 
     def masks(self) -> dict[str, Tensor]:
         """Current masks by parameter name."""
-        masks = self.pipeline.model.masks
+        masks = self.model.masks
         return {name: torch.from_numpy(np.array(value)) for name, value in masks.items()}
 
     @property
     def model(self) -> Model:
         """What training changes."""
-        return self.pipeline.model
+        return self.home.model(self.pipeline)
 
     def update_lag(self, stage: int) -> int:
         """Ticks from a sample's feeding to its update of a stage."""
@@ -119,7 +125,7 @@ class JaxExecutor:
 
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
-        counts = self.pipeline.model.skips
+        counts = self.model.skips
         stages = self.job.stages.stages
         found = (counts.get(str(stage.index), np.zeros(3)) for stage in stages)
         return tuple(Skips(*np.asarray(row).astype(int).tolist()) for row in found)
@@ -145,9 +151,10 @@ class JaxExecutor:
                 got="others, which need another program",
                 change="make a new executor for it",
             )
-        self.job, self.tick_function = job, type(self.tick_function)(job)
+        self.job, self.home = job, self.home.of(job)
+        self.tick_function = self.home.tick
         self.tick = self.first_fed = self.fed = 0
-        self.pipeline = self.tick_function.start()
+        self.pipeline = self.home.start()
 
     def _compile(self, function: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -178,7 +185,7 @@ class JaxExecutor:
             steps = steps_made(self)
             parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
             model = masks_updated(self, steps, _change, jnp)
-            self.pipeline = replace(self.pipeline, model=model)
+            self.pipeline = self.home.with_model(self.pipeline, model)
             done += ticks
         return parts
 
@@ -194,18 +201,18 @@ class JaxExecutor:
 
 
 def _run(
-    tick_function: PipelinedTick | SequentialTick,
-    pipeline: Pipeline,
+    tick_function: PipelinedTick | SequentialTick | SplitTick,
+    pipeline: Any,
     inputs: Sequence[Array],
     rates: Array,
     tick: Array,
     first_fed: Array,
     last_fed: Array,
     count: Array,
-) -> tuple[Pipeline, tuple[Array, ...]]:
+) -> tuple[Any, tuple[Array, ...]]:
     """`count` ticks; results have one row per tick, and rows of zeros after the last."""
 
-    def body(n: Array, carry: tuple[Pipeline, tuple[Array, ...]]) -> tuple[Any, Any]:
+    def body(n: Array, carry: tuple[Any, tuple[Array, ...]]) -> tuple[Any, Any]:
         pipeline, collected = carry
         moment = Moment(
             tick=tick + n,
@@ -225,24 +232,6 @@ def _run(
     specs = [_spec(tick_function.job, source) for source in tick_function.results]
     empty = tuple(jnp.zeros((chunk, *s.shape), jax_dtype(s.torch_dtype)) for s in specs)
     return lax.fori_loop(0, count, body, (pipeline, empty))
-
-
-def _predict(
-    tick_function: PipelinedTick | SequentialTick, model: Model, inputs: Sequence[Array]
-) -> list[Array]:
-    """Predictions for a batch of samples; the new normalization state is dropped."""
-
-    def one(*sample: Array) -> list[Array]:
-        known = {Source(HOST, n): value for n, value in enumerate(sample)}
-        for functions in tick_function.functions:
-            given = [known[source] for source in functions.stage.inputs]
-            weights, scratch = functions.weights(model), model.successor()
-            result = functions.forward(model, scratch, weights, given, True)
-            numbered = enumerate(result.outputs)
-            known |= {Source(functions.stage.index, n): value for n, value in numbered}
-        return [known[source] for source in tick_function.job.stages.predictions]
-
-    return jax.vmap(one)(*inputs)
 
 
 def _change(before: Masked, rule: MaskRule, collected: Array | None, step: int) -> Masked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..compiler.program import TensorSpec
@@ -28,10 +29,15 @@ class Fifo:
     spec: TensorSpec
     reach: int
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the buffer."""
+        slots = () if self.reach <= 1 else (self.reach + 1,)
+        return (*slots, *self.spec.shape)
+
     def empty(self) -> Array:
         """A buffer of zeros."""
-        slots = () if self.reach <= 1 else (self.reach + 1,)
-        return jnp.zeros((*slots, *self.spec.shape), jax_dtype(self.spec.torch_dtype))
+        return jnp.zeros(self.shape, jax_dtype(self.spec.torch_dtype))
 
     def push(self, buffer: Array, value: Array, tick: Array) -> Array:
         """The buffer with this tick's value."""
@@ -45,6 +51,47 @@ class Fifo:
             return new if age == 0 else old
         index = (tick - age) % (self.reach + 1)
         return lax.dynamic_index_in_dim(new, index, 0, keepdims=False)
+
+    def values(self, buffer: np.ndarray, tick: int) -> dict[int, np.ndarray]:
+        """What the buffer holds before tick `tick`, by age, from 1 to `reach`."""
+        if self.reach <= 1:
+            return {1: buffer} if self.reach else {}
+        slots = buffer.reshape(self.reach + 1, *self.spec.shape)
+        return {age: slots[(tick - age) % len(slots)] for age in range(1, self.reach + 1)}
+
+    def filled(self, values: Mapping[int, np.ndarray], tick: int) -> np.ndarray:
+        """The inverse of `values`; what no stage reads again is zero."""
+        buffer = np.zeros(self.shape, jax_dtype(self.spec.torch_dtype))
+        if self.reach <= 1:
+            return values.get(1, buffer)
+        slots = buffer.reshape(self.reach + 1, *self.spec.shape)
+        for age in range(1, self.reach + 1):
+            slots[(tick - age) % len(slots)] = values[age]
+        return buffer
+
+
+class FlatFifo(Fifo):
+    """The same with a flat ring, which may lie in a buffer that is longer than it needs."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the buffer."""
+        return self.spec.shape if self.reach <= 1 else ((self.reach + 1) * self.spec.elements,)
+
+    def push(self, buffer: Array, value: Array, tick: Array) -> Array:
+        """The buffer with this tick's value."""
+        if self.reach <= 1:
+            return value
+        start = tick % (self.reach + 1) * self.spec.elements
+        return lax.dynamic_update_slice(buffer, value.reshape(-1), (start,))
+
+    def read(self, old: Array, new: Array, age: int, tick: Array) -> Array:
+        """The value `age` ticks old, from the buffer before (`old`) or after (`new`) the push."""
+        if self.reach <= 1:
+            return new if age == 0 else old
+        start = (tick - age) % (self.reach + 1) * self.spec.elements
+        value = lax.dynamic_slice(new, (start,), (self.spec.elements,))
+        return value.reshape(self.spec.shape)
 
 
 class Traffic:

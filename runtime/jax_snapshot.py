@@ -27,7 +27,8 @@ Array = Any
 def snapshot(executor: JaxExecutor) -> dict[str, Tensor]:
     """What the executor holds, as copies."""
     position = torch.tensor([executor.tick, executor.first_fed, executor.fed])
-    leaves = jax.tree_util.tree_leaves_with_path(executor.pipeline)
+    whole = executor.home.gathered(executor.pipeline, executor.tick)
+    leaves = jax.tree_util.tree_leaves_with_path(whole)
     return {"position": position, **{_name(path): _tensor(leaf) for path, leaf in leaves}}
 
 
@@ -36,13 +37,15 @@ def restore(executor: JaxExecutor, snapshot: Mapping[str, Tensor]) -> None:
     given = NamedTensors(snapshot)
     position = given.take("position", torch.zeros(3, dtype=torch.int64))
 
-    def taken(path: Any, leaf: Array) -> Array:
-        return _array(given.take(_name(path), _tensor(leaf)), leaf)
+    def taken(path: Any, form: Any) -> np.ndarray:
+        dtype = getattr(torch, form.dtype.name)
+        like = torch.empty(form.shape, dtype=dtype, device="meta")
+        return _array(given.take(_name(path), like), form)
 
-    pipeline = jax.tree_util.tree_map_with_path(taken, executor.pipeline)
+    whole = jax.tree_util.tree_map_with_path(taken, executor.home.form())
     given.check_empty()
-    executor.pipeline = pipeline
     executor.tick, executor.first_fed, executor.fed = position.tolist()
+    executor.pipeline = executor.home.placed(whole, executor.tick)
 
 
 def _name(path: Any) -> str:
@@ -57,13 +60,8 @@ def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _array(tensor: Tensor, like: Array) -> Array:
-    """A copy as a jax array of the type of `like`."""
+def _array(tensor: Tensor, form: Any) -> np.ndarray:
+    """Its values as a numpy array of the type of `form`."""
     if tensor.dtype == torch.bfloat16:
-        return _own(tensor.view(torch.int16).numpy().view(like.dtype))
-    return _own(tensor.numpy())
-
-
-def _own(values: np.ndarray) -> Array:
-    """On the device, in memory of its own, since the executor donates it."""
-    return jax.device_put(values, may_alias=False)
+        return tensor.view(torch.int16).numpy().view(form.dtype)
+    return tensor.numpy()

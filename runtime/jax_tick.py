@@ -71,6 +71,8 @@ class PipelinedTick:
     `drain_ticks`: ticks after the last sample went in until its last update.
     """
 
+    fifo = Fifo
+
     def __init__(self, job: Job, part: Part | None = None) -> None:
         self.job, self.part = job, part or whole(job.stages)
         self.functions = stage_functions(job, self.part.stages, job.stages.delay)
@@ -183,4 +185,4 @@ class PipelinedTick:
     def fifos(self) -> dict[Key, Fifo]:
         """Of values by source, gradients by reader, and what forwards keep for backwards."""
         found = reaches(self.job.stages, self.part, self.job.rule.stash)
-        return {key: Fifo(reach.spec, reach.ticks) for key, reach in found.items()}
+        return {key: self.fifo(reach.spec, reach.ticks) for key, reach in found.items()}

@@ -72,12 +72,12 @@ def _updated(model: Model, name: str, rule: MaskRule, step: int, change: Change,
     after = change(before, rule, model.collected.get(name), step)
     collected = model.collected
     if rule.needs_gradient:
-        collected = {**collected, name: xp.zeros_like(after.weight)}
+        collected = collected | {name: xp.zeros_like(after.weight)}
     return replace(
         model,
-        masks={**model.masks, name: after.mask},
-        weights={**model.weights, name: after.weight},
-        optimizer={**model.optimizer, name: after.optimizer},
+        masks=model.masks | {name: after.mask},
+        weights=model.weights | {name: after.weight},
+        optimizer=model.optimizer | {name: after.optimizer},
         collected=collected,
     )
 

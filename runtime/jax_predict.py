@@ -1,0 +1,45 @@
+"""The forward alone: predictions with the weights as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from ..compiler.program import HOST, Source
+from .jax_stage import Model, StageFunctions
+from .job import Job
+
+Array = Any
+
+
+def predict(
+    job: Job, functions: Sequence[StageFunctions], model: Model, inputs: Sequence[Array]
+) -> list[Array]:
+    """Predictions for a batch of samples; the new normalization state is dropped."""
+
+    def one(*sample: Array) -> list[Array]:
+        known = forward_through(functions, model, from_host(sample))
+        return [known[source] for source in job.stages.predictions]
+
+    return jax.vmap(one)(*inputs)
+
+
+def from_host(sample: Sequence[Array]) -> dict[Source, Array]:
+    """The model's inputs by source."""
+    return {Source(HOST, number): value for number, value in enumerate(sample)}
+
+
+def forward_through(
+    functions: Sequence[StageFunctions], model: Model, given: Mapping[Any, Array]
+) -> dict[Any, Array]:
+    """What stages read and make for one sample, given what they read from elsewhere."""
+    known = dict(given)
+    for stage_functions in functions:
+        stage = stage_functions.stage
+        inputs = [known[source] for source in stage.inputs]
+        weights, scratch = stage_functions.weights(model), model.successor()
+        result = stage_functions.forward(model, scratch, weights, inputs, True)
+        known |= {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
+    return known
