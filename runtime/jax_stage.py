@@ -114,8 +114,9 @@ class StageFunctions:
         for name, gradient in zip(wiring.trained(self.stage), usable, strict=True):
             weight, state = old.weights[name], old.optimizer[name]
             own_rate = rate.astype(weight.dtype)
-            after = self.job.rule.update(weight, gradient, state, self.delay, own_rate, jnp)
-            new.weights[name], new.optimizer[name] = _keep(valid, after, (weight, state))
+            new.weights[name], new.optimizer[name] = self.job.rule.update(
+                weight, gradient, state, self.delay, own_rate, jnp, valid
+            )
         if key in old.steps:
             self._collect(old, new, gradients, valid)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation
-from .rule import Array, State
+from .rule import Array, State, chosen
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,18 @@ class AdamW:
         delay: int,
         lr: float | Array,
         xp: Any,
+        applies: Array | bool = True,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         first, second = self.betas
-        new_state = {
+        moved = {
             "first": first * state["first"] + (1 - first) * gradient,
             "second": second * state["second"] + (1 - second) * gradient * gradient,
             "updates": state["updates"] + 1,
         }
-        new = parameter - lr * self._direction(parameter, new_state, xp)
-        return xp.asarray(new, dtype=parameter.dtype), new_state
+        after = {name: chosen(applies, value, state[name], xp) for name, value in moved.items()}
+        new = parameter - lr * self._direction(parameter, after, xp)
+        return chosen(applies, new, parameter, xp), after
 
     def _direction(self, parameter: Array, state: State, xp: Any) -> Array:
         first = state["first"] / self._bias(self.betas[0], state, xp)

@@ -42,6 +42,20 @@ class UpdateRule(Protocol):
         delay: int,
         lr: float | Array,
         xp: Any,
+        applies: Array | bool = True,
     ) -> tuple[Array, State]:
-        """New parameter and state, from a gradient of weights `delay` updates old."""
+        """New parameter and state, from a gradient of weights `delay` updates old.
+
+        Where the scalar `applies` is false both stay as they are.
+        """
         ...
+
+
+def chosen(applies: Array | bool, new: Array, old: Array, xp: Any) -> Array:
+    """`new` in the dtype of `old`, or `old` where `applies` is false.
+
+    A rule steps the parameter with the state it has chosen. From the state before that choice a
+    compiler would compute the step anew, and would copy the old state to have it for that.
+    """
+    new = xp.asarray(new, dtype=old.dtype)
+    return new if applies is True else xp.where(applies, new, old)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation
-from .rule import Array, State
+from .rule import Array, State, chosen
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,21 @@ class SGDM:
         delay: int,
         lr: float | Array,
         xp: Any,
+        applies: Array | bool = True,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         if self.weight_decay:
             gradient = gradient + self.weight_decay * parameter
         if self.compensation.braking:
             gradient = self._brake(gradient, state["velocity"], xp)
-        velocity = self.momentum * state["velocity"] + gradient
-        new = parameter - lr * self._direction(velocity, gradient, delay)
-        state = {"velocity": velocity}
+        moved = self.momentum * state["velocity"] + gradient
+        velocity = chosen(applies, moved, state["velocity"], xp)
+        step = lr * self._direction(velocity, gradient, delay)
+        new = chosen(applies, parameter - step, parameter, xp)
+        after = {"velocity": velocity}
         if self._predicts_by_weight:
-            state["step"] = new - parameter
-        return new, state
+            after["step"] = chosen(applies, new - parameter, state["step"], xp)
+        return new, after
 
     def _direction(self, velocity: Array, gradient: Array, delay: int) -> Array:
         if self.nesterov:

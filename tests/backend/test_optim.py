@@ -245,3 +245,24 @@ def test_unknown_names_are_user_errors() -> None:
         build_rule("sgdm", compensation="sc-lwp")
     with pytest.raises(UserError, match="to_batch=0"):
         scale_to_batch_size(0.1, 0.9, 128, 0)
+
+
+@pytest.mark.parametrize("xp", [np, torch, jnp], ids=["numpy", "torch", "jax"])
+@pytest.mark.parametrize("rule", ["sgdm", "sgdm lwp_w", "adamw"])
+def test_an_update_that_does_not_apply_changes_nothing(rule: str, xp: ModuleType) -> None:
+    """Not even with a gradient that is not a number; one that applies is the plain update."""
+    name, _, compensation = rule.partition(" ")
+    built = build_rule(name, compensation=compensation or "none")
+    weights: Any = xp.asarray(np.array([1.0, -2.0, 0.5]))
+    gradient: Any = xp.asarray(np.array([0.3, 0.1, -0.2]))
+    weights, state = built.update(weights, gradient, built.init(weights, xp), 3, LR, xp)
+    bad = gradient * math.nan
+    same, kept = built.update(weights, bad, state, 3, LR, xp, xp.asarray(False))
+    plain, moved = built.update(weights, gradient, state, 3, LR, xp)
+    there, chosen = built.update(weights, gradient, state, 3, LR, xp, xp.asarray(True))
+    pairs = [(same, weights), (there, plain)]
+    pairs += [(kept[key], state[key]) for key in state]
+    pairs += [(chosen[key], moved[key]) for key in state]
+    for got, expected in pairs:
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+        assert got.dtype == expected.dtype
