@@ -8,21 +8,30 @@ from typing import Any
 import jax.numpy as jnp
 
 from .jax_convolution import convolution, convolution_backward
+from .jax_product import Matrix, product
 
 Array = Any
 Lowering = Callable[..., Any]
 
 
-def _addmm(bias: Array, a: Array, b: Array, *, beta: float = 1, alpha: float = 1) -> Array:
-    product = a @ b if alpha == 1 else alpha * (a @ b)
-    return product + (bias if beta == 1 else beta * bias)
+def _addmm(bias: Array, a: Matrix, b: Matrix, *, beta: float = 1, alpha: float = 1) -> Array:
+    return _sum(bias, product(a, b), beta, alpha)
+
+
+def _baddbmm(bias: Array, a: Array, b: Array, *, beta: float = 1, alpha: float = 1) -> Array:
+    return _sum(bias, a @ b, beta, alpha)
+
+
+def _sum(bias: Array, products: Array, beta: float, alpha: float) -> Array:
+    products = products if alpha == 1 else alpha * products
+    return products + (bias if beta == 1 else beta * bias)
 
 
 TABLE: dict[str, Lowering] = {
-    "aten.mm.default": jnp.matmul,
+    "aten.mm.default": product,
     "aten.bmm.default": jnp.matmul,
     "aten.addmm.default": _addmm,
-    "aten.baddbmm.default": _addmm,
+    "aten.baddbmm.default": _baddbmm,
     "aten.convolution.default": convolution,
     "aten.convolution_backward.default": convolution_backward,
 }

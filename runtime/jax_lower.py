@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from torch import fx
 
 from ..backend.errors import UnsupportedError
 from .jax_ops import TABLE
+from .jax_product import PRODUCTS, Matrix, operand
 
 Array = Any
 
@@ -62,11 +63,23 @@ def _check(node: fx.Node) -> None:
 
 
 def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
-    args: Any = fx.map_arg(node.args, known.__getitem__)
+    args: Any = _arguments(node, known)
     kwargs: Any = fx.map_arg(node.kwargs, known.__getitem__)
     if node.target is operator.getitem:
         return args[0][args[1]]
     return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+
+
+def _arguments(node: fx.Node, known: dict[fx.Node, Any]) -> Sequence[Any]:
+    if _name(node) not in PRODUCTS:
+        return fx.map_arg(node.args, known.__getitem__)
+    *first, a, b = node.args
+    return *fx.map_arg(first, known.__getitem__), _matrix(a, known), _matrix(b, known)
+
+
+def _matrix(node: Any, known: dict[fx.Node, Any]) -> Matrix:
+    source, is_transposed = operand(node)
+    return Matrix(known[source], is_transposed)
 
 
 def _as_declared(value: Any, declared: Any) -> Any:
