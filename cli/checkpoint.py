@@ -10,7 +10,7 @@ import typer
 from .console import print_records
 from .options import Json
 
-app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export.")
+app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export, plan.")
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="What --checkpoint named, or one checkpoint in it.")
@@ -53,3 +53,19 @@ def export_verb(
         f"{len(tensors)} tensors, {count:,} numbers, after {found.header.samples:,} samples:"
         f" {output}\nload them: model.load_state_dict(safetensors.torch.load_file('{output}'))"
     )
+
+
+@app.command("plan")
+def plan_verb(
+    directory: Directory,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Plan directory to write.")],
+    plan: Annotated[
+        Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
+    ] = None,
+) -> None:
+    """Drain the pipeline of a checkpoint and write the trained plan: its weights and masks."""
+    from ..runtime import checkpoint
+
+    found = checkpoint.newest(directory)
+    checkpoint.drained(found, plan).save(output)
+    typer.echo(f"trained plan after {found.header.samples:,} samples written to {output}")

@@ -1,8 +1,9 @@
-"""`weft sparsity info`: what the zeros of a plan gain."""
+"""`weft sparsity`: what the zeros of a plan gain, and a new map for those it has now."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,6 +54,31 @@ def info(
             "host us: measured here, masked dense: the stage's forward in torch at batch size 1,"
             " one thread; zeros are multiplied, so they save nothing"
         )
+
+
+@app.command()
+def remap(
+    plan: PlanDirectory,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Plan directory to write.")],
+    target: Annotated[str | None, typer.Option(help="Another target, by name or file.")] = None,
+    final: Annotated[
+        bool,
+        typer.Option("--final", help="Masks stay as they are from now on, so tiles are balanced."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Lay a trained plan out anew for the masks it has now; weights and masks stay."""
+    from ..compiler.new_map import new_map
+    from ..compiler.plan.data import to_data
+    from ..compiler.plan.store import load
+
+    before = load(plan)
+    made = new_map(before, target, is_final=final)
+    made.save(output)
+    if json:
+        print_json({"plan": str(output), "totals": to_data(made.document.totals)})
+        return
+    typer.echo(f"{made.summary()}\n\nwritten to {output}; what changed: weft diff {plan} {output}")
 
 
 _HEADERS = (

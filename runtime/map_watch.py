@@ -57,13 +57,13 @@ class MapWatch:
         return self._stops and bool(self.found)
 
     def error(self, saved: str) -> UserError:
-        """What such a run ends with; `saved` says where its masks are."""
+        """What such a run ends with; `saved` says where its masks are and how to get them."""
         return UserError(
             f"masks after {self.found[-1].samples:,} samples",
             expected="non-zeros that fit where the plan put the weights",
             got="; ".join(map(str, self.found)),
-            change=f"compile again with these masks ({saved}) or for a target with more memory; or"
-            " go on with training.new_map=warn",
+            change=f"give these masks ({saved}) a new map: weft sparsity remap; or go on with"
+            " training.new_map=warn",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def train(
         run.restore(start)
     run.look_at_masks()
     if watch.outgrown:
-        raise watch.outgrown.error("the plan has them" if start is None else f"in {start.path}")
+        raise watch.outgrown.error("of the plan" if start is None else _kept_in(start.path))
     with stop_request(enabled=store is not None) as request:
         while run.samples < run.total:
             run.chunk(store.header.every if store else None)
@@ -96,9 +97,13 @@ def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
             scores = tuple((s.samples, s.accuracy, s.loss) for s in run.scores)
             path = store.write(run.samples, scores, run.machine.snapshot())
     if outgrown:
-        raise outgrown.error(f"in {path}" if path else "not kept: train with a checkpoint")
+        raise outgrown.error(_kept_in(path) if path else "not kept: train with a checkpoint")
     if path is not None and is_asked_to_stop:
         raise Interrupted(path)
+
+
+def _kept_in(checkpoint: Path) -> str:
+    return f"in {checkpoint}: weft checkpoint plan writes the trained plan"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...backend.errors import PlanFileError, UserError
+from ...compiler.plan.plan import Plan
 from ...compiler.plan.store import load
 from ...compiler.recipe_file import make_recipe
 from ..executors import make_executor
@@ -19,8 +21,8 @@ from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 
 
-def drained(checkpoint: Checkpoint, plan: Path | None = None) -> dict[str, Tensor]:
-    """Parameters and normalization state by the model's names, once nothing is in flight.
+def drained(checkpoint: Checkpoint, plan: Path | None = None) -> Plan:
+    """The trained plan, once nothing is in flight: its weights, normalization state and masks.
 
     Every sample that was fed updates every stage; masked weights are zero. `plan` is the plan's
     directory, by default the one beside the checkpoint.
@@ -41,12 +43,13 @@ def drained(checkpoint: Checkpoint, plan: Path | None = None) -> dict[str, Tenso
     machine = make_executor(header.executor, job, mode)
     machine.restore(checkpoint.tensors)
     machine.flush()
-    return {name: value.contiguous() for name, value in machine.tensors().items()}
+    tensors = {name: value.contiguous() for name, value in machine.tensors().items()}
+    return replace(found, tensors=tensors, masks=machine.masks())
 
 
 def export(checkpoint: Checkpoint, file: Path, plan: Path | None = None) -> dict[str, Tensor]:
-    """Write `drained` to a safetensors file, which appears whole or not at all."""
-    tensors = drained(checkpoint, plan)
+    """Write the tensors of `drained` to a safetensors file; it appears whole or not at all."""
+    tensors = dict(drained(checkpoint, plan).tensors)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -84,6 +84,10 @@ def test_export_is_drained_and_loads_into_the_plain_model(
     weights, expected = load_file(file), api.load(trained).tensors
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert weft("checkpoint", "plan", run[0], "-o", tmp_path / "plan").code == 0
+    written, whole = api.load(tmp_path / "plan"), api.load(trained)
+    assert all(torch.equal(written.tensors[n], value) for n, value in whole.tensors.items())
+    assert all(torch.equal(written.masks[n], mask) for n, mask in whole.masks.items())
     plan = api.load(small_plan)
     model, _ = build_model(make_recipe(plan.document.recipe))
     model.load_state_dict(weights)

@@ -73,6 +73,10 @@ def test_train_says_that_a_new_map_is_needed_and_info_of_the_trained_plan_agrees
     layers = json.loads(weft("sparsity", "info", tmp_path / "q", "--json").out)
     assert [layer["stage"] for layer in layers if layer["needs_new_map"]] == [new["stage"]]
     assert "new map" in weft("sparsity", "info", tmp_path / "q", "--no-host").out
+    remapped = weft("sparsity", "remap", tmp_path / "q", "-o", tmp_path / "r")
+    assert remapped.code == 0, remapped.err
+    assert "new map" not in weft("sparsity", "info", tmp_path / "r", "--no-host").out
+    assert weft("check", tmp_path / "r").code == 0
     stopped = weft(*train, "--set", "training.new_map=stop")
     assert stopped.code == 2
     assert new["stage"] in stopped.err

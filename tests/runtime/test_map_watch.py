@@ -16,10 +16,11 @@ import weft
 from helpers.plans_to_train import RECIPE, small_data
 from weft.backend.errors import UserError
 from weft.compiler.from_recipe import compile_recipe
+from weft.compiler.new_map import new_map
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipe_file import make_recipe
 from weft.compiler.remap import rooms
-from weft.runtime.checkpoint import newest
+from weft.runtime.checkpoint import drained, newest
 from weft.runtime.data import Dataset
 
 RIGL = {"algorithm": "rigl", "sparsity": 0.8, "drop_fraction": 0.5, "update": {"freq": 10}}
@@ -80,6 +81,8 @@ def test_the_recipe_can_stop_such_a_run_which_leaves_a_checkpoint(
     start = newest(tmp_path)
     assert start.header.samples == 128
     assert str(start.path) in caught.value.change
+    mended = new_map(drained(start))
+    assert not any(room.needs_new_map for room in rooms(mended, mended.masks))
     with pytest.raises(UserError, match="fullest PE need"):
         weft.train(plan, data, resume=tmp_path)
     run = weft.train(plan, data, resume=tmp_path, settings=["training.new_map=warn"])
