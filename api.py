@@ -34,8 +34,8 @@ PathLike = str | Path
 
 
 def simulate(plan: Plan, samples: int = 1000, level: str = "event") -> SimReport:
-    """Run `samples` training samples of a plan in time, at level 'analytic' or 'event'."""
-    return simulate_document(plan.document, samples, level)
+    """Run `samples` training samples in time, at level 'analytic', 'event' or 'fabric'."""
+    return simulate_document(plan, samples, level)
 
 
 def train(

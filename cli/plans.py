@@ -139,7 +139,8 @@ def _accepted(directory: Path, found: tuple[Violation, ...]) -> tuple[Violation,
 
 def _target_of(plan: PlanDocument) -> Target | None:
     """The target the plan names, with the constants the user had set; None for a foreign file."""
-    from ..compiler.targets.load import known_targets, load_target
+    from ..compiler.plan.machine import target_of
+    from ..compiler.targets.load import known_targets
 
     if plan.target not in known_targets():
         typer.echo(
@@ -148,8 +149,7 @@ def _target_of(plan: PlanDocument) -> Target | None:
             err=True,
         )
         return None
-    changed = {c.name: str(c.value) for c in plan.provenance if c.source.startswith("set by")}
-    return load_target(plan.target, changed)
+    return target_of(plan)
 
 
 def _verdict(directory: Path, found: tuple[Violation, ...]) -> str:

@@ -14,7 +14,9 @@ from .options import Json, PlanDirectory
 
 if TYPE_CHECKING:
     from ..compiler.plan.document import PlanDocument
+    from ..compiler.plan.plan import Plan
     from ..sim import SimReport
+    from ..sim.fabric import PhaseRow
     from ..sim.validation import ValidationReport
 
 
@@ -26,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def simulate(
     plan: PlanDirectory,
     samples: Annotated[int, typer.Option(help="Training samples to run.")] = 1000,
-    level: Annotated[str, typer.Option(help="analytic (closed form) or event.")] = "event",
+    level: Annotated[str, typer.Option(help="analytic (closed form), event or fabric.")] = "event",
     trace: Annotated[
         Path | None, typer.Option(help="Write a Chrome/Perfetto trace of some samples.")
     ] = None,
@@ -35,10 +37,9 @@ def simulate(
 ) -> None:
     """Simulate a plan: throughput, latency, utilisation, what bounds it. Exit 1 on deadlock."""
     from ..compiler.plan.store import load
-    from ..sim import simulate as run
 
     loaded = load(plan)
-    result = run(loaded.document, samples, level)
+    result, stepped = _run(loaded, samples, level)
     if trace is not None:
         from ..sim.trace import write_trace
 
@@ -48,11 +49,45 @@ def simulate(
 
         write_report(loaded.document, result, report, validation=_validation(loaded.document))
     if json:
-        print_json(_as_data(loaded.document, result))
+        print_json(
+            _as_data(loaded.document, result) | {"stepped": [asdict(row) for row in stepped]}
+        )
     else:
         print_report(loaded.document, result)
+        _print_stepped(stepped)
     if result.deadlock:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _run(plan: Plan, samples: int, level: str) -> tuple[SimReport, tuple[PhaseRow, ...]]:
+    """The report; at the fabric level also what was stepped in each phase of each stage."""
+    from ..sim import simulate as run
+
+    if level != "fabric":
+        return run(plan, samples, level), ()
+    from ..sim.fabric import simulate_stepped
+
+    return simulate_stepped(plan, samples)
+
+
+def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:
+    """Event against fabric, phase by phase, for those with a product in them."""
+    if not rows:
+        return
+    columns = ("stage", "phase", "PEs", "event", "fabric", "", "stepped", "in part", "as priced")
+    typer.echo("\ncycles of the event level, and with products stepped PE by PE")
+    print_table(
+        columns,
+        [
+            (
+                *(row.stage, row.phase, row.pes, row.event_cycles, row.fabric_cycles),
+                f"{row.difference * 100:+.1f} %",
+                *(", ".join(names) for names in (row.stepped, row.closed_forms, row.priced)),
+            )
+            for row in rows
+            if row.stepped or row.priced
+        ],
+    )
 
 
 def _validation(plan: PlanDocument) -> ValidationReport | None:

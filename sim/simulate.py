@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..backend.errors import UnknownNameError
+from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.document import PlanDocument
 from .analytic import analytic
 from .event import event
@@ -14,17 +14,34 @@ if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
 
 LEVELS = {"analytic": analytic, "event": event}
+FABRIC = "fabric"
 
 
 def simulate(plan: PlanDocument | Plan, samples: int = 1000, level: str = "event") -> SimReport:
-    """Run `samples` training samples of a plan in time, at level 'analytic' or 'event'.
+    """Run `samples` training samples of a plan in time, at level 'analytic', 'event' or 'fabric'.
 
-    Of a whole plan only the document is read: no programs, no weights.
+    Of a whole plan only the document is read: no programs, no weights. The fabric level reads the
+    programs too.
 
     Raises UnknownNameError for another level, UserError for a plan or a sample count that cannot be
     simulated. A plan that deadlocks is no error: the report says so in `deadlock`.
     """
-    if level not in LEVELS:
-        raise UnknownNameError("simulation level", level, LEVELS, "weft simulate --help")
+    if level not in (*LEVELS, FABRIC):
+        raise UnknownNameError("simulation level", level, (*LEVELS, FABRIC), "weft simulate --help")
+    if level == FABRIC:
+        return _fabric(plan, samples)
     document = plan if isinstance(plan, PlanDocument) else plan.document
     return LEVELS[level](document, samples)
+
+
+def _fabric(plan: PlanDocument | Plan, samples: int) -> SimReport:
+    from .fabric import simulate_stepped  # reads programs, and so needs torch
+
+    if isinstance(plan, PlanDocument):
+        raise UserError(
+            f"plan of {plan.model}, level fabric",
+            expected="a whole plan, with the programs of its stages",
+            got="its document alone",
+            change="simulate what weft.compile or weft.load returns",
+        )
+    return simulate_stepped(plan, samples)[0]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from .kernels import broadcast, chain, ring_product, shift, two_phase
-from .product import forward_cycles
+from .level import PhaseRow, phase_rows, simulate_stepped, with_fabric_cycles
 from .region import Instruction, Port, Region
 from .run import FabricResult, run
 
 __all__ = [
     "FabricResult",
     "Instruction",
+    "PhaseRow",
     "Port",
     "Region",
     "broadcast",
     "chain",
-    "forward_cycles",
+    "phase_rows",
     "ring_product",
     "run",
     "shift",
+    "simulate_stepped",
     "two_phase",
+    "with_fabric_cycles",
 ]

@@ -1,151 +1,157 @@
-"""A stage's product with its weight, PE by PE: the level below the stage cycles of a plan.
+"""One product with a weight, PE by PE: the level below the operator cycles of a plan.
 
-The same mapping as compiler/kernels/contraction.py: weights stay, inputs arrive by multicast along
-the row, partial sums are reduced along the column over the in_split rows of every slice of the
-positions. The loops run in either order; the faster counts.
+The same mapping as compiler/kernels/contraction.py: weights stay, operands arrive by multicast
+along the rows (and columns), partial sums are reduced along the columns. The loops run in either
+order; the faster counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
-from ...backend.errors import UserError
 from ...compiler.kernels.collectives import reduce_chain, reduce_two_phase
-from ...compiler.kernels.layout import Matrix, find_layout
-from ...compiler.plan.document import OperatorCost, StageRecord, Tiling
-from ...compiler.plan.plan import Plan
-from ...compiler.program import StageProgram
 from ...compiler.targets.target import Target
-from .kernels import Message, add_chain, add_two_phase
-from .region import Instruction, Port, Region
+from .kernels import Message, Places, add_chain, add_two_phase
+from .region import OPPOSITE, Instruction, Port, Region
 from .run import run
 
-_CONTRACTIONS = {"linear", "convolution"}
+_ALONG_ROW, _SUMS, _ALONG_COLUMN = 0, (1, 2, 3, 4), 5
 
 
 @dataclass(frozen=True)
 class Product:
-    """What every PE of a region does: receive `arriving_words` (a row's PEs the same), multiply for
-    `multiply_cycles`, add up `sum_words` with the PEs of its column. `other_cycles` of other
-    operators follow."""
+    """What every PE of `slices` blocks of height x width PEs, one above the other, does.
 
-    tiling: Tiling
-    arriving_words: int
+    `row_words` come along its row and `column_words` down its column of the block; it multiplies
+    for `multiply_cycles` in all and adds up `sum_words` with the PEs of its column of the block.
+    Closed forms stand for what is not stepped: `border_cycles` of exchange with other slices
+    before, and a sum over the slices (`copies_cycles` in all, `copies_latency_cycles` for a word).
+    """
+
+    slices: int
+    height: int
+    width: int
+    row_words: int
+    column_words: int
     multiply_cycles: int
     sum_words: int
-    other_cycles: int
+    border_cycles: int = 0
+    copies_cycles: int = 0
+    copies_latency_cycles: int = 0
+
+    @property
+    def pes(self) -> int:
+        return self.slices * self.height * self.width
+
+    @property
+    def arriving_words(self) -> int:
+        """Words that each PE receives."""
+        along_row = self.row_words if self.width > 1 else 0
+        return along_row + (self.column_words if self.height > 1 else 0)
+
+    @property
+    def has_closed_forms(self) -> bool:
+        return self.border_cycles + self.copies_cycles > 0
 
 
-def forward_cycles(plan: Plan, index: int, target: Target) -> int:
-    """Cycles of the forward phase of stage `index`, every PE of its region stepped.
+def product_cycles(product: Product, target: Target) -> int:
+    """Cycles of a product, every PE stepped.
 
-    As at the event level a phase begins when its first operands are there: what the first word
-    takes to every core, and starting to receive, belong to the stream that brings it.
+    As at the event level an operator begins when its first operands are there: what the first word
+    takes to every core, and starting to receive, belong to what brings it. But it is never shorter
+    than its communication alone.
 
-    Raises UserError for a stage that is not one product with a weight whose slices need no border
-    from their neighbours.
+    Raises UserError for a target whose latencies the fabric level cannot step.
     """
-    product = forward_product(plan, index, target)
-    first = Region(product.tiling.height, product.tiling.width, colours=1)
-    if product.tiling.width > 1:
-        _multicast(first, 1, Message(round(target.noc.collective_start_cycles)))
-    orders = (run(region(product, target, order), target).cycles for order in (False, True))
-    return min(orders) - run(first, target).cycles
+    alone = replace(product, multiply_cycles=0)
+    started = _in_better_order(product, target) - _first_operands(product, target)
+    return max(started, _in_better_order(alone, target))
 
 
-def forward_product(plan: Plan, index: int, target: Target) -> Product:
-    """Sizes from the stage's program, cycles of the arithmetic from the plan."""
-    stage = plan.document.stages[index]
-    program, tiling = plan.programs[stage.program], stage.tiling
-    matrix, main = _only_matrix(stage, program)
-    positions = ceil(matrix.in_positions / tiling.space_split)
-    itemsize = program.inputs[0].torch_dtype.itemsize
-    per_word = target.noc.link_bytes_per_cycle / itemsize
-    arriving = ceil(matrix.in_features / tiling.in_split) * positions
-    sums = ceil(matrix.out_features / tiling.out_split) * ceil(
-        matrix.out_positions / tiling.space_split
-    )
-    others = [o for o in stage.operators if o.phase == "forward" and o is not main]
-    return Product(
-        tiling=tiling,
-        arriving_words=ceil(arriving / per_word),
-        multiply_cycles=main.compute_cycles,
-        sum_words=ceil(sums / per_word),
-        other_cycles=sum(operator.cycles for operator in others),
-    )
+def _in_better_order(product: Product, target: Target) -> int:
+    """With the operands outermost arithmetic hides the exchange of borders, with the sums outermost
+    the sum over slices but for its latency."""
+    multiply = product.multiply_cycles
+    border = max(0, product.border_cycles - max(0, multiply - product.arriving_words))
+    operands = run(region(product, target, sums_outermost=False), target).cycles
+    sums = run(region(product, target, sums_outermost=True), target).cycles
+    copies = max(product.copies_latency_cycles, product.copies_cycles - multiply)
+    return min(operands + border + product.copies_cycles, sums + product.border_cycles + copies)
 
 
 def region(product: Product, target: Target, sums_outermost: bool) -> Region:
     """Programs and routes. With the operands outermost, a PE multiplies with every word as it
     arrives and the reduction follows; with the sums outermost, it has all words before it
     multiplies, and sends every sum as it is complete."""
-    tiling, start = product.tiling, round(target.noc.collective_start_cycles)
-    found = Region(tiling.height, tiling.width, colours=5)
-    streams, reduces = tiling.width > 1, tiling.in_split > 1
-    overlapped = product.sum_words if sums_outermost else product.arriving_words
-    overlaps = reduces if sums_outermost else streams
-    pace = max(1, product.multiply_cycles // overlapped) if overlaps else 1
-    rest = product.multiply_cycles - (pace * overlapped if overlaps else 0)
-    if streams:
-        _multicast(found, product.arriving_words, Message(start, 1 if sums_outermost else pace))
-    _compute(found, rest)
-    if reduces:
+    found = Region(product.slices * product.height, product.width, colours=6)
+    start = round(target.noc.collective_start_cycles)
+    sums = product.sum_words if product.height > 1 else 0
+    overlapped = sums if sums_outermost else product.arriving_words
+    pace = max(1, product.multiply_cycles // overlapped) if overlapped else 1
+    _multicasts(found, product, Message(start, 1 if sums_outermost else pace))
+    _compute(found, product.multiply_cycles - pace * overlapped)
+    if sums:
         _reduce(found, product, target, Message(start, pace if sums_outermost else 1))
-    _compute(found, product.other_cycles)
     return found
 
 
-def _multicast(found: Region, words: int, how: Message) -> None:
-    """On colour 0, from the first PE of every row to all others."""
-    send = replace(Instruction.send(words, 0, how.setup), pace=how.pace)
-    receive = replace(Instruction.receive(words, 0), pace=how.pace)
-    for row in range(found.height):
-        found.route(row, 0, 0, Port.RAMP, [Port.EAST])
-        found.program(row, 0, send)
-        for column in range(1, found.width):
-            onward = [Port.EAST] if column < found.width - 1 else []
-            found.route(row, column, 0, Port.WEST, [Port.RAMP, *onward])
-            found.program(row, column, receive)
+def _first_operands(product: Product, target: Target) -> int:
+    one = replace(
+        product, row_words=min(1, product.row_words), column_words=min(1, product.column_words)
+    )
+    found = Region(product.slices * product.height, product.width, colours=6)
+    _multicasts(found, one, Message(round(target.noc.collective_start_cycles)))
+    return run(found, target).cycles
+
+
+def _multicasts(found: Region, product: Product, how: Message) -> None:
+    """From the first PE of every row, and of every column of a block, to all others of it."""
+    if product.width > 1 and product.row_words:
+        for row in range(found.height):
+            line = [(row, column) for column in range(found.width)]
+            _multicast(found, line, product.row_words, _ALONG_ROW, how)
+    if product.height > 1 and product.column_words:
+        for line in _columns(product):
+            _multicast(found, line, product.column_words, _ALONG_COLUMN, how)
+
+
+def _multicast(found: Region, line: Places, words: int, colour: int, how: Message) -> None:
+    """From the first of a line, which runs east or south, to the others."""
+    onward = Port.EAST if line[0][0] == line[-1][0] else Port.SOUTH
+    found.route(*line[0], colour, Port.RAMP, [onward])
+    found.program(*line[0], replace(Instruction.send(words, colour, how.setup), pace=how.pace))
+    receive = replace(Instruction.receive(words, colour), pace=how.pace)
+    for place in line[1:]:
+        ports = [Port.RAMP, onward] if place != line[-1] else [Port.RAMP]
+        found.route(*place, colour, OPPOSITE[onward], ports)
+        found.program(*place, receive)
 
 
 def _reduce(found: Region, product: Product, target: Target, how: Message) -> None:
-    """Up every column within each slice of the positions, the faster way of the two."""
-    pes, words, noc = product.tiling.in_split, product.sum_words, target.noc
+    """Up every column of a block, the faster way of the two."""
+    pes, words, noc = product.height, product.sum_words, target.noc
     group = max(1, ceil(pes**0.5))
     one = reduce_chain(noc, np.array(words), np.array(pes))
     two = reduce_two_phase(noc, np.array(words), np.array(pes), np.array(group))
-    for column in range(found.width):
-        for first in range(0, found.height, pes):
-            line = [(row, column) for row in range(first, first + pes)]
-            if one <= two:
-                add_chain(found, line, range(pes), words, (1, 2), Port.NORTH, how)
-            else:
-                add_two_phase(found, line, group, words, (1, 2, 3, 4), Port.NORTH, how)
+    for line in _columns(product):
+        if one <= two:
+            add_chain(found, line, range(pes), words, _SUMS[:2], Port.NORTH, how)
+        else:
+            add_two_phase(found, line, group, words, _SUMS, Port.NORTH, how)
+
+
+def _columns(product: Product) -> Iterator[list[tuple[int, int]]]:
+    """The columns of every block, from the top."""
+    for column in range(product.width):
+        for first in range(0, product.slices * product.height, product.height):
+            yield [(row, column) for row in range(first, first + product.height)]
 
 
 def _compute(found: Region, cycles: int) -> None:
     for row, column in np.ndindex(found.height, found.width):
         if cycles > 0:
             found.program(row, column, Instruction.compute(cycles))
-
-
-def _only_matrix(stage: StageRecord, program: StageProgram) -> tuple[Matrix, OperatorCost]:
-    """The stage's one weight and the operator that multiplies with it."""
-    forward = [operator for operator in stage.operators if operator.phase == "forward"]
-    products = [operator for operator in forward if operator.family in _CONTRACTIONS]
-    matrices = list(find_layout(program).matrices.values())
-    if len(matrices) == len(products) == 1 and not _needs_border(matrices[0], stage.tiling):
-        return matrices[0], products[0]
-    raise UserError(
-        f"stage {stage.id} at the fabric level",
-        expected="one product with a weight, positions whole or one tap",
-        got=f"{len(products)} products, {len(matrices)} weights, {stage.tiling}",
-        change="choose a stage that is a linear layer or a convolution with space_split 1",
-    )
-
-
-def _needs_border(matrix: Matrix, tiling: Tiling) -> bool:
-    return matrix.taps > 1 and tiling.space_split > 1

@@ -1,0 +1,121 @@
+"""The fabric level of a whole plan: products stepped PE by PE, the rest as the plan prices it.
+
+Phases of stages get the cycles so found, and the event level runs with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from ...backend.errors import UserError
+from ...compiler.plan.document import PhaseCycles, PlanDocument, StageRecord
+from ...compiler.plan.machine import target_of
+from ...compiler.plan.plan import Plan
+from ...compiler.targets.target import Target
+from ..event import event
+from ..report import SimReport
+from .product import Product, product_cycles
+from .products import products_of
+
+LARGEST_PES = 128 * 128
+"""Larger regions are not stepped: a product on so many PEs takes about a second."""
+
+PHASES = ("forward", "backward")
+_PRODUCTS = frozenset({"linear", "convolution"})
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """A phase of a stage: its cycles at the event level, and with its products stepped.
+
+    `stepped` names the operators that were stepped, `priced` those with a weight that were not,
+    `closed_forms` those of which a part was not: what slices of the positions tell each other.
+    """
+
+    stage: str
+    phase: str
+    pes: int
+    event_cycles: int
+    fabric_cycles: int
+    stepped: tuple[str, ...]
+    closed_forms: tuple[str, ...]
+    priced: tuple[str, ...]
+
+    @property
+    def difference(self) -> float:
+        """Of the fabric from the event level, as a share of the latter."""
+        return self.fabric_cycles / self.event_cycles - 1 if self.event_cycles else 0.0
+
+
+def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
+    """Forward and backward of every stage, in order. Equal products are stepped once.
+
+    Raises UserError for a target without multicast, or with latencies that cannot be stepped.
+    """
+    if not target.noc.multicast:
+        raise UserError(
+            f"target {target.name}, noc.multicast",
+            expected="a network that copies words on their way, as the fabric level steps it",
+            got="no multicast",
+            change="use --level event",
+        )
+    cycles = cache(lambda product: product_cycles(product, target))
+    return tuple(
+        _row(stage, phase, _products(plan, stage, target), cycles)
+        for stage in plan.document.stages
+        for phase in PHASES
+    )
+
+
+Products = Mapping[tuple[str, str], list[Product]]
+
+
+def _products(plan: Plan, stage: StageRecord, target: Target) -> Products:
+    small = stage.region.area <= LARGEST_PES
+    return products_of(plan, stage.index, target) if small else {}
+
+
+def _row(
+    stage: StageRecord, phase: str, products: Products, cycles: Callable[[Product], int]
+) -> PhaseRow:
+    own = [operator for operator in stage.operators if operator.phase == phase]
+    found = {o.name: products[phase, o.name] for o in own if (phase, o.name) in products}
+    more = sum(
+        sum(map(cycles, found[operator.name])) - operator.cycles
+        for operator in own
+        if operator.name in found
+    )
+    event = getattr(stage.cycles, f"{phase}_cycles")
+    return PhaseRow(
+        stage=stage.id,
+        phase=phase,
+        pes=stage.region.area,
+        event_cycles=event,
+        fabric_cycles=event + more,
+        stepped=tuple(found),
+        closed_forms=tuple(n for n, of in found.items() if any(p.has_closed_forms for p in of)),
+        priced=tuple(o.name for o in own if o.family in _PRODUCTS and o.name not in found),
+    )
+
+
+def simulate_stepped(plan: Plan, samples: int) -> tuple[SimReport, tuple[PhaseRow, ...]]:
+    """The report of `samples` training samples with the rows behind it.
+
+    Raises UserError for a plan or a target that cannot be simulated so.
+    """
+    rows = phase_rows(plan, target_of(plan.document))
+    report = event(with_fabric_cycles(plan.document, rows), samples)
+    return replace(report, level="fabric"), rows
+
+
+def with_fabric_cycles(plan: PlanDocument, rows: tuple[PhaseRow, ...]) -> PlanDocument:
+    """The plan with the cycles of its phases replaced."""
+    found = {(row.stage, row.phase): row.fabric_cycles for row in rows}
+    stages = []
+    for stage in plan.stages:
+        forward, backward = (found[stage.id, phase] for phase in PHASES)
+        cycles = PhaseCycles(forward, backward, stage.cycles.update_cycles)
+        stages.append(replace(stage, cycles=cycles))
+    return replace(plan, stages=tuple(stages))
