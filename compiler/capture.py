@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from .inline import inline_regions
 from .origin import origin_of
 from .program import TensorSpec
 from .randomness import key_random_operators
+from .repeats import export_repeated
 from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
 
 Updates = Mapping[str, fx.Node]
@@ -91,8 +93,7 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> tuple[ExportedPr
     Raises UnsupportedError where torch.export cannot make one.
     """
     try:
-        exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
-        inline_regions(exported.graph_module)
+        exported = _exported(sample, example_inputs)
         updates = functional_updates(exported.graph, _buffers(exported))
         if updates is not None:
             return exported, updates
@@ -109,6 +110,20 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> tuple[ExportedPr
             change="run model(*inputs) eagerly with them first; then see the torch.export"
             " documentation on data-dependent control flow",
         ) from error
+
+
+def _exported(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
+    """The training graph; repeated blocks are traced twice only, if that gives the same graph."""
+    try:
+        return export_repeated(sample, partial(_export, sample, example_inputs))
+    except Exception:  # whatever it is, the model may still be one that can be traced as a whole
+        return _export(sample, example_inputs)
+
+
+def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
+    exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
+    inline_regions(exported.graph_module)
+    return exported
 
 
 def _buffers(exported: ExportedProgram) -> frozenset[str]:

@@ -19,8 +19,20 @@ _DETACH = torch.ops.aten.detach.default
 
 def inline_regions(module: fx.GraphModule) -> None:
     """Inline every region that switches gradients or autocast off, those inside it too."""
+    _complete_users(module.graph)
     while any(_inline(module, node) for node in list(module.graph.nodes)):
         pass
+
+
+def _complete_users(graph: fx.Graph) -> None:
+    """Put each node among the users of its operands.
+
+    torch.export forgets who reads the one result of a part between two regions (torch 2.9,
+    `node_inline_` of torch/_export/utils.py).
+    """
+    for node in graph.nodes:
+        for operand in node.all_input_nodes:
+            operand.users.setdefault(node)
 
 
 def _inline(module: fx.GraphModule, node: fx.Node) -> bool:
