@@ -13,13 +13,15 @@ from torch import fx
 
 from ..backend.errors import UnsupportedError
 from .jax_ops import TABLE
-from .jax_product import PRODUCTS, Matrix, operand
+from .jax_product import PRODUCTS, Matrix, operand, square
 
 Array = Any
 
 
-def lower(module: fx.GraphModule) -> Callable[..., tuple[Array, ...]]:
+def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array, ...]]:
     """The graph as a function of jax arrays, one per placeholder, that returns a tuple.
+
+    After the results come the sums of squares of the first `squares` of them.
 
     Every value gets the dtype the graph says it has. Raises UnsupportedError, naming operator,
     module and source line, for an operator that is not in `jax_ops.TABLE`.
@@ -34,7 +36,8 @@ def lower(module: fx.GraphModule) -> Callable[..., tuple[Array, ...]]:
         for node in nodes:
             if node.op == "output":
                 results: Any = node.args[0]
-                return tuple(known[result] for result in results)
+                summed = (square(result, known) for result in results[:squares])
+                return (*(known[result] for result in results), *summed)
             known[node] = next(given) if node.op == "placeholder" else _call(node, known)
         raise AssertionError("a graph ends in its output")
 

@@ -7,15 +7,21 @@ contraction over the last axis of both operands it reads the weight once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax import lax
 from torch import fx
+
+from ..backend.optim import sum_of_squares
 
 Array = Any
 
 PRODUCTS = {"aten.mm.default", "aten.addmm.default"}
 """The operators whose last two arguments are matrices."""
+
+_SAME_ENTRIES = {"aten.permute.default", "aten.reshape.default"}
 
 
 class Matrix(NamedTuple):
@@ -40,3 +46,33 @@ def product(a: Matrix, b: Matrix) -> Array:
     """a @ b."""
     contracted = (0 if a.is_transposed else 1,), (1 if b.is_transposed else 0,)
     return lax.dot_general(a.array, b.array, (contracted, ((), ())))
+
+
+def square(node: fx.Node, known: Mapping[fx.Node, Array]) -> Array:
+    """The sum of squares of a node's value.
+
+    |c r|^2 = |c|^2 |r|^2 for the product of a column and a row, as the gradient of a linear layer
+    is for one sample. With it the gradient is never stored: the update makes its entries as it
+    goes. It is computed as the sum of (c_i |r|)^2, the squared norms of the product's rows, so that
+    in float32 nothing overflows or vanishes that does not in the entries' own squares, as long as
+    |r| is between 1e-19 and 1e19.
+    """
+    factors = _column_and_row(node)
+    if factors is None:
+        return sum_of_squares(known[node], jnp)
+    column, row = (known[factor] for factor in factors)
+    length = jnp.sqrt(sum_of_squares(row, jnp))
+    return sum_of_squares(column * length, jnp)
+
+
+def _column_and_row(node: fx.Node) -> tuple[fx.Node, fx.Node] | None:
+    """The factors of a product over an inner dimension of 1, behind views of it."""
+    while str(node.target) in _SAME_ENTRIES:
+        arguments: Any = node.args
+        node = arguments[0]
+    if str(node.target) != "aten.mm.default":
+        return None
+    column, row = node.args
+    assert isinstance(column, fx.Node)
+    assert isinstance(row, fx.Node)
+    return (column, row) if row.meta["val"].shape[0] == 1 else None

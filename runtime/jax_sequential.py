@@ -65,9 +65,9 @@ class SequentialTick:
         needed = wiring.gradient_outputs(stage)
         arrived = [self._gradient(output, known, gradients) for output in needed]
         weights, kept = functions.weights(old), saved[stage.index]
-        result = functions.backward(old, new, weights, kept, arrived, True)
+        result, squares = functions.backward(old, new, weights, kept, arrived, True)
         gradients |= zip(wiring.gradient_inputs(stage), result.inputs, strict=True)
-        functions.update(old, new, result.parameters, moment.rates[0], True)
+        functions.update(old, new, result.parameters, squares, moment.rates[0], True)
 
     def _gradient(
         self,

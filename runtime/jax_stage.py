@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import torch
 
+from ..backend.optim import sum_of_squares
 from ..compiler.program import Stage
 from . import wiring
 from .jax_lower import jax_dtype, lower
@@ -48,6 +49,7 @@ class StageFunctions:
     delay: int
     run_forward: Callable[..., Sequence[Array]]
     run_backward: Callable[..., Sequence[Array]]
+    """Also gives the sum of squares of each parameter's gradient, after the program's results."""
 
     def predict(self, old: Model, rate: Array) -> list[Array]:
         """The weights the forward uses."""
@@ -84,17 +86,27 @@ class StageFunctions:
         saved: Sequence[Array],
         gradients: Sequence[Array],
         valid: Array | bool,
-    ) -> wiring.BackwardResult[Array]:
-        """The backward program; advances the backward state."""
+    ) -> tuple[wiring.BackwardResult[Array], Sequence[Array]]:
+        """The backward program; advances the backward state.
+
+        Also the sum of squares of each parameter's gradient.
+        """
         names = self.stage.backward_state
         state = [old.state[name] for name in names]
         values = self.run_backward(*weights, *state, *saved, *gradients)
-        result = wiring.backward_result(self.stage, values)
+        results = len(values) - len(wiring.trained(self.stage))
+        result = wiring.backward_result(self.stage, values[:results])
         new.state.update(zip(names, _advanced(valid, list(result.state), state), strict=True))
-        return result
+        return result, values[results:]
 
     def update(
-        self, old: Model, new: Model, gradients: Sequence[Array], rate: Array, valid: Array | bool
+        self,
+        old: Model,
+        new: Model,
+        gradients: Sequence[Array],
+        squares: Sequence[Array],
+        rate: Array,
+        valid: Array | bool,
     ) -> None:
         """Advance the weights and the optimizer state, unless a gradient is not finite."""
         for name in self.stage.parameters:  # frozen ones stay
@@ -103,11 +115,7 @@ class StageFunctions:
             for now, before in ((new.skips, old.skips), (new.steps, old.steps)):
                 now.update({k: v for k, v in before.items() if k == str(self.stage.index)})
             return
-        masked = [  # a select, not a product: NaN times zero is NaN
-            jnp.where(old.masks[name], gradient, 0) if name in old.masks else gradient
-            for name, gradient in zip(wiring.trained(self.stage), gradients, strict=True)
-        ]
-        usable, is_finite = self.job.guard(masked, jnp)
+        usable, is_finite = self._guarded(old, gradients, squares)
         key = str(self.stage.index)
         new.skips[key] = _keep(valid, _counted(old.skips[key], is_finite), old.skips[key])
         valid = is_finite if valid is True else valid & is_finite
@@ -119,6 +127,22 @@ class StageFunctions:
             )
         if key in old.steps:
             self._collect(old, new, gradients, valid)
+
+    def _guarded(
+        self, old: Model, gradients: Sequence[Array], squares: Sequence[Array]
+    ) -> tuple[list[Array], Array]:
+        """The gradients to use, masked, and whether they may be used."""
+        masked, own = [], []
+        for name, gradient, square in zip(
+            wiring.trained(self.stage), gradients, squares, strict=True
+        ):
+            if name in old.masks:  # a select, not a product: NaN times zero is NaN
+                masked.append(jnp.where(old.masks[name], gradient, 0))
+                own.append(sum_of_squares(masked[-1], jnp))
+            else:
+                masked.append(gradient)
+                own.append(square)
+        return self.job.guard(masked, jnp, own)
 
     def _collect(
         self, old: Model, new: Model, gradients: Sequence[Array], valid: Array | bool
@@ -139,7 +163,10 @@ def stage_functions(
 ) -> list[StageFunctions]:
     """Some stages of a job in order; a program that several stages share is lowered once."""
     programs = {stage.program.key: stage.program for stage in stages}
-    lowered = {key: (lower(p.forward), lower(p.backward)) for key, p in programs.items()}
+    lowered = {
+        key: (lower(program.forward), lower(program.backward, sum(program.trainable)))
+        for key, program in programs.items()
+    }
     return [
         StageFunctions(job, stage, delay(stage.index), *lowered[stage.program.key])
         for stage in stages

@@ -154,7 +154,7 @@ class PipelinedTick:
         needed = wiring.gradient_outputs(stage)
         arrived = [self._gradient(output, stage, traffic, outputs) for output in needed]
         valid = moment.holds(moment.tick - stage.index - delay)
-        result = functions.backward(old, new, weights, saved, arrived, valid)
+        result, squares = functions.backward(old, new, weights, saved, arrived, valid)
         sent = dict(zip(wiring.gradient_inputs(stage), result.inputs, strict=True))
         for reader, value in sent.items():
             traffic.push(reader, value)
@@ -162,7 +162,8 @@ class PipelinedTick:
         if self.job.rule.stash:
             read += [traffic.new["stash", stage.index, n] for n, _ in enumerate(weights)]
         valid = valid & moment.after([*read, *result.inputs])
-        functions.update(old, new, result.parameters, moment.rates[stage.index], valid)
+        rate = moment.rates[stage.index]
+        functions.update(old, new, result.parameters, squares, rate, valid)
         return sent
 
     def _input(self, source: Source, stage: Stage, traffic: Traffic) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .build import build_rule, rules
 from .compensation import compensations
-from .guard import Guard
+from .guard import Guard, sum_of_squares
 from .rule import Array, State, UpdateRule
 from .scaling import scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
@@ -23,4 +23,5 @@ __all__ = [
     "compensations",
     "rules",
     "scale_to_batch_size",
+    "sum_of_squares",
 ]

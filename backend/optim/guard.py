@@ -21,14 +21,17 @@ class Guard:
 
     clip_norm: float | None = None
 
-    def __call__(self, gradients: Sequence[Array], xp: Any) -> tuple[list[Array], Array]:
+    def __call__(
+        self, gradients: Sequence[Array], xp: Any, squares: Sequence[Array] | None = None
+    ) -> tuple[list[Array], Array]:
         """The gradients to use, and whether they may be used at all.
 
         They may not if an entry is not finite, or if the squared norm is not (beyond 1e38 in
-        float32).
+        float32). `squares` are the gradients' `sum_of_squares`, where the caller has them.
         """
-        wide = [xp.asarray(g, dtype=xp.promote_types(g.dtype, xp.float32)) for g in gradients]
-        first, *others = [_squares(g, xp) for g in wide]
+        if squares is None:
+            squares = [sum_of_squares(gradient, xp) for gradient in gradients]
+        first, *others = squares
         square = sum(others, start=first)
         is_finite = xp.isfinite(square)
         if self.clip_norm is None:
@@ -36,13 +39,16 @@ class Guard:
         norm = xp.sqrt(square)
         scale = xp.where(norm > self.clip_norm, self.clip_norm / norm, 1.0)
         clipped = [
-            xp.asarray(g * scale, dtype=given.dtype)
-            for g, given in zip(wide, gradients, strict=True)
+            xp.asarray(_wide(gradient, xp) * scale, dtype=gradient.dtype) for gradient in gradients
         ]
         return clipped, is_finite
 
 
-def _squares(array: Array, xp: Any) -> Array:
-    """Sum of squares as a product of vectors, the one reduction that XLA vectorizes on a CPU."""
-    flat = array.reshape(-1)
+def sum_of_squares(array: Array, xp: Any) -> Array:
+    """In at least float32, as a product of vectors: XLA vectorizes that reduction on a CPU."""
+    flat = _wide(array, xp).reshape(-1)
     return xp.dot(flat, flat)
+
+
+def _wide(array: Array, xp: Any) -> Array:
+    return xp.asarray(array, dtype=xp.promote_types(array.dtype, xp.float32))

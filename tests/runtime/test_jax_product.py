@@ -44,3 +44,50 @@ def test_transposes_are_read_in_place(times: tuple[int, int]) -> None:
     arrays = [jnp.asarray(value.numpy()) for value in (a, b)]
     np.testing.assert_allclose(run(*arrays)[0], plain[0] @ plain[1], rtol=1e-5, atol=1e-6)
     assert "stablehlo.transpose" not in run.lower(*arrays).as_text()
+
+
+def outer_graph(column: Tensor, row: Tensor) -> fx.GraphModule:
+    """The gradient of a linear layer as autograd leaves it: a product, transposed to and fro."""
+    graph = fx.Graph()
+    operands = [graph.placeholder("a"), graph.placeholder("b")]
+    for node, value in zip(operands, (column, row), strict=True):
+        node.meta["val"] = value
+    product = graph.call_function(ATEN.mm.default, tuple(operands))
+    back = graph.call_function(ATEN.permute.default, (product, [1, 0]))
+    view = graph.call_function(ATEN.reshape.default, (back, [-1]))
+    for node, value in ((product, column @ row), (back, (column @ row).T), (view, column @ row)):
+        node.meta["val"] = value.reshape(-1) if node is view else value
+    graph.output((view,))
+    return fx.GraphModule({}, graph)
+
+
+def squares(column: Tensor, row: Tensor) -> tuple[float, float]:
+    """What `lower` says is the sum of squares of the product, and that of its entries."""
+    run = jax.jit(lower(outer_graph(column, row), squares=1))
+    entries, square = run(jnp.asarray(column.numpy()), jnp.asarray(row.numpy()))
+    return float(square), float((np.asarray(entries, np.float64) ** 2).sum())
+
+
+@pytest.mark.parametrize("inner", [1, 2, 7])
+@pytest.mark.parametrize("scale", [1.0, 1e15, 1e-15])
+def test_squares_are_those_of_the_entries(inner: int, scale: float) -> None:
+    """Large columns of small rows as well: neither factor's own square may decide."""
+    torch.manual_seed(0)
+    column, row = scale * torch.randn(30, inner), torch.randn(inner, 50) / scale
+    got, expected = squares(column, row)
+    # sums of at most 1500 positive terms in float32, whatever their order: 1500 * 6e-8
+    assert got == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("where", [0, 1])
+def test_squares_of_bad_entries_are_not_finite(bad: float, where: int) -> None:
+    factors = [torch.ones(4, 1), torch.ones(1, 3)]
+    factors[where][0, 0] = bad
+    assert not np.isfinite(squares(*factors)[0])
+
+
+def test_squares_of_an_outer_product_do_not_need_its_entries() -> None:
+    run = lower(outer_graph(torch.zeros(30, 1), torch.zeros(1, 50)), squares=1)
+    alone = jax.jit(lambda a, b: run(a, b)[1]).lower(jnp.zeros((30, 1)), jnp.zeros((1, 50)))
+    assert "30x50" not in alone.as_text()
