@@ -47,7 +47,7 @@ def balance_placement(
     changed = {name: mask for own in found.values() for name, mask in own.items()}
     pricing = Pricing(stages, {**masks, **changed}, placement.target, optimizer_states, dynamic)
     placed = tuple(
-        _better(pricing, stages, placed) if found[placed.stage] else placed
+        _better(pricing, stages.stages[placed.stage], placed) if found[placed.stage] else placed
         for placed in placement.placed
     )
     return placement if not changed else replace(placement, placed=placed)
@@ -89,11 +89,11 @@ def _matrix(layout: Layout, stage: Stage, name: str) -> Matrix:
     return layout.matrices[stage.parameters.index(name)]
 
 
-def _better(pricing: Pricing, stages: Stages, placed: PlacedStage) -> PlacedStage:
+def _better(pricing: Pricing, stage: Stage, placed: PlacedStage) -> PlacedStage:
     """With the choice at the same tiling under the balanced masks, unless that is worse."""
-    stage, before = stages.stages[placed.stage], placed.choice
+    before = placed.choice
     table = pricing.reprice(stage, tiling=before.tiling)
-    after = choice_at(table, 0, stages.delay(stage.index), pricing.sharing(stage))
+    after = choice_at(table, 0, pricing.post(stage), pricing.sharing(stage))
     return replace(placed, choice=_with_gain(before, after))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from . import streaming
 from .mapping import PlacedStage, Placement
+from .passing import edge_bytes
 from .place.route import route
 from .place.slow import slowed
 from .plan.document import (
@@ -135,12 +136,13 @@ def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:
         start, columns = regions.get(source, _port(region)), placement.target.columns
         corners, hops = route(start.on_chain(columns), region.on_chain(columns))
         parts = _parts(stages, placement, (source, sink), windows)
+        forward_bytes, gradient_bytes = edge_bytes(stages, source, sink)
         yield EdgeRecord(
             source=source,
             sink=sink,
             outputs=outputs,
-            forward_bytes=sum(_output(stages, source, i).size_bytes for i in outputs),
-            gradient_bytes=_gradient_bytes(stages.stages[sink], source),
+            forward_bytes=forward_bytes,
+            gradient_bytes=gradient_bytes,
             route=corners,
             hops=hops,
             depth=1 if source == HOST else sink - source,
@@ -180,17 +182,6 @@ def _output(stages: Stages, source: int, output: int) -> TensorSpec:
     if source == HOST:
         return stages.model_inputs[output]
     return stages.stages[source].program.outputs[output]
-
-
-def _gradient_bytes(sink: Stage, source: int) -> int:
-    program = sink.program
-    return sum(
-        spec.size_bytes
-        for spec, needed, origin in zip(
-            program.inputs, program.input_needs_grad, sink.inputs, strict=True
-        )
-        if needed and origin.stage == source
-    )
 
 
 def _tensor_records(stages: Stages, *roles: str) -> tuple[TensorRecord, ...]:

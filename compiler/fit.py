@@ -335,19 +335,20 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
 
 def _classes(pricing: Pricing, stage: Stage) -> Iterator[Contributor]:
     """Classes of memory with the tensors in them, at the tiling that needs the least."""
-    delay, table = pricing.stages.delay(stage.index), pricing.table(stage)
-    memory = table.memory.at(int(table.memory.total(delay).argmin()), delay)
+    post, table = pricing.post(stage), pricing.table(stage)
+    memory = table.memory.at(int(table.memory.total(post).argmin()), post)
     program = stage.program
-    saved = f" ({delay + 1} samples of {_specs(program.saved)})" if program.saved else ""
+    saved = f" ({post.delay + 1} samples of {_specs(program.saved)})" if program.saved else ""
     weights = f" ({', '.join(stage.parameters)})" if stage.parameters else ""
     for name, amount in (
         (f"activation fifo{saved}", memory.activation_fifo_bytes),
-        (f"recomputed ({_specs(program.recomputed)})", memory.recomputed_bytes),
+        ("workspace of the backward or the forward", memory.workspace_bytes),
         (f"weights{weights}", memory.weights_bytes),
         ("optimizer", memory.optimizer_bytes),
         ("gradient", memory.gradient_bytes),
         ("normalization", memory.normalization_bytes),
         ("stream buffer", memory.stream_buffer_bytes),
+        ("fifos of streams that pass the stage", memory.skip_fifo_bytes),
     ):
         if amount:
             yield Contributor(name, amount)

@@ -20,12 +20,14 @@ import torch
 
 from ..backend.errors import UnknownNameError, UserError
 from .kernels.layout import Layout, find_layout
+from .kernels.memory import Post
 from .kernels.nonzeros import WeightTiles, count_mask
 from .kernels.pareto import pareto
 from .kernels.stage import Priced, StageTable, price_stage
 from .kernels.tilings import Floats, Ints, Tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
+from .passing import passing_bytes
 from .plan.document import NonZeros, OperatorCost, PhaseCycles, Tiling
 from .program import Origin, Stage, StageProgram, Stages
 from .targets.target import Target
@@ -100,26 +102,31 @@ class Pricing:
         self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
         keys = [stage.program.key for stage in stages.stages]
         self.shared = {key for key in keys if keys.count(key) > 1}
+        self.passing = passing_bytes(stages)
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
-        table, delay = self.table(stage), self.stages.delay(stage.index)
+        table, post = self.table(stage), self.post(stage)
         fits = np.flatnonzero(self.needed_bytes(stage) <= self.target.capacity_bytes)
         if len(fits) == 0:
-            raise memory_report(stage, delay, self.target, self.reprice).error()
+            raise memory_report(stage, post, self.target, self.reprice).error()
         kept = self.kept(table, fits)
         sharing = self.sharing(stage)
-        memory = table.memory.total(delay)[kept.tilings]
+        memory = table.memory.total(post)[kept.tilings]
         sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory)
         return StageKernel(
             stage.index,
-            LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), delay, sharing)),
+            LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), post, sharing)),
         )
+
+    def post(self, stage: Stage) -> Post:
+        """Where a stage stands in the pipeline."""
+        return Post(self.stages.delay(stage.index), self.passing[stage.index])
 
     def needed_bytes(self, stage: Stage) -> Floats:
         """Bytes on the fullest PE with every tiling, with room for masks that change."""
-        memory, delay = self.table(stage).memory, self.stages.delay(stage.index)
+        memory = self.table(stage).memory
         slack = MASK_SLACK if self.dynamic.intersection(stage.parameters) else 0.0
-        return memory.total(delay) + slack * memory.of_weights
+        return memory.total(self.post(stage)) + slack * memory.of_weights
 
     def least_bytes(self, stage: Stage) -> int:
         """Bytes on the fullest PE with the tiling that needs the least."""
@@ -249,7 +256,7 @@ def _origins(stage: Stage) -> dict[tuple[str, str], Origin]:
     }
 
 
-def choice_at(table: StageTable, index: int, delay: int, sharing: Stage | None) -> Choice:
+def choice_at(table: StageTable, index: int, post: Post, sharing: Stage | None) -> Choice:
     """One tiling of a stage."""
     forward, backward, update = (
         int(table.phase_cycles[phase][index]) for phase in ("forward", "backward", "update")
@@ -259,7 +266,7 @@ def choice_at(table: StageTable, index: int, delay: int, sharing: Stage | None) 
         operators=_Operators(table, index, sharing),
         cycles=PhaseCycles(forward, backward, update),
         stream_cycles=int(table.stream_cycles[index]),
-        memory=table.memory.at(index, delay),
+        memory=table.memory.at(index, post),
         nonzeros=NonZeros(
             dense=table.nonzeros_dense,
             total=table.nonzeros_total,

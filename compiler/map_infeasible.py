@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from .infeasible import Contributor, InfeasibleReport, Lever
+from .kernels.memory import Post
 from .kernels.stage import StageTable
 from .program import Stage
 from .targets.load import known_targets, load_target
@@ -30,11 +31,11 @@ class Reprice(Protocol):
     ) -> StageTable: ...
 
 
-def memory_report(stage: Stage, delay: int, target: Target, reprice: Reprice) -> InfeasibleReport:
+def memory_report(stage: Stage, post: Post, target: Target, reprice: Reprice) -> InfeasibleReport:
     """Demand and levers of the tiling that needs the least memory per PE."""
     table = reprice(stage)
-    best = int(np.argmin(table.memory.total(delay)))
-    classes = asdict(table.memory.at(best, delay))
+    best = int(np.argmin(table.memory.total(post)))
+    classes = asdict(table.memory.at(best, post))
     contributors = [
         Contributor(name.removesuffix("_bytes").replace("_", " "), amount)
         for name, amount in classes.items()
@@ -43,51 +44,52 @@ def memory_report(stage: Stage, delay: int, target: Target, reprice: Reprice) ->
     return InfeasibleReport(
         subject=f"stage {stage.index} ({stage.name})",
         target=target.name,
-        demand=_least(table, delay),
+        demand=_least(table, post),
         bound=target.capacity_bytes,
         unit="bytes per PE",
         contributors=tuple(contributors),
-        levers=tuple(_levers(stage, delay, target, table, reprice)),
+        levers=tuple(_levers(stage, post, target, table, reprice)),
     )
 
 
-def _least(table: StageTable, delay: int) -> int:
-    return int(table.memory.total(delay).min())
+def _least(table: StageTable, post: Post) -> int:
+    return int(table.memory.total(post).min())
 
 
 def _levers(
-    stage: Stage, delay: int, target: Target, table: StageTable, reprice: Reprice
+    stage: Stage, post: Post, target: Target, table: StageTable, reprice: Reprice
 ) -> Iterator[Lever]:
     bound = target.capacity_bytes
     if table.nonzeros_total == table.nonzeros_dense and stage.parameters:
         for sparsity in _SPARSITIES:
             sparse = reprice(stage, density=1.0 - sparsity)
             change = f"make its weights {sparsity:.0%} sparse"
-            yield Lever(change, _least(sparse, delay), bound)
-    if delay:
-        change = f"coarser stages, so that its delay halves to {delay // 2}"
-        yield Lever(change, _least(table, delay // 2), bound)
-    yield Lever("a dtype of half the width", _half_width(table, delay), bound)
+            yield Lever(change, _least(sparse, post), bound)
+    if post.delay:
+        shorter = replace(post, delay=post.delay // 2)
+        change = f"coarser stages, so that its delay halves to {shorter.delay}"
+        yield Lever(change, _least(table, shorter), bound)
+    yield Lever("a dtype of half the width", _half_width(table, post), bound)
     yield Lever(
-        "an optimizer without state", _least(reprice(stage, optimizer_states=0), delay), bound
+        "an optimizer without state", _least(reprice(stage, optimizer_states=0), post), bound
     )
-    yield from _larger_targets(stage, delay, target, reprice)
+    yield from _larger_targets(stage, post, target, reprice)
 
 
-def _half_width(table: StageTable, delay: int) -> int:
+def _half_width(table: StageTable, post: Post) -> int:
     """All classes but the normalization state, which stays float32, shrink to half."""
     kept = table.memory.normalization
-    return int((kept + (table.memory.total(delay) - kept + 1) // 2).min())
+    return int((kept + (table.memory.total(post) - kept + 1) // 2).min())
 
 
-def _larger_targets(stage: Stage, delay: int, target: Target, reprice: Reprice) -> Iterator[Lever]:
+def _larger_targets(stage: Stage, post: Post, target: Target, reprice: Reprice) -> Iterator[Lever]:
     grid = replace(target.grid, rows=2 * target.rows, columns=2 * target.columns)
-    demand = _least(reprice(stage, target=replace(target, grid=grid)), delay)
+    demand = _least(reprice(stage, target=replace(target, grid=grid)), post)
     yield Lever("four times the PEs (rows and columns doubled)", demand, target.capacity_bytes)
     for name in known_targets():
         other = load_target(name)
         if _tensor_bytes(other) > _tensor_bytes(target):
-            demand = _least(reprice(stage, target=other), delay)
+            demand = _least(reprice(stage, target=other), post)
             yield Lever(f"target {name}", demand, other.capacity_bytes)
 
 

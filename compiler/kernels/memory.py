@@ -1,9 +1,10 @@
-"""Bytes on the fullest PE, by class, for every tiling.
+"""Bytes on the fullest PE, by class, for every tiling; docs/memory.md argues each class's lifetime.
 
 Weights are kept compressed (value and index per non-zero) where that is smaller than the dense
 tile. Gradients and optimizer state exist for non-zeros only. Saved activations are dealt out evenly
-over the region, each tensor by itself, and held for delay + 1 samples. A stage that recomputes
-saves its inputs only; what it computes again it holds for the one sample of its backward.
+over the region, each tensor by itself, and held for delay + 1 samples. Forward, backward and update
+take turns, so what only one of them needs shares its bytes with what only another one needs: the
+workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy as np
 
 from ..plan.document import PEMemory
 from ..program import StageProgram, TensorSpec
-from .layout import Layout, Matrix
+from .layout import Layout
 from .site import Site
 from .tilings import Floats, Ints, Tilings, ceil_div
+from .workspace import workspace_bytes
 
 _DOUBLE_BUFFER = 2
 
@@ -32,15 +34,24 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class MemoryTable:
-    """Bytes per PE by class, one value per tiling; `saved_bytes` and `recomputed` are for one
-    sample."""
+class Post:
+    """Where in the pipeline a stage stands: updates between its forward and its backward, and bytes
+    that streams between other stages leave with it (see passing.py)."""
 
+    delay: int
+    passing_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class MemoryTable:
+    """Bytes per PE by class, one value per tiling; `saved_bytes` is for one sample."""
+
+    tilings: Tilings
     weights: Ints
     optimizer: Ints
     gradient: Ints
     saved_bytes: Ints
-    recomputed: Ints
+    workspace: Ints
     normalization: Ints
     stream_buffer: Ints
 
@@ -49,22 +60,22 @@ class MemoryTable:
         """What grows with the number of non-zeros."""
         return self.weights + self.optimizer + self.gradient
 
-    def total(self, delay: int) -> Ints:
-        """All classes together at a stage whose backward comes `delay` updates later."""
-        fixed = self.weights + self.optimizer + self.gradient + self.normalization
-        working = self.recomputed + self.stream_buffer
-        return fixed + working + (delay + 1) * self.saved_bytes
+    def total(self, post: Post) -> Ints:
+        """All classes together at a stage that stands at `post`."""
+        fixed = self.of_weights + self.normalization + self.workspace + self.stream_buffer
+        return fixed + (post.delay + 1) * self.saved_bytes + self.tilings.share(post.passing_bytes)
 
-    def at(self, index: int, delay: int) -> PEMemory:
+    def at(self, index: int, post: Post) -> PEMemory:
         """One tiling's memory."""
         return PEMemory(
             weights_bytes=int(self.weights[index]),
             optimizer_bytes=int(self.optimizer[index]),
             gradient_bytes=int(self.gradient[index]),
-            activation_fifo_bytes=(delay + 1) * int(self.saved_bytes[index]),
-            recomputed_bytes=int(self.recomputed[index]),
+            activation_fifo_bytes=(post.delay + 1) * int(self.saved_bytes[index]),
+            workspace_bytes=int(self.workspace[index]),
             normalization_bytes=int(self.normalization[index]),
             stream_buffer_bytes=int(self.stream_buffer[index]),
+            skip_fifo_bytes=int(self.tilings.share(post.passing_bytes)[index]),
         )
 
 
@@ -108,14 +119,18 @@ def memory_table(
     nothing = np.zeros(len(site.tilings), np.int64)
     trained = [s for s, is_trained in zip(stored, program.trainable, strict=True) if is_trained]
     values = sum((s.value_bytes for s in trained), nothing)
+    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward)
+    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward)
+    streams = (*program.inputs, *program.outputs)
     return MemoryTable(
+        tilings=site.tilings,
         weights=sum((s.weight_bytes for s in stored), nothing),
         optimizer=optimizer_states * values,
         gradient=values,
         saved_bytes=sum((_dealt(site, spec) for spec in program.saved), nothing),
-        recomputed=sum((_dealt(site, spec) for spec in program.recomputed), nothing),
+        workspace=np.maximum(backward, forward - values),
         normalization=sum((_state(site, spec) for spec in _states(program)), nothing),
-        stream_buffer=_stream_buffer(site, layout, program),
+        stream_buffer=_DOUBLE_BUFFER * sum((_dealt(site, spec) for spec in streams), nothing),
     )
 
 
@@ -130,37 +145,3 @@ def _dealt(site: Site, spec: TensorSpec) -> Ints:
 def _state(site: Site, spec: TensorSpec) -> Ints:
     """Statistics are kept by the rows of PEs that hold their features."""
     return ceil_div(spec.elements, site.tilings.in_split) * spec.torch_dtype.itemsize
-
-
-def _stream_buffer(site: Site, layout: Layout, program: StageProgram) -> Ints:
-    """What arrives and leaves (double-buffered), and the largest contraction's working set."""
-    nothing = np.zeros(len(site.tilings), np.int64)
-    streams = sum((_dealt(site, spec) for spec in (*program.inputs, *program.outputs)), nothing)
-    size = max((spec.torch_dtype.itemsize for spec in program.outputs), default=1)
-    matrices = [*layout.matrices.values(), *(_as_matrix(*sizes) for sizes in layout.operands)]
-    working = [_working_set(site, matrix) * size for matrix in matrices]
-    resident = [_resident_operand(site, *sizes) * size for sizes in layout.operands]
-    largest = np.maximum.reduce([nothing, *working])
-    return _DOUBLE_BUFFER * streams + largest + sum(resident, nothing)
-
-
-def _working_set(site: Site, matrix: Matrix) -> Ints:
-    """Elements held during a contraction: output accumulators, input-gradient accumulators, and
-    one feature vector being used while the next arrives."""
-    tilings = site.tilings
-    in_positions = ceil_div(matrix.in_positions, tilings.space_split)
-    out_positions = ceil_div(matrix.out_positions, tilings.space_split)
-    accumulators = (
-        ceil_div(matrix.out_features, tilings.out_split) * out_positions
-        + ceil_div(matrix.in_features, tilings.in_split) * in_positions
-    )
-    return accumulators + _DOUBLE_BUFFER * np.maximum(in_positions, out_positions)
-
-
-def _as_matrix(batch: int, m: int, k: int, n: int) -> Matrix:
-    return Matrix(1, k, n, batch, m, m)
-
-
-def _resident_operand(site: Site, batch: int, m: int, k: int, n: int) -> Ints:
-    tilings = site.tilings
-    return batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)

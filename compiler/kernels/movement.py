@@ -17,14 +17,18 @@ from .roles import VIEWS, dtype_of, tensors_of
 from .site import Cost, Site
 from .tilings import ceil_div
 
-FREE = VIEWS | {
-    "getitem",
+ALIASES = VIEWS | {
     "aten.select.int",
     "aten.slice.Tensor",
     "aten.diagonal.default",
     "aten.split.Tensor",
     "aten.split_with_sizes.default",
     "aten.unbind.int",
+}
+"""What only describes anew the data of its first operand."""
+
+FREE = ALIASES | {
+    "getitem",
     "aten.empty.memory_format",
     "aten.empty_like.default",
     "aten.empty_permuted.default",

@@ -134,12 +134,14 @@ class PEMemory:
     """Gradient of the weights. [bytes]"""
     activation_fifo_bytes: int
     """What the backward needs of every sample in flight: `fifo_depth` samples. [bytes]"""
-    recomputed_bytes: int
-    """Activations of one sample that a backward which recomputes makes again. [bytes]"""
+    workspace_bytes: int
+    """What a phase makes and uses up itself, beyond what it can share with the gradient. [bytes]"""
     normalization_bytes: int
     """State of normalizations. [bytes]"""
     stream_buffer_bytes: int
-    """Buffers where streams arrive. [bytes]"""
+    """Inputs and outputs, one in use and one on its way. [bytes]"""
+    skip_fifo_bytes: int
+    """Samples of streams that pass the stage on their way to a later one. [bytes]"""
 
     @property
     def total_bytes(self) -> int:
@@ -148,9 +150,10 @@ class PEMemory:
             + self.optimizer_bytes
             + self.gradient_bytes
             + self.activation_fifo_bytes
-            + self.recomputed_bytes
+            + self.workspace_bytes
             + self.normalization_bytes
             + self.stream_buffer_bytes
+            + self.skip_fifo_bytes
         )
 
 

@@ -18,7 +18,7 @@ from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
 
 TINY = load_target("tiny_mesh")
-MEMORY, NONZEROS = PEMemory(0, 0, 0, 0, 0, 0, 0), NonZeros(0, 0, 0.0, 0, 0)
+MEMORY, NONZEROS = PEMemory(0, 0, 0, 0, 0, 0, 0, 0), NonZeros(0, 0, 0.0, 0, 0)
 
 
 def mesh(rows: int, columns: int) -> Target:

@@ -48,7 +48,7 @@ def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> Sta
         macs_dense=4000,
         macs_effective=1000,
         nonzeros=NonZeros(100, 25, 0.8, 3, 3),
-        memory_per_pe=PEMemory(100 * (index + 1), 50, 25, 400, 0, 10, 30),
+        memory_per_pe=PEMemory(100 * (index + 1), 50, 25, 400, 0, 10, 30, 0),
         bound_by="compute",
         recompute=False,
         delay=delay,

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from ...program import StageProgram
 from ...targets.target import Target
 from ..document import PlanDocument
-from . import accounting, geometry, hardware, identity, memory, timing, whole, wiring
+from . import accounting, geometry, hardware, identity, memory, timing, whole, wiring, workspace
 from .violation import Finding, Rule, Subject, Violation
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -47,7 +47,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "memory-maximum": memory.fullest_pe,
         "activation-fifo": memory.activation_fifo,
         "recompute": memory.recomputed,
+        "workspace": workspace.workspace,
         "stream-buffers": memory.stream_buffers,
+        "skip-fifos": memory.skip_fifos,
         "parameter-bytes": memory.parameter_bytes,
         "normalization-bytes": memory.normalization_bytes,
         "macs-of-stage": accounting.macs_of_stage,

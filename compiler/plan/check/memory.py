@@ -8,7 +8,7 @@ from dataclasses import asdict
 from math import ceil, prod
 
 from ...program import TensorSpec
-from ..document import PEMemory, StageRecord, TensorRecord
+from ..document import HOST, PEMemory, StageRecord, TensorRecord
 from .identity import tensor_bytes
 from .violation import Finding, Subject
 
@@ -53,18 +53,14 @@ def activation_fifo(subject: Subject) -> Iterator[Finding]:
 
 
 def recomputed(subject: Subject) -> Iterator[Finding]:
-    """A stage that recomputes saves nothing but inputs and state, and holds the rest for one
-    sample; no other stage holds recomputed activations."""
+    """A stage that recomputes saves nothing but inputs and state."""
     for stage in subject.plan.stages:
-        given, program = stage.memory_per_pe.recomputed_bytes, subject.programs.get(stage.program)
-        where = f"{stage.id}.memory_per_pe.recomputed_bytes"
-        if (given > 0) != stage.recompute:
-            yield Finding(where, "some" if stage.recompute else 0, given)
+        program = subject.programs.get(stage.program)
         if program is None:
             continue
-        held = sum(_share(stage, spec) for spec in program.recomputed)
-        if given != held:
-            yield Finding(where, held, given)
+        if stage.recompute != bool(program.recomputed):
+            got = f"a program that makes {len(program.recomputed)} saved values again"
+            yield Finding(f"{stage.id}.recompute", stage.recompute, got)
         kept = Counter(program.saved) - Counter((*program.inputs, *program.forward_state))
         if stage.recompute and kept:
             got = ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in kept)
@@ -77,10 +73,26 @@ def stream_buffers(subject: Subject) -> Iterator[Finding]:
         program = subject.programs.get(stage.program)
         if program is None:
             continue
-        least = 2 * sum(_share(stage, spec) for spec in (*program.inputs, *program.outputs))
+        expected = 2 * sum(_share(stage, spec) for spec in (*program.inputs, *program.outputs))
         given = stage.memory_per_pe.stream_buffer_bytes
-        if given < least:
-            yield Finding(f"{stage.id}.memory_per_pe.stream_buffer_bytes", f">= {least}", given)
+        if given != expected:
+            yield Finding(f"{stage.id}.memory_per_pe.stream_buffer_bytes", expected, given)
+
+
+def skip_fifos(subject: Subject) -> Iterator[Finding]:
+    """A stage holds one sample and one gradient of each stream from before it to after it."""
+    edges = [edge for edge in subject.plan.edges if HOST < edge.source < edge.sink - 1]
+    for position, stage in enumerate(subject.plan.stages):
+        passing = sum(
+            edge.forward_bytes + edge.gradient_bytes
+            for edge in edges
+            if edge.source < position < edge.sink
+        )
+        row = ceil(passing / max(stage.region.height, 1))
+        expected = ceil(row / max(stage.region.width, 1))
+        given = stage.memory_per_pe.skip_fifo_bytes
+        if given != expected:
+            yield Finding(f"{stage.id}.memory_per_pe.skip_fifo_bytes", expected, given)
 
 
 def parameter_bytes(subject: Subject) -> Iterator[Finding]:

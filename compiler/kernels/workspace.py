@@ -1,0 +1,158 @@
+"""What a phase makes and uses up itself: bytes on the fullest PE while its operators run in order.
+
+A value lives from the operator that makes it to the last one that reads it; views live in what they
+are views of. Arguments and results of a graph have a place of their own (streams, FIFO, weights,
+gradients, state) and do not count. An element-wise operator writes over an operand that nobody
+reads any more. Each value is dealt out evenly over the region.
+
+While a contraction runs it also holds, on every PE, one side of its product in whole and two
+vectors of the other: the sums, while operands stream past them, or the operands, while sums leave
+one by one, whichever order of loops is the faster (see contraction.py): the larger counts. A
+product of two activations holds its second factor where a weight would lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import numpy as np
+from torch import Tensor, fx
+
+from . import convolution, linear
+from .layout import Layout, Matrix
+from .movement import ALIASES
+from .registry import KERNELS
+from .roles import Roles, calls, operand, operator_of, shape_of, tensors_of
+from .tilings import Ints, Tilings, ceil_div
+
+Storage = tuple[fx.Node, int]
+"""A value that has a place of its own: a node, and which of its tensors."""
+
+_VECTORS = 2
+"""One is used while the next one arrives."""
+
+
+def workspace_bytes(module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+    """The most that one phase, a graph of a stage's program, holds at any time."""
+    sizes = _sizes(module.graph, tilings, _held_elsewhere(module, roles))
+    nothing = np.zeros(len(tilings), np.int64)
+    live, peak, last = nothing, nothing, _last_reads(module.graph)
+    read = {place for places in last.values() for place in places}
+    for node in calls(module.graph):
+        made = [place for place, _ in _made(node) if place in sizes]
+        dying = [place for place in last.get(node, ()) if place in sizes]
+        new = sum((sizes[place] for place in made), nothing)
+        reused = _reused(node, [sizes[place] for place in dying], new)
+        peak = np.maximum(peak, live + new - reused + _held(node, tilings, layout, roles))
+        gone = (*dying, *(place for place in made if place not in read))
+        live = live + new - sum((sizes[place] for place in gone), nothing)
+    return peak
+
+
+def _last_reads(graph: fx.Graph) -> dict[fx.Node, list[Storage]]:
+    """For each node the values that nobody reads after it."""
+    found: dict[fx.Node, list[Storage]] = {}
+    seen: set[Storage] = set()
+    for node in reversed(list(calls(graph))):
+        places = dict.fromkeys(map(storage, node.all_input_nodes))
+        found[node] = [place for place in places if place not in seen]
+        seen.update(places)
+    return found
+
+
+def storage(node: fx.Node) -> Storage:
+    """Where a node's value lies: views lie in what they are views of."""
+    position = 0
+    while node.op == "call_function":
+        if operator_of(node) == "getitem":
+            position = cast("int", node.args[1])
+            node = operand(node, 0)
+        elif operator_of(node) in ALIASES:
+            node, position = operand(node, 0), 0
+        else:
+            break
+    return node, position
+
+
+def _made(node: fx.Node) -> Iterator[tuple[Storage, Tensor]]:
+    """The tensors for which a node takes new memory."""
+    if operator_of(node) != "getitem" and operator_of(node) not in ALIASES:
+        value = node.meta.get("val")
+        values = value if isinstance(value, tuple | list) else (value,)
+        yield from (((node, i), item) for i, item in enumerate(values) if isinstance(item, Tensor))
+
+
+def _held_elsewhere(module: fx.GraphModule, roles: Roles) -> set[Storage]:
+    """Results, and parts of a weight's gradient, which are added up where it lies."""
+    results = next(iter(module.graph.find_nodes(op="output"))).args[0]
+    nodes = [node for node in cast("Sequence[object]", results) if isinstance(node, fx.Node)]
+    return {storage(node) for node in (*nodes, *roles.gradient)}
+
+
+def _sizes(graph: fx.Graph, tilings: Tilings, elsewhere: set[Storage]) -> Mapping[Storage, Ints]:
+    shares: dict[int, Ints] = {}
+    found: dict[Storage, Ints] = {}
+    for node in calls(graph):
+        for place, tensor in _made(node):
+            if place not in elsewhere:
+                elements = tensor.numel()
+                if elements not in shares:
+                    shares[elements] = tilings.share(elements)
+                found[place] = shares[elements] * tensor.element_size()
+    return found
+
+
+def _reused(node: fx.Node, dying: Sequence[Ints], new: Ints) -> Ints | int:
+    """Bytes of an element-wise result that take the place of an operand it is the last to read."""
+    kernel = KERNELS.get(operator_of(node))
+    if not dying or kernel is None or kernel.family != "elementwise":
+        return 0
+    return np.minimum(np.maximum.reduce(dying), new)
+
+
+def _held(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints | int:
+    """Bytes of the larger side of a contraction, its vectors, and a second factor in its place."""
+    name = operator_of(node)
+    if name in linear.OPERATORS:
+        return _product_bytes(node, tilings, layout, roles)
+    if name in (convolution.FORWARD, convolution.BACKWARD):
+        return _convolution_bytes(node, tilings, layout, roles)
+    return 0
+
+
+def _product_bytes(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+    use = linear.weight_use(node, roles)
+    index = roles.gradient.get(node) if use is None else use.index
+    left, right = (shape_of(factor) for factor in linear.factors(node))
+    size = tensors_of(node)[0].element_size()
+    if index is not None and index in layout.matrices:
+        matrix = layout.matrices[index]
+        positions = left[-1] if use is None else use.positions
+        return _sides(tilings, matrix, positions, positions) * size
+    batch, (m, k), n = left[0] if len(left) == 3 else 1, left[-2:], right[-1]
+    factor = batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)
+    return (_sides(tilings, Matrix(1, k, n, batch, m, m), m, m) + factor) * size
+
+
+def _convolution_bytes(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+    tiles = convolution.dense_tiles(node)
+    product = convolution.describe(node, tiles)
+    ends = product.in_positions, product.out_positions
+    matrix = Matrix(1, tiles.in_features, tiles.out_features, tiles.taps, *ends)
+    held = _sides(tilings, matrix, *ends)
+    if convolution.weight_operand(node) not in roles.weight:
+        held = held + tiles.taps * (
+            ceil_div(tiles.in_features, tilings.in_split)
+            * ceil_div(tiles.out_features, tilings.out_split)
+        )
+    return held * product.itemsize
+
+
+def _sides(tilings: Tilings, matrix: Matrix, in_positions: int, out_positions: int) -> Ints:
+    """Elements of the larger side on a PE, and of the vectors that stream past it."""
+    arriving = ceil_div(in_positions, tilings.space_split)
+    leaving = ceil_div(out_positions, tilings.space_split)
+    operands = ceil_div(matrix.in_features, tilings.in_split) * arriving
+    sums = ceil_div(matrix.out_features, tilings.out_split) * leaving
+    return np.maximum(operands, sums) + _VECTORS * np.maximum(arriving, leaving)

@@ -1,0 +1,251 @@
+"""What a graph of a stage's program holds as its operators run in order, read off the graph anew.
+
+A value is there from the operator that makes it to the last one that reads it. What the graph is
+given and what it puts out has memory of its own and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from ...kernels.movement import ALIASES
+from ...kernels.roles import VIEWS
+
+_PRODUCTS = ("aten.mm.default", "aten.addmm.default", "aten.bmm.default")
+_CONVOLUTION, _GRADIENTS = "aten.convolution.default", "aten.convolution_backward.default"
+_TRANSPOSING = ("aten.t.default", "aten.permute.default", "aten.transpose.int")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor in memory."""
+
+    elements: int
+    item_bytes: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """Sizes of a contraction: features, and positions of both sides; `factor` is how many matrices
+    of (in, out) features come as activations, 0 if the weight lies there already."""
+
+    in_features: int
+    out_features: int
+    in_positions: int
+    out_positions: int
+    factor: int
+    item_bytes: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One operator at work: all values there, those it makes, those it is the last to read."""
+
+    operator: str
+    there: tuple[Value, ...]
+    made: tuple[Value, ...]
+    dying: tuple[Value, ...]
+    product: Product | None
+
+
+Features = Mapping[int, tuple[int, int]]
+"""In and out features of the weights of contractions, by the weight's number."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A graph with its weights (number of each node that is one) and parts of their gradients."""
+
+    graph: fx.Graph
+    weights: Mapping[fx.Node, int]
+    gradients: Mapping[fx.Node, int]
+
+
+def forward_phase(graph: fx.Graph, parameters: int) -> Phase:
+    """The phase of a forward graph, whose first arguments are the parameters."""
+    return Phase(graph, _weights(graph, parameters), {})
+
+
+def backward_phase(graph: fx.Graph, trainable: Sequence[bool]) -> Phase:
+    """The phase of a backward graph, whose first results are the trained parameters' gradients."""
+    numbers = [number for number, is_trained in enumerate(trainable) if is_trained]
+    found: dict[fx.Node, int] = {}
+    for number, result in zip(numbers, _results(graph), strict=False):
+        found |= dict.fromkeys(_summands(result), number)
+    return Phase(graph, _weights(graph, len(trainable)), found)
+
+
+def features(phase: Phase) -> Features:
+    """Features of the weights that a forward multiplies with; in features are summed over."""
+    found = {}
+    for node in _calls(phase.graph):
+        if _name(node) == _CONVOLUTION and node.args[1] in phase.weights:
+            out, into = _channels(node, node.args[1], node.args[6])
+            found[phase.weights[_node(node.args[1])]] = into, out
+        elif _name(node) in _PRODUCTS:
+            left, right = _factors(node)
+            if right in phase.weights:
+                found[phase.weights[right]] = _shape(right)[-2], _shape(right)[-1]
+            elif left in phase.weights:
+                found[phase.weights[left]] = _shape(left)[-1], _shape(left)[-2]
+    return found
+
+
+def moments(phase: Phase, known: Features) -> tuple[Moment, ...]:
+    """One moment per operator."""
+    calls = list(_calls(phase.graph))
+    spans = _spans(phase, calls)
+    return tuple(
+        Moment(
+            _name(node),
+            tuple(value for value, born, dead in spans if born <= now <= dead),
+            tuple(value for value, born, _ in spans if born == now),
+            tuple(value for value, born, dead in spans if born < now == dead),
+            _product(node, phase, known),
+        )
+        for now, node in enumerate(calls)
+    )
+
+
+def _spans(phase: Phase, calls: Sequence[fx.Node]) -> list[tuple[Value, int, int]]:
+    """Each value with the operators that make it and read it last."""
+    excluded = {_place(node) for node in (*_results(phase.graph), *phase.gradients)}
+    numbers = {node: number for number, node in enumerate(calls)}
+    last: dict[tuple[fx.Node, int], int] = {}
+    for number, node in enumerate(calls):
+        last |= {_place(other): number for other in node.all_input_nodes}
+    return [
+        (
+            Value(tensor.numel(), tensor.element_size()),
+            numbers[node],
+            last.get(place, numbers[node]),
+        )
+        for node in calls
+        for place, tensor in _made(node)
+        if place not in excluded
+    ]
+
+
+def _made(node: fx.Node) -> Iterator[tuple[tuple[fx.Node, int], Tensor]]:
+    if _name(node) in ALIASES or _name(node) == "getitem":
+        return
+    value: Any = node.meta["val"]
+    for number, item in enumerate(value if isinstance(value, tuple | list) else (value,)):
+        if isinstance(item, Tensor):
+            yield (node, number), item
+
+
+def _place(node: fx.Node) -> tuple[fx.Node, int]:
+    """The value that a node is, or is a view of."""
+    if _name(node) in ALIASES:
+        return _place(_node(node.args[0]))
+    if _name(node) == "getitem":
+        tuple_node, number = _node(node.args[0]), node.args[1]
+        is_view = _name(tuple_node) in ALIASES
+        return _place(tuple_node) if is_view else (tuple_node, int(str(number)))
+    return node, 0
+
+
+def _product(node: fx.Node, phase: Phase, known: Features) -> Product | None:
+    name = _name(node)
+    if name in (_CONVOLUTION, _GRADIENTS):
+        return _convolution(node, phase)
+    if name not in _PRODUCTS:
+        return None
+    left, right = _factors(node)
+    size, rows, inner, columns = _item_bytes(node), *_shape(left)[-2:], _shape(right)[-1]
+    number, positions = phase.gradients.get(node, -1), inner
+    for weight, moving in ((left, columns), (right, rows)):
+        if weight in phase.weights:
+            number, positions = phase.weights[weight], moving
+    if number in known:
+        return Product(*known[number], positions, positions, 0, size)
+    batch = _shape(left)[0] if len(_shape(left)) == 3 else 1
+    return Product(inner, columns, rows, rows, batch, size)
+
+
+def _convolution(node: fx.Node, phase: Phase) -> Product:
+    is_forward = _name(node) == _CONVOLUTION
+    image = _node(node.args[0 if is_forward else 1])
+    weight = _node(node.args[1 if is_forward else 2])
+    result = node if is_forward else _node(node.args[0])
+    out, into = _channels(node, weight, node.args[6 if is_forward else 7])
+    taps = torch.Size(_shape(weight)[2:]).numel()
+    factor = 0 if weight in phase.weights else taps
+    sizes = (_pixels(_shape(image)), _pixels(_shape(result)))
+    return Product(into, out, *sizes, factor, _item_bytes(node))
+
+
+def _channels(node: fx.Node, weight: object, is_transposed: object) -> tuple[int, int]:
+    """Out and in channels as a weight has them."""
+    first, second = _shape(_node(weight))[:2]
+    return (second, first) if is_transposed else (first, second)
+
+
+def _pixels(shape: Sequence[int]) -> int:
+    return torch.Size((shape[0], *shape[2:])).numel()
+
+
+def _weights(graph: fx.Graph, parameters: int) -> dict[fx.Node, int]:
+    """The parameters and their views."""
+    arguments = [node for node in graph.nodes if node.op == "placeholder"]
+    found = {node: number for number, node in enumerate(arguments[:parameters])}
+    for node in _calls(graph):
+        if _name(node) in VIEWS and node.args[0] in found:
+            found[node] = found[_node(node.args[0])]
+    return found
+
+
+def _summands(result: fx.Node) -> Iterator[fx.Node]:
+    """What a gradient is the sum of, and the sums."""
+    waiting = [result]
+    for part in waiting:
+        while _name(part) in VIEWS:
+            part = _node(part.args[0])
+        yield part
+        waiting += part.all_input_nodes if _name(part) == "aten.add.Tensor" else ()
+
+
+def _calls(graph: fx.Graph) -> Iterator[fx.Node]:
+    return (node for node in graph.nodes if node.op == "call_function")
+
+
+def _results(graph: fx.Graph) -> list[fx.Node]:
+    results: Any = next(iter(graph.find_nodes(op="output"))).args[0]
+    return [_node(result) for result in results]
+
+
+def _factors(node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    left, right = node.args[-2:] if _name(node) != "aten.addmm.default" else node.args[1:3]
+    return _node(left), _node(right)
+
+
+def _name(node: fx.Node) -> str:
+    if node.op != "call_function":
+        return ""
+    return str(node.target) if hasattr(node.target, "_schema") else "getitem"
+
+
+def _node(argument: object) -> fx.Node:
+    if isinstance(argument, fx.Node):
+        return argument
+    raise TypeError(f"not a tensor: {argument}")
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    return tuple(map(int, _tensor(node).shape))
+
+
+def _item_bytes(node: fx.Node) -> int:
+    return _tensor(node).element_size()
+
+
+def _tensor(node: fx.Node) -> Tensor:
+    value: Any = node.meta["val"]
+    found = value if isinstance(value, tuple | list) else (value,)
+    return next(item for item in found if isinstance(item, Tensor))

@@ -1,0 +1,180 @@
+"""Bytes of a PE: workspace against programs that run, skip FIFOs against their edges' depth."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.stages_of import mlp_stages, resnet8_stages
+from torch import Tensor, fx, nn
+from weft.compiler.capture import capture
+from weft.compiler.cut import cut
+from weft.compiler.granularity import merge_modules
+from weft.compiler.grouping import assign
+from weft.compiler.kernels.layout import find_layout
+from weft.compiler.kernels.tilings import Tilings
+from weft.compiler.kernels.workspace import storage, workspace_bytes
+from weft.compiler.passing import edge_bytes, passing_bytes
+from weft.compiler.plan.document import HOST, Tiling
+from weft.compiler.program import Stage, Stages
+from weft.compiler.recompute import recompute
+
+ONE_PE = Tilings.of(Tiling(1, 1, 1))
+
+
+class Attention(nn.Module):
+    """Two products of activations, a softmax, a residual sum, and a weight that is tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, 8)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True) for _ in range(2)
+        )
+
+    def forward(self, tokens):
+        x = self.table(tokens)
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(x, self.table.weight).transpose(1, 2)
+
+
+def attention_stages(blocks: bool, again: bool) -> Stages:
+    torch.manual_seed(0)
+    sample = torch.zeros(1, 6, dtype=torch.long), torch.zeros(1, 6, dtype=torch.long)
+    graph = capture(Attention(), sample, F.cross_entropy)
+    stages = cut(graph, merge_modules(assign(graph), blocks=blocks))
+    return recompute(stages) if again else stages
+
+
+class Watched(fx.Interpreter):
+    """Runs a graph and watches which of its own tensors are alive, by their memory.
+
+    `between` is the most bytes between two operators, `during` while one runs.
+    """
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        end = next(iter(module.graph.find_nodes(op="output")))
+        self.leaving = {storage(node)[0] for node in end.all_input_nodes}
+        self.alive: dict[int, tuple[weakref.ref, int]] = {}
+        self.between = self.during = 0
+
+    def run_node(self, n: fx.Node):
+        self._forget()
+        self.between = max(self.between, self._bytes())
+        result = super().run_node(n)
+        if n.op == "call_function" and storage(n)[0] is n and n not in self.leaving:
+            for item in result if isinstance(result, tuple | list) else (result,):
+                if isinstance(item, Tensor):
+                    memory = item.untyped_storage()
+                    self.alive[memory.data_ptr()] = weakref.ref(memory), memory.nbytes()
+        self.during = max(self.during, self._bytes())
+        return result
+
+    def _forget(self) -> None:
+        self.alive = {key: held for key, held in self.alive.items() if held[0]() is not None}
+
+    def _bytes(self) -> int:
+        return sum(size for _, size in self.alive.values())
+
+
+def _run(module: fx.GraphModule) -> Watched:
+    watched = Watched(module)
+    arguments = [
+        torch.ones(node.meta["val"].shape, dtype=node.meta["val"].dtype)
+        for node in module.graph.nodes
+        if node.op == "placeholder"
+    ]
+    watched.run(*arguments)
+    return watched
+
+
+def _phases(stage: Stage):
+    program, layout = stage.program, find_layout(stage.program)
+    return (program.forward, layout, layout.forward), (program.backward, layout, layout.backward)
+
+
+STAGES = {
+    "mlp": mlp_stages,
+    "resnet": resnet8_stages,
+    "attention": lambda: attention_stages(False, False),
+    "attention by block": lambda: attention_stages(True, False),
+    "attention by block, recomputing": lambda: attention_stages(True, True),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_workspace_is_what_lives_while_a_phase_runs(name):
+    """Not less than what is alive between operators; not more than while they run, with the
+    operands, sums and vectors of the largest contraction."""
+    distinct = {stage.program.key: stage for stage in STAGES[name]().stages}
+    for stage in distinct.values():
+        for module, layout, roles in _phases(stage):
+            (counted,) = workspace_bytes(module, ONE_PE, layout, roles)
+            watched = _run(module)
+            assert watched.between <= counted <= watched.during + _product_bytes(module)
+
+
+def _product_bytes(module: fx.GraphModule) -> int:
+    """All operands and results of the largest node, and vectors: more than a product holds."""
+    sizes = [
+        3 * sum(other.meta["val"].nbytes for other in node.all_input_nodes)
+        + 3 * sum(t.nbytes for t in _tensors(node))
+        for node in module.graph.nodes
+        if any(word in str(node.target) for word in ("mm", "convolution"))
+    ]
+    return max(sizes, default=0)
+
+
+def _tensors(node: fx.Node) -> list[Tensor]:
+    value = node.meta["val"]
+    return [t for t in (value if isinstance(value, tuple | list) else (value,)) if t is not None]
+
+
+def test_workspace_of_two_layers_by_hand():
+    """tanh(x W) V of one stage on one PE: in the forward h = x W is made (3 x 5), tanh writes over
+    it and is saved, so its bytes are the FIFO's; the second product's sums leave as outputs."""
+
+    net = nn.Sequential(nn.Linear(4, 5, bias=False), nn.Tanh(), nn.Linear(5, 2, bias=False))
+    model = nn.ModuleDict({"net": net})
+    model.forward = net.forward  # type: ignore[method-assign]
+    graph = capture(model, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 2)), F.mse_loss)
+    stage = cut(graph, merge_modules(assign(graph), globs=("net",))).stages[0]
+    (forward, layout, roles), _ = _phases(stage)
+    (counted,) = workspace_bytes(forward, ONE_PE, layout, roles)
+    made, side, vectors = 3 * 5, max(3 * 4, 3 * 5), 2 * 3
+    assert counted == 4 * (made + side + vectors)
+
+
+def test_more_pes_never_need_more_workspace_each():
+    tilings = Tilings(*(np.array(axis) for axis in ([1, 2, 2, 2], [1, 1, 2, 2], [1, 1, 1, 4])))
+    for stage in attention_stages(True, False).stages:
+        for module, layout, roles in _phases(stage):
+            counted = workspace_bytes(module, tilings, layout, roles)
+            assert (np.diff(counted) <= 0).all()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_skip_fifos_hold_what_the_edges_depths_say(name):
+    """An edge of depth d over d - 1 stages leaves one sample and one gradient with each of them."""
+    stages = STAGES[name]()
+    held = passing_bytes(stages)
+    edges = [edge for edge in stages.dag.edges if HOST not in edge]
+    assert sum(held) == sum(
+        (sink - source - 1) * sum(edge_bytes(stages, source, sink)) for source, sink in edges
+    )
+    assert held[0] == held[-1] == 0
+    assert any(held) == any(sink - source > 1 for source, sink in edges)
+
+
+def test_samples_on_a_skip_edge_move_one_stage_per_tick():
+    """Sample i leaves stage a at tick i + a and is needed by stage b at tick i + b: at any tick
+    between, each stage on the way holds exactly one sample."""
+    source, sink = 1, 5
+    for tick in range(20, 24):
+        at = [sample for sample in range(40) if source < tick - sample < sink]
+        assert sorted(tick - sample for sample in at) == list(range(source + 1, sink))
