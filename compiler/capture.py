@@ -26,6 +26,7 @@ from .inline import inline_regions
 from .origin import origin_of
 from .program import TensorSpec
 from .randomness import key_random_operators
+from .recurrent import part_layers
 from .repeats import export_repeated
 from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
 
@@ -53,7 +54,7 @@ def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Grap
 
 def graph_of(exported: ExportedProgram, updates: Updates, model: nn.Module) -> Graph:
     """The graph of an exported sample of `model`, with nothing random and no device left in it."""
-    graph = key_random_operators(_to_graph(exported, updates, model))
+    graph = key_random_operators(part_layers(_to_graph(exported, updates, model)))
     forget_devices(graph.module.graph)
     _check_scalar_loss(graph)
     return graph

@@ -1,8 +1,8 @@
 """The finest cut: which node of a captured graph belongs to which stage.
 
 The rule (9n+7 stages for a pre-activation CIFAR ResNet-(6n+2)):
-1. Each layer with weights (convolution, linear, embedding), each product of two activations and
-   each residual sum is an anchor and gets a stage of its own; so does the loss.
+1. Each layer with weights (convolution, linear, embedding, recurrent), each product of two
+   activations and each residual sum is an anchor and gets a stage of its own; so does the loss.
 2. Anything else joins the one stage that reads it: a normalization and its activation go with the
    layer they feed.
 3. What several stages read is a stage of its own if it has parameters (a shared normalization);
@@ -37,6 +37,10 @@ _CONTRACTIONS = frozenset(
         "aten.einsum",
         "aten.embedding",
         "aten.scaled_dot_product_attention",
+        "aten.lstm",
+        "aten.gru",
+        "aten.rnn_tanh",
+        "aten.rnn_relu",
     }
 )
 

@@ -36,6 +36,7 @@ from .fxgraph import (
 )
 from .graph import backward_state_positions
 from .program import Origin, TensorSpec
+from .recurrent import step_by_step
 
 Specs = tuple[TensorSpec, ...]
 
@@ -122,6 +123,9 @@ class _Run(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self.extra_traceback = False  # lines that would be added to the message
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_function(step_by_step().get(target, target), args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         try:

@@ -111,10 +111,12 @@ def find_roles(module: fx.GraphModule, trainable: Sequence[bool], is_backward: b
 
 
 def _computed_by(node: fx.Node) -> Iterator[fx.Node]:
-    """The last operations before views and sums: a weight used twice has a sum of gradients."""
-    while node.op == "call_function" and operator_of(node) in VIEWS:
-        node = operand(node, 0)
-    yield node
-    if operator_of(node) == "aten.add.Tensor":
-        for part in node.all_input_nodes:
-            yield from _computed_by(part)
+    """The last operations before views and sums: a weight used often has a sum of gradients."""
+    parts = [node]
+    while parts:
+        part = parts.pop()
+        while part.op == "call_function" and operator_of(part) in VIEWS:
+            part = operand(part, 0)
+        yield part
+        if operator_of(part) == "aten.add.Tensor":
+            parts += part.all_input_nodes
