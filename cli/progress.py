@@ -70,6 +70,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
     return {
         "executor": run.executor,
         "mode": run.mode,
+        "activations": run.activations,
         "epochs": run.epochs,
         "samples": len(run.losses),
         "first_loss": run.first_loss,

@@ -110,14 +110,17 @@ class PipelineRecipe(_Part):
 
 
 class TrainingRecipe(_Part):
-    """Guards and tests of a run.
+    """Precision, guards and tests of a run.
 
-    `clip_norm` cuts the 2-norm of each stage's gradient, all its parameters together. A run stops
-    after `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row. It is tested
-    every `evaluate_every` samples; null: after each epoch. `new_map` says what happens when masks
-    that changed do not fit the plan's map any more.
+    `precision` bfloat16 is mixed: activations, FIFOs and products; it and float32 need a plan of
+    float32 parameters. null: the types are the plan's. `clip_norm` cuts the 2-norm of each stage's
+    gradient, all its parameters together. A run stops after `max_nonfinite` non-finite losses, or
+    skipped updates of one stage, in a row. It is tested every `evaluate_every` samples; null: after
+    each epoch. `new_map` says what happens when masks that changed do not fit the plan's map any
+    more.
     """
 
+    precision: Literal["float32", "bfloat16"] | None = None
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     max_nonfinite: Positive = 25
     evaluate_every: Positive | None = None

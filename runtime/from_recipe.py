@@ -17,6 +17,7 @@ from ..backend.sparsity import MaskRule, configure
 from ..compiler.plan.plan import Plan
 from ..compiler.recipe import OptimizerRecipe, Recipe
 from .job import Job, Mode
+from .precision import in_precision
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
@@ -44,9 +45,8 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     )
     schedule = _schedule(recipe.optimizer, lr, updates)
     guard = Guard(recipe.training.clip_norm)
-    return Job(
-        plan.stages, plan.tensors, plan.masks, rule, schedule, guard, _mask_rules(plan, recipe)
-    )
+    stages = in_precision(plan.stages, recipe.training.precision)
+    return Job(stages, plan.tensors, plan.masks, rule, schedule, guard, _mask_rules(plan, recipe))
 
 
 def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
-
 from .jax_convolution import convolution, convolution_backward
 from .jax_product import Matrix, product
+from .jax_wide import wide_matmul
 
 Array = Any
 Lowering = Callable[..., Any]
@@ -19,7 +18,7 @@ def _addmm(bias: Array, a: Matrix, b: Matrix, *, beta: float = 1, alpha: float =
 
 
 def _baddbmm(bias: Array, a: Array, b: Array, *, beta: float = 1, alpha: float = 1) -> Array:
-    return _sum(bias, a @ b, beta, alpha)
+    return _sum(bias, wide_matmul(a, b), beta, alpha)
 
 
 def _sum(bias: Array, products: Array, beta: float, alpha: float) -> Array:
@@ -29,7 +28,7 @@ def _sum(bias: Array, products: Array, beta: float, alpha: float) -> Array:
 
 TABLE: dict[str, Lowering] = {
     "aten.mm.default": product,
-    "aten.bmm.default": jnp.matmul,
+    "aten.bmm.default": wide_matmul,
     "aten.addmm.default": _addmm,
     "aten.baddbmm.default": _baddbmm,
     "aten.convolution.default": convolution,

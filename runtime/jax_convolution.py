@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .jax_wide import wide_contraction, wide_matmul, wide_type
+
 Array = Any
 
 
@@ -46,10 +48,16 @@ def convolution(
     output_padding: Sequence[int],
     groups: int,
 ) -> Array:
-    """x (N, C, *spatial); weight (out, in/groups, *kernel), or (in, out/groups, *kernel)."""
+    """x (N, C, *spatial); weight (out, in/groups, *kernel), or (in, out/groups, *kernel).
+
+    Like the gradients below in at least float32: what is narrower is rounded once, by the caller.
+    """
     window = _window(stride, padding, dilation, transposed, output_padding, groups)
     columns = _columns(x, weight, window)
-    y = _general(x, weight, window) if columns is None else columns.convolve(x, weight)
+    if columns is None:
+        y = _general(x, weight, window, wide_type(x))
+    else:
+        y = columns.convolve(x, weight)
     return y if bias is None else y + bias.reshape(-1, *([1] * (x.ndim - 2)))
 
 
@@ -92,7 +100,7 @@ def _window(
     return Window(*lists, bool(transposed), tuple(output_padding), int(groups))
 
 
-def _general(x: Array, weight: Array, window: Window) -> Array:
+def _general(x: Array, weight: Array, window: Window, dtype: Any = None) -> Array:
     """XLA's convolution; a transposed one is a convolution of the spread-out input."""
     kernel = weight.shape[2:]
     strides, spread = window.stride, (1,) * len(kernel)
@@ -110,6 +118,7 @@ def _general(x: Array, weight: Array, window: Window) -> Array:
         lhs_dilation=spread,
         rhs_dilation=window.dilation,
         feature_group_count=window.groups,
+        preferred_element_type=dtype,
     )
 
 
@@ -169,19 +178,19 @@ class Columns:
 
     def convolve(self, x: Array, weight: Array) -> Array:
         """(N, C, *spatial) to (N, out, *sizes)."""
-        y = weight.reshape(weight.shape[0], -1) @ self._unfold(x)
+        y = wide_matmul(weight.reshape(weight.shape[0], -1), self._unfold(x))
         return y.reshape(x.shape[0], weight.shape[0], *self.sizes)
 
     def gradient_of_weight(self, grad: Array, x: Array, shape: Sequence[int]) -> Array:
         """Sum over samples and output positions of gradient times column."""
         grad = grad.reshape(*grad.shape[:2], -1)
         contracted = (((0, 2), (0, 2)), ((), ()))
-        return lax.dot_general(grad, self._unfold(x), contracted).reshape(shape)
+        return wide_contraction(grad, self._unfold(x), contracted).reshape(shape)
 
     def gradient_of_input(self, grad: Array, weight: Array, shape: Sequence[int]) -> Array:
         """The columns' gradients, each added up at the input position it came from."""
         grad = grad.reshape(*grad.shape[:2], -1)
-        columns = weight.reshape(weight.shape[0], -1).T @ grad
+        columns = wide_matmul(weight.reshape(weight.shape[0], -1).T, grad)
         columns = columns.reshape(*shape[:2], -1)
         return jnp.sum(_take(columns, self.column_of), axis=2).reshape(shape)
 

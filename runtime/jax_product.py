@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 from torch import fx
 
 from ..backend.optim import sum_of_squares
+from .jax_wide import wide_contraction
 
 Array = Any
 
@@ -43,9 +43,9 @@ def operand(node: fx.Node) -> tuple[fx.Node, bool]:
 
 
 def product(a: Matrix, b: Matrix) -> Array:
-    """a @ b."""
+    """a @ b in at least float32."""
     contracted = (0 if a.is_transposed else 1,), (1 if b.is_transposed else 0,)
-    return lax.dot_general(a.array, b.array, (contracted, ((), ())))
+    return wide_contraction(a.array, b.array, (contracted, ((), ())))
 
 
 def square(node: fx.Node, known: Mapping[fx.Node, Array]) -> Array:

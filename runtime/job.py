@@ -122,15 +122,24 @@ class Skips:
 
 
 def to_rows(values: Sequence[np.ndarray]) -> np.ndarray:
-    """One row per sample: their batch dimension of 1 becomes the row, a scalar is a row itself."""
+    """One row per sample: their batch dimension of 1 becomes the row, a scalar is a row itself.
+
+    Types that numpy does not have, such as bfloat16, become float32.
+    """
     if not values:
         return np.empty(0)
-    return np.concatenate([value if value.ndim else value[None] for value in values])
+    rows = np.concatenate([value if value.ndim else value[None] for value in values])
+    return rows.astype(np.float32) if rows.dtype.kind == "V" else rows
+
+
+def to_numpy(value: Tensor) -> np.ndarray:
+    """A tensor as an array; bfloat16, which numpy does not have, becomes float32."""
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
 def to_stream(by_sample: Mapping[int, Tensor]) -> Stream:
     """Values of consecutive samples, by sample number, as a stream."""
-    values = [by_sample[sample].numpy() for sample in sorted(by_sample)]
+    values = [to_numpy(by_sample[sample]) for sample in sorted(by_sample)]
     return Stream(min(by_sample, default=0), to_rows(values))
 
 

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ..compiler.program import HOST, Source, Stage
 from . import wiring
-from .job import Job, Results, Skips, sample_arrays, to_rows, to_stream
+from .job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
 from .masks import Masked
 from .reference_snapshot import restore, snapshot
 
@@ -90,7 +90,7 @@ class ReferenceExecutor:
                 given = [known[source] for source in stage.inputs]
                 outputs = wiring.forward_result(stage, stage.program.forward(*own, *given)).outputs
                 known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
-            rows.append([known[source].numpy() for source in self.job.stages.predictions])
+            rows.append([to_numpy(known[source]) for source in self.job.stages.predictions])
         return tuple(to_rows(column) for column in zip(*rows, strict=True))
 
     def tensors(self) -> dict[str, Tensor]:

@@ -39,13 +39,15 @@ class RunReport:
     A resumed run has the losses that came out since, the first being that of sample `first_loss`.
     `scores` holds a test after each epoch (or as the recipe says) and one at the end, earlier ones
     of a resumed run included; none for a model without predictions. `samples_per_s` counts
-    training alone: no compiling, no testing. `skipped` says for each stage with any how many of
+    training alone: no compiling, no testing. `activations` is the type of the real numbers that
+    stages pass on. `skipped` says for each stage with any how many of
     its updates were skipped because a gradient or the loss was not finite. `tensors` and `masks`
     are those at the end. `new_maps` has each stage whose masks outgrew the map of the plan.
     """
 
     executor: str
     mode: Mode
+    activations: str
     epochs: int
     losses: np.ndarray
     first_loss: int
@@ -57,6 +59,12 @@ class RunReport:
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
     new_maps: tuple[NewMap, ...]
+
+    @property
+    def parameters(self) -> str:
+        """The type of the tensors that are real numbers."""
+        types = [str(value.dtype) for value in self.tensors.values() if value.is_floating_point()]
+        return types[0].removeprefix("torch.") if types else self.activations
 
     @property
     def accuracies(self) -> tuple[tuple[int, float], ...]:

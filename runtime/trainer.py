@@ -18,6 +18,7 @@ from .interrupt import Interrupted, stop_request
 from .job import Executor, Job, Mode, Results
 from .logs import Log
 from .map_watch import MapWatch, NewMap
+from .precision import activation_type
 from .report import Progress, RunReport
 from .scores import Score
 from .tester import Order, Tester
@@ -75,6 +76,7 @@ def train(
     return RunReport(
         executor=executor,
         mode=mode,
+        activations=activation_type(job.stages),
         epochs=epochs,
         losses=np.concatenate(run.losses),
         first_loss=run.first_loss,

@@ -1,0 +1,35 @@
+"""Products that are added up, and kept, in at least float32.
+
+What is narrower is rounded once, by the caller, after a bias is added: so does torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = Any
+
+
+def wide_type(x: Array) -> Any:
+    """The type that products of `x` are added up in."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def wide_contraction(a: Array, b: Array, dimensions: Any) -> Array:
+    """`lax.dot_general`; the CPU has no kernel for narrow factors of a wide product."""
+    wide = wide_type(a)
+    if jax.default_backend() == "cpu":
+        a, b = a.astype(wide), b.astype(wide)
+    return lax.dot_general(a, b, dimensions, preferred_element_type=wide)
+
+
+def wide_matmul(a: Array, b: Array) -> Array:
+    """a @ b, with the broadcasting of numpy."""
+    wide = wide_type(a)
+    if jax.default_backend() == "cpu":
+        a, b = a.astype(wide), b.astype(wide)
+    return jnp.matmul(a, b, preferred_element_type=wide)
