@@ -177,7 +177,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
     return ended, acted, soonest
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _next_event(wake, after):
     """Least wake-up cycle later than `after`."""
     soonest = _NEVER
@@ -187,7 +187,6 @@ def _next_event(wake, after):
     return soonest
 
 
-@njit(cache=True)
 def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience):
     """Run until every core has finished its program, or nothing has moved for `patience` cycles.
 
@@ -196,16 +195,42 @@ def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, r
     and each PE's line.
     """
     pes = starts.size - 1
-    lanes = np.zeros(pes * colours * LANE, np.int32)
-    values = np.zeros((pes * colours * 2 * QUEUE, memory.shape[2]), np.float32)
-    for route in range(pes * colours):
-        lanes[route * LANE + _ROUTER + 2] = -1
-        lanes[route * LANE + _CORE + 2] = -1
+    lanes = np.zeros((pes * colours, LANE), np.int32)
+    lanes[:, _ROUTER + 2] = lanes[:, _CORE + 2] = -1
     core = np.zeros((pes, _STATE), np.int32)
-    wake = np.zeros(pes, np.int32)
-    finish = np.zeros(pes, np.int32)
-    link_words = np.zeros(pes * 4, np.int64)
-    arrived = np.zeros_like(memory)
+    values = np.zeros((pes * colours * 2 * QUEUE, memory.shape[2]), np.float32)
+    finish, link_words = np.zeros(pes, np.int32), np.zeros(pes * 4, np.int64)
+    status, now = _run(
+        *(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience),
+        *(lanes.ravel(), values, core, np.zeros(pes, np.int32), finish, link_words),
+        np.zeros_like(memory),
+    )
+    return status, now, finish, link_words, core[:, _LINE].copy()
+
+
+@njit(cache=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+def _run(
+    colours,
+    outputs,
+    hops,
+    code,
+    starts,
+    repeats,
+    memory,
+    hop,
+    ramp,
+    relay,
+    patience,
+    lanes,
+    values,
+    core,
+    wake,
+    finish,
+    link_words,
+    arrived,
+):
+    """The loop itself makes no arrays, so that none has to be counted."""
+    pes = starts.size - 1
     unfinished = 0
     for pe in range(pes):
         core[pe, _LINE] = starts[pe]
@@ -214,7 +239,7 @@ def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, r
         unfinished += starts[pe] < starts[pe + 1]
         _begin(core, code, pe, 0)
 
-    now, last_move, moves, status = 0, 0, 0, STUCK
+    now, last_move, moves = 0, 0, 0
     while unfinished > 0:
         before, awake = moves, False
         first = now % colours
@@ -260,6 +285,4 @@ def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, r
             now = later - 1
             last_move = now
         now += 1
-    if unfinished == 0:
-        status = FINISHED
-    return status, now, finish, link_words, core[:, _LINE].copy()
+    return FINISHED if unfinished == 0 else STUCK, now

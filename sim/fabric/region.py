@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import attrgetter
 
 import numpy as np
 
@@ -205,17 +206,18 @@ class Region:
 
     def code(self) -> tuple[np.ndarray, np.ndarray]:
         """All programs as one table (instruction, 6) and the first line of each PE, (PE + 1)."""
-        table = [*self._programs, []]  # which is -1 for a core without a program
-        own = [
-            (i.operation, i.words, i.incoming, i.outgoing, i.setup, i.pace)
-            for program in table
-            for i in program
-        ]
-        lengths = np.array([len(program) for program in table])[self._which]
+        used, which = np.unique(self._which, return_inverse=True)
+        table = [self._programs[number] if number >= 0 else [] for number in used]
+        fields = attrgetter("operation", "words", "incoming", "outgoing", "setup", "pace")
+        distinct = {id(step): step for program in table for step in program}
+        place = {key: number for number, key in enumerate(distinct)}
+        rows = np.array([fields(step) for step in distinct.values()], np.int32).reshape(-1, 6)
+        own = np.array([place[id(step)] for program in table for step in program], np.int64)
+        lengths = np.array([len(program) for program in table])[which]
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        begins = np.cumsum([0, *map(len, table)])[:-1][self._which]
+        begins = np.cumsum([0, *map(len, table)])[:-1][which]
         lines = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
-        return np.array(own, np.int32).reshape(-1, 6)[lines], starts
+        return rows[own[lines]], starts
 
     def signature(self, pes: np.ndarray) -> bytes:
         """How these PEs (by number) lie to each other, their routes, how often they run."""
@@ -223,8 +225,3 @@ class Region:
         places = np.stack([rows - rows.min(), columns - columns.min()])
         tables = places, self._outputs[pes], self._inputs[pes], self._repeats[pes]
         return b"".join(table.tobytes() for table in tables)
-
-    def longest_vector(self) -> int:
-        """Most words that an instruction touches."""
-        vectors = (i.words for p in self._programs for i in p if i.operation != Operation.COMPUTE)
-        return max(vectors, default=1)

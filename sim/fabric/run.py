@@ -11,7 +11,7 @@ from ...compiler.targets.target import Target
 from ..machine.pe import software
 from .fold import Part, fold
 from .loop import FINISHED, QUEUE, simulate
-from .region import Region
+from .region import Operation, Region
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ def run(region: Region, target: Target, memory: np.ndarray | None = None) -> Fab
     Raises UserError for routes that do not join, or latencies longer than a queue can cover.
     """
     hop, ramp, relay = _latencies(target)
-    words = max(region.longest_vector(), 1 if memory is None else memory.shape[-1])
+    parts = fold(region)
+    words = max([1 if memory is None else memory.shape[-1], *map(_longest_vector, parts)])
     held = np.zeros((region.pes, words), np.float32)
     if memory is not None:
         held[:, : memory.shape[-1]] = memory.reshape(region.pes, -1)
     finish = np.zeros(region.pes, np.int64)
     link_words = np.zeros((region.pes, 4), np.int64)
     cycles, stuck = 0, []
-    parts = fold(region)
     for part in parts:
         copies = part.pes if memory is not None else part.pes[:0]
         own = np.ascontiguousarray(held[copies].transpose(1, 2, 0)).reshape(
@@ -70,6 +70,11 @@ def run(region: Region, target: Target, memory: np.ndarray | None = None) -> Fab
         stuck=tuple(stuck),
         classes=len(parts),
     )
+
+
+def _longest_vector(part: Part) -> int:
+    """Most words that an instruction touches."""
+    return int(part.code[part.code[:, 0] != Operation.COMPUTE, 1].max(initial=1))
 
 
 def _latencies(target: Target) -> tuple[int, int, int]:
