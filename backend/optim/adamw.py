@@ -42,8 +42,8 @@ class AdamW:
         horizon = self.compensation.horizon * delay
         if horizon == 0:
             return parameter
-        started = xp.where(state["updates"] > 0, 1.0, 0.0)
-        step = lr * horizon * started * self._direction(parameter, state, xp)
+        direction = self._direction(parameter, state, xp)
+        step = lr * horizon * xp.where(state["updates"] > 0, direction, 0.0)
         return xp.asarray(parameter - step, dtype=parameter.dtype)
 
     def update(
