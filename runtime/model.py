@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -53,6 +53,25 @@ class Model:
             },
         )
 
+    def of(self, stage: Stage) -> Model:
+        """What belongs to a stage."""
+        weights, key = stage.parameters, (str(stage.index),)
+        state = (*stage.forward_state, *stage.backward_state)
+        return Model(
+            weights=_chosen(self.weights, weights),
+            optimizer=_chosen(self.optimizer, weights),
+            state=_chosen(self.state, state),
+            masks=_chosen(self.masks, weights),
+            skips=_chosen(self.skips, key),
+            collected=_chosen(self.collected, weights),
+            steps=_chosen(self.steps, key),
+        )
+
+    def updated(self, changed: Model) -> Model:
+        """With the entries of `changed` in place of its own."""
+        entries = ({**getattr(self, f.name), **getattr(changed, f.name)} for f in fields(Model))
+        return Model(*entries)
+
     def successor(self) -> Model:
         """A model to be filled by the stages; masks stay."""
         return Model({}, {}, {}, self.masks, {}, {}, {})
@@ -60,3 +79,7 @@ class Model:
 
 def _zeros(shape: int | tuple[()], to_array: Callable[[torch.Tensor], Array]) -> Array:
     return to_array(torch.zeros(shape, dtype=torch.int32))
+
+
+def _chosen(entries: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: entries[name] for name in names if name in entries}

@@ -1,0 +1,205 @@
+"""The tick as one XLA program through torch_xla: many samples per dispatch, all state there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..backend.optim.rule import Array
+from ..backend.sparsity import MaskRule
+from ..compiler.program import HOST, Source
+from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
+from .mask_updates import masks_updated, steps_made, ticks_until_update
+from .masks import Masked
+from .model import Model
+from .part import spec_of
+from .streams import came_out, joined, padded
+from .xla_loop import Loop, Op, at
+from .xla_sequential import SequentialTick
+from .xla_snapshot import restore, snapshot
+from .xla_stage import TracedStage, traced_stages
+from .xla_tick import Feed, Pipeline, PipelinedTick
+from .xla_trace import to_device
+
+_EVALUATION_BATCH = 60
+_TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
+
+
+class XlaExecutor:
+    """Runs a `Job` on torch_xla's device (`xla_device.claim`); see `reference.py` for the meaning.
+
+    `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and
+    compiling took so far: the training program at construction, evaluation at its first use.
+    Raises UnsupportedError for an operator without a lowering.
+    """
+
+    def __init__(self, job: Job, mode: Mode = "pipelined", chunk: int = 128) -> None:
+        began = time.perf_counter()
+        self.job, self.chunk = job, chunk
+        self.tick = self.first_fed = self.fed = 0
+        model = Model.start(job, job.stages.stages, lambda tensor: tensor.detach().clone(), torch)
+        self._rate_type = _widest(model)
+        self.tick_function = _TICKS[mode](job, model, torch.zeros((), dtype=self._rate_type))
+        start = Pipeline(model, self.tick_function.buffers())
+        self.pipeline = pytree.tree_map(to_device, start)
+        rows = [spec_of(job.stages, source) for source in self.tick_function.results]
+        self._train = Loop(self.tick_function, self.pipeline, self._feed([], 0), rows, chunk)
+        self._predict: Loop | None = None
+        self._dispatch([], 0)
+        self.compile_seconds = time.perf_counter() - began
+
+    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
+        """Feed samples, one tick each; returns what came out meanwhile."""
+        arrays = sample_arrays(self.job.stages, inputs)
+        parts = []
+        for start in range(0, len(arrays[0]), self.chunk):
+            part = [array[start : start + self.chunk] for array in arrays]
+            self.fed += len(part[0])
+            parts += self._run(part, len(part[0]))
+        return joined(parts, len(self.tick_function.results))
+
+    def flush(self) -> Results:
+        """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
+        parts = []
+        for start in range(0, self.tick_function.drain_ticks, self.chunk):
+            parts += self._run([], min(self.chunk, self.tick_function.drain_ticks - start))
+        self.tick = self.first_fed = self.fed
+        return joined(parts, len(self.tick_function.results))
+
+    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Predictions (N, ...) with the current weights and normalization state."""
+        arrays, parts = sample_arrays(self.job.stages, inputs), []
+        for start in range(0, len(arrays[0]), _EVALUATION_BATCH):
+            slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
+            batch = [_rows(array, _EVALUATION_BATCH) for array in slices]
+            fixed = (self.model, batch)
+            if self._predict is None:
+                self._predict = self._evaluation(fixed)
+            _, made = self._predict((), fixed, len(slices[0]))
+            parts.append([value.cpu().numpy()[: len(slices[0])] for value in made])
+        columns = zip(*parts, strict=True)
+        return tuple(to_rows([row for part in column for row in part]) for column in columns)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Current parameters and normalization state by model name."""
+        current = {**self.model.weights, **self.model.state}
+        return {name: value.cpu() for name, value in current.items()}
+
+    def masks(self) -> dict[str, Tensor]:
+        """Current masks by parameter name."""
+        return {name: value.cpu() for name, value in self.model.masks.items()}
+
+    def skips(self) -> tuple[Skips, ...]:
+        """For each stage, the updates skipped because a gradient or the loss was not finite."""
+        counts, none = self.model.skips, torch.zeros(3, dtype=torch.int32)
+        found = (counts.get(str(stage.index), none) for stage in self.job.stages.stages)
+        return tuple(Skips(*row.tolist()) for row in found)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """All that training goes on from, by name, as copies."""
+        return snapshot(self)
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become the executor that gave the snapshot; raises UserError for one of another job."""
+        restore(self, tensors)
+
+    @property
+    def model(self) -> Model:
+        """What training changes."""
+        return self.pipeline.model
+
+    def update_lag(self, stage: int) -> int:
+        """Ticks from a sample's feeding to its update of a stage."""
+        return self.tick_function.update_lag(stage)
+
+    def _feed(self, inputs: Sequence[np.ndarray], ticks: int) -> Feed:
+        """What a dispatch reads: the samples of `ticks` ticks, and the rates of their updates."""
+        specs = self.job.stages.model_inputs
+        given = inputs or [np.empty((0, *spec.shape), spec.dtype) for spec in specs]
+        first = self.tick - self.tick_function.lag
+        read = ticks + self.tick_function.rates_read - 1
+        rates = np.array([self.job.rate(first + n) for n in range(read)])
+        size = self.chunk + self.tick_function.rates_read - 1
+        span = torch.tensor([self.tick, self.first_fed, self.fed - 1], dtype=torch.int32)
+        return Feed(
+            to_device(span),
+            _rows(rates, size).to(self._rate_type),
+            [_rows(array, self.chunk) for array in given],
+        )
+
+    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[list[Stream]]:
+        """Run `count` ticks; what came out of each dispatch: a mask update ends one."""
+        parts, done = [], 0
+        while done < count:
+            ticks = min(count - done, ticks_until_update(self) or count)
+            steps = steps_made(self)
+            parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
+            model = masks_updated(self, steps, _change, torch)
+            self.pipeline = replace(self.pipeline, model=model)
+            done += ticks
+        return parts
+
+    def _dispatch(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
+        """Run `count` ticks; the loss and each prediction of the samples that came out."""
+        self.pipeline, made = self._train(self.pipeline, self._feed(inputs, count), count)
+        fed = range(self.first_fed, self.fed)
+        streams = [
+            came_out(values.cpu().numpy(), self.tick - lag, fed, count)
+            for lag, values in zip(self.tick_function.result_lags, made, strict=True)
+        ]
+        self.tick += count
+        return streams
+
+    def _evaluation(self, fixed: tuple[Model, list[Tensor]]) -> Loop:
+        began = time.perf_counter()
+        rate = torch.zeros((), dtype=self._rate_type)
+        forwards = traced_stages(self.job, self.model, rate, lambda _: 0)
+        predictions = self.job.stages.predictions
+
+        def body(state: tuple[()], fixed: tuple[Model, list[Op]], number: Op):
+            known = _forward(forwards, fixed[0], [at(rows, number) for rows in fixed[1]])
+            return state, [known[source] for source in predictions]
+
+        rows = [spec_of(self.job.stages, source) for source in predictions]
+        loop = Loop(body, (), fixed, rows, _EVALUATION_BATCH)
+        loop((), fixed, 0)
+        self.compile_seconds += time.perf_counter() - began
+        return loop
+
+
+def _forward(stages: Sequence[TracedStage], model: Model, sample: Sequence[Op]) -> dict[Source, Op]:
+    """All that the stages make of a sample with the weights as they are, by source."""
+    builder = sample[0].builder()
+    nothing = Op.constant(builder, torch.zeros(())), Op.constant(builder, torch.tensor(True))
+    known = {Source(HOST, number): value for number, value in enumerate(sample)}
+    for own in stages:
+        inputs = [known[source] for source in own.stage.inputs]
+        result, _, _ = own.forward(builder, model.of(own.stage), inputs, *nothing)
+        known |= {Source(own.stage.index, n): value for n, value in enumerate(result.outputs)}
+    return known
+
+
+def _widest(model: Model) -> torch.dtype:
+    """The type of learning rates: that of the weights, at least float32."""
+    found = torch.float32
+    for weight in model.weights.values():
+        found = torch.promote_types(found, weight.dtype)
+    return found
+
+
+def _rows(array: np.ndarray, rows: int) -> Tensor:
+    return to_device(torch.from_numpy(padded(array, rows)))
+
+
+def _change(before: Masked, rule: MaskRule, collected: Array | None, step: int) -> Masked:
+    """A mask update on the host."""
+    on_host = pytree.tree_map(lambda value: value.cpu(), tuple(before))
+    gradient = None if collected is None else collected.cpu()
+    after = Masked(*on_host).updated(rule, gradient, step, torch)
+    return Masked(*pytree.tree_map(to_device, tuple(after)))

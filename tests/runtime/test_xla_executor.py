@@ -1,0 +1,199 @@
+"""The torch_xla program on PJRT's CPU device against the reference executor, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.jobs import job_of, perceptron, perceptron_job, samples, skip_net_job
+from helpers.stages_of import stages_of
+from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from weft.backend.errors import UnsupportedError, UserError
+from weft.backend.optim import build_rule
+from weft.backend.sparsity import configure
+from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.runtime.job import Executor, Job, Mode, Results
+from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.xla_device import claim
+
+pytest.importorskip("torch_xla", reason="torch_xla is not installed: pip install 'weft[torch-xla]'")
+claim("cpu")
+
+from torch_xla.debug import metrics  # noqa: E402
+from weft.runtime.xla_executor import XlaExecutor  # noqa: E402
+from weft.runtime.xla_trace import like, lower, trace  # noqa: E402
+
+COUNT = 200
+
+# One rounding of float64 is 1e-16, of float32 6e-8. 200 updates feed them back into the weights;
+# the largest drift of a tensor in these runs is 2e-15 and 1e-6 of its norm.
+FLOAT32, FLOAT64 = 1e-5, 1e-12
+
+
+def run(executor: Executor, inputs: Sequence[np.ndarray]) -> list[Results]:
+    return [executor.feed(inputs), executor.flush()]
+
+
+def check_same(got: Executor, expected: Executor, bound: float) -> None:
+    mine, theirs = got.tensors(), expected.tensors()
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert mine[name].dtype == value.dtype
+        error, norm = (mine[name].double() - value.double()).norm(), value.double().norm()
+        assert error <= bound * norm, f"{name}: {error / norm}"
+    assert got.skips() == expected.skips()
+
+
+def check_run(
+    job: Job, bound: float, mode: Mode = "pipelined", inputs: Sequence[np.ndarray] | None = None
+) -> tuple[Executor, Executor]:
+    inputs = samples(job, COUNT) if inputs is None else inputs
+    reference = ReferenceExecutor if mode == "pipelined" else SequentialReference
+    got, expected = XlaExecutor(job, mode, chunk=64), reference(job)
+    for one, other in zip(run(got, inputs), run(expected, inputs), strict=True):
+        streams = zip(
+            (one.losses, *one.predictions), (other.losses, *other.predictions), strict=True
+        )
+        for mine, theirs in streams:
+            assert mine.first == theirs.first
+            largest = np.abs(theirs.values[np.isfinite(theirs.values)]).max(initial=0)
+            np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=bound * largest)
+    check_same(got, expected, bound)
+    return got, expected
+
+
+RULES: list[dict[str, Any]] = [
+    *({"name": "sgdm", "compensation": c} for c in ("none", "stash", "sc", "lwp", "lwp_w2d", "ab")),
+    {"name": "sgdm", "compensation": "sc+lwp", "weight_decay": 1e-3},
+    {"name": "sgdm", "nesterov": True},
+    {"name": "adamw", "compensation": "lwp", "weight_decay": 1e-3},
+    {"name": "adamw", "compensation": "stash"},
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: "-".join(map(str, rule.values())))
+def test_perceptron_equals_reference_in_float64(rule: dict[str, Any]) -> None:
+    job = replace(perceptron_job("none", torch.float64), rule=build_rule(**rule))
+    check_run(job, FLOAT64)
+
+
+def test_sequential_equals_reference_in_float64() -> None:
+    check_run(perceptron_job("none", torch.float64), FLOAT64, "sequential")
+
+
+def test_convolutions_online_norm_and_masks_equal_reference() -> None:
+    job = skip_net_job("sc+lwp")
+    got, expected = check_run(job, FLOAT32)
+    after = got.tensors()
+    assert all((after[name][~mask] == 0).all() for name, mask in job.masks.items())
+    inputs = samples(job, 70, seed=1)  # more than one batch of evaluation, and not a multiple
+    (mine,), (theirs,) = got.evaluate(inputs), expected.evaluate(inputs)
+    assert mine.shape == theirs.shape == (70, 3)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_decoder_equals_reference() -> None:
+    torch.manual_seed(0)
+    model = ByteModel(blocks=1, width=16, heads=2, window=6)
+    zeros = torch.zeros(1, 6, dtype=torch.long)
+    stages = stages_of(model, zeros, byte_loss, zeros)
+    for module in model.modules():
+        module._non_persistent_buffers_set.clear()
+    text = np.random.default_rng(0).integers(0, 256, (100, 7))
+    check_run(job_of(model, stages), FLOAT32, inputs=[text[:, :-1], text[:, 1:]])
+
+
+def test_dropout_draws_what_the_reference_draws() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(9, 12), nn.Dropout(0.5), nn.Linear(12, 3)).double()
+    stages = stages_of(model, torch.zeros(1, 9, dtype=torch.float64))
+    tensors = {**model.state_dict(), "random.0.key": torch.tensor([0, 0])}
+    job = Job(stages, tensors, {}, build_rule("sgdm"), lambda _: 0.01)
+    got, _ = check_run(job, FLOAT64)
+    assert got.tensors()["random.0.key"].tolist() == [0, COUNT]
+
+
+@pytest.fixture(scope="module")
+def sparse_job() -> Job:
+    """A perceptron in float64 whose masks change every 5 updates, by RigL."""
+    torch.manual_seed(0)
+    model = perceptron().double()
+    stages = stages_of(model, torch.zeros(1, 9, dtype=torch.float64))
+    update = {"freq": 5, "stop": 40}
+    sparsity = configure({"algorithm": "rigl", "sparsity": 0.6, "update": update})
+    job = job_of(model, stages, compensation="sc+lwp", masks=sparsity.masks(model))
+    return replace(job, mask_rules=sparsity.rules(model))
+
+
+def test_masks_change_as_the_references_do(sparse_job: Job) -> None:
+    got, expected = check_run(sparse_job, FLOAT64, inputs=samples(sparse_job, 60))
+    for name, mask in expected.masks().items():
+        assert torch.equal(got.masks()[name], mask)
+        assert not torch.equal(mask, sparse_job.masks[name])
+
+
+def test_a_snapshot_goes_on_to_the_bit(sparse_job: Job) -> None:
+    x, y = samples(sparse_job, 60)
+    whole, first, second = (XlaExecutor(sparse_job, chunk=64) for _ in range(3))
+    run(whole, [x, y])
+    first.feed([x[:23], y[:23]])
+    second.restore(first.snapshot())
+    run(second, [x[23:], y[23:]])
+    mine, theirs = second.snapshot(), whole.snapshot()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], value) for name, value in theirs.items())
+    with pytest.raises(UserError, match="checkpoint"):
+        XlaExecutor(perceptron_job("none")).restore(first.snapshot())
+
+
+def test_updates_that_are_not_finite_are_skipped_and_counted() -> None:
+    job = perceptron_job("none", torch.float64)
+    x, y = samples(job, 40)
+    x[[4, 11, 12]] = np.nan
+    got, _ = check_run(job, FLOAT64, inputs=[x, y])
+    assert {skips.total for skips in got.skips() if skips.total} == {3}
+    assert all(value.isfinite().all() for value in got.tensors().values())
+
+
+def count_of(name: str) -> int:
+    data = metrics.metric_data(name)
+    return 0 if data is None else data[0]
+
+
+def test_one_program_is_compiled_whatever_the_stream_does() -> None:
+    job = perceptron_job("none")
+    executor = XlaExecutor(job, chunk=16)
+    x, y = samples(job, 42)
+    executor.evaluate([x, y])
+    compiled, spent = metrics.counter_value("UncachedCompile"), executor.compile_seconds
+    assert spent > 0
+    executor.feed([x, y])
+    executor.flush()
+    executor.feed([x[:3], y[:3]])
+    executor.evaluate([x[:7], y[:7]])
+    assert metrics.counter_value("UncachedCompile") == compiled
+    assert executor.compile_seconds == spent
+
+
+def test_what_crosses_to_the_host_does_not_depend_on_the_samples_of_a_dispatch() -> None:
+    executor = XlaExecutor(job := perceptron_job("none"), chunk=64)
+    x, y = samples(job, 64)
+    crossed = []
+    for count in (8, 64):
+        before = count_of("TransferFromDeviceTime"), count_of("ExecuteTime")
+        executor.feed([x[:count], y[:count]])
+        after = count_of("TransferFromDeviceTime"), count_of("ExecuteTime")
+        crossed.append([now - then for now, then in zip(after, before, strict=True)])
+    assert crossed[0] == crossed[1]
+    assert crossed[0][1] == 1  # one program was run
+
+
+def test_an_operator_that_torch_xla_cannot_lower_is_named() -> None:
+    module = make_fx(torch.special.bessel_j0)(torch.zeros(3))
+    with pytest.raises(UnsupportedError, match=r"aten\.special_bessel_j0\.default"):
+        trace(lower(module), like((3,), torch.float32))
