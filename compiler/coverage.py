@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 
 from .kernels.registry import KERNELS
 from .kernels.roles import calls, operator_of
-from .program import Origin, Stages
+from .program import Stages
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def coverage(stages: Stages) -> Coverage:
                 uses[name] += 1
                 macs[name] += macs_of(node)
                 if name not in KERNELS:
-                    origin = node.meta.get("origin")
-                    place = str(origin) if isinstance(origin, Origin) else f"stage {stage.name}"
+                    place = str(stage.origin_of(node) or f"stage {stage.name}")
                     places.setdefault(name, {})[place] = None
     uncovered = sorted(places, key=lambda name: (-macs[name], -uses[name], name))
     return Coverage(

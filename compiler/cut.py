@@ -5,6 +5,8 @@ Graph --cut--> Stages
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import fx
 
 from .graph import Graph
@@ -33,13 +35,14 @@ def cut(
     stages = []
     for index in range(len(assignment.modules)):
         boundary = cutter.boundary(index)
-        program = programs.of(cutter.subgraph(boundary, needs_grad))
+        program, moved = programs.of(cutter, boundary, needs_grad)
         for position, node in enumerate(boundary.outputs):
             places[node] = Source(index, position)
             needs_grad[node] = program.output_needs_grad[position]
         is_merged, module = assignment.merged[index], assignment.modules[index]
         name = (module or "model") if is_merged else _name(graph, boundary)
-        stages.append(_stage(index, name, graph, boundary, program, places))
+        stage = _stage(index, name, graph, boundary, program, places)
+        stages.append(replace(stage, places=moved))
     results = [node for node in map(graph.node, graph.predictions) if node in places]
     return Stages(
         stages=tuple(stages),

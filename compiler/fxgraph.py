@@ -132,9 +132,8 @@ def extract(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphMo
     for node in inputs:
         copies[node] = graph.placeholder(node.name)
         copies[node].meta = {"val": node.meta["val"]}
-    for node in outputs[0].graph.nodes if outputs else ():
-        if node in needed:
-            copies[node] = graph.node_copy(node, copies.__getitem__)
-            copies[node].meta = {key: node.meta[key] for key in KEPT_META if key in node.meta}
+    for node in sorted(needed):  # in the order of the graph
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+        copies[node].meta = {key: node.meta[key] for key in KEPT_META if key in node.meta}
     graph.output(tuple(copies[node] for node in outputs))
     return graph_module(graph)

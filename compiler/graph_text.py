@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,22 +33,29 @@ def program_key(forward: fx.GraphModule, backward: fx.GraphModule) -> str:
 
 def graph_to_data(module: fx.GraphModule) -> dict[str, Any]:
     """A functional graph as plain data; nodes are numbered in order, names are not kept."""
-    number = {node: i for i, node in enumerate(module.graph.nodes)}
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
-    calls = [
+    calls = [node for node in module.graph.nodes if node.op == "call_function"]
+    results: Any = module.graph.output_node().args[0]
+    return calls_to_data(placeholders, calls, results)
+
+
+def calls_to_data(
+    inputs: Sequence[fx.Node], calls: Sequence[fx.Node], results: Sequence[fx.Node]
+) -> dict[str, Any]:
+    """The part of a graph that computes `results` from `inputs` by `calls`, as plain data."""
+    number = {node: i for i, node in enumerate((*inputs, *calls))}
+    described = [
         {
             "call": _target_name(node.target),
             "args": [_encode(arg, number) for arg in node.args],
             "kwargs": {key: _encode(arg, number) for key, arg in sorted(node.kwargs.items())},
             "gives": _describe(node.meta["val"]),
         }
-        for node in module.graph.nodes
-        if node.op == "call_function"
+        for node in calls
     ]
-    results: Any = module.graph.output_node().args[0]
     return {
-        "inputs": [_describe(node.meta["val"]) for node in placeholders],
-        "calls": calls,
+        "inputs": [_describe(node.meta["val"]) for node in inputs],
+        "calls": described,
         "outputs": [number[node] for node in results],
     }
 

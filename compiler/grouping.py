@@ -150,11 +150,16 @@ class _Groups:
 
     def settle_shared(self) -> None:
         """Forwards: groups without an anchor become stages if they hold parameters, or merge."""
-        for head in sorted(set(self.anchor.values()), key=self.order.__getitem__):
-            members = [node for node, anchor in self.anchor.items() if anchor is head]
+        groups: dict[fx.Node, list[fx.Node]] = {}
+        for node, head in self.anchor.items():
+            groups.setdefault(head, []).append(node)
+        for head in sorted(groups, key=self.order.__getitem__):
+            members = groups[head]
             if any(map(self.is_anchor, members)) or any(map(self._has_parameter, members)):
                 continue
-            self._merge(members, self._producer_or_reader(members))
+            into = self._producer_or_reader(members) or self.loss
+            self._merge(members, into)
+            groups.setdefault(into, []).extend(members)
 
     def _has_parameter(self, node: fx.Node) -> bool:
         placeholders = self.graph.parameters
@@ -184,9 +189,9 @@ class _Groups:
             node = node.all_input_nodes[0]
         return node
 
-    def _merge(self, members: Iterable[fx.Node], anchor: fx.Node | None) -> None:
+    def _merge(self, members: Iterable[fx.Node], anchor: fx.Node) -> None:
         for node in members:
-            self.anchor[node] = anchor if anchor is not None else self.loss
+            self.anchor[node] = anchor
 
     def attach_followers(self) -> None:
         """Items of a tuple go with it; what only computes a next state goes with its operands."""

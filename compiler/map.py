@@ -249,10 +249,10 @@ class _Operators(Sequence[OperatorCost]):
 def _origins(stage: Stage) -> dict[tuple[str, str], Origin]:
     """Where each operator of a stage comes from, by phase and name."""
     return {
-        (phase, node.name): node.meta["origin"]
+        (phase, node.name): origin
         for phase in ("forward", "backward")
         for node in getattr(stage.program, phase).graph.nodes
-        if "origin" in node.meta
+        if (origin := stage.origin_of(node)) is not None
     }
 
 

@@ -9,7 +9,8 @@ does the backward see" is only a choice of input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
@@ -105,9 +106,16 @@ class Source:
     output: int
 
 
+Places = Mapping[Origin, Origin]
+"""Where the nodes of a shared program come from -> where a stage that shares it has them from."""
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One pipeline stage: a (shared) program bound to the model's own tensors by name."""
+    """One pipeline stage: a (shared) program bound to the model's own tensors by name.
+
+    The program's nodes name the places of the first stage that has it; see `origin_of`.
+    """
 
     index: int
     name: str
@@ -117,6 +125,12 @@ class Stage:
     forward_state: tuple[str, ...]
     backward_state: tuple[str, ...]
     inputs: tuple[Source, ...]
+    places: Places = field(default_factory=dict)
+
+    def origin_of(self, node: fx.Node) -> Origin | None:
+        """Where a node of the program comes from in this stage."""
+        origin = node.meta.get("origin")
+        return self.places.get(origin, origin) if isinstance(origin, Origin) else None
 
     @property
     def tensors(self) -> tuple[str, ...]:

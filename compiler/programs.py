@@ -1,49 +1,54 @@
 """Stage programs, each distinct one traced once.
 
 Tracing a joint graph costs far more than looking it up: a network of many equal layers compiles in
-the time of its distinct ones. An equal stage gets a copy of the program that differs only in the
-origins of its nodes.
+the time of its distinct ones. Equal stages share one program, whose nodes say where the first of
+them comes from; each of the others keeps what its own places are (`Places`).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import fx
 
-from .fxgraph import graph_module
-from .graph_text import graph_to_data, program_key
+from .graph_text import calls_to_data, program_key
 from .joint import Subgraph, split_joint
-from .program import Origin, StageProgram
+from .program import Origin, Places, StageProgram
+from .subgraph import Boundary, Cutter
 
 
 @dataclass
 class Programs:
-    """Programs by the text of the captured subgraph they come from."""
+    """Programs by the text of the captured subgraph they come from, with its places."""
 
-    _known: dict[str, tuple[Subgraph, StageProgram]] = field(default_factory=dict)
+    _known: dict[str, tuple[list[Origin | None], StageProgram]] = field(default_factory=dict)
 
-    def of(self, subgraph: Subgraph) -> StageProgram:
-        """The program of a stage, traced on first sight of its structure."""
-        text = _text(subgraph)
+    def of(
+        self, cutter: Cutter, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]
+    ) -> tuple[StageProgram, Places]:
+        """The program of a stage, traced on first sight of its structure, and its own places."""
+        text, own = _text(cutter, boundary, needs_grad), _origins(boundary)
         if text not in self._known:
-            self._known[text] = (subgraph, _trace(subgraph))
-            return self._known[text][1]
+            self._known[text] = own, _trace(cutter.subgraph(boundary, needs_grad))
+            return self._known[text][1], {}
         first, program = self._known[text]
-        return _relabel(program, dict(zip(_origins(first), _origins(subgraph), strict=True)))
+        moved = zip(first, own, strict=True)
+        return program, {one: other for one, other in moved if one is not None and other}
 
 
-def _text(subgraph: Subgraph) -> str:
+def _text(cutter: Cutter, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]) -> str:
     roles = [
-        len(subgraph.parameters),
-        len(subgraph.forward_state),
-        len(subgraph.backward_state),
-        subgraph.input_needs_grad,
-        subgraph.output_is_read,
-        subgraph.trainable,
+        len(boundary.parameters),
+        len(boundary.forward_state),
+        len(boundary.backward_state),
+        cutter.input_needs_grad(boundary, needs_grad),
+        cutter.output_is_read(boundary),
+        cutter.trainable(boundary),
     ]
-    return json.dumps([roles, graph_to_data(subgraph.module)])
+    inputs, results = cutter.inputs(boundary), cutter.results(boundary)
+    return json.dumps([roles, calls_to_data(inputs, boundary.nodes, results)])
 
 
 def _trace(subgraph: Subgraph) -> StageProgram:
@@ -65,25 +70,5 @@ def _trace(subgraph: Subgraph) -> StageProgram:
     )
 
 
-def _origins(subgraph: Subgraph) -> list[Origin | None]:
-    return [node.meta.get("origin") for node in subgraph.module.graph.nodes]
-
-
-def _relabel(program: StageProgram, origins: dict[Origin | None, Origin | None]) -> StageProgram:
-    return replace(
-        program,
-        forward=_copy(program.forward, origins),
-        backward=_copy(program.backward, origins),
-    )
-
-
-def _copy(module: fx.GraphModule, origins: dict[Origin | None, Origin | None]) -> fx.GraphModule:
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in module.graph.nodes:
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-        copies[node].meta = dict(node.meta)
-        origin = origins.get(node.meta.get("origin"))
-        if origin is not None:
-            copies[node].meta["origin"] = origin
-    return graph_module(graph)
+def _origins(boundary: Boundary) -> list[Origin | None]:
+    return [node.meta.get("origin") for node in boundary.nodes]

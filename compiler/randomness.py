@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.fx.node import map_arg
+from torch.utils._pytree import tree_map_only
 
 from .fxgraph import packet_name
 from .graph import Graph
@@ -60,6 +61,7 @@ class _Sites:
     constants: dict[str, Tensor] = field(default_factory=dict)
     updates: dict[str, str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
     def rewrite(self, node: fx.Node, rewrite: Any) -> None:
         with self.graph.inserting_before(node):
@@ -81,10 +83,17 @@ class _Sites:
     def call(self, like: fx.Node, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """A call in the place of `like`: same origin, value computed on fake tensors."""
         new = self.graph.call_function(target, args, kwargs)
-        values, named = map_arg((args, kwargs), _value)
-        with self.example.fake_mode:
-            new.meta = {"val": target(*values, **named), "origin": like.meta["origin"]}
+        new.meta = {"val": self._given(target, args, kwargs), "origin": like.meta["origin"]}
         return new
+
+    def _given(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """What the call gives, computed once for equal arguments."""
+        values, named = map_arg((args, kwargs), _value)
+        key = repr((target, tree_map_only(Tensor, _layout, (values, named))))
+        if key not in self.values:
+            with self.example.fake_mode:
+                self.values[key] = target(*values, **named)
+        return self.values[key]
 
     def mask(self, like: fx.Node, keep: Any, shape: Shape, dtype: torch.dtype) -> fx.Node:
         """A new random mask: 1 with probability `keep`, a number or a node."""
@@ -123,6 +132,10 @@ class _Sites:
 
 def _value(node: Any) -> Any:
     return node.meta["val"]
+
+
+def _layout(value: Tensor) -> tuple[Any, ...]:
+    return tuple(value.shape), value.stride(), value.dtype, value.device
 
 
 def _dropout(sites: _Sites, node: fx.Node) -> fx.Node | None:

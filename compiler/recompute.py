@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 from torch import fx
@@ -29,13 +30,16 @@ def recompute(stages: Stages, chosen: Collection[int] | None = None) -> Stages:
     """
     last = len(stages) - 1
     wanted = set(range(last)) if chosen is None else set(chosen) - {last}
-    changed = tuple(_recomputing(s) if s.index in wanted else s for s in stages.stages)
+    recomputing = cache(recompute_program)  # equal stages share one program
+    changed = tuple(
+        _with(stage, recomputing(stage.program)) if stage.index in wanted else stage
+        for stage in stages.stages
+    )
     same = all(new is old for new, old in zip(changed, stages.stages, strict=True))
     return stages if same else replace(stages, stages=changed)
 
 
-def _recomputing(stage: Stage) -> Stage:
-    program = recompute_program(stage.program)
+def _with(stage: Stage, program: StageProgram) -> Stage:
     return stage if program is stage.program else replace(stage, program=program)
 
 

@@ -31,7 +31,7 @@ class Cutter:
     def __init__(self, graph: Graph, stage_of: Mapping[fx.Node, int]) -> None:
         self.graph, self.stage_of = graph, stage_of
         self.order = {node: i for i, node in enumerate(graph.module.graph.nodes)}
-        self.results = {graph.loss, *graph.predictions}
+        self.wanted = {graph.loss, *graph.predictions}
 
     def boundary(self, index: int) -> Boundary:
         """The boundary of stage `index`."""
@@ -88,11 +88,11 @@ class Cutter:
     def _is_output(self, node: fx.Node, index: int) -> bool:
         if self.stage_of.get(node) != index or not isinstance(node.meta["val"], Tensor):
             return False
-        if node.name in self.results:
+        if node.name in self.wanted:
             return True
         return any(self.stage_of.get(user, index) != index for user in node.users)
 
-    def is_read(self, node: fx.Node) -> bool:
+    def _is_read(self, node: fx.Node) -> bool:
         """Whether a gradient can arrive at this stage output."""
         index = self.stage_of[node]
         return node.name == self.graph.loss or any(
@@ -104,24 +104,41 @@ class Cutter:
 
     def subgraph(self, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]) -> Subgraph:
         """The stage's forward as a graph of its own."""
-        next_state = [self.next_state.get(node.name, node) for node in boundary.forward_state]
-        inputs = [
-            *boundary.parameters,
-            *boundary.forward_state,
-            *boundary.backward_state,
-            *boundary.inputs,
-        ]
         return Subgraph(
-            module=extract(inputs, [*boundary.outputs, *next_state]),
+            module=extract(self.inputs(boundary), self.results(boundary)),
             parameters=_specs(boundary.parameters),
             forward_state=_specs(boundary.forward_state),
             backward_state=_specs(boundary.backward_state),
             inputs=_specs(boundary.inputs),
             outputs=_specs(boundary.outputs),
-            input_needs_grad=tuple(needs_grad.get(node, False) for node in boundary.inputs),
-            output_is_read=tuple(self.is_read(node) for node in boundary.outputs),
-            trainable=tuple(self._is_trainable(node) for node in boundary.parameters),
+            input_needs_grad=self.input_needs_grad(boundary, needs_grad),
+            output_is_read=self.output_is_read(boundary),
+            trainable=self.trainable(boundary),
         )
+
+    def inputs(self, boundary: Boundary) -> list[fx.Node]:
+        """All that the stage reads, by role."""
+        state = (*boundary.forward_state, *boundary.backward_state)
+        return [*boundary.parameters, *state, *boundary.inputs]
+
+    def results(self, boundary: Boundary) -> list[fx.Node]:
+        """What the stage's forward computes: outputs, then the next forward state."""
+        state = (self.next_state.get(node.name, node) for node in boundary.forward_state)
+        return [*boundary.outputs, *state]
+
+    def input_needs_grad(
+        self, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]
+    ) -> tuple[bool, ...]:
+        """Of each input, whether a gradient goes back to where it comes from."""
+        return tuple(needs_grad.get(node, False) for node in boundary.inputs)
+
+    def output_is_read(self, boundary: Boundary) -> tuple[bool, ...]:
+        """Of each output, whether a gradient can arrive at it."""
+        return tuple(map(self._is_read, boundary.outputs))
+
+    def trainable(self, boundary: Boundary) -> tuple[bool, ...]:
+        """Of each parameter, whether it is trained."""
+        return tuple(map(self._is_trainable, boundary.parameters))
 
 
 def _specs(nodes: Sequence[fx.Node]) -> tuple:

@@ -43,7 +43,8 @@ def test_origins_of_equal_stages_are_their_own(resnet20):
         if not block.startswith("blocks"):
             continue
         for graph in (stage.program.forward, stage.program.backward):
-            origins = [n.meta["origin"].module for n in graph.graph.nodes if "origin" in n.meta]
+            found = [stage.origin_of(node) for node in graph.graph.nodes]
+            origins = [origin.module for origin in found if origin is not None]
             calls = [n for n in graph.graph.nodes if n.op == "call_function"]
             assert len(origins) == len(calls)
             assert all(module.startswith(block) for module in origins)
