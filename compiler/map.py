@@ -139,7 +139,16 @@ class Pricing:
         return int((areas * table.total_cycles()).min())
 
     def kept(self, table: StageTable, fits: Ints) -> _Kept:
-        """The Pareto set of the tilings `fits`, found once for stages that agree on both."""
+        """The Pareto set of the tilings `fits`, found once for stages that agree on both.
+
+        It is that of all tilings if these are among `fits`: what they dominate stays dominated.
+        """
+        is_fit = np.zeros(len(table.tilings.height), bool)
+        is_fit[fits] = True
+        if not is_fit.all():
+            of_all = self.kept(table, np.arange(len(is_fit)))
+            if is_fit[of_all.tilings].all():
+                return of_all
         key = id(table), fits.tobytes()
         if key not in self.pareto_sets:
             self.pareto_sets[key] = _kept(table, fits)

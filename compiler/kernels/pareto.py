@@ -23,10 +23,8 @@ def pareto(height: Ints, width: Ints, cycles: Ints) -> Ints:
     smaller = np.full_like(best, np.iinfo(np.int64).max)
     smaller[1:, :] = within[:-1, :]
     smaller[:, 1:] = np.minimum(smaller[:, 1:], within[:, :-1])
-    kept: dict[tuple[int, int], int] = {}
-    for index in order:
-        place = int(row[index]), int(column[index])
-        if cycles[index] == best[place] < smaller[place]:
-            kept.setdefault(place, int(index))
-    found = np.array(list(kept.values()), np.int64)
+    is_kept = (cycles == best[row, column]) & (best < smaller)[row, column]
+    kept = order[is_kept[order]]
+    _, first = np.unique(row[kept] * len(widths) + column[kept], return_index=True)
+    found = kept[first]
     return found[np.lexsort((cycles[found], height[found], height[found] * width[found]))]

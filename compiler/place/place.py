@@ -87,8 +87,9 @@ def smallest_interval(kernels: Kernels) -> int:
     Raises InfeasibleError if even the smallest choices do not fit.
     """
     intervals = [stage.sizes.interval_cycles for stage in kernels.stages]
-    floor = max(int(cycles.min()) for cycles in intervals)
-    occurring = np.unique(np.concatenate(intervals))
+    distinct = {id(cycles): cycles for cycles in intervals}  # equal stages share their sizes
+    floor = max(int(cycles.min()) for cycles in distinct.values())
+    occurring = np.unique(np.concatenate(list(distinct.values())))
     candidates = [int(cycles) for cycles in occurring if cycles >= floor]
     if not _fits(kernels, candidates[-1]):
         raise _report(kernels).error()
@@ -103,7 +104,13 @@ def smallest_interval(kernels: Kernels) -> int:
 
 
 def _shapes(kernels: Kernels, interval: float) -> list[Shapes]:
-    return [_fast_enough(stage.sizes, interval) for stage in kernels.stages]
+    """The shapes of every stage; stages that share their sizes share them, too."""
+    found: dict[int, Shapes] = {}
+    for stage in kernels.stages:
+        key = id(stage.sizes.interval_cycles)
+        if key not in found:
+            found[key] = _fast_enough(stage.sizes, interval)
+    return [found[id(stage.sizes.interval_cycles)] for stage in kernels.stages]
 
 
 def _fast_enough(sizes: Sizes, interval: float) -> Shapes:
@@ -124,7 +131,9 @@ def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]
     for strip, own in zip(strips, wafers_of(strips, kernels.target.columns), strict=True):
         column, wafer = (column, own) if own == wafer else (0, own)
         stages = range(strip.first, strip.last)
-        chosen = [shape_in(shapes[stage], strip.width) for stage in stages]
+        taken = {id(shapes[stage]): shapes[stage] for stage in stages}
+        shape_of = {key: shape_in(shape, strip.width) for key, shape in taken.items()}
+        chosen = [shape_of[id(shapes[stage])] for stage in stages]
         stack = sum(shape.height for shape in chosen)
         rows = kernels.target.rows
         row = min(row, rows - stack) if downwards else max(row, stack)

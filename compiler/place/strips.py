@@ -57,11 +57,13 @@ def partition(
     `height_weight` adds that much per row used, which trades width for shorter stacks; the result
     is then no longer the narrowest.
     """
-    widths = np.unique(np.concatenate([stage.widths for stage in shapes]))
+    distinct = {id(stage): stage for stage in shapes}
+    widths = np.unique(np.concatenate([stage.widths for stage in distinct.values()]))
     widths = widths[widths <= columns]
     if not len(widths):
         return None
-    heights = np.array([_lowest(stage, widths, rows + 1) for stage in shapes])
+    lowest = {key: _lowest(stage, widths, rows + 1) for key, stage in distinct.items()}
+    heights = np.array([lowest[id(stage)] for stage in shapes])
     stacked = np.vstack([np.zeros(len(widths), np.int64), np.cumsum(heights, axis=0)])
     count, numbers = len(shapes), np.arange(len(widths))
     cost, taken = np.full(count + 1, np.inf), np.zeros(count + 1, np.int64)
