@@ -49,10 +49,11 @@ def advise(plan: PlanDocument, report: SimReport) -> tuple[Advice, ...]:
         for end in (edge.source, edge.sink):
             if end in loads:
                 loads[end] = max(loads[end], load)
+    slowest = max(report.stages, key=lambda row: row.cycles_per_sample)
     found = []
     for stage, row in zip(plan.stages, report.stages, strict=True):
         bound = _bound(plan, stage, row)
-        found.append(Advice(row.id, bound, loads[row.id], _line(stage, row, bound)))
+        found.append(Advice(row.id, bound, loads[row.id], _line(stage, row, bound, slowest.id)))
     return tuple(found)
 
 
@@ -85,16 +86,16 @@ def _dtype(plan: PlanDocument) -> tuple[str, int]:
     return dtype, 4 if dtype == "float32" else 2
 
 
-def _line(stage: StageRecord, row: StageRow, bound: str) -> str:
+def _line(stage: StageRecord, row: StageRow, bound: str, slowest: str) -> str:
     if bound == "imbalance":
         spare = 1 - row.utilisation
-        return f"idle {spare:.0%} of the time: a slower stage sets the pace"
+        return f"idle {spare:.0%}: a slower stage sets the pace, {slowest}"
     if bound == "host":
         return "fewer input bytes per sample (a narrower dtype)"
     if row.bound_by in ("link", "loop"):
         return _waiting(row)
     if bound == "link":
-        return f"{_largest(stage.operators, 'network_cycles')} communicates: fewer, larger tiles"
+        return f"exchange of {_largest(stage.operators, 'network_cycles')}: fewer, larger tiles"
     nonzeros = stage.nonzeros
     if nonzeros.total < nonzeros.dense and nonzeros.per_pe_max > _UNEVEN * nonzeros.per_pe_mean:
         ratio = nonzeros.per_pe_max / max(nonzeros.per_pe_mean, 1e-9)

@@ -16,8 +16,10 @@ from .energy import energy
 from .floorplan import floorplan_svg
 from .heatmap import heatmap_svg
 from .loglog import roofline_svg
+from .memory import memory_over_time
+from .memory_chart import memory_svg
 from .recording import Slice, timeline
-from .report import SimReport
+from .report import SimReport, StageRow
 from .validation.plot import points_svg
 from .validation.report import ValidationReport
 
@@ -81,6 +83,8 @@ def report_html(
             plan, [row.memory_per_pe.total_bytes / capacity for row in report.stages], "memory"
         ),
         link_map=heatmap_svg(plan, [entry.link_load for entry in advice], "link load"),
+        fullest=_fullest(report),
+        memory_time=_memory_over_time(plan, report),
         roofline=roofline_svg(plan, report),
         timeline=_timeline(plan, report),
         loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
@@ -178,6 +182,21 @@ def _timeline(plan: PlanDocument, report: SimReport) -> str:
     interval = report.initiation_interval_cycles
     window = (first, first + round(_SHOWN_INTERVALS * interval))
     return timeline_svg([stage.id for stage in plan.stages], slices, window)
+
+
+def _fullest(report: SimReport) -> StageRow:
+    return max(report.stages, key=lambda row: row.memory_per_pe.total_bytes)
+
+
+def _memory_over_time(plan: PlanDocument, report: SimReport) -> str:
+    """The fullest stage from the start until some ticks after the pipeline has filled."""
+    if report.deadlock or len(plan.stages) > MOST_STAGES:
+        return ""
+    depth = max(stage.delay for stage in plan.stages)
+    shown = depth + 2 * _SHOWN_INTERVALS
+    stages = memory_over_time(plan, shown + depth, 0, shown)
+    held = next(own for own in stages if own and own[0].stage == _fullest(report).id)
+    return memory_svg(held, plan.totals.memory_capacity_per_pe_bytes)
 
 
 def _full_pipeline(plan: PlanDocument) -> tuple[Slice, ...]:

@@ -1,8 +1,9 @@
 """A timeline in the Chrome trace format, which Perfetto and chrome://tracing open.
 
 Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
-times in microseconds. Stages are the threads of process 0; FIFOs are the counters of process 1. An
-arrow leads from a sample's forward on a stage to its backward there, and on to the update.
+times in microseconds. Stages are the threads of process 0; FIFOs are the counters of process 1,
+bytes on the fullest PE of each stage those of process 2. An arrow leads from a sample's forward on
+a stage to its backward there, and on to the update.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.plan.document import PlanDocument
+from .memory import Held, memory_over_time
 from .recording import Fill, Recording, Slice, record
 
 _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
@@ -37,13 +39,13 @@ def write_trace(
     part = Path(path).with_name(Path(path).name + ".part")
     with part.open("w", encoding="utf-8") as file:
         file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
-        for number, event in enumerate(_events(plan, recording)):
+        for number, event in enumerate(_events(plan, recording, samples)):
             file.write((",\n" if number else "") + json.dumps(event))
         file.write("\n]}\n")
     os.replace(part, path)
 
 
-def _events(plan: PlanDocument, recording: Recording) -> Iterator[dict[str, Any]]:
+def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[dict[str, Any]]:
     yield from _names(plan)
     track = {stage.id: stage.index for stage in plan.stages}
     microseconds = 1e6 / plan.clock_hz
@@ -53,11 +55,13 @@ def _events(plan: PlanDocument, recording: Recording) -> Iterator[dict[str, Any]
         number = sample * len(track) + track[stage]
         yield from _arrows(slices, track[stage], number, microseconds)
     yield from (_counter(fill, microseconds) for fill in recording.fills())
+    for stage in memory_over_time(plan, recording.run.samples, recording.first, samples):
+        yield from (_memory(held, microseconds) for held in stage)
 
 
 def _names(plan: PlanDocument) -> Iterator[dict[str, Any]]:
     name = f"{plan.model} on {plan.target} at {plan.clock_hz / 1e6:g} MHz"
-    for process, title in enumerate((name, "samples in FIFOs")):
+    for process, title in enumerate((name, "samples in FIFOs", "bytes per PE")):
         yield _named({"ph": "M", "pid": process, "tid": 0}, "process_name", name=title)
     for stage in plan.stages:
         place: dict[str, Any] = {"ph": "M", "pid": 0, "tid": stage.index}
@@ -110,4 +114,19 @@ def _counter(fill: Fill, microseconds: float) -> dict[str, Any]:
         "name": fill.stream,
         "ts": fill.cycle * microseconds,
         "args": {"samples": fill.items},
+    }
+
+
+def _memory(held: Held, microseconds: float) -> dict[str, Any]:
+    """Stacked by the viewer."""
+    return {
+        "ph": "C",
+        "pid": 2,
+        "name": held.stage,
+        "ts": held.cycle * microseconds,
+        "args": {
+            "kept": held.kept_bytes,
+            "activations": held.activation_bytes,
+            "working": held.working_bytes,
+        },
     }

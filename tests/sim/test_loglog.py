@@ -11,7 +11,7 @@ import pytest
 from helpers import plans
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.plan.document import Constant
+from weft.compiler.plan.document import Constant, Rectangle
 from weft.sim import simulate
 from weft.sim.colours import ramp
 from weft.sim.heatmap import HEIGHT, heatmap_svg
@@ -73,9 +73,21 @@ def test_heat_map_is_to_scale():
         "rect[@class='heat']"
     )
     assert [rect.get("fill") for rect in drawn] == [ramp(0.25)[0], ramp(1.0)[0]]
-    scale = HEIGHT / max(plan.grid)
+    scale = HEIGHT / 18  # columns 0 to 17 are in use
     for rect, stage in zip(drawn, plan.stages, strict=True):
         assert float(rect.get("x", 0)) - 1 == pytest.approx(stage.region.column * scale, abs=0.1)
+
+
+def test_heat_map_shows_the_used_part_of_wafers_side_by_side():
+    plan = plans.chain([(10, 20, 5), (30, 40, 10)])
+    far = replace(plan.stages[1], region=Rectangle(3, 5, 4, 8, wafer=1))
+    svg = ElementTree.fromstring(
+        heatmap_svg(replace(plan, stages=(plan.stages[0], far), wafers=2), [0.1, 0.2], "memory")
+    )
+    first, second = (float(r.get("x", 0)) for r in svg.findall("rect[@class='heat']"))
+    columns = plan.grid[1] + 5 + 8
+    assert second - first == pytest.approx((plan.grid[1] + 5) * HEIGHT / columns, abs=0.1)
+    assert f"rows 0 to 6, columns 0 to {columns - 1}" in [t.text for t in svg.findall("text")]
 
 
 def test_validation_page_says_every_number_and_needs_no_network():

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from helpers import plans
 from weft.sim import timeline
+from weft.sim.memory import memory_over_time
 from weft.sim.trace import write_trace
 
 PLAN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
@@ -51,3 +52,13 @@ def test_slices_of_a_track_do_not_overlap(events):
 def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="missing"):
         write_trace(PLAN, tmp_path / "missing" / "trace.json")
+
+
+def test_memory_is_a_counter_of_each_stage(events):
+    """What `memory_over_time` says, never more than the plan gives a stage."""
+    counters = [e for e in events if e["ph"] == "C" and e["pid"] == 2]
+    for stage, held in zip(PLAN.stages, memory_over_time(PLAN, 6 + 5 + 4, 6, 5), strict=True):
+        own = [e for e in counters if e["name"] == stage.id]
+        assert [round(e["ts"] * 1000) for e in own] == [entry.cycle for entry in held]
+        assert [sum(e["args"].values()) for e in own] == [entry.total_bytes for entry in held]
+        assert max(entry.total_bytes for entry in held) <= stage.memory_per_pe.total_bytes
