@@ -25,16 +25,16 @@ class Sparsity:
     def rules(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, MaskRule]:
         """How the mask of every sparse parameter begins and changes.
 
-        Raises `UserError` if a group selects no parameter, if two groups select the same one, and
+        A parameter belongs to the first group that selects it, so a general group may follow
+        special ones. Raises `UserError` if a group selects no parameter, or none that is left, and
         if a parameter does not divide into the balanced groups asked for.
         """
         named = _named(parameters)
         rules: dict[str, MaskRule] = {}
         for group in self.groups:
-            shapes = {name: tuple(p.shape) for name, p in _selected(group, named).items()}
+            left = _left(group, _selected(group, named), rules)
+            shapes = {name: tuple(p.shape) for name, p in left.items()}
             for name, shape in shapes.items():
-                if name in rules:
-                    raise _overlap(name)
                 group.blocks.check(name, shape)
                 rules[name] = MaskRule(name, group, tuple(sorted(shapes.items())))
         return rules
@@ -56,7 +56,8 @@ Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 def configure(config: Config, seed: int = 0) -> Sparsity:
     """Read a sparsity configuration: a number, a group, a list of groups, or {groups: [...]}.
 
-    A number is static random sparsity of the default parameters. The key names are those of the
+    A number is static random sparsity of the default parameters. A parameter belongs to the first
+    group that selects it. The key names are those of the
     Cerebras sparsity API, with its aliases `type` (algorithm), `schedule` (sparsity) and `params`
     (keys one level down). Groups without a `seed` of their own take `seed`. Raises `UserError` for
     anything else.
@@ -119,13 +120,18 @@ def _selected(group: Group, parameters: Mapping[str, Tensor]) -> Mapping[str, Te
     return chosen
 
 
-def _overlap(name: str) -> UserError:
-    return UserError(
-        f"sparsity of '{name}'",
-        expected="one group per parameter",
-        got="two groups that select it",
-        change="narrow param_filter of one of the groups",
-    )
+def _left(
+    group: Group, selected: Mapping[str, Tensor], taken: Mapping[str, MaskRule]
+) -> dict[str, Tensor]:
+    left = {name: p for name, p in selected.items() if name not in taken}
+    if not left:
+        raise UserError(
+            "sparsity: param_filter",
+            expected="a parameter that no group before this one takes",
+            got=f"{group.param_filter or 'the default choice'} selects {', '.join(selected)}",
+            change="remove the group, or put it before the others",
+        )
+    return left
 
 
 def _wrong_type(config: object) -> UserError:

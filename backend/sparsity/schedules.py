@@ -105,6 +105,8 @@ def _spelled_out(value: Any) -> Any:
         return {"type": "constant", "value": value}
     if isinstance(value, list | tuple):
         return {"type": "cycling", "values": value}
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return value | {"type": value["type"].lower()}
     return value
 
 

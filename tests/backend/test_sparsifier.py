@@ -173,6 +173,49 @@ def test_two_forwards_may_precede_a_backward() -> None:
     assert model[0].weight.grad is not None
 
 
+def test_weights_are_masked_before_every_forward() -> None:
+    """Whatever wrote to them meanwhile."""
+    model = small_net()
+    sparsifier = Sparsifier(model, adam(model), 0.5)
+    expected = model(batch(0))
+    with torch.no_grad():
+        for name, mask in sparsifier.masks.items():
+            model.get_parameter(name)[~mask] = 7.0
+    assert torch.equal(model(batch(0)), expected)
+    assert (model[0].weight[~sparsifier.masks["0.weight"]] == 0).all()
+
+
+def test_nan_stands_for_pruned_in_weights_that_are_loaded() -> None:
+    """As in checkpoints of the Cerebras machines."""
+    model = small_net()
+    sparsifier = Sparsifier(model, adam(model), 0.5)
+    expected, state = model(batch(0)), copy.deepcopy(model.state_dict())
+    for name, mask in sparsifier.masks.items():
+        state[name][~mask] = torch.nan
+    model.load_state_dict(state)
+    assert torch.equal(model(batch(0)), expected)
+    fresh = small_net()
+    fresh.load_state_dict(state)
+    again = Sparsifier(fresh, adam(fresh), {"sparsity": 0.5, "init_method": "from_zeros"})
+    assert all(torch.equal(again.masks[name], mask) for name, mask in sparsifier.masks.items())
+    assert torch.equal(fresh(batch(0)), expected)
+
+
+@pytest.mark.parametrize("name", ["gmp", "set", "rigl"])
+def test_a_parameter_without_a_gradient_keeps_its_mask(name: str) -> None:
+    """One that took no part in the step was not updated either."""
+    model = small_net()
+    optimizer = adam(model)
+    sparsifier = Sparsifier(model, optimizer, EVERY[name])
+    before = {key: mask.clone() for key, mask in sparsifier.masks.items()}
+    for index in range(5):
+        optimizer.zero_grad()
+        nn.functional.linear(batch(index, 4).repeat(1, 2)[:, :10], model[2].weight).sum().backward()
+        optimizer.step()
+    assert torch.equal(sparsifier.masks["0.weight"], before["0.weight"])
+    assert not torch.equal(sparsifier.masks["2.weight"], before["2.weight"])
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_resume_is_the_same_to_the_bit(name: str) -> None:
     def fresh() -> tuple[nn.Module, torch.optim.Optimizer, Sparsifier]:

@@ -167,7 +167,18 @@ def test_groups_take_their_own_parameters() -> None:
         "0.weight": 96,
         "2.weight": 8,
     }
-    with pytest.raises(UserError, match="two groups"):
+
+
+def test_the_first_group_that_selects_a_parameter_takes_it() -> None:
+    special = {"sparsity": 0.9, "param_filter": "2.weight"}
+    masks = configure([special, {"sparsity": 0.5}]).masks(small_net())
+    assert {name: int(mask.sum()) for name, mask in masks.items()} == {
+        "0.weight": 96,
+        "2.weight": 8,
+    }
+    with pytest.raises(UserError, match="before this one"):
+        configure([{"sparsity": 0.5}, special]).masks(small_net())
+    with pytest.raises(UserError, match="before this one"):
         configure([{"sparsity": 0.5}, {"sparsity": 0.6}]).masks(small_net())
 
 
