@@ -66,6 +66,16 @@ def sparsity_experiment(
     )
 
 
+def sparse_recipe(
+    algorithm: str, level: float, epochs: int, overrides: Iterable[str] = ()
+) -> Recipe:
+    """The recipe of one method of that experiment. Raises UserError as that does."""
+    _check([algorithm], [level])
+    jobs = _Jobs(tuple(overrides), epochs * len(load_data("digits").x_train))
+    config = json.dumps(jobs.config(algorithm, level))
+    return jobs.recipe([f"sparsity={config}", f"epochs={epochs}"])
+
+
 def _program(setting: Setting) -> str:
     """Dense is static with nothing pruned; sparsity alone needs no other program."""
     name = setting.method.partition(" ")[0]

@@ -84,6 +84,21 @@ def test_sparsity_trains_every_algorithm_and_goes_on_from_its_records(
     assert "--algorithm" in wrong.err
 
 
+def test_remap_prices_the_masks_of_every_epoch(weft: Weft) -> None:
+    small = ("bench", "remap", "--epochs", "1", "--set", "model=mlp", "--algorithm", "set")
+    small += ("--set", "model.options.width=16", "--set", "target=tiny_mesh")
+    outcome = weft(*small, "--json")
+    assert outcome.code == 0, outcome.err
+    start, end = json.loads(outcome.out)
+    assert (start["samples"], end["samples"]) == (0, 1437)
+    assert start["as_planned"] == start["new_map"]
+    assert start["first_kept"] == start["rebalanced"] <= start["as_planned"]
+    assert start["growth"] == 1 != end["growth"]
+    assert end["rebalanced"] <= end["as_planned"]
+    wrong = weft("bench", "remap", "--algorithm", "gmp")
+    assert wrong.code == 2
+
+
 def test_coverage_is_a_row_per_model(weft):
     pytest.importorskip("transformers", reason="needs transformers")
     outcome = weft("bench", "coverage", "transformers/dinov2", "--json")
