@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,8 @@ from .console import print_json, print_table
 from .options import Json, PlanDirectory
 
 if TYPE_CHECKING:
+    from ..compiler.plan.document import Totals
+    from ..compiler.plan.plan import Plan
     from ..compiler.sparse_costs import SparseLayer
 
 app = typer.Typer(help="Sparse weights of plans.", no_args_is_help=True)
@@ -44,16 +46,49 @@ def info(
     if not layers:
         typer.echo("no masks: every weight of this plan is dense")
         return
-    print_table(_HEADERS, [_row(layer, times) for layer in layers])
-    typer.echo(
-        f"\nspeed-ups: predicted for {loaded.document.target}, a tick of the stage at the plan's"
-        " tiling against the same without zeros"
-    )
+    print_table(*_without_empty(_HEADERS, [_row(layer, times) for layer in layers]))
+    typer.echo(_LEGEND.format(target=loaded.document.target))
     if times:
-        typer.echo(
-            "host us: measured here, masked dense: the stage's forward in torch at batch size 1,"
-            " one thread; zeros are multiplied, so they save nothing"
-        )
+        typer.echo(_HOST)
+    typer.echo(f"\n{_whole(loaded)}")
+
+
+_LEGEND = """
+asked, zero  share of the masked weights: by the recipe's first masks, and as the masks are
+ideal        speed-up if every zero were skipped at no cost
+predicted    speed-up on {target}: a tick of the stage at the plan's tiling, against no zeros
+break-even   least share of zeros that is faster than none
+limited by   what takes most of a tick beside the products themselves (docs/sparsity.md)
+room         so many times the weights of the fullest PE fit its memory"""
+_HOST = """\
+host us      measured here, masked dense: the stage's forward in torch at batch size 1,
+             one thread; zeros are multiplied, so they save nothing"""
+
+
+def _whole(plan: Plan) -> str:
+    """The plan and one of the same model without zeros, each with the tilings it gets."""
+    from ..backend.errors import InfeasibleError
+    from ..compiler.new_map import new_map
+
+    sparse = new_map(plan).document
+    slowest = max(sparse.stages, key=lambda stage: stage.cycles.total_cycles)
+    masked = any(name in plan.masks for name in slowest.parameters)
+    text = (
+        f"whole plan, mapped for these zeros: {_pace(sparse.totals)}; slowest stage"
+        f" {slowest.id}, {'sparse' if masked else 'which has no zeros'}"
+    )
+    try:
+        dense = new_map(replace(plan, masks={}), is_final=True).document
+    except InfeasibleError:
+        return f"{text}\nwithout any zeros it does not fit"
+    gain = dense.totals.initiation_interval_cycles / sparse.totals.initiation_interval_cycles
+    return (
+        f"{text}\nwithout zeros, mapped for that:     {_pace(dense.totals)} ({gain:.2f}x the time)"
+    )
+
+
+def _pace(totals: Totals) -> str:
+    return f"{totals.initiation_interval_cycles:,} cycles per sample on {totals.pes_used:,} PEs"
 
 
 @app.command()
@@ -98,9 +133,21 @@ def _row(layer: SparseLayer, times: dict[str, float]) -> list[str]:
         f"{layer.predicted:.2f}x",
         "none" if layer.break_even is None else f"{layer.break_even:.1%}",
         layer.limited_by,
-        "new map" if room.needs_new_map else f"{room.capacity / max(room.nonzeros, 1):.1f}x",
+        "new map" if room.needs_new_map else _times(room.capacity / max(room.nonzeros, 1)),
         f"{times[layer.stage]:.0f}" if layer.stage in times else "",
     ]
+
+
+def _without_empty(
+    headers: tuple[str, ...], rows: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Without the columns that hold nothing."""
+    filled = [index for index in range(len(headers)) if any(row[index] for row in rows)]
+    return [headers[i] for i in filled], [[row[i] for i in filled] for row in rows]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:,.0f}x"
 
 
 def _data(layer: SparseLayer, times: dict[str, float]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from weft.compiler.plan.store import load
 
 Weft = Callable[..., Any]
 SMALL = ("compile", "mlp", "--set", "model.options.width=16", "--target", "tiny_mesh")
@@ -20,6 +21,11 @@ def test_info_lists_every_sparse_layer_and_names_the_host_time(weft: Weft, tmp_p
     assert outcome.code == 0, outcome.err
     assert "masked dense" in outcome.out
     assert "75.0%" in outcome.out
+    plan = load(tmp_path / "p")
+    slowest = max(plan.document.stages, key=lambda stage: stage.cycles.total_cycles)
+    interval = plan.document.totals.initiation_interval_cycles
+    assert f"these zeros: {interval:,} cycles per sample" in outcome.out
+    assert f"slowest stage {slowest.id}," in outcome.out
     layers = json.loads(weft("sparsity", "info", tmp_path / "p", "--json").out)
     assert len(layers) >= 2
     for layer in layers:
@@ -34,6 +40,8 @@ def test_info_without_the_host_and_of_a_dense_plan(weft: Weft, tmp_path: Path) -
     outcome = weft("sparsity", "info", tmp_path / "p", "--no-host")
     assert outcome.code == 0
     assert "measured here" not in outcome.out
+    assert "host us" not in outcome.out
+    assert "whole plan" in outcome.out
     assert weft(*SMALL, "-o", tmp_path / "d").code == 0
     assert "every weight of this plan is dense" in weft("sparsity", "info", tmp_path / "d").out
 

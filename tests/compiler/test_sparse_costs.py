@@ -63,3 +63,32 @@ def test_a_plan_without_masks_has_no_sparse_layer() -> None:
     model = nn.Sequential(nn.Linear(8, 8))
     sample = torch.zeros(1, 8), torch.zeros(1, dtype=torch.int64)
     assert sparse_layers(compile_model(model, sample, F.cross_entropy, "wse2")) == ()
+
+
+class Tied(nn.Module):
+    """An embedding whose table is the output layer's weight, too, two stages later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(48, 16)
+        self.between = nn.Linear(16, 16)
+        self.scores = nn.Linear(16, 48, bias=False)
+        self.scores.weight = self.table.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.scores(torch.relu(self.between(self.table(tokens)))).transpose(1, 2)
+
+
+def test_a_tied_weight_is_streamed_and_multiplied_dense_whatever_its_mask() -> None:
+    tokens = torch.zeros(1, 8, dtype=torch.int64)
+    masks = {"table.weight": torch.rand(48, 16) < 0.1}
+    sparse, dense = (
+        compile_model(Tied(), (tokens, tokens), F.cross_entropy, "wse2", options).document
+        for options in (Options(masks=masks), Options())
+    )
+    assert 48 * 16 * 4 in {edge.forward_bytes for edge in sparse.edges}
+    assert [e.forward_bytes for e in sparse.edges] == [e.forward_bytes for e in dense.edges]
+    assert [e.gradient_bytes for e in sparse.edges] == [e.gradient_bytes for e in dense.edges]
+    assert sparse.stages[0].nonzeros.total < dense.stages[0].nonzeros.total
+    for mine, theirs in zip(sparse.stages[1:], dense.stages[1:], strict=True):
+        assert mine.macs_effective == theirs.macs_effective
