@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .backend.errors import UserError
 from .compiler.plan.plan import Plan
+from .compiler.program import Stages
 from .compiler.recipe import Recipe
 from .compiler.recipe_file import make_recipe
 from .compiler.remap import MapRooms
@@ -21,11 +22,14 @@ from .runtime.checkpoint import (
 )
 from .runtime.data import Dataset, load_data
 from .runtime.from_recipe import make_job
+from .runtime.hosts import is_first, is_joined
 from .runtime.logs import Log, metrics_file
 from .runtime.logs import tensorboard as tensorboard_log
 from .runtime.map_watch import MapWatch
+from .runtime.part import Groups
 from .runtime.phases import joined, phase_plan
 from .runtime.report import Progress, RunReport
+from .runtime.split import split_plan
 from .runtime.trainer import train as run_job
 from .sim import SimReport
 from .sim import simulate as simulate_document
@@ -43,6 +47,7 @@ def train(
     data: str | Dataset,
     *,
     executor: str | None = None,
+    devices: int | None = None,
     epochs: int | None = None,
     mode: str | None = None,
     settings: Iterable[str] = (),
@@ -57,8 +62,11 @@ def train(
     """Train a plan by the recipe it carries, one sample at a time.
 
     `data` is a Dataset, 'digits' or a path (see runtime/data/load.py). `executor` is 'jax' or
-    'reference'. `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the
-    recipe's; `settings` are `key=value` overrides of it.
+    'reference'. With `devices` each of so many runs a group of stages, balanced by the plan's
+    costs; the default is one, or all devices of a run of several processes (where
+    `jax.distributed.initialize` was called), of which the first writes.
+    `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the recipe's;
+    `settings` are `key=value` overrides of it.
 
     With a directory `checkpoint`, everything including what is in flight is written there every
     `every` samples (default: each epoch) and at Ctrl-C, and the last `keep` (3) are kept. `resume`
@@ -93,6 +101,7 @@ def train(
                 run=partial(
                     train,
                     executor=executor,
+                    devices=devices,
                     on_progress=on_progress,
                     every=every,
                     keep=keep,
@@ -109,21 +118,34 @@ def train(
         _check_same_run(start, header)
     directory = _directory(checkpoint, start)
     store = None if directory is None else _store(directory, header, plan, start)
+    job = make_job(plan, recipe, recipe.epochs * len(dataset.x_train), recipe.pipeline.mode)
     return run_job(
-        make_job(plan, recipe, recipe.epochs * len(dataset.x_train), recipe.pipeline.mode),
+        job,
         dataset,
         executor=header.executor,
         mode=recipe.pipeline.mode,
+        groups=_groups(plan, job.stages, devices),
         epochs=recipe.epochs,
         seed=recipe.seed,
         evaluate_every=recipe.training.evaluate_every,
         max_nonfinite=recipe.training.max_nonfinite,
-        on_progress=on_progress,
+        on_progress=on_progress if is_first() else None,
         logs=_logs(directory if log is None else Path(log), tensorboard, start),
         store=store,
         start=start,
         map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
     )
+
+
+def _groups(plan: Plan, stages: Stages, devices: int | None) -> Groups | None:
+    """The stages of each of several devices, or None for one device."""
+    if devices is None and is_joined():
+        import jax
+
+        devices = min(jax.device_count(), len(plan.document.stages))
+    if devices is None or devices == 1:
+        return None
+    return split_plan(plan.document.stages, stages, devices)
 
 
 def phase_name(number: int) -> str:
@@ -226,7 +248,7 @@ def _directory(checkpoint: PathLike | None, start: Checkpoint | None) -> Path | 
 
 
 def _store(directory: Path, header: Header, plan: Plan, start: Checkpoint | None) -> Store:
-    store = Store(directory, header)
+    store = Store(directory, header, writes=is_first())
     store.prepare(plan, is_same_run=start is not None and start.path.parent == directory)
     return store
 
@@ -240,6 +262,8 @@ def _logs(directory: Path | None, tensorboard: bool, start: Checkpoint | None) -
                 got="neither log nor checkpoint",
                 change="give one of them",
             )
+        return []
+    if not is_first():
         return []
     samples = 0 if start is None else start.header.samples
     logs = [metrics_file(directory, samples)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +34,20 @@ def train(
     ],
     executor: Annotated[
         str | None, typer.Option(help="jax (default) or reference; see `weft doctor`.")
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Devices to share the stages; default: 1, or all of all hosts."),
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="One of several processes: where process 0 runs, or `auto` where a cluster says.",
+        ),
+    ] = None,
+    process: Annotated[
+        str | None, typer.Option(metavar="N/COUNT", help="Which of them, from 0/COUNT on.")
     ] = None,
     epochs: Epochs = None,
     checkpoint: Annotated[
@@ -65,13 +81,18 @@ def train(
     from ..api import train as run_plan
     from ..compiler.plan.store import load
     from ..compiler.plan.text import facts
+    from ..runtime.hosts import is_first, join
 
+    if coordinator is not None:
+        _libraries_print_to_stderr()
+    join(coordinator, process)
     loaded = load(plan)
     line = TrainingLine("train")
     run = run_plan(
         loaded,
         data,
         executor=executor,
+        devices=devices,
         epochs=epochs,
         settings=set_,
         on_progress=line,
@@ -83,6 +104,8 @@ def train(
         tensorboard=tensorboard,
     )
     line.close()
+    if not is_first():
+        return
     if output is not None:
         replace(loaded, tensors=run.tensors, masks=run.masks).save(output)
     if json:
@@ -91,3 +114,13 @@ def train(
     typer.echo(facts(run_facts(run)))
     if output is not None:
         typer.echo(f"\ntrained plan written to {output}")
+
+
+def _libraries_print_to_stderr() -> None:
+    """What gloo says about connections to other processes must not get between the lines of ours.
+
+    It writes to file descriptor 1; ours goes to a copy of it from now on.
+    """
+    sys.stdout.flush()
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..backend.errors import UnknownNameError, UserError
 from .job import Executor, Job, Mode
+from .part import Groups
 
 CHUNK = 128
 """Samples that are fed at once."""
@@ -11,12 +12,18 @@ CHUNK = 128
 EXECUTORS = ("reference", "jax", "torch-xla")
 
 
-def make_executor(name: str, job: Job, mode: Mode) -> Executor:
-    """The executor `name`; raises UnknownNameError, or UserError where its package is missing."""
+def make_executor(name: str, job: Job, mode: Mode, groups: Groups | None = None) -> Executor:
+    """The executor `name`, on one device or, of jax, one per group of stages.
+
+    Raises UnknownNameError, or UserError where its package is missing and for groups that cannot
+    be.
+    """
     if name not in EXECUTORS:
         raise UnknownNameError("executor", name, EXECUTORS, "weft doctor")
-    make = {"reference": _reference, "jax": _jax, "torch-xla": _torch_xla}[name]
     try:
+        if groups is not None:
+            return _split(name, job, mode, groups)
+        make = {"reference": _reference, "jax": _jax, "torch-xla": _torch_xla}[name]
         return make(job, mode)
     except ImportError as error:
         raise UserError(
@@ -46,3 +53,18 @@ def _torch_xla(job: Job, mode: Mode) -> Executor:
     from .xla_executor import XlaExecutor
 
     return XlaExecutor(job, mode, chunk=CHUNK)
+
+
+def _split(name: str, job: Job, mode: Mode, groups: Groups) -> Executor:
+    if name != "jax" or mode != "pipelined":
+        raise UserError(
+            f"{len(groups)} devices",
+            expected="executor jax in mode pipelined: groups of stages work at the same time",
+            got=f"executor {name} in mode {mode}",
+            change="leave out the number of devices, or change the executor or the mode",
+        )
+    from .jax_devices import choose
+    from .jax_executor import JaxExecutor
+    from .jax_home import ManyDevices
+
+    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, choose(len(groups))))

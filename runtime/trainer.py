@@ -14,10 +14,12 @@ from .checkpoint import Checkpoint, Store
 from .data import Dataset
 from .executors import CHUNK, EXECUTORS, make_executor
 from .fit import check_fit
+from .hosts import any_of
 from .interrupt import Interrupted, stop_request
 from .job import Executor, Job, Mode, Results
 from .logs import Log
 from .map_watch import MapWatch, NewMap
+from .part import Groups
 from .precision import activation_type
 from .report import Progress, RunReport
 from .scores import Score
@@ -34,6 +36,7 @@ def train(
     *,
     executor: str = "jax",
     mode: Mode = "pipelined",
+    groups: Groups | None = None,
     epochs: int = 1,
     seed: int = 0,
     evaluate_every: int | None = None,
@@ -46,6 +49,7 @@ def train(
 ) -> RunReport:
     """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
 
+    `groups` are the stages that each of several devices runs; by default one device runs all.
     Testing uses the weights as they are and leaves the samples in flight alone. At the end the
     pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
     are written, one of them when the process is asked to stop; that raises Interrupted. A run from
@@ -57,7 +61,7 @@ def train(
     """
     check_fit(job.stages, data)
     began = time.perf_counter()
-    machine = make_executor(executor, job, mode)
+    machine = make_executor(executor, job, mode, groups)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
     if start is not None:
@@ -68,7 +72,7 @@ def train(
     with stop_request(enabled=store is not None) as request:
         while run.samples < run.total:
             run.chunk(store.header.every if store else None)
-            _save(run, store, request.is_made)
+            _save(run, store, store is not None and any_of(request.is_made))
     run.finish()
     compile_s = getattr(machine, "compile_seconds", 0.0)
     names = [stage.name for stage in job.stages.stages]

@@ -26,11 +26,13 @@ _PREFIX = "step-"
 class Store:
     """Where a run writes its checkpoints, every how many samples, and how many it keeps.
 
-    `header` is the part that stays the same for the whole run.
+    `header` is the part that stays the same for the whole run. Of several processes in a run one
+    `writes`; the others only know where.
     """
 
     directory: Path
     header: Header
+    writes: bool = True
 
     def write(
         self,
@@ -43,6 +45,8 @@ class Store:
         Later ones are left from a course that this run, which started before them, does not take.
         """
         path = self.directory / f"{_PREFIX}{samples:09d}"
+        if not self.writes:
+            return path
         file.write(path, replace(self.header, samples=samples, scores=scores), tensors)
         found = found_in(self.directory)
         here = found.index(path)
@@ -62,6 +66,8 @@ class Store:
                 got=f"one with {len(found_in(self.directory))} of an earlier run",
                 change=f"continue that run with --resume {self.directory}, or choose another",
             )
+        if not self.writes:
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         for pattern in (f"{SCRATCH_PREFIX}*", f".{PLAN_DIRECTORY}.*"):
             for left in self.directory.glob(pattern):
