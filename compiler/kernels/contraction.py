@@ -16,6 +16,11 @@ Operands arrive by multicast (inputs along the row, gradients along the column).
 one of two orders, whichever is faster: operands outermost, then their arrival overlaps the
 arithmetic and the reduction follows it; or sums outermost, then the arithmetic waits for the
 operands and the reduction overlaps it but for its latency.
+
+The first order holds the sums of a PE's positions, the second its operands. An order whose side
+takes more than a fixed part of the memory is left out, unless its side is the smaller one; then the
+PE goes through its positions in several turns: vectors are shorter, so that instructions start more
+often, and sums are closed once per turn.
 """
 
 from __future__ import annotations
@@ -23,12 +28,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..targets.target import Matrix
 from .collectives import all_reduce, broadcast, reduce, transfer, words
 from .nonzeros import WeightTiles
 from .site import Cost, Site
 from .tilings import Floats, Ints, ceil_div
+
+_HELD_PARTS = 4
+"""One side of a product may take one of so many parts of a PE's memory; an assumption."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +74,43 @@ class _Tile:
     out_positions: Ints
     halo: Ints
     nonzeros: Ints
+    sides: Sides
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Which sides of a product a PE can hold, and in how many turns over its positions."""
+
+    holds_in: NDArray[np.bool_]
+    holds_out: NDArray[np.bool_]
+    turns: Ints
+
+    @staticmethod
+    def of(capacity_bytes: int, in_bytes: Ints, out_bytes: Ints, positions: Ints) -> Sides:
+        """`in_bytes` and `out_bytes` are those of all positions of a PE."""
+        small = np.minimum(in_bytes, out_bytes)
+        needed = ceil_div(_HELD_PARTS * small, capacity_bytes)
+        return Sides(
+            (_HELD_PARTS * in_bytes <= capacity_bytes) | (in_bytes == small),
+            (_HELD_PARTS * out_bytes <= capacity_bytes) | (out_bytes == small),
+            np.clip(needed, 1, np.maximum(positions, 1)),
+        )
 
 
 def _tile(site: Site, product: Contraction) -> _Tile:
     tilings, weights = site.tilings, product.weights
     in_positions = ceil_div(product.in_positions, tilings.space_split)
+    out_positions = ceil_div(product.out_positions, tilings.space_split)
+    in_features = ceil_div(weights.in_features, tilings.in_split)
+    out_features = ceil_div(weights.out_features, tilings.out_split)
+    arriving, leaving = in_features * in_positions, out_features * out_positions
+    size, longest = product.itemsize, np.maximum(in_positions, out_positions)
     return _Tile(
-        in_features=ceil_div(weights.in_features, tilings.in_split),
-        out_features=ceil_div(weights.out_features, tilings.out_split),
+        in_features=in_features,
+        out_features=out_features,
         in_positions=in_positions,
-        out_positions=ceil_div(product.out_positions, tilings.space_split),
+        out_positions=out_positions,
+        sides=Sides.of(site.target.capacity_bytes, arriving * size, leaving * size, longest),
         halo=np.minimum(product.halo, product.in_positions - in_positions),
         nonzeros=tile_nonzeros(site, weights),
     )
@@ -95,7 +131,8 @@ def forward(site: Site, product: Contraction) -> Cost:
     stream = broadcast(noc, arriving, site.tilings.out_split)
     stream = stream + _halo_cycles(site, product, tile, tile.in_features)
     sums = words(noc, tile.out_features * tile.out_positions, size)
-    return _cost(site, product, tile, stream, sums, site.tilings.in_split)
+    orders = tile.sides.holds_out, tile.sides.holds_in
+    return _cost(site, product, tile, stream, sums, site.tilings.in_split, orders)
 
 
 def input_gradient(site: Site, product: Contraction) -> Cost:
@@ -105,7 +142,8 @@ def input_gradient(site: Site, product: Contraction) -> Cost:
     stream = broadcast(noc, arriving, site.tilings.in_split)
     stream = stream + _halo_cycles(site, product, tile, tile.out_features)
     sums = words(noc, tile.in_features * tile.in_positions, size)
-    return _cost(site, product, tile, stream, sums, site.tilings.out_split)
+    orders = tile.sides.holds_in, tile.sides.holds_out
+    return _cost(site, product, tile, stream, sums, site.tilings.out_split, orders)
 
 
 def weight_gradient(site: Site, product: Contraction) -> Cost:
@@ -121,9 +159,8 @@ def weight_gradient(site: Site, product: Contraction) -> Cost:
         + broadcast(noc, gradients, site.tilings.in_split)
         + _halo_cycles(site, product, tile, tile.in_features)
     )
-    return _cost(
-        site, product, tile, stream, words(noc, tile.nonzeros, size), site.tilings.space_split, True
-    )
+    sums = words(noc, tile.nonzeros, size)
+    return _cost(site, product, tile, stream, sums, site.tilings.space_split)
 
 
 def dense_product(site: Site, batch: int, m: int, k: int, n: int, dtype: str, size: int) -> Cost:
@@ -149,8 +186,8 @@ def weight_triggered(site: Site, product: Contraction) -> Floats:
 def _weight_triggered(site: Site, product: Contraction, tile: _Tile) -> Floats:
     rate = site.target.arithmetic(product.dtype).sustained_macs_per_cycle
     positions = np.minimum(tile.in_positions, tile.out_positions)
-    per_weight = site.target.sparsity.nonzero_cycles + positions / rate
-    features = tile.in_features + tile.out_features
+    per_weight = site.target.sparsity.nonzero_cycles * tile.sides.turns + positions / rate
+    features = (tile.in_features + tile.out_features) * tile.sides.turns
     return tile.nonzeros * per_weight + features * site.target.vector.trigger_cycles
 
 
@@ -213,18 +250,25 @@ def _cost(
     stream: Floats,
     sums: Ints,
     reducing_pes: Ints,
-    to_all: bool = False,
+    orders: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
 ) -> Cost:
     """Arithmetic, and the communication it does not hide in the better loop order.
 
-    `sums` words are reduced over a line of `reducing_pes`, and sent back `to_all` of them.
+    `sums` words are reduced over a line of `reducing_pes`. `orders` says for which tilings each of
+    the two is possible. Without it the sums are a weight's gradient: they lie where the weight
+    does, stay over all turns, and go back to all of the line.
     """
-    noc, collective = site.target.noc, all_reduce if to_all else reduce
+    noc, collective = site.target.noc, all_reduce if orders is None else reduce
     compute = _multiply_cycles(site, product, tile)
     reduction = collective(noc, sums, reducing_pes)
     latency = collective(noc, np.minimum(sums, 1), reducing_pes)
     operands_outermost = np.maximum(0.0, stream - compute) + reduction
     sums_outermost = stream + np.maximum(latency, reduction - compute)
-    network = np.minimum(operands_outermost, sums_outermost)
+    if orders is None:
+        network = np.minimum(operands_outermost, sums_outermost)
+    else:
+        first = np.where(orders[0], operands_outermost, np.inf)
+        second = np.where(orders[1], sums_outermost, np.inf)
+        network = np.minimum(first, second) + (tile.sides.turns - 1) * latency
     weights = product.weights
     return Cost(compute, network, product.macs(weights.dense), product.macs(weights.total))

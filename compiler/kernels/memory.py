@@ -119,8 +119,9 @@ def memory_table(
     nothing = np.zeros(len(site.tilings), np.int64)
     trained = [s for s, is_trained in zip(stored, program.trainable, strict=True) if is_trained]
     values = sum((s.value_bytes for s in trained), nothing)
-    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward)
-    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward)
+    capacity = site.target.capacity_bytes
+    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward, capacity)
+    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward, capacity)
     streams = (*program.inputs, *program.outputs)
     return MemoryTable(
         tilings=site.tilings,

@@ -7,19 +7,21 @@ reads any more. Each value is dealt out evenly over the region.
 
 While a contraction runs it also holds, on every PE, one side of its product in whole and two
 vectors of the other: the sums, while operands stream past them, or the operands, while sums leave
-one by one, whichever order of loops is the faster (see contraction.py): the larger counts. A
+one by one (see contraction.py): of those that its memory allows the larger counts, in one turn. A
 product of two activations holds its second factor where a weight would lie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from torch import Tensor, fx
 
 from . import convolution, linear
+from .contraction import Sides
 from .layout import Layout, Matrix
 from .movement import ALIASES
 from .registry import KERNELS
@@ -33,10 +35,22 @@ _VECTORS = 2
 """One is used while the next one arrives."""
 
 
-def workspace_bytes(module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+@dataclass(frozen=True)
+class _Lies:
+    """How a stage's values lie, under many tilings, on PEs of a memory."""
+
+    tilings: Tilings
+    layout: Layout
+    capacity_bytes: int
+
+
+def workspace_bytes(
+    module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles, capacity_bytes: int
+) -> Ints:
     """The most that one phase, a graph of a stage's program, holds at any time."""
     sizes = _sizes(module.graph, tilings, _held_elsewhere(module, roles))
     nothing = np.zeros(len(tilings), np.int64)
+    lies = _Lies(tilings, layout, capacity_bytes)
     live, peak, last = nothing, nothing, _last_reads(module.graph)
     read = {place for places in last.values() for place in places}
     for node in calls(module.graph):
@@ -44,7 +58,7 @@ def workspace_bytes(module: fx.GraphModule, tilings: Tilings, layout: Layout, ro
         dying = [place for place in last.get(node, ()) if place in sizes]
         new = sum((sizes[place] for place in made), nothing)
         reused = _reused(node, [sizes[place] for place in dying], new)
-        peak = np.maximum(peak, live + new - reused + _held(node, tilings, layout, roles))
+        peak = np.maximum(peak, live + new - reused + _held(node, lies, roles))
         gone = (*dying, *(place for place in made if place not in read))
         live = live + new - sum((sizes[place] for place in gone), nothing)
     return peak
@@ -111,17 +125,18 @@ def _reused(node: fx.Node, dying: Sequence[Ints], new: Ints) -> Ints | int:
     return np.minimum(np.maximum.reduce(dying), new)
 
 
-def _held(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints | int:
+def _held(node: fx.Node, lies: _Lies, roles: Roles) -> Ints | int:
     """Bytes of the larger side of a contraction, its vectors, and a second factor in its place."""
     name = operator_of(node)
     if name in linear.OPERATORS:
-        return _product_bytes(node, tilings, layout, roles)
+        return _product_bytes(node, lies, roles)
     if name in (convolution.FORWARD, convolution.BACKWARD):
-        return _convolution_bytes(node, tilings, layout, roles)
+        return _convolution_bytes(node, lies, roles)
     return 0
 
 
-def _product_bytes(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+def _product_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
+    layout, tilings = lies.layout, lies.tilings
     use = linear.weight_use(node, roles)
     index = roles.gradient.get(node) if use is None else use.index
     left, right = (shape_of(factor) for factor in linear.factors(node))
@@ -129,30 +144,37 @@ def _product_bytes(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles
     if index is not None and index in layout.matrices:
         matrix = layout.matrices[index]
         positions = left[-1] if use is None else use.positions
-        return _sides(tilings, matrix, positions, positions) * size
+        return _sides(lies, matrix, positions, positions, size)
     batch, (m, k), n = left[0] if len(left) == 3 else 1, left[-2:], right[-1]
     factor = batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)
-    return (_sides(tilings, Matrix(1, k, n, batch, m, m), m, m) + factor) * size
+    return _sides(lies, Matrix(1, k, n, batch, m, m), m, m, size) + factor * size
 
 
-def _convolution_bytes(node: fx.Node, tilings: Tilings, layout: Layout, roles: Roles) -> Ints:
+def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
+    tilings = lies.tilings
     tiles = convolution.dense_tiles(node)
     product = convolution.describe(node, tiles)
     ends = product.in_positions, product.out_positions
     matrix = Matrix(1, tiles.in_features, tiles.out_features, tiles.taps, *ends)
-    held = _sides(tilings, matrix, *ends)
+    held = _sides(lies, matrix, *ends, product.itemsize)
     if convolution.weight_operand(node) not in roles.weight:
-        held = held + tiles.taps * (
+        held = held + product.itemsize * tiles.taps * (
             ceil_div(tiles.in_features, tilings.in_split)
             * ceil_div(tiles.out_features, tilings.out_split)
         )
-    return held * product.itemsize
+    return held
 
 
-def _sides(tilings: Tilings, matrix: Matrix, in_positions: int, out_positions: int) -> Ints:
-    """Elements of the larger side on a PE, and of the vectors that stream past it."""
+def _sides(lies: _Lies, matrix: Matrix, in_positions: int, out_positions: int, size: int) -> Ints:
+    """Bytes of the larger side that a PE may hold, and of the vectors that stream past it."""
+    tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
-    operands = ceil_div(matrix.in_features, tilings.in_split) * arriving
-    sums = ceil_div(matrix.out_features, tilings.out_split) * leaving
-    return np.maximum(operands, sums) + _VECTORS * np.maximum(arriving, leaving)
+    into = ceil_div(matrix.in_features, tilings.in_split)
+    out = ceil_div(matrix.out_features, tilings.out_split)
+    longest = np.maximum(arriving, leaving)
+    ends = into * arriving * size, out * leaving * size
+    sides = Sides.of(lies.capacity_bytes, *ends, longest)
+    arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns)
+    held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
+    return (held + _VECTORS * np.maximum(arriving, leaving)) * size

@@ -115,7 +115,7 @@ def test_halving_the_nonzeros_nearly_halves_a_large_tile(product):
     dense, half = (
         cycles(
             product(
-                place, Contraction(WeightTiles(64, 64, 9, density=d), 256, 256, 0, "float32", 4)
+                place, Contraction(WeightTiles(10, 10, 9, density=d), 256, 256, 0, "float32", 4)
             )
         )
         for d in (1.0, 0.5)

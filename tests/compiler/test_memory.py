@@ -23,6 +23,8 @@ from weft.compiler.program import Stage, Stages
 from weft.compiler.recompute import recompute
 
 ONE_PE = Tilings.of(Tiling(1, 1, 1))
+ROOMY = 1 << 30
+"""Bytes of a PE that needs no turns."""
 
 
 class Attention(nn.Module):
@@ -114,7 +116,7 @@ def test_workspace_is_what_lives_while_a_phase_runs(name):
     distinct = {stage.program.key: stage for stage in STAGES[name]().stages}
     for stage in distinct.values():
         for module, layout, roles in _phases(stage):
-            (counted,) = workspace_bytes(module, ONE_PE, layout, roles)
+            (counted,) = workspace_bytes(module, ONE_PE, layout, roles, ROOMY)
             watched = _run(module)
             assert watched.between <= counted <= watched.during + _product_bytes(module)
 
@@ -145,16 +147,27 @@ def test_workspace_of_two_layers_by_hand():
     graph = capture(model, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 2)), F.mse_loss)
     stage = cut(graph, merge_modules(assign(graph), globs=("net",))).stages[0]
     (forward, layout, roles), _ = _phases(stage)
-    (counted,) = workspace_bytes(forward, ONE_PE, layout, roles)
+    (counted,) = workspace_bytes(forward, ONE_PE, layout, roles, ROOMY)
     made, side, vectors = 3 * 5, max(3 * 4, 3 * 5), 2 * 3
     assert counted == 4 * (made + side + vectors)
+
+
+def test_a_small_memory_holds_one_side_of_a_product_turn_by_turn():
+    """(3 x 4) x (4 x 5): operands of 48 bytes, sums of 60. A quarter of 240 bytes has room for
+    both, of 239 for the operands only; of 60 for neither, so the operands come in turns, of one
+    position each. Two vectors of the other side, of 3 positions or 1, come on top."""
+    linear = nn.Linear(4, 5, bias=False)
+    graph = capture(linear, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 5)), F.mse_loss)
+    (forward, layout, roles), _ = _phases(cut(graph).stages[0])
+    for capacity, counted in ((240, 15 + 2 * 3), (239, 12 + 2 * 3), (60, 4 + 2 * 1)):
+        assert workspace_bytes(forward, ONE_PE, layout, roles, capacity) == 4 * counted
 
 
 def test_more_pes_never_need_more_workspace_each():
     tilings = Tilings(*(np.array(axis) for axis in ([1, 2, 2, 2], [1, 1, 2, 2], [1, 1, 1, 4])))
     for stage in attention_stages(True, False).stages:
         for module, layout, roles in _phases(stage):
-            counted = workspace_bytes(module, tilings, layout, roles)
+            counted = workspace_bytes(module, tilings, layout, roles, ROOMY)
             assert (np.diff(counted) <= 0).all()
 
 

@@ -17,6 +17,7 @@ def workspace(subject: Subject) -> Iterator[Finding]:
     """Forward and backward take turns: the backward's workspace, or what the forward's exceeds the
     gradient's memory by, whichever is larger."""
     phases = {key: _phases(program) for key, program in subject.programs.items()}
+    capacity = subject.plan.totals.memory_capacity_per_pe_bytes
     found: dict[tuple[str, Tiling], tuple[int, int]] = {}
     for stage in subject.plan.stages:
         if stage.program not in phases:
@@ -24,7 +25,10 @@ def workspace(subject: Subject) -> Iterator[Finding]:
         key = stage.program, stage.tiling
         if key not in found:
             forward, backward = phases[stage.program]
-            found[key] = _peak(forward, stage, "forward"), _peak(backward, stage, "backward")
+            found[key] = (
+                _peak(forward, stage, "forward", capacity),
+                _peak(backward, stage, "backward", capacity),
+            )
         memory, (forward_bytes, backward_bytes) = stage.memory_per_pe, found[key]
         expected = max(backward_bytes, forward_bytes - memory.gradient_bytes)
         if memory.workspace_bytes != expected:
@@ -39,36 +43,44 @@ def _phases(program: StageProgram) -> _Phases:
     return moments(forward, known), moments(backward, known)
 
 
-def _peak(phase: tuple[Moment, ...], stage: StageRecord, name: str) -> int:
+def _peak(phase: tuple[Moment, ...], stage: StageRecord, name: str, capacity: int) -> int:
     elementwise = {
         operator.operator
         for operator in stage.operators
         if operator.phase == name and operator.family == "elementwise"
     }
-    return max((_held(moment, stage.tiling, elementwise) for moment in phase), default=0)
+    return max((_held(moment, stage.tiling, elementwise, capacity) for moment in phase), default=0)
 
 
-def _held(moment: Moment, tiling: Tiling, elementwise: Collection[str]) -> int:
+def _held(moment: Moment, tiling: Tiling, elementwise: Collection[str], capacity: int) -> int:
     sizes = [
         [_share(value.elements, tiling) * value.item_bytes for value in values]
         for values in (moment.there, moment.made, moment.dying)
     ]
     there, made, dying = sizes
     in_place = min(sum(made), max(dying, default=0)) if moment.operator in elementwise else 0
-    return sum(there) - in_place + (_product_bytes(moment.product, tiling) if moment.product else 0)
+    product = moment.product
+    return sum(there) - in_place + (_product_bytes(product, tiling, capacity) if product else 0)
 
 
-def _product_bytes(product: Product, tiling: Tiling) -> int:
-    """The larger side of a PE's part of a product, two vectors, and a factor that must come."""
-    into, out = (
-        ceil(product.in_features / tiling.in_split),
-        ceil(product.out_features / tiling.out_split),
-    )
-    arriving, leaving = (
+def _product_bytes(product: Product, tiling: Tiling, capacity: int) -> int:
+    """The larger side that a PE can hold of a product, two vectors, and a factor that must come.
+
+    It can hold a side that takes a quarter of its memory or less, and the smaller one in turns.
+    """
+    into = ceil(product.in_features / tiling.in_split)
+    out = ceil(product.out_features / tiling.out_split)
+    ends = [
         ceil(positions / tiling.space_split)
         for positions in (product.in_positions, product.out_positions)
-    )
-    elements = max(into * arriving, out * leaving) + 2 * max(arriving, leaving)
+    ]
+    sides = [into * ends[0], out * ends[1]]
+    quarters = [4 * side * product.item_bytes / max(capacity, 1) for side in sides]
+    turns = max(1, min(ceil(min(quarters)), max(ends)))
+    arriving, leaving = (ceil(positions / turns) for positions in ends)
+    parts = zip((into * arriving, out * leaving), quarters, strict=True)
+    held = max(part for part, quarter in parts if quarter <= max(1, min(quarters)))
+    elements = held + 2 * max(arriving, leaving)
     return (elements + product.factor * into * out) * product.item_bytes
 
 
