@@ -14,12 +14,13 @@ from .compiler.version import VERSION
 
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity
-    from .api import simulate, train
+    from .api import predict, simulate, train
     from .compiler.pipeline import Options
     from .compiler.pipeline import compile_model as compile
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
     from .runtime.torch_compile.plans import plan_of, plans_of
+    from .runtime.weights import load_weights
 
 __version__ = VERSION
 _PLACES = {
@@ -29,6 +30,8 @@ _PLACES = {
     "load": ("compiler.plan.store", "load"),
     "plan_of": ("runtime.torch_compile.plans", "plan_of"),
     "plans_of": ("runtime.torch_compile.plans", "plans_of"),
+    "load_weights": ("runtime.weights", "load_weights"),
+    "predict": ("api", "predict"),
     "simulate": ("api", "simulate"),
     "train": ("api", "train"),
 }
@@ -40,11 +43,13 @@ __all__ = [
     "__version__",
     "compile",
     "load",
+    "load_weights",
     "models",
     "nn",
     "optim",
     "plan_of",
     "plans_of",
+    "predict",
     "simulate",
     "sparsity",
     "train",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from .backend.errors import UserError
 from .compiler.plan.plan import Plan
@@ -28,6 +30,7 @@ from .runtime.logs import tensorboard as tensorboard_log
 from .runtime.map_watch import MapWatch
 from .runtime.part import Groups
 from .runtime.phases import joined, phase_plan
+from .runtime.predict import predict as run_forward
 from .runtime.report import Progress, RunReport
 from .runtime.split import split_plan
 from .runtime.trainer import train as run_job
@@ -40,6 +43,19 @@ PathLike = str | Path
 def simulate(plan: Plan, samples: int = 1000, level: str = "event") -> SimReport:
     """Run `samples` training samples in time, at level 'analytic', 'event' or 'fabric'."""
     return simulate_document(plan, samples, level)
+
+
+def predict(
+    plan: Plan, inputs: np.ndarray | Sequence[np.ndarray], *, executor: str = "jax"
+) -> tuple[np.ndarray, ...]:
+    """Each of the model's predictions, one row per sample, at the plan's weights and state.
+
+    `inputs` has an array (N, ...) for each input that predictions depend on: labels are not needed.
+    Raises UserError for inputs that do not fit and for a plan without weights.
+    """
+    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    recipe = make_recipe(_recipe_of(plan), where="the plan's recipe")
+    return run_forward(make_job(plan, recipe, 1, "sequential"), arrays, executor)
 
 
 def train(

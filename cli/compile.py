@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Steps, print_json, print_table
-from .options import Json, Overrides, recipe_of, with_target
+from .options import Json, Overrides, Weights, recipe_of, with_target
 from .passes import Watch, list_passes, show_passes
 
 if TYPE_CHECKING:
@@ -53,12 +53,14 @@ def compile_verb(
         str | None,
         typer.Option(metavar="auto", help="Recompute, coarsen, add wafers until the model fits."),
     ] = None,
+    weights: Weights = None,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Compile a model to a plan directory and print its summary."""
     from ..compiler.from_recipe import compile_recipe
     from ..compiler.plan.data import to_data
+    from ..runtime.weights import load_weights
 
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
     recipe = recipe_of(model, with_target(chosen, target))
@@ -69,6 +71,9 @@ def compile_verb(
     watch = Watch(print_after)
     with Steps() as step:
         plan = compile_recipe(recipe, on_begin=step, on_end=watch)
+        if weights is not None:
+            step("weights")
+            plan = load_weights(plan, weights)
         step("write")
         plan.save(directory)
     if json:

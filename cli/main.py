@@ -19,6 +19,7 @@ from . import (
     export,
     models,
     plans,
+    predict,
     simulate,
     sparsity,
     targets,
@@ -55,7 +56,7 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, plans, simulate, compare, train, export):
+for verbs in (demo, compile, plans, simulate, compare, train, predict, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")

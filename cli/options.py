@@ -16,6 +16,13 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
 ]
 PlanDirectory = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="Start from these weights: a safetensors file, an index of several, or a folder.",
+    ),
+]
 PlanDirectories = Annotated[
     list[Path], typer.Argument(metavar="PLAN...", help="One plan directory or several.")
 ]

@@ -6,13 +6,16 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import print_json
-from .options import Json, Overrides, PlanDirectory
+from .options import Json, Overrides, PlanDirectory, Weights
 from .progress import TrainingLine, run_data, run_facts
+
+if TYPE_CHECKING:
+    from ..compiler.plan.plan import Plan
 
 Executor = Annotated[str, typer.Option(help="jax or reference; see `weft doctor`.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
@@ -50,6 +53,7 @@ def train(
         str | None, typer.Option(metavar="N/COUNT", help="Which of them, from 0/COUNT on.")
     ] = None,
     epochs: Epochs = None,
+    weights: Weights = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Write checkpoints to this directory; also at Ctrl-C."),
@@ -86,7 +90,7 @@ def train(
     if coordinator is not None:
         _libraries_print_to_stderr()
     join(coordinator, process)
-    loaded = load(plan)
+    loaded = load(plan) if weights is None else _started(load(plan), weights, resume)
     line = TrainingLine("train")
     run = run_plan(
         loaded,
@@ -124,3 +128,17 @@ def _libraries_print_to_stderr() -> None:
     sys.stdout.flush()
     sys.stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+
+
+def _started(plan: Plan, weights: Path, resume: Path | None) -> Plan:
+    from ..backend.errors import UserError
+    from ..runtime.weights import load_weights
+
+    if resume is not None:
+        raise UserError(
+            f"--weights {weights}",
+            expected="a new run",
+            got=f"--resume {resume}, which has weights of its own",
+            change="leave out one of them",
+        )
+    return load_weights(plan, weights)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
 from ..backend.errors import UnknownNameError, UserError
 from .job import Executor, Job, Mode
 from .part import Groups
 
+Made = TypeVar("Made")
 CHUNK = 128
 """Samples that are fed at once."""
 
@@ -18,13 +24,24 @@ def make_executor(name: str, job: Job, mode: Mode, groups: Groups | None = None)
     Raises UnknownNameError, or UserError where its package is missing and for groups that cannot
     be.
     """
+    if groups is not None:
+        return _from_package(name, lambda: _split(name, job, mode, groups))
+    makers = {"reference": _reference, "jax": _jax, "torch-xla": _torch_xla}
+    return _from_package(name, lambda: makers[name](job, mode))
+
+
+def evaluate(name: str, job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Predictions of an executor at the start values of `job`; raises as `make_executor`."""
+    if name != "jax":
+        return make_executor(name, job, "sequential").evaluate(inputs)
+    return _from_package(name, lambda: _jax_predictions(job, inputs))
+
+
+def _from_package(name: str, make: Callable[[], Made]) -> Made:
     if name not in EXECUTORS:
         raise UnknownNameError("executor", name, EXECUTORS, "weft doctor")
     try:
-        if groups is not None:
-            return _split(name, job, mode, groups)
-        make = {"reference": _reference, "jax": _jax, "torch-xla": _torch_xla}[name]
-        return make(job, mode)
+        return make()
     except ImportError as error:
         raise UserError(
             f"executor {name}",
@@ -32,6 +49,13 @@ def make_executor(name: str, job: Job, mode: Mode, groups: Groups | None = None)
             got=str(error),
             change=f"pip install 'weft[{name}]', or take --executor reference",
         ) from error
+
+
+def _jax_predictions(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """By the forward alone: no program that trains is compiled."""
+    from .jax_evaluation import evaluate
+
+    return evaluate(job, inputs)
 
 
 def _reference(job: Job, mode: Mode) -> Executor:

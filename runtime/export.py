@@ -39,7 +39,7 @@ def export_forward(stages: Stages) -> Exported:
 
     Raises UnsupportedError for an operator without a lowering.
     """
-    needed = _needed(stages)
+    needed = wiring.predicting(stages)
     tensors = {name: spec for stage in needed for name, spec in _tensors(stage).items()}
     read = sorted({s.output for stage in needed for s in stage.inputs if s.stage == HOST})
     lowered = {stage.index: lower(stage.program.forward) for stage in needed}
@@ -83,15 +83,6 @@ def export_stage(stages: Stages, name: str) -> Exported:
         *((f"saved {n}", spec) for n, spec in enumerate(program.saved)),
     ]
     return _export(forward, [*sorted(tensors.items()), *inputs], results)
-
-
-def _needed(stages: Stages) -> list[Stage]:
-    """The stages that the predictions depend on, in order."""
-    needed = {source.stage for source in stages.predictions}
-    for stage in reversed(stages.stages):
-        if stage.index in needed:
-            needed |= {source.stage for source in stage.inputs}
-    return [stage for stage in stages.stages if stage.index in needed]
 
 
 def save(exported: Exported, directory: Path, name: str) -> tuple[Path, ...]:

@@ -21,22 +21,21 @@ from torch import Tensor
 from ..backend.errors import UserError
 from ..backend.sparsity import MaskRule
 from ..compiler.program import Source, TensorSpec
+from .jax_compile import compile_program
+from .jax_evaluation import Evaluation, canonical
 from .jax_home import ManyDevices, OneDevice
 from .jax_lower import jax_dtype
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
 from .jax_split import SplitTick
 from .jax_tick import Moment, PipelinedTick
-from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
+from .job import Job, Mode, Results, Skips, Stream, sample_arrays
 from .mask_updates import masks_updated, steps_made, ticks_until_update
 from .masks import Masked
 from .model import Model
 from .streams import came_out, joined, padded
 
 Array = Any
-_EVALUATION_BATCH = 60
-_COMPILER_OPTIONS = {"xla_allow_excess_precision": False}
-"""bfloat16 is rounded to wherever the programs say so, as the reference does."""
 
 
 class JaxExecutor:
@@ -63,7 +62,7 @@ class JaxExecutor:
         self.pipeline = self.home.start()
         train = jax.jit(self.home.training(_run), donate_argnums=0)
         self._train = self._compile(train, *self._arguments([], 0))
-        self._predict: Any = None
+        self._evaluation = Evaluation(job, self.home, self._compile)
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
@@ -86,19 +85,7 @@ class JaxExecutor:
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
-        arrays = sample_arrays(self.job.stages, inputs)
-        count, rows = len(arrays[0]), _EVALUATION_BATCH * self.home.batches
-        parts = []
-        for start in range(0, count, rows):
-            slices = [array[start : start + rows] for array in arrays]
-            batch = [_canonical(padded(array, rows)) for array in slices]
-            if self._predict is None:
-                self._predict = self._compile(jax.jit(self.home.predict), self.pipeline, batch)
-            parts.append(self._predict(self.pipeline, batch))
-        return tuple(
-            to_rows([row for part in column for row in np.asarray(part)])[:count]
-            for column in zip(*parts, strict=True)
-        )
+        return self._evaluation(self.pipeline, inputs)
 
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
@@ -160,8 +147,7 @@ class JaxExecutor:
 
     def _compile(self, function: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
-        with jax.default_matmul_precision("highest"):
-            compiled = function.lower(*arguments).compile(_COMPILER_OPTIONS)
+        compiled = compile_program(function, *arguments)
         self.compile_seconds += time.perf_counter() - start
         return compiled
 
@@ -174,8 +160,8 @@ class JaxExecutor:
         span = (self.tick, self.first_fed, self.fed - 1, count)
         return (
             self.pipeline,
-            [_canonical(padded(array, self.chunk)) for array in given],
-            _canonical(np.array(rates)),
+            [canonical(padded(array, self.chunk)) for array in given],
+            canonical(np.array(rates)),
             *(np.int32(number) for number in span),
         )
 
@@ -251,8 +237,3 @@ def _program(job: Job) -> tuple[object, ...]:
 
 def _spec(job: Job, source: Source) -> TensorSpec:
     return job.stages.stages[source.stage].program.outputs[source.output]
-
-
-def _canonical(array: np.ndarray) -> np.ndarray:
-    """64-bit types become 32-bit unless jax has x64 enabled."""
-    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from .job import Mode
 from .map_watch import NewMap
 from .scores import Score
+from .weights import copy_into
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class RunReport:
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
     new_maps: tuple[NewMap, ...]
+
+    def write_back(self, model: nn.Module) -> None:
+        """Write the weights into the model the plan was made of; raises UserError for another."""
+        copy_into(self.tensors, model)
 
     @property
     def parameters(self) -> str:

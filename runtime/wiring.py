@@ -27,6 +27,15 @@ def results(stages: Stages) -> tuple[Source, ...]:
     return (stages.loss, *stages.predictions)
 
 
+def predicting(stages: Stages) -> list[Stage]:
+    """The stages that the predictions depend on, in order."""
+    needed = {source.stage for source in stages.predictions}
+    for stage in reversed(stages.stages):
+        if stage.index in needed:
+            needed |= {source.stage for source in stage.inputs}
+    return [stage for stage in stages.stages if stage.index in needed]
+
+
 def entry_tick(source: Source) -> int:
     """Tick at which the value of sample 0 appears; the host gives sample t at tick t."""
     return 0 if source.stage == HOST else source.stage

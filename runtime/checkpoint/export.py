@@ -53,7 +53,7 @@ def export(checkpoint: Checkpoint, file: Path, plan: Path | None = None) -> dict
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        save_file(tensors, part)
+        save_file(tensors, part, {"format": "pt"})  # transformers reads no file without it
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

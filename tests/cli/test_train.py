@@ -15,6 +15,7 @@ import pytest
 import torch
 import weft as api
 import yaml
+from safetensors.torch import save_file
 from weft.runtime.data import load_data
 
 Weft = Callable[..., Any]
@@ -159,3 +160,25 @@ def test_a_demo_over_foreign_files_is_refused_first(weft: Weft, tmp_path: Path) 
     assert outcome.code == 2
     assert "thesis.tex" in outcome.err
     assert outcome.out == ""
+
+
+def test_weights_of_a_file_are_predicted_with(
+    weft: Weft, small_plan: Path, small_data: Path, tmp_path: Path
+) -> None:
+    """Weights of a trained plan, taken out of it and put into the plan that was not trained."""
+    trained, out = tmp_path / "trained", tmp_path / "out" / "p.npz"
+    options = ("--epochs", "1", "--executor", "reference", "--json")
+    run = weft("train", small_plan, "--data", small_data, "-o", trained, *options)
+    assert run.code == 0, run.err
+    file = tmp_path / "weights.safetensors"
+    save_file(dict(api.load(trained).tensors), file)
+    chosen = ("--data", small_data, "--executor", "reference", "--json")
+    found = weft("predict", small_plan, "--weights", file, "-o", out, *chosen)
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["loss"] == json.loads(run.out)["test_loss"]
+    assert np.load(out)["arr_0"].shape[0] == json.loads(found.out)["samples"]
+    missing = weft("predict", small_plan, "--weights", tmp_path / "none", *chosen)
+    assert missing.code == 2
+    assert "no such file" in missing.err
+    both = weft("train", small_plan, "--data", small_data, "--weights", file, "--resume", trained)
+    assert both.code == 2
