@@ -23,6 +23,7 @@ from .runtime.checkpoint import (
     plan_fingerprint,
 )
 from .runtime.data import Dataset, load_data
+from .runtime.device_failure import device_failures
 from .runtime.from_recipe import make_job
 from .runtime.hosts import is_first, is_joined
 from .runtime.logs import Log, metrics_file
@@ -63,6 +64,7 @@ def train(
     data: str | Dataset,
     *,
     executor: str | None = None,
+    device: str | None = None,
     devices: int | None = None,
     epochs: int | None = None,
     mode: str | None = None,
@@ -77,9 +79,10 @@ def train(
 ) -> RunReport:
     """Train a plan by the recipe it carries, one sample at a time.
 
-    `data` is a Dataset, 'digits' or a path (see runtime/data/load.py). `executor` is 'jax' or
-    'reference'. With `devices` each of so many runs a group of stages, balanced by the plan's
-    costs; the default is one, or all devices of a run of several processes (where
+    `data` is a Dataset, 'digits' or a path (see runtime/data/load.py). `executor` is 'jax',
+    'torch-xla' or 'reference', `device` is 'cpu', 'cuda' or 'tpu' (default: what the executor
+    finds). With `devices` each of so many runs a group of stages, balanced by the plan's costs;
+    the default is one, or all devices of a run of several processes (where
     `jax.distributed.initialize` was called), of which the first writes.
     `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the recipe's;
     `settings` are `key=value` overrides of it.
@@ -97,8 +100,8 @@ def train(
     The report's `new_maps` names the stages whose masks outgrew the map of the plan; with
     `training.new_map` 'stop' the run ends there.
 
-    Raises UserError for data or settings that do not fit and when training diverges, and
-    CheckpointFileError for a damaged checkpoint.
+    Raises UserError for data or settings that do not fit and when training diverges, DeviceError
+    for a device that is missing, full or gone, and CheckpointFileError for a damaged checkpoint.
     """
     chosen = [*settings]
     chosen += [] if epochs is None else [f"epochs={epochs}"]
@@ -117,6 +120,7 @@ def train(
                 run=partial(
                     train,
                     executor=executor,
+                    device=device,
                     devices=devices,
                     on_progress=on_progress,
                     every=every,
@@ -135,22 +139,25 @@ def train(
     directory = _directory(checkpoint, start)
     store = None if directory is None else _store(directory, header, plan, start)
     job = make_job(plan, recipe, recipe.epochs * len(dataset.x_train), recipe.pipeline.mode)
-    return run_job(
-        job,
-        dataset,
-        executor=header.executor,
-        mode=recipe.pipeline.mode,
-        groups=_groups(plan, job.stages, devices),
-        epochs=recipe.epochs,
-        seed=recipe.seed,
-        evaluate_every=recipe.training.evaluate_every,
-        max_nonfinite=recipe.training.max_nonfinite,
-        on_progress=on_progress if is_first() else None,
-        logs=_logs(directory if log is None else Path(log), tensorboard, start),
-        store=store,
-        start=start,
-        map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
-    )
+    begun = None if start is None else start.path
+    with device_failures(header.executor, directory, begun):
+        return run_job(
+            job,
+            dataset,
+            executor=header.executor,
+            mode=recipe.pipeline.mode,
+            device=device,
+            groups=_groups(plan, job.stages, devices),
+            epochs=recipe.epochs,
+            seed=recipe.seed,
+            evaluate_every=recipe.training.evaluate_every,
+            max_nonfinite=recipe.training.max_nonfinite,
+            on_progress=on_progress if is_first() else None,
+            logs=_logs(directory if log is None else Path(log), tensorboard, start),
+            store=store,
+            start=start,
+            map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
+        )
 
 
 def _groups(plan: Plan, stages: Stages, devices: int | None) -> Groups | None:

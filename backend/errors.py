@@ -68,3 +68,7 @@ class PlanFileError(UserError):
 
 class CheckpointFileError(UserError):
     """A checkpoint with a missing, truncated, altered or unreadable file."""
+
+
+class DeviceError(UserError):
+    """A device that is not there, ran out of memory, or went away."""

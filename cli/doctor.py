@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
 from importlib import metadata
 
 import typer
@@ -12,11 +11,8 @@ import typer
 from .console import print_json, print_table
 from .options import Json
 
-_DEVICES = ("cpu", "cuda", "tpu")
 _VERSIONS = ("weft", "torch", "numpy", "jax", "torch_xla", "numba", "scikit-learn")
 _COLUMNS = ("executor", "device", "works", "detail")
-
-Row = tuple[str, str, str, str]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +22,11 @@ def register(app: typer.Typer) -> None:
 
 def doctor(json: Json = False) -> None:
     """Say which executors and devices work here and why the others do not."""
-    rows = [_reference(), *_jax()]
+    from ..runtime.executors import EXECUTORS
+    from ..runtime.probe import probe_all
+
+    found = probe_all(EXECUTORS)
+    rows = [(p.executor, p.device, "yes" if p.works else "no", p.detail) for p in found]
     versions = {name: _version(name) for name in _VERSIONS}
     if json:
         print_json(
@@ -43,38 +43,8 @@ def doctor(json: Json = False) -> None:
     print_table(_COLUMNS, rows)
 
 
-def _reference() -> Row:
-    try:
-        import torch
-    except Exception as error:  # a broken install raises anything at all
-        return ("reference", "cpu", "no", _reason(error))
-    return ("reference", "cpu", "yes", f"torch {torch.__version__}")
-
-
-def _jax() -> Iterator[Row]:
-    try:
-        import jax
-    except Exception as error:  # a broken install raises anything at all
-        why = f"{_reason(error)}; install it with: pip install 'weft[jax]'"
-        yield from (("jax", device, "no", why) for device in _DEVICES)
-        return
-    for device in _DEVICES:
-        try:
-            found = jax.devices(device)
-        except RuntimeError as error:
-            yield ("jax", device, "no", _reason(error))
-        else:
-            kinds = ", ".join(sorted({one.device_kind for one in found}))
-            yield ("jax", device, "yes", f"{len(found)} x {kinds}")
-
-
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]

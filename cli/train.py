@@ -17,7 +17,7 @@ from .progress import TrainingLine, run_data, run_facts
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
 
-Executor = Annotated[str, typer.Option(help="jax or reference; see `weft doctor`.")]
+Executor = Annotated[str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
 
 
@@ -36,7 +36,10 @@ def train(
         ),
     ],
     executor: Annotated[
-        str | None, typer.Option(help="jax (default) or reference; see `weft doctor`.")
+        str | None, typer.Option(help="jax (default), torch-xla or reference; see `weft doctor`.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or tpu; default: what the executor finds.")
     ] = None,
     devices: Annotated[
         int | None,
@@ -96,6 +99,7 @@ def train(
         loaded,
         data,
         executor=executor,
+        device=device,
         devices=devices,
         epochs=epochs,
         settings=set_,

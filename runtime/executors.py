@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from ..backend.errors import UnknownNameError, UserError
+from ..backend.errors import DeviceError, UnknownNameError, UserError
 from .job import Executor, Job, Mode
 from .part import Groups
+from .probe import DEVICES, probe
 
 Made = TypeVar("Made")
 CHUNK = 128
@@ -18,16 +20,20 @@ CHUNK = 128
 EXECUTORS = ("reference", "jax", "torch-xla")
 
 
-def make_executor(name: str, job: Job, mode: Mode, groups: Groups | None = None) -> Executor:
-    """The executor `name`, on one device or, of jax, one per group of stages.
+def make_executor(
+    name: str, job: Job, mode: Mode, device: str | None = None, groups: Groups | None = None
+) -> Executor:
+    """The executor `name` on device 'cpu', 'cuda' or 'tpu', or on the one it finds by itself.
 
-    Raises UnknownNameError, or UserError where its package is missing and for groups that cannot
-    be.
+    With `groups`, jax runs each on a device of its own. Raises UnknownNameError, UserError where
+    its package is missing and for groups that cannot be, and DeviceError where its device is.
     """
+    if device is not None and device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES, "weft doctor")
     if groups is not None:
-        return _from_package(name, lambda: _split(name, job, mode, groups))
-    makers = {"reference": _reference, "jax": _jax, "torch-xla": _torch_xla}
-    return _from_package(name, lambda: makers[name](job, mode))
+        _check_groups(name, mode, len(groups))
+    makers = {"reference": _reference, "jax": partial(_jax, groups), "torch-xla": _torch_xla}
+    return _from_package(name, lambda: makers[name](job, mode, device))
 
 
 def evaluate(name: str, job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -58,37 +64,58 @@ def _jax_predictions(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray
     return evaluate(job, inputs)
 
 
-def _reference(job: Job, mode: Mode) -> Executor:
+def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
     from .reference import ReferenceExecutor, SequentialReference
 
+    if device not in (None, "cpu"):
+        raise _missing("reference", str(device), "it is plain torch on the CPU")
     return ReferenceExecutor(job) if mode == "pipelined" else SequentialReference(job)
 
 
-def _jax(job: Job, mode: Mode) -> Executor:
+def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Executor:
+    from .jax_device import start
     from .jax_executor import JaxExecutor
 
-    return JaxExecutor(job, mode, chunk=CHUNK)
+    if device is not None:
+        try:
+            start(device)
+        except RuntimeError as error:
+            raise _missing("jax", device, str(error)) from error
+    if groups is None:
+        return JaxExecutor(job, mode, chunk=CHUNK)
+    from .jax_devices import choose
+    from .jax_home import ManyDevices
+
+    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, choose(len(groups))))
 
 
-def _torch_xla(job: Job, mode: Mode) -> Executor:
-    from .xla_device import claim
+def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:
+    from .xla_device import start
 
-    claim(None)
+    try:
+        start(device)
+    except (RuntimeError, OSError) as error:
+        raise _missing("torch-xla", device or "that PJRT_DEVICE says", str(error)) from error
     from .xla_executor import XlaExecutor
 
     return XlaExecutor(job, mode, chunk=CHUNK)
 
 
-def _split(name: str, job: Job, mode: Mode, groups: Groups) -> Executor:
+def _check_groups(name: str, mode: Mode, count: int) -> None:
     if name != "jax" or mode != "pipelined":
         raise UserError(
-            f"{len(groups)} devices",
+            f"{count} devices",
             expected="executor jax in mode pipelined: groups of stages work at the same time",
             got=f"executor {name} in mode {mode}",
             change="leave out the number of devices, or change the executor or the mode",
         )
-    from .jax_devices import choose
-    from .jax_executor import JaxExecutor
-    from .jax_home import ManyDevices
 
-    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, choose(len(groups))))
+
+def _missing(name: str, device: str, reason: str) -> DeviceError:
+    working = ", ".join(found.device for found in probe(name) if found.works)
+    return DeviceError(
+        f"executor {name} on device {device}",
+        expected=f"a device that works here: {working or 'none does'}",
+        got=reason.strip().splitlines()[0],
+        change="give one of those as --device, or take another --executor; see weft doctor",
+    )

@@ -36,6 +36,7 @@ def train(
     *,
     executor: str = "jax",
     mode: Mode = "pipelined",
+    device: str | None = None,
     groups: Groups | None = None,
     epochs: int = 1,
     seed: int = 0,
@@ -61,7 +62,7 @@ def train(
     """
     check_fit(job.stages, data)
     began = time.perf_counter()
-    machine = make_executor(executor, job, mode, groups)
+    machine = make_executor(executor, job, mode, device, groups)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
     if start is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .export import drained, export
 from .file import Checkpoint, Header, read, write
-from .store import Store, found_in, newest, plan_fingerprint
+from .store import Store, found_in, newest, newest_whole, plan_fingerprint
 
 __all__ = [
     "Checkpoint",
@@ -14,6 +14,7 @@ __all__ = [
     "export",
     "found_in",
     "newest",
+    "newest_whole",
     "plan_fingerprint",
     "read",
     "write",

@@ -126,11 +126,20 @@ def _samples(path: Path) -> int:
 
 def _with_offer(error: CheckpointFileError, earlier: list[Path]) -> CheckpointFileError:
     """The same error; what to change is to take the newest good one of `earlier`."""
-    offer = next((path for path in reversed(earlier) if _is_whole(path)), None)
+    offer = _newest_whole(earlier)
     change = f"resume from the previous good one: --resume {offer}"
     if offer is None:
         change = "train from the start: no earlier checkpoint here is whole"
     return CheckpointFileError(error.where, expected=error.expected, got=error.got, change=change)
+
+
+def newest_whole(directory: Path) -> Path | None:
+    """The newest checkpoint of a directory that can be read, if there is one."""
+    return _newest_whole(found_in(directory))
+
+
+def _newest_whole(steps: list[Path]) -> Path | None:
+    return next((path for path in reversed(steps) if _is_whole(path)), None)
 
 
 def _is_whole(path: Path) -> bool:

@@ -98,6 +98,8 @@ def test_train_needs_no_source_of_the_model(small_data: Path, tmp_path: Path) ->
         (("--data", "digit"), "digit", "digits"),
         (("--data", "none.npz"), "none.npz", "npz"),
         (("--data", "digits", "--executor", "jacks"), "jacks", "jax"),
+        (("--data", "digits", "--device", "gpu"), "gpu", "cuda"),
+        (("--data", "digits", "--executor", "reference", "--device", "tpu"), "tpu", "here: cpu"),
         (("--data", "digits", "--set", "optimizer.name=sgd"), "'sgd'", "sgdm"),
         (("--data", "digits", "--set", "pipeline.compensation=sx"), "sx", "sc"),
     ],

@@ -19,10 +19,10 @@ from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.runtime.job import Executor, Job, Mode, Results
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
-from weft.runtime.xla_device import claim
+from weft.runtime.xla_device import start
 
 pytest.importorskip("torch_xla", reason="torch_xla is not installed: pip install 'weft[torch-xla]'")
-claim("cpu")
+start("cpu")
 
 from torch_xla.debug import metrics  # noqa: E402
 from weft.runtime.xla_executor import XlaExecutor  # noqa: E402

@@ -1,0 +1,129 @@
+"""Whether an executor works on a device, tried out in a process of its own.
+
+So a driver that hangs costs a time limit, a library that aborts takes nobody with it, and this
+process takes no accelerator that someone else may need.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
+from typing import NamedTuple
+
+DEVICES = ("tpu", "cuda", "cpu")
+"""What is there most often comes last: trying ends at the first that works."""
+_PACKAGES = {"jax": "jax", "torch-xla": "torch_xla"}
+_GOES_ON = ("jax",)
+"""What can try another device in the same process after one that failed."""
+_NO_GREED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PJRT_ALLOCATOR_PREALLOCATE": "false"}
+_LIMIT_S = 120.0
+
+
+class Probe(NamedTuple):
+    """What was found, or the reason why it does not work."""
+
+    executor: str
+    device: str
+    works: bool
+    detail: str
+
+
+def probe_all(executors: Sequence[str], limit_s: float = _LIMIT_S) -> list[Probe]:
+    """Each executor on each device."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda executor: probe(executor, limit_s), executors)
+    return [one for probes in found for one in probes]
+
+
+def probe(executor: str, limit_s: float = _LIMIT_S) -> list[Probe]:
+    """An executor on each device, waiting `limit_s` seconds at most for each."""
+    if executor == "reference":
+        return [_reference(device) for device in DEVICES]
+    package = _PACKAGES[executor]
+    if find_spec(package) is None:
+        missing = f"{package} is not installed; install it with: pip install 'weft[{executor}]'"
+        return [Probe(executor, device, False, missing) for device in DEVICES]
+    found: list[Probe] = []
+    while len(found) < len(DEVICES):
+        left = DEVICES[len(found) :]
+        found += _tried(executor, left if executor in _GOES_ON else left[:1], limit_s)
+    return found
+
+
+def _tried(executor: str, devices: Sequence[str], limit_s: float) -> list[Probe]:
+    """The first of `devices`, up to the one that works or at which the process stops."""
+    command = (sys.executable, "-m", __name__, executor, *devices)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        try:
+            run = partial(subprocess.run, stdout=out, stderr=err, env=os.environ | _NO_GREED)
+            code = run(command, timeout=limit_s, check=False).returncode
+            ending = f"the process ended with code {code}"
+        except subprocess.TimeoutExpired:
+            ending = f"no answer within {limit_s:.0f} s"
+        for stream in (out, err):
+            stream.seek(0)
+        said = [line.partition("\t") for line in out.read().splitlines() if "\t" in line]
+        complaint = [line for line in err.read().splitlines() if line.strip()]
+    found = [
+        Probe(executor, device, works == "yes", detail)
+        for device, (works, _, detail) in zip(devices, said, strict=False)
+    ]
+    if found and (found[-1].works or len(found) == len(devices)):
+        return found
+    why = ": ".join([ending, *complaint[-1:]])
+    return [*found, Probe(executor, devices[len(found)], False, why)]
+
+
+def _reference(device: str) -> Probe:
+    why = "plain torch on the CPU, which the others are tested against"
+    return Probe("reference", device, device == "cpu", why)
+
+
+def _jax(device: str) -> str:
+    from .jax_device import start
+
+    found = start(device)
+    import jax.numpy as jnp
+
+    jnp.ones(2).sum().block_until_ready()
+    kinds = ", ".join(sorted({one.device_kind for one in found}))
+    return f"{len(found)} x {kinds}"
+
+
+def _torch_xla(device: str) -> str:
+    from .xla_device import start
+
+    found = start(device)
+    import torch
+    import torch_xla
+
+    torch.ones(2, device=torch_xla.device()).sum().item()
+    return found
+
+
+_TRIES = {"jax": _jax, "torch-xla": _torch_xla}
+
+
+def main(executor: str, *devices: str) -> None:
+    """Try devices here until one works, and print a line for each.
+
+    After that one no other can be tried: the libraries keep to the device they began with.
+    """
+    for device in devices:
+        try:
+            print(f"yes\t{_TRIES[executor](device)}", flush=True)
+        except Exception as error:  # a broken install raises anything at all
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            print(f"no\t{reason}", flush=True)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
