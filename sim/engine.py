@@ -14,9 +14,6 @@ the other.
 A unit that is told to stop at a tick stops, and the others go on as far as that lets them. Where
 everybody then is follows from counting alone, never from times, so that two such states can be
 compared (see steady.py).
-
-The parts of a step are inlined: passing the tables from function to function would cost more than
-the step itself.
 """
 
 from __future__ import annotations
@@ -56,13 +53,11 @@ UPDATE = 2
 
 compiled = njit(cache=True, _nrt=False)  # pyright: ignore[reportCallIssue]
 """Nothing compiled here makes an array. Without counting references to arrays, which numba does at
-every use of one in a tuple, it is ten times as fast.
-
-All compiled functions that call each other are in this file: the cache does not notice when a
-function called from another file has changed.
-"""
+every use of one in a tuple, it is ten times as fast. All compiled functions that call each other
+are in this file: the cache does not notice when a function called from another file has changed."""
 
 inlined = njit(inline="always")
+"""Passing the tables from function to function would cost more than a step itself."""
 
 
 @compiled
