@@ -23,7 +23,8 @@ class Fifo:
 
     With reach 1 the buffer is the value of the tick before, read before this tick's push.
     Otherwise it is a ring of reach + 1 slots, read after this tick's push: that order lets XLA
-    write in place, where the other would cost a copy of the ring.
+    write in place, where the other would cost a copy of the ring. Reads are branches, since XLA
+    would fuse a plain one with the push, and do the push twice, once in a copy of the ring.
     """
 
     spec: TensorSpec
@@ -49,8 +50,16 @@ class Fifo:
         """The value `age` ticks old, from the buffer before (`old`) or after (`new`) the push."""
         if self.reach <= 1:
             return new if age == 0 else old
-        index = (tick - age) % (self.reach + 1)
-        return lax.dynamic_index_in_dim(new, index, 0, keepdims=False)
+        slot = (tick - age) % (self.reach + 1)
+        return lax.cond(tick >= age, self.at, self.nothing, new, slot)
+
+    def at(self, buffer: Array, slot: Array) -> Array:
+        """The value in a slot of the ring."""
+        return lax.dynamic_index_in_dim(buffer, slot, 0, keepdims=False)
+
+    def nothing(self, buffer: Array, slot: Array) -> Array:
+        """What is read before anything was pushed: zeros."""
+        return jnp.zeros(self.spec.shape, buffer.dtype)
 
     def values(self, buffer: np.ndarray, tick: int) -> dict[int, np.ndarray]:
         """What the buffer holds before tick `tick`, by age, from 1 to `reach`."""
@@ -85,13 +94,10 @@ class FlatFifo(Fifo):
         start = tick % (self.reach + 1) * self.spec.elements
         return lax.dynamic_update_slice(buffer, value.reshape(-1), (start,))
 
-    def read(self, old: Array, new: Array, age: int, tick: Array) -> Array:
-        """The value `age` ticks old, from the buffer before (`old`) or after (`new`) the push."""
-        if self.reach <= 1:
-            return new if age == 0 else old
-        start = (tick - age) % (self.reach + 1) * self.spec.elements
-        value = lax.dynamic_slice(new, (start,), (self.spec.elements,))
-        return value.reshape(self.spec.shape)
+    def at(self, buffer: Array, slot: Array) -> Array:
+        """The value in a slot of the ring."""
+        start = slot * self.spec.elements
+        return lax.dynamic_slice(buffer, (start,), (self.spec.elements,)).reshape(self.spec.shape)
 
 
 class Traffic:
