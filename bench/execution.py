@@ -65,9 +65,10 @@ class LoopTimes:
     `us` is the median time per sample over rounds, `cpu_us` that of the process's processor time,
     which another load of the machine disturbs less. `against_eager` and `against_jax` are medians
     of the rounds' ratios of time per sample to that of the loop named, `cpu_against_eager` and
-    `cpu_against_jax` those of processor time. `compile_s` is elapsed, `temporary_bytes` is what
-    XLA's program needs beside its arguments, `peak_bytes` the most this process ever held until
-    the loop was ready, all earlier loops included.
+    `cpu_against_jax` those of processor time. `compile_s` is elapsed. `state_bytes` is what
+    training keeps on the device from sample to sample, FIFOs included, `temporary_bytes` what XLA's
+    program needs beside its arguments, `peak_bytes` the most this process ever held until the loop
+    was ready, all earlier loops included.
     """
 
     network: str
@@ -81,6 +82,7 @@ class LoopTimes:
     cpu_against_eager: float
     cpu_against_jax: float
     compile_s: float
+    state_bytes: int
     temporary_bytes: int
     peak_bytes: int
 
@@ -90,6 +92,7 @@ class _Loop:
     train: Train
     stages: int
     compile_s: float
+    state_bytes: int
     temporary_bytes: int
     peak_bytes: int
 
@@ -131,6 +134,7 @@ def measure(case: Case, rounds: int) -> list[LoopTimes]:
             cpu_against_eager=_ratio(own.processor, eager.processor),
             cpu_against_jax=_ratio(own.processor, by_hand.processor),
             compile_s=loop.compile_s,
+            state_bytes=loop.state_bytes,
             temporary_bytes=loop.temporary_bytes,
             peak_bytes=loop.peak_bytes,
         )
@@ -202,11 +206,14 @@ def eager_loop(case: Case) -> _Loop:
             losses.append(float(loss.detach()))
         return losses
 
-    return _Loop(train, 1, 0.0, 0, _peak_bytes())
+    held = 2 * sum(value.nbytes for value in model.parameters())  # weights and velocities
+    held += sum(value.nbytes for value in model.buffers())
+    return _Loop(train, 1, 0.0, held, 0, _peak_bytes())
 
 
 def jax_loop(case: Case) -> _Loop:
     """The loop of `bench/handwritten.py`."""
+    import jax
     import jax.numpy as jnp
 
     from .handwritten import train_chunk
@@ -233,7 +240,8 @@ def jax_loop(case: Case) -> _Loop:
         return np.asarray(losses).tolist()
 
     temporary = program.memory_analysis().temp_size_in_bytes
-    return _Loop(train, 1, compile_s, temporary, _peak_bytes())
+    state = sum(leaf.nbytes for leaf in jax.tree.leaves(held))
+    return _Loop(train, 1, compile_s, state, temporary, _peak_bytes())
 
 
 def make_job(case: Case) -> Job:
@@ -253,8 +261,8 @@ def weft_loop(case: Case, mode: Mode) -> _Loop:
         return executor.feed([case.x, case.y]).losses.values.tolist()
 
     count = len(job.stages) if mode == "pipelined" else 1
-    temporary = executor.temporary_bytes
-    return _Loop(train, count, executor.compile_seconds, temporary, _peak_bytes())
+    memory = executor.state_bytes, executor.temporary_bytes
+    return _Loop(train, count, executor.compile_seconds, *memory, _peak_bytes())
 
 
 _MAKE: Mapping[str, Callable[[Case], _Loop]] = {

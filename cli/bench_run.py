@@ -11,7 +11,8 @@ from .console import print_json, print_table
 from .options import Json
 
 HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
-MORE = ("cpu us", "cpu x eager", "cpu x jax", "compile s", "temporary MB", "peak MB")
+MORE = ("cpu us", "cpu x eager", "cpu x jax", "compile s", "state MB")
+MEMORY = ("temporary MB", "peak MB")
 _SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64}
 
 Networks = Annotated[list[str], typer.Option("--network", "-n", help="mlp, gpt or resnet20.")]
@@ -44,7 +45,7 @@ def run(
         print_json([asdict(row) for row in found])
         return
     print_table(
-        (*HEADER, *MORE),
+        (*HEADER, *MORE, *MEMORY),
         [
             (
                 row.network,
@@ -58,6 +59,7 @@ def run(
                 round(row.cpu_against_eager, 3),
                 round(row.cpu_against_jax, 3),
                 round(row.compile_s, 1),
+                round(row.state_bytes / 1e6, 1),
                 round(row.temporary_bytes / 1e6, 1),
                 round(row.peak_bytes / 1e6),
             )

@@ -108,9 +108,19 @@ class JaxExecutor:
         return self.tick_function.update_lag(stage)
 
     @property
+    def state_bytes(self) -> int:
+        """What weights, optimizer, normalization, masks, counters and FIFOs take on the device."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.pipeline))
+
+    @property
     def temporary_bytes(self) -> int:
         """What the training program needs on the device beside its state and its arguments."""
-        return self._train.memory_analysis().temp_size_in_bytes
+        return self.program_memory.temp_size_in_bytes
+
+    @property
+    def program_memory(self) -> Any:
+        """XLA's account of the training program's memory."""
+        return self._train.memory_analysis()
 
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
