@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import weft as api
 from weft.sim import simulate
+from weft.sim.fabric.level import PHASES
 
 Weft = Callable[..., Any]
 
@@ -155,6 +156,28 @@ def test_simulate_prints_what_the_report_says(weft: Weft, small_plan: Path) -> N
     text = weft("simulate", small_plan, "--samples", 200, "--level", "analytic").out
     assert "throughput" in text
     assert report.stages[0].id in text
+
+
+def test_simulate_steps_products_pe_by_pe(weft: Weft, tmp_path: Path) -> None:
+    width = "model.options.width=16"
+    assert (
+        weft("compile", "mlp", "--target", "wse2", "--set", width, "-o", tmp_path / "p").code == 0
+    )
+    text = weft("simulate", tmp_path / "p", "--samples", 50, "--level", "fabric").out
+    assert "fabric level" in text
+    data = json.loads(weft("simulate", tmp_path / "p", "--level", "fabric", "--json").out)
+    rows = [row for row in data["stepped"] if row["stepped"]]
+    assert len(rows) >= 4
+    assert all(row["stage"] in text for row in rows)
+    phases = {(row["stage"], row["phase"]): row["fabric_cycles"] for row in rows}
+    reported = {(row["id"], p): row[f"{p}_cycles"] for row in data["stages"] for p in PHASES}
+    assert phases.items() <= reported.items()
+
+
+def test_simulate_cannot_step_a_machine_without_the_constants(weft: Weft, small_plan: Path) -> None:
+    outcome = weft("simulate", small_plan, "--level", "fabric")
+    assert outcome.code == 2
+    assert "software.relay_cycles" in outcome.err
 
 
 def test_simulate_refuses_an_unknown_level(weft: Weft, small_plan: Path) -> None:
