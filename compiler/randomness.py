@@ -13,12 +13,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.fx.node import map_arg
-from torch.utils._pytree import tree_map_only
 
 from .fxgraph import packet_name
 from .graph import Graph
@@ -77,7 +77,8 @@ class _Sites:
     def keep_updates(self) -> None:
         """Make the next keys results of the graph, so that they count as used."""
         output = self.graph.output_node()
-        keys = [node for node in self.graph.nodes if node.name in self.updates.values()]
+        names = set(self.updates.values())
+        keys = [node for node in self.graph.nodes if node.name in names]
         output.args = ((*output.args[0], *keys),)  # type: ignore[misc]
 
     def call(self, like: fx.Node, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
@@ -88,9 +89,9 @@ class _Sites:
 
     def _given(self, target: Any, args: Any, kwargs: Any) -> Any:
         """What the call gives, computed once for equal arguments."""
-        values, named = map_arg((args, kwargs), _value)
-        key = repr((target, tree_map_only(Tensor, _layout, (values, named))))
+        key = f"{target}{map_arg((args, kwargs), _layout)}"
         if key not in self.values:
+            values, named = map_arg((args, kwargs), _value)
             with self.example.fake_mode:
                 self.values[key] = target(*values, **named)
         return self.values[key]
@@ -112,12 +113,17 @@ class _Sites:
         self.updates[name] = self.call(drawn, operator.getitem, drawn, 1).name
         return self.call(drawn, operator.getitem, drawn, 0)
 
+    @cached_property
+    def key_value(self) -> Tensor:
+        """What stands for a key."""
+        with self.example.fake_mode:
+            return torch.zeros(2, dtype=torch.int64, device=self.example.device)
+
     def _placeholder(self, name: str) -> fx.Node:
         first = next(iter(self.graph.nodes))
         with self.graph.inserting_before(first):
             node = self.graph.placeholder(name.replace(".", "_"))
-        with self.example.fake_mode:
-            node.meta = {"val": torch.zeros(2, dtype=torch.int64, device=self.example.device)}
+        node.meta = {"val": self.key_value}
         self.buffers[node.name] = name
         return node
 
@@ -134,7 +140,10 @@ def _value(node: Any) -> Any:
     return node.meta["val"]
 
 
-def _layout(value: Tensor) -> tuple[Any, ...]:
+def _layout(node: fx.Node) -> Any:
+    value = _value(node)
+    if not isinstance(value, Tensor):  # the result of `uniform`, which is asked for its items
+        return node.name
     return tuple(value.shape), value.stride(), value.dtype, value.device
 
 

@@ -119,8 +119,12 @@ def _fast_enough(sizes: Sizes, interval: float) -> Shapes:
 
 
 def _fits(kernels: Kernels, interval: int) -> bool:
-    target = kernels.target
-    strips = partition(_shapes(kernels, interval), target.rows, target.columns)
+    target, shapes = kernels.target, _shapes(kernels, interval)
+    distinct = {id(stage): stage for stage in shapes}
+    areas = {key: int((s.heights * s.widths).min()) for key, s in distinct.items()}
+    if sum(areas[id(stage)] for stage in shapes) > target.rows * target.columns * target.wafers:
+        return False
+    strips = partition(shapes, target.rows, target.columns)
     return strips is not None and _wafers(strips, target) <= target.wafers
 
 

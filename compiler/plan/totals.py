@@ -69,11 +69,13 @@ def _latency(stages: Sequence[StageRecord], edges: Sequence[EdgeRecord], target:
     """Longest path of forwards and transfers from the host to the loss."""
     links = _wafer_link_cycles(edges, stages, target)
     done: dict[int, int] = {HOST: _host_cycles(edges, target)}
+    into: dict[int, list[EdgeRecord]] = {}
+    for edge in edges:
+        into.setdefault(edge.sink, []).append(edge)
     for stage in stages:
         arrivals = [
             done[edge.source] + _transfer(edge, stages, target, links)
-            for edge in edges
-            if edge.sink == stage.index
+            for edge in into.get(stage.index, ())
         ]
         done[stage.index] = max(arrivals, default=0) + stage.cycles.forward_cycles
     return done[stages[-1].index]
