@@ -19,6 +19,7 @@ from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._functorch._aot_autograd.logging_utils import setup_stacktrace_preservation_hooks
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx._lazy_graph_module import _use_lazy_graph_module
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.traceback import preserve_node_meta
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -48,6 +49,9 @@ _ALSO_DECOMPOSED = (
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
 """Operator -> how many of its first operands must be laid out in row-major order."""
+
+_DETACH = torch.ops.aten.detach.default
+"""Dropped as it is: decomposing the many of them takes a fifth of a trace."""
 
 _IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_fresh_copy"})
 
@@ -159,7 +163,7 @@ def _trace(subgraph: Subgraph) -> tuple[fx.GraphModule, tuple[bool, ...]]:
         )
     ]
     needs_grad: list[bool] = []
-    with mode, preserve_node_meta():
+    with mode, preserve_node_meta(), _use_lazy_graph_module(True):  # its code is never run
         graph = make_fx(
             _joint(subgraph, needs_grad),
             decomposition_table=_decompositions(),
@@ -175,7 +179,8 @@ def _tangents(subgraph: Subgraph) -> Specs:
 
 @lru_cache(maxsize=1)
 def _decompositions() -> dict[Any, Callable]:
-    return {**core_aten_decompositions(), **get_decompositions(_ALSO_DECOMPOSED)}
+    table = {**core_aten_decompositions(), **get_decompositions(_ALSO_DECOMPOSED)}
+    return {operator: found for operator, found in table.items() if operator is not _DETACH}
 
 
 def _joint(subgraph: Subgraph, needs_grad: list[bool]) -> Callable:
