@@ -6,9 +6,15 @@ import math
 from collections.abc import Sequence
 
 from .evidence import Table, markdown
+from .paired import Paired, paired
 from .sparsity import DENSE
 from .summary import Cell, Spread, cells
 from .training import Record
+
+_PAIRED = (
+    "Accuracy of one method less that of another with the same seed; p is that of the two-sided"
+    " sign-flip test."
+)
 
 
 def sparsity_table(records: Sequence[Record]) -> Table:
@@ -17,6 +23,33 @@ def sparsity_table(records: Sequence[Record]) -> Table:
     dense = found.get(DENSE)
     headers = ["weights zero", "algorithm", "accuracy, %", "points to dense", "loss, nats", "seeds"]
     return headers, [_row(method, cell, dense) for method, cell in found.items()]
+
+
+def paired_table(records: Sequence[Record]) -> Table:
+    """Every sparse method less dense, and set and rigl less static at their level, by seed."""
+    methods = list(dict.fromkeys(record.method for record in records))
+    static = [name for name in methods if name.startswith("static ")]
+    pairs = [(m, DENSE) for m in methods if m != DENSE and DENSE in methods]
+    pairs += [(m, s) for s in static for m in methods if m != s and _level(m) == _level(s)]
+    headers = ["method", "less", "points", "standard error", "better / equal / worse", "p", "seeds"]
+    found = ((*pair, paired(records, *pair)) for pair in pairs)
+    return headers, [_paired_row(*each) for each in found if each[-1].seeds]
+
+
+def _paired_row(method: str, other: str, found: Paired) -> list[str]:
+    return [
+        method,
+        other,
+        f"{100 * found.mean:+.2f}",
+        "" if math.isnan(found.error) else f"{100 * found.error:.2f}",
+        f"{found.better} / {found.equal} / {found.worse}",
+        "" if math.isnan(found.chance) else f"{found.chance:.2f}",
+        ", ".join(map(str, found.seeds)),
+    ]
+
+
+def _level(method: str) -> str:
+    return method.partition(" ")[2]
 
 
 def sparsity_page(records: Sequence[Record], planned: int) -> str:
@@ -31,7 +64,8 @@ def sparsity_page(records: Sequence[Record], planned: int) -> str:
         f" {records[0].first_delay} updates; mean ± standard deviation over the seeds",
         *dict.fromkeys(f"- {record.machine}" for record in records),
     ]
-    return "\n".join([*lines, "", markdown(sparsity_table(records)), ""])
+    tables = [markdown(table(records)) for table in (sparsity_table, paired_table)]
+    return "\n".join([*lines, "", tables[0], "", _PAIRED, "", tables[1], ""])
 
 
 def _row(method: str, cell: Cell, dense: Cell | None) -> list[str]:

@@ -44,7 +44,7 @@ def sparsity(
     """
     from ..bench.records import measure_missing
     from ..bench.sparsity import sparsity_experiment
-    from ..bench.sparsity_table import sparsity_page, sparsity_table
+    from ..bench.sparsity_table import paired_table, sparsity_page, sparsity_table
     from ..bench.training import settings
 
     experiment = sparsity_experiment(epochs, algorithm, level, set_)
@@ -60,6 +60,8 @@ def sparsity(
     else:
         typer.echo(f"{experiment.setup}\n{found[0].machine}\n")
         print_table(*sparsity_table(found))
+        typer.echo()
+        print_table(*paired_table(found))
 
 
 def _tell(record: Record) -> None:
