@@ -97,7 +97,10 @@ def _compare(plan: Plan, recipe: Recipe, executor: str, run: RunReport) -> None:
 
 def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
     from ..api import train
+    from ..runtime.jax_cache import keep_compiled_programs
 
+    if executor == "jax":
+        keep_compiled_programs()
     line = TrainingLine(mode)
     run = train(plan, recipe.data or "digits", executor=executor, mode=mode, on_progress=line)
     line.close()

@@ -89,10 +89,13 @@ def train(
     from ..compiler.plan.store import load
     from ..compiler.plan.text import facts
     from ..runtime.hosts import is_first, join
+    from ..runtime.jax_cache import keep_compiled_programs
 
     if coordinator is not None:
         _libraries_print_to_stderr()
     join(coordinator, process)
+    if executor in (None, "jax"):
+        keep_compiled_programs()
     loaded = load(plan) if weights is None else _started(load(plan), weights, resume)
     line = TrainingLine("train")
     run = run_plan(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # tests compile what they test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
