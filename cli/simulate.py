@@ -134,15 +134,14 @@ def print_report(plan: PlanDocument, report: SimReport) -> None:
 
 
 def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]]:
+    from ..compiler.plan.text import energy as joules
     from ..sim.energy import energy
 
     spent = energy(plan, report)
     if spent is None:
         return []
-    pes, system = spent.busy_pes_j * 1e3, spent.system_j * 1e3
-    return [
-        ("energy", f"at most {pes:.3g} mJ per sample in busy PEs; {system:.3g} mJ of the system")
-    ]
+    pes, system = joules(spent.busy_pes_j), joules(spent.system_j)
+    return [("energy", f"at most {pes} per sample in busy PEs; {system} of the system")]
 
 
 def simulated_facts(report: SimReport) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.text import duration, percent, quantity
+from ..compiler.plan.text import energy as joules
 from .advice import advise
 from .charts import curve_svg, timeline_svg
 from .energy import energy
@@ -152,8 +153,8 @@ def _cards(
         ),
     ]
     if spent:
-        system = f"per sample at most, in busy PEs; {spent.system_j * 1e3:.3g} mJ of the system"
-        cards.append(("energy", f"{spent.busy_pes_j * 1e3:.3g} mJ", system))
+        system = f"per sample at most, in busy PEs; {joules(spent.system_j)} of the system"
+        cards.append(("energy", joules(spent.busy_pes_j), system))
     return cards + (_run_cards(run) if run else [])
 
 

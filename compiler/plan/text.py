@@ -34,10 +34,19 @@ def quantity(value: float, unit: str = "") -> str:
 
 def duration(seconds: float) -> str:
     """0.00123 -> '1.23 ms'."""
-    for bound, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= bound:
-            return f"{seconds / bound:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
+    return _small(seconds, "s")
+
+
+def energy(joules: float) -> str:
+    """0.00123 -> '1.23 mJ'."""
+    return _small(joules, "J")
+
+
+def _small(value: float, unit: str) -> str:
+    for bound, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u")):
+        if value >= bound:
+            return f"{value / bound:.3g} {prefix}{unit}"
+    return f"{value * 1e9:.3g} n{unit}"
 
 
 def percent(share: float) -> str:

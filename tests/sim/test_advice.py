@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from helpers import plans
 from weft.compiler.plan.document import Constant, OperatorCost, PlanDocument
+from weft.compiler.plan.text import energy as joules
 from weft.sim import simulate
 from weft.sim.advice import advise
 from weft.sim.energy import energy
@@ -64,3 +65,10 @@ def test_energy_by_hand():
     busy = sum(s.region.area * s.cycles.total_cycles for s in plan.stages)
     assert spent.busy_pes_j == pytest.approx(2 * busy / plan.clock_hz)
     assert energy(CHAIN, report) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1.23, "1.23 J"), (0.062, "62 mJ"), (4.5e-6, "4.5 uJ"), (8e-9, "8 nJ")]
+)
+def test_energy_is_readable(value: float, said: str) -> None:
+    assert joules(value) == said
