@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -23,8 +24,9 @@ class Fifo:
 
     With reach 1 the buffer is the value of the tick before, read before this tick's push.
     Otherwise it is a ring of reach + 1 slots, read after this tick's push: that order lets XLA
-    write in place, where the other would cost a copy of the ring. Reads are branches, since XLA
-    would fuse a plain one with the push, and do the push twice, once in a copy of the ring.
+    write in place, where the other would cost a copy of the ring. On a CPU a read is a branch: XLA
+    would fuse a plain one with the push, and do the push twice, once in a copy of the ring. On
+    other devices a branch makes the host wait for its condition.
     """
 
     spec: TensorSpec
@@ -51,6 +53,8 @@ class Fifo:
         if self.reach <= 1:
             return new if age == 0 else old
         slot = (tick - age) % (self.reach + 1)
+        if jax.default_backend() != "cpu":
+            return self.at(new, slot)
         return lax.cond(tick >= age, self.at, self.nothing, new, slot)
 
     def at(self, buffer: Array, slot: Array) -> Array:
