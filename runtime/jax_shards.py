@@ -28,12 +28,12 @@ def sharded(mesh: Mesh, rows: Sequence[np.ndarray]) -> Array:
         for row, device in zip(rows, mesh.devices.flat, strict=True)
         if device.process_index == jax.process_index()
     ]
-    length = len(rows) * len(rows[0])
-    return jax.make_array_from_single_device_arrays((length,), NamedSharding(mesh, OWN_ROW), here)
+    shape = (len(rows) * len(rows[0]), *rows[0].shape[1:])
+    return jax.make_array_from_single_device_arrays(shape, NamedSharding(mesh, OWN_ROW), here)
 
 
 def rows_of(array: Array) -> np.ndarray:
-    """All rows. Every process has to ask for the same arrays in the same order."""
+    """All rows, flat. Every process has to ask for the same arrays in the same order."""
     count = array.sharding.mesh.size
     if array.is_fully_addressable:
         return np.asarray(array).reshape(count, -1)
@@ -53,7 +53,7 @@ def with_row(array: Array, number: int, values: np.ndarray) -> Array:
     shards = dict(_shards(array))
     if device in shards:
         row = np.array(shards[device])
-        row[: values.size] = values.reshape(-1)
+        row.reshape(-1)[: values.size] = values.reshape(-1)
         shards[device] = own_copy(row, device)
     return jax.make_array_from_single_device_arrays(
         array.shape, array.sharding, list(shards.values())

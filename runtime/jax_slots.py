@@ -1,7 +1,8 @@
 """States of different forms in arrays of one form, so that one program can hold one per device.
 
-The n-th largest leaf of every group's state, dtype by dtype, shares a slot: a flat array as long as
-the longest of them. Groups of equal layers fill their slots exactly.
+The n-th largest leaf of its kind and dtype of every group's state shares a slot: an array of their
+shape if they agree, else a flat one as long as the longest. Groups of equal layers fill their slots
+exactly, and so are updated in place; a leaf in a longer slot costs a copy of it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from jax import lax
 
 Array = Any
 Tree = Any
+RING = "ring"
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one leaf of each group."""
+    """Room for one leaf of each group, in the shape it has on a device."""
 
-    elements: int
+    shape: tuple[int, ...]
     dtype: Any
+
+    @property
+    def elements(self) -> int:
+        """Elements on each device."""
+        return prod(self.shape)
 
     @property
     def size_bytes(self) -> int:
@@ -45,34 +52,42 @@ class Place:
 class Layout:
     """Which leaf of which group lies in which slot.
 
-    `forms` are the states of the groups as trees of shapes and dtypes. `rings` has a bool for each
-    of their leaves: rings are used as they lie in their slot, at its full length.
+    `forms` are the states of the groups as trees of shapes and dtypes. `kinds` has a name for each
+    of their leaves. Those of kind `RING` are used as they lie in their slot, at its full length.
     """
 
-    def __init__(self, forms: Sequence[Tree], rings: Sequence[Tree]) -> None:
+    def __init__(self, forms: Sequence[Tree], kinds: Sequence[Tree]) -> None:
         self._trees = [jax.tree.structure(form) for form in forms]
         self._leaves = [jax.tree.leaves(form) for form in forms]
-        self._rings = [jax.tree.leaves(ring) for ring in rings]
+        self._kinds = [jax.tree.leaves(kind) for kind in kinds]
         self.slots: list[Slot] = []
         self._slot_of = [[-1] * len(leaves) for leaves in self._leaves]
-        for dtype in sorted({leaf.dtype for own in self._leaves for leaf in own}, key=str):
-            self._add_slots(dtype)
+        sorts = {
+            self._sort(group, n) for group, own in enumerate(self._leaves) for n in range(len(own))
+        }
+        for sort in sorted(sorts):
+            self._add_slots(sort)
 
-    def _add_slots(self, dtype: Any) -> None:
-        ranked = [
-            sorted(
-                (n for n, leaf in enumerate(leaves) if leaf.dtype == dtype),
-                key=lambda n, leaves=leaves: -prod(leaves[n].shape),
-            )
-            for leaves in self._leaves
-        ]
+    def _sort(self, group: int, leaf: int) -> tuple[str, str]:
+        return self._kinds[group][leaf], self._leaves[group][leaf].dtype.name
+
+    def _add_slots(self, sort: tuple[str, str]) -> None:
+        ranked = [self._ranked(group, sort) for group in range(len(self._leaves))]
         for rank in range(max(map(len, ranked))):
-            sizes = [1]
-            for own, leaves, slot_of in zip(ranked, self._leaves, self._slot_of, strict=True):
+            shapes = []
+            for group, own in enumerate(ranked):
                 if rank < len(own):
-                    slot_of[own[rank]] = len(self.slots)
-                    sizes.append(prod(leaves[own[rank]].shape))
-            self.slots.append(Slot(max(sizes), dtype))
+                    self._slot_of[group][own[rank]] = len(self.slots)
+                    shapes.append(self._leaves[group][own[rank]].shape)
+            longest = max(1, *map(prod, shapes))
+            shape = shapes[0] if len(set(shapes)) == 1 and shapes[0] else (longest,)
+            self.slots.append(Slot(shape, jnp.dtype(sort[1])))
+
+    def _ranked(self, group: int, sort: tuple[str, str]) -> list[int]:
+        """A group's leaves of one sort, the largest first, those of equal shape together."""
+        leaves = self._leaves[group]
+        own = [n for n in range(len(leaves)) if self._sort(group, n) == sort]
+        return sorted(own, key=lambda n: (-prod(leaves[n].shape), leaves[n].shape))
 
     def places(self, group: int) -> Tree:
         """The place of every leaf of a group's state."""
@@ -86,27 +101,29 @@ class Layout:
     def unpack(self, group: int, slots: Sequence[Array]) -> Tree:
         """A group's state from its device's slots."""
         leaves = [
-            slots[place] if is_ring else taken(slots[place], leaf)
-            for leaf, place, is_ring in self._listed(group)
+            slots[place] if kind == RING else taken(slots[place], leaf)
+            for leaf, place, kind in self._listed(group)
         ]
         return jax.tree.unflatten(self._trees[group], leaves)
 
     def pack(self, group: int, state: Tree, slots: Sequence[Array]) -> tuple[Array, ...]:
         """The slots with a group's next state in them."""
         after = list(slots)
-        for value, (leaf, place, is_ring) in zip(
+        for value, (leaf, place, kind) in zip(
             jax.tree.leaves(state), self._listed(group), strict=True
         ):
-            is_full = is_ring or prod(leaf.shape) == self.slots[place].elements
-            flat = value.reshape(-1)
-            after[place] = flat if is_full else lax.dynamic_update_slice(after[place], flat, (0,))
+            slot = self.slots[place]
+            if kind == RING or prod(leaf.shape) == slot.elements:
+                after[place] = value.reshape(slot.shape)
+            else:
+                after[place] = lax.dynamic_update_slice(after[place], value.reshape(-1), (0,))
         return tuple(after)
 
     def rows(self, group: int, state: Tree) -> list[np.ndarray]:
         """What lies in each slot of a group's device for a state of numpy arrays."""
-        rows = [np.zeros(slot.elements, slot.dtype) for slot in self.slots]
+        rows = [np.zeros(slot.shape, slot.dtype) for slot in self.slots]
         for value, place in zip(jax.tree.leaves(state), self._slot_of[group], strict=True):
-            rows[place][: value.size] = value.reshape(-1)
+            rows[place].reshape(-1)[: value.size] = value.reshape(-1)
         return rows
 
     def state(self, group: int, rows: Sequence[np.ndarray]) -> Tree:
@@ -114,11 +131,15 @@ class Layout:
         leaves = [taken(rows[place], leaf) for leaf, place, _ in self._listed(group)]
         return jax.tree.unflatten(self._trees[group], leaves)
 
-    def _listed(self, group: int) -> list[tuple[Any, int, bool]]:
-        rings = self._rings[group]
-        return list(zip(self._leaves[group], self._slot_of[group], rings, strict=True))
+    def _listed(self, group: int) -> list[tuple[Any, int, str]]:
+        kinds = self._kinds[group]
+        return list(zip(self._leaves[group], self._slot_of[group], kinds, strict=True))
 
 
 def taken(slot: Array, leaf: Any) -> Array:
     """A leaf from the slot it lies in."""
-    return slot[: prod(leaf.shape)].reshape(leaf.shape)
+    return (
+        slot
+        if slot.shape == leaf.shape
+        else slot.reshape(-1)[: prod(leaf.shape)].reshape(leaf.shape)
+    )

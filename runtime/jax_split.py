@@ -7,7 +7,7 @@ takes that branch, on its own state. What crosses the cuts moves to the neighbou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
@@ -20,10 +20,11 @@ from .jax_fifo import FlatFifo
 from .jax_lower import jax_dtype
 from .jax_predict import forward_through, from_host
 from .jax_shards import AXIS, OWN_ROW, SAME
-from .jax_slots import Layout
+from .jax_slots import RING, Layout
 from .jax_tick import Moment, Pipeline, PipelinedTick
 from .jax_wire import Flat, Wire, room_for
 from .job import Job
+from .model import Model
 from .part import Groups, Part, activations_across, gradients_across, spec_of
 
 Array = Any
@@ -61,7 +62,7 @@ class SplitTick:
         self.whole = PipelinedTick(job)
         self.ticks = [PartTick(job, Part(job.stages, groups, n)) for n in range(len(groups))]
         forms = [jax.eval_shape(tick.start) for tick in self.ticks]
-        self.layout = Layout(forms, list(map(_rings, self.ticks, forms)))
+        self.layout = Layout(forms, list(map(_kinds, self.ticks, forms)))
         cuts = [own.start for own in groups] + [groups[-1].stop]
         self.forward = [Wire(job.stages, activations_across(job.stages, cut)) for cut in cuts]
         self.backward = [Wire(job.stages, gradients_across(job.stages, cut)) for cut in cuts]
@@ -91,14 +92,21 @@ class SplitTick:
 
     def __call__(self, old: SplitState, moment: Moment) -> tuple[SplitState, tuple[Array, ...]]:
         """A device's next state, and what left the pipeline there."""
-        branches = [self._branch(number) for number in range(len(self.groups))]
-        after, results = lax.switch(lax.axis_index(AXIS), branches, old, moment)
-        return self._moved(after), results
+        after = old, tuple(self._nothing(source) for source in self.results)
+        for number in range(len(self.groups)):
+            is_own = lax.axis_index(AXIS) == number
+            after = lax.fori_loop(0, is_own.astype(int), self._group(number, moment), after)
+        return self._moved(after[0]), after[1]
 
-    def _branch(self, number: int) -> Callable[[SplitState, Moment], tuple[SplitState, Any]]:
+    def _group(self, number: int, moment: Moment) -> Callable[..., tuple[SplitState, Any]]:
+        """The tick of a group as the body of a loop that its own device runs once, others never.
+
+        XLA updates the state of a loop in place, where it copies what goes through a conditional.
+        """
         tick = self.ticks[number]
 
-        def run(old: SplitState, moment: Moment) -> tuple[SplitState, tuple[Array, ...]]:
+        def run(_: Array, before: tuple[SplitState, Any]) -> tuple[SplitState, tuple[Array, ...]]:
+            old = before[0]
             arrivals = self._arrivals(number, old)
             state, made = tick.step(self.layout.unpack(number, old.slots), moment, arrivals)
             known = {**arrivals, **made}
@@ -179,10 +187,12 @@ class SplitTick:
         return jax.vmap(one)
 
 
-def _rings(tick: PipelinedTick, form: Pipeline) -> Pipeline:
-    """For each leaf of a state whether it is a ring."""
-    model = jax.tree.map(lambda _: False, form.model)
-    return Pipeline(model, tuple(fifo.reach > 1 for fifo in tick.fifos.values()))
+def _kinds(tick: PipelinedTick, form: Pipeline) -> Pipeline:
+    """For each leaf of a state what it is: a field of the model, a ring, or a register."""
+    names = [field.name for field in fields(Model)]
+    kinds = {name: jax.tree.map(lambda _, n=name: n, getattr(form.model, name)) for name in names}
+    buffers = (RING if fifo.reach > 1 else "register" for fifo in tick.fifos.values())
+    return Pipeline(Model(**kinds), tuple(buffers))
 
 
 def _only(value: Array) -> Array:

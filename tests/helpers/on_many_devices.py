@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import weft
 from torch import Tensor, nn
+from weft.backend.nn.online_norm import OnlineNorm
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.recipe_file import make_recipe
@@ -32,7 +33,7 @@ from weft.runtime.part import Groups, bytes_across
 from weft.runtime.reference import ReferenceExecutor
 from weft.runtime.split import split
 
-from .jobs import job_of, samples, skip_net_job
+from .jobs import job_of, samples
 from .plans_to_train import RECIPE, small_data
 from .stages_of import stages_of
 
@@ -101,6 +102,8 @@ def perceptron() -> dict[str, Any]:
         "tensors": drift(four.tensors(), one.tensors()),
         "evaluated": gap(four.evaluate(unseen)[0], reference.evaluate(unseen)[0]),
         "permuted": permuted(four),
+        "on_wires": [on_wires(four, cut) for cut in range(1, 4)],
+        "across": [bytes_across(job.stages, own.start) for own in even(job, 4)[1:]],
     }
     end = four.tensors()
     four.restore(in_flight[0])
@@ -117,6 +120,13 @@ def perceptron() -> dict[str, Any]:
     return {**found, "snapshot_moves_to_the_bit": equal(one.snapshot(), moved)}
 
 
+def on_wires(executor: JaxExecutor, cut: int) -> int:
+    """Bytes that are put into the arrays that cross a cut, both ways."""
+    split_tick = executor.tick_function
+    sizes = (split_tick.forward[cut].elements, split_tick.backward[cut].elements)
+    return sum(n * np.dtype(dtype).itemsize for size in sizes for dtype, n in size.items())
+
+
 def permuted(executor: JaxExecutor) -> list[tuple[str, int]]:
     """Dtype and elements of what each device sends per tick, from the compiled program."""
     text = executor._train.as_text()
@@ -124,12 +134,37 @@ def permuted(executor: JaxExecutor) -> list[tuple[str, int]]:
     return [(dtype, int(size)) for dtype, size in found]
 
 
+class Residual(nn.Module):
+    """Convolutions with Online Normalization and a residual sum, 5 stages with the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 3, 3, padding=1, bias=False)
+        self.norm = OnlineNorm(3, 0.9, 0.8)
+        self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        h = h + self.conv(torch.relu(self.norm(h)))
+        return self.head(h.mean((2, 3)))
+
+
 def skips_and_norms() -> dict[str, Any]:
-    job = skip_net_job("stash", torch.float64)
+    torch.manual_seed(0)
+    model = Residual().to(torch.float64)
+    stages = stages_of(model, torch.zeros(1, 1, 5, 5, dtype=torch.float64))
+    masks = {"conv.weight": torch.rand(model.conv.weight.shape) < 0.5}
+    job = job_of(model, stages, compensation="stash", masks=masks)
     mine, reference, inputs = spread(job, 4), ReferenceExecutor(job), samples(job, 40)
     found = against_reference(job, mine, inputs)
     fed_and_drained(reference, inputs)
-    return {**found, "evaluated": gap(mine.evaluate(inputs)[0], reference.evaluate(inputs)[0])}
+    masked = mine.tensors()["conv.weight"][~masks["conv.weight"]]
+    return {
+        **found,
+        "stages": len(stages),
+        "masked": int(masked.count_nonzero()),
+        "evaluated": gap(mine.evaluate(inputs)[0], reference.evaluate(inputs)[0]),
+    }
 
 
 class TiedDecoder(ByteModel):

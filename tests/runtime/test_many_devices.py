@@ -46,7 +46,9 @@ def test_snapshots_move_between_numbers_of_devices(seen: dict[str, Any]) -> None
 
 def test_one_array_goes_each_way_per_tick(seen: dict[str, Any]) -> None:
     """Of the widest cut: 16 activations of the layer before it, and 16 gradients."""
-    assert seen["perceptron"]["permuted"] == [["f64", 16], ["f64", 16]]
+    found = seen["perceptron"]
+    assert found["permuted"] == [["f64", 16], ["f64", 16]]
+    assert found["on_wires"] == found["across"]
 
 
 def test_skips_norm_state_masks_and_stashed_weights_equal_the_reference(
@@ -54,6 +56,7 @@ def test_skips_norm_state_masks_and_stashed_weights_equal_the_reference(
 ) -> None:
     for what in ("losses", "evaluated", "tensors"):
         assert seen["skips_and_norms"][what] <= FLOAT64, what
+    assert seen["skips_and_norms"]["masked"] == 0
 
 
 def test_a_tied_decoder_on_eight_devices_equals_the_reference(seen: dict[str, Any]) -> None:
