@@ -86,7 +86,8 @@ def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Exe
     from .jax_devices import choose
     from .jax_home import ManyDevices
 
-    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, choose(len(groups))))
+    devices = choose(len(groups), device)
+    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, devices))
 
 
 def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:

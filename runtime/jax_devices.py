@@ -10,12 +10,13 @@ import jax
 from ..backend.errors import UserError
 
 
-def choose(count: int) -> list[Any]:
+def choose(count: int, platform: str | None) -> list[Any]:
     """`count` devices, as many of each process as of any other, those of one process together.
 
+    They are of `platform` ('cpu', 'cuda', 'tpu'), or of the one jax finds by itself.
     Raises UserError if there are not that many, or fewer are asked for than there are processes.
     """
-    devices, processes = jax.devices(), jax.process_count()
+    devices, processes = jax.devices(platform), jax.process_count()
     edges = [count * number // processes for number in range(processes + 1)]
     chosen: list[Any] = []
     for number in range(processes):

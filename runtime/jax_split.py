@@ -1,7 +1,8 @@
 """The tick on several devices: each runs its own group of stages, all in one program.
 
 The program is the same on every device, as XLA wants it: a device looks up which group it is and
-takes that branch, on its own state. What crosses the cuts moves to the neighbours once per tick.
+does the tick of that one, on its own state. What crosses the cuts moves to the neighbours once per
+tick.
 """
 
 from __future__ import annotations
