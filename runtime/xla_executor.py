@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from ..backend.optim.rule import Array
 from ..backend.sparsity import MaskRule
 from ..compiler.program import HOST, Source
-from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_rows
+from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_numpy, to_rows
 from .mask_updates import masks_updated, steps_made, ticks_until_update
 from .masks import Masked
 from .model import Model
@@ -82,7 +82,7 @@ class XlaExecutor:
             if self._predict is None:
                 self._predict = self._evaluation(fixed)
             _, made = self._predict((), fixed, len(slices[0]))
-            parts.append([value.cpu().numpy()[: len(slices[0])] for value in made])
+            parts.append([to_numpy(value.cpu())[: len(slices[0])] for value in made])
         columns = zip(*parts, strict=True)
         return tuple(to_rows([row for part in column for row in part]) for column in columns)
 
@@ -150,7 +150,7 @@ class XlaExecutor:
         self.pipeline, made = self._train(self.pipeline, self._feed(inputs, count), count)
         fed = range(self.first_fed, self.fed)
         streams = [
-            came_out(values.cpu().numpy(), self.tick - lag, fed, count)
+            came_out(to_numpy(values.cpu()), self.tick - lag, fed, count)
             for lag, values in zip(self.tick_function.result_lags, made, strict=True)
         ]
         self.tick += count

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import weft
 from helpers.jobs import job_of, perceptron, perceptron_job, samples, skip_net_job
+from helpers.plans_to_train import assert_same_end, small_data, small_plan
 from helpers.stages_of import stages_of
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
-from weft.backend.errors import UnsupportedError, UserError
+from weft.backend.errors import DeviceError, UnsupportedError, UserError
 from weft.backend.optim import build_rule
 from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.runtime.executors import make_executor
 from weft.runtime.job import Executor, Job, Mode, Results
+from weft.runtime.precision import in_bfloat16
+from weft.runtime.probe import Probe
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 from weft.runtime.xla_device import start
 
@@ -68,11 +74,9 @@ def check_run(
 
 
 RULES: list[dict[str, Any]] = [
-    *({"name": "sgdm", "compensation": c} for c in ("none", "stash", "sc", "lwp", "lwp_w2d", "ab")),
-    {"name": "sgdm", "compensation": "sc+lwp", "weight_decay": 1e-3},
-    {"name": "sgdm", "nesterov": True},
+    {"name": "sgdm", "compensation": "stash", "nesterov": True},
+    *({"name": "sgdm", "compensation": name} for name in ("sc+lwp", "lwp_w2d", "ab")),
     {"name": "adamw", "compensation": "lwp", "weight_decay": 1e-3},
-    {"name": "adamw", "compensation": "stash"},
 ]
 
 
@@ -106,6 +110,13 @@ def test_decoder_equals_reference() -> None:
         module._non_persistent_buffers_set.clear()
     text = np.random.default_rng(0).integers(0, 256, (100, 7))
     check_run(job_of(model, stages), FLOAT32, inputs=[text[:, :-1], text[:, 1:]])
+
+
+def test_bfloat16_is_rounded_where_the_reference_rounds() -> None:
+    job = perceptron_job("sc+lwp")
+    # Only where a sum lies at the edge between two bfloat16 numbers may the order of adding show:
+    # a rounding that is left out would show as 1e-3 (see test_precision.py).
+    check_run(replace(job, stages=in_bfloat16(job.stages)), 1e-4, inputs=samples(job, 40))
 
 
 def test_dropout_draws_what_the_reference_draws() -> None:
@@ -158,6 +169,23 @@ def test_updates_that_are_not_finite_are_skipped_and_counted() -> None:
     got, _ = check_run(job, FLOAT64, inputs=[x, y])
     assert {skips.total for skips in got.skips() if skips.total} == {3}
     assert all(value.isfinite().all() for value in got.tensors().values())
+
+
+def test_a_run_resumes_to_the_bit_and_on_the_device_asked_for(tmp_path: Path) -> None:
+    plan, data = small_plan(), small_data()
+    options: dict[str, Any] = {"executor": "torch-xla", "device": "cpu"}
+    whole = weft.train(plan, data, epochs=2, **options)
+    weft.train(plan, data, epochs=2, checkpoint=tmp_path, every=50, keep=9, **options)
+    resumed = weft.train(plan, data, resume=tmp_path / "step-000000050")
+    assert resumed.executor == "torch-xla"
+    assert_same_end(resumed, whole)
+
+
+def test_another_device_is_refused_once_one_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Probe("torch-xla", "cuda", False, "none"), Probe("torch-xla", "cpu", True, "it")]
+    monkeypatch.setattr("weft.runtime.executors.probe", lambda name: found)
+    with pytest.raises(DeviceError, match="works here: cpu"):
+        make_executor("torch-xla", perceptron_job("none"), "pipelined", "cuda")
 
 
 def count_of(name: str) -> int:
