@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+_ROUNDS = "--xla_allow_excess_precision=false"
+"""Or XLA drops roundings to bfloat16 between two operations in float32."""
+
 
 def start(device: str | None) -> str:
     """Compute on 'cpu', 'cuda' or 'tpu', or on what PJRT_DEVICE says; at full float32 precision.
@@ -14,6 +17,9 @@ def start(device: str | None) -> str:
     """
     if device is not None and "torch_xla" not in sys.modules:
         os.environ["PJRT_DEVICE"] = device.upper()  # or else its import chooses one, and says so
+    if "torch_xla" not in sys.modules:
+        flags = os.environ.get("XLA_FLAGS", "").split()
+        os.environ["XLA_FLAGS"] = " ".join([*flags, _ROUNDS])
     import torch_xla
     from torch_xla import runtime
     from torch_xla.backends import set_mat_mul_precision

@@ -83,6 +83,16 @@ _REDUCTIONS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
 """An empty list of dimensions means all of them, and none to torch_xla."""
 
 
+_PRODUCTS = (
+    torch.ops.aten.mm.default,
+    torch.ops.aten.bmm.default,
+    torch.ops.aten.addmm.default,
+    torch.ops.aten.baddbmm.default,
+    torch.ops.aten.convolution.default,
+)
+"""Those of bfloat16 are summed in float32 and rounded once; torch_xla rounds them more often."""
+
+
 class _OnDevice(fx.Interpreter):
     """Runs a graph; what it makes from nothing is made on the device, too."""
 
@@ -98,6 +108,9 @@ class _OnDevice(fx.Interpreter):
             kwargs = {**kwargs, "device": torch_xla.device()}
         if target in _REDUCTIONS and list(args[1:2]) == [[]]:
             args = (args[0], list(range(args[0].ndim)), *args[2:])
+        if target in _PRODUCTS and args[1].dtype == torch.bfloat16:
+            wide = pytree.tree_map_only(Tensor, Tensor.float, args)
+            return super().call_function(target, wide, kwargs).to(torch.bfloat16)
         return super().call_function(target, args, kwargs)
 
 
