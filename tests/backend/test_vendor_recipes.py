@@ -1,7 +1,7 @@
-"""Sparsity sections of published Cerebras recipes, as they are, on parameters of their names.
+"""Sparsity sections in the form of published Cerebras recipes, on parameters of their names.
 
-From the model zoo (gpt3/configs/sparsity/pretraining: 125m static75, 125m rigl75, 125m
-sparsewide-ift_rigl75, 6p7b vspdf phase 1) and from the examples of the package's documentation.
+The forms are those of the model zoo's GPT recipes (static, rigl, vspdf) and of the examples in the
+package's documentation (gmp, groups).
 """
 
 from __future__ import annotations
