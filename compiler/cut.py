@@ -21,15 +21,17 @@ def cut(
     graph: Graph,
     assignment: Assignment | None = None,
     input_gradients: frozenset[str] = frozenset(),
+    programs: Programs | None = None,
 ) -> Stages:
     """Cut into the stages of `assignment`, by default the finest (see grouping.py).
 
     Stages come in pipeline order. Gradients go back to the inputs in `input_gradients`, too.
+    What `programs` knows from another cut is not traced again.
     """
     assignment = assignment or assign(graph)
     graph, stage_of = stream_shared(graph, assignment.stage_of)
     cutter = Cutter(graph, stage_of)
-    programs = Programs()
+    programs = programs or Programs()
     needs_grad = {graph.node(name): True for name in input_gradients}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
     stages = []

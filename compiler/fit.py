@@ -8,7 +8,7 @@ Sparser weights and a narrower dtype do change it: they are the user's to choose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -17,12 +17,13 @@ from .graph import Graph
 from .grouping import Assignment
 from .infeasible import Contributor, InfeasibleReport, Lever
 from .intervals import balanced_bounds
-from .map import Mask, Pricing
+from .map import Known, Mask, Pricing
 from .mapping import Kernels
 from .passes.coarsen import Coarsen
 from .place.place import pes_least, wafers_least
 from .plan.document import Demand, LeverRecord
 from .program import Stage, StageProgram, Stages, TensorSpec
+from .programs import Programs
 from .recompute import recompute
 from .targets.load import known_targets, load_target
 from .targets.target import Target
@@ -31,6 +32,8 @@ BYTES, PES = "bytes per PE", "PEs"
 _SPARSITIES = (0.75, 0.9)
 _STAGES_SHOWN = 8
 _NARROW_BYTES = 2
+_ANY_SHARE = 1e6
+"""More of a machine's memory than there is: no limit, as a recipe can say it."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,33 @@ class Setting:
         return "auto" if self.limits else "block" if self.blocks else "finest"
 
 
+@dataclass(frozen=True)
+class _Need:
+    """What a setting needs of a chain of any length: bytes of the fullest PE, those that are too
+    many in all stages, and PEs if there are none too many."""
+
+    bytes: int
+    excess_bytes: int
+    pes: int
+
+
 @dataclass
 class Fitting:
-    """One captured graph, cut and priced under any setting; what was cut once is kept."""
+    """One captured graph, cut and priced under any setting.
+
+    What was cut, traced or priced once is kept: for each distinct stage of all settings once.
+    """
 
     graph: Graph
     finest: Assignment
     masks: Mapping[str, Mask]
     optimizer_states: int
     dynamic: Collection[str] = ()
-    _cuts: dict[Coarsen, Stages] = field(default_factory=dict)
-    _demands: dict[tuple, Demand] = field(default_factory=dict)
+    _programs: Programs = field(default_factory=Programs)
+    _cuts: dict[tuple[Coarsen, bool], Stages] = field(default_factory=dict)
+    _known: dict[tuple[str, float], Known] = field(default_factory=dict)
+    _kernels: dict[tuple, Kernels] = field(default_factory=dict)
+    _needs: dict[tuple, _Need] = field(default_factory=dict)
 
     def coarsening(self, setting: Setting) -> Coarsen:
         """The pass that merges the finest stages as a setting says.
@@ -109,32 +128,49 @@ class Fitting:
     def stages(self, setting: Setting, coarsening: Coarsen | None = None) -> Stages:
         """The stages of a setting, or of its stages merged otherwise."""
         merging = coarsening or self.coarsening(setting)
-        if merging not in self._cuts:
-            self._cuts[merging] = cut(self.graph, merging(self.finest))
-        stages = self._cuts[merging]
-        return recompute(stages) if setting.recompute else stages
+        key = merging, setting.recompute
+        if key not in self._cuts:
+            if setting.recompute:
+                saving = self.stages(replace(setting, recompute=False), merging)
+                self._cuts[key] = recompute(saving)
+            else:
+                assignment = merging(self.finest)
+                self._cuts[key] = cut(self.graph, assignment, programs=self._programs)
+        return self._cuts[key]
 
     def pricing(self, setting: Setting, coarsening: Coarsen | None = None) -> Pricing:
         """Prices of the stages of a setting."""
         stages = self.stages(setting, coarsening)
-        masks = self._masks(stages, setting)
-        return Pricing(stages, masks, setting.target, self.optimizer_states, self.dynamic)
+        masks, states = self._masks(stages, setting), self.optimizer_states
+        known = self._known.setdefault((_machine(setting), setting.sparsity), Known())
+        return Pricing(stages, masks, setting.target, states, self.dynamic, known)
+
+    def kernels(self, setting: Setting) -> Kernels:
+        """All choices of each stage; found once for chains of any length. Every stage must fit."""
+        key = setting.choices, _machine(setting)
+        if key not in self._kernels:
+            pricing = self.pricing(setting)
+            stages = pricing.stages.stages
+            kernels = tuple(pricing.stage_kernel(stage) for stage in stages)
+            self._kernels[key] = Kernels(setting.target, kernels)
+        return replace(self._kernels[key], target=setting.target)
 
     def demand(self, setting: Setting) -> Demand:
         """What the stages of a setting need in their smallest form."""
-        key = setting.choices, setting.target.hash
-        if key not in self._demands:
-            self._demands[key] = self._demand(setting)
-        return self._demands[key]
+        key = setting.choices, _machine(setting)
+        if key not in self._needs:
+            self._needs[key] = self._need(setting)
+        need, capacity = self._needs[key], setting.target.capacity_bytes
+        if need.excess_bytes:
+            return Demand(need.bytes, capacity, BYTES, need.excess_bytes)
+        bound = setting.target.all_pes
+        return Demand(need.pes, bound, PES, max(0, need.pes - bound))
 
-    def _demand(self, setting: Setting) -> Demand:
+    def _need(self, setting: Setting) -> _Need:
         pricing, capacity = self.pricing(setting), setting.target.capacity_bytes
         least = [pricing.least_bytes(stage) for stage in pricing.stages.stages]
-        if max(least) > capacity:
-            excess = sum(max(0, amount - capacity) for amount in least)
-            return Demand(max(least), capacity, BYTES, excess)
-        pes = pes_least(_kernels(pricing))
-        return Demand(pes, setting.target.all_pes, PES, max(0, pes - setting.target.all_pes))
+        excess = sum(max(0, amount - capacity) for amount in least)
+        return _Need(max(least), excess, 0 if excess else pes_least(self.kernels(setting)))
 
     def _masks(self, stages: Stages, setting: Setting) -> Mapping[str, Mask]:
         if not setting.sparsity:
@@ -184,6 +220,10 @@ def _rank(demand: Demand) -> tuple[bool, int]:
     return demand.unit == BYTES, demand.excess
 
 
+def _largest_need(demand: Demand) -> tuple[bool, int]:
+    return demand.unit == BYTES, demand.amount
+
+
 Offers = Iterator[tuple[str, Setting]]
 
 
@@ -212,19 +252,23 @@ def _recompute(fitting: Fitting, setting: Setting) -> Offers:
 
 
 def _coarser(fitting: Fitting, setting: Setting) -> Offers:
-    """Blocks, then half as many stages again and again, until that no longer helps; each with
-    recompute too, which often saves nothing before stages are coarser."""
-    count, least = len(fitting.stages(setting)), None
+    """Blocks, then half as many stages again and again, until the fullest stage needs no less; each
+    with recompute too, which often saves nothing before stages are coarser.
+
+    What halves again costs twice the tracing: fewer stages that are each too large are no way to
+    one that fits.
+    """
+    count, least = len(fitting.stages(setting)), _largest_need(fitting.demand(setting))
     for stages, coarser in _coarser_cuts(fitting, setting, count):
         variants = {f"{stages} instead of {count}": coarser}
         if not setting.recompute:
             recomputing = replace(coarser, recompute=True)
             variants[f"{stages} instead of {count}, and recompute"] = recomputing
         yield from variants.items()
-        rank = min(_rank(fitting.demand(variant)) for variant in variants.values())
-        if least is not None and rank >= least:
+        need = min(_largest_need(fitting.demand(variant)) for variant in variants.values())
+        if coarser.limits is not None and need >= least:
             return
-        least = rank
+        least = min(least, need)
 
 
 def _coarser_cuts(fitting: Fitting, setting: Setting, count: int) -> Offers:
@@ -234,7 +278,7 @@ def _coarser_cuts(fitting: Fitting, setting: Setting, count: int) -> Offers:
         yield f"{most} stages, one per block,", blocks
     while most > 1:
         most = (most + 1) // 2
-        limits = Limits(max_stages=most, activation_memory=float("inf"))
+        limits = Limits(max_stages=most, activation_memory=_ANY_SHARE)
         yield f"{most} stages", replace(setting, limits=limits)
 
 
@@ -243,7 +287,7 @@ def _wafers(fitting: Fitting, setting: Setting) -> Offers:
         return
     demand = fitting.demand(setting)
     if demand.unit == PES and not demand.fits:
-        needed = wafers_least(_kernels(fitting.pricing(setting)))
+        needed = wafers_least(fitting.kernels(setting))
         target = setting.target.with_wafers(
             needed, f"set by fit (asked for: {setting.target.wafers})"
         )
@@ -257,9 +301,9 @@ _LEVERS: Mapping[str, Callable[[Fitting, Setting], Offers]] = {
 }
 
 
-def _kernels(pricing: Pricing) -> Kernels:
-    stages = pricing.stages.stages
-    return Kernels(pricing.target, tuple(pricing.stage_kernel(stage) for stage in stages))
+def _machine(setting: Setting) -> str:
+    """The machine, whatever the length of its chain."""
+    return setting.target.with_wafers(1, "").hash
 
 
 def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
@@ -271,7 +315,7 @@ def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
         subject, contributors = f"stage {worst.index} ({worst.name})", _classes(pricing, worst)
     else:
         subject = f"the network ({len(stages)} stages)"
-        contributors = _largest(pricing)
+        contributors = _largest(fitting.kernels(setting), stages)
     return InfeasibleReport(
         subject=subject,
         target=setting.target.name,
@@ -358,10 +402,8 @@ def _specs(specs: Iterable[TensorSpec]) -> str:
     return ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in specs)
 
 
-def _largest(pricing: Pricing) -> Iterator[Contributor]:
+def _largest(kernels: Kernels, stages: Sequence[Stage]) -> Iterator[Contributor]:
     """The stages that take most PEs in their smallest form."""
-    kernels = _kernels(pricing).stages
-    areas = [int(kernel.sizes.areas.min()) for kernel in kernels]
+    areas = [int(kernel.sizes.areas.min()) for kernel in kernels.stages]
     for index in sorted(range(len(areas)), key=lambda i: -areas[i])[:_STAGES_SHOWN]:
-        stage = pricing.stages.stages[index]
-        yield Contributor(f"stage {index} ({stage.name})", areas[index])
+        yield Contributor(f"stage {index} ({stages[index].name})", areas[index])

@@ -10,7 +10,7 @@ have no mask are priced once; their FIFO depths still differ.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
 from typing import Any
@@ -83,8 +83,20 @@ def _check_masks(stages: Stages, masks: Mapping[str, Mask]) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Known:
+    """Layouts by program, and tables by program and, with a mask, stage: of one target, its length
+    apart, and one choice of masks."""
+
+    layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
+    tables: dict[tuple[str, str], StageTable] = field(default_factory=dict)
+
+
 class Pricing:
-    """Prices stages, each distinct program once where no mask tells its stages apart."""
+    """Prices stages, each distinct program once where no mask tells its stages apart.
+
+    What `known` has from other cuts of the same model is not priced again.
+    """
 
     def __init__(
         self,
@@ -93,12 +105,13 @@ class Pricing:
         target: Target,
         optimizer_states: int,
         dynamic: Collection[str],
+        known: Known | None = None,
     ) -> None:
+        known = known or Known()
         self.stages, self.masks, self.target = stages, masks, target
         self.dynamic = frozenset(dynamic)
         self.optimizer_states = optimizer_states
-        self.layouts: dict[str, tuple[StageProgram, Layout]] = {}
-        self.tables: dict[tuple[str, str], StageTable] = {}
+        self.layouts, self.tables = known.layouts, known.tables
         self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
         keys = [stage.program.key for stage in stages.stages]
         self.shared = {key for key in keys if keys.count(key) > 1}

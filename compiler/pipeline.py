@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..backend.errors import InfeasibleError
 from .emit import Labels
 from .fit import Fitting, Limits, Setting, fit, report
+from .fitted_recipe import fitted_recipe
 from .granularity import Granularity
 from .graph import Graph
 from .grouping import Assignment
@@ -98,7 +99,8 @@ def compile_graph(
     except InfeasibleError as error:
         raise report(fitting, setting).error() from error
     name = options.name or "model"
-    labels = Labels(name, granularity=setting.granularity, fit=pulled, recipe=options.recipe)
+    recipe = fitted_recipe(options.recipe, machine, setting) if pulled else options.recipe
+    labels = Labels(name, granularity=setting.granularity, fit=pulled, recipe=recipe)
     return run(Emit(labels, masks), stages, placement, _bound(stages, tensors, masks))
 
 

@@ -302,8 +302,19 @@ class Target:
         return self.host.bytes_per_s / self.clock_hz
 
     def constants(self) -> tuple[Constant, ...]:
-        """Every constant with its value, source and confidence, in the order of the file."""
-        return self.provenance
+        """Every constant with its value, source and confidence, in the order of the file.
+
+        One that was replaced in Python since says so.
+        """
+        return tuple(self._as_it_is(constant) for constant in self.provenance)
+
+    def _as_it_is(self, constant: Constant) -> Constant:
+        value: Any = self
+        for part in constant.name.split("."):
+            value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+        same = value is None or value == constant.value
+        changed = "set by dataclasses.replace"
+        return constant if same else replace(constant, value=value, source=changed)
 
     def arithmetic(self, dtype: str) -> Compute:
         """Rates for a torch dtype name; integers and flags move like float32 words.

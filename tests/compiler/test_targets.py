@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from weft.backend.errors import UnknownNameError, UnsupportedError, UserError
@@ -166,3 +168,13 @@ def test_missing_and_malformed_files(tmp_path):
     path.write_text("- 1")
     with pytest.raises(UserError, match="mapping"):
         load_target(str(path))
+
+
+def test_constants_replaced_in_python_are_said_to_be():
+    target = load_target("wse2")
+    changed = replace(target, clock_hz=1e9, noc=replace(target.noc, hop_cycles=3))
+    found = {constant.name: constant for constant in changed.constants()}
+    assert (found["clock_hz"].value, found["noc.hop_cycles"].value) == (1e9, 3)
+    assert found["noc.hop_cycles"].source.startswith("set by")
+    same = {name for name, c in found.items() if c in target.constants()}
+    assert found.keys() - same == {"clock_hz", "noc.hop_cycles"}

@@ -1,0 +1,34 @@
+"""The recipe of a plan that was made to fit: with the levers that were pulled, so that it gives the
+same plan again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from .fit import Setting
+from .targets.target import Target
+
+
+def fitted_recipe(
+    recipe: Mapping[str, object], asked: Target, setting: Setting
+) -> Mapping[str, object]:
+    """`recipe` with a setting written into it; an empty one stays empty."""
+    if not recipe:
+        return recipe
+    target, pipeline = (cast("dict[str, Any]", recipe[key]) for key in ("target", "pipeline"))
+    if setting.target.wafers != asked.wafers:
+        overrides = {**target["overrides"], "wafers": str(setting.target.wafers)}
+        target = {**target, "overrides": overrides}
+    changed: dict[str, Any] = {
+        "fit": None,
+        "granularity": setting.granularity,
+        "recompute": setting.recompute,
+    }
+    if setting.limits is not None:
+        changed |= {
+            "max_stages": setting.limits.max_stages,
+            "max_delay": setting.limits.max_delay,
+            "activation_memory": setting.limits.activation_memory,
+        }
+    return {**recipe, "target": target, "pipeline": {**pipeline, **changed}}

@@ -1,0 +1,57 @@
+"""Making a model fit, from the command line: what was pulled is in the plan, and in its recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+from weft.compiler.plan.store import load
+
+SMALL = (
+    *("--target", "tiny_mesh", "--set", "model.options.width=16"),
+    *("--set", "target.grid.rows=2", "--set", "target.grid.columns=2"),
+)
+
+
+def _compile(weft, directory: Path, *more: str):
+    outcome = weft("compile", "mlp", *SMALL, *more, "-o", directory)
+    return outcome, directory
+
+
+def test_fit_auto_makes_a_plan_whose_recipe_makes_it_again(weft, tmp_path: Path) -> None:
+    outcome, plan = _compile(weft, tmp_path / "p", "--fit", "auto")
+    assert outcome.code == 0, outcome.err
+    assert "made to fit" in outcome.out
+    document = load(plan).document
+    assert document.fit
+    assert document.fit[-1].after.fits
+    assert weft("check", plan).code == 0
+    recipe = tmp_path / "again.yaml"
+    recipe.write_text(yaml.safe_dump(document.recipe))
+    outcome = weft("compile", recipe, "-o", tmp_path / "again")
+    assert outcome.code == 0, outcome.err
+    again = load(tmp_path / "again").document
+    assert again.fit == ()
+    assert again.wafers == document.wafers
+    assert again.stages == document.stages
+    assert again.totals == document.totals
+    assert weft("check", tmp_path / "again").code == 0
+
+
+def test_a_chain_of_wafers_can_be_asked_for(weft, tmp_path: Path) -> None:
+    outcome, plan = _compile(weft, tmp_path / "p", "--set", "target.wafers=40", "--json")
+    assert outcome.code == 0, outcome.err
+    totals = json.loads(outcome.out)["totals"]
+    assert 1 < totals["wafers_least"] <= totals["wafers_used"] <= 40
+    assert weft("check", plan).code == 0
+    assert weft("simulate", plan, "--samples", "10").code == 0
+
+
+def test_what_nothing_makes_fit_is_a_report(weft, tmp_path: Path) -> None:
+    outcome, plan = _compile(
+        weft, tmp_path / "p", "--fit", "auto", "--set", "target.sram.bytes_per_pe=2100"
+    )
+    assert outcome.code == 2
+    assert "levers" in outcome.err
+    assert not plan.exists()
