@@ -8,6 +8,7 @@ from . import (
     bench_compile,
     bench_compressed,
     bench_coverage,
+    bench_equality,
     bench_norm,
     bench_remap,
     bench_run,
@@ -26,6 +27,7 @@ for verb in (
     bench_compressed,
     bench_norm,
     bench_coverage,
+    bench_equality,
     bench_compile,
     bench_sim,
 ):

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from helpers.jobs import TiedNet, job_of, samples
 from helpers.stages_of import stages_of
-from torch import Tensor, nn
+from torch import nn
 from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.u_net import UNet
 from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor
 from weft.runtime.wiring import trained
@@ -20,24 +21,6 @@ from weft.runtime.jax_executor import JaxExecutor
 
 # Relative to the norm of the tensor, after as many updates as there are samples (float32).
 BOUND = 1e-5
-
-
-class UNet(nn.Module):
-    """Down by pooling, up by nearest neighbours, both resolutions joined by concatenation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.enter, self.down = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1)
-        self.bottom, self.up = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(12, 4, 3, padding=1)
-        self.norm, self.leave = nn.GroupNorm(2, 4), nn.Conv2d(8, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        fine = F.relu(self.norm(self.enter(x)))
-        middle = F.relu(self.down(F.max_pool2d(fine, 2)))
-        coarse = F.relu(self.bottom(F.max_pool2d(middle, 2)))
-        joined = torch.cat([F.interpolate(coarse, scale_factor=2), middle], 1)
-        raised = F.interpolate(F.relu(self.up(joined)), scale_factor=2)
-        return self.leave(torch.cat([raised, fine], 1))
 
 
 def decoder_job(model: ByteModel, compensation: str) -> tuple[Job, list[np.ndarray]]:
