@@ -23,11 +23,12 @@ def origin_of(node: fx.Node, strip: str = "") -> Origin:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values()]
     module = paths[-1] if paths else ""
-    file, line = _user_frame(node.stack_trace or "")
+    file, line = user_frame(node.stack_trace or "")
     return Origin(module.removeprefix(strip).lstrip("."), file, line)
 
 
-def _user_frame(stack_trace: str) -> tuple[str, int]:
+def user_frame(stack_trace: str) -> tuple[str, int]:
+    """File and line of the innermost frame of a trace that is outside of torch; ("", 0) of none."""
     frames = [(file, int(line)) for file, line in _FRAME.findall(stack_trace)]
     outside = [frame for frame in frames if not frame[0].startswith((_TORCH, _SAMPLE))]
     if not outside:

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
+from ..origin import user_frame
 from .operators import AGAIN, ENTER, LEAVE, body_call
 from .structure import Instance
 
@@ -194,7 +195,7 @@ def _seen(node: fx.Node) -> Any:
     """What a node gives, and the line it comes from."""
     values = tree_leaves(node.meta.get("val"))
     tensors = [(v.shape, v.stride(), v.dtype) for v in values if isinstance(v, Tensor)]
-    return node.target, node.stack_trace, tensors
+    return node.target, user_frame(node.stack_trace or ""), tensors
 
 
 def _refuse_hidden_marks(module: fx.GraphModule) -> None:
