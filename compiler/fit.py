@@ -264,11 +264,11 @@ def _coarser(fitting: Fitting, setting: Setting) -> Offers:
         if not setting.recompute:
             recomputing = replace(coarser, recompute=True)
             variants[f"{stages} instead of {count}, and recompute"] = recomputing
-        yield from variants.items()
         need = min(_largest_need(fitting.demand(variant)) for variant in variants.values())
         if coarser.limits is not None and need >= least:
             return
         least = min(least, need)
+        yield from variants.items()
 
 
 def _coarser_cuts(fitting: Fitting, setting: Setting, count: int) -> Offers:
