@@ -8,6 +8,7 @@ tensor lives (device, layout, pin_memory) are accepted and mean nothing here.
 from __future__ import annotations
 
 from . import (
+    jax_adaptive,
     jax_contract,
     jax_elementwise,
     jax_math,
@@ -29,5 +30,6 @@ TABLE: dict[str, Lowering] = {
     **jax_move.TABLE,
     **jax_order.TABLE,
     **jax_window.TABLE,
+    **jax_adaptive.TABLE,
     **jax_resize.TABLE,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from torch import fx
+from torch import Tensor, fx
 
 from .collectives import transfer, words
 from .roles import dtype_of, operand, operator_of, tensors_of
@@ -22,6 +22,13 @@ POOLING: dict[str, tuple[int, int]] = {
     "aten.max_pool3d_with_indices_backward.default": (2, 1),
 }
 
+# operator -> spatial dimensions, of averages whose windows are whatever gives the size asked for
+ADAPTIVE: dict[str, int] = {
+    "aten._adaptive_avg_pool2d.default": 2,
+    "aten._adaptive_avg_pool2d_backward.default": 2,
+    "aten._adaptive_avg_pool3d.default": 3,
+    "aten._adaptive_avg_pool3d_backward.default": 3,
+}
 
 # operator -> pixels of the source that a pixel of the result is made of
 RESAMPLING: dict[str, int] = {
@@ -50,10 +57,30 @@ def pooling(node: fx.Node, site: Site) -> Cost:
     image = tensors_of(operand(node, image_argument))[0]
     pooled = operand(node, 0) if "backward" in operator_of(node) else node
     kernel = [int(size) for size in node.args[kernel_argument]]  # type: ignore[union-attr]
-    windows = tensors_of(pooled)[0].numel()
-    elements = site.share(windows)
-    compute = site.vector_cycles(elements, dtype_of(node), prod(kernel))
-    overlap = max(0, windows * prod(kernel) - image.numel())
+    return _windows(image, tensors_of(pooled)[0].numel(), prod(kernel), node, site)
+
+
+def adaptive_pooling(node: fx.Node, site: Site) -> Cost:
+    """Cost of an average over the windows that give the asked size, each as large as the largest.
+
+    Output o of n inputs averages [floor(o n / m), ceil((o + 1) n / m)) along an axis of size m.
+    """
+    image, result = tensors_of(operand(node, 0))[0], tensors_of(node)[0]
+    if "backward" in operator_of(node):
+        image, result = tensors_of(operand(node, 1))[0], image
+    rank = ADAPTIVE[operator_of(node)]
+    sizes = zip(image.shape[-rank:], result.shape[-rank:], strict=True)
+    return _windows(image, result.numel(), prod(_largest(n, m) for n, m in sizes), node, site)
+
+
+def _largest(inputs: int, outputs: int) -> int:
+    return max(-(-(o + 1) * inputs // outputs) - o * inputs // outputs for o in range(outputs))
+
+
+def _windows(image: Tensor, windows: int, taps: int, node: fx.Node, site: Site) -> Cost:
+    """Cost of `windows` windows of `taps` elements over an image."""
+    compute = site.vector_cycles(site.share(windows), dtype_of(node), taps)
+    overlap = max(0, windows * taps - image.numel())
     border = words(site.target.noc, site.share(overlap), image.element_size())
     neighbours = (site.tilings.height * site.tilings.width > 1).astype(int)
     return Cost(compute, transfer(site.target.noc, border, neighbours, 1))

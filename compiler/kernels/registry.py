@@ -51,6 +51,8 @@ def _table() -> dict[str, Kernel]:
         table[name] = Kernel("pooling", partial(pooling.resampling, taps=taps))
     for name in pooling.POOLING:
         table[name] = Kernel("pooling", pooling.pooling)
+    for name in pooling.ADAPTIVE:
+        table[name] = Kernel("pooling", pooling.adaptive_pooling)
     for names, cost in (
         (movement.FREE, movement.free),
         (movement.WRITES, movement.write),

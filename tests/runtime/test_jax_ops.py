@@ -437,6 +437,22 @@ CASES |= {
         lambda options=options: average_pool_backward(options) for options in AVERAGED
     ],
 }
+ADAPTED = [
+    ((2, 3, 6, 8), [3, 2]),
+    ((1, 2, 7, 5), [3, 4]),
+    ((1, 2, 1, 5), [6, 5]),
+    ((3, 7, 5), [2, 7]),
+    ((1, 2, 4, 5, 6), [2, 3, 7]),
+    ((2, 4, 5, 6), [4, 1, 5]),
+]
+"""Images and sizes asked for: those that divide the image's, do not, or are larger."""
+
+for shape, sizes in ADAPTED:
+    name, result = f"aten._adaptive_avg_pool{len(sizes)}d", (*shape[: -len(sizes)], *sizes)
+    CASES.setdefault(f"{name}.default", []).append(lambda x=shape, y=sizes: (r(*x), y))
+    CASES.setdefault(f"{name}_backward.default", []).append(
+        lambda x=shape, y=result: (r(*y), r(*x))
+    )
 CASES["aten.elu.default"] = [lambda: (r(9), 1.5, 1.1, 0.7)]
 
 
