@@ -41,7 +41,9 @@ def join(coordinator: str | None, process: str | None) -> None:
 
 def _arguments(coordinator: str | None, process: str | None) -> dict[str, Any]:
     number, _, count = (process or "").partition("/")
-    if coordinator and number.isdecimal() and count.isdecimal() and int(number) < int(count):
+    host, _, port = (coordinator or "").rpartition(":")
+    is_process = number.isdecimal() and count.isdecimal() and int(number) < int(count)
+    if host and port.isdecimal() and is_process:
         return {
             "coordinator_address": coordinator,
             "num_processes": int(count),

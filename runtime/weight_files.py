@@ -30,7 +30,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _sharded(index: Path) -> dict[str, Tensor]:
     try:
         places = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (LookupError, TypeError) as error:
+        raise _unreadable(index, ValueError("an index without a weight_map")) from error
+    except (OSError, ValueError) as error:
         raise _unreadable(index, error) from error
     files = sorted(set(map(str, places.values())))
     outside = [name for name in files if Path(name).name != name]

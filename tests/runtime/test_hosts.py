@@ -98,3 +98,9 @@ def test_devices_are_for_the_pipeline_in_jax(plan: Plan, other: dict[str, str]) 
 def test_a_process_says_which_it_is(process: str | None) -> None:
     with pytest.raises(UserError, match=r"--process 0/2"):
         join("127.0.0.1:1", process)
+
+
+@pytest.mark.parametrize("coordinator", [None, "node0", "node0:", ":8476", "node0:http"])
+def test_a_coordinator_has_a_host_and_a_port(coordinator: str | None) -> None:
+    with pytest.raises(UserError, match=r"--coordinator HOST:PORT"):
+        join(coordinator, "0/2")

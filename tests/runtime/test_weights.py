@@ -145,6 +145,8 @@ def test_unreadable_files_are_refused(plan: Plan, tmp_path: Path) -> None:
     for name in ("text.safetensors", "away.json", "list.json", "nothing.safetensors", "."):
         with pytest.raises(UserError, match="weights"):
             load_weights(plan, tmp_path / name)
+    with pytest.raises(UserError, match="without a weight_map"):
+        load_weights(plan, tmp_path / "list.json")
 
 
 def test_a_run_writes_back_into_the_model_it_came_from(plan: Plan) -> None:
