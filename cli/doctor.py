@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from .console import print_json, print_table
+from .console import Steps, print_json, print_table
 from .options import Json
 
 _VERSIONS = ("weft", "torch", "numpy", "jax", "torch_xla", "numba", "scikit-learn")
@@ -22,10 +22,11 @@ def register(app: typer.Typer) -> None:
 
 def doctor(json: Json = False) -> None:
     """Say which executors and devices work here and why the others do not."""
-    from ..runtime.executors import EXECUTORS
-    from ..runtime.probe import probe_all
+    from ..runtime.probe import EXECUTORS, probe_all
 
-    found = probe_all(EXECUTORS)
+    with Steps() as step:
+        step("try executors")
+        found = probe_all(EXECUTORS)
     rows = [(p.executor, p.device, "yes" if p.works else "no", p.detail) for p in found]
     versions = {name: _version(name) for name in _VERSIONS}
     if json:

@@ -11,13 +11,11 @@ import numpy as np
 from ..backend.errors import DeviceError, UnknownNameError, UserError
 from .job import Executor, Job, Mode
 from .part import Groups
-from .probe import DEVICES, probe
+from .probe import DEVICES, EXECUTORS, brief, probe
 
 Made = TypeVar("Made")
 CHUNK = 128
 """Samples that are fed at once."""
-
-EXECUTORS = ("reference", "jax", "torch-xla")
 
 
 def make_executor(
@@ -117,6 +115,6 @@ def _missing(name: str, device: str, reason: str) -> DeviceError:
     return DeviceError(
         f"executor {name} on device {device}",
         expected=f"a device that works here: {working or 'none does'}",
-        got=reason.strip().splitlines()[0],
+        got=brief(reason),
         change="give one of those as --device, or take another --executor; see weft doctor",
     )

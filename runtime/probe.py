@@ -7,20 +7,25 @@ process takes no accelerator that someone else may need.
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
+EXECUTORS = ("reference", "jax", "torch-xla")
 DEVICES = ("tpu", "cuda", "cpu")
 """What is there most often comes last: trying ends at the first that works."""
 _PACKAGES = {"jax": "jax", "torch-xla": "torch_xla"}
-_GOES_ON = ("jax",)
-"""What can try another device in the same process after one that failed."""
+_FORKS = ("torch-xla",)
+"""What cannot try another device in the same process after one that failed."""
 _NO_GREED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PJRT_ALLOCATOR_PREALLOCATE": "false"}
 _LIMIT_S = 120.0
 
@@ -34,15 +39,21 @@ class Probe(NamedTuple):
     detail: str
 
 
+def brief(reason: str) -> str:
+    """The first sentence of what a library said, without its advice in brackets."""
+    line = next(iter(reason.strip().splitlines()), "")
+    return re.split(r"\.\s| \(set ", line)[0]
+
+
 def probe_all(executors: Sequence[str], limit_s: float = _LIMIT_S) -> list[Probe]:
-    """Each executor on each device."""
+    """Each executor on each device, the executors at the same time."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda executor: probe(executor, limit_s), executors)
     return [one for probes in found for one in probes]
 
 
 def probe(executor: str, limit_s: float = _LIMIT_S) -> list[Probe]:
-    """An executor on each device, waiting `limit_s` seconds at most for each."""
+    """An executor on each device; `limit_s` seconds without an end are one device's failure."""
     if executor == "reference":
         return [_reference(device) for device in DEVICES]
     package = _PACKAGES[executor]
@@ -51,8 +62,7 @@ def probe(executor: str, limit_s: float = _LIMIT_S) -> list[Probe]:
         return [Probe(executor, device, False, missing) for device in DEVICES]
     found: list[Probe] = []
     while len(found) < len(DEVICES):
-        left = DEVICES[len(found) :]
-        found += _tried(executor, left if executor in _GOES_ON else left[:1], limit_s)
+        found += _tried(executor, DEVICES[len(found) :], limit_s)
     return found
 
 
@@ -115,14 +125,32 @@ def main(executor: str, *devices: str) -> None:
 
     After that one no other can be tried: the libraries keep to the device they began with.
     """
-    for device in devices:
-        try:
-            print(f"yes\t{_TRIES[executor](device)}", flush=True)
-        except Exception as error:  # a broken install raises anything at all
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            print(f"no\t{reason}", flush=True)
-        else:
-            return
+    forks = executor in _FORKS
+    if forks:
+        with suppress(Exception):  # each device says why
+            import_module(_PACKAGES[executor])
+    any((_tell_in_fork if forks else _tell)(executor, device) for device in devices)
+
+
+def _tell(executor: str, device: str) -> bool:
+    try:
+        print(f"yes\t{_TRIES[executor](device)}", flush=True)
+    except Exception as error:  # a broken install raises anything at all
+        print(f"no\t{brief(str(error)) or type(error).__name__}", flush=True)
+        return False
+    return True
+
+
+def _tell_in_fork(executor: str, device: str) -> bool:
+    """In a copy of this process: importing the package takes longest and is done once."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(int(_LIMIT_S))  # nobody waits for it where this process was killed meanwhile
+        os._exit(0 if _tell(executor, device) else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code not in (0, 1):
+        sys.exit(128 - code if code < 0 else code)  # as shells tell of signals
+    return code == 0
 
 
 if __name__ == "__main__":
