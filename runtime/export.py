@@ -19,6 +19,7 @@ from jax import export
 from ..backend.errors import UnknownNameError
 from ..compiler.program import HOST, Source, Stage, Stages, TensorSpec
 from . import wiring
+from .evaluation import without_draws
 from .jax_lower import jax_dtype, lower
 
 Array = Any
@@ -39,7 +40,7 @@ def export_forward(stages: Stages) -> Exported:
 
     Raises UnsupportedError for an operator without a lowering.
     """
-    needed = wiring.predicting(stages)
+    needed = wiring.predicting(without_draws(stages))
     tensors = {name: spec for stage in needed for name, spec in _tensors(stage).items()}
     read = sorted({s.output for stage in needed for s in stage.inputs if s.stage == HOST})
     lowered = {stage.index: lower(stage.program.forward) for stage in needed}

@@ -1,4 +1,4 @@
-"""The forward alone: predictions with the weights as they are."""
+"""The forward alone: predictions with the weights as they are, drawing nothing."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ def forward_through(
     known = dict(given)
     for stage_functions in functions:
         stage = stage_functions.stage
-        inputs = [known[source] for source in stage.inputs]
-        weights, scratch = stage_functions.weights(model), model.successor()
-        result = stage_functions.forward(model, scratch, weights, inputs, True)
-        known |= {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
+        outputs = stage_functions.evaluate(model, [known[source] for source in stage.inputs])
+        known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
     return known

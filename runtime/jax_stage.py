@@ -13,6 +13,7 @@ import torch
 from ..backend.optim import sum_of_squares
 from ..compiler.program import Stage
 from . import wiring
+from .evaluation import evaluation_forward
 from .jax_lower import jax_dtype, lower
 from .job import Job
 from .model import Model
@@ -49,6 +50,7 @@ class StageFunctions:
     delay: int
     run_forward: Callable[..., Sequence[Array]]
     run_backward: Callable[..., Sequence[Array]]
+    run_evaluation: Callable[..., Sequence[Array]]
     """Also gives the sum of squares of each parameter's gradient, after the program's results."""
 
     def predict(self, old: Model, rate: Array) -> list[Array]:
@@ -77,6 +79,12 @@ class StageFunctions:
         result = wiring.forward_result(self.stage, self.run_forward(*weights, *state, *inputs))
         new.state.update(zip(names, _advanced(valid, list(result.state), state), strict=True))
         return result
+
+    def evaluate(self, model: Model, inputs: Sequence[Array]) -> Sequence[Array]:
+        """Outputs of the forward with the weights as they are, drawing nothing."""
+        state = [model.state[name] for name in self.stage.forward_state]
+        values = self.run_evaluation(*self.weights(model), *state, *inputs)
+        return wiring.forward_result(self.stage, values).outputs
 
     def backward(
         self,
@@ -164,7 +172,11 @@ def stage_functions(
     """Some stages of a job in order; a program that several stages share is lowered once."""
     programs = {stage.program.key: stage.program for stage in stages}
     lowered = {
-        key: (lower(program.forward), lower(program.backward, sum(program.trainable)))
+        key: (
+            lower(program.forward),
+            lower(program.backward, sum(program.trainable)),
+            lower(evaluation_forward(program)),
+        )
         for key, program in programs.items()
     }
     return [

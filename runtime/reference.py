@@ -31,6 +31,7 @@ from torch import Tensor
 
 from ..compiler.program import HOST, Source, Stage
 from . import wiring
+from .evaluation import without_draws
 from .job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
 from .masks import Masked
 from .reference_snapshot import restore, snapshot
@@ -82,10 +83,10 @@ class ReferenceExecutor:
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
-        tensors, rows = self.tensors(), []
+        stages, tensors, rows = without_draws(self.job.stages).stages, self.tensors(), []
         for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
             known = {Source(HOST, n): torch.from_numpy(value) for n, value in enumerate(sample)}
-            for stage in self.stages:
+            for stage in stages:
                 own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
                 given = [known[source] for source in stage.inputs]
                 outputs = wiring.forward_result(stage, stage.program.forward(*own, *given)).outputs

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from ..backend.optim.rule import Array
 from ..backend.sparsity import MaskRule
 from ..compiler.program import HOST, Source
+from .evaluation import without_draws
 from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_numpy, to_rows
 from .mask_updates import masks_updated, steps_made, ticks_until_update
 from .masks import Masked
@@ -159,7 +160,8 @@ class XlaExecutor:
     def _evaluation(self, fixed: tuple[Model, list[Tensor]]) -> Loop:
         began = time.perf_counter()
         rate = torch.zeros((), dtype=self._rate_type)
-        forwards = traced_stages(self.job, self.model, rate, lambda _: 0)
+        job = replace(self.job, stages=without_draws(self.job.stages))
+        forwards = traced_stages(job, self.model, rate, lambda _: 0)
         predictions = self.job.stages.predictions
 
         def body(state: tuple[()], fixed: tuple[Model, list[Op]], number: Op):
