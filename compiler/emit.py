@@ -17,17 +17,9 @@ from .mapping import PlacedStage, Placement
 from .passing import edge_bytes
 from .place.route import route
 from .place.slow import slowed
-from .plan.document import (
-    FORMAT_VERSION,
-    EdgeRecord,
-    LeverRecord,
-    PlanDocument,
-    Rectangle,
-    SourceRecord,
-    StageRecord,
-    TensorRecord,
-)
+from .plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
 from .plan.plan import Plan
+from .plan.stage_record import Rectangle, SourceRecord, StageRecord
 from .plan.totals import totals
 from .program import HOST, Stage, Stages, TensorSpec
 from .streaming import Parts

@@ -28,7 +28,7 @@ from .kernels.tilings import Floats, Ints, Tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .passing import passing_bytes
-from .plan.document import NonZeros, OperatorCost, PhaseCycles, Tiling
+from .plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
 from .program import Origin, Stage, StageProgram, Stages
 from .targets.target import Target
 

@@ -12,8 +12,9 @@ from ..backend.sparsity import configure
 from .emit import Labels
 from .passes import Balance, Emit, Map, Place
 from .passes.base import Driver
-from .plan.document import OperatorCost, PlanDocument, StageRecord
+from .plan.document import PlanDocument
 from .plan.plan import Plan
+from .plan.stage_record import OperatorCost, StageRecord
 from .program import Stages
 from .recipe_file import make_recipe
 from .targets.load import load_target

@@ -16,8 +16,8 @@ from torch import Tensor
 from .kernels.layout import Layout, find_layout
 from .kernels.memory import vector_elements
 from .kernels.tilings import Tilings
-from .plan.document import StageRecord
 from .plan.plan import Plan
+from .plan.stage_record import StageRecord
 from .program import Stage
 
 

@@ -19,8 +19,8 @@ from .kernels.layout import find_layout
 from .kernels.nonzeros import WeightTiles
 from .kernels.stage import StageTable, price_stage
 from .kernels.tilings import Tilings
-from .plan.document import StageRecord
 from .plan.plan import Plan
+from .plan.stage_record import StageRecord
 from .program import Stage
 from .recipe_file import make_recipe
 from .remap import Room, rooms

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from ..backend.errors import UserError
-from ..compiler.plan.document import StageRecord
+from ..compiler.plan.stage_record import StageRecord
 from ..compiler.program import Stages
 from .part import Groups, bytes_across
 

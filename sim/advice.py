@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..compiler.plan.document import OperatorCost, PlanDocument, StageRecord
+from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.stage_record import OperatorCost, StageRecord
 from .constants import constant, has_constants
 from .report import SimReport, StageRow
 

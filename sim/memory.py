@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..compiler.plan.document import PlanDocument, StageRecord
+from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.stage_record import StageRecord
 from .recording import Slice, record
 
 

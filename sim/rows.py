@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..compiler.plan.document import PlanDocument, StageRecord
+from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.stage_record import StageRecord
 from .report import EdgeRow, StageRow
 from .wiring import BACKWARD, FORWARD, Wiring, host_cycles
 

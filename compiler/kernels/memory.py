@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..plan.document import PEMemory
+from ..plan.stage_record import PEMemory
 from ..program import StageProgram, TensorSpec
 from .layout import Layout
 from .site import Site

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plan.document import Tiling
+from ..plan.stage_record import Tiling
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..infeasible import Contributor, InfeasibleReport, Lever
 from ..mapping import Kernels, PlacedStage, Placement, Sizes
-from ..plan.document import Rectangle
+from ..plan.stage_record import Rectangle
 from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..plan.document import Rectangle
+from ..plan.stage_record import Rectangle
 
 Corner = tuple[int, int]
 

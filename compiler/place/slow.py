@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 from ..mapping import PlacedStage, Placement
-from ..plan.document import OperatorCost, PhaseCycles, Rectangle
+from ..plan.stage_record import OperatorCost, PhaseCycles, Rectangle
 from ..targets.target import Target
 
 _PHASES = ("forward", "backward", "update")

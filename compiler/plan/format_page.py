@@ -1,4 +1,4 @@
-"""docs/plan-format.md, made from the dataclasses of document.py and their field docstrings.
+"""docs/plan-format.md, made from the dataclasses of a plan and their field docstrings.
 
 python -m weft.compiler.plan.format_page > docs/plan-format.md
 """

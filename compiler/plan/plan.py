@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
-from .document import PEMemory, PlanDocument, StageRecord
+from .document import PlanDocument
+from .stage_record import PEMemory, StageRecord
 
 
 @dataclass(frozen=True)

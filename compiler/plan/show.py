@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from ...backend.errors import UnknownNameError
-from .document import EdgeRecord, OperatorCost, PlanDocument, Rectangle, StageRecord
+from .document import EdgeRecord, PlanDocument
+from .stage_record import OperatorCost, Rectangle, StageRecord
 from .summary import headline, totals
 from .text import facts, table
 

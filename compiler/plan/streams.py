@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .document import HOST, EdgeRecord, Rectangle, StageRecord
+from .document import HOST, EdgeRecord
+from .stage_record import Rectangle, StageRecord
 
 
 def parallel_links(ends: Iterable[Rectangle]) -> int:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..targets.target import Target
-from .document import HOST, EdgeRecord, StageRecord, Totals
+from .document import HOST, EdgeRecord, Totals
+from .stage_record import StageRecord
 from .streams import parallel_links, wafer_link_bytes, wafers_between
 
 

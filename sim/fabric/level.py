@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ...backend.errors import UserError
-from ...compiler.plan.document import PhaseCycles, PlanDocument, StageRecord
+from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.machine import target_of
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.stage_record import PhaseCycles, StageRecord
 from ...compiler.targets.target import Target
 from ..event import event
 from ..report import SimReport

@@ -21,8 +21,8 @@ from ...compiler.kernels import convolution, linear
 from ...compiler.kernels.collectives import all_reduce, transfer, words
 from ...compiler.kernels.layout import Matrix, find_layout
 from ...compiler.kernels.roles import Roles, calls, operator_of, tensors_of
-from ...compiler.plan.document import OperatorCost, StageRecord
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.stage_record import OperatorCost, StageRecord
 from ...compiler.targets.target import Target
 from .product import Product
 

@@ -7,7 +7,7 @@ import torch
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.compiler import streaming
-from weft.compiler.plan.document import Tiling
+from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.program import TensorSpec
 
 

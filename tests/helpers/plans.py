@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from weft.compiler.plan.document import (
-    Constant,
-    EdgeRecord,
+from weft.compiler.plan.document import Constant, EdgeRecord, PlanDocument, Totals
+from weft.compiler.plan.stage_record import (
     NonZeros,
     PEMemory,
     PhaseCycles,
-    PlanDocument,
     Rectangle,
     SourceRecord,
     StageRecord,
     Tiling,
-    Totals,
 )
 
 Cycles = tuple[int, int, int]

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from helpers import plans
-from weft.compiler.plan.document import Constant, OperatorCost, PlanDocument
+from weft.compiler.plan.document import Constant, PlanDocument
+from weft.compiler.plan.stage_record import OperatorCost
 from weft.compiler.plan.text import energy as joules
 from weft.sim import simulate
 from weft.sim.advice import advise

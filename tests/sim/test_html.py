@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
-from weft.compiler.plan.document import Rectangle
+from weft.compiler.plan.stage_record import Rectangle
 from weft.sim import simulate
 from weft.sim.colours import RAMP, ramp
 from weft.sim.floorplan import HEIGHT, floorplan_svg

@@ -11,7 +11,8 @@ import pytest
 from helpers import plans
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.plan.document import Constant, Rectangle
+from weft.compiler.plan.document import Constant
+from weft.compiler.plan.stage_record import Rectangle
 from weft.sim import simulate
 from weft.sim.colours import ramp
 from weft.sim.heatmap import HEIGHT, heatmap_svg

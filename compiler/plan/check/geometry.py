@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..document import Rectangle, StageRecord
+from ..stage_record import Rectangle, StageRecord
 from .violation import Finding, Subject
 
 

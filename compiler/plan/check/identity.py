@@ -8,7 +8,8 @@ from math import inf, prod
 
 import torch
 
-from ..document import FORMAT_VERSION, HOST, SourceRecord, TensorRecord
+from ..document import FORMAT_VERSION, HOST, TensorRecord
+from ..stage_record import SourceRecord
 from .violation import Finding, Subject
 
 MODES = ("training",)

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from math import ceil, prod
 
 from ...program import TensorSpec
-from ..document import HOST, PEMemory, StageRecord, TensorRecord
+from ..document import HOST, TensorRecord
+from ..stage_record import PEMemory, StageRecord
 from .identity import tensor_bytes
 from .violation import Finding, Subject
 

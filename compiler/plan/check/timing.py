@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..document import PhaseCycles, StageRecord
+from ..stage_record import PhaseCycles, StageRecord
 from .violation import Finding, Subject
 
 PHASES = ("forward", "backward", "update")

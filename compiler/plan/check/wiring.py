@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ..document import HOST, EdgeRecord, PlanDocument, Rectangle
+from ..document import HOST, EdgeRecord, PlanDocument
+from ..stage_record import Rectangle
 from .identity import tensor_bytes
 from .violation import Finding, Subject
 

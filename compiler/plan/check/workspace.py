@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from math import ceil
 
 from ...program import StageProgram
-from ..document import StageRecord, Tiling
+from ..stage_record import StageRecord, Tiling
 from .timeline import Moment, Product, backward_phase, features, forward_phase, moments
 from .violation import Finding, Subject
 

@@ -6,21 +6,18 @@ from itertools import pairwise
 
 import pytest
 from weft.compiler.from_recipe import compile_recipe
-from weft.compiler.plan.document import (
-    EdgeRecord,
+from weft.compiler.plan.document import EdgeRecord, PlanDocument, TensorRecord, Totals
+from weft.compiler.plan.plan import Plan
+from weft.compiler.plan.stage_record import (
     NonZeros,
     OperatorCost,
     PEMemory,
     PhaseCycles,
-    PlanDocument,
     Rectangle,
     SourceRecord,
     StageRecord,
-    TensorRecord,
     Tiling,
-    Totals,
 )
-from weft.compiler.plan.plan import Plan
 from weft.compiler.recipe_file import shipped_recipe
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target

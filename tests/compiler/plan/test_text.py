@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from weft.backend.errors import UnknownNameError
 from weft.compiler.plan.diff import diff, diff_text
-from weft.compiler.plan.document import PlanDocument, Rectangle
+from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.show import show, show_stage
+from weft.compiler.plan.stage_record import Rectangle
 from weft.compiler.plan.summary import summarize
 from weft.compiler.plan.text import duration, quantity, table
 

@@ -1,0 +1,225 @@
+"""One stage of the plan as data: where it lies, what it costs, what its fullest PE holds.
+
+Units are those of `document.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A region of PEs: top-left corner (row, column) and size, on one of the wafers of a chain."""
+
+    row: int
+    """First row of PEs, from 0 at the north edge. [PEs]"""
+    column: int
+    """First column of PEs, from 0 at the west edge. [PEs]"""
+    height: int
+    """Rows of PEs. [PEs]"""
+    width: int
+    """Columns of PEs. [PEs]"""
+    wafer: int = 0
+    """Which wafer of the chain, from 0. [index]"""
+
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.row + self.height / 2, self.column + self.width / 2
+
+    def overlaps(self, other: Rectangle) -> bool:
+        return (
+            self.wafer == other.wafer
+            and self.row < other.row + other.height
+            and other.row < self.row + self.height
+            and self.column < other.column + other.width
+            and other.column < self.column + self.width
+        )
+
+    def on_chain(self, columns: int) -> Rectangle:
+        """The same region where all wafers, of `columns` columns each, lie side by side."""
+        return replace(self, column=self.wafer * columns + self.column, wafer=0)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How the tensor axes are split over the region's PEs.
+
+    Rows of PEs hold `in_split` slices of the input features times `space_split` slices of the
+    spatial (or token) positions; columns hold `out_split` slices of the output features.
+    height = in_split * space_split, width = out_split.
+    """
+
+    in_split: int
+    """Slices of the input features. [count]"""
+    space_split: int
+    """Slices of the spatial or token positions. [count]"""
+    out_split: int
+    """Slices of the output features. [count]"""
+
+    @property
+    def height(self) -> int:
+        return self.in_split * self.space_split
+
+    @property
+    def width(self) -> int:
+        return self.out_split
+
+
+@dataclass(frozen=True)
+class PhaseCycles:
+    """Cycles per sample of the three phases of a tick; they share the region's PEs in time."""
+
+    forward_cycles: int
+    """Forward of one sample: arithmetic and traffic inside the region. [cycles]"""
+    backward_cycles: int
+    """Backward of one sample: gradients of inputs and parameters. [cycles]"""
+    update_cycles: int
+    """Update of the weights with one sample's gradient. [cycles]"""
+
+    @property
+    def total_cycles(self) -> int:
+        return self.forward_cycles + self.backward_cycles + self.update_cycles
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """One operator of a stage on the slowest PE; phase is 'forward', 'backward' or 'update'."""
+
+    name: str
+    """Name of the node in the stage's program."""
+    operator: str
+    """The torch operator, such as `aten.linear.default`."""
+    family: str
+    """The kernel family that prices it (`compiler/kernels/`)."""
+    phase: str
+    """`forward`, `backward` or `update`."""
+    module: str
+    """Path of the module that calls it, as in `named_modules`; empty at the top."""
+    source: str
+    """Line of the model's source that calls it, `file:line`; empty for what weft adds."""
+    macs_dense: int
+    """Multiply-accumulates if no weight were zero. [MACs per sample]"""
+    macs_effective: int
+    """Multiply-accumulates done: zero weights are skipped. [MACs per sample]"""
+    compute_cycles: int
+    """Arithmetic on the slowest PE. [cycles]"""
+    network_cycles: int
+    """Broadcasts and reductions inside the region. [cycles]"""
+
+    @property
+    def cycles(self) -> int:
+        return self.compute_cycles + self.network_cycles
+
+
+@dataclass(frozen=True)
+class PEMemory:
+    """Bytes on the fullest PE of a region, by class."""
+
+    weights_bytes: int
+    """Weights and the indices of the non-zero ones. [bytes]"""
+    optimizer_bytes: int
+    """State the optimizer keeps per weight. [bytes]"""
+    gradient_bytes: int
+    """Gradient of the weights. [bytes]"""
+    activation_fifo_bytes: int
+    """What the backward needs of every sample in flight: `fifo_depth` samples. [bytes]"""
+    workspace_bytes: int
+    """What a phase makes and uses up itself, beyond what it can share with the gradient. [bytes]"""
+    normalization_bytes: int
+    """State of normalizations. [bytes]"""
+    stream_buffer_bytes: int
+    """Inputs and outputs, one in use and one on its way. [bytes]"""
+    skip_fifo_bytes: int
+    """Samples of streams that pass the stage on their way to a later one. [bytes]"""
+
+    @property
+    def total_bytes(self) -> int:
+        return (
+            self.weights_bytes
+            + self.optimizer_bytes
+            + self.gradient_bytes
+            + self.activation_fifo_bytes
+            + self.workspace_bytes
+            + self.normalization_bytes
+            + self.stream_buffer_bytes
+            + self.skip_fifo_bytes
+        )
+
+
+@dataclass(frozen=True)
+class NonZeros:
+    """Non-zero weights of a stage: in all, and per PE (mean over PEs, slowest PE)."""
+
+    dense: int
+    """All weights. [count]"""
+    total: int
+    """Weights that are not masked out. [count]"""
+    per_pe_mean: float
+    """Non-zero weights per PE, mean over the region. [count]"""
+    per_pe_max: int
+    """Non-zero weights on the slowest PE. [count]"""
+    per_pe_max_unbalanced: int
+    """What the slowest PE would hold had features not been permuted. [count]"""
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """A stage input: output `output` of stage `stage` (-1 is the host)."""
+
+    stage: int
+    """Index of the stage; -1 is the host. [index]"""
+    output: int
+    """Number of its output; of the host: of the model's input. [index]"""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of the plan. `program` is the key of a file in `stages/`."""
+
+    index: int
+    """Position in the pipeline, from 0. [index]"""
+    id: str
+    """Unique name: `s07:blocks.2.conv1` is stage 7, made for module blocks.2.conv1."""
+    module: str
+    """Path of the module it is named after; empty at the top."""
+    source: str
+    """Line of the model's source it is named after, `file:line`."""
+    program: str
+    """Its forward and backward: the file `stages/<program>.json`. Equal stages share one."""
+    parameters: tuple[str, ...]
+    """Names of the parameters it owns and updates, in the program's order."""
+    forward_state: tuple[str, ...]
+    """Names of the state its forward advances (normalization statistics)."""
+    backward_state: tuple[str, ...]
+    """Names of the state its backward advances (Online Normalization's u and v)."""
+    inputs: tuple[SourceRecord, ...]
+    """Where each input of its program comes from."""
+    operators: tuple[OperatorCost, ...]
+    """What its time is spent on, forward first."""
+    region: Rectangle
+    """The PEs it occupies."""
+    tiling: Tiling
+    """How its tensors are split over them."""
+    cycles: PhaseCycles
+    """Time of one sample; the phases share the PEs, so they add up."""
+    macs_dense: int
+    """Sum over its operators. [MACs per sample]"""
+    macs_effective: int
+    """Sum over its operators. [MACs per sample]"""
+    nonzeros: NonZeros
+    """Its weights that are not zero."""
+    memory_per_pe: PEMemory
+    """Memory of its fullest PE."""
+    bound_by: str
+    """What takes more of its cycles: `compute` or `network`."""
+    recompute: bool
+    """Whether its FIFO holds its inputs only and its backward does its forward again."""
+    delay: int
+    """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
+    fifo_depth: int
+    """Samples in flight between them: delay + 1. [samples]"""
