@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     plan: PlanDirectory,
-    data: Annotated[str, typer.Option(help="As for `weft train`; its test samples are taken.")],
+    data: Annotated[
+        str,
+        typer.Option(help="As for `weft train`; its test samples. An .npz file needs only x_test."),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help=".npz file for the predictions.")
     ] = None,
@@ -26,28 +29,45 @@ def predict(
     weights: Weights = None,
     json: Json = False,
 ) -> None:
-    """Predict the test samples of a data set and score the predictions."""
+    """Predict the test samples of a data set, and score the predictions where there are labels."""
     from .. import api
     from ..compiler.plan.store import load
     from ..compiler.plan.text import facts
-    from ..runtime.data import load_data
+    from ..runtime.data import load_test
     from ..runtime.predict import write_predictions
     from ..runtime.scores import class_axes, score
     from ..runtime.weights import load_weights
 
+    _check_output(output)
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)
-    dataset = load_data(data, loaded.document.inputs[0].shape[1:])
-    predictions = api.predict(loaded, dataset.x_test, executor=executor)
-    labels = dataset.y_test
-    found = score(0, predictions[0], labels, class_axes(predictions[0].shape, labels.shape)[0])
+    inputs, labels = load_test(data, loaded.document.inputs[0].shape[1:])
+    predictions = api.predict(loaded, inputs, executor=executor)
+    rows: list[tuple[str, str]] = [("samples", f"{len(inputs):,} for testing, of {data}")]
+    values: dict[str, float] = {"samples": len(inputs)}
+    if labels is not None:
+        axis = class_axes(predictions[0].shape, labels.shape)[0]
+        found = score(0, predictions[0], labels, axis)
+        values |= {"accuracy": found.accuracy, "loss": found.loss}
+        rows += [
+            ("accuracy", f"{found.accuracy * 100:.2f} %"),
+            ("loss", f"{found.loss:.4f} nats per label"),
+        ]
     if output is not None:
         write_predictions(predictions, output)
+        rows.append(("predictions", str(output)))
     if json:
-        print_json({"samples": len(labels), "accuracy": found.accuracy, "loss": found.loss})
-        return
-    rows = [
-        ("samples", f"{len(labels):,} for testing, of {dataset.name}"),
-        ("accuracy", f"{found.accuracy * 100:.2f} %"),
-        ("loss", f"{found.loss:.4f} nats per label"),
-    ]
-    typer.echo(facts(rows if output is None else [*rows, ("predictions", str(output))]))
+        print_json(values)
+    else:
+        typer.echo(facts(rows))
+
+
+def _check_output(output: Path | None) -> None:
+    from ..backend.errors import UserError
+
+    if output is not None and output.suffix != ".npz":
+        raise UserError(
+            f"--output {output}",
+            expected="the name of a NumPy archive, FILE.npz",
+            got=f"'{output.suffix}'" if output.suffix else "no suffix",
+            change=f"--output {output.with_suffix('.npz')}",
+        )

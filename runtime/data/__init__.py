@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .dataset import Dataset
-from .load import load_data
+from .load import load_data, load_test
 
-__all__ = ["Dataset", "load_data"]
+__all__ = ["Dataset", "load_data", "load_test"]

@@ -19,21 +19,12 @@ def archive(path: Path) -> Dataset:
     Raises UserError for a file that numpy cannot read without unpickling, and for missing arrays
     or unequal lengths.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            missing = [key for key in _KEYS if key not in content]
-            arrays = {key: content[key] for key in _KEYS if key in content}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _unfit(path, f"a file numpy cannot read: {error}") from error
+    arrays = _arrays(path)
+    missing = [key for key in _KEYS if key not in arrays]
     if missing:
         raise _unfit(path, f"no {', '.join(missing)}")
     for part in ("train", "test"):
-        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if _rows(x) != _rows(y) or not _rows(x):
-            raise _unfit(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
-    for key, array in arrays.items():
-        if array.dtype.kind not in "fiub":
-            raise _unfit(path, f"{key} of type {array.dtype}")
+        _check_rows(path, part, arrays)
     return Dataset(
         name=path.stem,
         x_train=_inputs(arrays["x_train"]),
@@ -42,6 +33,35 @@ def archive(path: Path) -> Dataset:
         y_test=arrays["y_test"].astype(np.int64),
         normalization="as in the file",
     )
+
+
+def archived_test(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """x_test of a file, and y_test where it is there; types and errors as of `archive`."""
+    arrays = _arrays(path)
+    if "x_test" not in arrays:
+        raise _unfit(path, "no x_test")
+    if "y_test" not in arrays:
+        return _inputs(arrays["x_test"]), None
+    _check_rows(path, "test", arrays)
+    return _inputs(arrays["x_test"]), arrays["y_test"].astype(np.int64)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {key: content[key] for key in _KEYS if key in content}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise _unfit(path, f"a file numpy cannot read: {error}") from error
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise _unfit(path, f"{key} of type {array.dtype}")
+    return arrays
+
+
+def _check_rows(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
+    x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    if _rows(x) != _rows(y) or not _rows(x):
+        raise _unfit(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
 
 
 def _inputs(array: np.ndarray) -> np.ndarray:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ...backend.errors import UnknownNameError, UserError
-from .archive import archive
+from .archive import archive, archived_test
 from .cifar import TRAIN_FILES, cifar10
 from .dataset import Dataset
 from .digits import digits
@@ -40,3 +42,18 @@ def load_data(name_or_path: str, shape: tuple[int, ...] | None = None) -> Datase
             change="write the samples with numpy.savez, or compile a language model",
         )
     return text(path, shape[0])
+
+
+def load_test(
+    name_or_path: str, shape: tuple[int, ...] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The test samples of a data set and their labels: all that a prediction needs.
+
+    A `.npz` file needs no more than x_test; without y_test there are no labels. All else, and the
+    errors, as of `load_data`.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".npz" and path.is_file():
+        return archived_test(path)
+    found = load_data(name_or_path, shape)
+    return found.x_test, found.y_test

@@ -184,3 +184,24 @@ def test_weights_of_a_file_are_predicted_with(
     assert "no such file" in missing.err
     both = weft("train", small_plan, "--data", small_data, "--weights", file, "--resume", trained)
     assert both.code == 2
+
+
+def test_predictions_need_no_labels(
+    weft: Weft, small_plan: Path, small_data: Path, tmp_path: Path
+) -> None:
+    """Those of the same samples with and without labels are the same."""
+    np.savez(tmp_path / "x.npz", x_test=np.load(small_data)["x_test"])
+    outputs = []
+    for data in (small_data, tmp_path / "x.npz"):
+        out = tmp_path / f"{len(outputs)}.npz"
+        chosen = ("--data", data, "--executor", "reference", "--json", "-o", out)
+        found = weft("predict", small_plan, *chosen)
+        assert found.code == 0, found.err
+        outputs.append((json.loads(found.out), np.load(out)["arr_0"]))
+    (scored, expected), (plain, got) = outputs
+    assert np.array_equal(got, expected)
+    assert plain == {"samples": scored["samples"]}
+    named = weft("predict", small_plan, "--data", small_data, "-o", tmp_path / "p.csv")
+    assert named.code == 2
+    assert "p.npz" in named.err
+    assert not (tmp_path / "p.csv").exists()

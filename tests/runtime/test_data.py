@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from weft.backend.errors import UnknownNameError, UserError
-from weft.runtime.data import Dataset, load_data
+from weft.runtime.data import Dataset, load_data, load_test
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +74,18 @@ def test_bad_archives_say_what_is_wrong(tmp_path: Path) -> None:
 def test_unknown_name_lists_what_is_known() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         load_data("digit")
+
+
+def test_what_a_prediction_needs_of_an_archive_is_x_test(tmp_path: Path) -> None:
+    file = tmp_path / "data.npz"
+    np.savez(file, x_test=np.eye(3), y_test=np.array([2, 0, 1], np.int32))
+    x, y = load_test(str(file))
+    assert (x.dtype, np.array_equal(x, np.eye(3))) == (np.float32, True)
+    assert y is not None
+    assert (y.dtype, y.tolist()) == (np.int64, [2, 0, 1])
+    np.savez(file, x_test=np.eye(3))
+    assert load_test(str(file))[1] is None
+    for arrays in ({"x": np.eye(3)}, {"x_test": np.eye(3), "y_test": np.zeros(2)}):
+        np.savez(file, **arrays)
+        with pytest.raises(UserError, match="x_test"):
+            load_test(str(file))
