@@ -33,6 +33,7 @@ from ..compiler.program import HOST, Source, Stage
 from . import wiring
 from .evaluation import without_draws
 from .job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
+from .layout import row_major
 from .masks import Masked
 from .reference_snapshot import restore, snapshot
 
@@ -88,7 +89,7 @@ class ReferenceExecutor:
             known = {Source(HOST, n): torch.from_numpy(value) for n, value in enumerate(sample)}
             for stage in stages:
                 own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
-                given = [known[source] for source in stage.inputs]
+                given = row_major(known[source] for source in stage.inputs)
                 outputs = wiring.forward_result(stage, stage.program.forward(*own, *given)).outputs
                 known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
             rows.append([to_numpy(known[source]) for source in self.job.stages.predictions])
@@ -137,10 +138,10 @@ class ReferenceExecutor:
         values = stage.program.forward(*weights, *state, *inputs)
         result = wiring.forward_result(stage, values)
         self._advance(stage.forward_state, result.state)
-        self.saved[stage.index][sample] = _contiguous(result.saved)
+        self.saved[stage.index][sample] = row_major(result.saved)
         if rule.stash:
             self.stashed[stage.index][sample] = weights
-        for number, value in enumerate(_contiguous(result.outputs)):
+        for number, value in enumerate(row_major(result.outputs)):
             for kept in (self.values, self.results):
                 if Source(stage.index, number) in kept:
                     kept[Source(stage.index, number)][sample] = value
@@ -155,7 +156,7 @@ class ReferenceExecutor:
         values = stage.program.backward(*weights, *state, *saved, *arrived)
         result = wiring.backward_result(stage, values)
         self._advance(stage.backward_state, result.state)
-        arriving = _contiguous(result.inputs)
+        arriving = row_major(result.inputs)
         for reader, value in zip(wiring.gradient_inputs(stage), arriving, strict=True):
             self.gradients[reader][sample] = value
         if wiring.trained(stage):
@@ -217,11 +218,6 @@ class ReferenceExecutor:
         for values in self.results.values():
             values.clear()
         return Results(streams[0], tuple(streams[1:]))
-
-
-def _contiguous(values: Sequence[Tensor]) -> list[Tensor]:
-    """What waits for a later tick has no strides of its own, so that a copy computes the same."""
-    return [value.contiguous() for value in values]
 
 
 class SequentialReference(ReferenceExecutor):

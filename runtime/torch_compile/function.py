@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...compiler.program import HOST, Source, Stage
 from .. import wiring
+from ..layout import row_major
 
 Tensors = Mapping[str, Tensor]
 
@@ -49,11 +50,11 @@ class StageFunction:
         saved = []
         for stage in self.stages:
             own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
-            given = [values[source] for source in stage.inputs]
+            given = row_major(values[source] for source in stage.inputs)
             made = wiring.forward_result(stage, stage.program.forward(*own, *given))
             values |= {Source(stage.index, n): value for n, value in enumerate(made.outputs)}
             state |= dict(zip(stage.forward_state, made.state, strict=True))
-            saved.append(tuple(made.saved))
+            saved.append(tuple(row_major(made.saved)))
         return Forward(tuple(values[source] for source in self.results), state, tuple(saved))
 
     def backward(
@@ -70,7 +71,7 @@ class StageFunction:
         state: dict[str, Tensor] = {}
         for stage, kept in zip(reversed(self.stages), reversed(saved), strict=True):
             own = [tensors[name] for name in (*stage.parameters, *stage.backward_state)]
-            values = stage.program.backward(*own, *kept, *_tangents(stage, arrived))
+            values = stage.program.backward(*own, *kept, *row_major(_tangents(stage, arrived)))
             made = wiring.backward_result(stage, values)
             parameters |= dict(zip(wiring.trained(stage), made.parameters, strict=True))
             state |= dict(zip(stage.backward_state, made.state, strict=True))

@@ -43,3 +43,17 @@ class Attention(nn.Module):
         h = h + self.output(torch.softmax(scores, -1) @ self.value(n))
         logits = self.head(h + self.down(torch.tanh(self.up(self.norm2(h)))))
         return logits.transpose(1, 2)
+
+
+class Transposed(nn.Module):
+    """A group normalization reads a transposed sum, and a transposed sum reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.head = nn.Linear(3, 4), nn.GroupNorm(2, 4), nn.Linear(20, 3)
+
+    def forward(self, x):
+        h = self.first(x).transpose(1, 2)
+        h = h + h.flip(2)
+        h = self.norm(h) + h
+        return self.head((h + h.flip(2)).transpose(1, 2).flatten(1))

@@ -18,6 +18,7 @@ from helpers.jobs import (
     samples,
     skip_net_job,
 )
+from helpers.small_models import Transposed
 from helpers.stages_of import stages_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -330,3 +331,17 @@ def test_tied_weights_without_delay_are_plain_sgd() -> None:
         assert losses.values[i] == pytest.approx(loss.item(), rel=1e-12)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(executor.tensors()[name], value, rtol=1e-11, atol=1e-13)
+
+
+def test_values_between_stages_have_no_strides():
+    """Torch's group normalization refuses a transposed value; that stage was traced without."""
+    torch.manual_seed(0)
+    model = Transposed().double()
+    job = job_of(model, stages_of(model, torch.zeros(1, 5, 3, dtype=torch.float64)))
+    assert len(job.stages.stages) > 3
+    x, y = samples(job, 3)
+    executor = SequentialReference(job)
+    (predictions,) = executor.evaluate([x, y])
+    np.testing.assert_allclose(predictions, model(torch.from_numpy(x)).detach(), rtol=1e-12)
+    loss = F.cross_entropy(model(torch.from_numpy(x[:1])), torch.from_numpy(y[:1])).item()
+    assert executor.feed([x[:1], y[:1]]).losses.values[0] == pytest.approx(loss, rel=1e-12)

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import weft
-from helpers.small_models import Attention, Branches
+from helpers.small_models import Attention, Branches, Transposed
 from torch import Tensor, nn
 from weft.backend.errors import InfeasibleError, UnsupportedError, UserError
 from weft.compiler.plan.check import check
@@ -112,6 +112,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
     "two layers": (Two, lambda: torch.randn(3, 4)),
     "branches": (Branches, lambda: torch.randn(2, 2, 8, 8)),
     "attention": (Attention, lambda: _tokens(6, 11)),
+    "transposed": (Transposed, lambda: torch.randn(2, 5, 3)),
     "encoder layer": (_encoder, lambda: torch.randn(2, 5, 8)),
     "tied weights": (Tied, lambda: _tokens(3, 7)),
     "no_grad inside": (WithoutGradient, lambda: torch.randn(2, 4)),
