@@ -44,7 +44,7 @@ def info(
         print_json([_data(layer, times) for layer in layers])
         return
     if not layers:
-        typer.echo("no masks: every weight of this plan is dense")
+        typer.echo(_NO_MASKS)
         return
     print_table(*_without_empty(_HEADERS, [_row(layer, times) for layer in layers]))
     typer.echo(_LEGEND.format(target=loaded.document.target))
@@ -113,8 +113,14 @@ def remap(
     if json:
         print_json({"plan": str(output), "totals": to_data(made.document.totals)})
         return
-    typer.echo(f"{made.summary()}\n\nwritten to {output}; what changed: weft diff {plan} {output}")
+    replaced = output.resolve() == plan.resolve()
+    hint = "in place of the old one" if replaced else f"what changed: weft diff {plan} {output}"
+    typer.echo(f"{made.summary()}\n\nwritten to {output}; {hint}")
+    if not before.masks:
+        typer.echo(_NO_MASKS)
 
+
+_NO_MASKS = "no masks: every weight of this plan is dense"
 
 _HEADERS = (
     *("stage", "weights", "asked", "zero", "ideal", "predicted", "break-even", "limited by"),

@@ -88,3 +88,16 @@ def test_train_says_that_a_new_map_is_needed_and_info_of_the_trained_plan_agrees
     stopped = weft(*train, "--set", "training.new_map=stop")
     assert stopped.code == 2
     assert new["stage"] in stopped.err
+
+
+def test_remap_says_that_there_are_no_masks_and_what_was_replaced(
+    weft: Weft, tmp_path: Path
+) -> None:
+    assert weft("compile", "mlp", "-o", tmp_path / "p").code == 0
+    beside = weft("sparsity", "remap", tmp_path / "p", "-o", tmp_path / "q")
+    assert "no masks" in beside.out
+    assert f"weft diff {tmp_path / 'p'} {tmp_path / 'q'}" in beside.out
+    onto = weft("sparsity", "remap", tmp_path / "p", "-o", tmp_path / "p")
+    assert onto.code == 0, onto.err
+    assert "in place of the old one" in onto.out
+    assert "weft diff" not in onto.out
