@@ -26,8 +26,8 @@ def make_executor(
     With `groups`, jax runs each on a device of its own. Raises UnknownNameError, UserError where
     its package is missing and for groups that cannot be, and DeviceError where its device is.
     """
-    if device is not None and device not in DEVICES:
-        raise UnknownNameError("device", device, DEVICES, "weft doctor")
+    if device is not None:
+        _check_device(device)
     if groups is not None:
         _check_groups(name, mode, len(groups))
     makers = {"reference": _reference, "jax": partial(_jax, groups), "torch-xla": _torch_xla}
@@ -98,6 +98,18 @@ def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:
     from .xla_executor import XlaExecutor
 
     return XlaExecutor(job, mode, chunk=CHUNK)
+
+
+def _check_device(device: str) -> None:
+    if device == "gpu":  # by letters alone, the closest known name is tpu
+        raise UserError(
+            "unknown device 'gpu'",
+            expected="cpu, cuda or tpu",
+            got="'gpu'",
+            change="--device cuda",
+        )
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES, "weft doctor")
 
 
 def _check_groups(name: str, mode: Mode, count: int) -> None:

@@ -104,3 +104,11 @@ def test_a_process_says_which_it_is(process: str | None) -> None:
 def test_a_coordinator_has_a_host_and_a_port(coordinator: str | None) -> None:
     with pytest.raises(UserError, match=r"--coordinator HOST:PORT"):
         join(coordinator, "0/2")
+
+
+@pytest.mark.parametrize(("device", "change"), [("gpu", "--device cuda"), ("cda", "mean 'cuda'")])
+def test_unknown_devices_are_refused_with_the_known_one_meant(
+    plan: Plan, device: str, change: str
+) -> None:
+    with pytest.raises(UserError, match=f"unknown device(.|\n)*{change}"):
+        weft.train(plan, small_data(), device=device)
