@@ -33,6 +33,16 @@ from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
 Updates = Mapping[str, fx.Node]
 """Placeholder name of a buffer -> the node that computes its next value."""
 
+_CHANGE = (
+    "run model(*inputs) eagerly with them first; then see the torch.export documentation on"
+    " data-dependent control flow"
+)
+_ON_TWO_DEVICES = "found two different devices"
+_CHANGE_DEVICE = (
+    "its code makes a tensor on a device of its own choice: build the model and the inputs on the"
+    " CPU instead, or let that line take the device of an input"
+)
+
 
 def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Graph:
     """The graph of `loss(model(*example_inputs[:-1]), example_inputs[-1])` in training mode.
@@ -108,8 +118,7 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> tuple[ExportedPr
             f"capturing {type(sample.model).__name__}",
             expected="a model torch.export can trace on these example inputs",
             got=f"{type(error).__name__}: {reason[0]}",
-            change="run model(*inputs) eagerly with them first; then see the torch.export"
-            " documentation on data-dependent control flow",
+            change=_CHANGE_DEVICE if _ON_TWO_DEVICES in reason[0] else _CHANGE,
         ) from error
 
 

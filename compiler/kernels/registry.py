@@ -72,12 +72,28 @@ def kernel_for(node: fx.Node, where: str) -> Kernel:
     name = operator_of(node)
     if name in KERNELS:
         return KERNELS[name]
-    origin = node.meta.get("origin")
-    place = str(origin) if isinstance(origin, Origin) else where
     raise UnsupportedError(
-        f"mapping {place}",
+        _mapping(node, where),
         expected="an operator with a kernel on the mesh",
         got=f"operator {name} (node '{node.name}')",
         change="express this line of the model with supported operators,"
         " or add the operator to a family in compiler/kernels/registry.py",
     )
+
+
+def cost_of(node: fx.Node, kernel: Kernel, site: Site, where: str) -> Cost:
+    """What a node costs; raises UnsupportedError with its place for a dtype the target lacks."""
+    try:
+        return kernel.cost(node, site)
+    except UnsupportedError as error:
+        raise UnsupportedError(
+            _mapping(node, where),
+            expected=f"{error.expected}, which {error.where} computes with",
+            got=f"{error.got} in operator {operator_of(node)} (node '{node.name}')",
+            change=error.change,
+        ) from error
+
+
+def _mapping(node: fx.Node, where: str) -> str:
+    origin = node.meta.get("origin")
+    return f"mapping {origin if isinstance(origin, Origin) else where}"

@@ -15,7 +15,7 @@ from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, store_parameter
 from .nonzeros import WeightTiles
 from .optimizer import update
-from .registry import kernel_for
+from .registry import cost_of, kernel_for
 from .roles import Roles, calls, operator_of
 from .site import Cost, Site
 from .tilings import Floats, Ints, Tilings, ceil_div, enumerate_tilings
@@ -135,11 +135,10 @@ def _site(
 
 def _graph_costs(module: fx.GraphModule, site: Site, phase: str, stage: Stage) -> Iterator[Priced]:
     for node in calls(module.graph):
-        kernel = kernel_for(node, f"stage {stage.name}")
-        origin = node.meta.get("origin")
-        yield _priced(
-            node.name, operator_of(node), kernel.family, phase, origin, kernel.cost(node, site)
-        )
+        where = f"stage {stage.name}"
+        kernel, origin = kernel_for(node, where), node.meta.get("origin")
+        cost = cost_of(node, kernel, site, where)
+        yield _priced(node.name, operator_of(node), kernel.family, phase, origin, cost)
 
 
 def _update_costs(

@@ -325,11 +325,13 @@ class Target:
             return self.compute[dtype]
         if dtype in _NARROW_INTEGERS and "float32" in self.compute:
             return self.compute["float32"]
+        convert = f"convert the model, e.g. model.to(torch.{next(iter(self.compute))})"
+        is_complex = dtype.startswith("complex")
         raise UnsupportedError(
             f"target {self.name}",
             expected=f"a tensor of dtype {', '.join(sorted(self.compute))}",
             got=dtype,
-            change=f"convert the model, e.g. model.to(torch.{next(iter(self.compute))})",
+            change="compute with real and imaginary parts of their own" if is_complex else convert,
         )
 
     @cached_property

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from helpers.stages_of import mlp_stages, resnet8_stages, stages_of
 from torch import nn
 from typer.testing import CliRunner
+from weft.backend.errors import UnsupportedError
 from weft.cli.main import app
 from weft.compiler.coverage import coverage
 from weft.compiler.map import map_kernels
@@ -77,3 +78,40 @@ def test_a_convolution_with_a_computed_weight_is_priced():
     operators = kernels.stages[0].choices[0].operators
     macs = {o.operator: o.macs_dense for o in operators if o.family == "convolution"}
     assert macs["aten.convolution.default"] == 8 * 3 * 9 * 64
+
+
+class Spectral(nn.Module):
+    """As FNet takes its tokens to complex numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(9, 9)
+
+    def forward(self, x):
+        return self.layer(x).to(torch.complex64).real
+
+
+def test_a_dtype_without_arithmetic_is_refused_with_its_place():
+    stages = stages_of(Spectral(), torch.zeros(1, 9))
+    expected = r"test_coverage\.py:\d+[\s\S]*complex64 in operator"
+    with pytest.raises(UnsupportedError, match=expected):
+        map_kernels(stages, {}, load_target("wse2"))
+
+
+class OwnDevice(nn.Module):
+    """As XLNet makes its positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(9, 9)
+
+    def forward(self, x):
+        return self.layer(x) @ torch.ones(9, 9, device="cpu")
+
+
+def test_a_tensor_on_another_device_is_refused_with_its_remedy():
+    with torch.device("meta"):
+        model, sample = OwnDevice(), torch.zeros(1, 9)
+    with pytest.raises(UnsupportedError, match="build the model and the inputs on the CPU"):
+        stages_of(model, sample)
+    assert len(stages_of(OwnDevice(), torch.zeros(1, 9))) > 1
