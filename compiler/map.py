@@ -4,7 +4,7 @@ Stages --map--> Kernels
 
 For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
 dropped, and the Pareto set of (height, width, interval) is kept. Stages that share a program and
-have no mask are priced once; their FIFO depths still differ.
+have no mask, or random ones alike, are priced once; their FIFO depths still differ.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ def _check_masks(stages: Stages, masks: Mapping[str, Mask]) -> None:
 
 @dataclass(frozen=True)
 class Known:
-    """Layouts by program, and tables by program and, with a mask, stage: of one target, its length
-    apart, and one choice of masks."""
+    """Layouts by program, and tables by program and masks: of one target, its length apart, and one
+    choice of masks."""
 
     layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
-    tables: dict[tuple[str, str], StageTable] = field(default_factory=dict)
+    tables: dict[tuple[str, tuple[float, ...] | str], StageTable] = field(default_factory=dict)
 
 
 class Pricing:
@@ -179,11 +179,17 @@ class Pricing:
         return self.layouts[key]
 
     def table(self, stage: Stage) -> StageTable:
-        masked = any(name in self.masks for name in stage.parameters)
-        key = (stage.program.key, stage.name if masked else "")
+        key = stage.program.key, self._mask_key(stage)
         if key not in self.tables:
             self.tables[key] = self.reprice(stage)
         return self.tables[key]
+
+    def _mask_key(self, stage: Stage) -> tuple[float, ...] | str:
+        """Equal for stages of one program whose tables are equal: random masks only count by how
+        sparse they are, a real one is its stage's own."""
+        masks = [self.masks.get(name, 0.0) for name in stage.parameters]
+        shares = tuple(mask for mask in masks if isinstance(mask, float))
+        return shares if len(shares) == len(masks) else stage.name
 
     def reprice(
         self,
