@@ -3,7 +3,8 @@
 Stages --map--> Kernels
 
 For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
-dropped, and the Pareto set of (height, width, interval) is kept. Stages that share a program and
+dropped, and the Pareto set of (height, width, interval) is kept. Where none is left, tilings that
+fill the mesh better are priced too. Stages that share a program and
 have no mask, or random ones alike, are priced once; their FIFO depths still differ.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
 from typing import Any
 
@@ -24,7 +25,7 @@ from .kernels.memory import Post
 from .kernels.nonzeros import WeightTiles, count_mask
 from .kernels.pareto import pareto
 from .kernels.stage import Priced, StageTable, price_stage
-from .kernels.tilings import Floats, Ints, Tilings
+from .kernels.tilings import Floats, Ints, Tilings, filling_tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .passing import passing_bytes
@@ -89,7 +90,9 @@ class Known:
     choice of masks."""
 
     layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
-    tables: dict[tuple[str, tuple[float, ...] | str], StageTable] = field(default_factory=dict)
+    tables: dict[tuple[str, tuple[float, ...] | str, bool], StageTable] = field(
+        default_factory=dict
+    )
 
 
 class Pricing:
@@ -121,7 +124,8 @@ class Pricing:
         table, post = self.table(stage), self.post(stage)
         fits = np.flatnonzero(self.needed_bytes(stage) <= self.target.capacity_bytes)
         if len(fits) == 0:
-            raise memory_report(stage, post, self.target, self.reprice).error()
+            filling = partial(self.reprice, filling=True)
+            raise memory_report(stage, post, self.target, filling).error()
         kept = self.kept(table, fits)
         sharing = self.sharing(stage)
         memory = table.memory.total(post)[kept.tilings]
@@ -137,9 +141,11 @@ class Pricing:
 
     def needed_bytes(self, stage: Stage) -> Floats:
         """Bytes on the fullest PE with every tiling, with room for masks that change."""
-        memory = self.table(stage).memory
+        return self._needed_bytes(stage, self.table(stage))
+
+    def _needed_bytes(self, stage: Stage, table: StageTable) -> Floats:
         slack = MASK_SLACK if self.dynamic.intersection(stage.parameters) else 0.0
-        return memory.total(self.post(stage)) + slack * memory.of_weights
+        return table.memory.total(self.post(stage)) + slack * table.memory.of_weights
 
     def least_bytes(self, stage: Stage) -> int:
         """Bytes on the fullest PE with the tiling that needs the least."""
@@ -179,9 +185,17 @@ class Pricing:
         return self.layouts[key]
 
     def table(self, stage: Stage) -> StageTable:
-        key = stage.program.key, self._mask_key(stage)
+        """Prices of the stage's tilings: of those that fill the mesh only if no other one fits,
+        since they double the time that pricing takes."""
+        usual = self._table(stage, filling=False)
+        if self._needed_bytes(stage, usual).min() <= self.target.capacity_bytes:
+            return usual
+        return self._table(stage, filling=True)
+
+    def _table(self, stage: Stage, *, filling: bool) -> StageTable:
+        key = stage.program.key, self._mask_key(stage), filling
         if key not in self.tables:
-            self.tables[key] = self.reprice(stage)
+            self.tables[key] = self.reprice(stage, filling=filling)
         return self.tables[key]
 
     def _mask_key(self, stage: Stage) -> tuple[float, ...] | str:
@@ -199,6 +213,7 @@ class Pricing:
         density: float = 1.0,
         optimizer_states: int | None = None,
         tiling: Tiling | None = None,
+        filling: bool = False,
     ) -> StageTable:
         """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
@@ -207,8 +222,12 @@ class Pricing:
             for index in layout.matrices
         }
         states = self.optimizer_states if optimizer_states is None else optimizer_states
+        machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
-        return price_stage(stage, program, layout, weights, target or self.target, states, chosen)
+        if filling:
+            sizes = layout.in_features, layout.positions, layout.out_features
+            chosen = filling_tilings(*sizes, machine.rows, machine.columns)
+        return price_stage(stage, program, layout, weights, machine, states, chosen)
 
 
 @dataclass(frozen=True)

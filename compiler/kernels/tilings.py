@@ -79,3 +79,27 @@ def enumerate_tilings(
     in_split, space_split, out_split = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
     all_tilings = Tilings(in_split, space_split, out_split)
     return all_tilings.where((all_tilings.height <= rows) & (all_tilings.width <= columns))
+
+
+def filling_tilings(
+    in_features: int, positions: int, out_features: int, rows: int, columns: int
+) -> Tilings:
+    """Those of `enumerate_tilings`, and others that leave few rows and columns unused.
+
+    Useful splits are up to a factor of 1.4 apart, so a large stage may leave a quarter of a mesh
+    or more unused, and its memory with it. To each split of an axis come those of the axes beside
+    it that fill the rest.
+    """
+    into, space, out = map(useful_splits, (in_features, positions, out_features))
+    down = {(i, s) for i in into for s in space}
+    down |= {(_filling(in_features, rows // s), s) for s in space if s <= rows}
+    down |= {(i, _filling(positions, rows // i)) for i in into if i <= rows}
+    across = {*out, _filling(out_features, columns)}
+    splits = np.array([(*d, o) for d in sorted(down) for o in sorted(across)], np.int64)
+    all_tilings = Tilings(*splits.T.copy())
+    return all_tilings.where((all_tilings.height <= rows) & (all_tilings.width <= columns))
+
+
+def _filling(size: int, most: int) -> int:
+    """The most slices, of equal size and none empty, that are at most `most`."""
+    return -(-size // -(-size // min(size, most)))

@@ -18,7 +18,12 @@ from weft.compiler.kernels.contraction import (
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.kernels.tilings import Tilings, enumerate_tilings, useful_splits
+from weft.compiler.kernels.tilings import (
+    Tilings,
+    enumerate_tilings,
+    filling_tilings,
+    useful_splits,
+)
 from weft.compiler.targets import load_target
 
 WSE2 = load_target("wse2")
@@ -49,6 +54,23 @@ def test_enumerated_tilings_fit_the_grid():
     tilings = enumerate_tilings(64, 256, 128, rows=20, columns=30)
     assert tilings.height.max() <= 20
     assert tilings.width.max() <= 30
+
+
+@given(*(st.integers(1, 3000) for _ in range(3)))
+def test_filling_tilings_are_the_usual_ones_and_the_fullest_beside_them(into, positions, out):
+    sizes, mesh = (into, positions, out), (50, 70)
+    usual, filling = enumerate_tilings(*sizes, *mesh), filling_tilings(*sizes, *mesh)
+    found = {filling.tiling(i) for i in range(len(filling))}
+    assert len(found) == len(filling)
+    assert {usual.tiling(i) for i in range(len(usual))} <= found
+    assert (filling.height <= mesh[0]).all()
+    assert (filling.width <= mesh[1]).all()
+    fullest = max(n for n in range(1, 71) if -(-out // -(-out // n)) == n)
+    assert filling.out_split.max() == fullest
+    for space in set(usual.space_split.tolist()):
+        most = mesh[0] // space
+        fullest = max(n for n in range(1, most + 1) if -(-into // -(-into // n)) == n)
+        assert filling.in_split[filling.space_split == space].max() == fullest
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.data())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.kernels.pareto import pareto
-from weft.compiler.map import map_kernels
+from weft.compiler.map import Pricing, map_kernels
 from weft.compiler.targets import load_target
 
 WSE2, TINY = load_target("wse2"), load_target("tiny_mesh")
@@ -94,6 +95,41 @@ def test_a_sparsity_without_a_mask_is_close_to_a_random_mask():
         for mask in (0.75, random_masks(stages, 0.25)[name])
     )
     assert expected == pytest.approx(drawn, rel=0.1)
+
+
+def test_stages_with_random_masks_alike_share_one_table():
+    layers = nn.Sequential(*(nn.Sequential(nn.Linear(16, 16), nn.ReLU()) for _ in range(5)))
+    stages = stages_of(layers, torch.zeros(1, 16))
+    first, second, third = stages.stages[1:4]
+    masks = {first.parameters[0]: 0.9, second.parameters[0]: 0.9, third.parameters[0]: 0.5}
+    pricing = Pricing(stages, masks, WSE2, 1, ())
+    assert pricing.table(first) is pricing.table(second)
+    assert pricing.table(first).nonzeros_total == pricing.reprice(second).nonzeros_total
+    assert pricing.table(third).nonzeros_total > pricing.table(first).nonzeros_total
+    drawn = {s.parameters[0]: torch.ones(16, 16, dtype=torch.bool) for s in (first, second)}
+    real = Pricing(stages, drawn, WSE2, 1, ())
+    assert real.table(first) is not real.table(second)
+
+
+def test_what_fits_no_usual_tiling_may_fit_one_that_fills_the_mesh():
+    """1,650 features on 100 rows: the usual slices leave 28 of them unused."""
+    grid = replace(TINY.grid, rows=100, columns=100)
+    roomy = replace(TINY, grid=grid, sram=replace(TINY.sram, bytes_per_pe=2**20))
+    stages = stages_of(nn.Linear(1650, 1650), torch.zeros(1, 1650))
+    pricing, stage = Pricing(stages, {}, roomy, 1, ()), stages.stages[0]
+    usual, filling = (
+        int(pricing.reprice(stage, filling=f).memory.total(pricing.post(stage)).min())
+        for f in (False, True)
+    )
+    assert filling < 0.7 * usual
+    for bytes_per_pe, most in ((usual, 72), (usual - 1, 98), (filling, 98)):
+        sram = replace(roomy.sram, bytes_per_pe=bytes_per_pe + roomy.sram.reserved_bytes)
+        kernel = map_kernels(stages, {}, replace(roomy, sram=sram)).stages[0]
+        assert max(choice.height for choice in kernel.choices) == most
+        assert all(choice.memory.total_bytes <= bytes_per_pe for choice in kernel.choices)
+    sram = replace(roomy.sram, bytes_per_pe=filling - 1 + roomy.sram.reserved_bytes)
+    with pytest.raises(InfeasibleError, match=f"got: +{filling:,} bytes"):
+        map_kernels(stages, {}, replace(roomy, sram=sram))
 
 
 def test_mask_mistakes():
