@@ -25,7 +25,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help=".npz file for the predictions.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="jax or reference; see `weft doctor`.")] = "jax",
+    executor: Annotated[
+        str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")
+    ] = "jax",
     weights: Weights = None,
     json: Json = False,
 ) -> None:
