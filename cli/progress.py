@@ -48,12 +48,16 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
         ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
         (
             "run",
-            f"{samples:,} samples{since} in {run.epochs} epochs, {run.mode}: {run.compile_s:.1f} s"
-            f" compiling, {run.train_s:.1f} s training and testing",
+            f"{samples:,} samples{since} in {_epochs(run.epochs)}, {run.mode}:"
+            f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing",
         ),
         *_skipped_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
     ]
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _skipped_facts(run: RunReport) -> list[tuple[str, str]]:

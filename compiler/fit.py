@@ -366,8 +366,8 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
     Half the bytes per value are as good as twice the memory.
     """
     programs = _programs(fitting, setting)
-    widest = max(s.torch_dtype.itemsize for p in programs for s in (*p.parameters, *p.outputs))
-    if widest > _NARROW_BYTES:
+    sizes = [s.torch_dtype.itemsize for p in programs for s in p.parameters]
+    if max(sizes, default=0) > _NARROW_BYTES:
         sram, capacity = setting.target.sram, setting.target.capacity_bytes
         roomier = replace(sram, bytes_per_pe=sram.bytes_per_pe + capacity)
         demand = fitting.demand(replace(setting, target=replace(setting.target, sram=roomier)))

@@ -18,7 +18,7 @@ from torch import Tensor, fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..backend import ops as _weft_operators
-from ..backend.errors import PlanFileError
+from ..backend.errors import PlanFileError, UnsupportedError
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}
@@ -114,7 +114,12 @@ def _encode(value: Any, number: dict[fx.Node, int]) -> Any:
     for kind, cls in _TYPES.items():
         if isinstance(value, cls):
             return {kind: str(value).removeprefix("torch.")}
-    raise TypeError(f"a graph argument of type {type(value).__name__} cannot be written")
+    raise UnsupportedError(
+        "a constant in the model's code",
+        expected="a number, text, type or device that a plan can hold",
+        got=f"{value!r}, of type {type(value).__name__}",
+        change="write the model without it; plans hold real numbers only",
+    )
 
 
 def _decode(value: Any, nodes: list[fx.Node]) -> Any:

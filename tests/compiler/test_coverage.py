@@ -109,6 +109,22 @@ class OwnDevice(nn.Module):
         return self.layer(x) @ torch.ones(9, 9, device="cpu")
 
 
+class Imaginary(nn.Module):
+    """Multiplies with a complex number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(9, 9)
+
+    def forward(self, x):
+        return (self.layer(x) * 1j).abs()
+
+
+def test_a_complex_constant_is_refused():
+    with pytest.raises(UnsupportedError, match=r"1j, of type complex"):
+        stages_of(Imaginary(), torch.zeros(1, 9))
+
+
 def test_a_tensor_on_another_device_is_refused_with_its_remedy():
     with torch.device("meta"):
         model, sample = OwnDevice(), torch.zeros(1, 9)
