@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,15 @@ def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
     assert_same_end(weft.train(plan, data, resume=tmp_path), whole)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, also where a shell started pytest in the background and had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_without_checkpoints_is_what_it_always_was(plan: Plan, data: Dataset) -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         weft.train(plan, data, executor="reference", on_progress=stop_at(1))
