@@ -73,6 +73,8 @@ def graph_from_data(data: dict[str, Any], where: str) -> fx.GraphModule:
             target = _target(call["call"])
             args = tuple(_decode(arg, nodes) for arg in call["args"])
             kwargs = {key: _decode(arg, nodes) for key, arg in call["kwargs"].items()}
+            if target is operator.getitem and not isinstance(args[1], int):
+                raise ValueError(f"item {args[1]!r} of an operator's results")
             nodes.append(graph.call_function(target, args, kwargs))
             nodes[-1].meta["val"] = _fake(call["gives"], mode)
         graph.output(tuple(nodes[i] for i in data["outputs"]))

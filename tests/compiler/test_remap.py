@@ -51,7 +51,7 @@ def test_needed_bytes_and_non_zeros_are_those_of_the_stage_priced_with_the_new_m
             table = pricing.reprice(stage, tiling=record.tiling)
             room = found[record.id]
             assert room.nonzeros == table.nonzeros_max[0]
-            assert room.needed_bytes == table.memory.total(plan.stages.delay(stage.index))[0]
+            assert room.needed_bytes == table.memory.total(pricing.post(stage))[0]
 
 
 def test_a_trained_plans_room_is_that_of_its_own_masks(plan: Plan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from weft.runtime.probe import Probe
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 from weft.runtime.xla_device import start
 
-pytest.importorskip("torch_xla", reason="torch_xla is not installed: pip install 'weft[torch-xla]'")
+if find_spec("torch_xla") is None:
+    pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
 from torch_xla.debug import metrics  # noqa: E402
@@ -186,6 +188,12 @@ def test_another_device_is_refused_once_one_is_in_use(monkeypatch: pytest.Monkey
     monkeypatch.setattr("weft.runtime.executors.probe", lambda name: found)
     with pytest.raises(DeviceError, match="works here: cpu"):
         make_executor("torch-xla", perceptron_job("none"), "pipelined", "cuda")
+
+
+def test_torch_keeps_its_own_functions() -> None:
+    """Whose place torch_xla's import takes for the whole process."""
+    assert nn.GRU.__module__ == "torch.nn.modules.rnn"
+    assert nn.utils.clip_grad_norm_.__module__ == "torch.nn.utils.clip_grad"
 
 
 def count_of(name: str) -> int:
