@@ -8,21 +8,22 @@ Sparser weights and a narrower dtype do change it: they are the user's to choose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from .contributors import largest_stages, memory_classes
 from .cut import cut
 from .graph import Graph
 from .grouping import Assignment
-from .infeasible import Contributor, InfeasibleReport, Lever
+from .infeasible import InfeasibleReport, Lever
 from .intervals import balanced_bounds
 from .map import Known, Mask, Pricing
 from .mapping import Kernels
 from .passes.coarsen import Coarsen
 from .place.place import pes_least, wafers_least
 from .plan.document import Demand, LeverRecord
-from .program import Stage, StageProgram, Stages, TensorSpec
+from .program import StageProgram, Stages
 from .programs import Programs
 from .recompute import recompute
 from .targets.load import known_targets, load_target
@@ -30,7 +31,6 @@ from .targets.target import Target
 
 BYTES, PES = "bytes per PE", "PEs"
 _SPARSITIES = (0.75, 0.9)
-_STAGES_SHOWN = 8
 _NARROW_BYTES = 2
 _ANY_SHARE = 1e6
 """More of a machine's memory than there is: no limit, as a recipe can say it."""
@@ -312,10 +312,13 @@ def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
     stages = pricing.stages.stages
     if demand.unit == BYTES:
         worst = max(stages, key=pricing.least_bytes)
-        subject, contributors = f"stage {worst.index} ({worst.name})", _classes(pricing, worst)
+        subject, contributors = (
+            f"stage {worst.index} ({worst.name})",
+            memory_classes(pricing, worst),
+        )
     else:
         subject = f"the network ({len(stages)} stages)"
-        contributors = _largest(fitting.kernels(setting), stages)
+        contributors = largest_stages(fitting.kernels(setting), stages)
     return InfeasibleReport(
         subject=subject,
         target=setting.target.name,
@@ -375,35 +378,3 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
             halved = ceil(demand.amount / 2)
             demand = Demand(halved, capacity, BYTES, max(0, halved - capacity))
         yield _lever("a dtype of half the width", demand)
-
-
-def _classes(pricing: Pricing, stage: Stage) -> Iterator[Contributor]:
-    """Classes of memory with the tensors in them, at the tiling that needs the least."""
-    post, table = pricing.post(stage), pricing.table(stage)
-    memory = table.memory.at(int(table.memory.total(post).argmin()), post)
-    program = stage.program
-    saved = f" ({post.delay + 1} samples of {_specs(program.saved)})" if program.saved else ""
-    weights = f" ({', '.join(stage.parameters)})" if stage.parameters else ""
-    for name, amount in (
-        (f"activation fifo{saved}", memory.activation_fifo_bytes),
-        ("workspace of the backward or the forward", memory.workspace_bytes),
-        (f"weights{weights}", memory.weights_bytes),
-        ("optimizer", memory.optimizer_bytes),
-        ("gradient", memory.gradient_bytes),
-        ("normalization", memory.normalization_bytes),
-        ("stream buffer", memory.stream_buffer_bytes),
-        ("fifos of streams that pass the stage", memory.skip_fifo_bytes),
-    ):
-        if amount:
-            yield Contributor(name, amount)
-
-
-def _specs(specs: Iterable[TensorSpec]) -> str:
-    return ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in specs)
-
-
-def _largest(kernels: Kernels, stages: Sequence[Stage]) -> Iterator[Contributor]:
-    """The stages that take most PEs in their smallest form."""
-    areas = [int(kernel.sizes.areas.min()) for kernel in kernels.stages]
-    for index in sorted(range(len(areas)), key=lambda i: -areas[i])[:_STAGES_SHOWN]:
-        yield Contributor(f"stage {index} ({stages[index].name})", areas[index])
