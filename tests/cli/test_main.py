@@ -174,10 +174,18 @@ def test_simulate_steps_products_pe_by_pe(weft: Weft, tmp_path: Path) -> None:
     assert phases.items() <= reported.items()
 
 
-def test_simulate_cannot_step_a_machine_without_the_constants(weft: Weft, small_plan: Path) -> None:
-    outcome = weft("simulate", small_plan, "--level", "fabric")
+def test_simulate_steps_the_small_mesh(weft: Weft, small_plan: Path) -> None:
+    """The machine that a first reader is told to try."""
+    outcome = weft("simulate", small_plan, "--level", "fabric", "--json")
+    assert outcome.code == 0
+    assert any(row["stepped"] for row in json.loads(outcome.out)["stepped"])
+
+
+def test_simulate_cannot_step_a_machine_without_multicast(weft: Weft, tmp_path: Path) -> None:
+    assert weft("compile", "mlp", "--target", "dojo_d1", "-o", tmp_path / "p").code == 0
+    outcome = weft("simulate", tmp_path / "p", "--level", "fabric")
     assert outcome.code == 2
-    assert "software.relay_cycles" in outcome.err
+    assert "dojo_d1, noc.multicast" in outcome.err
 
 
 def test_simulate_refuses_an_unknown_level(weft: Weft, small_plan: Path) -> None:

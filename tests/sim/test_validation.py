@@ -126,7 +126,7 @@ def test_unknown_names(tmp_path):
 
 
 def test_a_kernel_on_another_target_needs_its_constants():
-    with pytest.raises(UserError, match=r"tiny_mesh, software\.relay_cycles"):
+    with pytest.raises(UserError, match=r"tiny_mesh, software\.fabric_issue_cycles"):
         validate("gemv_chain", target="tiny_mesh")
 
 
