@@ -166,7 +166,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
         soonest = now + 1
     if acted > 0:
         core[pe, _NEXT] = now + core[pe, _PACE]
-        soonest = core[pe, _NEXT]
+        soonest = core[pe, _NEXT] if sent == core[pe, _SENT] else min(core[pe, _NEXT], now + ramp)
     core[pe, _SENT] = sent
     core[pe, _GOT] = got
     ended = (not sends or sent == length) and (operation == _SEND or got == length)
