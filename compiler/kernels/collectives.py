@@ -53,6 +53,22 @@ def all_reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
     return _started(noc, _all_reduce(noc, word_count, pes))
 
 
+def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """What remains of a reduction behind arithmetic that makes the words one after the other.
+
+    In a chain the multiply-add that completes a word is the addition too, so only the last word's
+    way remains. In two phases the first cores of the groups add all words once more, while their
+    arithmetic would need them: the second phase remains whole.
+    """
+    return _started(noc, _reduce_behind(noc, word_count, pes))
+
+
+def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """The same of an all-reduce: cores that take words back do not compute meanwhile."""
+    behind = _reduce_behind(noc, word_count, pes) + _broadcast(noc, word_count, pes)
+    return _started(noc, behind)
+
+
 def all_reduce_area(noc: Noc, word_count: Ints, pes: Ints, width: Ints) -> Floats:
     """All-reduce over `pes` PEs of a region `width` wide: along the rows, then down a column."""
     along_row = np.minimum(pes, width)
@@ -85,9 +101,19 @@ def _two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Float
 
 
 def _reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
-    group_size = np.maximum(1, np.ceil(np.sqrt(pes))).astype(np.int64)
-    two_phase = _two_phase(noc, word_count, pes, group_size)
+    two_phase = _two_phase(noc, word_count, pes, _group_size(pes))
     return np.minimum(_chain(noc, word_count, pes), two_phase)
+
+
+def _reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    last = np.minimum(word_count, 1)
+    two_phase = _two_phase(noc, last, pes, _group_size(pes)) + (word_count - last)
+    return np.where(pes > 1, np.minimum(_chain(noc, last, pes), two_phase), 0.0)
+
+
+def _group_size(pes: Ints) -> Ints:
+    """About the root of `pes`."""
+    return np.maximum(1, np.ceil(np.sqrt(pes))).astype(np.int64)
 
 
 def _all_reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:

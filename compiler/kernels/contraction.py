@@ -15,7 +15,7 @@ matrix unit may also multiply dense block by dense block. The fastest is taken.
 Operands arrive by multicast (inputs along the row, gradients along the column). The loops run in
 one of two orders, whichever is faster: operands outermost, then their arrival overlaps the
 arithmetic and the reduction follows it; or sums outermost, then the arithmetic waits for the
-operands and the reduction overlaps it but for its latency.
+operands and the reduction overlaps it as far as it can.
 
 The first order holds the sums of a PE's positions, the second its operands. An order whose side
 takes more than a fixed part of the memory is left out, unless its side is the smaller one; then the
@@ -31,7 +31,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..targets.target import Matrix
-from .collectives import all_reduce, broadcast, reduce, transfer, words
+from .collectives import (
+    all_reduce,
+    all_reduce_behind,
+    broadcast,
+    reduce,
+    reduce_behind,
+    transfer,
+    words,
+)
 from .nonzeros import WeightTiles
 from .site import Cost, Site
 from .tilings import Floats, Ints, ceil_div
@@ -258,17 +266,20 @@ def _cost(
     the two is possible. Without it the sums are a weight's gradient: they lie where the weight
     does, stay over all turns, and go back to all of the line.
     """
-    noc, collective = site.target.noc, all_reduce if orders is None else reduce
+    noc, one_word = site.target.noc, np.minimum(sums, 1)
+    collective = all_reduce if orders is None else reduce
+    behind = all_reduce_behind if orders is None else reduce_behind
     compute = _multiply_cycles(site, product, tile)
     reduction = collective(noc, sums, reducing_pes)
-    latency = collective(noc, np.minimum(sums, 1), reducing_pes)
+    exposed = behind(noc, sums, reducing_pes)
     operands_outermost = np.maximum(0.0, stream - compute) + reduction
-    sums_outermost = stream + np.maximum(latency, reduction - compute)
+    sums_outermost = stream + np.maximum(exposed, reduction - compute)
     if orders is None:
         network = np.minimum(operands_outermost, sums_outermost)
     else:
         first = np.where(orders[0], operands_outermost, np.inf)
         second = np.where(orders[1], sums_outermost, np.inf)
+        latency = collective(noc, one_word, reducing_pes)
         network = np.minimum(first, second) + (tile.sides.turns - 1) * latency
     weights = product.weights
     return Cost(compute, network, product.macs(weights.dense), product.macs(weights.total))

@@ -61,26 +61,32 @@ class Product:
 def product_cycles(product: Product, target: Target) -> int:
     """Cycles of a product, every PE stepped.
 
-    As at the event level an operator begins when its first operands are there: what the first word
-    takes to every core, and starting to receive, belong to what brings it. But it is never shorter
-    than its communication alone.
+    As at the event level an operator that works on its operands as they come begins when the first
+    are there: what their first word takes to every core, and starting to receive, belong to what
+    brings them. If its arithmetic waits for all of them, their whole way counts, and so it does if
+    communication alone takes longer than arithmetic.
 
     Raises UserError for a target whose latencies the fabric level cannot step.
     """
     alone = replace(product, multiply_cycles=0)
-    started = _in_better_order(product, target) - _first_operands(product, target)
-    return max(started, _in_better_order(alone, target))
+    operands = _operands_outermost(product, target) - _first_operands(product, target)
+    started = min(operands, _sums_outermost(product, target))
+    at_least = min(_operands_outermost(alone, target), _sums_outermost(alone, target))
+    return max(started, at_least)
 
 
-def _in_better_order(product: Product, target: Target) -> int:
-    """With the operands outermost arithmetic hides the exchange of borders, with the sums outermost
-    the sum over slices but for its latency."""
-    multiply = product.multiply_cycles
-    border = max(0, product.border_cycles - max(0, multiply - product.arriving_words))
-    operands = run(region(product, target, sums_outermost=False), target).cycles
-    sums = run(region(product, target, sums_outermost=True), target).cycles
-    copies = max(product.copies_latency_cycles, product.copies_cycles - multiply)
-    return min(operands + border + product.copies_cycles, sums + product.border_cycles + copies)
+def _operands_outermost(product: Product, target: Target) -> int:
+    """Arithmetic hides the exchange of borders."""
+    hiding = max(0, product.multiply_cycles - product.arriving_words)
+    cycles = run(region(product, target, sums_outermost=False), target).cycles
+    return cycles + max(0, product.border_cycles - hiding) + product.copies_cycles
+
+
+def _sums_outermost(product: Product, target: Target) -> int:
+    """Arithmetic hides the sum over slices but for its latency."""
+    cycles = run(region(product, target, sums_outermost=True), target).cycles
+    copies = max(product.copies_latency_cycles, product.copies_cycles - product.multiply_cycles)
+    return cycles + product.border_cycles + copies
 
 
 def region(product: Product, target: Target, sums_outermost: bool) -> Region:
@@ -95,7 +101,8 @@ def region(product: Product, target: Target, sums_outermost: bool) -> Region:
     _multicasts(found, product, Message(start, 1 if sums_outermost else pace))
     _compute(found, product.multiply_cycles - pace * overlapped)
     if sums:
-        _reduce(found, product, target, Message(start, pace if sums_outermost else 1))
+        how = Message(start, pace if sums_outermost else 1)
+        _reduce(found, product, target, how, sums_outermost)
     return found
 
 
@@ -131,17 +138,28 @@ def _multicast(found: Region, line: Places, words: int, colour: int, how: Messag
         found.program(*place, receive)
 
 
-def _reduce(found: Region, product: Product, target: Target, how: Message) -> None:
+def _reduce(
+    found: Region, product: Product, target: Target, how: Message, behind_arithmetic: bool
+) -> None:
     """Up every column of a block, the faster way of the two."""
-    pes, words, noc = product.height, product.sum_words, target.noc
+    pes, words = product.height, product.sum_words
     group = max(1, ceil(pes**0.5))
-    one = reduce_chain(noc, np.array(words), np.array(pes))
-    two = reduce_two_phase(noc, np.array(words), np.array(pes), np.array(group))
+    in_chain = _chain_is_faster(target, words, pes, group, behind_arithmetic)
     for line in _columns(product):
-        if one <= two:
+        if in_chain:
             add_chain(found, line, range(pes), words, _SUMS[:2], Port.NORTH, how)
         else:
             add_two_phase(found, line, group, words, _SUMS, Port.NORTH, how)
+
+
+def _chain_is_faster(
+    target: Target, words: int, pes: int, group: int, behind_arithmetic: bool
+) -> bool:
+    """Arithmetic hides all words but the last of a chain, and of two phases those of the first."""
+    last = np.array(1 if behind_arithmetic else words)
+    one = reduce_chain(target.noc, last, np.array(pes))
+    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(group))
+    return bool(one <= two + (words - last))
 
 
 def _columns(product: Product) -> Iterator[list[tuple[int, int]]]:

@@ -32,9 +32,21 @@ def test_reduce_takes_the_faster_form():
     assert collectives.reduce(NOC, few, PES)[0] < chain(NOC, few, PES)[0]
 
 
+@pytest.mark.parametrize("words", [1, 7, 64, 4096])
+def test_arithmetic_hides_a_part_of_a_reduction_but_not_its_last_word(words):
+    count = np.array([words])
+    one, all_words = (collectives.reduce(NOC, of, PES)[0] for of in (count // count, count))
+    behind = collectives.reduce_behind(NOC, count, PES)[0]
+    assert one <= behind <= all_words
+    assert behind <= collectives.reduce_chain(NOC, count // count, PES)[0]
+
+
 def test_nothing_to_send_and_nowhere_to_send_cost_nothing():
     zero, one = np.array([0]), np.array([1])
-    for collective in (collectives.reduce, collectives.broadcast, collectives.all_reduce):
+    for collective in (
+        *(collectives.reduce, collectives.broadcast, collectives.all_reduce),
+        *(collectives.reduce_behind, collectives.all_reduce_behind),
+    ):
         assert collective(NOC, WORDS, one)[0] == 0
         assert collective(NOC, zero, PES)[0] == 0
 

@@ -20,6 +20,7 @@ from weft.sim.fabric import (
     shift,
     two_phase,
 )
+from weft.sim.fabric.kernels import Message, add_chain, add_two_phase
 from weft.sim.machine.kernels import KERNELS, Row
 from weft.sim.machine.line import Timing, broadcast_cycles, chain_cycles, exchange_cycles
 
@@ -65,6 +66,21 @@ def test_the_compilers_collectives_agree_with_the_fabric(pes, words):
     assert run(chain(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
     formula = collectives.broadcast(WSE2.noc, np.array(words), np.array(pes)) - start
     assert run(broadcast(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
+
+
+@pytest.mark.parametrize("pace", [3, 10])
+@pytest.mark.parametrize(("pes", "words"), [(9, 8), (16, 60), (36, 12), (64, 200)])
+def test_what_arithmetic_hides_of_a_reduction(pes, words, pace):
+    """Words that take `pace` cycles to compute each; the faster form of the two. A last group that
+    is smaller, or a last word whose arithmetic follows its departure, moves it by a pace."""
+    how, group, line = Message(0, pace), round(pes**0.5), [(0, column) for column in range(pes)]
+    forms = Region(1, pes, 4), Region(1, pes, 4)
+    add_chain(forms[0], line, range(pes), words, (0, 1), how=how)
+    add_two_phase(forms[1], line, group, words, (0, 1, 2, 3), how=how)
+    stepped = min(run(form, WSE2).cycles for form in forms)
+    formula = collectives.reduce_behind(WSE2.noc, np.array(words), np.array(pes))
+    formula = float(formula) - WSE2.noc.collective_start_cycles
+    assert stepped - pace * words == pytest.approx(formula, abs=pace)
 
 
 @pytest.mark.parametrize("target", [WSE2, WSE3], ids=["wse2", "wse3"])
@@ -129,6 +145,16 @@ def test_a_core_that_computes_with_every_word_holds_the_stream_up():
     first = 2 * WSE2.noc.ramp_cycles + 3 * WSE2.noc.hop_cycles
     assert result.cycles == first + 300
     assert 150 < result.finish[0, 0] < 300
+
+
+@pytest.mark.parametrize("pace", [1, 2, 10, 300])
+def test_a_word_leaves_while_its_core_computes(pace):
+    """The pace is the core's: the router sends a word on at once."""
+    region = line(4, 1)
+    region.program(0, 0, replace(Instruction.send(3, 0), pace=pace))
+    region.program(0, 3, Instruction.receive(3, 0))
+    arrived = run(region, WSE2).finish[0, 3]
+    assert arrived == 2 * pace + 2 * WSE2.noc.ramp_cycles + 3 * WSE2.noc.hop_cycles + 1
 
 
 def line(pes: int, colours: int) -> Region:
