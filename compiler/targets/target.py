@@ -159,10 +159,10 @@ class Software:
     collective written out in the kernel, `library_call_cycles` one of the vendor's library.
     `exchange_cycles` is a blocking exchange with a neighbour before its first word moves,
     `step_cycles` a step that computes while it exchanges, `turn_cycles` one turn of an inline loop
-    around a vector instruction, `mapped_cycles` one instruction repeated over a vector of scalars
-    and `group_cycles` each further SIMD group of it. `route_cycles` re-programs one colour's route;
-    `multicast_step_cycles` is a step that finds out who sends, re-programs two routes and starts
-    the transfers. `layout_cycles` is a fixed cost seen in kernels with a padded memory layout.
+    around a vector instruction, `mapped_cycles` one instruction, of one SIMD group, repeated over a
+    vector of scalars. `route_cycles` re-programs one colour's route; `multicast_step_cycles` is a
+    step that finds out who sends, re-programs two routes and starts the transfers.
+    `layout_cycles` is a fixed cost seen in kernels with a padded memory layout.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -175,7 +175,6 @@ class Software:
     step_cycles: Cycles | None = None
     turn_cycles: Cycles | None = None
     mapped_cycles: Cycles | None = None
-    group_cycles: Cycles | None = None
     route_cycles: Cycles | None = None
     multicast_step_cycles: Cycles | None = None
     layout_cycles: Cycles | None = None

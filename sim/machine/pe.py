@@ -47,9 +47,17 @@ def element_cycles(target: Target, dtype: str, banks_conflict: bool = False) -> 
 
 def vector_cycles(target: Target, dtype: str, elements: float) -> float:
     """One vector instruction with its descriptors and its elements."""
-    return instruction_cycles(target) + groups(target, dtype, elements) * software(
-        target, "group_cycles"
+    return instruction_cycles(target) + groups(target, dtype, elements) * group_cycles(
+        target, dtype
     )
+
+
+def group_cycles(target: Target, dtype: str) -> float:
+    """A SIMD group of a multiply-add whose operands are in memory: as fast as the ports pass the
+    two vectors it reads and the one it writes, but a cycle at least."""
+    width = int(target.arithmetic(dtype).macs_per_cycle) * _BYTES[dtype]
+    reads = _READS_PER_MAC * width / target.sram.read_bytes_per_cycle
+    return max(1.0, reads, width / target.sram.write_bytes_per_cycle)
 
 
 def groups(target: Target, dtype: str, elements: float) -> int:
@@ -75,20 +83,20 @@ def column_groups(target: Target, dtype: str, elements: int) -> float:
 def mapped_cycles(target: Target, dtype: str, elements: int) -> float:
     """One multiply-add of a vector of `elements` with a scalar, inside a mapped loop.
 
-    The first SIMD group costs `mapped_cycles`, each further one `group_cycles`.
+    The first SIMD group costs `mapped_cycles`, each further one what the memory's ports allow.
     """
-    return _mapped_cycles(target, groups(target, dtype, elements))
+    return _mapped_cycles(target, dtype, groups(target, dtype, elements))
 
 
-def _mapped_cycles(target: Target, vector_groups: float) -> float:
+def _mapped_cycles(target: Target, dtype: str, vector_groups: float) -> float:
     further = max(0.0, vector_groups - 1)
-    return software(target, "mapped_cycles") + further * software(target, "group_cycles")
+    return software(target, "mapped_cycles") + further * group_cycles(target, dtype)
 
 
 def mapped_product_cycles(target: Target, dtype: str, m: int, k: int, n: int) -> float:
     """A local (m x k) times (k x n): per k one set of descriptors, then n mapped instructions, each
     on a column of the result."""
-    column = _mapped_cycles(target, column_groups(target, dtype, m))
+    column = _mapped_cycles(target, dtype, column_groups(target, dtype, m))
     return k * (instruction_cycles(target) + n * column)
 
 

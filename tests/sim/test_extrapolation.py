@@ -9,7 +9,7 @@ import pytest
 from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
 from weft.sim.machine.kernels import Row
-from weft.sim.machine.pe import software
+from weft.sim.machine.pe import group_cycles
 
 TARGETS = {name: load_target(name) for name in ("wse2", "wse3")}
 START = {
@@ -67,7 +67,7 @@ def test_a_large_tile_runs_at_the_rate_of_its_loop(name):
     target, side, pes = TARGETS["wse3"], 2048, 8
     (found,) = cycles(name, {"p": pes, "tile_m": side, "tile_k": side, "tile_n": side})
     lanes = int(target.arithmetic("float16").macs_per_cycle)
-    expected = pes * side**3 / lanes * software(target, "group_cycles")
+    expected = pes * side**3 / lanes * group_cycles(target, "float16")
     assert found == pytest.approx(expected, rel=0.02)
 
 

@@ -13,7 +13,7 @@ from weft.sim.machine import KERNELS, Row
 from weft.sim.machine.kernels.spmm import _tile_counts
 from weft.sim.machine.kernels.summa import step_cycles
 from weft.sim.machine.line import Timing, all_reduce_tree
-from weft.sim.machine.pe import column_groups, element_cycles, mapped_cycles
+from weft.sim.machine.pe import column_groups, element_cycles, group_cycles, mapped_cycles
 
 WSE2, WSE3 = load_target("wse2"), load_target("wse3")
 OF = Timing(hop=2, ramp=4, relay=3, issue=10, word=1.5)
@@ -73,7 +73,15 @@ def test_conflicting_banks_cost_a_cycle_per_read():
 def test_vectors_are_paid_in_simd_groups():
     assert mapped_cycles(WSE3, "float16", 1) == mapped_cycles(WSE3, "float16", 8)
     step = mapped_cycles(WSE3, "float16", 9) - mapped_cycles(WSE3, "float16", 8)
-    assert step == pytest.approx(WSE3.software.group_cycles)
+    assert step == pytest.approx(2)
+
+
+def test_a_simd_group_passes_the_memory_ports():
+    """8 halves from each of two operands, 16 B in: 2 cycles; results of 16 B over 8 B out too."""
+    assert group_cycles(WSE3, "float16") == 2 * 8 * 2 / 16 == 8 * 2 / 8
+    assert group_cycles(WSE3, "float32") == group_cycles(WSE2, "float32") == 1
+    narrow = load_target("wse3", {"sram.write_bytes_per_cycle": "4"})
+    assert group_cycles(narrow, "float16") == 4
 
 
 @given(st.integers(1, 64))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from ....compiler.targets.target import Target
 from ..exchange import Tile, blocking, overlapped, tile_of
-from ..line import timing
 from ..pe import instruction_cycles, mapped_product_cycles, software
 from .kernel import Kernel, Row
 
@@ -64,9 +63,12 @@ def _program(target: Target, pes: int, m: int, k: int, n: int, compute: float, s
 
 
 def _skew(target: Target, left: Tile) -> float:
-    """One blocking exchange on the ring. Nobody is first on a ring, so everybody waits."""
-    of = timing(target, int(software(target, "beat_bytes")))
-    wait = 2 * of.ramp + of.relay + _RING_HOPS * of.hop if left.words else 0.0
+    """One exchange on the ring. Nobody is first on a ring, so everybody waits for a tile's flight,
+    but for the time in which its own receive starts: unlike `shift`, this program begins to send
+    and to receive at once (published source of MeshGEMM)."""
+    noc = target.noc
+    flight = 2 * noc.ramp_cycles + _RING_HOPS * noc.hop_cycles if left.words else 0.0
+    wait = max(0.0, flight - software(target, "fabric_issue_cycles"))
     return blocking(target, left) + wait
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from ....compiler.targets.target import Target
 from ..exchange import overlapped, tile_of
 from ..line import all_reduce_tree, timing
-from ..pe import groups, software, vector_cycles
+from ..pe import group_cycles, groups, software, vector_cycles
 from .gemm import local_product_cycles, ring_product_cycles
 from .kernel import Kernel, Row
 
@@ -78,7 +78,7 @@ class _Layer:
 
     def _turn(self) -> float:
         """A turn of an inline loop around a vector over the PE's tokens."""
-        vector = groups(self.target, _DTYPE, self.seq) * software(self.target, "group_cycles")
+        vector = groups(self.target, _DTYPE, self.seq) * group_cycles(self.target, _DTYPE)
         return software(self.target, "turn_cycles") + vector
 
     def _vector(self, elements: int) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ....compiler.targets.target import Target
 from ..exchange import Tile, tile_of
 from ..line import broadcast_cycles, timing
-from ..pe import groups, software
+from ..pe import group_cycles, groups, software
 from .kernel import Kernel, Row
 
 _DTYPE, _ITEMSIZE = "float16", 2
@@ -29,7 +29,7 @@ def summa_overlapped(target: Target, row: Row) -> tuple[float]:
 def step_cycles(target: Target, row: Row) -> float:
     """One step. p does not appear."""
     k, n = row.count("tile_k"), row.count("tile_n")
-    vector = groups(target, _DTYPE, row.count("tile_m")) * software(target, "group_cycles")
+    vector = groups(target, _DTYPE, row.count("tile_m")) * group_cycles(target, _DTYPE)
     compute = k * n * max(software(target, "turn_cycles"), vector)
     arriving = max(tile.words for tile in _tiles(target, row))
     return software(target, "multicast_step_cycles") + max(compute, arriving)
