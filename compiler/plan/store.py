@@ -29,6 +29,7 @@ from ..program import StageProgram, TensorSpec
 from ..staging import staged
 from .data import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
+from .plain_yaml import read_yaml, write_yaml
 from .plan import Plan
 
 PLAN_FILE = "plan.yaml"
@@ -92,7 +93,7 @@ def load_document(directory: str | Path) -> PlanDocument:
             change="give the directory that `weft compile -o DIR` wrote",
         )
     with _reading(path):
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        data = read_yaml(path.read_text(encoding="utf-8"))
         _check_version(path, data)
         return from_data(PlanDocument, data)
 
@@ -113,10 +114,6 @@ def accept(directory: str | Path) -> None:
 
 def _seal(content: bytes) -> bytes:
     return f"{hashlib.sha256(content).hexdigest()}  {PLAN_FILE}\n".encode()
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def _check_version(path: Path, data: Any) -> None:
@@ -168,8 +165,7 @@ def _write(plan: Plan, directory: Path) -> None:
     (directory / "stages").mkdir()
     for name, data in content.items():
         (directory / name).write_bytes(data)
-    text = yaml.dump(to_data(document), Dumper=_DUMPER, sort_keys=False, width=100)
-    (directory / PLAN_FILE).write_text(text)
+    (directory / PLAN_FILE).write_text(write_yaml(to_data(document)))
     accept(directory)
 
 
