@@ -107,9 +107,9 @@ def diff(
 
 def _document(directory: Path) -> PlanDocument:
     """What a plan says, for reading: an edited one is read, with a note."""
-    from ..compiler.plan.store import is_edited, load
+    from ..compiler.plan.files import is_edited, load_document
 
-    document = load(directory, allow_edited=True).document
+    document = load_document(directory, allow_edited=True)
     if is_edited(directory):
         typer.echo(f"note: {directory}/plan.yaml was edited after weft wrote it", err=True)
     return document
@@ -118,7 +118,8 @@ def _document(directory: Path) -> PlanDocument:
 def _violations(directory: Path) -> tuple[Violation, ...]:
     from ..compiler.plan.check import Violation
     from ..compiler.plan.check import check as violations_of
-    from ..compiler.plan.store import is_edited, load
+    from ..compiler.plan.files import is_edited
+    from ..compiler.plan.store import load
 
     plan = load(directory, allow_edited=True)
     found = violations_of(plan.document, _target_of(plan.document), plan.programs)
@@ -129,7 +130,7 @@ def _violations(directory: Path) -> tuple[Violation, ...]:
 
 def _accepted(directory: Path, found: tuple[Violation, ...]) -> tuple[Violation, ...]:
     """Nothing, if an edit is all that was found; it is then accepted."""
-    from ..compiler.plan.store import accept
+    from ..compiler.plan.files import accept
 
     if [violation.rule for violation in found] != [_ALTERED]:
         return found

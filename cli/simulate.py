@@ -14,7 +14,6 @@ from .options import Json, PlanDirectory
 
 if TYPE_CHECKING:
     from ..compiler.plan.document import PlanDocument
-    from ..compiler.plan.plan import Plan
     from ..sim import SimReport
     from ..sim.fabric import PhaseRow
     from ..sim.validation import ValidationReport
@@ -36,38 +35,39 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Simulate a plan: throughput, latency, utilisation, what bounds it. Exit 1 on deadlock."""
-    from ..compiler.plan.store import load
-
-    loaded = load(plan)
-    result, stepped = _run(loaded, samples, level)
+    document, result, stepped = _run(plan, samples, level)
     if trace is not None:
         from ..sim.trace import write_trace
 
-        write_trace(loaded.document, trace)
+        write_trace(document, trace)
     if report is not None:
         from ..sim.html import write_report
 
-        write_report(loaded.document, result, report, validation=_validation(loaded.document))
+        write_report(document, result, report, validation=_validation(document))
     if json:
-        print_json(
-            _as_data(loaded.document, result) | {"stepped": [asdict(row) for row in stepped]}
-        )
+        print_json(_as_data(document, result) | {"stepped": [asdict(row) for row in stepped]})
     else:
-        print_report(loaded.document, result)
+        print_report(document, result)
         _print_stepped(stepped)
     if result.deadlock:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _run(plan: Plan, samples: int, level: str) -> tuple[SimReport, tuple[PhaseRow, ...]]:
-    """The report; at the fabric level also what was stepped in each phase of each stage."""
-    from ..sim import simulate as run
-
+def _run(
+    plan: Path, samples: int, level: str
+) -> tuple[PlanDocument, SimReport, tuple[PhaseRow, ...]]:
+    """Plan and report; at the fabric level also what was stepped in each phase of each stage."""
     if level != "fabric":
-        return run(plan, samples, level), ()
+        from ..compiler.plan.files import load_document
+        from ..sim import simulate as run
+
+        document = load_document(plan)
+        return document, run(document, samples, level), ()
+    from ..compiler.plan.store import load
     from ..sim.fabric import simulate_stepped
 
-    return simulate_stepped(plan, samples)
+    loaded = load(plan)
+    return loaded.document, *simulate_stepped(loaded, samples)
 
 
 def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:

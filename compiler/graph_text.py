@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..backend import ops as _weft_operators
 from ..backend.errors import PlanFileError, UnsupportedError
+from .fxgraph import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}
@@ -61,14 +61,17 @@ def calls_to_data(
 
 
 def graph_from_data(data: dict[str, Any], where: str) -> fx.GraphModule:
-    """The graph `graph_to_data` described. Raises PlanFileError for anything it cannot hold."""
+    """The graph `graph_to_data` described. Raises PlanFileError for anything it cannot hold.
+
+    Its values are meta tensors: fake ones would have `weft check` wait for torch._dynamo.
+    """
     graph = fx.Graph()
     nodes: list[fx.Node] = []
-    mode = FakeTensorMode()
+    example = _Examples()
     try:
         for i, described in enumerate(data["inputs"]):
             nodes.append(graph.placeholder(f"input_{i}"))
-            nodes[-1].meta["val"] = _fake(described, mode)
+            nodes[-1].meta["val"] = example(described)
         for call in data["calls"]:
             target = _target(call["call"])
             args = tuple(_decode(arg, nodes) for arg in call["args"])
@@ -76,7 +79,7 @@ def graph_from_data(data: dict[str, Any], where: str) -> fx.GraphModule:
             if target is operator.getitem and not isinstance(args[1], int):
                 raise ValueError(f"item {args[1]!r} of an operator's results")
             nodes.append(graph.call_function(target, args, kwargs))
-            nodes[-1].meta["val"] = _fake(call["gives"], mode)
+            nodes[-1].meta["val"] = example(call["gives"])
         graph.output(tuple(nodes[i] for i in data["outputs"]))
         graph.lint()
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, RuntimeError) as error:
@@ -86,7 +89,7 @@ def graph_from_data(data: dict[str, Any], where: str) -> fx.GraphModule:
             got=f"{type(error).__name__}: {error}",
             change="compile the model again",
         ) from error
-    return fx.GraphModule({}, graph)
+    return graph_module(graph)
 
 
 def _target_name(target: Any) -> str:
@@ -150,11 +153,19 @@ def _describe(value: Any) -> Any:
     return None
 
 
-def _fake(described: Any, mode: FakeTensorMode) -> Any:
-    if isinstance(described, list):
-        return tuple(_fake(item, mode) for item in described)
-    if described is None:
-        return None
-    dtype = _decode({"dtype": described["dtype"]}, [])
-    with mode:
-        return torch.empty(described["shape"], dtype=dtype)
+class _Examples:
+    """Meta tensors of one graph: one for each shape and dtype, since graphs repeat them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Tensor] = {}
+
+    def __call__(self, described: Any) -> Any:
+        if isinstance(described, list):
+            return tuple(self(item) for item in described)
+        if described is None:
+            return None
+        key = str(described)
+        if key not in self._made:
+            dtype = _decode({"dtype": described["dtype"]}, [])
+            self._made[key] = torch.empty(described["shape"], dtype=dtype, device="meta")
+        return self._made[key]

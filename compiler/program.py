@@ -70,8 +70,9 @@ class StageProgram:
     it holds that much of one sample while it runs. Empty for a program that saves what it needs.
     `input_grads` has one entry per input whose `input_needs_grad` is true, in order; likewise
     `output_grads` has one per output whose `output_needs_grad` is true.
-    Placeholders and nodes carry a FakeTensor in `node.meta["val"]`, and `node.meta["origin"]`
-    (an `Origin`) where the node comes from a line of the model's source.
+    Placeholders and nodes carry a FakeTensor in `node.meta["val"]` (a meta tensor, if read from a
+    plan), and `node.meta["origin"]` (an `Origin`) where the node comes from a line of the model's
+    source.
     """
 
     key: str

@@ -133,7 +133,7 @@ class _Writer:
     def _scalar(self, value: Any) -> events.ScalarEvent:
         known = (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 == -0.0
         if known not in self._known:
-            node = self._dumper.represent_data(value)
+            node: Any = self._dumper.represent_data(value)
             implicit = tuple(
                 self._dumper.resolve(ScalarNode, node.value, form) == node.tag
                 for form in (_PLAIN, _QUOTED)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,17 @@ def test_show_prints_every_stage(weft: Weft, small_plan: Path) -> None:
     assert outcome.code == 0
     for stage in api.load(small_plan).document.stages:
         assert stage.id in outcome.out
+
+
+@pytest.mark.parametrize("verb", ["show", "simulate"])
+def test_what_a_plan_says_is_read_without_torch(small_plan: Path, verb: str) -> None:
+    code = (
+        "import sys\n"
+        "from weft.cli.main import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, verb, str(small_plan)], check=True)
 
 
 def test_show_one_stage(weft: Weft, small_plan: Path) -> None:

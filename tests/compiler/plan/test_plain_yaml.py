@@ -59,7 +59,9 @@ def test_unusual_text_reads_as_pyyaml_reads_it(text):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([*"abc:-[]{}&*!#|>'\"?%@ \n0.e~", "<<", ": ", "\n  "]), max_size=16))
+@given(
+    st.lists(st.sampled_from([*"abc:-[]{}&*!#|>'\"?%@ \n0.e~", "<<", ": ", "\n  "]), max_size=16)
+)
 def test_any_text_reads_as_pyyaml_reads_it(pieces):
     text = "".join(pieces)
     assert _outcome(read_yaml, text) == _outcome(

@@ -1,0 +1,153 @@
+"""The files of a plan directory, their hashes, and plan.yaml as a document. Needs no torch.
+
+Every file's SHA-256 is in plan.yaml, whose own is in plan.sha256; a missing or altered file is
+refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+
+from ...backend.errors import PlanFileError
+from .data import from_data
+from .document import FORMAT_VERSION, PlanDocument
+from .plain_yaml import read_yaml
+
+PLAN_FILE = "plan.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+SEAL_FILE = "plan.sha256"
+"""The hash of plan.yaml, as `sha256sum -c` reads it."""
+
+
+def load_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
+    """What a whole plan says: enough to show, diff and simulate it.
+
+    `allow_edited` reads a plan.yaml that was changed by hand, too. Raises PlanFileError naming the
+    file that is missing, altered, or of another format version.
+    """
+    document = sealed_document(directory, allow_edited=allow_edited)
+    for name, digest in document.files.items():
+        path = _present(Path(directory), name)
+        with path.open("rb") as file:
+            _compare(path, hashlib.file_digest(file, "sha256").hexdigest(), digest)
+    return document
+
+
+def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
+    """plan.yaml alone, as `load_document` reads it, the other files not looked at."""
+    directory = Path(directory)
+    path = directory / PLAN_FILE
+    if not path.is_file():
+        raise PlanFileError(
+            str(path),
+            expected="a plan directory with a plan.yaml",
+            got="no such file",
+            change="give the directory that `weft compile -o DIR` wrote",
+        )
+    if not allow_edited and is_edited(directory):
+        raise _edited(directory)
+    with reading(path):
+        data = read_yaml(path.read_text(encoding="utf-8"))
+        _check_version(path, data)
+        return from_data(PlanDocument, data)
+
+
+def is_edited(directory: str | Path) -> bool:
+    """Whether plan.yaml is there but not what weft wrote."""
+    plan, seal = Path(directory) / PLAN_FILE, Path(directory) / SEAL_FILE
+    if not plan.is_file():
+        return False
+    return not seal.is_file() or seal.read_bytes() != _seal(plan.read_bytes())
+
+
+def accept(directory: str | Path) -> None:
+    """Take plan.yaml as it is for what weft wrote."""
+    content = (Path(directory) / PLAN_FILE).read_bytes()
+    (Path(directory) / SEAL_FILE).write_bytes(_seal(content))
+
+
+def verified(directory: Path, name: str, digest: str | None) -> bytes:
+    """The content of the file `name`. Raises PlanFileError if its SHA-256 is not `digest`."""
+    if digest is None:
+        raise _altered(directory / PLAN_FILE, f"no hash of {name}")
+    path = _present(directory, name)
+    data = path.read_bytes()
+    _compare(path, hashlib.sha256(data).hexdigest(), digest)
+    return data
+
+
+def _present(directory: Path, name: str) -> Path:
+    path = directory / name
+    if path.is_file():
+        return path
+    raise PlanFileError(
+        str(path),
+        expected="a file the plan lists",
+        got="no such file",
+        change="restore it, or compile the model again",
+    )
+
+
+def _compare(path: Path, found: str, digest: str) -> None:
+    if found != digest:
+        raise _altered(path, "content that differs from the hash in plan.yaml")
+
+
+_UNREADABLE = (
+    *(AttributeError, LookupError, MemoryError, OverflowError, RecursionError, RuntimeError),
+    *(TypeError, ValueError, SafetensorError, yaml.YAMLError),
+)
+"""What comes out of a reader of text, JSON, YAML or tensors that are not what weft wrote."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading `path` is that the file is not as weft wrote it."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        text = " ".join(str(error).split())
+        raise _altered(
+            path, f"{text[:300]}{'...' * (len(text) > 300)} ({type(error).__name__})"
+        ) from error
+
+
+def _seal(content: bytes) -> bytes:
+    return f"{hashlib.sha256(content).hexdigest()}  {PLAN_FILE}\n".encode()
+
+
+def _edited(directory: Path) -> PlanFileError:
+    return PlanFileError(
+        str(directory / PLAN_FILE),
+        expected=f"the file as weft wrote it, with the hash in {SEAL_FILE}",
+        got="other content, or no hash",
+        change="compile the model again; if you edited it on purpose: weft check"
+        f" {directory} --accept",
+    )
+
+
+def _check_version(path: Path, data: Any) -> None:
+    if isinstance(data, dict) and data.get("format") == FORMAT_VERSION:
+        return
+    raise PlanFileError(
+        str(path),
+        expected=f"plan format {FORMAT_VERSION}",
+        got=f"format {data.get('format')!r}" if isinstance(data, dict) else "no plan at all",
+        change="compile the model again with this version of weft",
+    )
+
+
+def _altered(path: Path, got: str) -> PlanFileError:
+    return PlanFileError(
+        str(path),
+        expected="the file as weft wrote it",
+        got=got,
+        change="compile the model again; plan files are not meant to be edited",
+    )
