@@ -38,9 +38,9 @@ class Fifo:
         slots = () if self.reach <= 1 else (self.reach + 1,)
         return (*slots, *self.spec.shape)
 
-    def empty(self) -> Array:
-        """A buffer of zeros."""
-        return jnp.zeros(self.shape, jax_dtype(self.spec.torch_dtype))
+    def empty(self) -> np.ndarray:
+        """A buffer of zeros, on the host."""
+        return np.zeros(self.shape, jax_dtype(self.spec.torch_dtype))
 
     def push(self, buffer: Array, value: Array, tick: Array) -> Array:
         """The buffer with this tick's value."""

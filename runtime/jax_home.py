@@ -41,7 +41,7 @@ class OneDevice:
 
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight."""
-        return self.tick.start()
+        return jax.tree.map(own_copy, self.tick.start())
 
     def form(self) -> Pipeline:
         """Shapes and dtypes of all that a snapshot holds."""

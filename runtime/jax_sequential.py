@@ -32,7 +32,7 @@ class SequentialTick:
         return 0
 
     def start(self) -> Pipeline:
-        """The start values of the job."""
+        """The start values of the job, on the host."""
         return Pipeline(start_model(self.job, self.job.stages.stages), ())
 
     def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 
 from ..backend.optim import sum_of_squares
@@ -21,9 +22,9 @@ from .model import Model
 Array = Any
 
 
-def to_array(tensor: torch.Tensor) -> Array:
-    """A torch tensor as a jax array of its own (64-bit types only where jax has x64 enabled)."""
-    return jnp.array(tensor.detach().cpu().numpy(), dtype=jax_dtype(tensor.dtype))
+def to_array(tensor: torch.Tensor) -> np.ndarray:
+    """A torch tensor as an array of its own (64-bit types only where jax has x64 enabled)."""
+    return np.array(tensor.detach().cpu().numpy(), dtype=jax_dtype(tensor.dtype))
 
 
 jax.tree_util.register_dataclass(
@@ -32,8 +33,11 @@ jax.tree_util.register_dataclass(
 
 
 def start_model(job: Job, stages: Sequence[Stage]) -> Model:
-    """The start values of some stages of a job as jax arrays."""
-    return Model.start(job, stages, to_array, jnp)
+    """The start values of some stages of a job, on the host.
+
+    Made on the device, XLA would compile a program for every shape.
+    """
+    return Model.start(job, stages, to_array, np)
 
 
 @dataclass(frozen=True)

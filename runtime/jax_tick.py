@@ -87,7 +87,7 @@ class PipelinedTick:
         return stage + self.job.stages.delay(stage)
 
     def start(self) -> Pipeline:
-        """The start values of the job, and nothing in flight."""
+        """The start values of the job, and nothing in flight, on the host."""
         model = start_model(self.job, self.part.stages)
         return Pipeline(model, tuple(f.empty() for f in self.fifos.values()))
 

@@ -36,7 +36,7 @@ class Model:
     def start(
         job: Job, stages: Sequence[Stage], to_array: Callable[[torch.Tensor], Array], xp: Any
     ) -> Model:
-        """The start values of some stages of a job; `xp` is torch or jax.numpy."""
+        """The start values of some stages of a job; `xp` is torch or numpy."""
         weights = {n: to_array(job.start(n)) for stage in stages for n in stage.parameters}
         names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
         return Model(
