@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from torch import fx
 
 from .graph_text import calls_to_data, program_key
-from .joint import Subgraph, split_joint
+from .joint import Subgraph
+from .partition import split_joint
 from .program import Origin, Places, StageProgram
 from .subgraph import Boundary, Cutter
 
