@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..backend.sparsity import configure
-from .balance_placement import orders, permuted
 from .kernels.layout import find_layout
 from .kernels.nonzeros import WeightTiles
 from .kernels.stage import StageTable, price_stage
 from .kernels.tilings import Tilings
 from .plan.plan import Plan
 from .plan.stage_record import StageRecord
+from .plan_tiles import plan_tiles
 from .program import Stage
 from .recipe_file import make_recipe
 from .remap import Room, rooms
@@ -133,7 +133,7 @@ class _Costs:
         self.plan, self.stage, self.record, self.target = plan, stage, record, target
         self.layout = find_layout(stage.program)
         self.tilings = Tilings.of(record.tiling)
-        self.tiles = self._tiles()
+        self.tiles = plan_tiles(plan, stage, record, self.layout)
         self.now = self.price(self.tiles, target)
 
     def at(self, density: float) -> StageTable:
@@ -166,19 +166,6 @@ class _Costs:
             "imbalance": _cycles(self.now) - _cycles(self.price(self._even(), self.target)),
             "communication": sum(int(o.network[0]) for o in operators),
             "other work": sum(int(o.compute[0]) for o in others),
-        }
-
-    def _tiles(self) -> dict[int, WeightTiles]:
-        """The plan's masks, balanced where the plan is."""
-        masks = {n: np.asarray(m) for n, m in self.plan.masks.items() if n in self.stage.parameters}
-        held = self.record.nonzeros
-        if held.per_pe_max < held.per_pe_max_unbalanced:
-            for name, order in orders(self.stage, self.record.tiling, masks).items():
-                matrix = self.layout.matrices[self.stage.parameters.index(name)]
-                masks[name] = permuted(masks[name], order, matrix)
-        return {
-            index: matrix.tiles_of(masks.get(self.stage.parameters[index]))
-            for index, matrix in self.layout.matrices.items()
         }
 
     def _even(self) -> dict[int, WeightTiles]:

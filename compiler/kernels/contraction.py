@@ -25,7 +25,9 @@ often, and sums are closed once per turn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +44,7 @@ from .collectives import (
 )
 from .nonzeros import WeightTiles
 from .site import Cost, Site
-from .tilings import Floats, Ints, ceil_div
+from .tilings import Floats, Ints, Tilings, ceil_div
 
 _HELD_PARTS = 4
 """One side of a product may take one of so many parts of a PE's memory; an assumption."""
@@ -51,7 +53,11 @@ _HELD_PARTS = 4
 @dataclass(frozen=True)
 class Contraction:
     """A product with a weight. Positions are of one sample; `halo` counts the input positions a
-    slice needs beyond its own (zero for one tap)."""
+    slice needs beyond its own (zero for one tap).
+
+    A `loaded` weight is no parameter that lies there: it is sent to its PEs first. There may be a
+    `batch` of such products, independent of each other (the heads of an attention).
+    """
 
     weights: WeightTiles
     in_positions: int
@@ -59,6 +65,8 @@ class Contraction:
     halo: int
     dtype: str
     itemsize: int
+    loaded: bool = False
+    batch: int = 1
 
     @property
     def vector_positions(self) -> int:
@@ -171,19 +179,60 @@ def weight_gradient(site: Site, product: Contraction) -> Cost:
     return _cost(site, product, tile, stream, sums, site.tilings.space_split)
 
 
-def dense_product(site: Site, batch: int, m: int, k: int, n: int, dtype: str, size: int) -> Cost:
-    """Cost of `batch` products (m x k) * (k x n) of two activations.
+class Kind(Enum):
+    """What a product computes with its weight."""
 
-    The second operand takes the place of the weight: it is first sent to the PEs that hold it
-    (k / in_split slices of every row), then the first streams past it.
+    FORWARD = "forward"
+    INPUT_GRADIENT = "input gradient"
+    WEIGHT_GRADIENT = "weight gradient"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the products that an operator consists of."""
+
+    kind: Kind
+    product: Contraction
+
+
+_COSTS: dict[Kind, Callable[[Site, Contraction], Cost]] = {
+    Kind.FORWARD: forward,
+    Kind.INPUT_GRADIENT: input_gradient,
+    Kind.WEIGHT_GRADIENT: weight_gradient,
+}
+
+
+def price(site: Site, part: Part) -> Cost:
+    """Cost of a product, its weight loaded first if it does not lie there.
+
+    A batch is spread over the rows of PEs as far as it goes; those of a row run one after another.
     """
-    operand = WeightTiles(out_features=n, in_features=k, taps=batch)
-    product = Contraction(operand, m, m, 0, dtype, size)
-    cost = forward(site, product)
-    row_words = words(site.target.noc, ceil_div(k, site.tilings.in_split) * n * batch, size)
-    width = site.tilings.out_split
-    loading = transfer(site.target.noc, row_words, width, 1)
-    return Cost(cost.compute, cost.network + loading, cost.macs_dense, cost.macs_effective)
+    product = part.product
+    inside, turns = batch_site(site, product.batch)
+    cost = _COSTS[part.kind](inside, replace(product, batch=1))
+    loading = transfer(
+        site.target.noc, turns * loaded_words(inside, product), site.tilings.out_split, 1
+    )
+    network = turns * cost.network + loading
+    macs = product.batch * cost.macs_dense, product.batch * cost.macs_effective
+    return Cost(turns * cost.compute, network, *macs)
+
+
+def batch_site(site: Site, batch: int) -> tuple[Site, Ints]:
+    """The rows that one product of a batch has to itself, and how many of them it does in turn."""
+    tilings = site.tilings
+    beside = np.minimum(batch, tilings.in_split)
+    rows = Tilings(tilings.in_split // beside, tilings.space_split, tilings.out_split)
+    return replace(site, tilings=rows), ceil_div(batch, beside)
+
+
+def loaded_words(site: Site, product: Contraction) -> Ints:
+    """Words of the weight that one product of a batch has sent to each row of PEs."""
+    if not product.loaded:
+        return np.zeros(len(site.tilings), np.int64)
+    weights = product.weights
+    features = ceil_div(weights.in_features, site.tilings.in_split)
+    return words(site.target.noc, features * weights.out_features * weights.taps, product.itemsize)
 
 
 def weight_triggered(site: Site, product: Contraction) -> Floats:

@@ -5,16 +5,18 @@ The weight of a grouped convolution is (out, in / groups, taps); its in axis is 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
+from typing import cast
 
 from torch import fx
 
-from .collectives import all_reduce_area, transfer, words
-from .contraction import Contraction, forward, input_gradient, weight_gradient
+from .collectives import all_reduce_area, words
+from .contraction import Contraction, Kind, Part, price
 from .nonzeros import WeightTiles
 from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Cost, Site
-from .tilings import ceil_div
+from .tilings import Floats, Ints
 
 FORWARD = "aten.convolution.default"
 BACKWARD = "aten.convolution_backward.default"
@@ -43,19 +45,6 @@ def _tiles(node: fx.Node, site: Site) -> WeightTiles:
     return dense_tiles(node) if alias is None else site.weights[alias.index]
 
 
-def _loading(node: fx.Node, site: Site) -> Cost:
-    """A weight that is computed, or owned by another stage, is sent to the PEs that use it."""
-    weight = weight_operand(node)
-    if weight in site.roles.weight:
-        return site.free()
-    tiles, noc = dense_tiles(node), site.target.noc
-    features = ceil_div(tiles.in_features, site.tilings.in_split)
-    row = words(
-        noc, features * tiles.out_features * tiles.taps, tensors_of(weight)[0].element_size()
-    )
-    return Cost(site.zeros(), transfer(noc, row, site.tilings.out_split, 1))
-
-
 def describe(node: fx.Node, weights: WeightTiles) -> Contraction:
     """Positions, halo and dtype of a convolution node (forward or backward)."""
     is_forward = operator_of(node) == FORWARD
@@ -79,37 +68,56 @@ def _halo(kernel: tuple[int, ...], dilation, spatial: tuple[int, ...]) -> int:
     return sum((size - 1) * step * stride for size, step, stride in reach)
 
 
+def parts(node: fx.Node, site: Site) -> tuple[Part, ...]:
+    """The products of a convolution, or of its backward as far as the output mask asks for them.
+
+    A weight that is computed, or owned by another stage, is sent to the PEs that use it, once.
+    """
+    product = describe(node, _tiles(node, site))
+    loaded = replace(product, loaded=weight_operand(node) not in site.roles.weight)
+    if operator_of(node) == FORWARD:
+        return (Part(Kind.FORWARD, loaded),)
+    wants_input, wants_weight, _ = cast("list[bool]", node.args[10])
+    kinds = [Kind.INPUT_GRADIENT] * wants_input + [Kind.WEIGHT_GRADIENT] * wants_weight
+    return tuple(Part(kind, product if at else loaded) for at, kind in enumerate(kinds))
+
+
 def convolution(node: fx.Node, site: Site) -> Cost:
     """Forward; the bias is one more pass over the outputs."""
-    cost = forward(site, describe(node, _tiles(node, site))) + _loading(node, site)
-    if node.args[2] is None:
-        return cost
-    return cost + _bias(node, site)
-
-
-def _bias(node: fx.Node, site: Site) -> Cost:
-    outputs = site.share(tensors_of(node)[0].numel())
-    return Cost(site.vector_cycles(outputs, dtype_of(node)), site.zeros())
+    return _products(node, site) + Cost(bias_cycles(node, site), site.zeros())
 
 
 def convolution_backward(node: fx.Node, site: Site) -> Cost:
     """Gradients of input, weight and bias, as far as the output mask asks for them."""
-    weights = _tiles(node, site)
-    product = describe(node, weights)
-    wants_input, wants_weight, wants_bias = node.args[10]  # type: ignore[misc]
-    cost = _loading(node, site)
-    if wants_input:
-        cost = cost + input_gradient(site, product)
-    if wants_weight:
-        cost = cost + weight_gradient(site, product)
-    if wants_bias:
-        cost = cost + _bias_gradient(node, site, weights.out_features)
-    return cost
+    sums = bias_sums(node, site)
+    gathered = site.zeros() if sums is None else all_reduce_area(site.target.noc, *sums)
+    return _products(node, site) + Cost(bias_cycles(node, site), gathered)
 
 
-def _bias_gradient(node: fx.Node, site: Site, out_features: int) -> Cost:
-    gradient = tensors_of(operand(node, 0))[0]
-    cycles = site.vector_cycles(site.share(gradient.numel()), dtype_of(node))
-    sums = words(site.target.noc, site.share(out_features), gradient.element_size())
-    pes = site.pes_per_result(out_features)
-    return Cost(cycles, all_reduce_area(site.target.noc, sums, pes, site.tilings.width))
+def _products(node: fx.Node, site: Site) -> Cost:
+    return sum((price(site, part) for part in parts(node, site)), site.free())
+
+
+def bias_cycles(node: fx.Node, site: Site) -> Floats:
+    """One pass over the outputs, or over their gradient, if there is a bias."""
+    if operator_of(node) == FORWARD:
+        outputs, has_bias = node, node.args[2] is not None
+    else:
+        outputs, has_bias = operand(node, 0), _wants_bias(node)
+    if not has_bias:
+        return site.zeros()
+    return site.vector_cycles(site.share(tensors_of(outputs)[0].numel()), dtype_of(node))
+
+
+def bias_sums(node: fx.Node, site: Site) -> tuple[Ints, Ints, Ints] | None:
+    """Words of a bias' gradient that are summed, over how many PEs, in rows of how many; None if
+    there is no bias."""
+    if not _wants_bias(node):
+        return None
+    features, itemsize = dense_tiles(node).out_features, tensors_of(node)[0].element_size()
+    sums = words(site.target.noc, site.share(features), itemsize)
+    return sums, site.pes_per_result(features), site.tilings.width
+
+
+def _wants_bias(node: fx.Node) -> bool:
+    return operator_of(node) == BACKWARD and cast("list[bool]", node.args[10])[2]

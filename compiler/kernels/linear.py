@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from .contraction import Contraction, dense_product, forward, input_gradient, weight_gradient
+from .contraction import Contraction, Kind, Part, price
+from .nonzeros import WeightTiles
 from .roles import Roles, dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Cost, Site
+from .tilings import Floats
 
 OPERATORS = frozenset({"aten.mm.default", "aten.addmm.default", "aten.bmm.default"})
 _WITH_BIAS = "aten.addmm.default"
@@ -44,29 +46,35 @@ def weight_use(node: fx.Node, roles: Roles) -> WeightUse | None:
 
 def product(node: fx.Node, site: Site) -> Cost:
     """Cost of mm, addmm or bmm by the role its factors play."""
-    cost = _product(node, site)
+    return price(site, part(node, site)) + Cost(bias_cycles(node, site), site.zeros())
+
+
+def bias_cycles(node: fx.Node, site: Site) -> Floats:
+    """A bias is one more pass over the outputs."""
     if operator_of(node) != _WITH_BIAS:
-        return cost
-    outputs = site.share(tensors_of(node)[0].numel())
-    return cost + Cost(site.vector_cycles(outputs, dtype_of(node)), site.zeros())
+        return site.zeros()
+    return site.vector_cycles(site.share(tensors_of(node)[0].numel()), dtype_of(node))
 
 
-def _product(node: fx.Node, site: Site) -> Cost:
+def part(node: fx.Node, site: Site) -> Part:
+    """The product. Of two activations the second takes the place of the weight."""
     use = weight_use(node, site.roles)
     left, right = factors(node)
     if use is not None and use.index in site.weights:
-        described = _describe(node, site, use.index, use.positions)
         is_forward = use.contracted_axis == site.in_axis[use.index]
-        return (forward if is_forward else input_gradient)(site, described)
+        kind = Kind.FORWARD if is_forward else Kind.INPUT_GRADIENT
+        return Part(kind, _with_weight(node, site, use.index, use.positions))
     index = site.roles.gradient.get(node)
     if index is not None and index in site.weights:
-        return weight_gradient(site, _describe(node, site, index, shape_of(left)[-1]))
+        positions = shape_of(left)[-1]
+        return Part(Kind.WEIGHT_GRADIENT, _with_weight(node, site, index, positions))
     batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
     m, k = shape_of(left)[-2:]
+    operand = WeightTiles(out_features=shape_of(right)[-1], in_features=k, taps=1)
     size = tensors_of(node)[0].element_size()
-    return dense_product(site, batch, m, k, shape_of(right)[-1], dtype_of(node), size)
+    return Part(Kind.FORWARD, Contraction(operand, m, m, 0, dtype_of(node), size, True, batch))
 
 
-def _describe(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
+def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
     size = tensors_of(node)[0].element_size()
     return Contraction(site.weights[index], positions, positions, 0, dtype_of(node), size)

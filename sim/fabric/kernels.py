@@ -91,6 +91,20 @@ def add_chain(
         region.program(*line[position], replace(step, pace=how.pace))
 
 
+def add_multicast(
+    region: Region, line: Places, words: int, colour: int, how: Message = MESSAGE
+) -> None:
+    """From the first of a line, which runs east or south, to the others."""
+    onward = Port.EAST if line[0][0] == line[-1][0] else Port.SOUTH
+    region.route(*line[0], colour, _RAMP, [onward])
+    region.program(*line[0], replace(Instruction.send(words, colour, how.setup), pace=how.pace))
+    receive = replace(Instruction.receive(words, colour), pace=how.pace)
+    for place in line[1:]:
+        ports = [_RAMP, onward] if place != line[-1] else [_RAMP]
+        region.route(*place, colour, OPPOSITE[onward], ports)
+        region.program(*place, receive)
+
+
 def _row(row: int, pes: int) -> Places:
     return [(row, column) for column in range(pes)]
 

@@ -14,11 +14,13 @@ from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.machine import target_of
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
+from ...compiler.program import Stage
 from ...compiler.targets.target import Target
 from ..event import event
 from ..report import SimReport
-from .product import Product, product_cycles
-from .products import products_of
+from .product import product_cycles
+from .products import Operator, operators_of
+from .sums import sum_cycles
 
 LARGEST_PES = 128 * 128
 """Larger regions are not stepped: a product on so many PEs takes about a second."""
@@ -62,32 +64,35 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
             got="no multicast",
             change="use --level event",
         )
-    cycles = cache(lambda product: product_cycles(product, target))
+    of_product = cache(lambda product: product_cycles(product, target))
+    of_sum = cache(lambda one: sum_cycles(one, target))
+
+    def cycles(operator: Operator) -> int:
+        products, sums = map(of_product, operator.products), map(of_sum, operator.sums)
+        return sum(products) + sum(sums) + operator.pass_cycles
+
     return tuple(
-        _row(stage, phase, _products(plan, stage, target), cycles)
-        for stage in plan.document.stages
+        _row(record, phase, operators, cycles)
+        for stage, record in zip(plan.stages.stages, plan.document.stages, strict=True)
+        for operators in [_operators(plan, stage, record, target)]
         for phase in PHASES
     )
 
 
-Products = Mapping[tuple[str, str], list[Product]]
+Operators = Mapping[tuple[str, str], Operator]
 
 
-def _products(plan: Plan, stage: StageRecord, target: Target) -> Products:
-    small = stage.region.area <= LARGEST_PES
-    return products_of(plan, stage.index, target) if small else {}
+def _operators(plan: Plan, stage: Stage, record: StageRecord, target: Target) -> Operators:
+    small = record.region.area <= LARGEST_PES
+    return operators_of(plan, stage, record, target) if small else {}
 
 
 def _row(
-    stage: StageRecord, phase: str, products: Products, cycles: Callable[[Product], int]
+    stage: StageRecord, phase: str, operators: Operators, cycles: Callable[[Operator], int]
 ) -> PhaseRow:
     own = [operator for operator in stage.operators if operator.phase == phase]
-    found = {o.name: products[phase, o.name] for o in own if (phase, o.name) in products}
-    more = sum(
-        sum(map(cycles, found[operator.name])) - operator.cycles
-        for operator in own
-        if operator.name in found
-    )
+    found = {o.name: operators[phase, o.name] for o in own if (phase, o.name) in operators}
+    more = sum(cycles(found[cost.name]) - cost.cycles for cost in own if cost.name in found)
     event = getattr(stage.cycles, f"{phase}_cycles")
     return PhaseRow(
         stage=stage.id,
@@ -96,7 +101,9 @@ def _row(
         event_cycles=event,
         fabric_cycles=event + more,
         stepped=tuple(found),
-        closed_forms=tuple(n for n, of in found.items() if any(p.has_closed_forms for p in of)),
+        closed_forms=tuple(
+            n for n, of in found.items() if any(p.has_closed_forms for p in of.products)
+        ),
         priced=tuple(o.name for o in own if o.family in _PRODUCTS and o.name not in found),
     )
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 
-from ...compiler.kernels.collectives import reduce_chain, reduce_two_phase
 from ...compiler.targets.target import Target
-from .kernels import Message, Places, add_chain, add_two_phase
-from .region import OPPOSITE, Instruction, Port, Region
+from .kernels import Message, add_multicast
+from .region import Instruction, Port, Region
 from .run import run
+from .sums import add_sum
 
 _ALONG_ROW, _SUMS, _ALONG_COLUMN = 0, (1, 2, 3, 4), 5
 
@@ -26,8 +25,10 @@ _ALONG_ROW, _SUMS, _ALONG_COLUMN = 0, (1, 2, 3, 4), 5
 class Product:
     """What every PE of `slices` blocks of height x width PEs, one above the other, does.
 
-    `row_words` come along its row and `column_words` down its column of the block; it multiplies
-    for `multiply_cycles` in all and adds up `sum_words` with the PEs of its column of the block.
+    First `loaded_words`, those of a factor that does not lie there, pass all PEs of a row, each
+    taking its own. Then `row_words` come along its row and `column_words` down its column of the
+    block; it multiplies for `multiply_cycles` in all and adds up `sum_words` with the PEs of its
+    column of the block.
     Closed forms stand for what is not stepped: `border_cycles` of exchange with other slices
     before, and a sum over the slices (`copies_cycles` in all, `copies_latency_cycles` for a word).
     """
@@ -35,6 +36,7 @@ class Product:
     slices: int
     height: int
     width: int
+    loaded_words: int
     row_words: int
     column_words: int
     multiply_cycles: int
@@ -72,7 +74,18 @@ def product_cycles(product: Product, target: Target) -> int:
     operands = _operands_outermost(product, target) - _first_operands(product, target)
     started = min(operands, _sums_outermost(product, target))
     at_least = min(_operands_outermost(alone, target), _sums_outermost(alone, target))
-    return max(started, at_least)
+    return _loading(product, target) + max(started, at_least)
+
+
+def _loading(product: Product, target: Target) -> int:
+    """Of one row: from beside it, by multicast; each PE keeps what is its own."""
+    if not product.loaded_words:
+        return 0
+    line = [(0, column) for column in range(product.width + 1)]
+    found = Region(1, len(line), colours=1)
+    start = Message(round(target.noc.collective_start_cycles))
+    add_multicast(found, line, product.loaded_words, 0, start)
+    return run(found, target).cycles
 
 
 def _operands_outermost(product: Product, target: Target) -> int:
@@ -120,46 +133,20 @@ def _multicasts(found: Region, product: Product, how: Message) -> None:
     if product.width > 1 and product.row_words:
         for row in range(found.height):
             line = [(row, column) for column in range(found.width)]
-            _multicast(found, line, product.row_words, _ALONG_ROW, how)
+            add_multicast(found, line, product.row_words, _ALONG_ROW, how)
     if product.height > 1 and product.column_words:
         for line in _columns(product):
-            _multicast(found, line, product.column_words, _ALONG_COLUMN, how)
-
-
-def _multicast(found: Region, line: Places, words: int, colour: int, how: Message) -> None:
-    """From the first of a line, which runs east or south, to the others."""
-    onward = Port.EAST if line[0][0] == line[-1][0] else Port.SOUTH
-    found.route(*line[0], colour, Port.RAMP, [onward])
-    found.program(*line[0], replace(Instruction.send(words, colour, how.setup), pace=how.pace))
-    receive = replace(Instruction.receive(words, colour), pace=how.pace)
-    for place in line[1:]:
-        ports = [Port.RAMP, onward] if place != line[-1] else [Port.RAMP]
-        found.route(*place, colour, OPPOSITE[onward], ports)
-        found.program(*place, receive)
+            add_multicast(found, line, product.column_words, _ALONG_COLUMN, how)
 
 
 def _reduce(
     found: Region, product: Product, target: Target, how: Message, behind_arithmetic: bool
 ) -> None:
-    """Up every column of a block, the faster way of the two."""
-    pes, words = product.height, product.sum_words
-    group = max(1, ceil(pes**0.5))
-    in_chain = _chain_is_faster(target, words, pes, group, behind_arithmetic)
+    """Up every column of a block."""
     for line in _columns(product):
-        if in_chain:
-            add_chain(found, line, range(pes), words, _SUMS[:2], Port.NORTH, how)
-        else:
-            add_two_phase(found, line, group, words, _SUMS, Port.NORTH, how)
-
-
-def _chain_is_faster(
-    target: Target, words: int, pes: int, group: int, behind_arithmetic: bool
-) -> bool:
-    """Arithmetic hides all words but the last of a chain, and of two phases those of the first."""
-    last = np.array(1 if behind_arithmetic else words)
-    one = reduce_chain(target.noc, last, np.array(pes))
-    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(group))
-    return bool(one <= two + (words - last))
+        add_sum(
+            *(found, line, product.sum_words, target, _SUMS, Port.NORTH, how, behind_arithmetic)
+        )
 
 
 def _columns(product: Product) -> Iterator[list[tuple[int, int]]]:

@@ -7,11 +7,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.kernels.collectives import reduce
+from weft.compiler.kernels.collectives import reduce, transfer
 from weft.compiler.kernels.contraction import (
     Contraction,
+    Kind,
+    Part,
     forward,
     input_gradient,
+    price,
     weight_gradient,
     weight_triggered,
 )
@@ -201,3 +204,19 @@ def test_narrow_types_are_faster():
 def test_torch_masks_count_alike():
     mask = torch.rand(6, 5, 3, 3, generator=torch.Generator().manual_seed(0)) < 0.5
     assert count_mask(mask.numpy(), 1).sum() == int(mask.sum())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 8, 12])
+def test_a_batch_is_spread_over_the_rows_then_runs_in_turn(rows):
+    """Each product of a batch of 4 has the rows over 4, or as many turns as they share a row."""
+    operand = WeightTiles(out_features=24, in_features=16, taps=1)
+    product = Contraction(operand, 10, 10, 0, "float32", 4, loaded=True)
+    batch = price(site(WSE2, (rows, 2, 3)), Part(Kind.FORWARD, replace(product, batch=4)))
+    turns, own_rows = -(-4 // min(4, rows)), rows // min(4, rows)
+    lying = Part(Kind.FORWARD, replace(product, loaded=False))
+    one = price(site(WSE2, (own_rows, 2, 3)), lying)
+    loaded = turns * -(-16 // own_rows) * 24
+    loading = transfer(WSE2.noc, np.array([loaded]), np.array([3]), 1)
+    assert batch.compute[0] == turns * one.compute[0]
+    assert batch.network[0] == turns * one.network[0] + loading[0]
+    assert batch.macs_dense == 4 * 16 * 24 * 10
