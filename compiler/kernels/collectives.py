@@ -48,9 +48,13 @@ def reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
     return _started(noc, _reduce(noc, word_count, pes))
 
 
-def all_reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
-    """Reduce, then broadcast the sum: one operation, started once."""
-    return _started(noc, _all_reduce(noc, word_count, pes))
+def all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """Reduce, then broadcast the sum: one operation, started once.
+
+    Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
+    that `spacing` lines share every link, and each link carries the words of all.
+    """
+    return _started(noc, _spread(noc, _all_reduce(noc, spacing * word_count, pes), pes, spacing))
 
 
 def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
@@ -63,10 +67,20 @@ def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
     return _started(noc, _reduce_behind(noc, word_count, pes))
 
 
-def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
     """The same of an all-reduce: cores that take words back do not compute meanwhile."""
-    behind = _reduce_behind(noc, word_count, pes) + _broadcast(noc, word_count, pes)
-    return _started(noc, behind)
+    on_link = spacing * word_count
+    behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
+    return _started(noc, _spread(noc, behind, pes, spacing))
+
+
+def border(noc: Noc, received: Ints, passing: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """PEs of a line, `spacing` hops from each to the next, receive words from both sides.
+
+    Each receives `received` words; `passing` words pass between two of them in one direction, on
+    the way to the furthest PE that needs them, `pes` away. `spacing` such lines share the links.
+    """
+    return transfer(noc, np.maximum(received, spacing * passing), pes * spacing, 1)
 
 
 def all_reduce_area(noc: Noc, word_count: Ints, pes: Ints, width: Ints) -> Floats:
@@ -85,6 +99,12 @@ def _flight(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Fl
     waits = (2 * noc.ramp_cycles + 1) * np.asarray(depth)
     cycles = contention + distance * noc.hop_cycles + waits
     return np.where((contention > 0) & (distance > 0), cycles, 0.0)
+
+
+def _spread(noc: Noc, flight: Floats, pes: Ints, spacing: Ints) -> Floats:
+    """What a reduction and a broadcast of `pes` neighbours take if they are no neighbours."""
+    further = 2 * (pes - 1) * (spacing - 1) * noc.hop_cycles
+    return np.where(flight > 0, flight + further, 0.0)
 
 
 def _broadcast(noc: Noc, word_count: Ints, pes: Ints) -> Floats:

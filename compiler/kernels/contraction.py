@@ -8,6 +8,9 @@ vector instruction over the slice's positions:
     input gradient   grad_in[c, :] += w * grad_out[k, :]        reduced over the out_split columns
     weight gradient  grad_w = <in[c, :], grad_out[k, :]>        reduced over the space_split copies
 
+A slice is a block of in_split rows of PEs, and slices lie one after the other: what a PE exchanges
+with the same PE of the next slice goes in_split hops, on links that its whole block uses alike.
+
 With few positions it pays to turn the loops round: each arriving value triggers one instruction
 over the tile's out features, zeros included, or a scatter over its non-zeros. A machine with a
 matrix unit may also multiply dense block by dense block. The fastest is taken.
@@ -36,6 +39,7 @@ from ..targets.target import Matrix
 from .collectives import (
     all_reduce,
     all_reduce_behind,
+    border,
     broadcast,
     reduce,
     reduce_behind,
@@ -148,7 +152,7 @@ def forward(site: Site, product: Contraction) -> Cost:
     stream = stream + _halo_cycles(site, product, tile, tile.in_features)
     sums = words(noc, tile.out_features * tile.out_positions, size)
     orders = tile.sides.holds_out, tile.sides.holds_in
-    return _cost(site, product, tile, stream, sums, site.tilings.in_split, orders)
+    return _cost(site, product, tile, stream, _reduced(site, sums, site.tilings.in_split), orders)
 
 
 def input_gradient(site: Site, product: Contraction) -> Cost:
@@ -159,7 +163,7 @@ def input_gradient(site: Site, product: Contraction) -> Cost:
     stream = stream + _halo_cycles(site, product, tile, tile.out_features)
     sums = words(noc, tile.in_features * tile.in_positions, size)
     orders = tile.sides.holds_in, tile.sides.holds_out
-    return _cost(site, product, tile, stream, sums, site.tilings.out_split, orders)
+    return _cost(site, product, tile, stream, _reduced(site, sums, site.tilings.out_split), orders)
 
 
 def weight_gradient(site: Site, product: Contraction) -> Cost:
@@ -176,7 +180,7 @@ def weight_gradient(site: Site, product: Contraction) -> Cost:
         + _halo_cycles(site, product, tile, tile.in_features)
     )
     sums = words(noc, tile.nonzeros, size)
-    return _cost(site, product, tile, stream, sums, site.tilings.space_split)
+    return _cost(site, product, tile, stream, _over_slices(site, sums))
 
 
 class Kind(Enum):
@@ -295,9 +299,37 @@ def _block_by_block(unit: Matrix, product: Contraction, tile: _Tile, rate: float
 
 def _halo_cycles(site: Site, product: Contraction, tile: _Tile, features: Ints) -> Floats:
     """Exchange of a slice's border with the neighbouring slices, features at a time."""
-    count = words(site.target.noc, features * tile.halo, product.itemsize)
-    distance = ceil_div(tile.halo, tile.in_positions) * site.tilings.in_split
-    return transfer(site.target.noc, count, distance, 1)
+    noc, size = site.target.noc, product.itemsize
+    side = np.minimum(ceil_div(product.halo, 2), tile.halo)
+    received, passing = (words(noc, features * of, size) for of in (tile.halo, side))
+    slices = ceil_div(side, tile.in_positions)
+    return border(noc, received, passing, slices, site.tilings.in_split)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Cycles of a reduction: alone, behind the arithmetic that makes its words, and of one word."""
+
+    alone: Floats
+    behind: Floats
+    one_word: Floats
+
+
+def _reduced(site: Site, sums: Ints, pes: Ints) -> _Sums:
+    """`sums` words over a line of neighbours."""
+    noc, one = site.target.noc, np.minimum(sums, 1)
+    return _Sums(reduce(noc, sums, pes), reduce_behind(noc, sums, pes), reduce(noc, one, pes))
+
+
+def _over_slices(site: Site, sums: Ints) -> _Sums:
+    """`sums` words over the slices of the positions and back."""
+    lines = site.tilings.space_split, site.tilings.in_split
+    noc, one = site.target.noc, np.minimum(sums, 1)
+    return _Sums(
+        all_reduce(noc, sums, *lines),
+        all_reduce_behind(noc, sums, *lines),
+        all_reduce(noc, one, *lines),
+    )
 
 
 def _cost(
@@ -305,30 +337,22 @@ def _cost(
     product: Contraction,
     tile: _Tile,
     stream: Floats,
-    sums: Ints,
-    reducing_pes: Ints,
+    sums: _Sums,
     orders: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
 ) -> Cost:
     """Arithmetic, and the communication it does not hide in the better loop order.
 
-    `sums` words are reduced over a line of `reducing_pes`. `orders` says for which tilings each of
-    the two is possible. Without it the sums are a weight's gradient: they lie where the weight
-    does, stay over all turns, and go back to all of the line.
+    `orders` says for which tilings each of the two is possible. Without it the sums are a weight's
+    gradient: they lie where the weight does and stay over all turns.
     """
-    noc, one_word = site.target.noc, np.minimum(sums, 1)
-    collective = all_reduce if orders is None else reduce
-    behind = all_reduce_behind if orders is None else reduce_behind
     compute = _multiply_cycles(site, product, tile)
-    reduction = collective(noc, sums, reducing_pes)
-    exposed = behind(noc, sums, reducing_pes)
-    operands_outermost = np.maximum(0.0, stream - compute) + reduction
-    sums_outermost = stream + np.maximum(exposed, reduction - compute)
+    operands_outermost = np.maximum(0.0, stream - compute) + sums.alone
+    sums_outermost = stream + np.maximum(sums.behind, sums.alone - compute)
     if orders is None:
         network = np.minimum(operands_outermost, sums_outermost)
     else:
         first = np.where(orders[0], operands_outermost, np.inf)
         second = np.where(orders[1], sums_outermost, np.inf)
-        latency = collective(noc, one_word, reducing_pes)
-        network = np.minimum(first, second) + (tile.sides.turns - 1) * latency
+        network = np.minimum(first, second) + (tile.sides.turns - 1) * sums.one_word
     weights = product.weights
     return Cost(compute, network, product.macs(weights.dense), product.macs(weights.total))

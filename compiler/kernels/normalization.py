@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import fx
 
-from .reduction import group_sums
+from .reduction import channel_sums, group_sums
 from .roles import dtype_of, operand, operator_of, tensors_of
 from .site import Cost, Site
 
@@ -69,6 +69,8 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
         + site.vector_cycles(groups_per_pe, dtype, passes.scalars)
         + passes.special * vector.special_cycles * groups_per_pe
     )
+    if operator_of(node).startswith("weft."):
+        return Cost(compute, channel_sums(site, groups, passes.sums, size))
     return Cost(compute, group_sums(site, groups * passes.sums, size))
 
 

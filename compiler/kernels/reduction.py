@@ -13,7 +13,7 @@ from torch import fx
 from .collectives import all_reduce_area, words
 from .roles import dtype_of, operand, tensors_of
 from .site import Cost, Site
-from .tilings import Floats
+from .tilings import Floats, ceil_div
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,20 @@ def group_sums(site: Site, results: int, itemsize: int) -> Floats:
     per_pe = words(site.target.noc, site.share(results), itemsize)
     pes = site.pes_per_result(results)
     return all_reduce_area(site.target.noc, per_pe, pes, site.tilings.width)
+
+
+def channel_sums(site: Site, channels: int, sums: int, itemsize: int) -> Floats:
+    """Cycles of one all-reduce of `sums` sums for each of `channels` over all positions.
+
+    Beside a product its out features lie along the columns and the positions along the rows of PEs,
+    so each column sums its own channels. Elsewhere what is summed lies together.
+    """
+    if not site.weights:
+        return group_sums(site, channels * sums, itemsize)
+    tilings = site.tilings
+    per_pe = words(site.target.noc, ceil_div(channels, tilings.width) * sums, itemsize)
+    pes = tilings.height * ceil_div(tilings.width, channels)
+    return all_reduce_area(site.target.noc, per_pe, pes, tilings.height)
 
 
 def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:

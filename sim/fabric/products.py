@@ -15,7 +15,7 @@ import numpy as np
 from torch import fx
 
 from ...compiler.kernels import convolution, linear
-from ...compiler.kernels.collectives import all_reduce, transfer, words
+from ...compiler.kernels.collectives import all_reduce, all_reduce_behind, border, words
 from ...compiler.kernels.contraction import Contraction, Kind, Part, batch_site, loaded_words
 from ...compiler.kernels.contraction import tile_nonzeros as fullest_tile
 from ...compiler.kernels.layout import find_layout
@@ -133,14 +133,14 @@ def _border(features: int, site: Site, product: Contraction) -> int:
     """Cycles of exchange with the next slices, in closed form."""
     own = ceil(product.in_positions / int(site.tilings.space_split[0]))
     halo = min(product.halo, product.in_positions - own)
-    distance = ceil(halo / own) * site.tilings.in_split
-    count = np.array([_words(features * halo, site, product)])
-    return _whole(transfer(site.target.noc, count, distance, 1))
+    side = min(ceil(product.halo / 2), halo)
+    received, passing = (np.array([_words(features * of, site, product)]) for of in (halo, side))
+    slices = np.array([ceil(side / own)])
+    return _whole(border(site.target.noc, received, passing, slices, site.tilings.in_split))
 
 
 def _over_slices(site: Site, product: Contraction) -> tuple[int, int]:
-    """Cycles of the sum of a weight's gradient over the slices, and of one word of it."""
+    """Cycles of the sum of a weight's gradient over the slices: alone, and behind arithmetic."""
     held = words(site.target.noc, fullest_tile(site, product.weights), product.itemsize)
-    slices = site.tilings.space_split
-    whole, word = (all_reduce(site.target.noc, of, slices) for of in (held, np.minimum(held, 1)))
-    return _whole(whole), _whole(word)
+    line = site.target.noc, held, site.tilings.space_split, site.tilings.in_split
+    return _whole(all_reduce(*line)), _whole(all_reduce_behind(*line))

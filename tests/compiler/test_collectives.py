@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from weft.compiler.kernels import collectives
+from weft.compiler.kernels.contraction import Contraction, weight_gradient
+from weft.compiler.kernels.nonzeros import WeightTiles
+from weft.compiler.kernels.roles import Roles
+from weft.compiler.kernels.site import Site
+from weft.compiler.kernels.tilings import Tilings
 from weft.compiler.targets import load_target
 
-NOC = load_target("wse2").noc
+WSE2 = load_target("wse2")
+NOC = WSE2.noc
 PES, WORDS = np.array([512]), np.array([4096])
 
 # 1-D f32 sums of 4096 words over 512 PEs (public SpMM repository, WSE-2 fabric simulator).
@@ -43,12 +54,83 @@ def test_arithmetic_hides_a_part_of_a_reduction_but_not_its_last_word(words):
 
 def test_nothing_to_send_and_nowhere_to_send_cost_nothing():
     zero, one = np.array([0]), np.array([1])
-    for collective in (
-        *(collectives.reduce, collectives.broadcast, collectives.all_reduce),
-        *(collectives.reduce_behind, collectives.all_reduce_behind),
-    ):
+    for collective in (collectives.reduce, collectives.broadcast, collectives.reduce_behind):
         assert collective(NOC, WORDS, one)[0] == 0
         assert collective(NOC, zero, PES)[0] == 0
+    for collective in (collectives.all_reduce, collectives.all_reduce_behind):
+        assert collective(NOC, WORDS, one, one)[0] == 0
+        assert collective(NOC, zero, PES, one)[0] == 0
+    assert collectives.border(NOC, zero, zero, one, PES)[0] == 0
+
+
+def test_an_all_reduce_of_neighbours_is_a_reduction_and_a_broadcast_started_once():
+    both = collectives.reduce(NOC, WORDS, PES) + collectives.broadcast(NOC, WORDS, PES)
+    one = np.array([1])
+    found = collectives.all_reduce(NOC, WORDS, PES, one)
+    assert found[0] == both[0] - NOC.collective_start_cycles
+
+
+def busiest_link(moves: list[tuple[int, int, int]]) -> int:
+    """Words on the busiest link of a column, one direction; a move is (from row, to row, words)."""
+    load = Counter()
+    for source, sink, words in moves:
+        step = 1 if sink > source else -1
+        for row in range(source, sink, step):
+            load[row, step] += words
+    return max(load.values())
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 50))
+def test_lines_that_share_links_take_as_long_as_the_busiest_link(slices, rows, words):
+    """Blocks of `rows` one after the other; every row sums with the same row of all blocks."""
+    up = [(s * rows + r, (s - 1) * rows + r, words) for s in range(1, slices) for r in range(rows)]
+    down = [(above, below, words) for below, above, _ in up]
+    links = busiest_link(up) + busiest_link(down)
+    assert links == 2 * rows * words
+    way = 2 * (slices - 1) * rows * NOC.hop_cycles
+    (found,) = collectives.all_reduce(NOC, *map(one_of, (words, slices, rows)))
+    waits = (2 * NOC.ramp_cycles + 1) * slices
+    assert links + way < found <= 2 * links + way + waits + NOC.collective_start_cycles
+    behind = collectives.all_reduce_behind(NOC, *map(one_of, (words, slices, rows)))[0]
+    assert busiest_link(down) + way < behind <= found
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
+def test_a_border_takes_as_long_as_the_busiest_link_or_ramp(slices, rows, own, reach):
+    """Each block holds `own` positions and needs `reach` more of either side, each of which
+    crosses a link once on its way to the furthest block that needs it."""
+    moves, received = [], [0] * slices
+    for position in range(slices * own):
+        block = position // own
+        first, last = max(0, position - reach), min(slices * own - 1, position + reach)
+        moves += [(block, end // own, 1) for end in (first, last) if end // own != block]
+        for other in range(first // own, last // own + 1):
+            received[other] += other != block
+    passing, furthest = busiest_link(moves), max(abs(a - b) for a, b, _ in moves)
+    (found,) = collectives.border(NOC, *map(one_of, (max(received), passing, furthest, rows)))
+    busiest = max(max(received), rows * passing)
+    waits = 2 * NOC.ramp_cycles + 1 + NOC.collective_start_cycles
+    assert found == busiest + furthest * rows * NOC.hop_cycles + waits
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
+def test_a_convolution_asks_for_what_its_slices_lack(slices, rows, own, reach):
+    """Its stream is longer by what the border takes, counted in positions."""
+    weights, positions = WeightTiles(1, rows, 1), slices * own
+    product = Contraction(weights, positions, positions, 2 * reach, "float32", 4)
+    tilings = Tilings(*map(one_of, (rows, slices, 1)))
+    site = Site(WSE2, tilings, Roles({}, {}), {}, {})
+    side, received = min(reach, positions - own), min(2 * reach, positions - own)
+    counts = received, side, -(-side // own), rows
+    expected = collectives.border(NOC, *map(one_of, counts))
+    whole, alone = (weight_gradient(site, p) for p in (product, replace(product, halo=0)))
+    longer = whole.network - alone.network
+    assert (longer <= expected).all()
+    assert (longer >= expected - whole.compute).all()
+
+
+def one_of(value: int):
+    return np.array([value])
 
 
 def test_words_round_up_to_the_link_width():

@@ -168,7 +168,7 @@ class Blocks(nn.Module):
 def test_a_stage_of_several_weights_in_slices():
     """Each sums its own gradient over the slices."""
     sample = torch.zeros(1, 128, 16), torch.zeros(1, dtype=torch.long)
-    target = small(32, 12)
+    target = small(40, 12)
     plan = compile_model(Blocks(), sample, F.cross_entropy, target, Options(granularity="block"))
     stage = plan.document.stages[1]
     assert stage.tiling.space_split > 1
