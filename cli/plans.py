@@ -91,18 +91,21 @@ def check(
 def diff(
     before: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan before.")],
     after: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan after.")],
+    every: Annotated[
+        bool, typer.Option("--all", help="A line for each change, also of many items alike.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Print what changed from one plan to another."""
+    """Print what changed from one plan to another; the same field of many items in one line."""
     from ..compiler.plan.data import to_data
     from ..compiler.plan.diff import diff as compare
-    from ..compiler.plan.diff import diff_text
+    from ..compiler.plan.diff_text import diff_text
 
     changes = compare(_document(before), _document(after))
     if json:
         print_json(to_data(changes))
     else:
-        typer.echo(diff_text(changes))
+        typer.echo(diff_text(changes, every=every))
 
 
 def _document(directory: Path) -> PlanDocument:

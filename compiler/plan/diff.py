@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ _KEYS = {
     "stages": ("id",),
     "edges": ("source", "sink"),
     "operators": ("phase", "name"),
+    "fit": ("lever",),
     "parameters": ("name",),
     "state": ("name",),
     "inputs": ("name",),
@@ -30,17 +32,28 @@ class Change:
     after: Any
 
     def __str__(self) -> str:
-        if self.kind == "+":
-            return f"+ {self.where}: {_brief(self.after)}"
-        if self.kind == "-":
-            return f"- {self.where}: {_brief(self.before)}"
-        return f"~ {self.where}: {_brief(self.before)} -> {_brief(self.after)}{self._ratio()}"
+        return f"{self.kind} {self.where}: {self._values}"
 
-    def _ratio(self) -> str:
+    @property
+    def ratio(self) -> float | None:
+        """`after` / `before` - 1 of two numbers; None of anything else."""
         numbers = (self.before, self.after)
         if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
-            return ""
-        return f"  ({(self.after / self.before - 1) * 100:+.1f} %)" if self.before else ""
+            return None
+        return self.after / self.before - 1 if self.before else None
+
+    @property
+    def item(self) -> str:
+        """The item of a list that it is about, and how it changed: 's01:conv: 8 -> 16'."""
+        items = ", ".join(re.findall(r"\[([^]]*)\]", self.where))
+        return f"{items}: {self._values}" if self.kind == "~" else items
+
+    @property
+    def _values(self) -> str:
+        if self.kind != "~":
+            return _brief(self.after if self.kind == "+" else self.before)
+        changed = f"{_brief(self.before)} -> {_brief(self.after)}"
+        return changed if self.ratio is None else f"{changed}  ({self.ratio * 100:+.1f} %)"
 
 
 def diff(a: PlanDocument, b: PlanDocument) -> tuple[Change, ...]:
@@ -50,28 +63,6 @@ def diff(a: PlanDocument, b: PlanDocument) -> tuple[Change, ...]:
     """
     before, after = ({k: v for k, v in asdict(p).items() if k not in _IGNORED} for p in (a, b))
     return tuple(_compare("", before, after))
-
-
-def diff_text(changes: tuple[Change, ...]) -> str:
-    """One line per change, or one line that says there is none."""
-    if not changes:
-        return "the plans are equal"
-    noun = "difference" if len(changes) == 1 else "differences"
-    return "\n".join([*map(str, changes), f"{len(changes)} {noun}{_of_stages(changes)}"])
-
-
-def _of_stages(changes: tuple[Change, ...]) -> str:
-    """'; stages: 2 added, 1 changed' in the order + - ~, or nothing."""
-    kinds: dict[str, str] = {}
-    for change in changes:
-        head, _, rest = change.where.partition("stages[")
-        if not head and rest:
-            stage, _, field = rest.partition("]")
-            kinds[stage] = "~" if field else change.kind
-    words = {"+": "added", "-": "removed", "~": "changed"}
-    counts = {word: list(kinds.values()).count(kind) for kind, word in words.items()}
-    named = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"; stages: {named}" if named else ""
 
 
 def _compare(where: str, a: Any, b: Any) -> Iterator[Change]:
@@ -117,5 +108,7 @@ def _brief(value: Any) -> str:
     if isinstance(value, dict):
         name = value.get("id") or value.get("name") or value.get("operator")
         return str(name) if name else f"{len(value)} fields"
+    if isinstance(value, float):
+        return f"{value:,.9g}"
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -173,6 +173,7 @@ def test_diff(weft: Weft, small_plan: Path, plan: Path) -> None:
     outcome = weft("diff", small_plan, plan)
     assert outcome.code == 0
     assert "~ totals.pes_used" in outcome.out
+    assert weft("diff", small_plan, plan, "--all").out == outcome.out
     assert json.loads(weft("diff", small_plan, plan, "--json").out)[0]["after"] == 1
 
 

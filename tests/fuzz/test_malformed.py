@@ -19,7 +19,8 @@ from helpers.malformed import damaged_bytes, damaged_data, damaged_text
 from weft.backend.errors import UserError
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.check import check
-from weft.compiler.plan.diff import diff, diff_text
+from weft.compiler.plan.diff import diff
+from weft.compiler.plan.diff_text import diff_text
 from weft.compiler.plan.files import accept, is_edited
 from weft.compiler.plan.show import show, show_stage
 from weft.compiler.plan.store import load
