@@ -14,13 +14,14 @@ from .compiler.version import VERSION
 
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity
-    from .api import predict, simulate, train
+    from .api import predict, train
     from .compiler.pipeline import Options
     from .compiler.pipeline import compile_model as compile
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
     from .runtime.torch_compile.plans import plan_of, plans_of
     from .runtime.weights import load_weights
+    from .sim import simulate
 
 __version__ = VERSION
 _PLACES = {
@@ -32,7 +33,7 @@ _PLACES = {
     "plans_of": ("runtime.torch_compile.plans", "plans_of"),
     "load_weights": ("runtime.weights", "load_weights"),
     "predict": ("api", "predict"),
-    "simulate": ("api", "simulate"),
+    "simulate": ("sim", "simulate"),
     "train": ("api", "train"),
 }
 _FACES = ("nn", "sparsity", "optim", "models")

@@ -1,4 +1,4 @@
-"""What `weft.simulate` and `weft.train` do with a plan."""
+"""What `weft.predict` and `weft.train` do with a plan."""
 
 from __future__ import annotations
 
@@ -35,15 +35,8 @@ from .runtime.predict import predict as run_forward
 from .runtime.report import Progress, RunReport
 from .runtime.split import split_plan
 from .runtime.trainer import train as run_job
-from .sim import SimReport
-from .sim import simulate as simulate_document
 
 PathLike = str | Path
-
-
-def simulate(plan: Plan, samples: int = 1000, level: str = "event") -> SimReport:
-    """Run `samples` training samples in time, at level 'analytic', 'event' or 'fabric'."""
-    return simulate_document(plan, samples, level)
 
 
 def predict(

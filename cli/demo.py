@@ -66,8 +66,8 @@ def _compile(recipe: Recipe) -> Plan:
 
 
 def _simulate(plan: Plan) -> SimReport:
-    from ..api import simulate
     from ..compiler.plan.text import facts
+    from ..sim import simulate
 
     typer.echo(f"\n2. simulate {SIMULATED_SAMPLES:,} training samples on {plan.document.target}")
     report = simulate(plan, SIMULATED_SAMPLES)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._decomp import _core_aten_decompositions_post_autograd, get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -76,7 +76,8 @@ def trace_joint(subgraph: Subgraph) -> tuple[fx.Graph, tuple[bool, ...]]:
 
 @lru_cache(maxsize=1)
 def _decompositions() -> dict[Any, Callable]:
-    return {**core_aten_decompositions(), **get_decompositions(_ALSO_DECOMPOSED)}
+    """Core ATen's; composite operators, which its public table lists one by one, have their own."""
+    return {**_core_aten_decompositions_post_autograd(), **get_decompositions(_ALSO_DECOMPOSED)}
 
 
 @dataclass(frozen=True)

@@ -122,14 +122,15 @@ class OnlineNorm(StreamingState):
 
     def _normalise(self, x: Tensor, state: _State) -> Tensor:
         mean, var, *control = state
-        u, v = (value.detach().requires_grad_() for value in control)
+        is_exporting = torch.compiler.is_exporting()  # u and v then get no gradient here
+        u, v = control if is_exporting else (c.detach().requires_grad_() for c in control)
         y, _, new_mean, new_var = online_norm(
             x, mean, var, u, v, self.alpha_fwd, self.alpha_bkw, self.eps
         )
-        if not torch.compiler.is_exporting() and y.grad_fn is not None:
+        if not is_exporting and y.grad_fn is not None:
             _store_control_after_backward(y.grad_fn, control)
-        mean.copy_(new_mean.detach())
-        var.copy_(new_var.detach())
+        mean.copy_(new_mean)
+        var.copy_(new_var)
         return y
 
     def _recompute(self, x: Tensor, state: _State) -> Tensor:

@@ -47,14 +47,17 @@ class Instance:
 
 
 def repeated(model: nn.Module) -> dict[int, Instance]:
-    """The modules with submodules that are built like another, by identity of their attributes."""
+    """The modules with submodules that are built like two others, by identity of their attributes.
+
+    Two alike are traced anyway, one as the other's witness.
+    """
     structures = _Structures(model)
     named = {name: structures.of(module) for name, module in model.named_modules()}
     counts = Counter(number for number in named.values() if number is not None)
     found: dict[int, Instance] = {}
     for name, module in model.named_modules():
         number = named[name]
-        if number is not None and counts[number] > 1 and any(module.children()):
+        if number is not None and counts[number] > 2 and any(module.children()):
             modules = dict(module.named_modules())
             places = {identity(inner): path for path, inner in modules.items()}
             found[identity(module)] = Instance(name, number, modules, places)
