@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,41 +53,36 @@ def timing(target: Target, beat_bytes: int) -> Timing:
 def all_reduce_tree(ready: Times, groups: int, words: int, of: Timing, sends: int) -> Times:
     """Sum over the line, in two levels, and back to all of it.
 
-    Inside each of `groups` groups both halves run a chain towards the PE in the middle; the middle
-    PEs run chains towards the middle group's; that one sends the sum back by multicast, in one
-    instruction to both sides or in `sends` = 2.
+    Inside each of `groups` groups, as equal as can be, both halves run a chain towards the PE in
+    the middle; the middle PEs run chains towards the middle group's; that one sends the sum back
+    by multicast, in one instruction to both sides or in `sends` = 2.
     """
-    pes, size = len(ready), len(ready) // groups
-    middle = size // 2
-    root = (groups // 2) * size + middle
+    bounds = [group * len(ready) // groups for group in range(groups + 1)]
+    leaders = [(first + last) // 2 for first, last in pairwise(bounds)]
     done = ready.copy()
-    for first in range(0, pes, size):
-        above = range(first, first + middle)
-        below = range(min(first + size, pes) - 1, first + middle, -1)
-        _sum_into(done, first + middle, (below, above), of.hop, words, of)
-    leaders = range(middle, pes, size)
-    above = [pe for pe in leaders if pe < root]
-    below = [pe for pe in reversed(leaders) if pe > root]
-    _sum_into(done, root, (below, above), of.hop * size, words, of)
+    for leader, (first, last) in zip(leaders, pairwise(bounds), strict=True):
+        _sum_into(done, leader, range(first, last), words, of)
+    root = leaders[groups // 2]
+    _sum_into(done, root, leaders, words, of)
     return _broadcast(done, root, words, of, sends)
 
 
-def _sum_into(
-    done: Times, root: int, arms: Sequence[Sequence[int]], gap: float, words: int, of: Timing
-) -> None:
-    """Chains along both arms, then the root adds what arrives, one arm after the other."""
-    arrivals = [_chain(done, arm, gap, words, of) for arm in arms if len(arm)]
+def _sum_into(done: Times, root: int, pes: Sequence[int], words: int, of: Timing) -> None:
+    """Chains along both arms of `pes`, then the root adds what arrives, first from below."""
+    above = [pe for pe in pes if pe < root]
+    below = [pe for pe in reversed(pes) if pe > root]
+    arrivals = [_chain(done, arm, root, words, of) for arm in (below, above) if arm]
     for arrival in arrivals:
         done[root] = max(done[root] + of.issue, arrival + of.ramp) + words * of.word
 
 
-def _chain(done: Times, arm: Sequence[int], gap: float, words: int, of: Timing) -> float:
+def _chain(done: Times, arm: Sequence[int], root: int, words: int, of: Timing) -> float:
     """Each PE of `arm` adds its words to the sum so far. Cycle at which it reaches the root."""
     arrival = -np.inf
-    for pe in arm:
+    for pe, onward in zip(arm, (*arm[1:], root), strict=True):
         start = max(done[pe] + of.issue, arrival + of.ramp)
         done[pe] = start + words * of.word + of.relay
-        arrival = start + of.relay + of.ramp + gap
+        arrival = start + of.relay + of.ramp + of.hop * abs(onward - pe)
     return arrival
 
 

@@ -3,15 +3,23 @@ mechanism behind them costs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
+from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
 from weft.sim.machine.kernels import Row
 from weft.sim.machine.pe import group_cycles
 
-TARGETS = {name: load_target(name) for name in ("wse2", "wse3")}
+SHIPPED = {name: load_target(name) for name in ("wse2", "wse3")}
+TARGETS = {
+    name: replace(target, sram=replace(target.sram, bytes_per_pe=2**40))
+    for name, target in SHIPPED.items()
+}
+"""With memory for any tile."""
 START = {
     "reduce_chain": {"pes": 64, "words_f32": 64},
     "reduce_two_phase": {"pes": 64, "words_f32": 64, "group_size": 8},
@@ -76,3 +84,52 @@ def test_a_long_reduction_runs_at_the_rate_of_the_roots_ramp(name):
     """A word per cycle, each as often as there are phases."""
     (found,) = cycles(name, START[name] | {"words_f32": 10**6})
     assert found == pytest.approx((2 if name == "reduce_two_phase" else 1) * 10**6, rel=0.002)
+
+
+def test_a_two_phase_sum_in_one_group_or_in_groups_of_one_is_a_chain():
+    row = {"pes": 512, "words_f32": 64}
+    (chain,) = cycles("reduce_chain", row)
+    sizes = [cycles("reduce_two_phase", row | {"group_size": size})[0] for size in (1, 512, 900)]
+    assert sizes == [chain] * 3
+
+
+@pytest.mark.parametrize("groups", [1, 2, 7, 8, 13, 48])
+def test_groups_of_a_tree_need_not_be_equal(groups):
+    """No refusal, no jump: a PE more costs at most some steps of its longest chains."""
+    base = {"groups": groups, "tile": 4}
+    found = np.array([cycles("gemv_tree", base | {"p": p})[0] for p in range(48, 200)])
+    step = found[-1] - found[0]
+    assert np.abs(np.diff(found)).max() < max(40, step / 4)
+    assert found[-1] > found[0]
+
+
+def test_a_layer_takes_any_number_of_pes():
+    """A prime number of PEs as well as its neighbours."""
+    shape = {"dim_per_pe": 12, "ffn_per_pe": 40}
+    found = [cycles("decode_layer", shape | {"p": p})[0] for p in range(500, 520)]
+    assert max(found) / min(found) < 1.06
+
+
+TOO_LARGE = {
+    "mesh_gemm": {"tile_m": 128, "tile_k": 128, "tile_n": 8},
+    "fmach_loop": {"tile_m": 128, "tile_k": 128},
+    "summa_overlapped": {"tile_m": 90, "tile_k": 90, "tile_n": 90},
+    "gemv_tree": {"tile": 200},
+    "gemv_chain_reduce_broadcast": {"tile": 120},
+    "shift_blocking": {"tile": 128},
+    "decode_layer": {"dim_per_pe": 100},
+    "prefill_layer": {"seq_per_pe": 200},
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_tiles_larger_than_a_pe_are_refused(name):
+    kernel, columns = KERNELS[name], START[name] | TOO_LARGE[name]
+    row = Row("test", {key: str(value) for key, value in columns.items()})
+    with pytest.raises(UserError, match="49,152 B, all memory of a PE"):
+        kernel.simulate(SHIPPED[kernel.target], row)
+
+
+def test_more_groups_than_pes_are_refused():
+    with pytest.raises(UserError, match="from 1 to 48"):
+        cycles("gemv_tree", START["gemv_tree"] | {"groups": 49})

@@ -25,27 +25,23 @@ _DTYPE, _ITEMSIZE = "float16", 2
 _KEYS = 4096
 _COLOURS = 5
 _LAYERS = 3
-# Groups of the two-level sum, as the measured programs were configured; elsewhere about 20.
+# Groups of the two-level sum, as the measured programs were configured; elsewhere 20.
 _GROUPS = {360: 20, 375: 15, 420: 20, 540: 20, 660: 22}
 
 
 def decode_layer(target: Target, row: Row) -> tuple[float]:
     """Mean cycles of one of many layers. Columns `kv` and `groups` are optional."""
-    pes = row.count("p")
-    groups = row.optional("groups", _GROUPS.get(pes, _nearest_divisor(pes, 20)))
+    pes, dim, ffn = row.count("p"), row.count("dim_per_pe"), row.count("ffn_per_pe")
+    groups = min(pes, row.optional("groups", _GROUPS.get(pes, 20)))
     keys = -(-row.optional("kv", _KEYS) // pes)
-    layer = _Layer(target, groups, row.count("dim_per_pe"), row.count("ffn_per_pe"), keys)
+    row.require_memory(target, (4 * dim * dim + 3 * dim * ffn + 2 * dim * keys) * _ITEMSIZE)
+    layer = _Layer(target, groups, dim, ffn, keys)
     x, y = [np.zeros(pes)], [np.zeros(pes)]
     for _ in range(_LAYERS):
         after = layer.run(x[-1], y[-1])
         x.append(after[0])
         y.append(after[1])
     return (steady_period(x) + steady_period(y),)
-
-
-def _nearest_divisor(number: int, wanted: int) -> int:
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    return min(divisors, key=lambda d: abs(d - wanted))
 
 
 @dataclass(frozen=True)

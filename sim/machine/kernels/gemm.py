@@ -24,13 +24,13 @@ _RING_HOPS = 2
 
 def mesh_gemm(target: Target, row: Row) -> tuple[float]:
     """Cycles of one product of many."""
-    m, k, n = _shape(row)
+    m, k, n = _shape(target, row)
     return (ring_product_cycles(target, row.count("p"), m, k, n),)
 
 
 def fmach_loop(target: Target, row: Row) -> tuple[float, float, float]:
     """Cycles with the local product done no time, once and twice."""
-    m, k, n = _shape(row)
+    m, k, n = _shape(target, row)
     turn = software(target, "turn_cycles") + local_product_cycles(target, m, k, n)
     none, once, twice = (
         _program(target, row.count("p"), m, k, n, times * turn, True) for times in range(3)
@@ -50,8 +50,11 @@ def local_product_cycles(target: Target, m: int, k: int, n: int) -> float:
     return instruction_cycles(target) / 2 + mapped_product_cycles(target, _DTYPE, m, k, n)
 
 
-def _shape(row: Row) -> tuple[int, int, int]:
-    return row.count("tile_m"), row.count("tile_k"), row.count("tile_n")
+def _shape(target: Target, row: Row) -> tuple[int, int, int]:
+    """A PE holds two tiles of each operand, one to multiply and one that arrives."""
+    m, k, n = row.count("tile_m"), row.count("tile_k"), row.count("tile_n")
+    row.require_memory(target, (2 * (m * k + k * n) + m * n) * _ITEMSIZE)
+    return m, k, n
 
 
 def _program(target: Target, pes: int, m: int, k: int, n: int, compute: float, skew: bool) -> float:

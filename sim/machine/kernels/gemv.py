@@ -18,24 +18,27 @@ from ..pe import instruction_cycles, mapped_product_cycles, software
 from .kernel import Kernel, Row
 
 _ITERATIONS = 3
-_HALF_BYTES = 2
+_HALF_BYTES, _SINGLE_BYTES = 2, 4
 
 
 def tree(target: Target, row: Row) -> tuple[float]:
     """Mean cycles of one of many repetitions. Two fp16 values share a word and a beat."""
-    words = -(-row.count("tile") * _HALF_BYTES // target.noc.link_bytes_per_cycle)
+    pes, tile = row.count("p"), row.count("tile")
+    groups = row.count("groups", most=pes)
+    row.require_memory(target, (tile * tile + 2 * tile) * _HALF_BYTES)
+    words = -(-tile * _HALF_BYTES // target.noc.link_bytes_per_cycle)
     of = timing(target, beat_bytes=target.noc.link_bytes_per_cycle)
     between = software(target, "call_cycles") + instruction_cycles(target)
-    times = [np.zeros(row.count("p"))]
+    times = [np.zeros(pes)]
     for _ in range(_ITERATIONS):
-        ready = times[-1] + between
-        times.append(all_reduce_tree(ready, row.count("groups"), words, of, sends=2))
+        times.append(all_reduce_tree(times[-1] + between, groups, words, of, sends=2))
     return (steady_period(times),)
 
 
 def chain(target: Target, row: Row) -> tuple[float]:
     """Two library calls, a broadcast and a chain over p PEs, and a local tile x tile product."""
     pes, words, tile = row.count("p"), row.count("words_f32"), row.count("tile")
+    row.require_memory(target, (tile * tile + tile + words) * _SINGLE_BYTES)
     of = timing(target, beat_bytes=target.noc.link_bytes_per_cycle)
     flight = broadcast_cycles(pes, words, of) + chain_cycles(pes, words, of)
     product = instruction_cycles(target) + mapped_product_cycles(target, "float32", tile, 1, tile)

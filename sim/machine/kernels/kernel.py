@@ -32,13 +32,14 @@ class Row:
             )
         return value
 
-    def count(self, column: str) -> int:
-        """The whole number, one or more, in `column`."""
+    def count(self, column: str, most: int | None = None) -> int:
+        """The whole number, one or more and `most` at most, in `column`."""
         value = self.number(column)
-        if value != int(value) or value < 1:
+        if value != int(value) or value < 1 or (most is not None and value > most):
+            limit = "one or more" if most is None else f"from 1 to {most:,}"
             raise UserError(
                 f"{self.where}, column {column}",
-                expected="a whole number, one or more",
+                expected=f"a whole number, {limit}",
                 got=self.columns[column],
                 change="correct the table",
             )
@@ -47,6 +48,17 @@ class Row:
     def optional(self, column: str, default: int) -> int:
         """As `count`, or `default` where the table has no such column or an empty cell."""
         return self.count(column) if self.columns.get(column) else default
+
+    def require_memory(self, target: Target, needed_bytes: int) -> None:
+        """Raises UserError where the tiles of a PE are larger than its memory."""
+        held_bytes = target.sram.bytes_per_pe
+        if needed_bytes > held_bytes:
+            raise UserError(
+                self.where,
+                expected=f"tiles of at most {held_bytes:,} B, all memory of a PE of {target.name}",
+                got=f"{needed_bytes:,} B",
+                change="take smaller tiles, on more PEs",
+            )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ def prefill_layer(target: Target, row: Row) -> tuple[float]:
     """Cycles of one layer."""
     pes = row.count("p")
     seq = row.optional("seq_per_pe", -(-row.optional("seq", _TOKENS) // pes))
-    layer = _Layer(target, pes, seq, row.count("dim_per_pe"), row.count("ffn_per_pe"))
+    dim, ffn = row.count("dim_per_pe"), row.count("ffn_per_pe")
+    weights, states = 4 * dim * dim + 3 * dim * ffn, seq * (3 * dim + ffn + seq)
+    row.require_memory(target, (weights + states) * _ITEMSIZE)
+    layer = _Layer(target, pes, seq, dim, ffn)
     return (layer.products() + layer.scores() + layer.elementwise(),)
 
 

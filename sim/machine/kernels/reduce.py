@@ -25,15 +25,18 @@ def chain(target: Target, row: Row) -> tuple[float]:
 def two_phase(target: Target, row: Row) -> tuple[float]:
     """Cycles of the two chains. The root's ramp takes every word twice, once per phase.
 
+    With a single group, or groups of one, it is the single chain.
+
     T = 2 B + (S - 1) (2 ramp + hop) + (P / S - 1) (S hop + 2 ramp + relay) + start
     """
     noc, words = target.noc, row.count("words_f32")
     size = row.count("group_size")
     groups = -(-row.count("pes") // size)
+    if min(groups, size) == 1:
+        return chain(target, row)
     inside = (size - 1) * (2 * noc.ramp_cycles + noc.hop_cycles)
     between = size * noc.hop_cycles + 2 * noc.ramp_cycles + software(target, "relay_cycles")
-    passes = 2 if groups > 1 and size > 1 else 1
-    return (passes * words + inside + (groups - 1) * between + noc.collective_start_cycles,)
+    return (2 * words + inside + (groups - 1) * between + noc.collective_start_cycles,)
 
 
 KERNELS = (

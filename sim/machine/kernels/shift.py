@@ -15,6 +15,7 @@ def shift_blocking(target: Target, row: Row) -> tuple[float]:
     """Cycles until the last PE has received its last tile (tile x tile fp16, packed in words)."""
     noc, beat_bytes = target.noc, int(software(target, "beat_bytes"))
     size = row.count("tile") ** 2 * _HALF_BYTES
+    row.require_memory(target, 2 * size)
     tile = Tile(-(-size // noc.link_bytes_per_cycle), -(-size // beat_bytes))
     of = timing(target, beat_bytes)
     step = blocking(target, tile)

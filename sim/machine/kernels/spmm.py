@@ -54,6 +54,8 @@ def spmm(banks_conflict: bool, target: Target, row: Row) -> tuple[float, float, 
     """
     n_rows, k_cols, width = row.count("n_rows"), row.count("k_cols"), row.count("grid_w")
     nonzeros = round(n_rows * k_cols * row.number("density_pct") / 100)
+    height, rest = row.count("grid_h"), row.count("vector_len")
+    row.require_memory(target, 4 * rest * (-(-n_rows // height) + -(-k_cols // width)))
     tallies = mask_extremes(n_rows, k_cols, nonzeros, row.count("grid_h"), width)
     each = nonzero_cycles(target, "float32", row.count("vector_len"), banks_conflict)
     fixed = -(-k_cols // width) * target.vector.task_cycles

@@ -21,6 +21,8 @@ _DTYPE, _ITEMSIZE = "float16", 2
 def summa_overlapped(target: Target, row: Row) -> tuple[float]:
     """Cycles of one product: the first multicast, then p steps."""
     pes = row.count("p")
+    m, k, n = row.count("tile_m"), row.count("tile_k"), row.count("tile_n")
+    row.require_memory(target, (2 * (m * k + k * n) + m * n) * _ITEMSIZE)
     first = max(_tiles(target, row), key=lambda tile: tile.words)
     fill = broadcast_cycles(pes, first.words, timing(target, target.noc.link_bytes_per_cycle))
     return (software(target, "call_cycles") + fill + pes * step_cycles(target, row),)
