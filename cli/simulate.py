@@ -74,7 +74,7 @@ def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:
     """Event against fabric, phase by phase, for those with a product in them."""
     if not rows:
         return
-    columns = ("stage", "phase", "PEs", "event", "fabric", "", "stepped", "in part", "as priced")
+    columns = ("stage", "phase", "PEs", "event", "fabric", "", "stepped", "as priced")
     typer.echo("\ncycles of the event level, and with products stepped PE by PE")
     print_table(
         columns,
@@ -82,7 +82,7 @@ def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:
             (
                 *(row.stage, row.phase, row.pes, row.event_cycles, row.fabric_cycles),
                 f"{row.difference * 100:+.1f} %",
-                *(", ".join(names) for names in (row.stepped, row.closed_forms, row.priced)),
+                *(", ".join(names) for names in (row.stepped, row.priced)),
             )
             for row in rows
             if row.stepped or row.priced

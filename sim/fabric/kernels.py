@@ -36,13 +36,14 @@ def two_phase(pes: int, group_size: int, words: int, rows: int = 1) -> Region:
     """Chains inside groups of `group_size`, then a chain over the groups' first PEs."""
     region = Region(rows, pes, colours=4)
     for row in range(rows):
-        add_two_phase(region, _row(row, pes), group_size, words, (0, 1, 2, 3))
+        add_two_phase(region, _row(row, pes), range(pes), group_size, words, (0, 1, 2, 3))
     return region
 
 
 def add_two_phase(
     region: Region,
     line: Places,
+    members: range,
     group_size: int,
     words: int,
     colours: tuple[int, int, int, int],
@@ -51,11 +52,10 @@ def add_two_phase(
 ) -> None:
     """Add to the programs along a line; `how` is how the first of the two phases starts and moves,
     the second begins at once, a word per cycle."""
-    firsts = range(0, len(line), group_size)
-    for first in firsts:
-        members = range(first, min(first + group_size, len(line)))
-        add_chain(region, line, members, words, colours[:2], towards, how)
-    add_chain(region, line, firsts, words, colours[2:], towards)
+    for first in range(0, len(members), group_size):
+        group = members[first : first + group_size]
+        add_chain(region, line, group, words, colours[:2], towards, how)
+    add_chain(region, line, members[::group_size], words, colours[2:], towards)
 
 
 def add_chain(
@@ -92,17 +92,25 @@ def add_chain(
 
 
 def add_multicast(
-    region: Region, line: Places, words: int, colour: int, how: Message = MESSAGE
+    region: Region,
+    line: Places,
+    members: range,
+    words: int,
+    colour: int,
+    how: Message = MESSAGE,
 ) -> None:
-    """From the first of a line, which runs east or south, to the others."""
-    onward = Port.EAST if line[0][0] == line[-1][0] else Port.SOUTH
-    region.route(*line[0], colour, _RAMP, [onward])
-    region.program(*line[0], replace(Instruction.send(words, colour, how.setup), pace=how.pace))
+    """From the first member to the others, along a line that runs east or south."""
+    onward = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
+    region.route(*line[members[0]], colour, _RAMP, [onward])
+    send = Instruction.send(words, colour, how.setup)
+    region.program(*line[members[0]], replace(send, pace=how.pace))
     receive = replace(Instruction.receive(words, colour), pace=how.pace)
-    for place in line[1:]:
-        ports = [_RAMP, onward] if place != line[-1] else [_RAMP]
-        region.route(*place, colour, OPPOSITE[onward], ports)
-        region.program(*place, receive)
+    for position in range(members[0] + 1, members[-1] + 1):
+        ports = [onward] if position < members[-1] else []
+        if position in members:
+            region.program(*line[position], receive)
+            ports.append(_RAMP)
+        region.route(*line[position], colour, OPPOSITE[onward], ports)
 
 
 def _row(row: int, pes: int) -> Places:

@@ -33,8 +33,7 @@ _PRODUCTS = frozenset({"linear", "convolution"})
 class PhaseRow:
     """A phase of a stage: its cycles at the event level, and with its products stepped.
 
-    `stepped` names the operators that were stepped, `priced` those with a weight that were not,
-    `closed_forms` those of which a part was not: what slices of the positions tell each other.
+    `stepped` names the operators that were stepped, `priced` the products that were not.
     """
 
     stage: str
@@ -43,7 +42,6 @@ class PhaseRow:
     event_cycles: int
     fabric_cycles: int
     stepped: tuple[str, ...]
-    closed_forms: tuple[str, ...]
     priced: tuple[str, ...]
 
     @property
@@ -101,9 +99,6 @@ def _row(
         event_cycles=event,
         fabric_cycles=event + more,
         stepped=tuple(found),
-        closed_forms=tuple(
-            n for n, of in found.items() if any(p.has_closed_forms for p in of.products)
-        ),
         priced=tuple(o.name for o in own if o.family in _PRODUCTS and o.name not in found),
     )
 

@@ -16,7 +16,8 @@ from ...compiler.targets.target import Target
 from .kernels import Message, add_multicast
 from .region import Instruction, Port, Region
 from .run import run
-from .sums import add_sum
+from .slices import Border, Copies, border_cycles, copies_cycles
+from .sums import add_sum, chain_is_faster
 
 _ALONG_ROW, _SUMS, _ALONG_COLUMN = 0, (1, 2, 3, 4), 5
 
@@ -28,9 +29,8 @@ class Product:
     First `loaded_words`, those of a factor that does not lie there, pass all PEs of a row, each
     taking its own. Then `row_words` come along its row and `column_words` down its column of the
     block; it multiplies for `multiply_cycles` in all and adds up `sum_words` with the PEs of its
-    column of the block.
-    Closed forms stand for what is not stepped: `border_cycles` of exchange with other slices
-    before, and a sum over the slices (`copies_cycles` in all, `copies_latency_cycles` for a word).
+    column of the block. Blocks of different slices exchange `border` before, and sum a weight's
+    gradient over the slices with `copies` after.
     """
 
     slices: int
@@ -41,9 +41,8 @@ class Product:
     column_words: int
     multiply_cycles: int
     sum_words: int
-    border_cycles: int = 0
-    copies_cycles: int = 0
-    copies_latency_cycles: int = 0
+    border: Border | None = None
+    copies: Copies | None = None
 
     @property
     def pes(self) -> int:
@@ -54,10 +53,6 @@ class Product:
         """Words that each PE receives."""
         along_row = self.row_words if self.width > 1 else 0
         return along_row + (self.column_words if self.height > 1 else 0)
-
-    @property
-    def has_closed_forms(self) -> bool:
-        return self.border_cycles + self.copies_cycles > 0
 
 
 def product_cycles(product: Product, target: Target) -> int:
@@ -84,7 +79,7 @@ def _loading(product: Product, target: Target) -> int:
     line = [(0, column) for column in range(product.width + 1)]
     found = Region(1, len(line), colours=1)
     start = Message(round(target.noc.collective_start_cycles))
-    add_multicast(found, line, product.loaded_words, 0, start)
+    add_multicast(found, line, range(len(line)), product.loaded_words, 0, start)
     return run(found, target).cycles
 
 
@@ -92,14 +87,23 @@ def _operands_outermost(product: Product, target: Target) -> int:
     """Arithmetic hides the exchange of borders."""
     hiding = max(0, product.multiply_cycles - product.arriving_words)
     cycles = run(region(product, target, sums_outermost=False), target).cycles
-    return cycles + max(0, product.border_cycles - hiding) + product.copies_cycles
+    exchange = max(0, _border(product, target) - hiding)
+    return cycles + exchange + (copies_cycles(product.copies, target) if product.copies else 0)
 
 
 def _sums_outermost(product: Product, target: Target) -> int:
-    """Arithmetic hides the sum over slices but for its latency."""
-    cycles = run(region(product, target, sums_outermost=True), target).cycles
-    copies = max(product.copies_latency_cycles, product.copies_cycles - product.multiply_cycles)
-    return cycles + product.border_cycles + copies
+    """The sum over slices is that of one column, whose arithmetic begins when its operands are
+    there; it sends every sum as it is complete."""
+    exchange = _border(product, target)
+    if product.copies is None:
+        return exchange + run(region(product, target, sums_outermost=True), target).cycles
+    copies = copies_cycles(product.copies, target, product.multiply_cycles)
+    waiting = region(replace(product, multiply_cycles=0), target, sums_outermost=True)
+    return exchange + run(waiting, target).cycles + copies
+
+
+def _border(product: Product, target: Target) -> int:
+    return border_cycles(product.border, target) if product.border else 0
 
 
 def region(product: Product, target: Target, sums_outermost: bool) -> Region:
@@ -133,20 +137,20 @@ def _multicasts(found: Region, product: Product, how: Message) -> None:
     if product.width > 1 and product.row_words:
         for row in range(found.height):
             line = [(row, column) for column in range(found.width)]
-            add_multicast(found, line, product.row_words, _ALONG_ROW, how)
+            add_multicast(found, line, range(len(line)), product.row_words, _ALONG_ROW, how)
     if product.height > 1 and product.column_words:
         for line in _columns(product):
-            add_multicast(found, line, product.column_words, _ALONG_COLUMN, how)
+            add_multicast(found, line, range(len(line)), product.column_words, _ALONG_COLUMN, how)
 
 
 def _reduce(
     found: Region, product: Product, target: Target, how: Message, behind_arithmetic: bool
 ) -> None:
     """Up every column of a block."""
+    pes, words = product.height, product.sum_words
+    in_chain = chain_is_faster(target, pes, words, behind_arithmetic)
     for line in _columns(product):
-        add_sum(
-            *(found, line, product.sum_words, target, _SUMS, Port.NORTH, how, behind_arithmetic)
-        )
+        add_sum(found, line, range(pes), words, in_chain, _SUMS, Port.NORTH, how)
 
 
 def _columns(product: Product) -> Iterator[list[tuple[int, int]]]:

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 from torch import fx
 
 from ...compiler.kernels import convolution, linear
-from ...compiler.kernels.collectives import all_reduce, all_reduce_behind, border, words
+from ...compiler.kernels.collectives import words
 from ...compiler.kernels.contraction import Contraction, Kind, Part, batch_site, loaded_words
 from ...compiler.kernels.contraction import tile_nonzeros as fullest_tile
 from ...compiler.kernels.layout import find_layout
@@ -28,6 +27,7 @@ from ...compiler.plan_tiles import plan_tiles
 from ...compiler.program import Stage
 from ...compiler.targets.target import Target
 from .product import Product
+from .slices import Border, Copies
 from .sums import Sum
 
 _STEPPED = linear.OPERATORS | {convolution.FORWARD, convolution.BACKWARD}
@@ -103,7 +103,6 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         Kind.INPUT_GRADIENT: (outputs, 0, inputs),
         Kind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[kind]
-    copies = _over_slices(site, product) if kind is Kind.WEIGHT_GRADIENT else (0, 0)
     turned = kind is Kind.INPUT_GRADIENT
     features = out_features if turned else in_features
     return Product(
@@ -115,9 +114,8 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         column_words=columns,
         multiply_cycles=multiply_cycles,
         sum_words=sums,
-        border_cycles=_border(features, site, product),
-        copies_cycles=copies[0],
-        copies_latency_cycles=copies[1],
+        border=_border(features, site, product),
+        copies=_copies(site, product) if kind is Kind.WEIGHT_GRADIENT else None,
     )
 
 
@@ -129,18 +127,26 @@ def _whole(cycles: Floats) -> int:
     return ceil(float(cycles[0]))
 
 
-def _border(features: int, site: Site, product: Contraction) -> int:
-    """Cycles of exchange with the next slices, in closed form."""
-    own = ceil(product.in_positions / int(site.tilings.space_split[0]))
-    halo = min(product.halo, product.in_positions - own)
-    side = min(ceil(product.halo / 2), halo)
-    received, passing = (np.array([_words(features * of, site, product)]) for of in (halo, side))
-    slices = np.array([ceil(side / own)])
-    return _whole(border(site.target.noc, received, passing, slices, site.tilings.in_split))
+def _lines(site: Site) -> tuple[int, int]:
+    """Slices, and how far apart the PEs of one line through all of them are."""
+    return int(site.tilings.space_split[0]), int(site.tilings.in_split[0])
 
 
-def _over_slices(site: Site, product: Contraction) -> tuple[int, int]:
-    """Cycles of the sum of a weight's gradient over the slices: alone, and behind arithmetic."""
-    held = words(site.target.noc, fullest_tile(site, product.weights), product.itemsize)
-    line = site.target.noc, held, site.tilings.space_split, site.tilings.in_split
-    return _whole(all_reduce(*line)), _whole(all_reduce_behind(*line))
+def _border(features: int, site: Site, product: Contraction) -> Border | None:
+    """Half of what a kernel touches beyond a slice lies before it, half after."""
+    slices, spacing = _lines(site)
+    own = ceil(product.in_positions / slices)
+    side = min(ceil(product.halo / 2), product.in_positions - own)
+    if side == 0:
+        return None
+    held, needed = (_words(features * positions, site, product) for positions in (own, side))
+    return Border(slices, spacing, held, needed)
+
+
+def _copies(site: Site, product: Contraction) -> Copies | None:
+    """The sum of a weight's gradient over the slices."""
+    slices, spacing = _lines(site)
+    sums = words(site.target.noc, fullest_tile(site, product.weights), product.itemsize)
+    if slices == 1 or sums[0] == 0:
+        return None
+    return Copies(slices, spacing, int(sums[0]))

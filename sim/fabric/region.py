@@ -13,6 +13,9 @@ from ...backend.errors import UserError
 from .loop import HOPS, LANE
 
 MAX_COLOURS = 24
+MAX_ROUTES = 4 * MAX_COLOURS
+"""A router keeps up to four positions of every colour, which control messages switch; here each is
+a colour of its own."""
 
 
 class Port(IntEnum):
@@ -107,10 +110,10 @@ class Region:
     _repeats: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.colours <= MAX_COLOURS:
+        if not 0 < self.colours <= MAX_ROUTES:
             raise UserError(
                 "fabric region",
-                expected=f"1 to {MAX_COLOURS} colours",
+                expected=f"1 to {MAX_ROUTES} colours, those of switched routes counted one by one",
                 got=str(self.colours),
                 change="share colours between messages that do not cross",
             )

@@ -54,29 +54,37 @@ def _all_reduce(
     if len(line) == 1:
         return
     sums, back = (_ALONG_ROW, _BACK[0]) if towards is Port.WEST else (_DOWN, _BACK[1])
-    add_sum(found, line, words, target, sums, towards, how)
-    add_multicast(found, line, words, back, Message())
+    in_chain = chain_is_faster(target, len(line), words, behind_arithmetic=False)
+    add_sum(found, line, range(len(line)), words, in_chain, sums, towards, how)
+    add_multicast(found, line, range(len(line)), words, back)
+
+
+def chain_is_faster(target: Target, pes: int, words: int, behind_arithmetic: bool) -> bool:
+    """Than two phases. Arithmetic hides all words but the last of a chain, and of two phases those
+    of the first."""
+    last = np.array(1 if behind_arithmetic else words)
+    one = reduce_chain(target.noc, last, np.array(pes))
+    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(_group_size(pes)))
+    return bool(one <= two + (words - last))
+
+
+def _group_size(pes: int) -> int:
+    return max(1, ceil(pes**0.5))
 
 
 def add_sum(
     found: Region,
     line: Places,
+    members: range,
     words: int,
-    target: Target,
+    in_chain: bool,
     colours: tuple[int, int, int, int],
     towards: Port,
     how: Message,
-    behind_arithmetic: bool = False,
 ) -> None:
-    """To the first of a line, the faster way of the two: in a chain, or in two phases.
-
-    Arithmetic hides all words but the last of a chain, and of two phases those of the first.
-    """
-    pes, group = len(line), max(1, ceil(len(line) ** 0.5))
-    last = np.array(1 if behind_arithmetic else words)
-    one = reduce_chain(target.noc, last, np.array(pes))
-    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(group))
-    if one <= two + (words - last):
-        add_chain(found, line, range(pes), words, colours[:2], towards, how)
+    """To the first member of a line, in a chain or in two phases."""
+    if in_chain:
+        add_chain(found, line, members, words, colours[:2], towards, how)
     else:
-        add_two_phase(found, line, group, words, colours, towards, how)
+        group = _group_size(len(members))
+        add_two_phase(found, line, members, group, words, colours, towards, how)

@@ -76,7 +76,7 @@ def test_what_arithmetic_hides_of_a_reduction(pes, words, pace):
     how, group, line = Message(0, pace), round(pes**0.5), [(0, column) for column in range(pes)]
     forms = Region(1, pes, 4), Region(1, pes, 4)
     add_chain(forms[0], line, range(pes), words, (0, 1), how=how)
-    add_two_phase(forms[1], line, group, words, (0, 1, 2, 3), how=how)
+    add_two_phase(forms[1], line, range(pes), group, words, (0, 1, 2, 3), how=how)
     stepped = min(run(form, WSE2).cycles for form in forms)
     formula = collectives.reduce_behind(WSE2.noc, np.array(words), np.array(pes))
     formula = float(formula) - WSE2.noc.collective_start_cycles

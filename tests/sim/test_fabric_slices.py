@@ -1,0 +1,84 @@
+"""What slices of the positions tell each other, stepped where the PEs lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from weft.compiler.targets import load_target
+from weft.sim.fabric import Port, run
+from weft.sim.fabric.slices import (
+    Border,
+    Copies,
+    border_cycles,
+    border_region,
+    copies_cycles,
+    copies_region,
+)
+
+WSE2 = load_target("wse2")
+START, HOP, RAMP = WSE2.noc.collective_start_cycles, WSE2.noc.hop_cycles, WSE2.noc.ramp_cycles
+
+
+@pytest.mark.parametrize("in_chain", [True, False])
+def test_every_copy_ends_with_the_sum_of_its_own_line(in_chain):
+    copies = Copies(slices=7, spacing=3, words=5)
+    values = np.random.default_rng(0).integers(-9, 9, (21, 1, 5)).astype(np.float32)
+    result = run(copies_region(copies, range(3), in_chain, WSE2), WSE2, values)
+    assert not result.stuck
+    for line in range(3):
+        assert (result.memory[line::3] == values[line::3].sum(0)).all()
+
+
+def test_all_lines_share_the_links_between_slices():
+    """In a chain every line's words cross every border of slices once up and once down."""
+    copies = Copies(slices=5, spacing=4, words=6)
+    sent = run(copies_region(copies, range(4), True, WSE2), WSE2).link_words[:, 0]
+    borders = sent[3:-1:4, Port.SOUTH], sent[4::4, Port.NORTH]
+    assert all((words == 4 * 6).all() for words in borders)
+
+
+@pytest.mark.parametrize("words", [40, 300])
+@pytest.mark.parametrize(("slices", "spacing"), [(2, 16), (5, 8), (9, 4), (4, 1)])
+def test_a_sum_takes_the_words_of_all_lines_and_the_way(slices, spacing, words):
+    """`spacing` x words on a link, (slices - 1) x spacing hops, a relay per slice, and back. Lines
+    that are summed early go back while others are still being summed, on links the other way."""
+    copies = Copies(slices, spacing, words)
+    far = (slices - 1) * spacing * HOP
+    way = START + 2 * far + (slices - 1) * (2 * RAMP + 1) + 2 * RAMP + 1
+    least, most = ((times * spacing + (2 - times)) * words + way for times in (1, 2))
+    cycles = copies_cycles(copies, WSE2)
+    assert 0.98 * least <= cycles <= 1.05 * most
+    if spacing == 1:
+        assert cycles == pytest.approx(most, abs=2)
+
+
+def test_arithmetic_hides_a_sum_but_not_its_way_back():
+    copies, multiply = Copies(5, 2, 30), 4000
+    alone, hidden = (copies_cycles(copies, WSE2, cycles) for cycles in (0, multiply))
+    assert multiply + START + 2 * 30 < hidden < multiply + alone
+
+
+@pytest.mark.parametrize(("own", "side"), [(100, 30), (30, 30), (12, 30)])
+def test_borders_come_from_as_many_slices_as_they_span(own, side):
+    """A whole slice passes on what came to it; the words that a border needs cross every link."""
+    border = Border(slices=9, spacing=3, own_words=own, side_words=side)
+    result = run(border_region(border, range(3), WSE2), WSE2)
+    assert not result.stuck
+    steps = -(-side // own)
+    inner = result.link_words[3 * steps : -3 * steps, 0]
+    assert (inner[2::3, Port.SOUTH] == 3 * side).all()
+    assert (inner[::3, Port.NORTH] == 3 * side).all()
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 8, 30])
+def test_both_directions_of_the_links_are_in_use(spacing):
+    """A core takes in what comes from both sides; a link carries one side of every line."""
+    words = 200
+    cycles = border_cycles(Border(6, spacing, 300, words), WSE2)
+    way = START + spacing * HOP + 2 * RAMP + 1
+    assert cycles == pytest.approx(max(2, spacing) * words + way, rel=0.1)
+
+
+def test_nothing_to_exchange_takes_no_time():
+    assert border_cycles(Border(1, 4, 10, 10), WSE2) == 0
+    assert border_cycles(Border(3, 4, 10, 0), WSE2) == 0
