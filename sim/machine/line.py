@@ -97,6 +97,24 @@ def _broadcast(done: Times, root: int, words: int, of: Timing, sends: int) -> Ti
     return received
 
 
+def sums_around(pes: int, step: float, words: int, of: Timing) -> float:
+    """Cycles of `pes` steps, each of which ends with a sum along the line to another PE.
+
+    A PE takes `step` cycles of its own before it adds its words. The PE that gets the sum goes
+    round a ring folded into the line: out over every second PE, back over the others.
+    """
+    ready, adding = np.zeros(pes), words * of.word
+    for root in (0, *range(1, pes, 2), *range((pes - 1) // 2 * 2, 0, -2)):
+        ready += step + of.issue
+        for arm in (ready[:root:-1], ready[:root]):
+            if len(arm):
+                behind = np.arange(len(arm)) * of.neighbour
+                start = np.maximum.accumulate(arm - behind) + behind
+                arm[:] = start + of.relay + adding
+                ready[root] = max(ready[root], start[-1] + of.neighbour) + adding
+    return float(ready.max())
+
+
 def chain_cycles(pes: int, words: int, of: Timing) -> float:
     """A sum that runs once along `pes` PEs, from the first word sent to the last sum formed."""
     return of.issue + (pes - 1) * of.neighbour + (words - 1) * of.word

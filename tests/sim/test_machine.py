@@ -12,7 +12,7 @@ from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS, Row
 from weft.sim.machine.kernels.spmm import _tile_counts
 from weft.sim.machine.kernels.summa import step_cycles
-from weft.sim.machine.line import Timing, all_reduce_tree
+from weft.sim.machine.line import Timing, all_reduce_tree, sums_around
 from weft.sim.machine.pe import column_groups, element_cycles, group_cycles, mapped_cycles
 
 WSE2, WSE3 = load_target("wse2"), load_target("wse3")
@@ -52,6 +52,34 @@ def test_a_single_group_is_two_chains_and_a_multicast():
     root = one_arm + OF.issue + OF.word  # the other arm has arrived, it waits its turn
     sent = root + OF.issue + OF.relay
     assert done[0] == pytest.approx(sent + 2 * OF.ramp + 4 * OF.hop + OF.word)
+
+
+def step_by_step(pes: int, step: float, words: int, of: Timing) -> float:
+    """`sums_around`, one PE after the other."""
+    ready, busy = [0.0] * pes, words * of.word
+    ring = [0, *range(1, pes, 2), *reversed(range(2, pes, 2))]
+    for root in ring:
+        ready = [time + step for time in ready]
+        for arm in (range(pes - 1, root, -1), range(root)):
+            arrival = -np.inf
+            for pe in arm:
+                start = max(ready[pe] + of.issue, arrival + of.ramp)
+                ready[pe] = start + busy + of.relay
+                arrival = start + of.relay + of.ramp + of.hop
+            if len(arm):
+                own = ready[root] + (of.issue if arm == range(pes - 1, root, -1) else 0)
+                ready[root] = max(own, arrival + of.ramp) + busy
+            elif arm != range(root):
+                ready[root] += of.issue
+    return max(ready)
+
+
+@pytest.mark.parametrize("pes", [2, 3, 8, 21])
+@pytest.mark.parametrize("step", [5, 400])
+def test_sums_to_a_turning_root_step_by_step(pes, step):
+    found = sums_around(pes, step, 6, OF)
+    assert found == pytest.approx(step_by_step(pes, step, 6, OF))
+    assert found >= pes * (step + OF.issue + 6 * OF.word)
 
 
 def test_tile_counts_against_an_independent_count():
