@@ -14,7 +14,8 @@ class Energy:
     """Joules per sample in steady state.
 
     `busy_pes_j`: every PE of a region draws its peak power while its stage is busy; an upper bound
-    for the arithmetic. `system_j`: the whole system draws its rated power all the time.
+    for the arithmetic. `system_j`: the system of each wafer used draws its rated power all the
+    time.
     """
 
     busy_pes_j: float
@@ -29,7 +30,8 @@ def energy(plan: PlanDocument, report: SimReport) -> Energy | None:
         stage.region.area * row.cycles_per_sample
         for stage, row in zip(plan.stages, report.stages, strict=True)
     )
+    systems_w = constant(plan, "power.system_w") * plan.totals.wafers_used
     return Energy(
         busy_pes_j=busy / plan.clock_hz * constant(plan, "power.pe_peak_w"),
-        system_j=constant(plan, "power.system_w") / report.throughput_samples_per_s,
+        system_j=systems_w / report.throughput_samples_per_s,
     )

@@ -58,13 +58,14 @@ def pieces(
     found = []
     for (row, column), (to_row, to_column) in pairwise(route):
         if row == to_row:
-            rows = _band(row, lanes, plan.grid[0])
+            rows = _band(row, lanes, 0, plan.grid[0])
             direction = EAST if to_column > column else WEST
             columns = min(column, to_column), max(column, to_column)
         else:
             rows = min(row, to_row), max(row, to_row)
             direction = SOUTH if to_row > row else NORTH
-            columns = _band(column, lanes, plan.grid[1] * plan.wafers)
+            wafer = min(column // plan.grid[1], plan.wafers - 1)
+            columns = _band(column, lanes, wafer * plan.grid[1], plan.grid[1])
         found.append(Piece(stream, direction, rows, columns))
     return found
 
@@ -103,9 +104,10 @@ def fair_cycles(shared: Shared, work_cycles: NDArray[np.float64]) -> NDArray[np.
     return cycles
 
 
-def _band(middle: int, lanes: int, size: int) -> tuple[int, int]:
+def _band(middle: int, lanes: int, begin: int, size: int) -> tuple[int, int]:
+    """`lanes` rows or columns around `middle`, of the `size` from `begin` on."""
     lanes = min(lanes, size)
-    first = min(max(middle - lanes // 2, 0), size - lanes)
+    first = min(max(middle - lanes // 2, begin), begin + size - lanes)
     return first, first + lanes
 
 

@@ -66,6 +66,11 @@ def test_energy_by_hand():
     busy = sum(s.region.area * s.cycles.total_cycles for s in plan.stages)
     assert spent.busy_pes_j == pytest.approx(2 * busy / plan.clock_hz)
     assert energy(CHAIN, report) is None
+    three = replace(plan, totals=replace(plan.totals, wafers_used=3))
+    of_three = energy(three, report)
+    assert of_three is not None
+    assert of_three.system_j == pytest.approx(3 * spent.system_j)
+    assert of_three.busy_pes_j == spent.busy_pes_j
 
 
 @pytest.mark.parametrize(

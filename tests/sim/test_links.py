@@ -55,6 +55,19 @@ def test_a_band_is_as_wide_as_its_lanes_and_as_long_as_its_route(streams):
         assert area == lanes * sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in pairwise(route))
 
 
+@QUICK
+@given(routes())
+def test_a_band_of_columns_stays_on_the_wafer_of_its_route(streams):
+    """On the second of two wafers the same routes take the same links, a grid further on."""
+    chain, across = replace(GRID, wafers=2), GRID.grid[1]
+    for number, (route, lanes) in enumerate(streams):
+        shifted = tuple((row, column + across) for row, column in route)
+        alone, second = (pieces(p, number, r, lanes) for p, r in ((GRID, route), (chain, shifted)))
+        assert pieces(chain, number, route, lanes) == alone
+        moved = [replace(p, columns=(p.columns[0] + across, p.columns[1] + across)) for p in alone]
+        assert second == moved
+
+
 MATRIX = st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=6)
 
 
