@@ -55,6 +55,7 @@ def show(
 
 def _draw(documents: list[PlanDocument], path: Path) -> None:
     from ..backend.errors import UserError
+    from ..compiler.staging import staged_file
     from ..sim.floorplan import floorplan_svg
 
     if len(documents) != 1:
@@ -64,7 +65,8 @@ def _draw(documents: list[PlanDocument], path: Path) -> None:
             got=f"{len(documents)} plans",
             change="draw them one by one",
         )
-    path.write_text(floorplan_svg(documents[0]))
+    with staged_file(path) as file:
+        file.write(floorplan_svg(documents[0]))
 
 
 def check(

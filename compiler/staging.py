@@ -1,4 +1,4 @@
-"""Output directories that appear complete or not at all."""
+"""Output directories and files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from ..backend.errors import UserError
 
@@ -28,6 +29,30 @@ def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
         _put_in_place(scratch, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def staged_file(path: str | Path) -> Iterator[TextIO]:
+    """A text file beside `path` that takes its place when the block succeeds.
+
+    On an error or an interruption it is removed and an earlier file stays as it was. Raises
+    UserError if the folder is not there, OSError if the file cannot be written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise UserError(
+            f"output file {path}",
+            expected="a folder that exists",
+            got=f"no folder {path.parent}",
+            change="make the folder, or choose another file",
+        )
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _refuse_foreign(directory: Path, own_names: frozenset[str]) -> None:

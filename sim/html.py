@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,6 +10,7 @@ from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.text import duration, percent, quantity
 from ..compiler.plan.text import energy as joules
+from ..compiler.staging import staged_file
 from .advice import advise
 from .charts import curve_svg, timeline_svg
 from .energy import energy
@@ -54,11 +54,10 @@ def write_report(
 
     `validation` adds how measurements compare with the simulator.
 
-    Raises UserError if jinja2 is missing, OSError if the file cannot be written.
+    Raises UserError if jinja2 or the folder is missing, OSError if the file cannot be written.
     """
-    part = Path(path).with_name(Path(path).name + ".part")
-    part.write_text(report_html(plan, report, run, validation), encoding="utf-8")
-    os.replace(part, path)
+    with staged_file(path) as file:
+        file.write(report_html(plan, report, run, validation))
 
 
 def report_html(

@@ -9,13 +9,13 @@ a stage to its backward there, and on to the update.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..compiler.plan.document import PlanDocument
+from ..compiler.staging import staged_file
 from .memory import Held, memory_over_time
 from .recording import Fill, Recording, Slice, record
 
@@ -31,18 +31,17 @@ def write_trace(
     temporary name that becomes `path` at the end. The run goes on for as many samples after the
     window as before it, so that the window shows no drain.
 
-    Raises OSError if the file cannot be written, UserError for a plan that cannot be simulated.
+    Raises OSError if the file cannot be written, UserError for a plan that cannot be simulated or
+    a folder that is not there.
     """
     depth = max((stage.delay for stage in plan.stages), default=0)
     begin = depth if first is None else first
     recording = record(plan, begin + samples + depth, begin, samples)
-    part = Path(path).with_name(Path(path).name + ".part")
-    with part.open("w", encoding="utf-8") as file:
+    with staged_file(path) as file:
         file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
         for number, event in enumerate(_events(plan, recording, samples)):
             file.write((",\n" if number else "") + json.dumps(event))
         file.write("\n]}\n")
-    os.replace(part, path)
 
 
 def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[dict[str, Any]]:

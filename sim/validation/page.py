@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ...compiler.staging import staged_file
 from ..html import render
 from .plot import points_svg
 from .report import ValidationReport
@@ -20,8 +20,7 @@ def validation_html(report: ValidationReport) -> str:
 def write_validation(report: ValidationReport, path: str | Path) -> None:
     """Write the page, under a temporary name until it is complete.
 
-    Raises UserError if jinja2 is missing, OSError if the file cannot be written.
+    Raises UserError if jinja2 or the folder is missing, OSError if the file cannot be written.
     """
-    part = Path(path).with_name(Path(path).name + ".part")
-    part.write_text(validation_html(report), encoding="utf-8")
-    os.replace(part, path)
+    with staged_file(path) as file:
+        file.write(validation_html(report))

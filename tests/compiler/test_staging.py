@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from weft.backend.errors import UserError
-from weft.compiler.staging import staged
+from weft.compiler.staging import staged, staged_file
 
 NAMES = frozenset({"report.html", "plan"})
 
@@ -57,3 +57,28 @@ def _fail_halfway(target: Path, failure: type[BaseException]) -> None:
     with staged(target, NAMES) as scratch:
         (scratch / "report.html").write_text("half")
         raise failure
+
+
+def test_a_file_appears_whole_and_an_earlier_one_is_kept_till_then(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    with staged_file(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with pytest.raises(KeyboardInterrupt):
+        _fail_in_a_file(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
+    assert path.read_text() == "new"
+
+
+def _fail_in_a_file(path: Path) -> None:
+    with staged_file(path) as file:
+        file.write("half")
+        raise KeyboardInterrupt
+
+
+def test_a_file_in_no_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder"), staged_file(tmp_path / "none" / "x.json"):
+        pytest.fail("nothing can be written there")

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from helpers import plans
+from weft.backend.errors import UserError
 from weft.sim import timeline
 from weft.sim.memory import memory_over_time
 from weft.sim.trace import write_trace
@@ -50,8 +51,9 @@ def test_slices_of_a_track_do_not_overlap(events):
 
 
 def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
-    with pytest.raises(OSError, match="missing"):
+    with pytest.raises(UserError, match="missing"):
         write_trace(PLAN, tmp_path / "missing" / "trace.json")
+    assert not any(tmp_path.iterdir())
 
 
 def test_memory_is_a_counter_of_each_stage(events):
