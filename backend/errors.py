@@ -34,6 +34,9 @@ class UserError(WeftError):
         )
 
 
+_NAMES_SHOWN = 16
+
+
 class UnknownNameError(UserError):
     """A name that is not in a known set; the closest known names come first."""
 
@@ -42,9 +45,11 @@ class UnknownNameError(UserError):
         close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
         ordered = close + [name for name in names if name not in close]
         hint = f"did you mean '{close[0]}'? " if close else ""
+        shown = ", ".join(ordered[:_NAMES_SHOWN])
+        more = f" and {len(ordered) - _NAMES_SHOWN} more" if len(ordered) > _NAMES_SHOWN else ""
         super().__init__(
             f"unknown {kind} '{given}'",
-            expected=f"one of {', '.join(ordered)}" if ordered else f"a known {kind}",
+            expected=f"one of {shown}{more}" if ordered else f"a known {kind}",
             got=f"'{given}'",
             change=f"{hint}list them with: {how_to_list}",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from ...backend.errors import UnknownNameError
+from ...backend.errors import UnknownNameError, UserError
 from .document import EdgeRecord, PlanDocument
 from .stage_record import OperatorCost, Rectangle, StageRecord
 from .summary import headline, totals
@@ -46,10 +46,17 @@ def show_stage(plan: PlanDocument, name: str) -> str:
 
 
 def find_stage(plan: PlanDocument, name: str) -> StageRecord:
-    """The stage of this index or id; raises UnknownNameError with the closest ids."""
+    """The stage of this index or id; raises UserError, for an unknown id with the closest ones."""
     for stage in plan.stages:
         if name in (str(stage.index), stage.id):
             return stage
+    if name.isdigit():
+        raise UserError(
+            f"stage {name}",
+            expected=f"a stage from 0 to {len(plan.stages) - 1}, or its id",
+            got=name,
+            change="list them with: weft show PLAN",
+        )
     known = [stage.id for stage in plan.stages]
     raise UnknownNameError("stage", name, known, "weft show PLAN")
 

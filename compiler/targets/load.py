@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ...backend.errors import UnknownNameError, UserError
 from ..plan.document import Constant
+from .mistakes import mistake
 from .roofline import Roofline
 from .target import Confidence, Target
 
@@ -175,7 +176,7 @@ def _build(
     try:
         machine = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        raise _invalid(where, error) from error
+        raise mistake(where, kind, error) from error
     resolved = tuple(
         Constant(c.name, _get(machine, c.name.split(".")), c.source, c.confidence)
         for c in constants
@@ -193,18 +194,6 @@ def _get(target: Any, path: list[str]) -> Any:
     for key in path:
         target = target[key] if isinstance(target, dict) else getattr(target, key)
     return target
-
-
-def _invalid(where: str, error: ValidationError) -> UserError:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    got = first.get("input")
-    return UserError(
-        f"{where}, {name}",
-        expected=first["msg"],
-        got="nothing" if first["type"] == "missing" else repr(got),
-        change="see `weft targets show wse2` for the known constants and their units",
-    )
 
 
 def _check_chain(where: str, target: Target) -> None:

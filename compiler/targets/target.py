@@ -181,17 +181,8 @@ class Software:
 
 
 @dataclass(frozen=True)
-class Host:
-    """Traffic on and off the machine, each way, and the fixed time of one transaction."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    bytes_per_s: PositiveFloat
-    latency_s: Cycles
-
-
-@dataclass(frozen=True)
-class WaferLink:
-    """Traffic from a wafer to the next one of a chain, each way, and the time of flight."""
+class Link:
+    """Off a wafer: traffic each way, and a transaction's fixed time or the time of flight."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     bytes_per_s: PositiveFloat
@@ -244,10 +235,10 @@ class Target:
     vector: Vector
     sparsity: Sparsity
     noc: Noc
-    host: Host
+    host: Link
     software: Software = Software()
     wafers: Positive = 1
-    wafer_link: WaferLink | None = None
+    wafer_link: Link | None = None
     matrix: Matrix | None = None
     power: Power | None = None
     defects: Defects | None = None

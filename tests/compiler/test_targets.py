@@ -14,6 +14,7 @@ from weft.compiler.targets import (
     load_target,
 )
 from weft.compiler.targets.arithmetic import peak_flops, sram_bytes_per_s
+from weft.compiler.targets.load import target_text
 
 
 def test_shipped_targets_are_known_and_load():
@@ -156,6 +157,29 @@ def test_spoiled_file_is_refused_naming_the_constant(tmp_path, spoil):
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(UserError, match=r"noc\.hop_cycle"):
         load_target(str(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "misspelt"),
+    [
+        (("noc", "hop_cycles"), "hop_cycle"),
+        (("compute", "float32", "macs_per_cycle"), "mac_per_cycle"),
+        (("power", "pe_peak_w"), "pe_peek_w"),
+        (("noc",), "nocc"),
+    ],
+)
+def test_a_misspelt_constant_is_named_with_what_was_meant(tmp_path, path, misspelt):
+    """Not the one that is missing because of it."""
+    document = yaml.safe_load(target_text("wse2"))
+    block = document
+    for name in path[:-1]:
+        block = block[name]
+    block[misspelt] = block.pop(path[-1])
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(document))
+    given, meant = ".".join([*path[:-1], misspelt]), ".".join(path)
+    with pytest.raises(UserError, match=rf"'{given}'(.|\n)*did you mean '{meant}'\?"):
+        load_target(str(file))
 
 
 def test_missing_and_malformed_files(tmp_path):
