@@ -56,14 +56,8 @@ class Trace(TorchDispatchMode):
         """Let the operators of a backward from `results` have the numbers of what they
         differentiate."""
         for node in _reached([result.grad_fn for result in results]):
-            node.register_prehook(partial(self._begin, node._sequence_nr()))
-            node.register_hook(self._end)
-
-    def _begin(self, number: int, _: object) -> None:
-        self._running.append(number)
-
-    def _end(self, *_: object) -> None:
-        self._running.pop()
+            node.register_prehook(partial(_begin, self._running, node._sequence_nr()))
+            node.register_hook(partial(_end, self._running))
 
     def finish(self, results: Any) -> fx.Graph:
         """The graph that returns `results`, without what they do not need."""
@@ -142,6 +136,16 @@ class Trace(TorchDispatchMode):
     def _sequence(self) -> int:
         """The number of the autograd node made last or, in a backward, of the one that runs."""
         return self._running[-1] if self._running else torch.autograd._get_sequence_nr() - 1  # type: ignore[attr-defined]
+
+
+# Hooks know the numbers only: holding the trace, which holds what autograd made, they would keep
+# both for ever, in a circle that Python does not see.
+def _begin(running: list[int], number: int, _: object) -> None:
+    running.append(number)
+
+
+def _end(running: list[int], *_: object) -> None:
+    running.pop()
 
 
 def _snapshot(value: Any) -> Any:

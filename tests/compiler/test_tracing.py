@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -113,3 +115,19 @@ def test_backward_has_the_numbers_of_the_forward() -> None:
     graph = trace.finish([y, gradient])
     number = {node.target: node.meta.get("sequence") for node in graph.nodes}
     assert number[aten.cos.default] == number[aten.sin.default] != number[aten.exp.default]
+
+
+def test_nothing_keeps_a_trace_that_was_differentiated() -> None:
+    with FakeTensorMode():
+        x = torch.empty(3, requires_grad=True)
+        trace = Trace({})
+        trace.placeholder("x", x)
+        with trace:
+            y = x.sin().exp()
+            trace.number_backward([y])
+            (gradient,) = torch.autograd.grad(y, [x], torch.ones_like(y))
+    gone = weakref.ref(trace)
+    trace.finish([y, gradient])
+    del trace, x, y, gradient
+    gc.collect()
+    assert gone() is None
