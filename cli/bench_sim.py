@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sim(
-    network: Names = ["resnet18", "resnet50"],  # noqa: B006 - typer copies it
+    network: Names = ["resnet18", "resnet50", "gpt2-12"],  # noqa: B006 - typer copies it
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each.")] = 5,
     json: Json = False,
 ) -> None:
