@@ -52,9 +52,11 @@ def all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
     """Reduce, then broadcast the sum: one operation, started once.
 
     Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
-    that `spacing` lines share every link, and each link carries the words of all.
+    that `spacing` lines share every link, and each link carries the words of all. Lines take turns:
+    what was summed first goes back while others are summed, on the links the other way.
     """
-    return _started(noc, _spread(noc, _all_reduce(noc, spacing * word_count, pes), pes, spacing))
+    flight = _reduce(noc, spacing * word_count, pes) + _broadcast(noc, word_count, pes)
+    return _started(noc, _spread(noc, flight, pes, spacing))
 
 
 def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
@@ -68,7 +70,8 @@ def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
 
 
 def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
-    """The same of an all-reduce: cores that take words back do not compute meanwhile."""
+    """The same of an all-reduce: cores that take words back do not compute meanwhile, and the sums
+    of all lines are ready at the same time."""
     on_link = spacing * word_count
     behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
     return _started(noc, _spread(noc, behind, pes, spacing))

@@ -11,9 +11,10 @@ from typing import cast
 
 from torch import fx
 
-from .collectives import all_reduce_area, words
+from .collectives import all_reduce_area
 from .contraction import Contraction, Kind, Part, price
 from .nonzeros import WeightTiles
+from .reduction import channel_lines
 from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Cost, Site
 from .tilings import Floats, Ints
@@ -110,13 +111,12 @@ def bias_cycles(node: fx.Node, site: Site) -> Floats:
 
 
 def bias_sums(node: fx.Node, site: Site) -> tuple[Ints, Ints, Ints] | None:
-    """Words of a bias' gradient that are summed, over how many PEs, in rows of how many; None if
+    """Words of a bias' gradient that are summed, over how many PEs, in lines of how many; None if
     there is no bias."""
     if not _wants_bias(node):
         return None
-    features, itemsize = dense_tiles(node).out_features, tensors_of(node)[0].element_size()
-    sums = words(site.target.noc, site.share(features), itemsize)
-    return sums, site.pes_per_result(features), site.tilings.width
+    itemsize = tensors_of(node)[0].element_size()
+    return channel_lines(site, dense_tiles(node).out_features, 1, itemsize)
 
 
 def _wants_bias(node: fx.Node) -> bool:

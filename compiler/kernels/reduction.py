@@ -13,7 +13,7 @@ from torch import fx
 from .collectives import all_reduce_area, words
 from .roles import dtype_of, operand, tensors_of
 from .site import Cost, Site
-from .tilings import Floats, ceil_div
+from .tilings import Floats, Ints, ceil_div
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,22 @@ def group_sums(site: Site, results: int, itemsize: int) -> Floats:
 def channel_sums(site: Site, channels: int, sums: int, itemsize: int) -> Floats:
     """Cycles of one all-reduce of `sums` sums for each of `channels` over all positions.
 
-    Beside a product its out features lie along the columns and the positions along the rows of PEs,
-    so each column sums its own channels. Elsewhere what is summed lies together.
+    Elsewhere than beside a product what is summed lies together.
     """
     if not site.weights:
         return group_sums(site, channels * sums, itemsize)
+    return all_reduce_area(site.target.noc, *channel_lines(site, channels, sums, itemsize))
+
+
+def channel_lines(site: Site, channels: int, sums: int, itemsize: int) -> tuple[Ints, Ints, Ints]:
+    """Words that are summed beside a product, over how many PEs, in lines of how many.
+
+    Its out features lie along the columns and the positions along the rows of PEs, so each column
+    sums its own channels.
+    """
     tilings = site.tilings
     per_pe = words(site.target.noc, ceil_div(channels, tilings.width) * sums, itemsize)
-    pes = tilings.height * ceil_div(tilings.width, channels)
-    return all_reduce_area(site.target.noc, per_pe, pes, tilings.height)
+    return per_pe, tilings.height * ceil_div(tilings.width, channels), tilings.height
 
 
 def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:

@@ -75,19 +75,24 @@ def _turns(lines: int, routes: int) -> Iterator[range]:
 def copies_region(
     copies: Copies, lines: range, in_chain: bool, target: Target, multiply_cycles: int = 0
 ) -> Region:
-    """Programs and routes of `lines`, each with one PE per slice: to the first slice and back."""
+    """Programs and routes of `lines`, each with one PE per slice: to the first slice and back.
+
+    Without arithmetic lines take turns: one starts when the words of that before have left.
+    """
     rows = copies.slices * copies.spacing
     routes = _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES
     found = Region(rows, 1, len(lines) * routes)
     pace = max(1, multiply_cycles // copies.words)
-    start = Message(round(target.noc.collective_start_cycles), pace)
+    start = round(target.noc.collective_start_cycles)
     column = [(row, 0) for row in range(rows)]
     for number, line in enumerate(lines):
         members = range(line, rows, copies.spacing)
         _compute(found, members, multiply_cycles - pace * copies.words)
         own = range(number * routes, (number + 1) * routes)
         sums = own[0], own[1], own[-3], own[-2]
-        add_sum(found, column, members, copies.words, in_chain, sums, Port.NORTH, start)
+        wait = 0 if multiply_cycles else number * copies.words
+        how = Message(start + wait, pace)
+        add_sum(found, column, members, copies.words, in_chain, sums, Port.NORTH, how)
         add_multicast(found, column, members, copies.words, own[-1])
     return found
 

@@ -18,7 +18,7 @@ _ALONG_ROW, _DOWN, _BACK = (0, 1, 2, 3), (4, 5, 6, 7), (8, 9)
 
 @dataclass(frozen=True)
 class Sum:
-    """An all-reduce of `words` over `pes` PEs that lie in rows of `width`, one after the other."""
+    """An all-reduce of `words` over `pes` PEs that lie in lines of `width`, one after the other."""
 
     words: int
     pes: int

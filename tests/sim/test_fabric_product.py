@@ -97,6 +97,8 @@ KERNELS = {
     "wide 1 x 1 convolution": (image(64, 128, 1, 6), (20, 20)),
     "tall 1 x 1 convolution": (image(128, 16, 1, 12), (20, 12)),
     "convolution with a bias": (biased(32, 16, 10), (20, 12)),
+    "sliced 3 x 3 convolution": (image(3, 8, 3, 32), (64, 8)),
+    "sliced 5 x 5 convolution": (image(4, 6, 5, 40), (48, 6)),
     "attention of one head": (attention(1, 16, 32), (12, 12)),
     "attention of four heads": (attention(4, 24, 32), (12, 12)),
 }
