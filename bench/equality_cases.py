@@ -42,28 +42,27 @@ class Case:
     inputs: tuple[np.ndarray, ...]
 
 
-def resnet20_case(count: int) -> Case:
+def resnet20_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
     """ResNet-20 with Online Normalization on 8 x 8 pixels: 34 stages."""
-    return _images(resnet(20, in_channels=1, classes=10), count, 10)
+    return _images(resnet(20, in_channels=1, classes=10).to(dtype), count, dtype)
 
 
-def resnet8_case(count: int) -> Case:
+def resnet8_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
     """The same with one block where ResNet-20 has three: 16 stages."""
-    return _images(resnet(8, in_channels=1, classes=10), count, 10)
+    return _images(resnet(8, in_channels=1, classes=10).to(dtype), count, dtype)
 
 
-def _images(model: nn.Module, count: int, classes: int) -> Case:
+def _images(model: nn.Module, count: int, dtype: torch.dtype) -> Case:
     generator = np.random.default_rng(0)
-    labels = generator.integers(0, classes, count)
-    x = generator.standard_normal((count, 1, 8, 8)) + labels.reshape(-1, 1, 1, 1) / classes
-    sample = torch.zeros(1, 1, 8, 8), torch.zeros(1, dtype=torch.long)
-    stages = cut(capture(model, sample, F.cross_entropy))
-    return Case(stages, model, (x.astype(np.float32), labels))
+    labels = generator.integers(0, 10, count)
+    x = generator.standard_normal((count, 1, 8, 8)) + labels.reshape(-1, 1, 1, 1) / 10
+    sample = torch.zeros(1, 1, 8, 8, dtype=dtype), torch.zeros(1, dtype=torch.long)
+    return Case(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
 
 
-def gpt_case(count: int) -> Case:
+def gpt_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
     """A decoder of one block over bytes."""
-    model, window = ByteModel(blocks=1, width=16, heads=2, window=6), 6
+    model, window = ByteModel(blocks=1, width=16, heads=2, window=6).to(dtype), 6
     tokens = torch.zeros(1, window, dtype=torch.long)
     text = np.random.default_rng(0).integers(0, 256, (count, window + 1))
     stages = cut(capture(model, (tokens, tokens), byte_loss))
@@ -101,7 +100,7 @@ def narrow_case(count: int, width: int) -> Case:
     return Case(cut(capture(model, (sample, sample), F.mse_loss)), model, (x, np.sqrt(x)))
 
 
-CASES: Mapping[str, Callable[[int], Case]] = {
+CASES: Mapping[str, Callable[[int, torch.dtype], Case]] = {
     "mlp": mlp_case,
     "gpt": gpt_case,
     "u-net": u_net_case,
@@ -111,10 +110,10 @@ CASES: Mapping[str, Callable[[int], Case]] = {
 
 
 @cache
-def case(name: str, count: int) -> Case:
-    """The case `name`, captured once."""
+def case(name: str, count: int, dtype: torch.dtype = torch.float32) -> Case:
+    """The case `name`, captured once; its start values are those of float32."""
     torch.manual_seed(0)
-    return CASES[name](count)
+    return CASES[name](count, dtype)
 
 
 def job_of(found: Case, rule: str, compensation: str, masks: str) -> Job:

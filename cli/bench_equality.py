@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import print_records
 from .options import Json
 
-HEADER = ("rule", "compensation", "masks", "losses", "weights", "optimizer", "state", "worst")
+if TYPE_CHECKING:
+    from ..bench.equality import Comparison
+
+HEADER = (
+    *("rule", "compensation", "masks", "losses", "weights", "optimizer", "state"),
+    *("worst", "others", "float64"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,15 +30,23 @@ def equality(
     compensation: Annotated[
         str | None, typer.Option(help="Only this delay compensation; default: each one.")
     ] = None,
+    masks: Annotated[
+        str | None, typer.Option(help="Only none, static or rigl; default: each one.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Train with both in float32 by every rule, compensation and mask: largest relative
-    differences by kind of tensor, |got - reference| / |reference|; inf: the masks differ."""
-    from ..backend.errors import UnknownNameError, UserError
-    from ..bench.equality_cases import CASES, MASKS, RULES, case, job_of
+    """Train with both by every rule, compensation and mask: largest relative differences,
+    |got - reference| / |reference|, by kind of tensor in float32; of all kinds without the worst
+    tensor; and of all kinds in float64. inf: the masks differ."""
+    from ..backend.errors import UserError
+    from ..bench.equality_cases import CASES, MASKS, RULES
+    from ..runtime.jax_cache import keep_compiled_programs
 
+    _check_name("model to compare", model, CASES)
+    _check_name("delay compensation", compensation, dict.fromkeys(sum(RULES.values(), ())))
+    _check_name("kind of masks", masks, MASKS)
     try:
-        from ..bench.equality import JaxExecutor, distance
+        from ..bench.equality import Combination, comparisons
     except ImportError as error:
         raise UserError(
             "weft bench equality",
@@ -39,15 +54,36 @@ def equality(
             got=str(error),
             change="pip install 'weft[jax]'",
         ) from error
-    if model not in CASES:
-        raise UnknownNameError("model to compare", model, tuple(CASES), "weft bench equality")
-    found, rows = case(model, samples), []
-    chosen = [(r, c) for r, names in RULES.items() for c in names if compensation in (None, c)]
-    for rule, name in chosen:
-        for masks in MASKS:
-            job = job_of(found, rule, name, masks)
-            far = distance(job, found.inputs, JaxExecutor(job, chunk=64))
-            kinds = (far.losses, far.weights, far.optimizer, far.state)
-            numbers = kinds if far.masks_equal else (float("inf"),) * 4
-            rows.append((rule, name, masks, *(f"{n:.1e}" for n in numbers), far.worst))
+    keep_compiled_programs()
+    chosen = [
+        Combination(rule, name, kind)
+        for rule, names in RULES.items()
+        for name in names
+        for kind in MASKS
+        if compensation in (None, name) and masks in (None, kind)
+    ]
+    rows = []
+    for found in comparisons(model, samples, chosen):
+        rows.append(_row(found))
+        typer.echo("  " + "  ".join(rows[-1]), err=True)
     print_records(HEADER, rows, json)
+
+
+def _check_name(what: str, name: str | None, known: Iterable[str]) -> None:
+    from ..backend.errors import UnknownNameError
+
+    if name is not None and name not in known:
+        raise UnknownNameError(what, name, tuple(known), "weft bench equality --help")
+
+
+def _row(found: Comparison) -> tuple[str, ...]:
+    one, way = found.float32, found.combination
+    kinds = (one.losses, one.weights, one.optimizer, one.state)
+    numbers = kinds if one.masks_equal else (float("inf"),) * 4
+    return (
+        *(way.rule, way.compensation, way.masks),
+        *(f"{number:.1e}" for number in numbers),
+        one.worst,
+        f"{one.others:.1e}",
+        f"{found.float64.largest:.1e}",
+    )
