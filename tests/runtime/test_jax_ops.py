@@ -45,6 +45,7 @@ def ties() -> Tensor:
 
 
 Case = Callable[[], tuple[Any, ...]]
+NORM_OPTIONS = (0.999, 0.99, 1e-5)
 
 UNARY = [
     "neg",
@@ -578,3 +579,20 @@ def test_unknown_operator_is_named_with_its_place() -> None:
     graph.output((node,))
     with pytest.raises(UnsupportedError, match=r"cholesky.*blocks\.3\.whiten \(model\.py:17\)"):
         lower(fx.GraphModule({}, graph))
+
+
+def test_statistics_of_online_norm_follow_a_long_stream() -> None:
+    """In float32 alpha and 1 - alpha do not sum to 1: as factors they would give 1.3e-5."""
+    torch.manual_seed(0)
+    stream, zero, norm = 2 * r(5_000, 1, 3, 2, 2) + 5, torch.zeros(3), torch.ops.weft.online_norm
+    mean, var = zero.double(), torch.ones(3).double()
+    for x in stream.double():
+        _, _, mean, var = norm(x, mean, var, zero, zero, *NORM_OPTIONS)
+
+    def step(state: tuple[Any, Any], x: Any) -> tuple[tuple[Any, Any], None]:
+        return TABLE["weft.online_norm.default"](x, *state, 0.0, 0.0, *NORM_OPTIONS)[2:], None
+
+    start = jnp.zeros(3), jnp.ones(3)
+    after, _ = jax.jit(lambda xs: jax.lax.scan(step, start, xs))(jnp.array(stream.numpy()))
+    for now, expected in zip(after, (mean, var), strict=True):
+        np.testing.assert_allclose(now, expected, rtol=2e-6)
