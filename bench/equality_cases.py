@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..backend.nn.resnet import resnet
 from ..backend.optim import build_rule
@@ -42,22 +44,24 @@ class Case:
     inputs: tuple[np.ndarray, ...]
 
 
-def resnet20_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
-    """ResNet-20 with Online Normalization on 8 x 8 pixels: 34 stages."""
-    return _images(resnet(20, in_channels=1, classes=10).to(dtype), count, dtype)
+class _Smooth(TorchFunctionMode):
+    """SiLU for ReLU."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return F.silu(*args) if func is F.relu else func(*args, **(kwargs or {}))
 
 
-def resnet8_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
-    """The same with one block where ResNet-20 has three: 16 stages."""
-    return _images(resnet(8, in_channels=1, classes=10).to(dtype), count, dtype)
-
-
-def _images(model: nn.Module, count: int, dtype: torch.dtype) -> Case:
-    generator = np.random.default_rng(0)
+def images_case(
+    depth: int, activation: AbstractContextManager[Any], count: int, dtype: torch.dtype
+) -> Case:
+    """A ResNet with Online Normalization on 8 x 8 pixels: 16 stages at depth 8, 34 at 20."""
+    model, generator = resnet(depth, in_channels=1, classes=10).to(dtype), np.random.default_rng(0)
     labels = generator.integers(0, 10, count)
     x = generator.standard_normal((count, 1, 8, 8)) + labels.reshape(-1, 1, 1, 1) / 10
     sample = torch.zeros(1, 1, 8, 8, dtype=dtype), torch.zeros(1, dtype=torch.long)
-    return Case(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
+    with activation:
+        graph = capture(model, sample, F.cross_entropy)
+    return Case(cut(graph), model, (x, labels))
 
 
 def gpt_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
@@ -104,8 +108,10 @@ CASES: Mapping[str, Callable[[int, torch.dtype], Case]] = {
     "mlp": mlp_case,
     "gpt": gpt_case,
     "u-net": u_net_case,
-    "resnet8": resnet8_case,
-    "resnet20": resnet20_case,
+    "resnet8": partial(images_case, 8, nullcontext()),
+    "resnet20": partial(images_case, 20, nullcontext()),
+    "resnet8-silu": partial(images_case, 8, _Smooth()),
+    "resnet20-silu": partial(images_case, 20, _Smooth()),
 }
 
 

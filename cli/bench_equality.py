@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def equality(
-    model: Annotated[str, typer.Option(help="mlp, gpt, u-net, resnet8 or resnet20.")] = "mlp",
+    model: Annotated[
+        str, typer.Option(help="mlp, gpt, u-net, resnet8, resnet20, resnet20-silu.")
+    ] = "mlp",
     samples: Annotated[int, typer.Option(min=1, help="Samples to train on.")] = 200,
     compensation: Annotated[
         str | None, typer.Option(help="Only this delay compensation; default: each one.")
