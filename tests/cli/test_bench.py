@@ -136,3 +136,20 @@ def test_compile_measures_each_model_in_its_own_process(weft):
     assert outcome.code == 0
     assert row["parameters"] > 25_000_000
     assert set(row["seconds"]) >= {"capture", "cut", "map"}
+
+
+def test_equality_is_told_in_both_types(weft: Weft) -> None:
+    few = ("--samples", "5", "--compensation", "sc", "--masks", "static")
+    outcome = weft("bench", "equality", *few, "--json")
+    assert outcome.code == 0, outcome.err
+    [row] = json.loads(outcome.out)
+    assert (row["rule"], row["compensation"], row["masks"]) == ("sgdm", "sc", "static")
+    assert 0 < float(row["weights"]) < 1e-5
+    assert 0 < float(row["float64"]) < 1e-13
+
+
+@pytest.mark.parametrize("option", ["--model", "--compensation", "--masks"])
+def test_equality_refuses_unknown_names(weft: Weft, option: str) -> None:
+    outcome = weft("bench", "equality", option, "nothing")
+    assert outcome.code == 2
+    assert "nothing" in outcome.err
