@@ -230,6 +230,19 @@ def batch_site(site: Site, batch: int) -> tuple[Site, Ints]:
     return replace(site, tilings=rows), ceil_div(batch, beside)
 
 
+def orders(site: Site, part: Part) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Ints]:
+    """Whether the memory allows each of the two loop orders, and in how many turns over its
+    positions a PE goes. A weight's gradient lies where the weight does: it allows both."""
+    sides = _tile(site, part.product).sides
+    if part.kind is Kind.WEIGHT_GRADIENT:
+        every = np.ones(len(site.tilings), np.bool_)
+        return every, every, np.ones(len(site.tilings), np.int64)
+    first, second = sides.holds_out, sides.holds_in
+    if part.kind is Kind.INPUT_GRADIENT:
+        first, second = second, first
+    return first, second, sides.turns
+
+
 def loaded_words(site: Site, product: Contraction) -> Ints:
     """Words of the weight that one product of a batch has sent to each row of PEs."""
     if not product.loaded:

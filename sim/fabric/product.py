@@ -29,8 +29,9 @@ class Product:
     First `loaded_words`, those of a factor that does not lie there, pass all PEs of a row, each
     taking its own. Then `row_words` come along its row and `column_words` down its column of the
     block; it multiplies for `multiply_cycles` in all and adds up `sum_words` with the PEs of its
-    column of the block. Blocks of different slices exchange `border` before, and sum a weight's
-    gradient over the slices with `copies` after.
+    column of the block. Memory may rule out one of the loop orders, or make it go through its
+    positions in several turns, each with sums of its own. Blocks of different slices exchange
+    `border` before, and sum a weight's gradient over the slices with `copies` after.
     """
 
     slices: int
@@ -41,6 +42,9 @@ class Product:
     column_words: int
     multiply_cycles: int
     sum_words: int
+    operands_outermost: bool = True
+    sums_outermost: bool = True
+    turns: int = 1
     border: Border | None = None
     copies: Copies | None = None
 
@@ -66,10 +70,28 @@ def product_cycles(product: Product, target: Target) -> int:
     Raises UserError for a target whose latencies the fabric level cannot step.
     """
     alone = replace(product, multiply_cycles=0)
-    operands = _operands_outermost(product, target) - _first_operands(product, target)
-    started = min(operands, _sums_outermost(product, target))
-    at_least = min(_operands_outermost(alone, target), _sums_outermost(alone, target))
-    return _loading(product, target) + max(started, at_least)
+    ahead = _first_operands(product, target)
+    started = _in_better_order(product, target, ahead)
+    turned = (product.turns - 1) * _one_sum(product, target)
+    return _loading(product, target) + max(started, _in_better_order(alone, target, 0)) + turned
+
+
+def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int:
+    """The faster of the orders that memory allows."""
+    found = []
+    if product.operands_outermost:
+        found.append(_operands_outermost(product, target) - ahead_cycles)
+    if product.sums_outermost:
+        found.append(_sums_outermost(product, target))
+    return min(found)
+
+
+def _one_sum(product: Product, target: Target) -> int:
+    """One word over the columns: what each turn after the first adds."""
+    if product.turns == 1 or product.height == 1:
+        return 0
+    one = replace(product, row_words=0, column_words=0, multiply_cycles=0, sum_words=1)
+    return run(region(one, target, sums_outermost=True), target).cycles
 
 
 def _loading(product: Product, target: Target) -> int:

@@ -15,7 +15,14 @@ from torch import fx
 
 from ...compiler.kernels import convolution, linear
 from ...compiler.kernels.collectives import words
-from ...compiler.kernels.contraction import Contraction, Kind, Part, batch_site, loaded_words
+from ...compiler.kernels.contraction import (
+    Contraction,
+    Kind,
+    Part,
+    batch_site,
+    loaded_words,
+    orders,
+)
 from ...compiler.kernels.contraction import tile_nonzeros as fullest_tile
 from ...compiler.kernels.layout import find_layout
 from ...compiler.kernels.roles import calls, operator_of
@@ -104,6 +111,7 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         Kind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[kind]
     turned = kind is Kind.INPUT_GRADIENT
+    operands_outermost, sums_outermost, turns_of_sums = orders(inside, part)
     features = out_features if turned else in_features
     return Product(
         slices=int(slices[0]) * min(product.batch, int(site.tilings.in_split[0])),
@@ -114,6 +122,9 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         column_words=columns,
         multiply_cycles=multiply_cycles,
         sum_words=sums,
+        operands_outermost=bool(operands_outermost[0]),
+        sums_outermost=bool(sums_outermost[0]),
+        turns=1 + turn * (int(turns_of_sums[0]) - 1),
         border=_border(features, site, product),
         copies=_copies(site, product) if kind is Kind.WEIGHT_GRADIENT else None,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 from weft.backend.errors import UserError
+from weft.compiler.kernels.collectives import reduce
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.store import load
 from weft.compiler.targets import load_target
@@ -226,3 +228,16 @@ def test_the_level_needs_a_whole_plan_for_a_known_target(what):
         report = simulate(plan, 10, "fabric")
         assert report.level == "fabric"
         assert report.initiation_interval_cycles > 0
+
+
+def test_memory_rules_out_an_order_and_asks_for_turns():
+    """Each turn after the first adds the way of a sum; an order less is never faster."""
+    product = Product(1, 9, 5, 0, 40, 0, 600, 60)
+    both = product_cycles(product, WSE2)
+    assert both == min(
+        product_cycles(replace(product, operands_outermost=False), WSE2),
+        product_cycles(replace(product, sums_outermost=False), WSE2),
+    )
+    turned = product_cycles(replace(product, turns=4), WSE2)
+    one_sum = reduce(WSE2.noc, np.array([1]), np.array([9]))[0]
+    assert turned - both == pytest.approx(3 * one_sum, rel=0.05)
