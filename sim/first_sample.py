@@ -28,11 +28,11 @@ def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
     """Bounds for a run of `samples` from an empty pipeline until it is drained."""
     first = longest_path(graph.events + 1, _first_sample(graph, samples))
     stages = range(graph.wiring.stages)
-    cycles = max(_work(graph, first, samples), _steady(graph, critical, samples))
-    updated = (first[given(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
+    updated = max(first[given(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
+    cycles = max(_work(graph, first, samples), _steady(graph, critical, samples), int(updated))
     return Times(
         forward_latency=int(first[given(stages[-1], FORWARD)]),
-        backward_latency=int(max(updated)),
+        backward_latency=int(updated),
         fill=int(first[begin(0, BACKWARD)]),
         drain=_drain(graph, samples),
         cycles=cycles,
@@ -44,9 +44,9 @@ def _first_sample(graph: EventGraph, samples: int) -> tuple[Arc, ...]:
     event than the graph's is the beginning of the run."""
     arcs: list[tuple[int, int, int]] = []
     for index, unit in enumerate(graph.wiring.units):
-        ahead = min(unit.delay, samples - 1) + 1
+        ahead = min(unit.delay, samples - 1)
         arcs.append((graph.events, begin(index, FORWARD), unit.start_cycles))
-        arcs.append((begin(index, FORWARD), begin(index, BACKWARD), ahead * unit.cycles[FORWARD]))
+        arcs.append((given(index, FORWARD), begin(index, BACKWARD), ahead * unit.cycles[FORWARD]))
         for phase in (FORWARD, BACKWARD):
             arcs.append((begin(index, phase), done(index, phase), unit.cycles[phase]))
             arcs.append((done(index, phase), given(index, phase), 0))

@@ -23,6 +23,15 @@ def test_busy_and_idle_cycles_add_up_to_the_run(plan, samples, level):
         assert row.busy_cycles + sum(row.idle_cycles.values()) == report.cycles
 
 
+@settings(QUICK, max_examples=200)
+@given(random_plan(max_bytes=40000), st.integers(1, 60), st.sampled_from(["event", "analytic"]))
+def test_what_happens_in_a_run_happens_before_its_end(plan, samples, level):
+    report = simulate(plan, samples, level)
+    assert 0 < report.forward_latency_cycles <= report.backward_latency_cycles <= report.cycles
+    assert 0 < report.fill_cycles <= report.cycles
+    assert 0 < report.drain_cycles <= report.cycles
+
+
 @QUICK
 @given(random_plan(max_stages=5), st.integers(1, 20))
 def test_the_timeline_obeys_the_tick(plan, samples):
