@@ -62,9 +62,12 @@ _VISION = {
     "num_attention_heads": 4,
 }
 
+_GPT = {"n_embd": 512, "n_layer": 4, "n_head": 8}
+_ROTARY = {**_GPT, "rotary_dim": 32, "vocab_size": 4096}
+
 CONFIGURATIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "gpt2": ("GPT2Config", "GPT2LMHeadModel", {"n_layer": 12, "use_cache": False}),
-    "gpt2-own-sizes": ("GPT2Config", "GPT2LMHeadModel", {"n_embd": 512, "n_layer": 4, "n_head": 8}),
+    "gpt2-own-sizes": ("GPT2Config", "GPT2LMHeadModel", _GPT),
     "gpt-neo": (
         "GPTNeoConfig",
         "GPTNeoForCausalLM",
@@ -76,15 +79,11 @@ CONFIGURATIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         },
     ),
     "gpt-neox": ("GPTNeoXConfig", "GPTNeoXForCausalLM", _DECODER),
-    "gptj": (
-        "GPTJConfig",
-        "GPTJForCausalLM",
-        {"n_embd": 512, "n_layer": 4, "n_head": 8, "rotary_dim": 32, "vocab_size": 4096},
-    ),
+    "gptj": ("GPTJConfig", "GPTJForCausalLM", _ROTARY),
     "gpt-bigcode": (
         "GPTBigCodeConfig",
         "GPTBigCodeForCausalLM",
-        {"n_embd": 512, "n_layer": 4, "n_head": 8, "vocab_size": 4096, "use_cache": False},
+        {**_GPT, "vocab_size": 4096, "use_cache": False},
     ),
     "opt": (
         "OPTConfig",
@@ -134,11 +133,7 @@ CONFIGURATIONS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         "MptForCausalLM",
         {"d_model": 512, "n_heads": 8, "n_layers": 4, "vocab_size": 4096, "use_cache": False},
     ),
-    "codegen": (
-        "CodeGenConfig",
-        "CodeGenForCausalLM",
-        {"n_embd": 512, "n_layer": 4, "n_head": 8, "rotary_dim": 32, "vocab_size": 4096},
-    ),
+    "codegen": ("CodeGenConfig", "CodeGenForCausalLM", _ROTARY),
     "mamba": (
         "MambaConfig",
         "MambaForCausalLM",

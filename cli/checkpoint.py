@@ -15,6 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="What --checkpoint named, or one checkpoint in it.")
 ]
+Plan = Annotated[
+    Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
+]
 
 
 @app.command("list")
@@ -39,9 +42,7 @@ def list_checkpoints(directory: Directory, json: Json = False) -> None:
 def export_verb(
     directory: Directory,
     output: Annotated[Path, typer.Option("-o", "--output", help="safetensors file to write.")],
-    plan: Annotated[
-        Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
-    ] = None,
+    plan: Plan = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the weights by the model's own names."""
     from ..runtime import checkpoint
@@ -59,9 +60,7 @@ def export_verb(
 def plan_verb(
     directory: Directory,
     output: Annotated[Path, typer.Option("-o", "--output", help="Plan directory to write.")],
-    plan: Annotated[
-        Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
-    ] = None,
+    plan: Plan = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the trained plan: its weights and masks."""
     from ..runtime import checkpoint

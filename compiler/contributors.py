@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .infeasible import Contributor
-from .map import Pricing
+from .kernels.memory import Post
+from .kernels.stage import StageTable
 from .mapping import Kernels
 from .program import Stage, TensorSpec
 
 _STAGES_SHOWN = 8
 
 
-def memory_classes(pricing: Pricing, stage: Stage) -> Iterator[Contributor]:
+def memory_classes(stage: Stage, table: StageTable, post: Post) -> Iterator[Contributor]:
     """Classes of memory with the tensors in them, at the tiling that needs the least."""
-    post, table = pricing.post(stage), pricing.table(stage)
     memory = table.memory.at(int(table.memory.total(post).argmin()), post)
     program = stage.program
     saved = f" ({post.delay + 1} samples of {_specs(program.saved)})" if program.saved else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .fit import Setting
+from .fitting import Setting
 from .targets.target import Target
 
 

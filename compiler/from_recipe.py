@@ -18,7 +18,7 @@ from ..backend.sparsity import configure
 from .capture import capture
 from .coverage import Coverage, coverage
 from .cut import cut
-from .fit import Limits
+from .fitting import Limits
 from .passes.base import Driver, PassRun, ignore
 from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan

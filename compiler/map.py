@@ -10,6 +10,7 @@ have no mask, or random ones alike, are priced once; their FIFO depths still dif
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -116,8 +117,8 @@ class Pricing:
         self.optimizer_states = optimizer_states
         self.layouts, self.tables = known.layouts, known.tables
         self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
-        keys = [stage.program.key for stage in stages.stages]
-        self.shared = {key for key in keys if keys.count(key) > 1}
+        count = Counter(stage.program.key for stage in stages.stages)
+        self.shared = {key for key, stages_of in count.items() if stages_of > 1}
         self.passing = passing_bytes(stages)
 
     def stage_kernel(self, stage: Stage) -> StageKernel:

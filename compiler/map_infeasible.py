@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
-from .infeasible import Contributor, InfeasibleReport, Lever
+from .contributors import memory_classes
+from .infeasible import InfeasibleReport, Lever
 from .kernels.memory import Post
 from .kernels.stage import StageTable
 from .program import Stage
@@ -34,20 +33,13 @@ class Reprice(Protocol):
 def memory_report(stage: Stage, post: Post, target: Target, reprice: Reprice) -> InfeasibleReport:
     """Demand and levers of the tiling that needs the least memory per PE."""
     table = reprice(stage)
-    best = int(np.argmin(table.memory.total(post)))
-    classes = asdict(table.memory.at(best, post))
-    contributors = [
-        Contributor(name.removesuffix("_bytes").replace("_", " "), amount)
-        for name, amount in classes.items()
-        if amount
-    ]
     return InfeasibleReport(
         subject=f"stage {stage.index} ({stage.name})",
         target=target.name,
         demand=_least(table, post),
         bound=target.capacity_bytes,
         unit="bytes per PE",
-        contributors=tuple(contributors),
+        contributors=tuple(memory_classes(stage, table, post)),
         levers=tuple(_levers(stage, post, target, table, reprice)),
     )
 

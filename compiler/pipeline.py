@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
 from .emit import Labels
-from .fit import Fitting, Limits, Setting, fit, report
+from .fit import fit, report
 from .fitted_recipe import fitted_recipe
+from .fitting import Fitting, Limits, Setting
 from .granularity import Granularity
 from .graph import Graph
 from .grouping import Assignment

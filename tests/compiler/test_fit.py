@@ -13,7 +13,8 @@ import weft
 from torch import nn
 from weft.backend.errors import InfeasibleError
 from weft.compiler.capture import capture
-from weft.compiler.fit import BYTES, PES, Fitting, Limits, Setting, fit, report
+from weft.compiler.fit import fit, report
+from weft.compiler.fitting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.grouping import assign
 from weft.compiler.plan.check import check
 from weft.compiler.targets.load import load_target

@@ -1,0 +1,187 @@
+"""A model under any setting: its stages, their prices, and what they need of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from .cut import cut
+from .graph import Graph
+from .grouping import Assignment
+from .intervals import balanced_bounds
+from .map import Known, Mask, Pricing
+from .mapping import Kernels
+from .passes.coarsen import Coarsen
+from .place.place import pes_least
+from .plan.document import Demand
+from .program import Stages
+from .programs import Programs
+from .recompute import recompute
+from .targets.target import Target
+
+BYTES, PES = "bytes per PE", "PEs"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper limits for stages cut automatically; None is none.
+
+    `max_delay` is that of the first stage, in updates. `activation_memory` is the share of the
+    machine's memory that all activation FIFOs together may take.
+    """
+
+    max_stages: int | None = None
+    max_delay: int | None = None
+    activation_memory: float = 0.5
+
+    @property
+    def stages(self) -> float:
+        """The most stages: a delay of D updates is one of D / 2 + 1 stages."""
+        found = [float("inf")]
+        found += [] if self.max_stages is None else [self.max_stages]
+        found += [] if self.max_delay is None else [self.max_delay // 2 + 1]
+        return min(found)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a model is compiled with, as far as it decides whether it fits.
+
+    `limits` are those of stages cut automatically, or None. `sparsity` is a share of zeros at
+    random in every weight without a mask.
+    """
+
+    target: Target
+    blocks: bool = False
+    globs: tuple[str, ...] = ()
+    limits: Limits | None = None
+    recompute: bool = False
+    sparsity: float = 0.0
+
+    @property
+    def choices(self) -> tuple:
+        """Everything but the target."""
+        return self.blocks, self.globs, self.limits, self.recompute, self.sparsity
+
+    @property
+    def granularity(self) -> str:
+        return "auto" if self.limits else "block" if self.blocks else "finest"
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a setting needs of a chain of any length: bytes of the fullest PE, those that are too
+    many in all stages, and PEs if there are none too many."""
+
+    bytes: int
+    excess_bytes: int
+    pes: int
+
+
+@dataclass
+class Fitting:
+    """One captured graph, cut and priced under any setting.
+
+    What was cut, traced or priced once is kept: for each distinct stage of all settings once.
+    """
+
+    graph: Graph
+    finest: Assignment
+    masks: Mapping[str, Mask]
+    optimizer_states: int
+    dynamic: Collection[str] = ()
+    _programs: Programs = field(default_factory=Programs)
+    _cuts: dict[tuple[Coarsen, bool], Stages] = field(default_factory=dict)
+    _known: dict[tuple[str, float], Known] = field(default_factory=dict)
+    _kernels: dict[tuple, Kernels] = field(default_factory=dict)
+    _needs: dict[tuple, _Need] = field(default_factory=dict)
+
+    def coarsening(self, setting: Setting) -> Coarsen:
+        """The pass that merges the finest stages as a setting says.
+
+        Automatic cuts are between blocks if there are enough of them, so that equal runs of equal
+        blocks stay equal; else between finest stages.
+        """
+        plain = Coarsen(setting.blocks, setting.globs)
+        if setting.limits is None:
+            return plain
+        in_blocks = Coarsen(True, setting.globs)
+        if setting.limits.stages <= len(in_blocks(self.finest).modules):
+            plain = in_blocks
+        bounds = _bounds(self.pricing(setting, plain), setting.limits)
+        return replace(plain, bounds=bounds)
+
+    def stages(self, setting: Setting, coarsening: Coarsen | None = None) -> Stages:
+        """The stages of a setting, or of its stages merged otherwise."""
+        merging = coarsening or self.coarsening(setting)
+        key = merging, setting.recompute
+        if key not in self._cuts:
+            if setting.recompute:
+                saving = self.stages(replace(setting, recompute=False), merging)
+                self._cuts[key] = recompute(saving)
+            else:
+                assignment = merging(self.finest)
+                self._cuts[key] = cut(self.graph, assignment, programs=self._programs)
+        return self._cuts[key]
+
+    def pricing(self, setting: Setting, coarsening: Coarsen | None = None) -> Pricing:
+        """Prices of the stages of a setting."""
+        stages = self.stages(setting, coarsening)
+        masks, states = self._masks(stages, setting), self.optimizer_states
+        known = self._known.setdefault((_machine(setting), setting.sparsity), Known())
+        return Pricing(stages, masks, setting.target, states, self.dynamic, known)
+
+    def kernels(self, setting: Setting) -> Kernels:
+        """All choices of each stage; found once for chains of any length. Every stage must fit."""
+        key = setting.choices, _machine(setting)
+        if key not in self._kernels:
+            pricing = self.pricing(setting)
+            stages = pricing.stages.stages
+            kernels = tuple(pricing.stage_kernel(stage) for stage in stages)
+            self._kernels[key] = Kernels(setting.target, kernels)
+        return replace(self._kernels[key], target=setting.target)
+
+    def demand(self, setting: Setting) -> Demand:
+        """What the stages of a setting need in their smallest form."""
+        key = setting.choices, _machine(setting)
+        if key not in self._needs:
+            self._needs[key] = self._need(setting)
+        need, capacity = self._needs[key], setting.target.capacity_bytes
+        if need.excess_bytes:
+            return Demand(need.bytes, capacity, BYTES, need.excess_bytes)
+        bound = setting.target.all_pes
+        return Demand(need.pes, bound, PES, max(0, need.pes - bound))
+
+    def _need(self, setting: Setting) -> _Need:
+        pricing, capacity = self.pricing(setting), setting.target.capacity_bytes
+        least = [pricing.least_bytes(stage) for stage in pricing.stages.stages]
+        excess = sum(max(0, amount - capacity) for amount in least)
+        return _Need(max(least), excess, 0 if excess else pes_least(self.kernels(setting)))
+
+    def _masks(self, stages: Stages, setting: Setting) -> Mapping[str, Mask]:
+        if not setting.sparsity:
+            return self.masks
+        weights = {
+            name: setting.sparsity
+            for stage in stages.stages
+            for name, spec in zip(stage.parameters, stage.program.parameters, strict=True)
+            if len(spec.shape) > 1
+        }
+        return {**weights, **self.masks}
+
+
+def _bounds(pricing: Pricing, limits: Limits) -> tuple[int, ...]:
+    stages, target = pricing.stages.stages, pricing.target
+    return tuple(
+        balanced_bounds(
+            [pricing.least_pe_cycles(stage) for stage in stages],
+            [stage.program.saved_bytes for stage in stages],
+            int(min(limits.stages, len(stages))),
+            limits.activation_memory * target.all_pes * target.capacity_bytes,
+        )
+    )
+
+
+def _machine(setting: Setting) -> str:
+    """The machine, whatever the length of its chain."""
+    return setting.target.with_wafers(1, "").hash

@@ -1,0 +1,98 @@
+"""Levers: settings near one that does not fit, each with what it changes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from .fitting import BYTES, PES, Fitting, Limits, Setting
+from .place.place import wafers_least
+from .plan.document import Demand
+from .program import StageProgram
+from .targets.load import known_targets, load_target
+
+_SPARSITIES = (0.75, 0.9)
+_ANY_SHARE = 1e6
+"""More of a machine's memory than there is: no limit, as a recipe can say it."""
+
+Offers = Iterator[tuple[str, Setting]]
+
+
+def every_lever(fitting: Fitting, setting: Setting) -> Offers:
+    """Every lever alone, in the order in which to try them."""
+    yield from recomputing(fitting, setting)
+    yield from coarser(fitting, setting)
+    for sparsity in _SPARSITIES:
+        yield f"weights {sparsity:.0%} sparse", replace(setting, sparsity=sparsity)
+    yield from more_wafers(fitting, setting)
+    yield from _larger_targets(fitting, setting)
+
+
+def recomputing(fitting: Fitting, setting: Setting) -> Offers:
+    """Stages that do their forward again save less of each sample in flight."""
+    if not setting.recompute:
+        yield "stages do their forward again in the backward", replace(setting, recompute=True)
+
+
+def coarser(fitting: Fitting, setting: Setting) -> Offers:
+    """Blocks, then half as many stages again and again, until the fullest stage needs no less; each
+    with recompute too, which often saves nothing before stages are coarser.
+
+    What halves again costs twice the tracing: fewer stages that are each too large are no way to
+    one that fits.
+    """
+    count, least = len(fitting.stages(setting)), _largest_need(fitting.demand(setting))
+    for stages, merged in _coarser_cuts(fitting, setting, count):
+        variants = {f"{stages} instead of {count}": merged}
+        if not setting.recompute:
+            again = replace(merged, recompute=True)
+            variants[f"{stages} instead of {count}, and recompute"] = again
+        need = min(_largest_need(fitting.demand(variant)) for variant in variants.values())
+        if merged.limits is not None and need >= least:
+            return
+        least = min(least, need)
+        yield from variants.items()
+
+
+def _largest_need(demand: Demand) -> tuple[bool, int]:
+    return demand.unit == BYTES, demand.amount
+
+
+def _coarser_cuts(fitting: Fitting, setting: Setting, count: int) -> Offers:
+    blocks = replace(setting, blocks=True, limits=None)
+    most = min(count, len(fitting.stages(blocks)))
+    if most < count:
+        yield f"{most} stages, one per block,", blocks
+    while most > 1:
+        most = (most + 1) // 2
+        limits = Limits(max_stages=most, activation_memory=_ANY_SHARE)
+        yield f"{most} stages", replace(setting, limits=limits)
+
+
+def more_wafers(fitting: Fitting, setting: Setting) -> Offers:
+    """As many as the smallest forms of all stages need."""
+    if setting.target.wafer_link is None:
+        return
+    demand = fitting.demand(setting)
+    if demand.unit == PES and not demand.fits:
+        needed = wafers_least(fitting.kernels(setting))
+        target = setting.target.with_wafers(
+            needed, f"set by fit (asked for: {setting.target.wafers})"
+        )
+        yield f"{needed} wafers instead of {setting.target.wafers}", replace(setting, target=target)
+
+
+def _larger_targets(fitting: Fitting, setting: Setting) -> Offers:
+    """Machines that come with weft, have more memory and compute in the model's dtypes."""
+    memory = setting.target.pes * setting.target.capacity_bytes
+    programs = distinct_programs(fitting, setting)
+    used = {spec.dtype for program in programs for spec in program.parameters}
+    for name in known_targets():
+        other = load_target(name)
+        if other.pes * other.capacity_bytes > memory and used <= other.compute.keys():
+            yield f"target {name}", replace(setting, target=other)
+
+
+def distinct_programs(fitting: Fitting, setting: Setting) -> Iterable[StageProgram]:
+    """The distinct programs of a setting."""
+    return {stage.program.key: stage.program for stage in fitting.stages(setting).stages}.values()
