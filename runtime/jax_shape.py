@@ -7,6 +7,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from .jax_move import extent, scattered
+
 Array = Any
 Lowering = Callable[..., Any]
 
@@ -36,9 +38,12 @@ def _select(x: Array, dim: int, index: int) -> Array:
     return jnp.take(x, index, axis=dim)
 
 
-def _scatter(x: Array, dim: int, index: Array, value: Array) -> Array:
-    """`value` is a number or an array of the index's shape."""
-    return jnp.put_along_axis(x, index, value, axis=dim, inplace=False)
+def _scatter(x: Array, dim: int, index: Array, source: Array) -> Array:
+    return scattered(x, dim, index).set(source[extent(index)])
+
+
+def _scatter_value(x: Array, dim: int, index: Array, value: float) -> Array:
+    return scattered(x, dim, index).set(value)
 
 
 def _pad(x: Array, pads: Sequence[int], value: float = 0.0) -> Array:
@@ -84,7 +89,7 @@ TABLE: dict[str, Lowering] = {
     "aten.flip.default": jnp.flip,
     "aten.constant_pad_nd.default": _pad,
     "aten.gather.default": lambda x, dim, index: jnp.take_along_axis(x, index, axis=dim),
-    "aten.scatter.value": _scatter,
+    "aten.scatter.value": _scatter_value,
     "aten.scatter.src": _scatter,
     "aten.embedding.default": _embedding,
     "aten.embedding_dense_backward.default": _embedding_backward,

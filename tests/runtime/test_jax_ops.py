@@ -142,7 +142,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "aten.gather.default": [lambda: (r(3, 5), 1, labels(5, 3, 2))],
     "aten.scatter.value": [lambda: (r(3, 5), 1, labels(5, 3, 1), -1.0)],
-    "aten.scatter.src": [lambda: (r(3, 5), 1, torch.tensor([[0, 4]] * 3), r(3, 2))],
+    "aten.scatter.src": [
+        lambda: (r(3, 5), 1, torch.tensor([[0, 4]] * 3), r(3, 2)),
+        lambda: (r(3, 5), 1, torch.tensor([[0, 4], [3, 1]]), r(3, 4)),
+    ],
     "aten.index_put.default": [
         lambda: (r(7, 3), [labels(7, 2, 4)], r(2, 4, 3), True),
         lambda: (r(4, 5), [None, torch.tensor([1, 3])], r(4, 2)),
