@@ -106,7 +106,7 @@ def newest(path: Path) -> Checkpoint:
             f"checkpoints in {path}",
             expected=f"a directory with checkpoints, {_PREFIX}NUMBER",
             got="none there" if path.is_dir() else "no such directory",
-            change="give the directory that --checkpoint named; to begin a run, leave out --resume",
+            change="give the directory that --checkpoint of weft train named",
         )
     try:
         return file.read(chosen)
