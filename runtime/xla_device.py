@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -24,6 +27,21 @@ def _imported() -> Any:
     return torch_xla
 
 
+@contextmanager
+def _choosing_in_silence() -> Iterator[None]:
+    """torch_xla warns of the device it chooses; whoever names none has asked it to."""
+
+    def is_else(record: logging.LogRecord) -> bool:
+        return "PJRT_DEVICE" not in record.getMessage()
+
+    logging.root.addFilter(is_else)
+    try:
+        yield
+    finally:
+        logging.root.removeFilter(is_else)
+
+
+@_choosing_in_silence()
 def start(device: str | None) -> str:
     """Compute on 'cpu', 'cuda' or 'tpu', or on what PJRT_DEVICE says; at full float32 precision.
 
@@ -31,7 +49,7 @@ def start(device: str | None) -> str:
     device, or another one is in use, and ImportError without torch_xla.
     """
     if device is not None and "torch_xla" not in sys.modules:
-        os.environ["PJRT_DEVICE"] = device.upper()  # or else its import chooses one, and says so
+        os.environ["PJRT_DEVICE"] = device.upper()  # or else its import chooses one
     if "torch_xla" not in sys.modules:
         flags = os.environ.get("XLA_FLAGS", "").split()
         os.environ["XLA_FLAGS"] = " ".join([*flags, _ROUNDS])
