@@ -51,6 +51,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
             f"{samples:,} samples{since} in {_epochs(run.epochs)}, {run.mode}:"
             f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing",
         ),
+        *_memory_facts(run),
         *_skipped_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
     ]
@@ -58,6 +59,13 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _memory_facts(run: RunReport) -> list[tuple[str, str]]:
+    if run.state_bytes is None or run.temporary_bytes is None:
+        return []
+    kept, beside = (f"{size:,}" for size in (run.state_bytes, run.temporary_bytes))
+    return [("memory", f"{kept} bytes of weights, states and FIFOs, {beside} of XLA's temporaries")]
 
 
 def _skipped_facts(run: RunReport) -> list[tuple[str, str]]:
@@ -87,4 +95,6 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,
         "train_s": run.train_s,
+        "state_bytes": run.state_bytes,
+        "temporary_bytes": run.temporary_bytes,
     }

@@ -44,6 +44,8 @@ class RunReport:
     stages pass on. `skipped` says for each stage with any how many of
     its updates were skipped because a gradient or the loss was not finite. `tensors` and `masks`
     are those at the end. `new_maps` has each stage whose masks outgrew the map of the plan.
+    `state_bytes` is what weights, states and FIFOs take on all devices, `temporary_bytes` what
+    XLA's training program needs beside them on each; None where an executor does not tell.
     """
 
     executor: str
@@ -60,6 +62,8 @@ class RunReport:
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
     new_maps: tuple[NewMap, ...]
+    state_bytes: int | None
+    temporary_bytes: int | None
 
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""

@@ -93,6 +93,8 @@ def train(
         tensors=machine.tensors(),
         masks=machine.masks(),
         new_maps=() if map_watch is None else map_watch.found,
+        state_bytes=getattr(machine, "state_bytes", None),
+        temporary_bytes=getattr(machine, "temporary_bytes", None),
     )
 
 

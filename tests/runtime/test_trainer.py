@@ -84,7 +84,12 @@ def test_without_jax_the_message_says_how_to_get_it(
 
 def test_executors_train_alike(job: Job, data: Dataset) -> None:
     pytest.importorskip("jax")
+    from weft.runtime.jax_executor import JaxExecutor
+
     reports = [train(job, data, executor=name, epochs=2) for name in ("jax", "reference")]
     assert reports[0].compile_s > 0 == reports[1].compile_s
+    assert reports[0].state_bytes == JaxExecutor(job).state_bytes
+    assert (reports[0].temporary_bytes or 0) > 0
+    assert reports[1].state_bytes is reports[1].temporary_bytes is None
     np.testing.assert_allclose(reports[0].losses, reports[1].losses, rtol=1e-3, atol=1e-4)
     assert reports[0].test_accuracy == reports[1].test_accuracy
