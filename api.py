@@ -40,16 +40,21 @@ PathLike = str | Path
 
 
 def predict(
-    plan: Plan, inputs: np.ndarray | Sequence[np.ndarray], *, executor: str = "jax"
+    plan: Plan,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    *,
+    executor: str = "jax",
+    device: str | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Each of the model's predictions, one row per sample, at the plan's weights and state.
 
     `inputs` has an array (N, ...) for each input that predictions depend on: labels are not needed.
-    Raises UserError for inputs that do not fit and for a plan without weights.
+    `executor` and `device` are as for `train`. Raises UserError for inputs that do not fit and for
+    a plan without weights, DeviceError for a device that is missing.
     """
     arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
     recipe = make_recipe(_recipe_of(plan), where="the plan's recipe")
-    return run_forward(make_job(plan, recipe, 1, "sequential"), arrays, executor)
+    return run_forward(make_job(plan, recipe, 1, "sequential"), arrays, executor, device)
 
 
 def train(

@@ -28,6 +28,9 @@ def predict(
     executor: Annotated[
         str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")
     ] = "jax",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or tpu; default: what the executor finds.")
+    ] = None,
     weights: Weights = None,
     json: Json = False,
 ) -> None:
@@ -43,7 +46,7 @@ def predict(
     _check_output(output)
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)
     inputs, labels = load_test(data, loaded.document.inputs[0].shape[1:])
-    predictions = api.predict(loaded, inputs, executor=executor)
+    predictions = api.predict(loaded, inputs, executor=executor, device=device)
     rows: list[tuple[str, str]] = [("samples", f"{len(inputs):,} for testing, of {data}")]
     values: dict[str, float] = {"samples": len(inputs)}
     if labels is not None:

@@ -34,11 +34,15 @@ def make_executor(
     return _from_package(name, lambda: makers[name](job, mode, device))
 
 
-def evaluate(name: str, job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def evaluate(
+    name: str, job: Job, inputs: Sequence[np.ndarray], device: str | None = None
+) -> tuple[np.ndarray, ...]:
     """Predictions of an executor at the start values of `job`; raises as `make_executor`."""
     if name != "jax":
-        return make_executor(name, job, "sequential").evaluate(inputs)
-    return _from_package(name, lambda: _jax_predictions(job, inputs))
+        return make_executor(name, job, "sequential", device).evaluate(inputs)
+    if device is not None:
+        _check_device(device)
+    return _from_package(name, lambda: _jax_predictions(job, inputs, device))
 
 
 def _from_package(name: str, make: Callable[[], Made]) -> Made:
@@ -55,11 +59,24 @@ def _from_package(name: str, make: Callable[[], Made]) -> Made:
         ) from error
 
 
-def _jax_predictions(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _jax_predictions(
+    job: Job, inputs: Sequence[np.ndarray], device: str | None
+) -> tuple[np.ndarray, ...]:
     """By the forward alone: no program that trains is compiled."""
     from .jax_evaluation import evaluate
 
+    _start_jax(device)
     return evaluate(job, inputs)
+
+
+def _start_jax(device: str | None) -> None:
+    from .jax_device import start
+
+    if device is not None:
+        try:
+            start(device)
+        except RuntimeError as error:
+            raise _missing("jax", device, str(error)) from error
 
 
 def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
@@ -71,14 +88,9 @@ def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
 
 
 def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Executor:
-    from .jax_device import start
     from .jax_executor import JaxExecutor
 
-    if device is not None:
-        try:
-            start(device)
-        except RuntimeError as error:
-            raise _missing("jax", device, str(error)) from error
+    _start_jax(device)
     if groups is None:
         return JaxExecutor(job, mode, chunk=CHUNK)
     from .jax_devices import choose

@@ -14,13 +14,15 @@ from .executors import evaluate
 from .job import Job
 
 
-def predict(job: Job, inputs: Sequence[np.ndarray], executor: str) -> tuple[np.ndarray, ...]:
+def predict(
+    job: Job, inputs: Sequence[np.ndarray], executor: str, device: str | None
+) -> tuple[np.ndarray, ...]:
     """Each prediction as an array with one row per sample.
 
     Inputs that no prediction depends on, such as labels, may be left out. Raises UserError for
-    inputs that do not fit, UnknownNameError for an executor.
+    inputs that do not fit, UnknownNameError for an executor, DeviceError for a device not there.
     """
-    return evaluate(executor, job, _with_unread(job.stages, inputs))
+    return evaluate(executor, job, _with_unread(job.stages, inputs), device)
 
 
 def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:

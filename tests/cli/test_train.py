@@ -205,3 +205,14 @@ def test_predictions_need_no_labels(
     assert named.code == 2
     assert "p.npz" in named.err
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_predictions_name_their_device(weft: Weft, small_plan: Path, small_data: Path) -> None:
+    chosen = ("predict", small_plan, "--data", small_data, "--executor", "reference", "--json")
+    found, by_default = weft(*chosen, "--device", "cpu"), weft(*chosen)
+    assert found.code == 0, found.err
+    assert found.out == by_default.out
+    for device in ("cuda", "gpu"):
+        missing = weft(*chosen, "--device", device)
+        assert missing.code == 2
+        assert device in missing.err
