@@ -23,6 +23,7 @@ from .functional import functional_updates
 from .fxgraph import forget_checks, forget_copies, forget_devices, forget_strides, spec_of
 from .graph import Graph, backward_state_positions
 from .inline import inline_regions
+from .lines import lines_noted
 from .origin import origin_of
 from .program import TensorSpec
 from .randomness import key_random_operators
@@ -131,7 +132,8 @@ def _exported(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
 
 
 def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
-    exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
+    with lines_noted():
+        exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
     inline_regions(exported.graph_module)
     return exported
 

@@ -7,15 +7,12 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import fx
 
+from .lines import PACKAGE, is_users
 from .program import Origin
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_TORCH = str(Path(torch.__file__).parent)
-_PACKAGE = Path(__file__).resolve().parents[1]
-_SAMPLE = str(_PACKAGE / "compiler" / "sample.py")
 
 
 def origin_of(node: fx.Node, strip: str = "") -> Origin:
@@ -30,7 +27,7 @@ def origin_of(node: fx.Node, strip: str = "") -> Origin:
 def user_frame(stack_trace: str) -> tuple[str, int]:
     """File and line of the innermost frame of a trace that is outside of torch; ("", 0) of none."""
     frames = [(file, int(line)) for file, line in _FRAME.findall(stack_trace)]
-    outside = [frame for frame in frames if not frame[0].startswith((_TORCH, _SAMPLE))]
+    outside = [frame for frame in frames if is_users(frame[0])]
     if not outside:
         return "", 0
     file, line = outside[-1]
@@ -41,10 +38,10 @@ def user_frame(stack_trace: str) -> tuple[str, int]:
 def _portable(file: str) -> str:
     """The path as an import would find it, so that plans do not depend on the machine."""
     path = Path(file)
-    roots = [_PACKAGE, *(Path(entry or ".").resolve() for entry in sys.path)]
+    roots = [PACKAGE, *(Path(entry or ".").resolve() for entry in sys.path)]
     inside = [root for root in roots if path.is_relative_to(root)]
     if not inside:
         return path.name
     root = max(inside, key=lambda root: len(root.parts))
     inner = path.relative_to(root).as_posix()
-    return f"weft/{inner}" if root == _PACKAGE else inner
+    return f"weft/{inner}" if root == PACKAGE else inner

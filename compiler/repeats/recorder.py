@@ -6,25 +6,21 @@ third on a call is one operator, if all that the first depended on is the same.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from ..lines import calling_line
 from .arguments import Given, Shape, given, rebuilt, returned
 from .operators import AGAIN, ENTER, LEAVE, body_text
 from .reads import Reads
 from .structure import Instance, attributes, frozen, identity, repeated
-
-_TORCH = str(Path(torch.__file__).parent)
 
 
 @dataclass
@@ -171,15 +167,4 @@ def _agree(one: Body, other: Body) -> bool:
 def _surroundings() -> Hashable:
     """What operators and the places of their lines depend on beside arguments."""
     autocast = tuple(map(torch.is_autocast_enabled, ("cpu", "cuda")))
-    return torch.is_grad_enabled(), autocast, torch.get_default_dtype(), _calling_line()
-
-
-def _calling_line() -> tuple[str, int]:
-    """The line of the user's that calls: torch.export names lines of functions called 'forward'."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "forward" and not code.co_filename.startswith(_TORCH):
-            return code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return "", 0
+    return torch.is_grad_enabled(), autocast, torch.get_default_dtype(), calling_line()
