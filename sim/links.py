@@ -92,14 +92,17 @@ def fair_cycles(shared: Shared, work_cycles: NDArray[np.float64]) -> NDArray[np.
     """
     cycles, left = np.zeros(len(work_cycles)), np.ones(len(shared))
     open_ = work_cycles > 0
+    load, users = shared @ work_cycles, shared @ open_.astype(np.int64)
     while open_.any():
-        load = shared[:, open_] @ work_cycles[open_]
-        pace = np.where(load > 0, load / np.maximum(left, 1e-300), 0.0)
+        pace = np.where(users > 0, load / np.maximum(left, 1e-300), 0.0)
         slowest = pace.max()
         full = pace >= slowest * (1 - 1e-12)
         settled = open_ & shared[full].any(axis=0)
         cycles[settled] = slowest
-        left = np.maximum(left - shared[:, settled] @ (work_cycles[settled] / slowest), 0.0)
+        through = shared[:, settled]
+        carried = through @ work_cycles[settled]
+        left = np.maximum(left - carried / slowest, 0.0)
+        load, users = load - carried, users - through.sum(axis=1)
         open_ = open_ & ~settled
     return cycles
 
