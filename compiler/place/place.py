@@ -24,6 +24,7 @@ from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route
+from .shift import shifted
 from .slow import slowest_interval
 from .strips import Shapes, Strip, columns_taken, partition, shape_in, wafers_of
 
@@ -44,9 +45,10 @@ def place(stages: Stages, kernels: Kernels) -> Placement:
     grid = target.rows, target.columns
     packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
     placements = [
-        _lay_out(kernels, shapes, strips)
+        moved
         for strips in packings
         if strips is not None and _wafers(strips, target) <= target.wafers
+        for moved in shifted(_lay_out(kernels, shapes, strips))
     ]
     best = min(placements, key=lambda p: (slowest_interval(p), wire_length(p, stages.dag)))
     return replace(best, wafers_least=wafers_least(kernels))

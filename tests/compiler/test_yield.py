@@ -81,6 +81,18 @@ def test_slow_cores_never_make_a_plan_faster(cores, percent):
     assert _interval(_target(slow_cores=flat)) >= _interval(PERFECT)
 
 
+@pytest.mark.parametrize("cores", [(0, 0, 20), (1, 1, 20, 0, 2, 70), (2, 0, 20, 90, 90, 50)])
+def test_a_plan_with_room_moves_past_slow_cores(cores):
+    """On a mesh that it does not fill it is as fast as without them, and stays on the mesh."""
+    side = {"rows": 120, "columns": 120, "fabric_rows": 120, "fabric_columns": 120}
+    roomy = replace(PERFECT, grid=replace(PERFECT.grid, **side))
+    target = replace(roomy, defects=Defects(slow_cores=cores))
+    plan = _plan(target)
+    assert speed(target, _plan(roomy).stages[0].region) < 1, "the core would have been in the way"
+    assert plan.totals.initiation_interval_cycles == _interval(roomy)
+    assert check(plan, target) == ()
+
+
 def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
     every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
     target = _target(slow_cores=every)
