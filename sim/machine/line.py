@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from ...compiler.targets.target import Target
 from .pe import software
 
 Times = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -57,32 +58,47 @@ def all_reduce_tree(ready: Times, groups: int, words: int, of: Timing, sends: in
     the middle; the middle PEs run chains towards the middle group's; that one sends the sum back
     by multicast, in one instruction to both sides or in `sends` = 2.
     """
-    bounds = [group * len(ready) // groups for group in range(groups + 1)]
-    leaders = [(first + last) // 2 for first, last in pairwise(bounds)]
+    bounds = np.arange(groups + 1) * len(ready) // groups
+    leaders = (bounds[:-1] + bounds[1:]) // 2
     done = ready.copy()
-    for leader, (first, last) in zip(leaders, pairwise(bounds), strict=True):
-        _sum_into(done, leader, range(first, last), words, of)
+    for leader, first, last in zip(leaders, bounds[:-1], bounds[1:], strict=True):
+        _sum_into(done, leader, np.arange(first, last), words, of)
     root = leaders[groups // 2]
     _sum_into(done, root, leaders, words, of)
     return _broadcast(done, root, words, of, sends)
 
 
-def _sum_into(done: Times, root: int, pes: Sequence[int], words: int, of: Timing) -> None:
+def _sum_into(done: Times, root: int, pes: Places, words: int, of: Timing) -> None:
     """Chains along both arms of `pes`, then the root adds what arrives, first from below."""
-    above = [pe for pe in pes if pe < root]
-    below = [pe for pe in reversed(pes) if pe > root]
-    arrivals = [_chain(done, arm, root, words, of) for arm in (below, above) if arm]
+    arms = pes[pes > root][::-1], pes[pes < root]
+    adding = words * of.word
+    arrivals = [
+        _chain(done, arm, root, of.issue, of.relay, of.ramp, of.hop, adding)
+        for arm in arms
+        if len(arm)
+    ]
     for arrival in arrivals:
-        done[root] = max(done[root] + of.issue, arrival + of.ramp) + words * of.word
+        done[root] = max(done[root] + of.issue, arrival + of.ramp) + adding
 
 
-def _chain(done: Times, arm: Sequence[int], root: int, words: int, of: Timing) -> float:
+@njit(cache=True)
+def _chain(
+    done: Times,
+    arm: Places,
+    root: int,
+    issue: float,
+    relay: float,
+    ramp: float,
+    hop: float,
+    adding: float,
+) -> float:
     """Each PE of `arm` adds its words to the sum so far. Cycle at which it reaches the root."""
     arrival = -np.inf
-    for pe, onward in zip(arm, (*arm[1:], root), strict=True):
-        start = max(done[pe] + of.issue, arrival + of.ramp)
-        done[pe] = start + words * of.word + of.relay
-        arrival = start + of.relay + of.ramp + of.hop * abs(onward - pe)
+    for index, pe in enumerate(arm):
+        onward = arm[index + 1] if index + 1 < len(arm) else root
+        start = max(done[pe] + issue, arrival + ramp)
+        done[pe] = start + adding + relay
+        arrival = start + relay + ramp + hop * abs(onward - pe)
     return arrival
 
 

@@ -8,7 +8,7 @@ constants of the target file itself are only the point to start from.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -21,6 +21,8 @@ from .tables import TableRow, shipped_rows
 
 _TARGET = "wse3"
 _PREDICTABLE = ("gemv", "gemm", "fmach")
+_SIZES = (("gemv", "p", 208), ("gemm", "p", 208), ("gemm", "tile", 3), ("fmach", "tile", 8))
+"""Sets, and a size at which they are cut in two; a tile's size is its longest side."""
 _ROUNDS = 4
 _STEP = 1e-3
 _DAMPING = 1e-6
@@ -45,12 +47,14 @@ class Measured:
 
     set_name: str
     row: int
+    columns: Mapping[str, str]
     simulate: Callable[[Target], float]
     value: float
 
 
 def holdouts(target: Target | None = None) -> tuple[Holdout, ...]:
-    """Every other row predicts the rest, both ways; then every set is predicted by the others.
+    """Every other row predicts the rest, both ways; then every set is predicted by the others;
+    then small sizes predict large ones and the reverse.
 
     A set whose kernels alone determine a constant (shift, summa, decode, gemv_chain) is not left
     out: nothing else says what it is.
@@ -66,7 +70,25 @@ def holdouts(target: Target | None = None) -> tuple[Holdout, ...]:
         fitted = refit(machine, [p for p in points if p.set_name != left_out])
         group = [p for p in points if p.set_name == left_out]
         found.append(_errors("the other sets", fitted, group))
+    for size in _SIZES:
+        found += _extrapolated(machine, points, *size)
     return tuple(found)
+
+
+def _extrapolated(
+    machine: Target, points: Sequence[Measured], set_name: str, column: str, cut: int
+) -> Iterator[Holdout]:
+    """Rows of a set up to a size predict the larger ones and the reverse, beside all other sets."""
+    own = [point for point in points if point.set_name == set_name]
+    small = [point for point in own if _size(point, column) <= cut]
+    large = [point for point in own if _size(point, column) > cut]
+    for name, left_out in ((f"{column} to {cut}", large), (f"{column} above {cut}", small)):
+        fitted = refit(machine, [point for point in points if point not in left_out])
+        yield _errors(name, fitted, left_out)
+
+
+def _size(point: Measured, column: str) -> int:
+    return max(int(text) for name, text in point.columns.items() if name.startswith(column))
 
 
 def measured_points(rows: Iterable[TableRow]) -> list[Measured]:
@@ -88,7 +110,7 @@ def _measured(row: TableRow, number: int) -> list[Measured]:
         return lambda target: kernel.simulate(target, row.row)[index]
 
     return [
-        Measured(row.set_name, number, simulation(index), row.row.number(column))
+        Measured(row.set_name, number, row.row.columns, simulation(index), row.row.number(column))
         for index, column in enumerate(kernel.measured)
     ]
 

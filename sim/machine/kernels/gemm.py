@@ -7,8 +7,10 @@ then n multiply-adds of m elements, mapped over a row of B. Half of an instructi
 is done once per product. Odd elements stay at home: a tile is sent in whole words, so a 1 x 1 tile
 moves nothing.
 
-fmach_loop is the same program with the local product done 0, 1 or 2 times per step, in an outer
-loop, measured on the vendor's fabric simulator.
+fmach_loop is the same program with the local product done 0, 1 or 2 times per step, measured on the
+vendor's fabric simulator. There the loop over k lies within the loop of repetitions (published
+source); a turn of either costs what a turn of the nested loops of summa.py does, beside the
+descriptor work, which has a lone loop's turns in it.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ def mesh_gemm(target: Target, row: Row) -> tuple[float]:
 def fmach_loop(target: Target, row: Row) -> tuple[float, float, float]:
     """Cycles with the local product done no time, once and twice."""
     m, k, n = _shape(target, row)
-    turn = software(target, "turn_cycles") + local_product_cycles(target, m, k, n)
+    loops = (1 + k) * software(target, "turn_cycles")
+    product = loops + local_product_cycles(target, m, k, n)
     none, once, twice = (
-        _program(target, row.count("p"), m, k, n, times * turn, True) for times in range(3)
+        _program(target, row.count("p"), m, k, n, times * product, True) for times in range(3)
     )
     return none, once, twice
 
