@@ -12,10 +12,26 @@ costs nothing. Words are link words (`noc.link_bytes_per_cycle` bytes each).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..targets.target import Noc
 from .tilings import Floats, Ints, ceil_div
+
+
+@dataclass(frozen=True)
+class AllReduce:
+    """`rounds` sums of `words` each over `pes` PEs, in lines of `line`, and back to all of them."""
+
+    rounds: int
+    words: Ints
+    pes: Ints
+    line: Ints
+
+    def cycles(self, noc: Noc) -> Floats:
+        """Of all rounds, one after the other."""
+        return self.rounds * all_reduce_area(noc, self.words, self.pes, self.line)
 
 
 def words(noc: Noc, elements: Ints | int, itemsize: int) -> Ints:
@@ -119,7 +135,9 @@ def _chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
 
 
 def _two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Floats:
-    depth = (group_size - 1) + (ceil_div(pes, group_size) - 1)
+    """The last group, if smaller, is ready a step earlier, when the second phase begins with it."""
+    uneven = (pes % group_size > 0) & (pes > group_size)
+    depth = (group_size - 1) + (ceil_div(pes, group_size) - 1) - uneven
     return _flight(noc, 2 * word_count, pes - 1, depth)
 
 

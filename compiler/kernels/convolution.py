@@ -11,13 +11,12 @@ from typing import cast
 
 from torch import fx
 
-from .collectives import all_reduce_area
 from .contraction import Contraction, Kind, Part, price
 from .nonzeros import WeightTiles
-from .reduction import channel_lines
+from .reduction import channel_sums
 from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Cost, Site
-from .tilings import Floats, Ints
+from .tilings import Floats
 
 FORWARD = "aten.convolution.default"
 BACKWARD = "aten.convolution_backward.default"
@@ -90,9 +89,12 @@ def convolution(node: fx.Node, site: Site) -> Cost:
 
 def convolution_backward(node: fx.Node, site: Site) -> Cost:
     """Gradients of input, weight and bias, as far as the output mask asks for them."""
-    sums = bias_sums(node, site)
-    gathered = site.zeros() if sums is None else all_reduce_area(site.target.noc, *sums)
-    return _products(node, site) + Cost(bias_cycles(node, site), gathered)
+    cost = _products(node, site) + Cost(bias_cycles(node, site), site.zeros())
+    if not _wants_bias(node):
+        return cost
+    itemsize = tensors_of(node)[0].element_size()
+    sums = channel_sums(site, dense_tiles(node).out_features, 1, itemsize)
+    return cost + Cost(site.zeros(), sums.cycles(site.target.noc), sums=(sums,))
 
 
 def _products(node: fx.Node, site: Site) -> Cost:
@@ -108,15 +110,6 @@ def bias_cycles(node: fx.Node, site: Site) -> Floats:
     if not has_bias:
         return site.zeros()
     return site.vector_cycles(site.share(tensors_of(outputs)[0].numel()), dtype_of(node))
-
-
-def bias_sums(node: fx.Node, site: Site) -> tuple[Ints, Ints, Ints] | None:
-    """Words of a bias' gradient that are summed, over how many PEs, in lines of how many; None if
-    there is no bias."""
-    if not _wants_bias(node):
-        return None
-    itemsize = tensors_of(node)[0].element_size()
-    return channel_lines(site, dense_tiles(node).out_features, 1, itemsize)
 
 
 def _wants_bias(node: fx.Node) -> bool:

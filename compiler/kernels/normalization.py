@@ -70,8 +70,10 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
         + passes.special * vector.special_cycles * groups_per_pe
     )
     if operator_of(node).startswith("weft."):
-        return Cost(compute, channel_sums(site, groups, passes.sums, size))
-    return Cost(compute, group_sums(site, groups * passes.sums, size))
+        sums = channel_sums(site, groups, passes.sums, size)
+    else:
+        sums = group_sums(site, groups * passes.sums, size)
+    return Cost(compute, sums.cycles(site.target.noc), sums=(sums,))
 
 
 def _groups(node: fx.Node) -> int:

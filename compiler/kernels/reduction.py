@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from .collectives import all_reduce_area, words
+from .collectives import AllReduce, words
 from .roles import dtype_of, operand, tensors_of
 from .site import Cost, Site
-from .tilings import Floats, Ints, ceil_div
+from .tilings import ceil_div
 
 
 @dataclass(frozen=True)
@@ -74,32 +74,24 @@ ORDERINGS: dict[str, int] = {
 }
 
 
-def group_sums(site: Site, results: int, itemsize: int) -> Floats:
-    """Cycles of one all-reduce of `results` sums over the PEs that hold their parts."""
+def group_sums(site: Site, results: int, itemsize: int, rounds: int = 1) -> AllReduce:
+    """All-reduces of `results` sums over the PEs that hold their parts."""
     per_pe = words(site.target.noc, site.share(results), itemsize)
-    pes = site.pes_per_result(results)
-    return all_reduce_area(site.target.noc, per_pe, pes, site.tilings.width)
+    return AllReduce(rounds, per_pe, site.pes_per_result(results), site.tilings.width)
 
 
-def channel_sums(site: Site, channels: int, sums: int, itemsize: int) -> Floats:
-    """Cycles of one all-reduce of `sums` sums for each of `channels` over all positions.
+def channel_sums(site: Site, channels: int, sums: int, itemsize: int) -> AllReduce:
+    """One all-reduce of `sums` sums for each of `channels` over all positions.
 
-    Elsewhere than beside a product what is summed lies together.
+    Beside a product its out features lie along the columns and the positions along the rows of PEs,
+    so each column sums its own channels. Elsewhere what is summed lies together.
     """
     if not site.weights:
         return group_sums(site, channels * sums, itemsize)
-    return all_reduce_area(site.target.noc, *channel_lines(site, channels, sums, itemsize))
-
-
-def channel_lines(site: Site, channels: int, sums: int, itemsize: int) -> tuple[Ints, Ints, Ints]:
-    """Words that are summed beside a product, over how many PEs, in lines of how many.
-
-    Its out features lie along the columns and the positions along the rows of PEs, so each column
-    sums its own channels.
-    """
     tilings = site.tilings
     per_pe = words(site.target.noc, ceil_div(channels, tilings.width) * sums, itemsize)
-    return per_pe, tilings.height * ceil_div(tilings.width, channels), tilings.height
+    pes = tilings.height * ceil_div(tilings.width, channels)
+    return AllReduce(1, per_pe, pes, tilings.height)
 
 
 def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
@@ -135,5 +127,5 @@ def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int) -> Cost:
     dtype = dtype_of(operand(node, 0))
     cycles = site.vector_cycles(elements, dtype, rounds.passes)
     special = rounds.special * site.target.vector.special_cycles * elements
-    network = rounds.reductions * group_sums(site, results, value.element_size())
-    return Cost(cycles + special, network)
+    sums = group_sums(site, results, value.element_size(), rounds.reductions)
+    return Cost(cycles + special, sums.cycles(site.target.noc), sums=(sums,))

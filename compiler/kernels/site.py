@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..targets.target import Target
+from .collectives import AllReduce
 from .nonzeros import WeightTiles
 from .roles import Roles
 from .tilings import Floats, Ints, Tilings, ceil_div
@@ -17,14 +18,15 @@ from .tilings import Floats, Ints, Tilings, ceil_div
 class Cost:
     """Cycles of one operator on the slowest PE, for every tiling of a site.
 
-    `network` is the communication that arithmetic does not hide; the two add up. MACs are per
-    sample, over all PEs.
+    `network` is the communication that arithmetic does not hide; the two add up. `sums` are those
+    all-reduces that are a part of it. MACs are per sample, over all PEs.
     """
 
     compute: Floats
     network: Floats
     macs_dense: int = 0
     macs_effective: int = 0
+    sums: tuple[AllReduce, ...] = ()
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -32,6 +34,7 @@ class Cost:
             self.network + other.network,
             self.macs_dense + other.macs_dense,
             self.macs_effective + other.macs_effective,
+            self.sums + other.sums,
         )
 
 

@@ -19,14 +19,13 @@ from ...compiler.targets.target import Target
 from ..event import event
 from ..report import SimReport
 from .product import product_cycles
-from .products import Operator, operators_of
+from .products import PRODUCTS, Operator, operators_of
 from .sums import sum_cycles
 
 LARGEST_PES = 128 * 128
 """Larger regions are not stepped: a product on so many PEs takes about a second."""
 
 PHASES = ("forward", "backward")
-_PRODUCTS = frozenset({"linear", "convolution"})
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _row(
         event_cycles=event,
         fabric_cycles=event + more,
         stepped=tuple(found),
-        priced=tuple(o.name for o in own if o.family in _PRODUCTS and o.name not in found),
+        priced=tuple(o.name for o in own if o.family in PRODUCTS and o.name not in found),
     )
 
 

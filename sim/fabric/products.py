@@ -1,4 +1,4 @@
-"""Which operators of a stage are products, what each consists of, and the sizes of its parts.
+"""Which operators of a stage are stepped, what each consists of, and the sizes of its parts.
 
 Forward products and input gradients have their operand sent along one side of a block of PEs and
 their sums added up along the other. A weight gradient has both operands sent. A block is one slice
@@ -7,14 +7,13 @@ of the positions, or of a batch of products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
 from torch import fx
 
 from ...compiler.kernels import convolution, linear
-from ...compiler.kernels.collectives import words
+from ...compiler.kernels.collectives import AllReduce, words
 from ...compiler.kernels.contraction import (
     Contraction,
     Kind,
@@ -25,6 +24,7 @@ from ...compiler.kernels.contraction import (
 )
 from ...compiler.kernels.contraction import tile_nonzeros as fullest_tile
 from ...compiler.kernels.layout import find_layout
+from ...compiler.kernels.registry import KERNELS
 from ...compiler.kernels.roles import calls, operator_of
 from ...compiler.kernels.site import Site
 from ...compiler.kernels.tilings import Floats, Tilings
@@ -37,13 +37,14 @@ from .product import Product
 from .slices import Border, Copies
 from .sums import Sum
 
-_STEPPED = linear.OPERATORS | {convolution.FORWARD, convolution.BACKWARD}
+PRODUCTS = frozenset({"linear", "convolution"})
+_STEPPED = PRODUCTS | {"reduction", "normalization"}
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What an operator consists of, one after the other: products, the sum of a bias' gradient,
-    and `pass_cycles` of a pass over its outputs."""
+    """What an operator consists of, one after the other: products, sums over PEs, and `pass_cycles`
+    of arithmetic besides."""
 
     products: tuple[Product, ...]
     sums: tuple[Sum, ...]
@@ -53,7 +54,7 @@ class Operator:
 def operators_of(
     plan: Plan, stage: Stage, record: StageRecord, target: Target
 ) -> dict[tuple[str, str], Operator]:
-    """By (phase, operator name) the products of a stage.
+    """By (phase, operator name) the products, reductions and normalizations of a stage.
 
     The plan lists a stage's operators in the order of its graphs; nodes may have other names after
     they have been stored.
@@ -69,29 +70,33 @@ def operators_of(
     found = {}
     for phase, (module, roles) in graphs.items():
         site = Site(target, Tilings.of(record.tiling), roles, tiles, in_axis)
-        nodes = [node for node in calls(module.graph) if operator_of(node) in _STEPPED]
-        costs = [o for o in record.operators if o.phase == phase and o.operator in _STEPPED]
+        nodes = [node for node in calls(module.graph) if _family(node) in _STEPPED]
+        costs = [o for o in record.operators if o.phase == phase and o.family in _STEPPED]
         for node, cost in zip(nodes, costs, strict=True):
             found[phase, cost.name] = _operator(node, site, cost)
     return found
 
 
+def _family(node: fx.Node) -> str:
+    kernel = KERNELS.get(operator_of(node))
+    return kernel.family if kernel else ""
+
+
 def _operator(node: fx.Node, site: Site, cost: OperatorCost) -> Operator:
     """The plan has an operator's arithmetic in one sum; all its products do the same."""
+    sums = KERNELS[operator_of(node)].cost(node, site).sums
+    stepped = tuple(one for of in sums for one in _sums(of))
+    if cost.family not in PRODUCTS:
+        return Operator((), stepped, cost.compute_cycles)
     kernel = linear if operator_of(node) in linear.OPERATORS else convolution
     parts = (linear.part(node, site),) if kernel is linear else convolution.parts(node, site)
     bias = _whole(kernel.bias_cycles(node, site))
     each = (cost.compute_cycles - bias) // max(1, len(parts))
-    products = tuple(_product(part, site, each) for part in parts)
-    return Operator(products, tuple(_bias_sums(node, site)), bias)
+    return Operator(tuple(_product(part, site, each) for part in parts), stepped, bias)
 
 
-def _bias_sums(node: fx.Node, site: Site) -> Iterator[Sum]:
-    if operator_of(node) in linear.OPERATORS:
-        return
-    sums = convolution.bias_sums(node, site)
-    if sums is not None:
-        yield Sum(*(int(size.item()) for size in sums))
+def _sums(of: AllReduce) -> list[Sum]:
+    return of.rounds * [Sum(*(int(size[0]) for size in (of.words, of.pes, of.line)))]
 
 
 def _product(part: Part, site: Site, multiply_cycles: int) -> Product:

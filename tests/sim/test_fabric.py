@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_the_compilers_collectives_agree_with_the_fabric(pes, words):
     assert run(chain(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
     formula = collectives.broadcast(WSE2.noc, np.array(words), np.array(pes)) - start
     assert run(broadcast(pes, words), WSE2).cycles == pytest.approx(float(formula), rel=0.05)
+
+
+@pytest.mark.parametrize("pes", range(4, 40))
+def test_two_phases_in_groups_that_do_not_come_out_even(pes):
+    """The last group is smaller; how much earlier it is ready depends on the links it shares."""
+    words, group = 7, math.ceil(pes**0.5)
+    cycles = run(two_phase(pes, group, words), WSE2).cycles
+    sizes = (np.array([size]) for size in (words, pes, group))
+    formula = collectives.reduce_two_phase(WSE2.noc, *sizes)[0]
+    one_step = 2 * WSE2.noc.ramp_cycles + 1
+    assert abs(cycles - (formula - WSE2.noc.collective_start_cycles)) <= one_step
 
 
 @pytest.mark.parametrize("pace", [3, 10])

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import networks
+from helpers.networks import NETWORKS
 from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.kernels.collectives import reduce
@@ -149,6 +151,20 @@ def test_the_level_is_the_event_level_with_stepped_cycles():
     ]
 
 
+@pytest.mark.parametrize("density", [1.0, 0.25])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_product_and_sum_of_a_network_is_stepped(name, density):
+    plan = networks.compiled(name, density=density)
+    rows = phase_rows(plan, NETWORKS[name][2])
+    for row, stage in zip(rows, (s for s in plan.document.stages for _ in "fb"), strict=True):
+        own = [o for o in stage.operators if o.phase == row.phase]
+        assert row.stepped == tuple(o.name for o in own if o.family in STEPPED)
+        assert row.fabric_cycles == pytest.approx(row.event_cycles, rel=0.05)
+
+
+STEPPED = {"linear", "convolution", "reduction", "normalization"}
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -177,7 +193,8 @@ def test_a_stage_of_several_weights_in_slices():
     stage = plan.document.stages[1]
     assert stage.tiling.space_split > 1
     rows = [row for row in phase_rows(plan, target) if row.stage == stage.id]
-    assert [len(row.stepped) for row in rows] == [2, 4]
+    products = [[name for name in row.stepped if "mm" in name] for row in rows]
+    assert list(map(len, products)) == [2, 4]
     for row in rows:
         assert not row.priced
         assert row.fabric_cycles == pytest.approx(row.event_cycles, rel=0.05)
