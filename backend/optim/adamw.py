@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .compensation import Compensation
+from .compensation import Compensation, Delay, DelayConstants, is_off
 from .rule import Array, State, chosen
 
 
@@ -26,6 +26,10 @@ class AdamW:
         """Whether the backward must see the very weights its forward saw."""
         return self.compensation.stash
 
+    def constants(self, delay: Delay) -> DelayConstants:
+        """All that a step depends on of a delay."""
+        return self.compensation.constants(0.0, delay)
+
     def init(self, parameter: Array, xp: Any) -> State:
         """Both moments zero, and the count of updates as a scalar of at least float32."""
         wide = xp.promote_types(parameter.dtype, xp.float32)
@@ -36,11 +40,11 @@ class AdamW:
         }
 
     def predict(
-        self, parameter: Array, state: State, delay: int, lr: float | Array, xp: Any
+        self, parameter: Array, state: State, delay: Delay, lr: float | Array, xp: Any
     ) -> Array:
         """w - lr*T*direction, T the horizon in updates; w before the first update."""
-        horizon = self.compensation.horizon * delay
-        if horizon == 0:
+        horizon = self.constants(delay).horizon
+        if is_off(horizon):
             return parameter
         direction = self._direction(parameter, state, xp)
         step = lr * horizon * xp.where(state["updates"] > 0, direction, 0.0)
@@ -51,7 +55,7 @@ class AdamW:
         parameter: Array,
         gradient: Array,
         state: State,
-        delay: int,
+        delay: Delay,
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,

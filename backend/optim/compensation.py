@@ -11,9 +11,29 @@ stash  the backward uses the weights of its forward
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from ..errors import UnknownNameError
+
+
+class DelayConstants(NamedTuple):
+    """What a rule computes from a delay: numbers, or arrays where one program has several delays.
+
+    `horizon` is how many updates a prediction looks ahead; the step is a*v + b*g.
+    """
+
+    horizon: Any
+    a: Any
+    b: Any
+
+
+Delay = int | DelayConstants
+"""In updates, or what a rule has computed from it."""
+
+
+def is_off(constant: Any) -> bool:
+    """Whether a constant of a delay is the number zero; one of an array is not."""
+    return isinstance(constant, int | float) and constant == 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +50,12 @@ class Compensation:
         """(a, b) of the step a*v + b*g. Delay 0 gives (1, 0), SGDM; delay 1 gives Nesterov."""
         decayed = momentum ** (self.spike * delay)
         return decayed, (1 - decayed) / (1 - momentum)
+
+    def constants(self, momentum: float, delay: Delay) -> DelayConstants:
+        """Those of a delay."""
+        if isinstance(delay, DelayConstants):
+            return delay
+        return DelayConstants(self.horizon * delay, *self.spike_coefficients(momentum, delay))
 
 
 _BY_NAME: dict[str, Compensation] = {

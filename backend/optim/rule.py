@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .compensation import Delay, DelayConstants
+
 Array = Any
 """A torch tensor, a jax array or a numpy array."""
 
@@ -24,12 +26,16 @@ class UpdateRule(Protocol):
         """Whether the backward must see the very weights its forward saw."""
         ...
 
+    def constants(self, delay: Delay) -> DelayConstants:
+        """All that `predict` and `update` depend on of a delay; they take it in its place."""
+        ...
+
     def init(self, parameter: Array, xp: Any) -> State:
         """State before the first update."""
         ...
 
     def predict(
-        self, parameter: Array, state: State, delay: int, lr: float | Array, xp: Any
+        self, parameter: Array, state: State, delay: Delay, lr: float | Array, xp: Any
     ) -> Array:
         """The weights the forward uses."""
         ...
@@ -39,7 +45,7 @@ class UpdateRule(Protocol):
         parameter: Array,
         gradient: Array,
         state: State,
-        delay: int,
+        delay: Delay,
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,

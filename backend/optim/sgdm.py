@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .compensation import Compensation
+from .compensation import Compensation, Delay, DelayConstants, is_off
 from .rule import Array, State, chosen
 
 
@@ -33,6 +33,10 @@ class SGDM:
     def _predicts_by_weight(self) -> bool:
         return self.compensation.horizon > 0 and self.compensation.form == "weight"
 
+    def constants(self, delay: Delay) -> DelayConstants:
+        """All that a step depends on of a delay."""
+        return self.compensation.constants(self.momentum, delay)
+
     def init(self, parameter: Array, xp: Any) -> State:
         """Velocity zero; for the weight form also the latest step of the weights, zero."""
         state = {"velocity": xp.zeros_like(parameter)}
@@ -41,11 +45,11 @@ class SGDM:
         return state
 
     def predict(
-        self, parameter: Array, state: State, delay: int, lr: float | Array, xp: Any
+        self, parameter: Array, state: State, delay: Delay, lr: float | Array, xp: Any
     ) -> Array:
         """w - lr*T*v or w + T*(w - w_previous), T the horizon in updates."""
-        horizon = self.compensation.horizon * delay
-        if horizon == 0:
+        horizon = self.constants(delay).horizon
+        if is_off(horizon):
             return parameter
         if self._predicts_by_weight:
             return parameter + horizon * state["step"]
@@ -56,7 +60,7 @@ class SGDM:
         parameter: Array,
         gradient: Array,
         state: State,
-        delay: int,
+        delay: Delay,
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,
@@ -75,11 +79,11 @@ class SGDM:
             after["step"] = chosen(applies, new - parameter, state["step"], xp)
         return new, after
 
-    def _direction(self, velocity: Array, gradient: Array, delay: int) -> Array:
+    def _direction(self, velocity: Array, gradient: Array, delay: Delay) -> Array:
         if self.nesterov:
             return self.momentum * velocity + gradient
-        a, b = self.compensation.spike_coefficients(self.momentum, delay)
-        return velocity if b == 0 else a * velocity + b * gradient
+        _, a, b = self.constants(delay)
+        return velocity if is_off(b) else a * velocity + b * gradient
 
     def _brake(self, gradient: Array, velocity: Array, xp: Any) -> Array:
         wide = xp.promote_types(gradient.dtype, xp.float32)
