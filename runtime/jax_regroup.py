@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from .fetched import Fetched
 from .jax_lower import jax_dtype
 from .jax_shards import row_of, rows_of, sharded, with_row
 from .jax_slots import Place, taken
@@ -68,7 +70,7 @@ def model_of(split: SplitTick, state: SplitState) -> Model:
     found: dict[str, Any] = {}
     for name in (field.name for field in fields(Model)):
         listed = {key: place for own in places for key, place in getattr(own, name).items()}
-        found[name] = Fetched(listed, state)
+        found[name] = Fetched(listed, partial(_fetch, state))
     return Model(**found)
 
 
@@ -80,36 +82,8 @@ def with_model(state: SplitState, model: Model) -> SplitState:
     return SplitState(tuple(slots), state.activations, state.gradients)
 
 
-class Fetched(Mapping[str, Any]):
-    """Arrays (or trees of them) by name, fetched one by one; `|` notes changes."""
-
-    def __init__(
-        self, places: Mapping[str, Any], state: SplitState, changes: Mapping[str, Any] | None = None
-    ) -> None:
-        self._places, self._state, self._changes = places, state, dict(changes or {})
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self._changes:
-            return self._changes[name]
-        return jax.tree.map(self._fetch, self._places[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __or__(self, changes: Mapping[str, Any]) -> Fetched:
-        return Fetched(self._places, self._state, {**self._changes, **changes})
-
-    def changed(self) -> Iterator[tuple[Place, Array]]:
-        """Where something was changed, and its new value."""
-        for name, value in self._changes.items():
-            places = jax.tree.leaves(self._places[name])
-            yield from zip(places, jax.tree.leaves(value), strict=True)
-
-    def _fetch(self, place: Place) -> np.ndarray:
-        return taken(row_of(self._state.slots[place.slot], place.group), place.leaf)
+def _fetch(state: SplitState, place: Place) -> np.ndarray:
+    return taken(row_of(state.slots[place.slot], place.group), place.leaf)
 
 
 def _placed(split: SplitTick, states: list[Pipeline], made: Mapping[Any, Ages]) -> SplitState:
