@@ -23,7 +23,7 @@ from ..backend.sparsity import MaskRule
 from ..compiler.program import Source, TensorSpec
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical
-from .jax_home import ManyDevices, OneDevice
+from .jax_home import ManyDevices, OneDevice, one_device
 from .jax_lower import jax_dtype
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
@@ -55,7 +55,7 @@ class JaxExecutor:
         home: OneDevice | ManyDevices | None = None,
     ) -> None:
         self.job, self.chunk = job, chunk
-        self.home: Any = home or OneDevice(job, mode)
+        self.home: Any = home or one_device(job, mode)
         self.tick_function = self.home.tick
         self.tick = self.first_fed = self.fed = 0
         self.compile_seconds = 0.0

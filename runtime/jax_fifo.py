@@ -104,6 +104,17 @@ class FlatFifo(Fifo):
         return lax.dynamic_slice(buffer, (start,), (self.spec.elements,)).reshape(self.spec.shape)
 
 
+def all_known(values: Sequence[Array], tick: Array) -> Array:
+    """True, once all `values` are known.
+
+    What is overwritten under this condition is overwritten in place: XLA copies an array of the
+    loop's state unless it can see that nobody still reads it. No tick is below zero, but XLA does
+    not know that.
+    """
+    never = tick < 0
+    return ~sum((never & (value.reshape(-1)[0] > 0) for value in values), start=never)
+
+
 class Traffic:
     """All FIFOs during one tick: what was in them, and what has been pushed so far."""
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import jax
 
+from . import jax_group_state as group_state
 from . import jax_regroup as regroup
+from .alike import groups
+from .jax_grouped import GroupedTick
 from .jax_predict import predict
 from .jax_sequential import SequentialTick
 from .jax_shards import own_copy
@@ -70,6 +73,47 @@ class OneDevice:
     def placed(self, whole: Pipeline, tick: int) -> Pipeline:
         """The inverse of `gathered`."""
         return jax.tree.map(own_copy, whole)
+
+
+class OneDeviceByGroups(OneDevice):
+    """The same with equal stages done together."""
+
+    def __init__(self, job: Job) -> None:
+        self.tick = GroupedTick(job)
+
+    def of(self, job: Job) -> OneDeviceByGroups:
+        return OneDeviceByGroups(job)
+
+    def form(self) -> Pipeline:
+        return jax.eval_shape(PipelinedTick(self.tick.job).start)
+
+    def predict(self, state: Pipeline, inputs: Sequence[Array]) -> Sequence[Array]:
+        model = group_state.unstacked(self.tick.groups, state.model)
+        return predict(self.tick.job, self.tick.functions, model, inputs)
+
+    def model(self, state: Pipeline) -> Model:
+        """What training changes, fetched when it is asked for."""
+        return group_state.model_of(self.tick, state)
+
+    def with_model(self, state: Pipeline, model: Model) -> Pipeline:
+        return group_state.with_model(state, model)
+
+    def gathered(self, state: Pipeline, tick: int) -> Pipeline:
+        return group_state.gathered(self.tick, state, tick)
+
+    def placed(self, whole: Pipeline, tick: int) -> Pipeline:
+        return group_state.placed(self.tick, whole, tick)
+
+
+def one_device(job: Job, mode: Mode) -> OneDevice:
+    """jax's default device, where equal stages are done together if most of a pipeline's are.
+
+    Else there is little to compile less for what stacks cost: 31 groups of ResNet-20's 34 stages
+    take 1.05 times as long per sample, and 0.95 times as long to compile.
+    """
+    if mode == "pipelined" and 2 * len(groups(job)) <= len(job.stages):
+        return OneDeviceByGroups(job)
+    return OneDevice(job, mode)
 
 
 class ManyDevices:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..backend.optim import sum_of_squares
+from ..backend.optim.compensation import Delay, DelayConstants
 from ..compiler.program import Stage
 from . import wiring
 from .evaluation import evaluation_forward
@@ -51,7 +52,7 @@ class StageFunctions:
 
     job: Job
     stage: Stage
-    delay: int
+    delay: Delay
     run_forward: Callable[..., Sequence[Array]]
     run_backward: Callable[..., Sequence[Array]]
     run_evaluation: Callable[..., Sequence[Array]]
@@ -61,7 +62,13 @@ class StageFunctions:
         """The weights the forward uses."""
         rule, weights = self.job.rule, self.weights(old)
         return [
-            rule.predict(value, old.optimizer[name], self.delay, rate.astype(value.dtype), jnp)
+            rule.predict(
+                value,
+                old.optimizer[name],
+                _typed(self.delay, value.dtype),
+                rate.astype(value.dtype),
+                jnp,
+            )
             for name, value in zip(self.stage.parameters, weights, strict=True)
         ]
 
@@ -135,7 +142,7 @@ class StageFunctions:
             weight, state = old.weights[name], old.optimizer[name]
             own_rate = rate.astype(weight.dtype)
             new.weights[name], new.optimizer[name] = self.job.rule.update(
-                weight, gradient, state, self.delay, own_rate, jnp, valid
+                weight, gradient, state, _typed(self.delay, weight.dtype), own_rate, jnp, valid
             )
         if key in old.steps:
             self._collect(old, new, gradients, valid)
@@ -192,6 +199,14 @@ def stage_functions(
 def loss_gradient(loss: Array) -> Array:
     """1, or NaN for a loss that is not finite, which makes every stage skip the sample's update."""
     return jnp.where(jnp.isfinite(loss), jnp.ones_like(loss), jnp.nan)
+
+
+def _typed(delay: Delay, dtype: Any) -> Delay:
+    """Constants that are arrays get a weight's type, as numbers do by themselves."""
+    if isinstance(delay, int):
+        return delay
+    numbers = (c if isinstance(c, int | float) else c.astype(dtype) for c in delay)
+    return DelayConstants(*numbers)
 
 
 def _advanced(valid: Array | bool, new: list[Array], old: list[Array]) -> list[Array]:

@@ -15,7 +15,7 @@ import jax
 
 from ..compiler.program import HOST, Source, Stage
 from . import wiring
-from .jax_fifo import Fifo, Traffic
+from .jax_fifo import Fifo, Traffic, all_known
 from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
 from .job import Job
 from .model import Model
@@ -42,14 +42,8 @@ class Moment(NamedTuple):
         return (self.first_fed <= sample) & (sample <= self.last_fed)
 
     def after(self, values: Sequence[Array]) -> Array:
-        """True, once all `values` are known.
-
-        What is overwritten under this condition is overwritten in place: XLA copies an array of
-        the loop's state unless it can see that nobody still reads it. No tick is below zero, but
-        XLA does not know that.
-        """
-        never = self.tick < 0
-        return ~sum((never & (value.reshape(-1)[0] > 0) for value in values), start=never)
+        """True, once all `values` are known; see `all_known`."""
+        return all_known(values, self.tick)
 
 
 @dataclass(frozen=True)
@@ -141,7 +135,7 @@ class PipelinedTick:
         traffic: Traffic,
         outputs: Mapping[Source, Array],
     ) -> Mapping[wiring.Reader, Array]:
-        stage, delay = functions.stage, functions.delay
+        stage, delay = functions.stage, self.job.stages.delay(functions.stage.index)
         saved = [
             traffic.read(("saved", stage.index, n), delay)
             for n, _ in enumerate(stage.program.saved)
@@ -158,7 +152,7 @@ class PipelinedTick:
         sent = dict(zip(wiring.gradient_inputs(stage), result.inputs, strict=True))
         for reader, value in sent.items():
             traffic.push(reader, value)
-        read = [value for source, value in outputs.items() if source.stage == stage.index]
+        read = [outputs[Source(stage.index, n)] for n, _ in enumerate(stage.program.outputs)]
         if self.job.rule.stash:
             read += [traffic.new["stash", stage.index, n] for n, _ in enumerate(weights)]
         valid = valid & moment.after([*read, *result.inputs])

@@ -1,0 +1,150 @@
+"""Equal stages as one batched computation: which they are, what it computes, what it checkpoints.
+
+Bounds are those of `test_equality.py`: XLA adds up a batch of products in an order of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+pytest.importorskip("jax")
+
+from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.equality import distance
+from weft.bench.equality_cases import Case, case, job_of
+from weft.compiler.capture import capture
+from weft.compiler.cut import cut
+from weft.runtime.alike import groups
+from weft.runtime.jax_executor import JaxExecutor
+from weft.runtime.jax_grouped import GroupedTick
+from weft.runtime.jax_home import OneDevice, OneDeviceByGroups, one_device
+from weft.runtime.job import Job
+
+COUNT = 60
+FLOAT32 = 1e-5
+
+
+@pytest.fixture(scope="module")
+def deep() -> Case:
+    """A perceptron with five equal layers in the middle."""
+    torch.manual_seed(0)
+    equal = [layer for _ in range(5) for layer in (nn.Linear(12, 12), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(8, 12), nn.Tanh(), *equal, nn.Linear(12, 5))
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 5, COUNT)
+    x = generator.standard_normal((COUNT, 8)) + labels[:, None] / 5
+    sample = torch.zeros(1, 8), torch.zeros(1, dtype=torch.long)
+    return Case(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
+
+
+@pytest.fixture(scope="module")
+def gpt() -> Case:
+    """Two blocks with skips around attention and around the perceptron."""
+    torch.manual_seed(0)
+    model, window = ByteModel(blocks=2, width=8, heads=2, window=4), 4
+    tokens = torch.zeros(1, window, dtype=torch.long)
+    text = np.random.default_rng(0).integers(0, 256, (COUNT, window + 1))
+    stages = cut(capture(model, (tokens, tokens), byte_loss))
+    return Case(stages, model, (text[:, :-1], text[:, 1:]))
+
+
+def grouped(job: Job) -> JaxExecutor:
+    return JaxExecutor(job, chunk=16, home=OneDeviceByGroups(job))
+
+
+def sizes(job: Job) -> list[int]:
+    return sorted(len(group.stages) for group in groups(job))
+
+
+def test_every_stage_is_in_one_group_of_its_program(gpt: Case) -> None:
+    job = job_of(gpt, "sgdm", "sc+lwp", "none")
+    found = groups(job)
+    indices = [index for group in found for index in group.indices]
+    assert sorted(indices) == list(range(len(job.stages)))
+    assert all(len({stage.program.key for stage in group.stages}) == 1 for group in found)
+    assert max(sizes(job)) > 1
+    ends = [group.stages for group in found if {0, len(job.stages) - 1} & set(group.indices)]
+    assert all(len(stages) == 1 for stages in ends)
+
+
+def test_a_mask_sets_a_stage_apart(deep: Case) -> None:
+    job = job_of(deep, "sgdm", "none", "none")
+    assert sizes(job) == [1, 1, 1, 5]
+    name = "4.weight"
+    masked = replace(job, masks={name: torch.ones(12, 12, dtype=torch.bool)})
+    assert sizes(masked) == [1, 1, 1, 1, 4]
+
+
+def test_convolutions_are_done_one_by_one() -> None:
+    job = job_of(case("resnet20", COUNT), "sgdm", "none", "none")
+    shared = [group.first for group in groups(job) if len(group.stages) > 1]
+    assert shared
+    assert all(not stage.parameters for stage in shared)  # sums only
+    assert type(one_device(job, "pipelined")) is OneDevice
+
+
+@pytest.mark.parametrize(
+    ("rule", "compensation", "masks"),
+    [
+        ("sgdm", "sc+lwp", "rigl"),
+        ("sgdm", "ab", "static"),
+        ("adamw", "stash", "none"),
+    ],
+)
+def test_a_perceptron_equals_the_reference(
+    deep: Case, rule: str, compensation: str, masks: str
+) -> None:
+    job = job_of(deep, rule, compensation, masks)
+    assert isinstance(one_device(job, "pipelined"), OneDeviceByGroups)
+    far = distance(job, deep.inputs, grouped(job))
+    assert far.largest <= FLOAT32, far
+
+
+def test_skips_equal_the_reference(gpt: Case) -> None:
+    job = job_of(gpt, "sgdm", "sc+lwp_w", "none")
+    far = distance(job, gpt.inputs, grouped(job))
+    assert far.largest <= FLOAT32, far
+
+
+def test_a_checkpoint_does_not_tell(deep: Case) -> None:
+    """Taken with samples in flight and masks that have changed, either form goes on from either."""
+    job = job_of(deep, "sgdm", "sc+lwp", "rigl")
+    both = grouped(job), JaxExecutor(job, chunk=16, home=OneDevice(job, "pipelined"))
+    first, rest = zip(*((a[:41], a[41:]) for a in deep.inputs), strict=True)
+    taken = []
+    for executor in both:
+        executor.feed(first)
+        taken.append(executor.snapshot())
+    close(taken[0], taken[1])
+    for executor, snapshot in zip(both, reversed(taken), strict=True):
+        executor.restore(snapshot)
+        again = executor.snapshot()
+        assert again.keys() == snapshot.keys()
+        assert all(torch.equal(again[name], value) for name, value in snapshot.items())
+    results = [np.concatenate([e.feed(rest).losses.values, e.flush().losses.values]) for e in both]
+    np.testing.assert_allclose(results[0], results[1], rtol=FLOAT32)
+    close(both[0].snapshot(), both[1].snapshot())
+
+
+def close(mine: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert mine.keys() == other.keys()
+    for name, value in other.items():
+        assert mine[name].shape == value.shape, name
+        far = (mine[name].double() - value.double()).norm()
+        assert far <= FLOAT32 * value.double().norm(), name
+
+
+def test_the_fifos_take_no_more_than_one_by_one(deep: Case) -> None:
+    """But for a second slot where some of a group's values are read after one tick only."""
+    job = job_of(deep, "sgdm", "stash", "none")
+    tick = GroupedTick(job)
+    together = sum(buffer.nbytes for buffer in tick.start().buffers)
+    alone = sum(np.zeros(fifo.shape, np.float32).nbytes for fifo in tick.fifos.values())
+    registers = sum(fifo.spec.size_bytes for fifo in tick.fifos.values() if fifo.reach <= 1)
+    assert together <= alone + registers
