@@ -44,7 +44,9 @@ def memory_over_time(
     recording = record(plan, samples, begin, first + count - begin)
     done = {name: list(own) for name, own in groupby(recording.slices(), lambda s: s.stage)}
     for stage in plan.stages:
-        yield tuple(_held(stage, done.get(stage.id, []), first, first + count - 1))
+        ended = first - stage.delay
+        own = [s for s in done.get(stage.id, ()) if s.sample >= ended]
+        yield tuple(_held(stage, own, first, first + count - 1))
 
 
 def _held(stage: StageRecord, slices: list[Slice], first: int, last: int) -> Iterator[Held]:

@@ -45,9 +45,10 @@ class Recording:
         recorded = self.run.state.slices
         for unit in range(stages):
             name = self.run.wiring.units[unit].name
-            for sample, phase in np.argwhere(recorded[unit, :, :, 1] >= 0):
-                times = map(int, recorded[unit, sample, phase])
-                yield Slice(name, PHASES[phase], self.first + int(sample), *times)
+            for sample, phases in enumerate(recorded[unit].tolist(), self.first):
+                for phase, (begin, end) in zip(PHASES, phases, strict=True):
+                    if end >= 0:
+                        yield Slice(name, phase, sample, begin, end)
 
     def fills(self) -> Iterator[Fill]:
         """By stream, then cycle, from when the first sample of the window is put into the stream
