@@ -6,6 +6,7 @@ link              communication inside the region, or a stream between stages
 host              the machine's way in
 imbalance         another stage is slower
 loop              FIFO depths or latency around a loop of stages
+fill              the run is too short for a steady state
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def _line(stage: StageRecord, row: StageRow, bound: str, slowest: str) -> str:
     if bound == "imbalance":
         spare = 1 - row.utilisation
         return f"idle {spare:.0%}: a slower stage sets the pace, {slowest}"
+    if bound == "fill":
+        return "the pipeline fills and drains: simulate more samples"
     if bound == "host":
         return "fewer input bytes per sample (a narrower dtype)"
     if row.bound_by in ("link", "loop"):

@@ -16,7 +16,7 @@ from ..compiler.plan.document import PlanDocument
 from . import steady
 from .deadlock import cycle_of_waits
 from .report import SimReport, StageRow, Wait
-from .rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row
+from .rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row, too_short
 from .state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
@@ -63,6 +63,8 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
     stages = range(run.wiring.stages)
     loop = "FIFO depths or latency around a loop of stages"
     bound = bottleneck(plan, run.wiring, interval, loop)
+    if not (steady or run.deadlock):
+        bound = too_short(_least_samples(run))
     last = stages[-1]
     return SimReport(
         level="event",
@@ -120,6 +122,11 @@ def _interval(run: Run) -> tuple[float, bool]:
         return max(run.cycles, 1) / run.samples, False
     spans = marks[:, STEADY_TO] - marks[:, STEADY_FROM]
     return max(float((spans[: run.wiring.stages] / ticks).max()), 1.0), True
+
+
+def _least_samples(run: Run) -> int:
+    """Samples of the shortest run in which `_interval` finds a full tick to measure."""
+    return int((run.table.full_from - run.table.full_to).max()) + run.samples + 1
 
 
 def _row(plan: PlanDocument, run: Run, index: int, interval: float, bound: Bottleneck) -> StageRow:

@@ -12,18 +12,23 @@ from .wiring import BACKWARD, FORWARD, Wiring, host_cycles
 SATURATED = 0.995
 """From this share of the interval on, something counts as busy all the time."""
 
-_WAITS_FOR = {"stage": "imbalance", "link": "link", "host": "host", "loop": "loop"}
+_WAITS_FOR = {"stage": "imbalance", "link": "link", "host": "host", "loop": "loop", "fill": "fill"}
 
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """What sets the interval: `kind` is 'stage', 'link', 'host' or 'loop', `name` which one."""
+    """What sets the interval: `kind` is stage, link, host, loop or fill, `name` which one."""
 
     kind: str
     name: str
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
+
+
+def too_short(samples: int) -> Bottleneck:
+    """What bounds a run of fewer than `samples` samples: it is never in a steady state."""
+    return Bottleneck("fill", f"a steady state takes {samples:,} samples or more")
 
 
 def bottleneck(plan: PlanDocument, wiring: Wiring, interval: float, loop: str) -> Bottleneck:

@@ -56,6 +56,17 @@ def test_stages_that_wait_for_a_slower_one_are_told_so():
         assert "slower stage" in entry.advice
 
 
+def test_a_run_too_short_is_told_so():
+    """Of two samples most of the time is fill and drain: no FIFO or link is to blame."""
+    report = simulate(CHAIN, 2)
+    assert not report.steady
+    least = next(n for n in range(2, 100) if simulate(CHAIN, n).steady)
+    assert report.bound_by == f"fill: a steady state takes {least} samples or more"
+    assert {entry.bound_by for entry in advise(CHAIN, report)} == {"fill"}
+    assert all("more samples" in entry.advice for entry in advise(CHAIN, report))
+    assert simulate(CHAIN, 200).bound_by.startswith("stage")
+
+
 def test_energy_by_hand():
     """80 cycles at 1 GHz a sample: 1 kW of the system is 80 uJ; PEs draw only while busy."""
     plan = _with(CHAIN, power__pe_peak_w=2.0, power__system_w=1000.0)
