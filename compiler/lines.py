@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,5 +51,7 @@ class _Lines(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        traceback.set_stack_trace(['File "{}", line {}'.format(*calling_line())])
+        file, line = calling_line()
+        code = linecache.getline(file, line).strip()
+        traceback.set_stack_trace([f'File "{file}", line {line}, in forward\n    {code}'])
         return func(*args, **(kwargs or {}))

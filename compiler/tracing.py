@@ -19,6 +19,7 @@ from torch._subclasses.fake_impls import fast_detach
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..backend.errors import UnsupportedError
 from .program import Origin
 
 _ATEN = torch.ops.aten
@@ -49,8 +50,19 @@ class Trace(TorchDispatchMode):
         self._track(value, self.graph.placeholder(name))
 
     def node_of(self, value: Tensor) -> fx.Node:
-        """The node that computes `value`, or what it is a detached form of."""
-        return self._nodes[id(value)]
+        """The node that computes `value`, or what it is a detached form of.
+
+        Raises UnsupportedError for a tensor that was neither given nor computed.
+        """
+        node = self._nodes.get(id(value))
+        if node is None:
+            raise UnsupportedError(
+                f"tracing {self.origin or 'the backward of a stage'}",
+                expected="operators on tensors that the stage is given or computes",
+                got=f"a constant of shape {tuple(value.shape)} that torch makes on the way",
+                change="express this line of the model with other operators",
+            )
+        return node
 
     def number_backward(self, results: Sequence[Tensor]) -> None:
         """Let the operators of a backward from `results` have the numbers of what they

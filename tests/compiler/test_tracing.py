@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
+from weft.backend.errors import UnsupportedError
 from weft.compiler.tracing import Trace
 
 DETACH = torch.ops.aten.detach.default
@@ -131,3 +132,10 @@ def test_nothing_keeps_a_trace_that_was_differentiated() -> None:
     del trace, x, y, gradient
     gc.collect()
     assert gone() is None
+
+
+def test_a_constant_that_torch_makes_is_refused() -> None:
+    with FakeTensorMode():
+        trace = Trace({})
+        with pytest.raises(UnsupportedError, match=r"a constant of shape \(\)"), trace:
+            torch.tensor(1.0)
