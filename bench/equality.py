@@ -7,8 +7,8 @@ single entries do says little, since one whose terms cancel has no digits to com
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.jax_executor import JaxExecutor
-from ..runtime.job import Executor, Job, Stream
+from ..runtime.job import Job
 from ..runtime.reference import ReferenceExecutor
 from .equality_cases import case, job_of
 
@@ -55,11 +55,16 @@ class Combination:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A combination in float32, and in float64: what is rounding alone is 1e-9 as large there."""
+    """A combination in float32, and in float64: what is rounding alone is 1e-9 as large there.
+
+    `nudged` is how far the reference in float64 ends from itself when its start values are off in
+    their last bit: how much the training amplifies, whoever does the arithmetic.
+    """
 
     combination: Combination
     float32: Distance
     float64: Distance
+    nudged: Distance
 
 
 def comparisons(
@@ -67,20 +72,27 @@ def comparisons(
 ) -> Iterator[Comparison]:
     """Train a model of `equality_cases.CASES` by each combination, with both executors."""
     for chosen in combinations:
-        found = [_compared(model, samples, chosen, t) for t in (torch.float32, torch.float64)]
-        yield Comparison(chosen, *found)
+        ways = chosen.rule, chosen.compensation, chosen.masks
+        narrow, wide = (case(model, samples, dtype) for dtype in (torch.float32, torch.float64))
+        job, wide_job = job_of(narrow, *ways), job_of(wide, *ways)
+        expected = end(ReferenceExecutor(wide_job), wide.inputs)
+        with jax.enable_x64(True):
+            got = end(JaxExecutor(wide_job, chunk=64), wide.inputs)
+        yield Comparison(
+            chosen,
+            distance(job, narrow.inputs, JaxExecutor(job, chunk=64)),
+            between(got, expected),
+            between(end(ReferenceExecutor(_nudged(wide_job)), wide.inputs), expected),
+        )
 
 
-def _compared(model: str, samples: int, chosen: Combination, dtype: torch.dtype) -> Distance:
-    found = case(model, samples, dtype)
-    job = job_of(found, chosen.rule, chosen.compensation, chosen.masks)
-    with _types(dtype):
-        return distance(job, found.inputs, JaxExecutor(job, chunk=64))
-
-
-def _types(dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Where jax knows `dtype`."""
-    return jax.enable_x64(True) if dtype == torch.float64 else nullcontext()
+def _nudged(job: Job) -> Job:
+    """The job with real start values that are off in their last bit."""
+    values = {
+        name: value * (1 + torch.finfo(value.dtype).eps) if value.is_floating_point() else value
+        for name, value in job.tensors.items()
+    }
+    return replace(job, tensors=values)
 
 
 def relative(got: Tensor, expected: Tensor) -> float:
@@ -89,50 +101,67 @@ def relative(got: Tensor, expected: Tensor) -> float:
     return difference / float(expected.double().norm()) if difference else 0.0
 
 
+@dataclass(frozen=True)
+class End:
+    """What an executor gave and has when it is drained: losses, and tensors by model name."""
+
+    losses: Sequence[np.ndarray]
+    tensors: Mapping[str, Tensor]
+    optimizer: Mapping[str, Mapping[str, Tensor]]
+    masks: Mapping[str, Tensor]
+
+
+def end(executor: JaxExecutor | ReferenceExecutor, inputs: Sequence[np.ndarray]) -> End:
+    """Train on `inputs` and drain."""
+    results = executor.feed(inputs), executor.flush()
+    is_jax = isinstance(executor, JaxExecutor)
+    states: Mapping[str, Any] = executor.model.optimizer if is_jax else executor.optimizer
+    optimizer = {
+        name: {key: _tensor(value) for key, value in own.items()} for name, own in states.items()
+    }
+    losses = [np.asarray(result.losses.values, dtype=np.float64) for result in results]
+    return End(losses, executor.tensors(), optimizer, executor.masks())
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+
+
 def distance(job: Job, inputs: Sequence[np.ndarray], got: JaxExecutor) -> Distance:
     """Train `job` on `inputs` and drain, with `got` and with the reference."""
-    expected = ReferenceExecutor(job)
+    return between(end(got, inputs), end(ReferenceExecutor(job), inputs))
+
+
+def between(got: End, expected: End) -> Distance:
+    """How far `got` is from what was expected."""
     losses = [
         relative(*map(torch.from_numpy, pair))
-        for pair in zip(_losses(got, inputs), _losses(expected, inputs), strict=True)
+        for pair in zip(got.losses, expected.losses, strict=True)
     ]
-    mine = got.tensors()
-    parts = {name: relative(mine[name], value) for name, value in expected.tensors().items()}
-    optimizer = _optimizer_distances(got, expected)
+    parts = {name: relative(got.tensors[name], v) for name, v in expected.tensors.items()}
+    optimizer = {
+        name: max(
+            _state_distance(key, got.optimizer[name][key], value, expected.tensors[name])
+            for key, value in own.items()
+        )
+        for name, own in expected.optimizer.items()
+    }
     every = {name: max(part, optimizer.get(name, 0.0)) for name, part in parts.items()}
     worst = max(every, key=every.__getitem__)
-    masks, own = expected.masks(), got.masks()
+    masks = expected.masks.items()
     return Distance(
         losses=max(losses),
-        weights=max(parts[name] for name in expected.weights),
+        weights=max(parts[name] for name in optimizer),
         optimizer=max(optimizer.values()),
-        state=max((parts[name] for name in expected.state), default=0.0),
+        state=max((far for name, far in parts.items() if name not in optimizer), default=0.0),
         others=max([*losses, *(far for name, far in every.items() if name != worst)]),
-        masks_equal=all(torch.equal(own[name], mask) for name, mask in masks.items()),
+        masks_equal=all(torch.equal(got.masks[name], mask) for name, mask in masks),
         worst=worst,
     )
 
 
-def _optimizer_distances(got: JaxExecutor, expected: ReferenceExecutor) -> Mapping[str, float]:
-    """The largest difference of each parameter's optimizer state."""
-    mine = got.model.optimizer
-    return {
-        name: max(
-            _state_distance(key, mine[name][key], value, expected.weights[name])
-            for key, value in values.items()
-        )
-        for name, values in expected.optimizer.items()
-    }
-
-
-def _state_distance(key: str, got: object, expected: Tensor, weight: Tensor) -> float:
+def _state_distance(key: str, got: Tensor, expected: Tensor, weight: Tensor) -> float:
     """`relative`; a step, being the difference of two weights, is rounded as they are."""
-    mine = torch.from_numpy(np.array(got))
     if key != "step":
-        return relative(mine, expected)
-    return relative(weight + (mine - expected), weight)
-
-
-def _losses(executor: Executor, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    streams: list[Stream] = [executor.feed(inputs).losses, executor.flush().losses]
-    return [np.asarray(stream.values, dtype=np.float64) for stream in streams]
+        return relative(got, expected)
+    return relative(weight + (got - expected), weight)

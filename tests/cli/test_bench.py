@@ -146,6 +146,7 @@ def test_equality_is_told_in_both_types(weft: Weft) -> None:
     assert (row["rule"], row["compensation"], row["masks"]) == ("sgdm", "sc", "static")
     assert 0 < float(row["weights"]) < 1e-5
     assert 0 < float(row["float64"]) < 1e-13
+    assert 0 < float(row["nudged"]) < 1e-13
 
 
 @pytest.mark.parametrize("option", ["--model", "--compensation", "--masks"])
