@@ -21,6 +21,7 @@ from torch import Tensor
 from ..backend.errors import UserError
 from ..backend.sparsity import MaskRule
 from ..compiler.program import Source, TensorSpec
+from .dispatches import Dispatches
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical
 from .jax_home import ManyDevices, OneDevice, one_device
@@ -29,16 +30,15 @@ from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
 from .jax_split import SplitTick
 from .jax_tick import Moment, PipelinedTick
-from .job import Job, Mode, Results, Skips, Stream, sample_arrays
-from .mask_updates import masks_updated, steps_made, ticks_until_update
+from .job import Job, Mode, Skips
+from .mask_updates import masks_updated
 from .masks import Masked
 from .model import Model
-from .streams import came_out, joined, padded
 
 Array = Any
 
 
-class JaxExecutor:
+class JaxExecutor(Dispatches):
     """Runs a `Job` on jax devices; see `reference.py` for what it computes.
 
     `home` says on which: by default jax's default one.
@@ -57,31 +57,12 @@ class JaxExecutor:
         self.job, self.chunk = job, chunk
         self.home: Any = home or one_device(job, mode)
         self.tick_function = self.home.tick
-        self.tick = self.first_fed = self.fed = 0
+        self._begin()
         self.compile_seconds = 0.0
         self.pipeline = self.home.start()
         train = jax.jit(self.home.training(_run), donate_argnums=0)
         self._train = self._compile(train, *self._arguments([], 0))
         self._evaluation = Evaluation(job, self.home, self._compile)
-
-    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
-        """Feed samples, one tick each; returns what came out meanwhile."""
-        arrays = sample_arrays(self.job.stages, inputs)
-        parts = []
-        for start in range(0, len(arrays[0]), self.chunk):
-            part = [array[start : start + self.chunk] for array in arrays]
-            self.fed += len(part[0])
-            parts += self._run(part, len(part[0]))
-        return joined(parts, len(self.tick_function.results))
-
-    def flush(self) -> Results:
-        """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
-        parts = []
-        for start in range(0, self.tick_function.drain_ticks, self.chunk):
-            count = min(self.chunk, self.tick_function.drain_ticks - start)
-            parts += self._run([], count)
-        self.tick = self.first_fed = self.fed
-        return joined(parts, len(self.tick_function.results))
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
@@ -102,10 +83,6 @@ class JaxExecutor:
     def model(self) -> Model:
         """What training changes."""
         return self.home.model(self.pipeline)
-
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        return self.tick_function.update_lag(stage)
 
     @property
     def state_bytes(self) -> int:
@@ -152,7 +129,7 @@ class JaxExecutor:
             )
         self.job, self.home = job, self.home.of(job)
         self.tick_function = self.home.tick
-        self.tick = self.first_fed = self.fed = 0
+        self._begin()
         self.pipeline = self.home.start()
 
     def _compile(self, function: Any, *arguments: Any) -> Any:
@@ -162,40 +139,21 @@ class JaxExecutor:
         return compiled
 
     def _arguments(self, inputs: Sequence[np.ndarray], count: int) -> tuple[Any, ...]:
-        specs = self.job.stages.model_inputs
-        given = inputs or [np.empty((0, *spec.shape), spec.dtype) for spec in specs]
-        first_update = self.tick - self.tick_function.lag
-        updates = self.chunk + self.tick_function.rates_read - 1
-        rates = [self.job.rate(first_update + n) for n in range(updates)]
         span = (self.tick, self.first_fed, self.fed - 1, count)
         return (
             self.pipeline,
-            [canonical(padded(array, self.chunk)) for array in given],
-            canonical(np.array(rates)),
+            [canonical(array) for array in self._samples(inputs)],
+            canonical(self._rates()),
             *(np.int32(number) for number in span),
         )
 
-    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[list[Stream]]:
-        """Run `count` ticks; what came out of each dispatch: a mask update ends one."""
-        parts, done = [], 0
-        while done < count:
-            ticks = min(count - done, ticks_until_update(self) or count)
-            steps = steps_made(self)
-            parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
-            model = masks_updated(self, steps, _change, jnp)
-            self.pipeline = self.home.with_model(self.pipeline, model)
-            done += ticks
-        return parts
+    def _rows(self, inputs: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+        self.pipeline, made = self._train(*self._arguments(inputs, count))
+        return [np.asarray(values) for values in made]
 
-    def _dispatch(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
-        """Run `count` ticks; the loss and each prediction of the samples that came out."""
-        self.pipeline, outputs = self._train(*self._arguments(inputs, count))
-        streams = []
-        for lag, values in zip(self.tick_function.result_lags, outputs, strict=True):
-            fed = range(self.first_fed, self.fed)
-            streams.append(came_out(np.asarray(values), self.tick - lag, fed, count))
-        self.tick += count
-        return streams
+    def _update_masks(self, steps: dict[str, int]) -> None:
+        model = masks_updated(self, steps, _change, jnp)
+        self.pipeline = self.home.with_model(self.pipeline, model)
 
 
 def _run(

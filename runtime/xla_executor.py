@@ -14,13 +14,14 @@ from torch.utils import _pytree as pytree
 from ..backend.optim.rule import Array
 from ..backend.sparsity import MaskRule
 from ..compiler.program import HOST, Source
+from .dispatches import Dispatches
 from .evaluation import without_draws
-from .job import Job, Mode, Results, Skips, Stream, sample_arrays, to_numpy, to_rows
-from .mask_updates import masks_updated, steps_made, ticks_until_update
+from .job import Job, Mode, Skips, sample_arrays, to_numpy, to_rows
+from .mask_updates import masks_updated
 from .masks import Masked
 from .model import Model
 from .part import spec_of
-from .streams import came_out, joined, padded
+from .streams import padded
 from .xla_loop import Loop, Op, at
 from .xla_sequential import SequentialTick
 from .xla_snapshot import restore, snapshot
@@ -32,7 +33,7 @@ _EVALUATION_BATCH = 60
 _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
 
 
-class XlaExecutor:
+class XlaExecutor(Dispatches):
     """Runs a `Job` on torch_xla's device (`xla_device.claim`); see `reference.py` for the meaning.
 
     `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and
@@ -43,42 +44,25 @@ class XlaExecutor:
     def __init__(self, job: Job, mode: Mode = "pipelined", chunk: int = 128) -> None:
         began = time.perf_counter()
         self.job, self.chunk = job, chunk
-        self.tick = self.first_fed = self.fed = 0
+        self._begin()
         model = Model.start(job, job.stages.stages, lambda tensor: tensor.detach().clone(), torch)
         self._rate_type = _widest(model)
-        self.tick_function = _TICKS[mode](job, model, torch.zeros((), dtype=self._rate_type))
-        start = Pipeline(model, self.tick_function.buffers())
+        tick = _TICKS[mode](job, model, torch.zeros((), dtype=self._rate_type))
+        self.tick_function = tick
+        start = Pipeline(model, tick.buffers())
         self.pipeline = pytree.tree_map(to_device, start)
-        rows = [spec_of(job.stages, source) for source in self.tick_function.results]
-        self._train = Loop(self.tick_function, self.pipeline, self._feed([], 0), rows, chunk)
+        rows = [spec_of(job.stages, source) for source in tick.results]
+        self._train = Loop(tick, self.pipeline, self._feed([]), rows, chunk)
         self._predict: Loop | None = None
         self._dispatch([], 0)
         self.compile_seconds = time.perf_counter() - began
-
-    def feed(self, inputs: Sequence[np.ndarray]) -> Results:
-        """Feed samples, one tick each; returns what came out meanwhile."""
-        arrays = sample_arrays(self.job.stages, inputs)
-        parts = []
-        for start in range(0, len(arrays[0]), self.chunk):
-            part = [array[start : start + self.chunk] for array in arrays]
-            self.fed += len(part[0])
-            parts += self._run(part, len(part[0]))
-        return joined(parts, len(self.tick_function.results))
-
-    def flush(self) -> Results:
-        """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
-        parts = []
-        for start in range(0, self.tick_function.drain_ticks, self.chunk):
-            parts += self._run([], min(self.chunk, self.tick_function.drain_ticks - start))
-        self.tick = self.first_fed = self.fed
-        return joined(parts, len(self.tick_function.results))
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
         arrays, parts = sample_arrays(self.job.stages, inputs), []
         for start in range(0, len(arrays[0]), _EVALUATION_BATCH):
             slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
-            batch = [_rows(array, _EVALUATION_BATCH) for array in slices]
+            batch = [_padded(array, _EVALUATION_BATCH) for array in slices]
             fixed = (self.model, batch)
             if self._predict is None:
                 self._predict = self._evaluation(fixed)
@@ -115,47 +99,20 @@ class XlaExecutor:
         """What training changes."""
         return self.pipeline.model
 
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        return self.tick_function.update_lag(stage)
-
-    def _feed(self, inputs: Sequence[np.ndarray], ticks: int) -> Feed:
-        """What a dispatch reads: the samples of `ticks` ticks, and the rates of their updates."""
-        specs = self.job.stages.model_inputs
-        given = inputs or [np.empty((0, *spec.shape), spec.dtype) for spec in specs]
-        first = self.tick - self.tick_function.lag
-        read = ticks + self.tick_function.rates_read - 1
-        rates = np.array([self.job.rate(first + n) for n in range(read)])
-        size = self.chunk + self.tick_function.rates_read - 1
+    def _feed(self, inputs: Sequence[np.ndarray]) -> Feed:
+        """What a dispatch reads: its samples, and the rates of its updates."""
         span = torch.tensor([self.tick, self.first_fed, self.fed - 1], dtype=torch.int32)
-        return Feed(
-            to_device(span),
-            _rows(rates, size).to(self._rate_type),
-            [_rows(array, self.chunk) for array in given],
-        )
+        rates = torch.from_numpy(self._rates()).to(self._rate_type)
+        samples = [to_device(torch.from_numpy(array)) for array in self._samples(inputs)]
+        return Feed(to_device(span), to_device(rates), samples)
 
-    def _run(self, inputs: Sequence[np.ndarray], count: int) -> list[list[Stream]]:
-        """Run `count` ticks; what came out of each dispatch: a mask update ends one."""
-        parts, done = [], 0
-        while done < count:
-            ticks = min(count - done, ticks_until_update(self) or count)
-            steps = steps_made(self)
-            parts.append(self._dispatch([array[done : done + ticks] for array in inputs], ticks))
-            model = masks_updated(self, steps, _change, torch)
-            self.pipeline = replace(self.pipeline, model=model)
-            done += ticks
-        return parts
+    def _rows(self, inputs: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+        self.pipeline, made = self._train(self.pipeline, self._feed(inputs), count)
+        return [to_numpy(values.cpu()) for values in made]
 
-    def _dispatch(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
-        """Run `count` ticks; the loss and each prediction of the samples that came out."""
-        self.pipeline, made = self._train(self.pipeline, self._feed(inputs, count), count)
-        fed = range(self.first_fed, self.fed)
-        streams = [
-            came_out(to_numpy(values.cpu()), self.tick - lag, fed, count)
-            for lag, values in zip(self.tick_function.result_lags, made, strict=True)
-        ]
-        self.tick += count
-        return streams
+    def _update_masks(self, steps: dict[str, int]) -> None:
+        model = masks_updated(self, steps, _change, torch)
+        self.pipeline = replace(self.pipeline, model=model)
 
     def _evaluation(self, fixed: tuple[Model, list[Tensor]]) -> Loop:
         began = time.perf_counter()
@@ -195,7 +152,7 @@ def _widest(model: Model) -> torch.dtype:
     return found
 
 
-def _rows(array: np.ndarray, rows: int) -> Tensor:
+def _padded(array: np.ndarray, rows: int) -> Tensor:
     return to_device(torch.from_numpy(padded(array, rows)))
 
 
