@@ -188,7 +188,8 @@ class SharedTraffic(Traffic):
 
 
 def _start(array: Array, row: Array) -> tuple[Array | int, ...]:
-    return (row, *(0 for _ in array.shape[1:]))
+    """Of one type, also where jax counts in 64 bits."""
+    return (row, *(jnp.zeros_like(row) for _ in array.shape[1:]))
 
 
 def _rows(array: Array, row: Array) -> Array:
