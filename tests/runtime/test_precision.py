@@ -156,6 +156,39 @@ def test_jax_rounds_as_the_reference_does(name: str) -> None:
         assert error <= SAME_ROUNDING * expected[key].norm(), f"{key}: {error}"
 
 
+@pytest.mark.usefixtures("torch_rounds_once")
+def test_equal_stages_done_together_round_so_too_and_keep_their_bits_in_a_snapshot() -> None:
+    pytest.importorskip("jax")
+    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax_home import OneDeviceByGroups
+
+    job = mixed(deep_job())
+    machine, (x, y) = JaxExecutor(job, chunk=16), samples(job, COUNT)
+    assert isinstance(machine.home, OneDeviceByGroups)
+    machine.feed([x[:9], y[:9]])
+    taken = machine.snapshot()
+    assert any(value.dtype == torch.bfloat16 for value in taken.values())
+    ends = []
+    for _ in range(2):
+        machine.feed([x[9:], y[9:]])
+        machine.flush()
+        ends.append(machine.tensors())
+        machine.restore(taken)
+    expected = fed(ReferenceExecutor(job), job)
+    for key, value in ends[0].items():
+        assert torch.equal(value, ends[1][key]), key
+        error = (value - expected[key]).norm()
+        assert error <= SAME_ROUNDING * expected[key].norm(), f"{key}: {error}"
+
+
+def deep_job() -> Job:
+    """Five equal layers among eight stages."""
+    torch.manual_seed(0)
+    equal = [layer for _ in range(5) for layer in (nn.Linear(16, 16), nn.Tanh())]
+    model = nn.Sequential(nn.Linear(9, 16), nn.Tanh(), *equal, nn.Linear(16, 3))
+    return job_of(model, stages_of(model, torch.zeros(1, 9)), compensation="sc+lwp")
+
+
 def test_rounding_changes_weights_by_about_its_size() -> None:
     """bfloat16 has 8 bits: a rounding is up to 2^-9 of a value, and does occur."""
     job = perceptron_job("none")
