@@ -25,9 +25,10 @@ from weft.backend.nn.online_norm import OnlineNorm
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.recipe_file import make_recipe
+from weft.runtime.alike import groups
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax_executor import JaxExecutor
-from weft.runtime.jax_home import ManyDevices
+from weft.runtime.jax_home import ManyDevices, OneDeviceByGroups
 from weft.runtime.job import Executor, Job
 from weft.runtime.part import Groups, bytes_across
 from weft.runtime.reference import ReferenceExecutor
@@ -86,9 +87,12 @@ def deep_perceptron(compensation: str) -> Job:
 
 
 def perceptron() -> dict[str, Any]:
-    """On four devices and on one; in flight their states are exchanged."""
+    """On four devices and on one; in flight their states are exchanged.
+
+    On one, two equal stages are done together that are with different devices of the four.
+    """
     job = deep_perceptron("sc+lwp")
-    one, four = JaxExecutor(job, chunk=CHUNK), spread(job, 4)
+    one, four = JaxExecutor(job, chunk=CHUNK, home=OneDeviceByGroups(job)), spread(job, 4)
     before, after = ([a[:50] for a in samples(job, 90)], [a[50:] for a in samples(job, 90)])
     losses = [executor.feed(before).losses.values for executor in (one, four)]
     in_flight = [executor.snapshot() for executor in (one, four)]
@@ -101,6 +105,8 @@ def perceptron() -> dict[str, Any]:
         "ends": gap(ends[1], ends[0]),
         "tensors": drift(four.tensors(), one.tensors()),
         "evaluated": gap(four.evaluate(unseen)[0], reference.evaluate(unseen)[0]),
+        "together": [group.indices for group in groups(job) if len(group.stages) > 1],
+        "groups": [len(own) for own in even(job, 4)],
         "permuted": permuted(four),
         "on_wires": [on_wires(four, cut) for cut in range(1, 4)],
         "across": [bytes_across(job.stages, own.start) for own in even(job, 4)[1:]],

@@ -37,8 +37,10 @@ def test_a_perceptron_on_four_devices_equals_one(seen: dict[str, Any]) -> None:
 
 
 def test_snapshots_move_between_numbers_of_devices(seen: dict[str, Any]) -> None:
-    """In flight, from one device to four and back."""
+    """In flight, from one device, with equal stages done together, to four and back."""
     found = seen["perceptron"]
+    assert found["together"] == [[1, 4]]
+    assert sum(found["groups"][:2]) <= 4  # the second of them is with another device
     assert found["snapshot_moves_to_the_bit"]
     for what in ("one_to_four", "four_to_one", "tensors_of_one", "tensors_of_four"):
         assert found[what] <= FLOAT64, what
