@@ -110,7 +110,7 @@ def kernels_text(kernels: Kernels) -> str:
             *(stage.stage, choice.area, choice.height, choice.width, choice.interval_cycles),
             choice.memory.total_bytes,
             f"in {choice.tiling.in_split}, space {choice.tiling.space_split},"
-            f" out {choice.tiling.out_split}",
+            f" out {choice.tiling.out_split}{', interleaved' if choice.tiling.interleaved else ''}",
         )
         for stage in kernels.stages
         for choice in stage.choices

@@ -44,9 +44,14 @@ def transfer(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> F
     return _started(noc, _flight(noc, contention, distance, depth))
 
 
-def broadcast(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
-    """One PE's words to a line of `pes`: in one go with multicast, else from PE to PE."""
-    return _started(noc, _broadcast(noc, word_count, pes))
+def broadcast(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
+    """One PE's words to a line of `pes`: in one go with multicast, else from PE to PE.
+
+    Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
+    `all_reduce`).
+    """
+    flight = _broadcast(noc, spacing * word_count, pes)
+    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
 
 
 def reduce_chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
@@ -59,9 +64,14 @@ def reduce_two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) ->
     return _started(noc, _two_phase(noc, word_count, pes, group_size))
 
 
-def reduce(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
-    """The faster of a chain and two phases with groups of about the root of `pes`."""
-    return _started(noc, _reduce(noc, word_count, pes))
+def reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
+    """The faster of a chain and two phases with groups of about the root of `pes`.
+
+    Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
+    `all_reduce`).
+    """
+    flight = _reduce(noc, spacing * word_count, pes)
+    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
 
 
 def all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
@@ -72,17 +82,19 @@ def all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
     what was summed first goes back while others are summed, on the links the other way.
     """
     flight = _reduce(noc, spacing * word_count, pes) + _broadcast(noc, word_count, pes)
-    return _started(noc, _spread(noc, flight, pes, spacing))
+    return _started(noc, _spread(noc, flight, pes, spacing, ways=2))
 
 
-def reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+def reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
     """What remains of a reduction behind arithmetic that makes the words one after the other.
 
     In a chain the multiply-add that completes a word is the addition too, so only the last word's
     way remains. In two phases the first cores of the groups add all words once more, while their
-    arithmetic would need them: the second phase remains whole.
+    arithmetic would need them: the second phase remains whole. Of `spacing` lines that share every
+    link the sums are ready at the same time.
     """
-    return _started(noc, _reduce_behind(noc, word_count, pes))
+    behind = _reduce_behind(noc, spacing * word_count, pes)
+    return _started(noc, _spread(noc, behind, pes, spacing, ways=1))
 
 
 def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
@@ -90,7 +102,7 @@ def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> F
     of all lines are ready at the same time."""
     on_link = spacing * word_count
     behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
-    return _started(noc, _spread(noc, behind, pes, spacing))
+    return _started(noc, _spread(noc, behind, pes, spacing, ways=2))
 
 
 def border(noc: Noc, received: Ints, passing: Ints, pes: Ints, spacing: Ints) -> Floats:
@@ -120,9 +132,10 @@ def _flight(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Fl
     return np.where((contention > 0) & (distance > 0), cycles, 0.0)
 
 
-def _spread(noc: Noc, flight: Floats, pes: Ints, spacing: Ints) -> Floats:
-    """What a reduction and a broadcast of `pes` neighbours take if they are no neighbours."""
-    further = 2 * (pes - 1) * (spacing - 1) * noc.hop_cycles
+def _spread(noc: Noc, flight: Floats, pes: Ints, spacing: Ints | int, ways: int) -> Floats:
+    """What a collective takes if its `pes` are no neighbours; it goes along their line `ways`
+    times."""
+    further = ways * (pes - 1) * (spacing - 1) * noc.hop_cycles
     return np.where(flight > 0, flight + further, 0.0)
 
 

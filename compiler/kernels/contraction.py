@@ -8,8 +8,12 @@ vector instruction over the slice's positions:
     input gradient   grad_in[c, :] += w * grad_out[k, :]        reduced over the out_split columns
     weight gradient  grad_w = <in[c, :], grad_out[k, :]>        reduced over the space_split copies
 
-A slice is a block of in_split rows of PEs, and slices lie one after the other: what a PE exchanges
-with the same PE of the next slice goes in_split hops, on links that its whole block uses alike.
+The rows of PEs lie in one of two orders. Either a slice is a block of in_split rows, and slices lie
+one after the other: what a PE exchanges with the same PE of the next slice goes in_split hops, on
+links that its whole block uses alike. Or slices are interleaved, and the rows that hold the same
+weights are neighbours: then what passes between slices of the in features goes space_split hops, on
+links that as many slices of the positions share. The tiling says which; both are searched. A batch
+of products keeps the order inside the rows that each of them has to itself.
 
 With few positions it pays to turn the loops round: each arriving value triggers one instruction
 over the tile's out features, zeros included, or a scatter over its non-zeros. A machine with a
@@ -48,7 +52,7 @@ from .collectives import (
 )
 from .nonzeros import WeightTiles
 from .site import Cost, Site
-from .tilings import Floats, Ints, Tilings, ceil_div
+from .tilings import Floats, Ints, ceil_div
 
 _HELD_PARTS = 4
 """One side of a product may take one of so many parts of a PE's memory; an assumption."""
@@ -152,18 +156,20 @@ def forward(site: Site, product: Contraction) -> Cost:
     stream = stream + _halo_cycles(site, product, tile, tile.in_features)
     sums = words(noc, tile.out_features * tile.out_positions, size)
     orders = tile.sides.holds_out, tile.sides.holds_in
-    return _cost(site, product, tile, stream, _reduced(site, sums, site.tilings.in_split), orders)
+    down = _reduced(site, sums, site.tilings.in_split, site.tilings.in_spacing)
+    return _cost(site, product, tile, stream, down, orders)
 
 
 def input_gradient(site: Site, product: Contraction) -> Cost:
     """Cost of grad_in = weight transposed * grad_out."""
     tile, noc, size = _tile(site, product), site.target.noc, product.itemsize
     arriving = words(noc, tile.out_features * tile.out_positions, size)
-    stream = broadcast(noc, arriving, site.tilings.in_split)
+    stream = _down(site, arriving)
     stream = stream + _halo_cycles(site, product, tile, tile.out_features)
     sums = words(noc, tile.in_features * tile.in_positions, size)
     orders = tile.sides.holds_in, tile.sides.holds_out
-    return _cost(site, product, tile, stream, _reduced(site, sums, site.tilings.out_split), orders)
+    along = _reduced(site, sums, site.tilings.out_split, 1)
+    return _cost(site, product, tile, stream, along, orders)
 
 
 def weight_gradient(site: Site, product: Contraction) -> Cost:
@@ -176,7 +182,7 @@ def weight_gradient(site: Site, product: Contraction) -> Cost:
     gradients = words(noc, tile.out_features * tile.out_positions, size)
     stream = (
         broadcast(noc, saved, site.tilings.out_split)
-        + broadcast(noc, gradients, site.tilings.in_split)
+        + _down(site, gradients)
         + _halo_cycles(site, product, tile, tile.in_features)
     )
     sums = words(noc, tile.nonzeros, size)
@@ -226,7 +232,7 @@ def batch_site(site: Site, batch: int) -> tuple[Site, Ints]:
     """The rows that one product of a batch has to itself, and how many of them it does in turn."""
     tilings = site.tilings
     beside = np.minimum(batch, tilings.in_split)
-    rows = Tilings(tilings.in_split // beside, tilings.space_split, tilings.out_split)
+    rows = replace(tilings, in_split=tilings.in_split // beside)
     return replace(site, tilings=rows), ceil_div(batch, beside)
 
 
@@ -316,7 +322,12 @@ def _halo_cycles(site: Site, product: Contraction, tile: _Tile, features: Ints) 
     side = np.minimum(ceil_div(product.halo, 2), tile.halo)
     received, passing = (words(noc, features * of, size) for of in (tile.halo, side))
     slices = ceil_div(side, tile.in_positions)
-    return border(noc, received, passing, slices, site.tilings.in_split)
+    return border(noc, received, passing, slices, site.tilings.space_spacing)
+
+
+def _down(site: Site, arriving: Ints) -> Floats:
+    """Multicast of `arriving` words to the slices of the in features."""
+    return broadcast(site.target.noc, arriving, site.tilings.in_split, site.tilings.in_spacing)
 
 
 @dataclass(frozen=True)
@@ -328,15 +339,19 @@ class _Sums:
     one_word: Floats
 
 
-def _reduced(site: Site, sums: Ints, pes: Ints) -> _Sums:
-    """`sums` words over a line of neighbours."""
+def _reduced(site: Site, sums: Ints, pes: Ints, spacing: Ints | int) -> _Sums:
+    """`sums` words over a line of PEs."""
     noc, one = site.target.noc, np.minimum(sums, 1)
-    return _Sums(reduce(noc, sums, pes), reduce_behind(noc, sums, pes), reduce(noc, one, pes))
+    return _Sums(
+        reduce(noc, sums, pes, spacing),
+        reduce_behind(noc, sums, pes, spacing),
+        reduce(noc, one, pes, spacing),
+    )
 
 
 def _over_slices(site: Site, sums: Ints) -> _Sums:
     """`sums` words over the slices of the positions and back."""
-    lines = site.tilings.space_split, site.tilings.in_split
+    lines = site.tilings.space_split, site.tilings.space_spacing
     noc, one = site.target.noc, np.minimum(sums, 1)
     return _Sums(
         all_reduce(noc, sums, *lines),

@@ -15,17 +15,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tilings:
-    """Parallel arrays of the three splits (see `Tiling`)."""
+    """Parallel arrays of the three splits and the order of rows (see `Tiling`)."""
 
     in_split: Ints
     space_split: Ints
     out_split: Ints
+    interleaved: NDArray[np.bool_]
 
     @staticmethod
     def of(tiling: Tiling) -> Tilings:
         """One tiling."""
         splits = (tiling.in_split, tiling.space_split, tiling.out_split)
-        return Tilings(*(np.array([split], np.int64) for split in splits))
+        into, space, out = (np.array([split], np.int64) for split in splits)
+        return Tilings(into, space, out, np.array([tiling.interleaved]))
+
+    @staticmethod
+    def in_blocks(in_split: Ints, space_split: Ints, out_split: Ints) -> Tilings:
+        """A slice of positions is a block of rows in each of them."""
+        return Tilings(in_split, space_split, out_split, np.zeros(len(in_split), np.bool_))
 
     def __len__(self) -> int:
         return len(self.in_split)
@@ -38,15 +45,35 @@ class Tilings:
     def width(self) -> Ints:
         return self.out_split
 
+    @property
+    def in_spacing(self) -> Ints:
+        """Hops from a slice of input features to the next, of the same positions."""
+        return np.where(self.interleaved, self.space_split, 1)
+
+    @property
+    def space_spacing(self) -> Ints:
+        """Hops from a slice of positions to the next, of the same input features."""
+        return np.where(self.interleaved, 1, self.in_split)
+
     def where(self, keep: NDArray[np.bool_]) -> Tilings:
         """The tilings for which `keep` is true."""
-        return Tilings(self.in_split[keep], self.space_split[keep], self.out_split[keep])
+        splits = self.in_split[keep], self.space_split[keep], self.out_split[keep]
+        return Tilings(*splits, self.interleaved[keep])
+
+    def in_both_orders(self) -> Tilings:
+        """These, then those again whose rows have a second order, interleaved."""
+        other = self.where((self.in_split > 1) & (self.space_split > 1))
+        return Tilings(
+            np.concatenate([self.in_split, other.in_split]),
+            np.concatenate([self.space_split, other.space_split]),
+            np.concatenate([self.out_split, other.out_split]),
+            np.arange(len(self) + len(other)) >= len(self),
+        )
 
     def tiling(self, index: int) -> Tiling:
         """One of them."""
-        return Tiling(
-            int(self.in_split[index]), int(self.space_split[index]), int(self.out_split[index])
-        )
+        splits = self.in_split[index], self.space_split[index], self.out_split[index]
+        return Tiling(*map(int, splits), interleaved=bool(self.interleaved[index]))
 
     def share(self, elements: int) -> Ints:
         """Elements on the fullest PE of a tensor without an axis to respect.
@@ -74,11 +101,12 @@ def useful_splits(size: int) -> tuple[int, ...]:
 def enumerate_tilings(
     in_features: int, positions: int, out_features: int, rows: int, columns: int
 ) -> Tilings:
-    """All combinations of useful splits whose rectangle fits `rows` x `columns` PEs."""
+    """All combinations of useful splits whose rectangle fits `rows` x `columns` PEs, with both
+    orders of rows where these differ."""
     axes = [np.array(useful_splits(n), np.int64) for n in (in_features, positions, out_features)]
     in_split, space_split, out_split = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
-    all_tilings = Tilings(in_split, space_split, out_split)
-    return all_tilings.where((all_tilings.height <= rows) & (all_tilings.width <= columns))
+    all_tilings = Tilings.in_blocks(in_split, space_split, out_split)
+    return _fitting(all_tilings, rows, columns).in_both_orders()
 
 
 def filling_tilings(
@@ -96,8 +124,11 @@ def filling_tilings(
     down |= {(i, _filling(positions, rows // i)) for i in into if i <= rows}
     across = {*out, _filling(out_features, columns)}
     splits = np.array([(*d, o) for d in sorted(down) for o in sorted(across)], np.int64)
-    all_tilings = Tilings(*splits.T.copy())
-    return all_tilings.where((all_tilings.height <= rows) & (all_tilings.width <= columns))
+    return _fitting(Tilings.in_blocks(*splits.T.copy()), rows, columns).in_both_orders()
+
+
+def _fitting(tilings: Tilings, rows: int, columns: int) -> Tilings:
+    return tilings.where((tilings.height <= rows) & (tilings.width <= columns))
 
 
 def _filling(size: int, most: int) -> int:

@@ -113,7 +113,8 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
         ("region", f"{region.height} x {region.width} PEs at {_corner(region)}"),
         (
             "tiling",
-            f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows,"
+            f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows"
+            f"{', interleaved' if tiling.interleaved else ''},"
             f" {tiling.out_split} output slices over the columns",
         ),
         (

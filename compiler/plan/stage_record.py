@@ -51,7 +51,8 @@ class Tiling:
 
     Rows of PEs hold `in_split` slices of the input features times `space_split` slices of the
     spatial (or token) positions; columns hold `out_split` slices of the output features.
-    height = in_split * space_split, width = out_split.
+    height = in_split * space_split, width = out_split. Row `position slice * in_split + input
+    slice` holds two slices, or row `input slice * space_split + position slice` if `interleaved`.
     """
 
     in_split: int
@@ -60,6 +61,8 @@ class Tiling:
     """Slices of the spatial or token positions. [count]"""
     out_split: int
     """Slices of the output features. [count]"""
+    interleaved: bool = False
+    """Whether position slices of the same input features lie together, not the reverse."""
 
     @property
     def height(self) -> int:

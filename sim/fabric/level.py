@@ -18,7 +18,7 @@ from ...compiler.program import Stage
 from ...compiler.targets.target import Target
 from ..event import event
 from ..report import SimReport
-from .product import product_cycles
+from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of
 from .sums import sum_cycles
 

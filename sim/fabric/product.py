@@ -1,8 +1,7 @@
-"""One product with a weight, PE by PE: the level below the operator cycles of a plan.
+"""One product with a weight, PE by PE: what every PE does, and the routes of its words.
 
 The same mapping as compiler/kernels/contraction.py: weights stay, operands arrive by multicast
-along the rows (and columns), partial sums are reduced along the columns. The loops run in either
-order; the faster counts.
+along the rows (and columns), partial sums are reduced along the columns.
 """
 
 from __future__ import annotations
@@ -15,11 +14,10 @@ import numpy as np
 from ...compiler.targets.target import Target
 from .kernels import Message, add_multicast
 from .region import Instruction, Port, Region
-from .run import run
-from .slices import Border, Copies, border_cycles, copies_cycles
+from .slices import Border, Copies, turns_of_lines
 from .sums import add_sum, chain_is_faster
 
-_ALONG_ROW, _SUMS, _ALONG_COLUMN = 0, (1, 2, 3, 4), 5
+_MOST_COLUMN_ROUTES = 5
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,10 @@ class Product:
     column of the block. Memory may rule out one of the loop orders, or make it go through its
     positions in several turns, each with sums of its own. Blocks of different slices exchange
     `border` before, and sum a weight's gradient over the slices with `copies` after.
+
+    So many blocks as `column_spacing` says have their rows interleaved: the PEs of one's column lie
+    so many hops apart, and as many columns share every link down. So it is with `row_spacing` and
+    the columns of blocks that lie side by side; one of the two is 1.
     """
 
     slices: int
@@ -47,6 +49,8 @@ class Product:
     turns: int = 1
     border: Border | None = None
     copies: Copies | None = None
+    row_spacing: int = 1
+    column_spacing: int = 1
 
     @property
     def pes(self) -> int:
@@ -59,127 +63,135 @@ class Product:
         return along_row + (self.column_words if self.height > 1 else 0)
 
 
-def product_cycles(product: Product, target: Target) -> int:
-    """Cycles of a product, every PE stepped.
+@dataclass(frozen=True)
+class Lines:
+    """Which of the rows, and of the columns, that share links have routes at the same time."""
 
-    As at the event level an operator that works on its operands as they come begins when the first
-    are there: what their first word takes to every core, and starting to receive, belong to what
-    brings them. If its arithmetic waits for all of them, their whole way counts, and so it does if
-    communication alone takes longer than arithmetic.
-
-    Raises UserError for a target whose latencies the fabric level cannot step.
-    """
-    alone = replace(product, multiply_cycles=0)
-    ahead = _first_operands(product, target)
-    started = _in_better_order(product, target, ahead)
-    turned = (product.turns - 1) * _one_sum(product, target)
-    return _loading(product, target) + max(started, _in_better_order(alone, target, 0)) + turned
+    rows: range
+    columns: range
 
 
-def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int:
-    """The faster of the orders that memory allows."""
-    found = []
-    if product.operands_outermost:
-        found.append(_operands_outermost(product, target) - ahead_cycles)
-    if product.sums_outermost:
-        found.append(_sums_outermost(product, target))
-    return min(found)
+def lines_in_turns(product: Product, in_chain: bool) -> Iterator[Lines]:
+    """All lines, as many at a time as a router has routes for."""
+    if product.row_spacing == 1:
+        routes = _column_routes(product, in_chain)
+        for lines in turns_of_lines(product.column_spacing, routes, taken=1):
+            yield Lines(range(0 if lines.start else 1), lines)
+    else:
+        for lines in turns_of_lines(product.row_spacing, 1, taken=_MOST_COLUMN_ROUTES):
+            yield Lines(lines, range(0 if lines.start else 1))
 
 
-def _one_sum(product: Product, target: Target) -> int:
-    """One word over the columns: what each turn after the first adds."""
-    if product.turns == 1 or product.height == 1:
+def _column_routes(product: Product, in_chain: bool) -> int:
+    """Those of a column's sums, and of its operands."""
+    if product.height == 1:
         return 0
-    one = replace(product, row_words=0, column_words=0, multiply_cycles=0, sum_words=1)
-    return run(region(one, target, sums_outermost=True), target).cycles
+    return (2 if in_chain else 4) * (product.sum_words > 0) + (product.column_words > 0)
 
 
-def _loading(product: Product, target: Target) -> int:
-    """Of one row: from beside it, by multicast; each PE keeps what is its own."""
-    if not product.loaded_words:
-        return 0
-    line = [(0, column) for column in range(product.width + 1)]
-    found = Region(1, len(line), colours=1)
-    start = Message(round(target.noc.collective_start_cycles))
-    add_multicast(found, line, range(len(line)), product.loaded_words, 0, start)
-    return run(found, target).cycles
+def sums_in_chain(product: Product, target: Target, sums_outermost: bool) -> bool:
+    """Whether the sums of a column go from PE to PE, not in two phases."""
+    on_link = product.column_spacing * product.sum_words
+    behind = sums_outermost and product.multiply_cycles > 0
+    return chain_is_faster(target, product.height, on_link, behind)
 
 
-def _operands_outermost(product: Product, target: Target) -> int:
-    """Arithmetic hides the exchange of borders."""
-    hiding = max(0, product.multiply_cycles - product.arriving_words)
-    cycles = run(region(product, target, sums_outermost=False), target).cycles
-    exchange = max(0, _border(product, target) - hiding)
-    return cycles + exchange + (copies_cycles(product.copies, target) if product.copies else 0)
-
-
-def _sums_outermost(product: Product, target: Target) -> int:
-    """The sum over slices is that of one column, whose arithmetic begins when its operands are
-    there; it sends every sum as it is complete."""
-    exchange = _border(product, target)
-    if product.copies is None:
-        return exchange + run(region(product, target, sums_outermost=True), target).cycles
-    copies = copies_cycles(product.copies, target, product.multiply_cycles)
-    waiting = region(replace(product, multiply_cycles=0), target, sums_outermost=True)
-    return exchange + run(waiting, target).cycles + copies
-
-
-def _border(product: Product, target: Target) -> int:
-    return border_cycles(product.border, target) if product.border else 0
-
-
-def region(product: Product, target: Target, sums_outermost: bool) -> Region:
-    """Programs and routes. With the operands outermost, a PE multiplies with every word as it
-    arrives and the reduction follows; with the sums outermost, it has all words before it
+def region(
+    product: Product, target: Target, sums_outermost: bool, in_chain: bool, lines: Lines
+) -> Region:
+    """Programs, and routes of `lines`. With the operands outermost, a PE multiplies with every word
+    as it arrives and the reduction follows; with the sums outermost, it has all words before it
     multiplies, and sends every sum as it is complete."""
-    found = Region(product.slices * product.height, product.width, colours=6)
+    routes = _column_routes(product, in_chain)
+    found = _empty(product, len(lines.rows) + len(lines.columns) * routes)
     start = round(target.noc.collective_start_cycles)
-    sums = product.sum_words if product.height > 1 else 0
-    overlapped = sums if sums_outermost else product.arriving_words
-    pace = max(1, product.multiply_cycles // overlapped) if overlapped else 1
-    _multicasts(found, product, Message(start, 1 if sums_outermost else pace))
-    _compute(found, product.multiply_cycles - pace * overlapped)
-    if sums:
-        how = Message(start, pace if sums_outermost else 1)
-        _reduce(found, product, target, how, sums_outermost)
+    paces = _paces(product, lines, sums_outermost)
+    rows, columns, sums = (Message(start, max(1, pace)) for pace in paces)
+    _multicasts(found, product, lines, routes, (rows, columns))
+    meanwhile = np.dot(paces, (product.row_words, product.column_words, product.sum_words))
+    _compute(found, product.multiply_cycles - int(meanwhile))
+    if product.height > 1 and product.sum_words:
+        _reduce(found, product, lines, routes, in_chain, sums)
     return found
 
 
-def _first_operands(product: Product, target: Target) -> int:
+def _paces(product: Product, lines: Lines, sums_outermost: bool) -> tuple[int, int, int]:
+    """Cycles that a PE multiplies for every word of its row, of its column, and of its sums.
+
+    If both operands come, most of it is done with the second.
+    """
+    cycles, across, down = product.multiply_cycles, product.width > 1, product.height > 1
+    if sums_outermost:
+        return 0, 0, _pace(cycles, down * product.sum_words, len(lines.columns))
+    if not down * product.column_words:
+        return _pace(cycles, across * product.row_words, len(lines.rows)), 0, 0
+    left = cycles - across * product.row_words
+    return int(across), _pace(left, product.column_words, len(lines.columns)), 0
+
+
+def _pace(cycles: int, words: int, lines: int) -> int:
+    """Per word, so that `words` of them take about `cycles`; lines that share links take turns."""
+    pace = max(0, cycles) // words if words else 0
+    return max(pace, lines) if pace else min(words, 1)
+
+
+def first_operands(product: Product, target: Target, lines: Lines) -> Region:
+    """The first word of each operand to all PEs, alone."""
     one = replace(
         product, row_words=min(1, product.row_words), column_words=min(1, product.column_words)
     )
-    found = Region(product.slices * product.height, product.width, colours=6)
-    _multicasts(found, one, Message(round(target.noc.collective_start_cycles)))
-    return run(found, target).cycles
+    found = _empty(product, len(lines.rows) + len(lines.columns))
+    start = Message(round(target.noc.collective_start_cycles))
+    _multicasts(found, one, lines, 1, (start, start))
+    return found
 
 
-def _multicasts(found: Region, product: Product, how: Message) -> None:
-    """From the first PE of every row, and of every column of a block, to all others of it."""
+def _empty(product: Product, routes: int) -> Region:
+    rows = product.slices // product.row_spacing * product.height
+    return Region(rows, product.width * product.row_spacing, colours=max(1, routes))
+
+
+def _multicasts(
+    found: Region, product: Product, lines: Lines, routes: int, how: tuple[Message, Message]
+) -> None:
+    """From the first PE of every row, and of every column of a block, to all others of it; `how`
+    for each of the two."""
     if product.width > 1 and product.row_words:
         for row in range(found.height):
-            line = [(row, column) for column in range(found.width)]
-            add_multicast(found, line, range(len(line)), product.row_words, _ALONG_ROW, how)
+            passed = [(row, column) for column in range(found.width)]
+            for colour, line in enumerate(lines.rows):
+                members = range(line, found.width, product.row_spacing)
+                add_multicast(found, passed, members, product.row_words, colour, how[0])
     if product.height > 1 and product.column_words:
-        for line in _columns(product):
-            add_multicast(found, line, range(len(line)), product.column_words, _ALONG_COLUMN, how)
+        for passed, members, number in _columns(found, product, lines):
+            colour = len(lines.rows) + number * routes + routes - 1
+            add_multicast(found, passed, members, product.column_words, colour, how[1])
 
 
 def _reduce(
-    found: Region, product: Product, target: Target, how: Message, behind_arithmetic: bool
+    found: Region, product: Product, lines: Lines, routes: int, in_chain: bool, how: Message
 ) -> None:
-    """Up every column of a block."""
-    pes, words = product.height, product.sum_words
-    in_chain = chain_is_faster(target, pes, words, behind_arithmetic)
-    for line in _columns(product):
-        add_sum(found, line, range(pes), words, in_chain, _SUMS, Port.NORTH, how)
+    """Up every column of a block. Of columns that share links and are ready at the same time, one
+    starts when the words of that before have left."""
+    for passed, members, number in _columns(found, product, lines):
+        first = len(lines.rows) + number * routes
+        colours = (first, first + 1, first + 2, first + 3)
+        wait = number * product.sum_words if how.pace == 1 else 0
+        turn = replace(how, setup=how.setup + wait)
+        add_sum(found, passed, members, product.sum_words, in_chain, colours, Port.NORTH, turn)
 
 
-def _columns(product: Product) -> Iterator[list[tuple[int, int]]]:
-    """The columns of every block, from the top."""
-    for column in range(product.width):
-        for first in range(0, product.slices * product.height, product.height):
-            yield [(row, column) for row in range(first, first + product.height)]
+def _columns(
+    found: Region, product: Product, lines: Lines
+) -> Iterator[tuple[list[tuple[int, int]], range, int]]:
+    """The columns of every block, from the top: the PEs they pass, which of those are their own,
+    and their number among `lines`."""
+    rows = product.height * product.column_spacing
+    for column in range(found.width):
+        for first in range(0, found.height, rows):
+            passed = [(row, column) for row in range(first, first + rows)]
+            for number, line in enumerate(lines.columns):
+                yield passed, range(line, rows, product.column_spacing), number
 
 
 def _compute(found: Region, cycles: int) -> None:

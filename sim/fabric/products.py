@@ -115,7 +115,7 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         Kind.INPUT_GRADIENT: (outputs, 0, inputs),
         Kind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[kind]
-    turned = kind is Kind.INPUT_GRADIENT
+    turned, spacing = kind is Kind.INPUT_GRADIENT, int(tilings.in_spacing[0])
     operands_outermost, sums_outermost, turns_of_sums = orders(inside, part)
     features = out_features if turned else in_features
     return Product(
@@ -132,6 +132,8 @@ def _product(part: Part, site: Site, multiply_cycles: int) -> Product:
         turns=1 + turn * (int(turns_of_sums[0]) - 1),
         border=_border(features, site, product),
         copies=_copies(site, product) if kind is Kind.WEIGHT_GRADIENT else None,
+        row_spacing=spacing if turned else 1,
+        column_spacing=1 if turned else spacing,
     )
 
 
@@ -145,7 +147,7 @@ def _whole(cycles: Floats) -> int:
 
 def _lines(site: Site) -> tuple[int, int]:
     """Slices, and how far apart the PEs of one line through all of them are."""
-    return int(site.tilings.space_split[0]), int(site.tilings.in_split[0])
+    return int(site.tilings.space_split[0]), int(site.tilings.space_spacing[0])
 
 
 def _border(features: int, site: Site, product: Contraction) -> Border | None:

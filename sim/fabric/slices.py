@@ -2,7 +2,8 @@
 
 A slice is a block of `spacing` rows of PEs, and slices lie one after the other, so the PEs that
 hold the same weights, or the next pixels, are `spacing` hops apart and as many lines share every
-link. Each line has routes of its own, as many lines at a time as a router has room for.
+link; of interleaved slices they are neighbours, with a `spacing` of one. Each line has routes of
+its own, as many lines at a time as a router has room for.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def border_cycles(border: Border, target: Target) -> int:
         return 0
     return sum(
         _cycles(border_region(border, lines, target), target)
-        for lines in _turns(border.spacing, _BORDER_ROUTES)
+        for lines in turns_of_lines(border.spacing, _BORDER_ROUTES)
     )
 
 
@@ -58,7 +59,7 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
         return multiply_cycles
     on_link = copies.spacing * copies.words
     in_chain = chain_is_faster(target, copies.slices, on_link, multiply_cycles > 0)
-    turns = _turns(copies.spacing, _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES)
+    turns = turns_of_lines(copies.spacing, _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES)
     arithmetic = chain([multiply_cycles], repeat(0))
     return sum(
         _cycles(copies_region(copies, lines, in_chain, target, multiply), target)
@@ -66,9 +67,9 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
     )
 
 
-def _turns(lines: int, routes: int) -> Iterator[range]:
-    """The lines in groups that a router has routes for."""
-    most = MAX_ROUTES // routes
+def turns_of_lines(lines: int, routes: int, taken: int = 0) -> Iterator[range]:
+    """The lines in groups that a router has routes for, beside those that are `taken`."""
+    most = (MAX_ROUTES - taken) // max(1, routes)
     return (range(first, min(first + most, lines)) for first in range(0, lines, most))
 
 

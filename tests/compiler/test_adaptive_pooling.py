@@ -74,7 +74,9 @@ def test_plans_are_sound(image, sizes):
 
 def _site() -> Site:
     sides = np.array([1, 2], np.int64)
-    return Site(TARGET, Tilings(sides, sides, np.ones(2, np.int64)), Roles({}, {}), {}, {})
+    return Site(
+        TARGET, Tilings.in_blocks(sides, sides, np.ones(2, np.int64)), Roles({}, {}), {}, {}
+    )
 
 
 def _call(name: str, *arguments) -> fx.Node:

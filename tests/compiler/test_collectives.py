@@ -119,7 +119,7 @@ def test_a_convolution_asks_for_what_its_slices_lack(slices, rows, own, reach):
     """Its stream is longer by what the border takes, counted in positions."""
     weights, positions = WeightTiles(1, rows, 1), slices * own
     product = Contraction(weights, positions, positions, 2 * reach, "float32", 4)
-    tilings = Tilings(*map(one_of, (rows, slices, 1)))
+    tilings = Tilings.in_blocks(*map(one_of, (rows, slices, 1)))
     site = Site(WSE2, tilings, Roles({}, {}), {}, {})
     side, received = min(reach, positions - own), min(2 * reach, positions - own)
     counts = received, side, -(-side // own), rows

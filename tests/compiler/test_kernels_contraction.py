@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.kernels.collectives import reduce, transfer
+from weft.compiler.kernels.collectives import all_reduce, reduce, transfer
 from weft.compiler.kernels.contraction import (
     Contraction,
     Kind,
@@ -27,15 +27,17 @@ from weft.compiler.kernels.tilings import (
     filling_tilings,
     useful_splits,
 )
+from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.targets import load_target
 
 WSE2 = load_target("wse2")
 PRODUCTS = (forward, input_gradient, weight_gradient)
 
 
-def site(target, *tilings: tuple[int, int, int]) -> Site:
+def site(target, *tilings: tuple[int, int, int], interleaved: bool = False) -> Site:
     columns = (np.array(axis, np.int64) for axis in zip(*tilings, strict=True))
-    return Site(target, Tilings(*columns), Roles({}, {}), {}, {})
+    order = np.full(len(tilings), interleaved)
+    return Site(target, Tilings(*columns, order), Roles({}, {}), {}, {})
 
 
 def cycles(cost) -> np.ndarray:
@@ -57,6 +59,52 @@ def test_enumerated_tilings_fit_the_grid():
     tilings = enumerate_tilings(64, 256, 128, rows=20, columns=30)
     assert tilings.height.max() <= 20
     assert tilings.width.max() <= 30
+
+
+def test_both_orders_of_rows_are_enumerated_where_they_differ():
+    tilings = enumerate_tilings(64, 256, 128, rows=20, columns=30)
+    found = [tilings.tiling(i) for i in range(len(tilings))]
+    assert len(set(found)) == len(found)
+    for tiling in found:
+        has_both = min(tiling.in_split, tiling.space_split) > 1
+        assert has_both or not tiling.interleaved
+        assert (replace(tiling, interleaved=not tiling.interleaved) in set(found)) == has_both
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.booleans())
+def test_rows_are_as_far_apart_as_the_order_says(inputs, positions, interleaved):
+    """Spacings against the rows' numbers, written out."""
+    tilings = Tilings.of(Tiling(inputs, positions, 1, interleaved))
+
+    def row(of_inputs: int, of_positions: int) -> int:
+        if interleaved:
+            return of_inputs * positions + of_positions
+        return of_positions * inputs + of_inputs
+
+    assert sorted(row(i, p) for i in range(inputs) for p in range(positions)) == list(
+        range(tilings.height[0])
+    )
+    assert tilings.in_spacing[0] == row(1, 0) - row(0, 0)
+    assert tilings.space_spacing[0] == row(0, 1) - row(0, 0)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 9))
+def test_each_order_has_the_cheaper_neighbours(inputs, positions, out):
+    """Sums over input slices cost less in blocks, sums over position slices interleaved; along the
+    rows of PEs the order is the same."""
+    described = Contraction(WeightTiles(24, 16, 1), 144, 144, 0, "float32", 4)
+    places = (site(WSE2, (inputs, positions, out), interleaved=one) for one in (False, True))
+    blocks, interleaved = places
+    forwards = [cycles(forward(place, described))[0] for place in (blocks, interleaved)]
+    assert forwards[0] <= forwards[1]
+    lines = [all_reduce(WSE2.noc, *_over(place)) for place in (blocks, interleaved)]
+    assert lines[1][0] <= lines[0][0]
+    if positions == 1:
+        assert forwards[0] == forwards[1]
+
+
+def _over(place: Site) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.array([10]), place.tilings.space_split, place.tilings.space_spacing
 
 
 @given(*(st.integers(1, 3000) for _ in range(3)))

@@ -165,7 +165,9 @@ def test_a_small_memory_holds_one_side_of_a_product_turn_by_turn():
 
 
 def test_more_pes_never_need_more_workspace_each():
-    tilings = Tilings(*(np.array(axis) for axis in ([1, 2, 2, 2], [1, 1, 2, 2], [1, 1, 1, 4])))
+    tilings = Tilings.in_blocks(
+        *(np.array(axis) for axis in ([1, 2, 2, 2], [1, 1, 2, 2], [1, 1, 1, 4]))
+    )
     for stage in attention_stages(True, False).stages:
         for module, layout, roles in _phases(stage):
             counted = workspace_bytes(module, tilings, layout, roles, ROOMY)

@@ -13,13 +13,17 @@ from helpers import networks
 from helpers.networks import NETWORKS
 from torch import nn
 from weft.backend.errors import UserError
-from weft.compiler.kernels.collectives import reduce
+from weft.compiler.kernels import stage as stage_kernels
+from weft.compiler.kernels.collectives import reduce, reduce_behind
+from weft.compiler.kernels.tilings import enumerate_tilings
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.store import load
 from weft.compiler.targets import load_target
 from weft.sim import simulate
-from weft.sim.fabric import level, phase_rows, with_fabric_cycles
-from weft.sim.fabric.product import Product, product_cycles
+from weft.sim.fabric import level, phase_rows, product, with_fabric_cycles
+from weft.sim.fabric.product import Product
+from weft.sim.fabric.product_cycles import product_cycles
+from weft.sim.fabric.run import run
 
 WSE2 = load_target("wse2")
 
@@ -121,6 +125,22 @@ def compiled(name):
     return plan, target, phase_rows(plan, target)
 
 
+ONE_POSITION = {"linear", "inner"}
+"""Kernels whose rows have one order."""
+
+
+def tilings_of_one_order(interleaved):
+    """Where rows have two orders, this one; without any such tiling all there are."""
+
+    def enumerated(*sizes):
+        found = enumerate_tilings(*sizes)
+        has_both = (found.in_split > 1) & (found.space_split > 1)
+        chosen = has_both & (found.interleaved == interleaved)
+        return found.where(chosen if chosen.any() else ~has_both)
+
+    return enumerated
+
+
 @pytest.mark.parametrize("phase", ["forward", "backward"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_event_and_fabric_agree(name, phase):
@@ -135,6 +155,49 @@ def test_event_and_fabric_agree(name, phase):
     assert not row.priced
     assert row.event_cycles == getattr(spent, f"{phase}_cycles")
     assert row.fabric_cycles == pytest.approx(row.event_cycles, rel=0.05)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("name", [name for name in KERNELS if name.split()[0] not in ONE_POSITION])
+def test_event_and_fabric_agree_in_both_orders_of_rows(name, interleaved, monkeypatch):
+    """All stages of the kernels with positions, cut over inputs and positions."""
+    monkeypatch.setattr(stage_kernels, "enumerate_tilings", tilings_of_one_order(interleaved))
+    (model, shape), grid = KERNELS[name]
+    sample = (torch.zeros(shape), torch.zeros(1, dtype=torch.long))
+    plan = compile_model(model, sample, F.cross_entropy, small(*grid))
+    tilings = [one.tiling for one in plan.document.stages]
+    orders = {one.interleaved for one in tilings if min(one.in_split, one.space_split) > 1}
+    assert orders == {interleaved}
+    for row in phase_rows(plan, small(*grid)):
+        assert row.fabric_cycles == pytest.approx(row.event_cycles, rel=0.05)
+
+
+@pytest.mark.parametrize("multiply_cycles", [0, 400, 703, 1200])
+@pytest.mark.parametrize("lines", [1, 2, 5, 15])
+def test_columns_that_share_links_sum_in_turn(lines, multiply_cycles):
+    """As priced, and with every word over every link once."""
+    sums = product.Product(lines, 3, 1, 0, 0, 0, multiply_cycles, 60, column_spacing=lines)
+    both = product.Lines(range(1), range(lines))
+    stepped = run(product.region(sums, WSE2, True, True, both), WSE2)
+    sizes = (np.array([size]) for size in (60, 3, lines))
+    words, pes, spacing = sizes
+    behind = reduce_behind(WSE2.noc, words, pes, spacing)[0]
+    alone = reduce(WSE2.noc, words, pes, spacing)[0]
+    priced = multiply_cycles + max(behind, alone - multiply_cycles)
+    assert stepped.cycles == pytest.approx(priced, rel=0.03)
+    assert stepped.link_words.sum() == 60 * 2 * lines * lines
+
+
+def test_columns_without_routes_of_their_own_come_after_the_others():
+    """A router has 96 routes; two operands and a sum in chains of 40 columns take more."""
+    one = product.Product(40, 3, 2, 0, 30, 20, 900, 0, column_spacing=40)
+    in_turns = list(product.lines_in_turns(replace(one, sum_words=8), in_chain=True))
+    assert [len(lines.columns) for lines in in_turns] == [31, 9]
+    assert [len(lines.rows) for lines in in_turns] == [1, 0]
+    wide = replace(one, slices=200, column_spacing=1, row_spacing=200)
+    in_turns = list(product.lines_in_turns(wide, in_chain=True))
+    assert [len(lines.rows) for lines in in_turns] == [91, 91, 18]
+    assert product_cycles(replace(one, sum_words=8), WSE2) > product_cycles(one, WSE2)
 
 
 def test_the_level_is_the_event_level_with_stepped_cycles():

@@ -58,7 +58,10 @@ def _share_columns(a: Rectangle, b: Rectangle) -> bool:
 
 
 def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
-    """Splits are positive; in_split * space_split rows and out_split columns make the region."""
+    """Splits are positive; in_split * space_split rows and out_split columns make the region.
+
+    Rows are interleaved only where that is another order.
+    """
     for stage in subject.plan.stages:
         tiling, region = stage.tiling, stage.region
         size = (tiling.in_split * tiling.space_split, tiling.out_split)
@@ -66,6 +69,9 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
         if not positive or size != (region.height, region.width):
             expected = f"{region.height} x {region.width} PEs, as the region"
             yield Finding(f"{stage.id}.tiling", expected, f"{size[0]} x {size[1]} PEs")
+        if tiling.interleaved and min(tiling.in_split, tiling.space_split) == 1:
+            expected = "false: with one slice of inputs or of positions rows have one order"
+            yield Finding(f"{stage.id}.tiling.interleaved", expected, "true")
 
 
 def _text(region: Rectangle) -> str:

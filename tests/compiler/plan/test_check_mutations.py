@@ -81,6 +81,7 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("tiling-fills-region", "stages.*.tiling.in_split", plus(1)),
     ("tiling-fills-region", "stages.*.tiling.out_split", plus(-1)),
     ("tiling-fills-region", "stages.*.tiling.space_split", put(0)),
+    ("tiling-fills-region", "stages.2.tiling.interleaved", put(True)),
     ("delay", "stages.*.delay", nudge),
     ("fifo-depth", "stages.*.fifo_depth", nudge),
     ("operators-sound", "stages.*.operators.*.phase", put("sideways")),
