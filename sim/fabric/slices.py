@@ -108,45 +108,58 @@ def border_region(border: Border, lines: range, target: Target) -> Region:
     """Programs and routes of `lines`, each with one PE per slice.
 
     Words come to a slice from the next, which then passes on what came to it. Every other line goes
-    the other way first, so that both directions of the links are in use.
+    the other way first, so that both directions of the links are in use; the odd one out goes one
+    way with half its words before it goes the other.
     """
     rows = border.slices * border.spacing
     found = Region(rows, 1, len(lines) * _BORDER_ROUTES)
     start = round(target.noc.collective_start_cycles)
-    column = [(row, 0) for row in range(rows)]
+    column, steps = [(row, 0) for row in range(rows)], _steps(border)
     for number, line in enumerate(lines):
         members = range(line, rows, border.spacing)
-        first = number * _BORDER_ROUTES
-        ways = [(members, Port.NORTH, first), (members[::-1], Port.SOUTH, first + 2)]
-        for order, (way, towards, colour) in enumerate(ways if line % 2 else ways[::-1]):
-            setup = 0 if order else start
-            _pass_on(found, column, way, towards, (colour, colour + 1), border, setup)
+        colour = number * _BORDER_ROUTES
+        there = _Way(members, Port.NORTH, (colour, colour + 1))
+        back = _Way(members[::-1], Port.SOUTH, (colour + 2, colour + 3))
+        first, second = (there, back) if number % 2 else (back, there)
+        _route(found, column, first)
+        _route(found, column, second)
+        is_odd_one = len(lines) > 1 and len(lines) % 2 == 1 and number == len(lines) - 1
+        near, far = _halves(steps) if is_odd_one else (steps, [])
+        for way, part, setup in ((first, near, start), (second, steps, 0), (first, far, 0)):
+            _pass_on(found, column, way, part, setup)
     return found
 
 
-def _pass_on(
-    found: Region,
-    column: Places,
-    members: range,
-    towards: Port,
-    pair: tuple[int, int],
-    border: Border,
-    setup: int,
-) -> None:
-    """From every member to the one before it, step by step."""
-    for place, position in enumerate(members[1:], 1):
-        target, back = members[place - 1], OPPOSITE[towards]
+@dataclass(frozen=True)
+class _Way:
+    """From every member of a line to the one before it, on alternating colours."""
+
+    members: range
+    towards: Port
+    colours: tuple[int, int]
+
+
+def _route(found: Region, column: Places, way: _Way) -> None:
+    towards, back = way.towards, OPPOSITE[way.towards]
+    for place, position in enumerate(way.members[1:], 1):
+        target, colour = way.members[place - 1], way.colours[place % 2]
         step = -1 if target < position else 1
-        found.route(*column[position], pair[place % 2], Port.RAMP, [towards])
+        found.route(*column[position], colour, Port.RAMP, [towards])
         for between in range(position + step, target, step):
-            found.route(*column[between], pair[place % 2], back, [towards])
-        found.route(*column[target], pair[place % 2], back, [Port.RAMP])
-    for hop, words in enumerate(_steps(border)):
-        for place, position in enumerate(members):
-            sends = place > 0 and place + hop < len(members)
-            receives = place + 1 + hop < len(members)
-            outgoing, incoming = pair[place % 2], pair[(place + 1) % 2]
-            wait = 0 if hop else setup
+            found.route(*column[between], colour, back, [towards])
+        found.route(*column[target], colour, back, [Port.RAMP])
+
+
+def _pass_on(
+    found: Region, column: Places, way: _Way, steps: list[tuple[int, int]], setup: int
+) -> None:
+    """`steps` are (slices crossed before, words)."""
+    for number, (hop, words) in enumerate(steps):
+        for place, position in enumerate(way.members):
+            sends = place > 0 and place + hop < len(way.members)
+            receives = place + 1 + hop < len(way.members)
+            outgoing, incoming = way.colours[place % 2], way.colours[(place + 1) % 2]
+            wait = 0 if number else setup
             if sends and receives:
                 one = Instruction.exchange(words, incoming, outgoing, wait)
             elif sends:
@@ -158,10 +171,22 @@ def _pass_on(
             found.program(*column[position], one)
 
 
-def _steps(border: Border) -> list[int]:
+def _steps(border: Border) -> list[tuple[int, int]]:
     """Words that pass from slice to slice, one slice of them after the other."""
     whole, rest = divmod(border.side_words, border.own_words)
-    return [border.own_words] * whole + [rest] * (rest > 0)
+    return list(enumerate([border.own_words] * whole + [rest] * (rest > 0)))
+
+
+def _halves(steps: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Steps with the first half of the words, and with the others."""
+    left = sum(words for _, words in steps) // 2
+    first, second = [], []
+    for hop, words in steps:
+        now = min(left, words)
+        left -= now
+        first += [(hop, now)] * (now > 0)
+        second += [(hop, words - now)] * (words > now)
+    return first, second
 
 
 def _cycles(found: Region, target: Target) -> int:

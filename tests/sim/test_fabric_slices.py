@@ -65,7 +65,7 @@ def test_borders_come_from_as_many_slices_as_they_span(own, side):
     assert (inner[::3, Port.NORTH] == 3 * side).all()
 
 
-@pytest.mark.parametrize("spacing", [1, 2, 8, 30])
+@pytest.mark.parametrize("spacing", [1, 2, 3, 5, 7, 8, 30])
 def test_both_directions_of_the_links_are_in_use(spacing):
     """A core takes in what comes from both sides; a link carries one side of every line."""
     words = 200
