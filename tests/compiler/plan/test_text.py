@@ -31,6 +31,14 @@ def test_show_stage(document: PlanDocument, golden: Golden) -> None:
     assert show_stage(document, "layer.conv") == show_stage(document, "1")
 
 
+def test_a_stage_says_if_its_rows_are_interleaved(document: PlanDocument) -> None:
+    stages = list(document.stages)
+    assert "interleaved" not in show_stage(document, "1")
+    stages[1] = replace(stages[1], tiling=replace(stages[1].tiling, interleaved=True))
+    shown = show_stage(replace(document, stages=tuple(stages)), "1")
+    assert "4 input slices x 2 position slices down the rows, interleaved, 8 output slices" in shown
+
+
 def test_an_unknown_stage_is_named_with_the_closest_first(document: PlanDocument) -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'layer\.conv'"):
         show_stage(document, "layer.conf")
