@@ -198,3 +198,21 @@ def test_crossing_streams_of_tied_weights_and_masks_of_two_schedules() -> None:
     found = between(end(executor, numbers(COUNT)), end(ReferenceExecutor(job), numbers(COUNT)))
     assert found.largest <= FLOAT64, found
     assert all(not torch.equal(mask, job.masks[n]) for n, mask in executor.masks().items())
+
+
+def test_frozen_layers_and_an_output_like_the_layers_before_it() -> None:
+    torch.manual_seed(0)
+    layers = [layer for _ in range(6) for layer in (nn.Tanh(), nn.Linear(WIDTH, WIDTH))]
+    model = nn.Sequential(nn.Linear(6, WIDTH), *layers).double()
+    model[2:7].requires_grad_(False)
+    job = job_on(model, {"sparsity": 0.5, "param_filter": "*.weight"})
+    assert shared(job) == [[1, 2, 3], [4, 5, 6]]
+    assert [source.stage for source in job.stages.predictions] == [6]
+    executors = grouped(job), ReferenceExecutor(job)
+    mine, theirs = (executor.feed(numbers(COUNT)) for executor in executors)
+    np.testing.assert_allclose(mine.losses.values, theirs.losses.values, rtol=FLOAT64)
+    got, expected = mine.predictions[0], theirs.predictions[0]
+    assert got.first == expected.first
+    np.testing.assert_allclose(got.values, expected.values, rtol=1e-9)
+    same(executors[0].tensors(), executors[1].tensors(), FLOAT64)
+    assert all(torch.equal(executors[0].tensors()[f"{n}.bias"], model[n].bias) for n in (2, 4, 6))
