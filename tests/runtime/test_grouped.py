@@ -88,11 +88,12 @@ def test_a_mask_sets_a_stage_apart(deep: Case) -> None:
     assert sizes(masked) == [1, 1, 1, 1, 4]
 
 
-def test_convolutions_are_done_one_by_one() -> None:
+def test_equal_convolutions_are_done_together() -> None:
+    """In ResNet-20; ResNet-8 has too few that are equal to do any together."""
     job = job_of(case("resnet20", COUNT), "sgdm", "none", "none")
-    shared = [group.first for group in groups(job) if len(group.stages) > 1]
-    assert shared
-    assert all(not stage.parameters for stage in shared)  # sums only
+    assert any(group.first.parameters for group in groups(job) if len(group.stages) > 1)
+    assert type(one_device(job, "pipelined")) is OneDeviceByGroups
+    job = job_of(case("resnet8", COUNT), "sgdm", "none", "none")
     assert type(one_device(job, "pipelined")) is OneDevice
 
 

@@ -216,3 +216,15 @@ def test_frozen_layers_and_an_output_like_the_layers_before_it() -> None:
     np.testing.assert_allclose(got.values, expected.values, rtol=1e-9)
     same(executors[0].tensors(), executors[1].tensors(), FLOAT64)
     assert all(torch.equal(executors[0].tensors()[f"{n}.bias"], model[n].bias) for n in (2, 4, 6))
+
+
+def test_convolutions_with_state() -> None:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 4, 3, padding=1)]
+    for _ in range(3):
+        layers += [OnlineNorm(4, 0.9, 0.8), nn.Tanh(), nn.Conv2d(4, 4, 3, padding=1)]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(24, 3)).double()
+    job = job_on(model, {"sparsity": 0.5, "param_filter": "*.weight"})
+    assert max(map(len, shared(job))) == 3
+    found = between(end(grouped(job), numbers(30)), end(ReferenceExecutor(job), numbers(30)))
+    assert found.largest <= FLOAT64, found
