@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from .jax_move import extent, scattered
 
@@ -47,10 +48,10 @@ def _scatter_value(x: Array, dim: int, index: Array, value: float) -> Array:
 
 
 def _pad(x: Array, pads: Sequence[int], value: float = 0.0) -> Array:
-    """Pads come as (before, after) pairs from the last dimension backwards."""
-    pairs = [(pads[i], pads[i + 1]) for i in range(0, len(pads), 2)]
-    widths = [(0, 0)] * (x.ndim - len(pairs)) + pairs[::-1]
-    return jnp.pad(x, widths, constant_values=value)
+    """Pads come as (before, after) pairs from the last dimension backwards; negative ones cut."""
+    edges = [(pads[i], pads[i + 1], 0) for i in range(0, len(pads), 2)]
+    widths = [(0, 0, 0)] * (x.ndim - len(edges)) + edges[::-1]
+    return lax.pad(x, jnp.asarray(value, x.dtype), widths)
 
 
 def _embedding(weight: Array, indices: Array, *_: Any) -> Array:

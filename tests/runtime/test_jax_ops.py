@@ -139,6 +139,7 @@ CASES: dict[str, list[Case]] = {
     "aten.constant_pad_nd.default": [
         lambda: (r(2, 3), [1, 2], 0.5),
         lambda: (r(2, 3), [1, 0, 0, 2]),
+        lambda: (r(2, 3), [-1, 2, 0, -1]),
     ],
     "aten.gather.default": [lambda: (r(3, 5), 1, labels(5, 3, 2))],
     "aten.scatter.value": [lambda: (r(3, 5), 1, labels(5, 3, 1), -1.0)],
