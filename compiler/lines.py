@@ -51,6 +51,8 @@ class _Lines(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if "from_node" in traceback.get_current_meta():  # of a graph that is run: it has its line
+            return func(*args, **(kwargs or {}))
         file, line = calling_line()
         code = linecache.getline(file, line).strip()
         traceback.set_stack_trace([f'File "{file}", line {line}, in forward\n    {code}'])
