@@ -22,7 +22,7 @@ check: $(READY)  ## lint, format, types, import direction
 	$(BIN)/lint-imports
 
 docs: $(READY)  ## write the generated pages of docs/
-	$(BIN)/python -m weft.compiler.plan.format_page > docs/plan-format.md
+	$(BIN)/python -m weft.compiler.plan.text.format_page > docs/plan-format.md
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)

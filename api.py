@@ -10,7 +10,7 @@ import numpy as np
 
 from .backend.errors import UserError
 from .compiler.plan.plan import Plan
-from .compiler.program import Stages
+from .compiler.plan.program import Stages
 from .compiler.recipe import Recipe
 from .compiler.recipe_file import make_recipe
 from .compiler.remap import MapRooms

@@ -21,7 +21,7 @@ from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels
 from ..compiler.place.place import place
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from ..compiler.targets.target import Target
 from .case import Case
 

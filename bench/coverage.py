@@ -17,7 +17,7 @@ from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.check import check
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from ..compiler.targets.target import Target
 from . import language, vision
 from .case import Case

@@ -19,7 +19,7 @@ from ..backend.optim import build_rule
 from ..backend.sparsity import configure
 from ..compiler.capture import capture
 from ..compiler.cut import cut
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from ..runtime.job import Job
 from .bytes_model import ByteModel, byte_loss
 from .u_net import UNet

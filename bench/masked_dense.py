@@ -10,7 +10,7 @@ from statistics import median
 import torch
 
 from ..compiler.plan.plan import Plan
-from ..compiler.program import Stage
+from ..compiler.plan.program import Stage
 
 
 def masked_dense_us(plan: Plan, rounds: int = 30) -> dict[str, float]:

@@ -14,7 +14,10 @@ from ..compiler.kernels.layout import Matrix, find_layout
 from ..compiler.map import Pricing
 from ..compiler.new_map import new_map
 from ..compiler.plan.plan import Plan
-from ..compiler.program import Stage, Stages
+from ..compiler.plan.program import (
+    Stage,
+    Stages,
+)
 from ..compiler.recipe import Recipe
 from ..compiler.remap import rooms
 from ..compiler.targets.load import load_target

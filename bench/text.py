@@ -12,7 +12,7 @@ import torch
 from ..backend.optim import Cosine, LinearWarmup, build_rule, compensations
 from ..compiler.capture import capture
 from ..compiler.cut import cut
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from ..runtime.data import load_data
 from ..runtime.job import Job
 from .bytes_model import ByteModel, byte_loss

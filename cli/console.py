@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from ..compiler.plan.text import table
+from ..compiler.plan.text.numbers import table
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

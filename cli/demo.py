@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..compiler.staging import staged
+from ..compiler.plan.atomic_output import staged
 from .console import Steps
 from .options import Overrides
 from .progress import TrainingLine, run_facts
@@ -66,7 +66,7 @@ def _compile(recipe: Recipe) -> Plan:
 
 
 def _simulate(plan: Plan) -> SimReport:
-    from ..compiler.plan.text import facts
+    from ..compiler.plan.text.numbers import facts
     from ..sim import simulate
 
     typer.echo(f"\n2. simulate {SIMULATED_SAMPLES:,} training samples on {plan.document.target}")
@@ -76,7 +76,7 @@ def _simulate(plan: Plan) -> SimReport:
 
 
 def _train(plan: Plan, recipe: Recipe, executor: str) -> RunReport:
-    from ..compiler.plan.text import facts
+    from ..compiler.plan.text.numbers import facts
 
     how = f"pipelined backpropagation, {recipe.pipeline.compensation}"
     typer.echo(f"\n3. train on {recipe.data} here, one sample at a time ({how})")

@@ -39,8 +39,11 @@ def show(
 ) -> None:
     """Print plans as text: totals and stage table, or one stage in full."""
     from ..compiler.plan.data import to_data
-    from ..compiler.plan.show import find_stage, show_stage
-    from ..compiler.plan.show import show as text_of
+    from ..compiler.plan.text.show import (
+        find_stage,
+        show_stage,
+    )
+    from ..compiler.plan.text.show import show as text_of
 
     documents = [_document(plan) for plan in plans]
     if floorplan is not None:
@@ -55,7 +58,7 @@ def show(
 
 def _draw(documents: list[PlanDocument], path: Path) -> None:
     from ..backend.errors import UserError
-    from ..compiler.staging import staged_file
+    from ..compiler.plan.atomic_output import staged_file
     from ..sim.floorplan import floorplan_svg
 
     if len(documents) != 1:
@@ -100,8 +103,8 @@ def diff(
 ) -> None:
     """Print what changed from one plan to another; the same field of many items in one line."""
     from ..compiler.plan.data import to_data
-    from ..compiler.plan.diff import diff as compare
-    from ..compiler.plan.diff_text import diff_text
+    from ..compiler.plan.text.diff import diff as compare
+    from ..compiler.plan.text.diff_text import diff_text
 
     changes = compare(_document(before), _document(after))
     if json:

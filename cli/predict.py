@@ -37,7 +37,7 @@ def predict(
     """Predict the test samples of a data set, and score the predictions where there are labels."""
     from .. import api
     from ..compiler.plan.store import load
-    from ..compiler.plan.text import facts
+    from ..compiler.plan.text.numbers import facts
     from ..runtime.data import load_test
     from ..runtime.predict import write_predictions
     from ..runtime.scores import class_axes, score

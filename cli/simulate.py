@@ -112,7 +112,7 @@ def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
 
 def print_report(plan: PlanDocument, report: SimReport) -> None:
     """The simulation's result as text: facts, then one row per stage."""
-    from ..compiler.plan.text import facts
+    from ..compiler.plan.text.numbers import facts
     from ..sim.advice import advise
 
     typer.echo(f"{report.model} on {report.target}, {report.level} level")
@@ -134,7 +134,7 @@ def print_report(plan: PlanDocument, report: SimReport) -> None:
 
 
 def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]]:
-    from ..compiler.plan.text import energy as joules
+    from ..compiler.plan.text.numbers import energy as joules
     from ..sim.energy import energy
 
     spent = energy(plan, report)
@@ -146,7 +146,11 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
 
 def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
     """The headline numbers as (name, readable value)."""
-    from ..compiler.plan.text import duration, percent, quantity
+    from ..compiler.plan.text.numbers import (
+        duration,
+        percent,
+        quantity,
+    )
 
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     seconds = report.forward_latency_cycles / report.clock_hz

@@ -87,7 +87,7 @@ def train(
     """Train a plan, one sample at a time, by the recipe it carries."""
     from ..api import train as run_plan
     from ..compiler.plan.store import load
-    from ..compiler.plan.text import facts
+    from ..compiler.plan.text.numbers import facts
     from ..runtime.hosts import is_first, join
     from ..runtime.jax_cache import keep_compiled_programs
 

@@ -10,8 +10,15 @@ from .fxgraph import packet_name, spec_of
 from .graph import Graph
 from .grouping import Assignment
 from .mapping import Kernels, Placement
-from .plan.text import table
-from .program import HOST, Origin, Source, Stage, Stages, TensorSpec
+from .plan.program import (
+    HOST,
+    Origin,
+    Source,
+    Stage,
+    Stages,
+    TensorSpec,
+)
+from .plan.text.numbers import table
 
 
 def graph_text(graph: Graph) -> str:

@@ -18,8 +18,14 @@ from .grouping import Assignment
 from .mapping import Kernels, PlacedStage, Placement
 from .plan.check import check
 from .plan.plan import Plan
-from .plan.show import show
-from .program import HOST, Source, Stage, Stages, TensorSpec
+from .plan.program import (
+    HOST,
+    Source,
+    Stage,
+    Stages,
+    TensorSpec,
+)
+from .plan.text.show import show
 
 
 @singledispatch

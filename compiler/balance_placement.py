@@ -20,8 +20,11 @@ from .kernels.layout import Layout, Matrix, find_layout
 from .kernels.nonzeros import count_mask
 from .map import Mask, Pricing, choice_at
 from .mapping import Choice, PlacedStage, Placement
+from .plan.program import (
+    Stage,
+    Stages,
+)
 from .plan.stage_record import Tiling
-from .program import Stage, Stages
 
 
 def balance_placement(

@@ -25,7 +25,7 @@ from .graph import Graph, backward_state_positions
 from .inline import inline_regions
 from .lines import lines_noted
 from .origin import origin_of
-from .program import TensorSpec
+from .plan.program import TensorSpec
 from .randomness import key_random_operators
 from .recurrent import part_layers
 from .repeats import export_repeated

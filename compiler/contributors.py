@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from .infeasible import Contributor
 from .kernels.memory import Post
 from .kernels.stage import StageTable
 from .mapping import Kernels
-from .program import Stage, TensorSpec
+from .plan.infeasible import Contributor
+from .plan.program import (
+    Stage,
+    TensorSpec,
+)
 
 _STAGES_SHOWN = 8
 

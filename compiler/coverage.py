@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 
 from .kernels.registry import KERNELS
 from .kernels.roles import calls, operator_of
-from .program import Stages
+from .plan.program import Stages
 
 
 @dataclass(frozen=True)

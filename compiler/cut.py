@@ -11,7 +11,14 @@ from torch import fx
 
 from .graph import Graph
 from .grouping import Assignment, assign
-from .program import HOST, Origin, Source, Stage, StageProgram, Stages
+from .plan.program import (
+    HOST,
+    Origin,
+    Source,
+    Stage,
+    StageProgram,
+    Stages,
+)
 from .programs import Programs
 from .subgraph import Boundary, Cutter
 from .ties import stream_shared

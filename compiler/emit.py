@@ -19,9 +19,14 @@ from .place.route import route
 from .place.slow import slowed
 from .plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
 from .plan.plan import Plan
+from .plan.program import (
+    HOST,
+    Stage,
+    Stages,
+    TensorSpec,
+)
 from .plan.stage_record import Rectangle, SourceRecord, StageRecord
 from .plan.totals import totals
-from .program import HOST, Stage, Stages, TensorSpec
 from .streaming import Parts
 from .version import VERSION
 

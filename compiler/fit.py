@@ -14,9 +14,12 @@ from math import ceil
 
 from .contributors import largest_stages, memory_classes
 from .fitting import BYTES, Fitting, Setting
-from .infeasible import InfeasibleReport, Lever
 from .levers import Offers, coarser, distinct_programs, every_lever, more_wafers, recomputing
 from .plan.document import Demand, LeverRecord
+from .plan.infeasible import (
+    InfeasibleReport,
+    Lever,
+)
 
 _NARROW_BYTES = 2
 _LEVERS: Mapping[str, Callable[[Fitting, Setting], Offers]] = {

@@ -14,7 +14,7 @@ from .mapping import Kernels
 from .passes.coarsen import Coarsen
 from .place.place import pes_least
 from .plan.document import Demand
-from .program import Stages
+from .plan.program import Stages
 from .programs import Programs
 from .recompute import recompute
 from .targets.target import Target

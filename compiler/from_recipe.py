@@ -22,7 +22,7 @@ from .fitting import Limits
 from .passes.base import Driver, PassRun, ignore
 from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
-from .program import Stages
+from .plan.program import Stages
 from .recipe import Recipe
 from .sample import Loss
 from .targets.load import load_target

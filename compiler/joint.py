@@ -19,7 +19,7 @@ from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..backend.errors import UnsupportedError
-from .program import TensorSpec
+from .plan.program import TensorSpec
 from .recurrent import step_by_step
 from .tracing import Trace
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from .fitting import BYTES, PES, Fitting, Limits, Setting
 from .place.place import wafers_least
 from .plan.document import Demand
-from .program import StageProgram
+from .plan.program import StageProgram
 from .targets.load import known_targets, load_target
 
 _SPARSITIES = (0.75, 0.9)

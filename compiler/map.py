@@ -30,8 +30,13 @@ from .kernels.tilings import Floats, Ints, Tilings, filling_tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .passing import passing_bytes
+from .plan.program import (
+    Origin,
+    Stage,
+    StageProgram,
+    Stages,
+)
 from .plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
-from .program import Origin, Stage, StageProgram, Stages
 from .targets.target import Target
 
 Mask = np.ndarray | torch.Tensor | float

@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from .contributors import memory_classes
-from .infeasible import InfeasibleReport, Lever
 from .kernels.memory import Post
 from .kernels.stage import StageTable
-from .program import Stage
+from .plan.infeasible import (
+    InfeasibleReport,
+    Lever,
+)
+from .plan.program import Stage
 from .targets.load import known_targets, load_target
 from .targets.target import Target
 

@@ -14,8 +14,8 @@ from .passes import Balance, Emit, Map, Place
 from .passes.base import Driver
 from .plan.document import PlanDocument
 from .plan.plan import Plan
+from .plan.program import Stages
 from .plan.stage_record import OperatorCost, StageRecord
-from .program import Stages
 from .recipe_file import make_recipe
 from .targets.load import load_target
 from .targets.target import Target

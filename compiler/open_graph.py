@@ -22,7 +22,12 @@ from .cut import cut
 from .fxgraph import ancestors, extract
 from .graph import Graph
 from .grouping import Assignment, assign, sample_dependent
-from .program import HOST, Source, Stage, Stages
+from .plan.program import (
+    HOST,
+    Source,
+    Stage,
+    Stages,
+)
 from .sample import OneSample
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import fx
 
 from .lines import PACKAGE, is_users
-from .program import Origin
+from .plan.program import Origin
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 

@@ -25,7 +25,7 @@ from .fxgraph import (
 )
 from .graph import backward_state_positions
 from .joint import Specs, Subgraph, trace_joint
-from .program import Origin
+from .plan.program import Origin
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
 """Operator -> how many of its first operands must be laid out in row-major order."""

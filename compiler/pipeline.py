@@ -20,7 +20,7 @@ from .grouping import Assignment
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
-from .program import Stages
+from .plan.program import Stages
 from .sample import Loss, Sample
 from .targets.load import load_target
 from .targets.target import Target

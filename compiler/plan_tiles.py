@@ -8,8 +8,8 @@ from .balance_placement import orders, permuted
 from .kernels.layout import Layout
 from .kernels.nonzeros import WeightTiles
 from .plan.plan import Plan
+from .plan.program import Stage
 from .plan.stage_record import StageRecord
-from .program import Stage
 
 
 def plan_tiles(

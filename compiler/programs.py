@@ -13,10 +13,17 @@ from dataclasses import dataclass, field
 
 from torch import fx
 
-from .graph_text import calls_to_data, program_key
 from .joint import Subgraph
 from .partition import split_joint
-from .program import Origin, Places, StageProgram
+from .plan.program import (
+    Origin,
+    Places,
+    StageProgram,
+)
+from .plan.program_text import (
+    calls_to_data,
+    program_key,
+)
 from .subgraph import Boundary, Cutter
 
 

@@ -19,8 +19,12 @@ from typing import cast
 from torch import fx
 
 from .fxgraph import KEPT_META, ancestors, graph_module
-from .graph_text import program_key
-from .program import Stage, StageProgram, Stages
+from .plan.program import (
+    Stage,
+    StageProgram,
+    Stages,
+)
+from .plan.program_text import program_key
 
 
 def recompute(stages: Stages, chosen: Collection[int] | None = None) -> Stages:

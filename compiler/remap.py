@@ -17,8 +17,8 @@ from .kernels.layout import Layout, find_layout
 from .kernels.memory import vector_elements
 from .kernels.tilings import Tilings
 from .plan.plan import Plan
+from .plan.program import Stage
 from .plan.stage_record import StageRecord
-from .program import Stage
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from .kernels.nonzeros import WeightTiles
 from .kernels.stage import StageTable, price_stage
 from .kernels.tilings import Tilings
 from .plan.plan import Plan
+from .plan.program import Stage
 from .plan.stage_record import StageRecord
 from .plan_tiles import plan_tiles
-from .program import Stage
 from .recipe_file import make_recipe
 from .remap import Room, rooms
 from .targets.load import load_target

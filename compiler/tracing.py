@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..backend.errors import UnsupportedError
-from .program import Origin
+from .plan.program import Origin
 
 _ATEN = torch.ops.aten
 _QUERIES = frozenset({torch.ops.prim.device.default, _ATEN.size.default, _ATEN.stride.default})

@@ -12,7 +12,10 @@ from typing import Any
 from torch import fx
 from torch.utils.flop_counter import flop_registry
 
-from .program import StageProgram, Stages
+from .plan.program import (
+    StageProgram,
+    Stages,
+)
 
 _FLOPS_PER_MAC = 2
 

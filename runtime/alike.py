@@ -6,7 +6,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..backend.optim.compensation import is_off
-from ..compiler.program import HOST, Source, Stage
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+)
 from . import wiring
 from .job import Job
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..compiler.program import Source
+from ..compiler.plan.program import Source
 from .job import Job, Results, Stream, sample_arrays
 from .mask_updates import steps_made, ticks_until_update
 from .model import Model

@@ -17,7 +17,10 @@ import torch
 from torch import fx
 
 from ..compiler.fxgraph import extract, packet_name
-from ..compiler.program import StageProgram, Stages
+from ..compiler.plan.program import (
+    StageProgram,
+    Stages,
+)
 
 _ATEN = torch.ops.aten
 

@@ -17,7 +17,13 @@ import jax
 from jax import export
 
 from ..backend.errors import UnknownNameError
-from ..compiler.program import HOST, Source, Stage, Stages, TensorSpec
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+    Stages,
+    TensorSpec,
+)
 from . import wiring
 from .evaluation import without_draws
 from .jax_lower import jax_dtype, lower

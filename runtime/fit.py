@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from ..backend.errors import UserError
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from .data import Dataset
 
 

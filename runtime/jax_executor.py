@@ -20,7 +20,10 @@ from torch import Tensor
 
 from ..backend.errors import UserError
 from ..backend.sparsity import MaskRule
-from ..compiler.program import Source, TensorSpec
+from ..compiler.plan.program import (
+    Source,
+    TensorSpec,
+)
 from .dispatches import Dispatches
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical

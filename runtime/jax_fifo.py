@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..compiler.program import TensorSpec
+from ..compiler.plan.program import TensorSpec
 from .jax_lower import jax_dtype
 from .reach import Key
 

@@ -14,7 +14,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..compiler.program import HOST, Source
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+)
 from . import wiring
 from .alike import Group, groups
 from .jax_group import group_functions, into

@@ -7,7 +7,10 @@ from typing import Any
 
 import jax
 
-from ..compiler.program import HOST, Source
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+)
 from .jax_stage import Model, StageFunctions
 from .job import Job
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..compiler.program import HOST, Source
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+)
 from . import wiring
 from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
 from .jax_tick import Moment, Pipeline

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from ..compiler.program import Source
+from ..compiler.plan.program import Source
 from .jax_fifo import FlatFifo
 from .jax_lower import jax_dtype
 from .jax_predict import forward_through, from_host

@@ -13,7 +13,7 @@ import torch
 
 from ..backend.optim import sum_of_squares
 from ..backend.optim.compensation import Delay, DelayConstants
-from ..compiler.program import Stage
+from ..compiler.plan.program import Stage
 from . import wiring
 from .evaluation import evaluation_forward
 from .jax_lower import jax_dtype, lower

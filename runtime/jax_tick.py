@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..compiler.program import HOST, Source, Stage
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+)
 from . import wiring
 from .jax_fifo import Fifo, Traffic, all_known
 from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model

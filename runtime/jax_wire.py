@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 from .jax_lower import jax_dtype
 from .part import Key, spec_of
 

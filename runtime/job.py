@@ -13,7 +13,7 @@ from torch import Tensor
 from ..backend.errors import UnsupportedError, UserError
 from ..backend.optim import Guard, Schedule, UpdateRule
 from ..backend.sparsity import MaskRule
-from ..compiler.program import Stages
+from ..compiler.plan.program import Stages
 
 Mode = Literal["pipelined", "sequential"]
 """'pipelined' is the tick; 'sequential' trains each sample through all stages before the next."""

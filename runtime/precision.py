@@ -25,8 +25,14 @@ from torch.utils._pytree import tree_map
 
 from ..backend.errors import UserError
 from ..compiler.fxgraph import KEPT_META, graph_module, is_view, packet_name
-from ..compiler.graph_text import program_key
-from ..compiler.program import HOST, Stage, StageProgram, Stages, TensorSpec
+from ..compiler.plan.program import (
+    HOST,
+    Stage,
+    StageProgram,
+    Stages,
+    TensorSpec,
+)
+from ..compiler.plan.program_text import program_key
 from .statistics import statistics
 
 PRODUCTS = frozenset(

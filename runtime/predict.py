@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compiler.program import HOST, Stages
+from ..compiler.plan.program import (
+    HOST,
+    Stages,
+)
 from . import wiring
 from .executors import evaluate
 from .job import Job

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..compiler.program import Source, Stage, Stages, TensorSpec
+from ..compiler.plan.program import (
+    Source,
+    Stage,
+    Stages,
+    TensorSpec,
+)
 from . import wiring
 from .part import Part, spec_of
 

@@ -29,7 +29,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiler.program import HOST, Source, Stage
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+)
 from . import wiring
 from .evaluation import without_draws
 from .job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream

@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..compiler.program import Stage, TensorSpec
+from ..compiler.plan.program import (
+    Stage,
+    TensorSpec,
+)
 from .job import Skips
 from .snapshot import NamedTensors, copied
 

@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from ..backend.errors import UserError
+from ..compiler.plan.program import Stages
 from ..compiler.plan.stage_record import StageRecord
-from ..compiler.program import Stages
 from .part import Groups, bytes_across
 
 

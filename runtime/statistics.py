@@ -8,7 +8,7 @@ from typing import cast
 from torch import fx
 
 from ..compiler.fxgraph import packet_name
-from ..compiler.program import StageProgram
+from ..compiler.plan.program import StageProgram
 
 _REDUCTIONS = frozenset(
     {"aten.sum", "aten.mean", "aten.var", "aten.var_mean", "aten.amax", "aten.amin"}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..backend.errors import UserError
 from ..compiler.plan.plan import Plan
-from ..compiler.program import TensorSpec
+from ..compiler.plan.program import TensorSpec
 from .weight_files import read_weights
 
 _LISTED = 6

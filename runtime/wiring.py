@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ..compiler.program import HOST, Source, Stage, Stages
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+    Stages,
+)
 
 Value = TypeVar("Value")
 Reader = tuple[int, int]

@@ -13,7 +13,10 @@ from torch.utils import _pytree as pytree
 
 from ..backend.optim.rule import Array
 from ..backend.sparsity import MaskRule
-from ..compiler.program import HOST, Source
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+)
 from .dispatches import Dispatches
 from .evaluation import without_draws
 from .job import Job, Mode, Skips, sample_arrays, to_numpy, to_rows

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..compiler.program import HOST, Source
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+)
 from . import wiring
 from .job import Job
 from .model import Model

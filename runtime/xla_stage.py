@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..compiler.program import Stage, TensorSpec
+from ..compiler.plan.program import (
+    Stage,
+    TensorSpec,
+)
 from . import wiring
 from .job import Job
 from .model import Model, Tensors

@@ -14,7 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..compiler.program import HOST, Source, Stage
+from ..compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+)
 from . import wiring
 from .job import Job
 from .model import Model

@@ -7,10 +7,14 @@ from importlib import resources
 from pathlib import Path
 
 from ..backend.errors import UserError
+from ..compiler.plan.atomic_output import staged_file
 from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.text import duration, percent, quantity
-from ..compiler.plan.text import energy as joules
-from ..compiler.staging import staged_file
+from ..compiler.plan.text.numbers import (
+    duration,
+    percent,
+    quantity,
+)
+from ..compiler.plan.text.numbers import energy as joules
 from .advice import advise
 from .charts import curve_svg, timeline_svg
 from .energy import energy

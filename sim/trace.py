@@ -14,8 +14,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..compiler.plan.atomic_output import staged_file
 from ..compiler.plan.document import PlanDocument
-from ..compiler.staging import staged_file
 from .memory import Held, memory_over_time
 from .recording import Fill, Recording, Slice, record
 

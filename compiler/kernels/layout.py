@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
-from ..program import StageProgram
+from ..plan.program import StageProgram
 from . import convolution, embedding, linear
 from .nonzeros import WeightTiles, count_mask
 from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, tensors_of

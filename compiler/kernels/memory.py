@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..plan.program import (
+    StageProgram,
+    TensorSpec,
+)
 from ..plan.stage_record import PEMemory
-from ..program import StageProgram, TensorSpec
 from .layout import Layout
 from .site import Site
 from .tilings import Floats, Ints, Tilings, ceil_div

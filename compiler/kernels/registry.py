@@ -9,7 +9,7 @@ from functools import partial
 from torch import fx
 
 from ...backend.errors import UnsupportedError
-from ..program import Origin
+from ..plan.program import Origin
 from . import convolution, elementwise, embedding, linear, movement, normalization, pooling
 from . import reduction as reductions
 from .roles import operator_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..balance_placement import balance_placement
 from ..map import Mask
 from ..mapping import Placement
-from ..program import Stages
+from ..plan.program import Stages
 
 
 @dataclass(frozen=True)

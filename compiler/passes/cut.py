@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..cut import cut
 from ..graph import Graph
 from ..grouping import Assignment
-from ..program import Stages
+from ..plan.program import Stages
 
 
 @dataclass(frozen=True)

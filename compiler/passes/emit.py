@@ -10,7 +10,7 @@ from torch import Tensor
 from ..emit import Labels, emit
 from ..mapping import Placement
 from ..plan.plan import Plan
-from ..program import Stages
+from ..plan.program import Stages
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..map import Mask, map_kernels
 from ..mapping import Kernels
-from ..program import Stages
+from ..plan.program import Stages
 from ..targets.target import Target
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..mapping import Kernels, Placement
 from ..place.place import place
-from ..program import Stages
+from ..plan.program import Stages
 
 
 @dataclass(frozen=True)

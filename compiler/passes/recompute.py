@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..program import Stages
+from ..plan.program import Stages
 from ..recompute import recompute
 
 

@@ -17,10 +17,17 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 
-from ..infeasible import Contributor, InfeasibleReport, Lever
 from ..mapping import Kernels, PlacedStage, Placement, Sizes
+from ..plan.infeasible import (
+    Contributor,
+    InfeasibleReport,
+    Lever,
+)
+from ..plan.program import (
+    HOST,
+    Stages,
+)
 from ..plan.stage_record import Rectangle
-from ..program import HOST, Stages
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route

@@ -8,8 +8,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .document import PlanDocument
+from .program import (
+    Origin,
+    Source,
+    Stage,
+    StageProgram,
+    Stages,
+    TensorSpec,
+)
 from .stage_record import PEMemory, StageRecord
 
 
@@ -58,7 +65,7 @@ class Plan:
 
     def summary(self) -> str:
         """A few lines: stages, cores, throughput, memory."""
-        from .summary import summarize
+        from .text.summary import summarize
 
         return summarize(self.document)
 

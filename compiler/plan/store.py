@@ -19,9 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from ..graph_text import graph_from_data, graph_to_data
-from ..program import StageProgram, TensorSpec
-from ..staging import staged
+from .atomic_output import staged
 from .data import from_data, to_data
 from .document import PlanDocument
 from .files import (
@@ -35,6 +33,14 @@ from .files import (
 )
 from .plain_yaml import write_yaml
 from .plan import Plan
+from .program import (
+    StageProgram,
+    TensorSpec,
+)
+from .program_text import (
+    graph_from_data,
+    graph_to_data,
+)
 
 _NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
 _MASK = "mask:"

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...compiler.program import HOST, Source, Stage
+from ...compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+)
 from .. import wiring
 from ..layout import row_major
 

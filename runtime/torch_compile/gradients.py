@@ -11,7 +11,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ...compiler.program import HOST, Source
+from ...compiler.plan.program import (
+    HOST,
+    Source,
+)
 from .function import Forward, StageFunction
 
 

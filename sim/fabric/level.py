@@ -13,8 +13,8 @@ from ...backend.errors import UserError
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.machine import target_of
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
-from ...compiler.program import Stage
 from ...compiler.targets.target import Target
 from ..event import event
 from ..report import SimReport

@@ -29,9 +29,9 @@ from ...compiler.kernels.roles import calls, operator_of
 from ...compiler.kernels.site import Site
 from ...compiler.kernels.tilings import Floats, Tilings
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import OperatorCost, StageRecord
 from ...compiler.plan_tiles import plan_tiles
-from ...compiler.program import Stage
 from ...compiler.targets.target import Target
 from .product import Product
 from .slices import Border, Copies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...compiler.staging import staged_file
+from ...compiler.plan.atomic_output import staged_file
 from ..html import render
 from .plot import points_svg
 from .report import ValidationReport

@@ -15,7 +15,7 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
 from weft.backend.optim import Constant
-from weft.compiler.program import Stages
+from weft.compiler.plan.program import Stages
 from weft.runtime.data import Dataset
 from weft.runtime.job import Job
 

@@ -10,7 +10,7 @@ from weft.backend.nn.mlp import mlp
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture import capture
 from weft.compiler.cut import cut
-from weft.compiler.program import HOST
+from weft.compiler.plan.program import HOST
 
 IMAGE = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 LABEL = torch.tensor([3])

@@ -21,7 +21,7 @@ from weft.compiler.cut import cut
 from weft.compiler.granularity import find_blocks, merge_modules, merge_runs
 from weft.compiler.graph import Graph
 from weft.compiler.grouping import Assignment, assign
-from weft.compiler.program import Stages
+from weft.compiler.plan.program import Stages
 from weft.compiler.recompute import recompute
 
 LABEL = torch.tensor([3])

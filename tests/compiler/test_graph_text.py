@@ -9,7 +9,11 @@ from helpers.small_models import Attention, Branches
 from weft.backend.errors import PlanFileError
 from weft.compiler.capture import capture
 from weft.compiler.cut import cut
-from weft.compiler.graph_text import graph_from_data, graph_to_data, program_key
+from weft.compiler.plan.program_text import (
+    graph_from_data,
+    graph_to_data,
+    program_key,
+)
 
 LABEL = torch.tensor([3])
 

@@ -19,8 +19,11 @@ from weft.compiler.kernels.tilings import Tilings
 from weft.compiler.kernels.workspace import storage, workspace_bytes
 from weft.compiler.passing import edge_bytes, passing_bytes
 from weft.compiler.plan.document import HOST
+from weft.compiler.plan.program import (
+    Stage,
+    Stages,
+)
 from weft.compiler.plan.stage_record import Tiling
-from weft.compiler.program import Stage, Stages
 from weft.compiler.recompute import recompute
 
 ONE_PE = Tilings.of(Tiling(1, 1, 1))

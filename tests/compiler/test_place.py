@@ -12,8 +12,8 @@ from weft.compiler.map import map_kernels
 from weft.compiler.mapping import Choice, Kernels, StageKernel
 from weft.compiler.place import place, route
 from weft.compiler.place.place import smallest_interval, wire_length
+from weft.compiler.plan.program import Stages
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Rectangle, Tiling
-from weft.compiler.program import Stages
 from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
 

@@ -132,7 +132,7 @@ def test_an_interrupted_save_leaves_the_old_plan_and_no_litter(plan, directory, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weft.compiler.staging._put_in_place", interrupted)
+    monkeypatch.setattr("weft.compiler.plan.atomic_output._put_in_place", interrupted)
     with pytest.raises(KeyboardInterrupt):
         plan.save(directory)
     assert _content(directory) == before

@@ -7,8 +7,8 @@ import torch
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.compiler import streaming
+from weft.compiler.plan.program import TensorSpec
 from weft.compiler.plan.stage_record import Tiling
-from weft.compiler.program import TensorSpec
 
 
 def image_windows(layer, size=(1, 3, 16, 16)):

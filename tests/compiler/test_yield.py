@@ -19,8 +19,8 @@ from weft.compiler.place.place import place
 from weft.compiler.place.slow import speed
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
+from weft.compiler.plan.program import Stages
 from weft.compiler.plan.stage_record import Rectangle
-from weft.compiler.program import Stages
 from weft.compiler.targets import load_target
 from weft.compiler.targets.defects import Defects
 from weft.compiler.targets.target import Target

@@ -19,11 +19,14 @@ from helpers.malformed import damaged_bytes, damaged_data, damaged_text
 from weft.backend.errors import UserError
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.check import check
-from weft.compiler.plan.diff import diff
-from weft.compiler.plan.diff_text import diff_text
 from weft.compiler.plan.files import accept, is_edited
-from weft.compiler.plan.show import show, show_stage
 from weft.compiler.plan.store import load
+from weft.compiler.plan.text.numbers.diff import diff
+from weft.compiler.plan.text.numbers.diff_text import diff_text
+from weft.compiler.plan.text.numbers.show import (
+    show,
+    show_stage,
+)
 from weft.compiler.recipe_file import load_recipe, make_recipe
 from weft.compiler.targets.load import load_target
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.optim import build_rule
-from weft.compiler.program import Stages
+from weft.compiler.plan.program import Stages
 from weft.runtime.job import Job
 
 from .stages_of import stages_of

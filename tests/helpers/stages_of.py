@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture import capture
 from weft.compiler.cut import cut
-from weft.compiler.program import Stages
+from weft.compiler.plan.program import Stages
 
 LABEL = torch.zeros(1, dtype=torch.long)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.compiler.program import TensorSpec
+from weft.compiler.plan.program import TensorSpec
 
 jax = pytest.importorskip("jax")
 

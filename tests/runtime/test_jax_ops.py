@@ -16,7 +16,7 @@ jnp = jax.numpy
 
 from weft.backend.errors import UnsupportedError  # noqa: E402
 from weft.compiler.kernels.registry import KERNELS  # noqa: E402
-from weft.compiler.program import Origin  # noqa: E402
+from weft.compiler.plan.program import Origin  # noqa: E402
 from weft.runtime.jax_lower import lower  # noqa: E402
 from weft.runtime.jax_ops import TABLE  # noqa: E402
 

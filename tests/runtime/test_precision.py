@@ -16,7 +16,12 @@ from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.fxgraph import is_view, packet_name
-from weft.compiler.program import HOST, Source, Stage, Stages
+from weft.compiler.plan.program import (
+    HOST,
+    Source,
+    Stage,
+    Stages,
+)
 from weft.compiler.recipe import TrainingRecipe
 from weft.compiler.recipe_file import make_recipe
 from weft.runtime.from_recipe import make_job

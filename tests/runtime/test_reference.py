@@ -26,7 +26,10 @@ from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.compiler.capture import capture
 from weft.compiler.cut import cut
-from weft.compiler.program import HOST, Source
+from weft.compiler.plan.program import (
+    HOST,
+    Source,
+)
 from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 

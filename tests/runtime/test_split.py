@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import UserError
 from weft.compiler.from_recipe import compile_recipe
-from weft.compiler.program import HOST
+from weft.compiler.plan.program import HOST
 from weft.compiler.recipe_file import make_recipe
 from weft.runtime.part import (
     Part,

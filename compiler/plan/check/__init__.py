@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ...program import StageProgram
 from ...targets.target import Target
 from ..document import PlanDocument
+from ..program import StageProgram
 from . import accounting, geometry, hardware, identity, memory, timing, whole, wiring, workspace
 from .violation import Finding, Rule, Subject, Violation
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from math import ceil, prod
 
-from ...program import TensorSpec
 from ..document import HOST, TensorRecord
+from ..program import TensorSpec
 from ..stage_record import PEMemory, StageRecord
 from .identity import tensor_bytes
 from .violation import Finding, Subject

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ...program import StageProgram
 from ...targets.target import Target
 from ..document import PlanDocument
+from ..program import StageProgram
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from math import ceil
 
-from ...program import StageProgram
+from ..program import StageProgram
 from ..stage_record import StageRecord, Tiling
 from .timeline import Moment, Product, backward_phase, features, forward_phase, moments
 from .violation import Finding, Subject

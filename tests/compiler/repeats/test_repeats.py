@@ -14,7 +14,7 @@ from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture import capture
 from weft.compiler.graph import Graph
-from weft.compiler.graph_text import graph_to_data
+from weft.compiler.plan.program_text import graph_to_data
 
 DEPTH = 5
 IMAGE = (torch.zeros(1, 3, 16, 16), torch.tensor([0]))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .document import PlanDocument
+from ..document import PlanDocument
 
 _IGNORED = ("weft_version", "files")
 _KEYS = {

@@ -1,6 +1,6 @@
 """docs/plan-format.md, made from the dataclasses of a plan and their field docstrings.
 
-python -m weft.compiler.plan.format_page > docs/plan-format.md
+python -m weft.compiler.plan.text.format_page > docs/plan-format.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from .document import FORMAT_VERSION, PlanDocument
+from ..document import (
+    FORMAT_VERSION,
+    PlanDocument,
+)
 
 INTRODUCTION = f"""\
 # Plan format {FORMAT_VERSION}

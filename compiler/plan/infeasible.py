@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend.errors import InfeasibleError
+from ...backend.errors import InfeasibleError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from ..backend.errors import UserError
+from ...backend.errors import UserError
 
 
 @contextmanager

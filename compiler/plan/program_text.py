@@ -16,9 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ..backend import ops as _weft_operators
-from ..backend.errors import PlanFileError, UnsupportedError
-from .fxgraph import graph_module
+from ...backend import ops as _weft_operators
+from ...backend.errors import (
+    PlanFileError,
+    UnsupportedError,
+)
+from ..fxgraph import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}

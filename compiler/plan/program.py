@@ -18,7 +18,7 @@ import networkx as nx
 import torch
 from torch import fx
 
-from .plan.document import HOST as HOST
+from .document import HOST as HOST
 
 
 @dataclass(frozen=True)
