@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..compiler.capture import Loss, Sample
+from ..compiler.capture.capture import (
+    Loss,
+    Sample,
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
-from ..compiler.capture import capture
+from ..compiler.capture.capture import capture
 from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ..backend.errors import UnknownNameError, UserError
-from ..compiler.capture import capture
+from ..compiler.capture.capture import capture
 from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels

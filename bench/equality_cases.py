@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from ..backend.nn.resnet import resnet
 from ..backend.optim import build_rule
 from ..backend.sparsity import configure
-from ..compiler.capture import capture
+from ..compiler.capture.capture import capture
 from ..compiler.cut import cut
 from ..compiler.plan.program import Stages
 from ..runtime.job import Job

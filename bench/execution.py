@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..backend.errors import UnknownNameError
 from ..backend.nn import resnet
 from ..backend.optim import Constant, build_rule
-from ..compiler.capture import capture
+from ..compiler.capture.capture import capture
 from ..compiler.cut import cut
 from ..runtime.executors import make_executor
 from ..runtime.job import Job, Mode

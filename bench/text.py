@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..backend.optim import Cosine, LinearWarmup, build_rule, compensations
-from ..compiler.capture import capture
+from ..compiler.capture.capture import capture
 from ..compiler.cut import cut
 from ..compiler.plan.program import Stages
 from ..runtime.data import load_data

@@ -6,8 +6,11 @@ from collections import Counter
 
 from torch import Tensor, fx
 
-from .fxgraph import packet_name, spec_of
-from .graph import Graph
+from .capture.fx_tools import (
+    packet_name,
+    spec_of,
+)
+from .capture.graph import Graph
 from .grouping import Assignment
 from .mapping import Kernels, Placement
 from .plan.program import (

@@ -13,7 +13,7 @@ from functools import singledispatch
 from torch import fx
 
 from . import artefact_text
-from .graph import Graph
+from .capture.graph import Graph
 from .grouping import Assignment
 from .mapping import Kernels, PlacedStage, Placement
 from .plan.check import check

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from torch import fx
 
-from .graph import Graph
+from .capture.graph import Graph
 from .grouping import Assignment, assign
 from .plan.program import (
     HOST,

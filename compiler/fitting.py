@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from .capture.graph import Graph
 from .cut import cut
-from .graph import Graph
 from .grouping import Assignment
 from .intervals import balanced_bounds
 from .map import Known, Mask, Pricing

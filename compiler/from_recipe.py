@@ -15,7 +15,8 @@ from ..backend.errors import UnknownNameError, UserError
 from ..backend.nn.norms import replace_norms
 from ..backend.nn.registry import model_entry
 from ..backend.sparsity import configure
-from .capture import capture
+from .capture.capture import capture
+from .capture.sample import Loss
 from .coverage import Coverage, coverage
 from .cut import cut
 from .fitting import Limits
@@ -24,7 +25,6 @@ from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
 from .plan.program import Stages
 from .recipe import Recipe
-from .sample import Loss
 from .targets.load import load_target
 
 _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}

@@ -19,8 +19,11 @@ from dataclasses import dataclass
 import networkx as nx
 from torch import fx
 
-from .fxgraph import ancestors, packet_name
-from .graph import Graph
+from .capture.fx_tools import (
+    ancestors,
+    packet_name,
+)
+from .capture.graph import Graph
 
 _CONTRACTIONS = frozenset(
     {

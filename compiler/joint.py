@@ -19,9 +19,9 @@ from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..backend.errors import UnsupportedError
+from .capture.recurrent_layers import step_by_step
+from .capture.tracing import Trace
 from .plan.program import TensorSpec
-from .recurrent import step_by_step
-from .tracing import Trace
 
 Specs = tuple[TensorSpec, ...]
 

@@ -17,10 +17,17 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import OutputKind
 
 from ..backend.errors import UnsupportedError
-from .capture import export_sample, graph_of
+from .capture.capture import (
+    export_sample,
+    graph_of,
+)
+from .capture.fx_tools import (
+    ancestors,
+    extract,
+)
+from .capture.graph import Graph
+from .capture.sample import OneSample
 from .cut import cut
-from .fxgraph import ancestors, extract
-from .graph import Graph
 from .grouping import Assignment, assign, sample_dependent
 from .plan.program import (
     HOST,
@@ -28,7 +35,6 @@ from .plan.program import (
     Stage,
     Stages,
 )
-from .sample import OneSample
 
 
 @dataclass(frozen=True)

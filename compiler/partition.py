@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from .fxgraph import (
+from .capture.fx_tools import (
     ancestors,
     extract,
     forget_strides,
@@ -23,7 +23,7 @@ from .fxgraph import (
     replace_mutations,
     spec_of,
 )
-from .graph import backward_state_positions
+from .capture.graph import backward_state_positions
 from .joint import Specs, Subgraph, trace_joint
 from .plan.program import Origin
 

@@ -10,18 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
+from .capture.graph import Graph
+from .capture.sample import (
+    Loss,
+    Sample,
+)
 from .emit import Labels
 from .fit import fit, report
 from .fitted_recipe import fitted_recipe
 from .fitting import Fitting, Limits, Setting
 from .granularity import Granularity
-from .graph import Graph
 from .grouping import Assignment
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
 from .plan.program import Stages
-from .sample import Loss, Sample
 from .targets.load import load_target
 from .targets.target import Target
 

@@ -18,7 +18,11 @@ from typing import cast
 
 from torch import fx
 
-from .fxgraph import KEPT_META, ancestors, graph_module
+from .capture.fx_tools import (
+    KEPT_META,
+    ancestors,
+    graph_module,
+)
 from .plan.program import (
     Stage,
     StageProgram,

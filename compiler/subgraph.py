@@ -8,8 +8,14 @@ from functools import cached_property
 
 from torch import Tensor, fx
 
-from .fxgraph import extract, spec_of
-from .graph import Graph, backward_state_arguments
+from .capture.fx_tools import (
+    extract,
+    spec_of,
+)
+from .capture.graph import (
+    Graph,
+    backward_state_arguments,
+)
 from .joint import Subgraph
 
 

@@ -16,7 +16,10 @@ from typing import Any
 import torch
 from torch import fx
 
-from ..compiler.fxgraph import extract, packet_name
+from ..compiler.capture.fx_tools import (
+    extract,
+    packet_name,
+)
 from ..compiler.plan.program import (
     StageProgram,
     Stages,

@@ -24,7 +24,12 @@ from torch import fx
 from torch.utils._pytree import tree_map
 
 from ..backend.errors import UserError
-from ..compiler.fxgraph import KEPT_META, graph_module, is_view, packet_name
+from ..compiler.capture.fx_tools import (
+    KEPT_META,
+    graph_module,
+    is_view,
+    packet_name,
+)
 from ..compiler.plan.program import (
     HOST,
     Stage,

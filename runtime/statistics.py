@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import fx
 
-from ..compiler.fxgraph import packet_name
+from ..compiler.capture.fx_tools import packet_name
 from ..compiler.plan.program import StageProgram
 
 _REDUCTIONS = frozenset(

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..capture import capture
-from ..graph import Graph
-from ..sample import Loss, Sample
+from ..capture.capture import capture
+from ..capture.graph import Graph
+from ..capture.sample import (
+    Loss,
+    Sample,
+)
 
 
 @dataclass(frozen=True)

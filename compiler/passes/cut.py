@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..capture.graph import Graph
 from ..cut import cut
-from ..graph import Graph
 from ..grouping import Assignment
 from ..plan.program import Stages
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..graph import Graph
+from ..capture.graph import Graph
 from ..grouping import Assignment, assign
 
 

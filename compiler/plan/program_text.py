@@ -21,7 +21,7 @@ from ...backend.errors import (
     PlanFileError,
     UnsupportedError,
 )
-from ..fxgraph import graph_module
+from ..capture.fx_tools import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}

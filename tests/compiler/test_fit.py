@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import weft
 from torch import nn
 from weft.backend.errors import InfeasibleError
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.fit import fit, report
 from weft.compiler.fitting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.grouping import assign

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UnknownNameError
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture.graph import Graph
 from weft.compiler.cut import cut
 from weft.compiler.granularity import find_blocks, merge_modules, merge_runs
-from weft.compiler.graph import Graph
 from weft.compiler.grouping import Assignment, assign
 from weft.compiler.plan.program import Stages
 from weft.compiler.recompute import recompute

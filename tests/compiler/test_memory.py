@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from helpers.stages_of import mlp_stages, resnet8_stages
 from torch import Tensor, fx, nn
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.compiler.granularity import merge_modules
 from weft.compiler.grouping import assign

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.nn.norms import replace_norms
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.coverage import coverage
 from weft.compiler.cut import cut
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.errors import UnsupportedError, UserError
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.map import map_kernels

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.compiler.emit import Labels, emit
 from weft.compiler.map import map_kernels

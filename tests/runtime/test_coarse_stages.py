@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.jobs import SkipNet, job_of, samples
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.compiler.granularity import merge_runs
 from weft.compiler.grouping import assign

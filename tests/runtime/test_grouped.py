@@ -18,7 +18,7 @@ pytest.importorskip("jax")
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.equality import distance
 from weft.bench.equality_cases import Case, case, job_of
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.runtime.alike import groups
 from weft.runtime.jax_executor import JaxExecutor

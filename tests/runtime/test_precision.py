@@ -14,8 +14,11 @@ from helpers.small_models import Attention
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
+from weft.compiler.capture.capture.fx_tools import (
+    is_view,
+    packet_name,
+)
 from weft.compiler.from_recipe import compile_recipe
-from weft.compiler.fxgraph import is_view, packet_name
 from weft.compiler.plan.program import (
     HOST,
     Source,

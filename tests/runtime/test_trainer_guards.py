@@ -11,7 +11,7 @@ from helpers.jobs import job_of, perceptron_job, samples, skip_net_job
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.backend.optim import Guard
-from weft.compiler.capture import capture
+from weft.compiler.capture.capture.capture import capture
 from weft.compiler.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor

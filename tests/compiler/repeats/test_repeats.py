@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture import capture
-from weft.compiler.graph import Graph
+from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture.graph import Graph
 from weft.compiler.plan.program_text import graph_to_data
 
 DEPTH = 5
@@ -170,7 +170,9 @@ def captured(model: nn.Module, sample: tuple[Tensor, ...], loss: Any) -> dict[st
 
 
 def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.compiler.capture.export_repeated", lambda sample, export: export())
+    monkeypatch.setattr(
+        "weft.compiler.capture.capture.export_repeated", lambda sample, export: export()
+    )
 
 
 def check_same(

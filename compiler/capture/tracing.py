@@ -19,8 +19,8 @@ from torch._subclasses.fake_impls import fast_detach
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..backend.errors import UnsupportedError
-from .plan.program import Origin
+from ...backend.errors import UnsupportedError
+from ..plan.program import Origin
 
 _ATEN = torch.ops.aten
 _QUERIES = frozenset({torch.ops.prim.device.default, _ATEN.size.default, _ATEN.stride.default})

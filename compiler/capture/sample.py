@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ..backend.errors import UserError
+from ...backend.errors import UserError
 
 Loss = Callable[[Any, Any], Tensor]
 Sample = tuple[Any, ...] | Mapping[str, Any]

@@ -14,8 +14,12 @@ import torch
 from torch.fx import traceback
 from torch.overrides import TorchFunctionMode
 
-PACKAGE = Path(__file__).resolve().parents[1]
-_NO_USERS = (str(Path(torch.__file__).parent), str(PACKAGE / "compiler" / "sample.py"), "<string>")
+PACKAGE = Path(__file__).resolve().parents[2]
+_NO_USERS = (
+    str(Path(torch.__file__).parent),
+    str(PACKAGE / "compiler" / "capture" / "sample.py"),
+    "<string>",
+)
 
 
 def is_users(file: str) -> bool:

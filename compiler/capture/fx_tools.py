@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx._lazy_graph_module import _make_graph_module, _use_lazy_graph_module
 
-from .plan.program import TensorSpec
+from ..plan.program import TensorSpec
 
 KEPT_META = ("val", "origin")
 _VIEWS = frozenset(

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from torch import fx
 
-from .lines import PACKAGE, is_users
-from .plan.program import Origin
+from ..plan.program import Origin
+from .source_lines import (
+    PACKAGE,
+    is_users,
+)
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 

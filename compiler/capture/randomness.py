@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.node import map_arg
 
-from .fxgraph import packet_name
+from .fx_tools import packet_name
 from .graph import Graph
 
 _ATEN = torch.ops.aten
