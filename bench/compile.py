@@ -17,11 +17,11 @@ from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
 from ..compiler.capture.capture import capture
-from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.program import Stages
+from ..compiler.stages.cut import cut
 from ..compiler.targets.target import Target
 from .case import Case
 

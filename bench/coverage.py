@@ -12,12 +12,12 @@ from functools import partial
 
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.capture.capture import capture
-from ..compiler.cut import cut
 from ..compiler.emit import Labels, emit
 from ..compiler.map import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.check import check
 from ..compiler.plan.program import Stages
+from ..compiler.stages.cut import cut
 from ..compiler.targets.target import Target
 from . import language, vision
 from .case import Case

@@ -18,8 +18,8 @@ from ..backend.nn.resnet import resnet
 from ..backend.optim import build_rule
 from ..backend.sparsity import configure
 from ..compiler.capture.capture import capture
-from ..compiler.cut import cut
 from ..compiler.plan.program import Stages
+from ..compiler.stages.cut import cut
 from ..runtime.job import Job
 from .bytes_model import ByteModel, byte_loss
 from .u_net import UNet

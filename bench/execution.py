@@ -24,7 +24,7 @@ from ..backend.errors import UnknownNameError
 from ..backend.nn import resnet
 from ..backend.optim import Constant, build_rule
 from ..compiler.capture.capture import capture
-from ..compiler.cut import cut
+from ..compiler.stages.cut import cut
 from ..runtime.executors import make_executor
 from ..runtime.job import Job, Mode
 from .bytes_model import ByteModel, byte_loss

@@ -21,9 +21,9 @@ from numba.core.registry import cpu_target
 from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
-from ..compiler.granularity import Granularity
 from ..compiler.pipeline import Options, compile_model
 from ..compiler.plan.document import PlanDocument
+from ..compiler.stages.coarsen import Granularity
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim import simulate

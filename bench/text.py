@@ -11,8 +11,8 @@ import torch
 
 from ..backend.optim import Cosine, LinearWarmup, build_rule, compensations
 from ..compiler.capture.capture import capture
-from ..compiler.cut import cut
 from ..compiler.plan.program import Stages
+from ..compiler.stages.cut import cut
 from ..runtime.data import load_data
 from ..runtime.job import Job
 from .bytes_model import ByteModel, byte_loss

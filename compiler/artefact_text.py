@@ -11,7 +11,6 @@ from .capture.fx_tools import (
     spec_of,
 )
 from .capture.graph import Graph
-from .grouping import Assignment
 from .mapping import Kernels, Placement
 from .plan.program import (
     HOST,
@@ -22,6 +21,7 @@ from .plan.program import (
     TensorSpec,
 )
 from .plan.text.numbers import table
+from .stages.group import Assignment
 
 
 def graph_text(graph: Graph) -> str:

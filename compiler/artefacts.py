@@ -14,7 +14,6 @@ from torch import fx
 
 from . import artefact_text
 from .capture.graph import Graph
-from .grouping import Assignment
 from .mapping import Kernels, PlacedStage, Placement
 from .plan.check import check
 from .plan.plan import Plan
@@ -26,6 +25,7 @@ from .plan.program import (
     TensorSpec,
 )
 from .plan.text.show import show
+from .stages.group import Assignment
 
 
 @singledispatch

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from . import streaming
 from .mapping import PlacedStage, Placement
-from .passing import edge_bytes
 from .place.route import route
 from .place.slow import slowed
 from .plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
@@ -27,6 +26,7 @@ from .plan.program import (
 )
 from .plan.stage_record import Rectangle, SourceRecord, StageRecord
 from .plan.totals import totals
+from .stages.skip_streams import edge_bytes
 from .streaming import Parts
 from .version import VERSION
 

@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from .capture.graph import Graph
-from .cut import cut
-from .grouping import Assignment
-from .intervals import balanced_bounds
 from .map import Known, Mask, Pricing
 from .mapping import Kernels
 from .passes.coarsen import Coarsen
 from .place.place import pes_least
 from .plan.document import Demand
 from .plan.program import Stages
-from .programs import Programs
-from .recompute import recompute
+from .stages.balanced_runs import balanced_bounds
+from .stages.cut import cut
+from .stages.group import Assignment
+from .stages.program_cache import Programs
+from .stages.recompute import recompute
 from .targets.target import Target
 
 BYTES, PES = "bytes per PE", "PEs"

@@ -18,13 +18,13 @@ from ..backend.sparsity import configure
 from .capture.capture import capture
 from .capture.sample import Loss
 from .coverage import Coverage, coverage
-from .cut import cut
 from .fitting import Limits
 from .passes.base import Driver, PassRun, ignore
 from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan
 from .plan.program import Stages
 from .recipe import Recipe
+from .stages.cut import cut
 from .targets.load import load_target
 
 _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}

@@ -29,7 +29,6 @@ from .kernels.stage import Priced, StageTable, price_stage
 from .kernels.tilings import Floats, Ints, Tilings, filling_tilings
 from .map_infeasible import memory_report
 from .mapping import Choice, Kernels, LazyChoices, Sizes, StageKernel
-from .passing import passing_bytes
 from .plan.program import (
     Origin,
     Stage,
@@ -37,6 +36,7 @@ from .plan.program import (
     Stages,
 )
 from .plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
+from .stages.skip_streams import passing_bytes
 from .targets.target import Target
 
 Mask = np.ndarray | torch.Tensor | float

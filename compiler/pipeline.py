@@ -19,12 +19,12 @@ from .emit import Labels
 from .fit import fit, report
 from .fitted_recipe import fitted_recipe
 from .fitting import Fitting, Limits, Setting
-from .granularity import Granularity
-from .grouping import Assignment
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan
 from .plan.program import Stages
+from .stages.coarsen import Granularity
+from .stages.group import Assignment
 from .targets.load import load_target
 from .targets.target import Target
 

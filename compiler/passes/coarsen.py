@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..granularity import merge_modules, merge_runs
-from ..grouping import Assignment
+from ..stages.coarsen import (
+    merge_modules,
+    merge_runs,
+)
+from ..stages.group import Assignment
 
 
 @dataclass(frozen=True)

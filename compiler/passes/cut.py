@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..capture.graph import Graph
-from ..cut import cut
-from ..grouping import Assignment
 from ..plan.program import Stages
+from ..stages.cut import cut
+from ..stages.group import Assignment
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..capture.graph import Graph
-from ..grouping import Assignment, assign
+from ..stages.group import (
+    Assignment,
+    assign,
+)
 
 
 @dataclass(frozen=True)

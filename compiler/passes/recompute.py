@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..plan.program import Stages
-from ..recompute import recompute
+from ..stages.recompute import recompute
 
 
 @dataclass(frozen=True)

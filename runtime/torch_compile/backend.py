@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, fx
 
 from ...backend.errors import UnknownNameError, UnsupportedError
-from ...compiler.open_graph import trace_open
 from ...compiler.pipeline import Options, compile_graph
 from ...compiler.plan.plan import Plan
+from ...compiler.stages.open_graph import trace_open
 from .function import StageFunction
 from .gradients import Leaf, with_gradients
 from .roles import GraphWithRoles, roles_of

@@ -9,8 +9,8 @@ from torch import nn
 from weft.backend.nn.mlp import mlp
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
 from weft.compiler.plan.program import HOST
+from weft.compiler.stages.cut import cut
 
 IMAGE = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 LABEL = torch.tensor([3])

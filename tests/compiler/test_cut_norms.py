@@ -12,7 +12,7 @@ from helpers.staged import forward_backward
 from torch import Tensor, nn
 from weft.backend.nn import replace_norms, standardize_weights
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 
 
 class Convolutions(nn.Module):

@@ -15,8 +15,8 @@ from weft.backend.errors import InfeasibleError
 from weft.compiler.capture.capture.capture import capture
 from weft.compiler.fit import fit, report
 from weft.compiler.fitting import BYTES, PES, Fitting, Limits, Setting
-from weft.compiler.grouping import assign
 from weft.compiler.plan.check import check
+from weft.compiler.stages.group import assign
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
 

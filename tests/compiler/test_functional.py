@@ -9,7 +9,7 @@ from torch import nn
 from weft.backend.errors import UnsupportedError
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 
 
 class _Model(nn.Module):

@@ -7,7 +7,7 @@ from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.ops import uniform
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 
 
 class Droppy(nn.Module):

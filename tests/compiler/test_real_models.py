@@ -12,7 +12,7 @@ from torch import nn
 from weft.backend.nn.norms import replace_norms
 from weft.compiler.capture.capture.capture import capture
 from weft.compiler.coverage import coverage
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
 from weft.compiler.plan.program import Stages
+from weft.compiler.stages.cut import cut
 
 LABEL = torch.zeros(1, dtype=torch.long)
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from helpers.jobs import SkipNet, job_of, samples
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
-from weft.compiler.granularity import merge_runs
-from weft.compiler.grouping import assign
-from weft.compiler.recompute import recompute
+from weft.compiler.stages.coarsen import merge_runs
+from weft.compiler.stages.cut import cut
+from weft.compiler.stages.group import assign
+from weft.compiler.stages.recompute import recompute
 from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import weft
 from torch import Tensor, nn
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 from weft.runtime.evaluation import without_draws
 from weft.runtime.executors import EXECUTORS
 

@@ -19,7 +19,7 @@ from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.equality import distance
 from weft.bench.equality_cases import Case, case, job_of
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 from weft.runtime.alike import groups
 from weft.runtime.jax_executor import JaxExecutor
 from weft.runtime.jax_grouped import GroupedTick

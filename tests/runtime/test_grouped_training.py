@@ -18,7 +18,7 @@ from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.optim import Guard, build_rule
 from weft.backend.sparsity import configure
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 from weft.runtime.alike import groups
 from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
 from weft.compiler.plan.program import (
     HOST,
     Source,
 )
+from weft.compiler.stages.cut import cut
 from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.backend.optim import Guard
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.cut import cut
+from weft.compiler.stages.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor
 from weft.runtime.job import Executor, Job, Skips

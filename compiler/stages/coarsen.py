@@ -17,8 +17,8 @@ from typing import Literal
 
 import networkx as nx
 
-from ..backend.errors import UnknownNameError
-from .grouping import Assignment
+from ...backend.errors import UnknownNameError
+from .group import Assignment
 
 Granularity = Literal["finest", "block", "auto"]
 

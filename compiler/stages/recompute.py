@@ -18,17 +18,17 @@ from typing import cast
 
 from torch import fx
 
-from .capture.fx_tools import (
+from ..capture.fx_tools import (
     KEPT_META,
     ancestors,
     graph_module,
 )
-from .plan.program import (
+from ..plan.program import (
     Stage,
     StageProgram,
     Stages,
 )
-from .plan.program_text import program_key
+from ..plan.program_text import program_key
 
 
 def recompute(stages: Stages, chosen: Collection[int] | None = None) -> Stages:

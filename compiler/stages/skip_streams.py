@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from .plan.program import (
+from ..plan.program import (
     HOST,
     Stages,
 )

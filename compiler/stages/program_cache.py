@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 
 from torch import fx
 
-from .joint import Subgraph
-from .partition import split_joint
-from .plan.program import (
+from ..plan.program import (
     Origin,
     Places,
     StageProgram,
 )
-from .plan.program_text import (
+from ..plan.program_text import (
     calls_to_data,
     program_key,
 )
-from .subgraph import Boundary, Cutter
+from .forward_backward import split_joint
+from .joint import Subgraph
+from .subgraph import (
+    Boundary,
+    Cutter,
+)
 
 
 @dataclass

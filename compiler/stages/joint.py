@@ -18,10 +18,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..backend.errors import UnsupportedError
-from .capture.recurrent_layers import step_by_step
-from .capture.tracing import Trace
-from .plan.program import TensorSpec
+from ...backend.errors import UnsupportedError
+from ..capture.recurrent_layers import step_by_step
+from ..capture.tracing import Trace
+from ..plan.program import TensorSpec
 
 Specs = tuple[TensorSpec, ...]
 

@@ -8,11 +8,11 @@ from functools import cached_property
 
 from torch import Tensor, fx
 
-from .capture.fx_tools import (
+from ..capture.fx_tools import (
     extract,
     spec_of,
 )
-from .capture.graph import (
+from ..capture.graph import (
     Graph,
     backward_state_arguments,
 )

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import networkx as nx
 from torch import fx
 
-from .capture.fx_tools import (
+from ..capture.fx_tools import (
     ancestors,
     packet_name,
 )
-from .capture.graph import Graph
+from ..capture.graph import Graph
 
 _CONTRACTIONS = frozenset(
     {

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from torch import fx
 
-from .capture.graph import Graph
-from .grouping import Assignment, assign
-from .plan.program import (
+from ..capture.graph import Graph
+from ..plan.program import (
     HOST,
     Origin,
     Source,
@@ -19,9 +18,16 @@ from .plan.program import (
     StageProgram,
     Stages,
 )
-from .programs import Programs
-from .subgraph import Boundary, Cutter
-from .ties import stream_shared
+from .group import (
+    Assignment,
+    assign,
+)
+from .program_cache import Programs
+from .subgraph import (
+    Boundary,
+    Cutter,
+)
+from .tied_weights import stream_shared
 
 
 def cut(

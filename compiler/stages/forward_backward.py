@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from .capture.fx_tools import (
+from ..capture.fx_tools import (
     ancestors,
     extract,
     forget_strides,
@@ -23,9 +23,13 @@ from .capture.fx_tools import (
     replace_mutations,
     spec_of,
 )
-from .capture.graph import backward_state_positions
-from .joint import Specs, Subgraph, trace_joint
-from .plan.program import Origin
+from ..capture.graph import backward_state_positions
+from ..plan.program import Origin
+from .joint import (
+    Specs,
+    Subgraph,
+    trace_joint,
+)
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
 """Operator -> how many of its first operands must be laid out in row-major order."""
