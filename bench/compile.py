@@ -18,7 +18,7 @@ from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
 from ..compiler.capture.capture import capture
 from ..compiler.emit import Labels, emit
-from ..compiler.map import map_kernels
+from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.program import Stages
 from ..compiler.stages.cut import cut

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..compiler.balance_placement import orders, permuted
 from ..compiler.from_recipe import compile_recipe
 from ..compiler.kernels.layout import Matrix, find_layout
-from ..compiler.map import Pricing
+from ..compiler.mapping.pricing import Pricing
 from ..compiler.new_map import new_map
 from ..compiler.plan.plan import Plan
 from ..compiler.plan.program import (

@@ -11,7 +11,10 @@ from .capture.fx_tools import (
     spec_of,
 )
 from .capture.graph import Graph
-from .mapping import Kernels, Placement
+from .mapping.choices import (
+    Kernels,
+    Placement,
+)
 from .plan.program import (
     HOST,
     Origin,

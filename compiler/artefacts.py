@@ -14,7 +14,11 @@ from torch import fx
 
 from . import artefact_text
 from .capture.graph import Graph
-from .mapping import Kernels, PlacedStage, Placement
+from .mapping.choices import (
+    Kernels,
+    PlacedStage,
+    Placement,
+)
 from .plan.check import check
 from .plan.plan import Plan
 from .plan.program import (

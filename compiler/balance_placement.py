@@ -18,8 +18,16 @@ import torch
 from .balance import Balance, balance
 from .kernels.layout import Layout, Matrix, find_layout
 from .kernels.nonzeros import count_mask
-from .map import Mask, Pricing, choice_at
-from .mapping import Choice, PlacedStage, Placement
+from .mapping.choices import (
+    Choice,
+    PlacedStage,
+    Placement,
+)
+from .mapping.pricing import (
+    Mask,
+    Pricing,
+    choice_at,
+)
 from .plan.program import (
     Stage,
     Stages,

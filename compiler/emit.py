@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from . import streaming
-from .mapping import PlacedStage, Placement
+from .mapping.choices import (
+    PlacedStage,
+    Placement,
+)
 from .place.route import route
 from .place.slow import slowed
 from .plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from .contributors import largest_stages, memory_classes
 from .fitting import BYTES, Fitting, Setting
 from .levers import Offers, coarser, distinct_programs, every_lever, more_wafers, recomputing
+from .mapping.contributors import (
+    largest_stages,
+    memory_classes,
+)
 from .plan.document import Demand, LeverRecord
 from .plan.infeasible import (
     InfeasibleReport,

@@ -6,8 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from .capture.graph import Graph
-from .map import Known, Mask, Pricing
-from .mapping import Kernels
+from .mapping.choices import Kernels
+from .mapping.pricing import (
+    Known,
+    Mask,
+    Pricing,
+)
 from .passes.coarsen import Coarsen
 from .place.place import pes_least
 from .plan.document import Demand

@@ -17,8 +17,11 @@ from ..backend.nn.registry import model_entry
 from ..backend.sparsity import configure
 from .capture.capture import capture
 from .capture.sample import Loss
-from .coverage import Coverage, coverage
 from .fitting import Limits
+from .mapping.coverage import (
+    Coverage,
+    coverage,
+)
 from .passes.base import Driver, PassRun, ignore
 from .pipeline import Options, compile_model, cut_graph
 from .plan.plan import Plan

@@ -10,11 +10,14 @@ from typing import Any
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
 from ..compiler.emit import Labels, emit
 from ..compiler.from_recipe import Ingredients
-from ..compiler.map import map_kernels
+from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.work import (
+    StageWork,
+    work_of,
+)
 from ..compiler.targets import Roofline, Target
-from ..compiler.work import StageWork, work_of
 from .advice import advise
 from .report import SimReport
 from .roofline import roofline

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..compiler.plan.work import StageWork
 from ..compiler.targets.roofline import Roofline
-from ..compiler.work import StageWork
 
 
 @dataclass(frozen=True)

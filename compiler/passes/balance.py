@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ..balance_placement import balance_placement
-from ..map import Mask
-from ..mapping import Placement
+from ..mapping.choices import Placement
+from ..mapping.pricing import Mask
 from ..plan.program import Stages
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..emit import Labels, emit
-from ..mapping import Placement
+from ..mapping.choices import Placement
 from ..plan.plan import Plan
 from ..plan.program import Stages
 

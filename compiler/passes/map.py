@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..map import Mask, map_kernels
-from ..mapping import Kernels
+from ..mapping.choices import Kernels
+from ..mapping.pricing import (
+    Mask,
+    map_kernels,
+)
 from ..plan.program import Stages
 from ..targets.target import Target
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mapping import Kernels, Placement
+from ..mapping.choices import (
+    Kernels,
+    Placement,
+)
 from ..place.place import place
 from ..plan.program import Stages
 

@@ -17,7 +17,12 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 
-from ..mapping import Kernels, PlacedStage, Placement, Sizes
+from ..mapping.choices import (
+    Kernels,
+    PlacedStage,
+    Placement,
+    Sizes,
+)
 from ..plan.infeasible import (
     Contributor,
     InfeasibleReport,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from ..mapping import Placement
+from ..mapping.choices import Placement
 
 _CORES_TRIED = 16
 

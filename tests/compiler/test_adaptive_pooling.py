@@ -14,7 +14,7 @@ from weft.compiler.kernels import pooling
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
 from weft.compiler.kernels.tilings import Tilings
-from weft.compiler.map import map_kernels
+from weft.compiler.mapping.choices.pricing import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
 from weft.compiler.targets import load_target

@@ -11,7 +11,7 @@ from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.nn.norms import replace_norms
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.coverage import coverage
+from weft.compiler.mapping.choices.coverage import coverage
 from weft.compiler.stages.cut import cut
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

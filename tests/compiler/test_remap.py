@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weft.compiler.map import Pricing
+from weft.compiler.mapping.choices.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
 from weft.compiler.remap import rooms

@@ -11,7 +11,7 @@ from torch import nn
 from weft.backend.errors import UnsupportedError, UserError
 from weft.compiler.capture.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
-from weft.compiler.map import map_kernels
+from weft.compiler.mapping.choices.pricing import map_kernels
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
 

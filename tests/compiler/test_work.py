@@ -4,9 +4,9 @@ import pytest
 import torch
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.compiler.map import map_kernels
+from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.plan.work import work_of
 from weft.compiler.targets import load_target
-from weft.compiler.work import work_of
 
 MODELS = {
     "perceptron": (nn.Sequential(nn.Linear(9, 16), nn.ReLU(), nn.Linear(16, 3)), (1, 9)),

@@ -12,9 +12,12 @@ from torch import fx
 from torch.fx.node import map_arg
 from torch.utils.flop_counter import flop_registry
 
-from .kernels.registry import KERNELS
-from .kernels.roles import calls, operator_of
-from .plan.program import Stages
+from ..kernels.registry import KERNELS
+from ..kernels.roles import (
+    calls,
+    operator_of,
+)
+from ..plan.program import Stages
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from .kernels.memory import Post
-from .kernels.stage import StageTable
-from .mapping import Kernels
-from .plan.infeasible import Contributor
-from .plan.program import (
+from ..kernels.memory import Post
+from ..kernels.stage import StageTable
+from ..plan.infeasible import Contributor
+from ..plan.program import (
     Stage,
     TensorSpec,
 )
+from .choices import Kernels
 
 _STAGES_SHOWN = 8
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import fx
 from torch.utils.flop_counter import flop_registry
 
-from .plan.program import (
+from .program import (
     StageProgram,
     Stages,
 )

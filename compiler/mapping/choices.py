@@ -12,9 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .kernels.tilings import Ints
-from .plan.stage_record import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
-from .targets.target import Target
+from ..kernels.tilings import Ints
+from ..plan.stage_record import (
+    NonZeros,
+    OperatorCost,
+    PEMemory,
+    PhaseCycles,
+    Rectangle,
+    Tiling,
+)
+from ..targets.target import Target
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from .contributors import memory_classes
-from .kernels.memory import Post
-from .kernels.stage import StageTable
-from .plan.infeasible import (
+from ..kernels.memory import Post
+from ..kernels.stage import StageTable
+from ..plan.infeasible import (
     InfeasibleReport,
     Lever,
 )
-from .plan.program import Stage
-from .targets.load import known_targets, load_target
-from .targets.target import Target
+from ..plan.program import Stage
+from ..targets.load import (
+    known_targets,
+    load_target,
+)
+from ..targets.target import Target
+from .contributors import memory_classes
 
 _SPARSITIES = (0.75, 0.9)
 
