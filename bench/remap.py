@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from ..compiler.balance_placement import orders, permuted
 from ..compiler.from_recipe import compile_recipe
 from ..compiler.kernels.layout import Matrix, find_layout
 from ..compiler.mapping.pricing import Pricing
 from ..compiler.new_map import new_map
+from ..compiler.place.balance import (
+    orders,
+    permuted,
+)
 from ..compiler.plan.plan import Plan
 from ..compiler.plan.program import (
     Stage,

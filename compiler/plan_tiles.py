@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .balance_placement import orders, permuted
 from .kernels.layout import Layout
 from .kernels.nonzeros import WeightTiles
+from .place.balance import (
+    orders,
+    permuted,
+)
 from .plan.plan import Plan
 from .plan.program import Stage
 from .plan.stage_record import StageRecord

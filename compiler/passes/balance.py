@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..balance_placement import balance_placement
 from ..mapping.choices import Placement
 from ..mapping.pricing import Mask
+from ..place.balance import balance_placement
 from ..plan.program import Stages
 
 

@@ -9,10 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weft.compiler.balance_placement import orders, permuted
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.pipeline import Options, compile_model
+from weft.compiler.place.balance import (
+    orders,
+    permuted,
+)
 from weft.compiler.plan.plan import Plan
 from weft.compiler.remap import rooms
 

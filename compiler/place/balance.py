@@ -15,24 +15,31 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from .balance import Balance, balance
-from .kernels.layout import Layout, Matrix, find_layout
-from .kernels.nonzeros import count_mask
-from .mapping.choices import (
+from ..kernels.layout import (
+    Layout,
+    Matrix,
+    find_layout,
+)
+from ..kernels.nonzeros import count_mask
+from ..mapping.choices import (
     Choice,
     PlacedStage,
     Placement,
 )
-from .mapping.pricing import (
+from ..mapping.pricing import (
     Mask,
     Pricing,
     choice_at,
 )
-from .plan.program import (
+from ..plan.program import (
     Stage,
     Stages,
 )
-from .plan.stage_record import Tiling
+from ..plan.stage_record import Tiling
+from .feature_order import (
+    Balance,
+    balance,
+)
 
 
 def balance_placement(
