@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from ..backend.sparsity import configure
-from .emit import Labels
+from .emit.emit import Labels
 from .passes import Balance, Emit, Map, Place
 from .passes.base import Driver
 from .plan.document import PlanDocument

@@ -15,7 +15,7 @@ from .capture.sample import (
     Loss,
     Sample,
 )
-from .emit import Labels
+from .emit.emit import Labels
 from .fit import fit, report
 from .fitted_recipe import fitted_recipe
 from .fitting import Fitting, Limits, Setting

@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
-from ..compiler.emit import Labels, emit
+from ..compiler.emit.emit import (
+    Labels,
+    emit,
+)
 from ..compiler.from_recipe import Ingredients
 from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..emit import Labels, emit
+from ..emit.emit import (
+    Labels,
+    emit,
+)
 from ..mapping.choices import Placement
 from ..plan.plan import Plan
 from ..plan.program import Stages

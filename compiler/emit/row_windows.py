@@ -18,14 +18,22 @@ from typing import cast
 
 from torch import fx
 
-from .kernels import convolution, linear
-from .kernels.registry import KERNELS
-from .kernels.roles import calls, operand, operator_of, shape_of
-from .plan.program import (
+from ..kernels import (
+    convolution,
+    linear,
+)
+from ..kernels.registry import KERNELS
+from ..kernels.roles import (
+    calls,
+    operand,
+    operator_of,
+    shape_of,
+)
+from ..plan.program import (
     StageProgram,
     TensorSpec,
 )
-from .plan.stage_record import Tiling
+from ..plan.stage_record import Tiling
 
 _POOLING = {"aten.avg_pool2d.default", "aten.max_pool2d_with_indices.default"}
 _RESHAPES = {"aten.view.default", "aten.reshape.default", "aten.expand.default"}

@@ -12,26 +12,36 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from . import streaming
-from .mapping.choices import (
+from ..mapping.choices import (
     PlacedStage,
     Placement,
 )
-from .place.route import route
-from .place.slow import slowed
-from .plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
-from .plan.plan import Plan
-from .plan.program import (
+from ..place.route import route
+from ..place.slow import slowed
+from ..plan.document import (
+    FORMAT_VERSION,
+    EdgeRecord,
+    LeverRecord,
+    PlanDocument,
+    TensorRecord,
+)
+from ..plan.plan import Plan
+from ..plan.program import (
     HOST,
     Stage,
     Stages,
     TensorSpec,
 )
-from .plan.stage_record import Rectangle, SourceRecord, StageRecord
-from .plan.totals import totals
-from .stages.skip_streams import edge_bytes
-from .streaming import Parts
-from .version import VERSION
+from ..plan.stage_record import (
+    Rectangle,
+    SourceRecord,
+    StageRecord,
+)
+from ..plan.totals import totals
+from ..stages.skip_streams import edge_bytes
+from ..version import VERSION
+from . import row_windows as streaming
+from .row_windows import Parts
 
 
 @dataclass(frozen=True)
