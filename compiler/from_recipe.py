@@ -17,7 +17,7 @@ from ..backend.nn.registry import model_entry
 from ..backend.sparsity import configure
 from .capture.capture import capture
 from .capture.sample import Loss
-from .fitting import Limits
+from .fit.setting import Limits
 from .mapping.coverage import (
     Coverage,
     coverage,

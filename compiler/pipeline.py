@@ -16,9 +16,16 @@ from .capture.sample import (
     Sample,
 )
 from .emit.emit import Labels
-from .fit import fit, report
-from .fitted_recipe import fitted_recipe
-from .fitting import Fitting, Limits, Setting
+from .fit.fit import (
+    fit,
+    report,
+)
+from .fit.fitted_recipe import fitted_recipe
+from .fit.setting import (
+    Fitting,
+    Limits,
+    Setting,
+)
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .fitting import Setting
-from .targets.target import Target
+from ..targets.target import Target
+from .setting import Setting
 
 
 def fitted_recipe(

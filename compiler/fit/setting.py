@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from .capture.graph import Graph
-from .mapping.choices import Kernels
-from .mapping.pricing import (
+from ..capture.graph import Graph
+from ..mapping.choices import Kernels
+from ..mapping.pricing import (
     Known,
     Mask,
     Pricing,
 )
-from .passes.coarsen import Coarsen
-from .place.place import pes_least
-from .plan.document import Demand
-from .plan.program import Stages
-from .stages.balanced_runs import balanced_bounds
-from .stages.cut import cut
-from .stages.group import Assignment
-from .stages.program_cache import Programs
-from .stages.recompute import recompute
-from .targets.target import Target
+from ..passes.coarsen import Coarsen
+from ..place.place import pes_least
+from ..plan.document import Demand
+from ..plan.program import Stages
+from ..stages.balanced_runs import balanced_bounds
+from ..stages.cut import cut
+from ..stages.group import Assignment
+from ..stages.program_cache import Programs
+from ..stages.recompute import recompute
+from ..targets.target import Target
 
 BYTES, PES = "bytes per PE", "PEs"
 

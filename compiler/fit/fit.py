@@ -12,16 +12,30 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from .fitting import BYTES, Fitting, Setting
-from .levers import Offers, coarser, distinct_programs, every_lever, more_wafers, recomputing
-from .mapping.contributors import (
+from ..mapping.contributors import (
     largest_stages,
     memory_classes,
 )
-from .plan.document import Demand, LeverRecord
-from .plan.infeasible import (
+from ..plan.document import (
+    Demand,
+    LeverRecord,
+)
+from ..plan.infeasible import (
     InfeasibleReport,
     Lever,
+)
+from .levers import (
+    Offers,
+    coarser,
+    distinct_programs,
+    every_lever,
+    more_wafers,
+    recomputing,
+)
+from .setting import (
+    BYTES,
+    Fitting,
+    Setting,
 )
 
 _NARROW_BYTES = 2
