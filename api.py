@@ -11,8 +11,8 @@ import numpy as np
 from .backend.errors import UserError
 from .compiler.plan.plan import Plan
 from .compiler.plan.program import Stages
-from .compiler.recipe import Recipe
-from .compiler.recipe_file import make_recipe
+from .compiler.recipes.read import make_recipe
+from .compiler.recipes.recipe import Recipe
 from .compiler.remap import MapRooms
 from .runtime.checkpoint import (
     Checkpoint,

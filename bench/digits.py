@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..backend.optim import compensations
-from ..compiler.from_recipe import build_model, compile_recipe
 from ..compiler.plan.plan import Plan
-from ..compiler.recipe import Recipe
-from ..compiler.recipe_file import shipped_recipe
+from ..compiler.recipes.build import (
+    build_model,
+    compile_recipe,
+)
+from ..compiler.recipes.read import shipped_recipe
+from ..compiler.recipes.recipe import Recipe
 from ..runtime.data import Dataset, load_data
 from ..runtime.from_recipe import make_job
 from ..runtime.job import Job, Mode

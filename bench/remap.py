@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from ..compiler.from_recipe import compile_recipe
 from ..compiler.kernels.layout import Matrix, find_layout
 from ..compiler.mapping.pricing import Pricing
 from ..compiler.new_map import new_map
@@ -21,7 +20,8 @@ from ..compiler.plan.program import (
     Stage,
     Stages,
 )
-from ..compiler.recipe import Recipe
+from ..compiler.recipes.build import compile_recipe
+from ..compiler.recipes.recipe import Recipe
 from ..compiler.remap import rooms
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target

@@ -13,10 +13,10 @@ from typing import Any
 
 from ..backend.errors import UserError
 from ..backend.sparsity import algorithms
-from ..compiler.from_recipe import compile_recipe
 from ..compiler.plan.plan import Plan
-from ..compiler.recipe import Recipe
-from ..compiler.recipe_file import shipped_recipe
+from ..compiler.recipes.build import compile_recipe
+from ..compiler.recipes.read import shipped_recipe
+from ..compiler.recipes.recipe import Recipe
 from ..runtime.data import load_data
 from ..runtime.job import Job
 from .digits import recipe_job

@@ -50,7 +50,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
-    from ..compiler.from_recipe import cut_recipe
+    from ..compiler.recipes.build import cut_recipe
     from ..compiler.targets import known_rooflines, known_targets, load_machine
     from ..sim.compare import compare as run
 

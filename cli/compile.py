@@ -12,7 +12,7 @@ from .options import Json, Overrides, Weights, recipe_of, with_target
 from .passes import Watch, list_passes, show_passes
 
 if TYPE_CHECKING:
-    from ..compiler.recipe import Recipe
+    from ..compiler.recipes.recipe import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -58,8 +58,8 @@ def compile_verb(
     json: Json = False,
 ) -> None:
     """Compile a model to a plan directory and print its summary."""
-    from ..compiler.from_recipe import compile_recipe
     from ..compiler.plan.data import to_data
+    from ..compiler.recipes.build import compile_recipe
     from ..runtime.weights import load_weights
 
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
@@ -91,8 +91,8 @@ def compile_verb(
 
 def _check(recipe: Recipe, json: bool) -> None:
     """Report which operators have a kernel; exit code 1 if one has none."""
-    from ..compiler.from_recipe import recipe_coverage
     from ..compiler.plan.data import to_data
+    from ..compiler.recipes.build import recipe_coverage
 
     found = recipe_coverage(recipe)
     if json:

@@ -16,7 +16,7 @@ from .train import Epochs, Executor
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
-    from ..compiler.recipe import Recipe
+    from ..compiler.recipes.recipe import Recipe
     from ..runtime.trainer import RunReport
     from ..sim import SimReport
 
@@ -41,7 +41,7 @@ def demo(
     set_: Overrides = [],  # noqa: B006
 ) -> None:
     """Compile, simulate and train ResNet-20 on handwritten digits; write report.html."""
-    from ..compiler.recipe_file import shipped_recipe
+    from ..compiler.recipes.read import shipped_recipe
 
     overrides = [*set_, *([] if epochs is None else [f"epochs={epochs}"])]
     recipe = shipped_recipe("demo", overrides)
@@ -56,7 +56,7 @@ def demo(
 
 
 def _compile(recipe: Recipe) -> Plan:
-    from ..compiler.from_recipe import compile_recipe
+    from ..compiler.recipes.build import compile_recipe
 
     typer.echo(f"1. compile {recipe.model.name} for {recipe.target.name}")
     with Steps() as step:

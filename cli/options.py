@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..compiler.recipe import Recipe
+    from ..compiler.recipes.recipe import Recipe
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Overrides = Annotated[
@@ -34,7 +34,10 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
     Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
     """
     from ..backend.nn.registry import model_entry
-    from ..compiler.recipe_file import load_recipe, make_recipe
+    from ..compiler.recipes.read import (
+        load_recipe,
+        make_recipe,
+    )
 
     if model.endswith((".yaml", ".yml")):
         return load_recipe(Path(model), overrides)

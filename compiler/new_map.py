@@ -16,7 +16,7 @@ from .plan.document import PlanDocument
 from .plan.plan import Plan
 from .plan.program import Stages
 from .plan.stage_record import OperatorCost, StageRecord
-from .recipe_file import make_recipe
+from .recipes.read import make_recipe
 from .targets.load import load_target
 from .targets.target import Target
 

@@ -22,7 +22,7 @@ from .plan.plan import Plan
 from .plan.program import Stage
 from .plan.stage_record import StageRecord
 from .plan_tiles import plan_tiles
-from .recipe_file import make_recipe
+from .recipes.read import make_recipe
 from .remap import Room, rooms
 from .targets.load import load_target
 from .targets.target import Target

@@ -15,7 +15,10 @@ from ..backend.optim import (
 from ..backend.optim.scaling import scale_to_batch_size
 from ..backend.sparsity import MaskRule, configure
 from ..compiler.plan.plan import Plan
-from ..compiler.recipe import OptimizerRecipe, Recipe
+from ..compiler.recipes.recipe import (
+    OptimizerRecipe,
+    Recipe,
+)
 from .job import Job, Mode
 from .precision import in_precision
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..compiler.plan.plan import Plan
-from ..compiler.recipe import Recipe
-from ..compiler.recipe_file import make_recipe
+from ..compiler.recipes.read import make_recipe
+from ..compiler.recipes.recipe import Recipe
 from .report import RunReport
 
 

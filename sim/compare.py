@@ -12,7 +12,6 @@ from ..compiler.emit.emit import (
     Labels,
     emit,
 )
-from ..compiler.from_recipe import Ingredients
 from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.document import PlanDocument
@@ -20,6 +19,7 @@ from ..compiler.plan.work import (
     StageWork,
     work_of,
 )
+from ..compiler.recipes.build import Ingredients
 from ..compiler.targets import Roofline, Target
 from .advice import advise
 from .report import SimReport

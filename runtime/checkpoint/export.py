@@ -13,7 +13,7 @@ from torch import Tensor
 from ...backend.errors import PlanFileError, UserError
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.store import load
-from ...compiler.recipe_file import make_recipe
+from ...compiler.recipes.read import make_recipe
 from ..executors import make_executor
 from ..from_recipe import make_job
 from ..job import Mode

@@ -98,7 +98,7 @@ def test_a_defect_keeps_its_traceback(weft: Weft, monkeypatch: pytest.MonkeyPatc
     def defect(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("weft.compiler.from_recipe.compile_recipe", defect)
+    monkeypatch.setattr("weft.compiler.recipes.build.compile_recipe", defect)
     with pytest.raises(ZeroDivisionError):
         weft("compile", "mlp")
 

@@ -10,11 +10,11 @@ import torch
 import weft
 from helpers.plans_to_train import RECIPE, small_data
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.new_map import new_map
 from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.compiler.remap import rooms
 from weft.compiler.targets.load import load_target
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 import weft
 from weft.backend.errors import PlanFileError, UserError
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.files import load_document
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 
 RECIPE = {
     "model": "mlp",
@@ -60,8 +60,8 @@ def test_another_process_gives_the_same_bytes(directory, tmp_path):
     """Another hash seed, another working directory."""
     code = (
         "import json, sys\n"
-        "from weft.compiler.from_recipe import compile_recipe\n"
-        "from weft.compiler.recipe_file import make_recipe\n"
+        "from weft.compiler.recipes.build import compile_recipe\n"
+        "from weft.compiler.recipes.read import make_recipe\n"
         "compile_recipe(make_recipe(json.loads(sys.argv[1]))).save(sys.argv[2])\n"
     )
     other = tmp_path / "other"
@@ -147,8 +147,8 @@ def test_loading_does_not_need_the_models_source(directory, tmp_path):
         "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))\n"
     )
     make = (
-        "from weft.compiler.from_recipe import compile_recipe\n"
-        "from weft.compiler.recipe_file import make_recipe\n"
+        "from weft.compiler.recipes.build import compile_recipe\n"
+        "from weft.compiler.recipes.read import make_recipe\n"
         "compile_recipe(make_recipe({'model': 'mine:net', 'target': 'tiny_mesh',\n"
         "    'input': {'shape': [1, 8, 8], 'classes': 10}})).save('plan')\n"
     )

@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 from weft.api import train
 from weft.backend.errors import UnknownNameError
-from weft.compiler.from_recipe import class_loss, compile_recipe
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import (
+    class_loss,
+    compile_recipe,
+)
+from weft.compiler.recipes.read import make_recipe
 
 _TEXT = "the quick brown fox jumps over the lazy dog. " * 40
 

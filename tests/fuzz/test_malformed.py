@@ -17,7 +17,6 @@ import pytest
 import yaml
 from helpers.malformed import damaged_bytes, damaged_data, damaged_text
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.check import check
 from weft.compiler.plan.files import accept, is_edited
 from weft.compiler.plan.store import load
@@ -27,7 +26,11 @@ from weft.compiler.plan.text.numbers.show import (
     show,
     show_stage,
 )
-from weft.compiler.recipe_file import load_recipe, make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import (
+    load_recipe,
+    make_recipe,
+)
 from weft.compiler.targets.load import load_target
 
 RECIPES, TARGETS, PLANS = 1000, 600, 400

@@ -12,7 +12,7 @@ from helpers.malformed import damaged_bytes, damaged_text
 from typer.testing import CliRunner
 from weft.backend.errors import UserError
 from weft.cli.main import app
-from weft.compiler.recipe_file import load_recipe
+from weft.compiler.recipes.read import load_recipe
 
 RECIPE = "model: mlp\ninput: {shape: [1, 8, 8], classes: 10}\ntarget: tiny_mesh\nseed: 1\n"
 

@@ -23,8 +23,8 @@ import weft
 from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.bench.bytes_model import ByteModel, byte_loss
-from weft.compiler.from_recipe import compile_recipe
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.alike import groups
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax_executor import JaxExecutor

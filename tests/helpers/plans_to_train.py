@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import Header
 from weft.runtime.data import Dataset
 from weft.runtime.report import RunReport

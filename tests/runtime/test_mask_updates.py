@@ -16,8 +16,11 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
 from weft.backend.sparsity import Sparsifier, configure
-from weft.compiler.from_recipe import build_model, compile_recipe
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import (
+    build_model,
+    compile_recipe,
+)
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.job import Executor, Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
 

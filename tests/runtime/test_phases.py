@@ -11,9 +11,9 @@ import torch
 import weft
 from helpers.plans_to_train import RECIPE, small_data
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.interrupt import Interrupted
 from weft.runtime.phases import phase_plan
 from weft.runtime.report import RunReport

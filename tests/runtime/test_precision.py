@@ -18,15 +18,15 @@ from weft.compiler.capture.capture.fx_tools import (
     is_view,
     packet_name,
 )
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.program import (
     HOST,
     Source,
     Stage,
     Stages,
 )
-from weft.compiler.recipe import TrainingRecipe
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
+from weft.compiler.recipes.recipe import TrainingRecipe
 from weft.runtime.from_recipe import make_job
 from weft.runtime.job import Executor, Job
 from weft.runtime.precision import PRODUCTS, activation_type, in_bfloat16, in_precision

@@ -9,9 +9,9 @@ from helpers.stages_of import mlp_stages, resnet8_stages
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.program import HOST
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.part import (
     Part,
     activations_across,

@@ -15,9 +15,12 @@ from helpers.plans_to_train import small_data, small_plan
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import build_model, class_loss
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipe_file import make_recipe
+from weft.compiler.recipes.build import (
+    build_model,
+    class_loss,
+)
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime import checkpoint
 from weft.runtime.data import Dataset
 from weft.runtime.weights import copy_into, load_weights

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
-from weft.compiler.from_recipe import Ingredients
 from weft.compiler.plan.work import StageWork
+from weft.compiler.recipes.build import Ingredients
 from weft.compiler.targets import Roofline, load_machine
 from weft.sim.compare import compare
 from weft.sim.roofline import roofline

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from weft.compiler.from_recipe import compile_recipe
 from weft.compiler.plan.document import EdgeRecord, PlanDocument, TensorRecord, Totals
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.stage_record import (
@@ -18,7 +17,8 @@ from weft.compiler.plan.stage_record import (
     StageRecord,
     Tiling,
 )
-from weft.compiler.recipe_file import shipped_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import shipped_recipe
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
 

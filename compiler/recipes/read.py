@@ -13,8 +13,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ..backend.errors import UnknownNameError, UserError
-from .recipe import Recipe, TargetRecipe
+from ...backend.errors import (
+    UnknownNameError,
+    UserError,
+)
+from .recipe import (
+    Recipe,
+    TargetRecipe,
+)
 
 _SHORT = {"model": "name", "normalization": "kind", "target": "name"}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
@@ -39,8 +45,9 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def shipped_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """A recipe that comes with weft; raises UnknownNameError."""
-    folder = resources.files("weft.compiler") / "recipes"
-    known = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir())
+    folder = resources.files("weft.compiler.recipes")
+    files = (file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
+    known = sorted(name.removesuffix(".yaml") for name in files)
     if name not in known:
         raise UnknownNameError("recipe", name, known, "weft models")
     text = (folder / f"{name}.yaml").read_text(encoding="utf-8")

@@ -11,24 +11,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..backend.errors import UnknownNameError, UserError
-from ..backend.nn.norms import replace_norms
-from ..backend.nn.registry import model_entry
-from ..backend.sparsity import configure
-from .capture.capture import capture
-from .capture.sample import Loss
-from .fit.setting import Limits
-from .mapping.coverage import (
+from ...backend.errors import (
+    UnknownNameError,
+    UserError,
+)
+from ...backend.nn.norms import replace_norms
+from ...backend.nn.registry import model_entry
+from ...backend.sparsity import configure
+from ..capture.capture import capture
+from ..capture.sample import Loss
+from ..fit.setting import Limits
+from ..mapping.coverage import (
     Coverage,
     coverage,
 )
-from .passes.base import Driver, PassRun, ignore
-from .pipeline import Options, compile_model, cut_graph
-from .plan.plan import Plan
-from .plan.program import Stages
+from ..passes.base import (
+    Driver,
+    PassRun,
+    ignore,
+)
+from ..pipeline import (
+    Options,
+    compile_model,
+    cut_graph,
+)
+from ..plan.plan import Plan
+from ..plan.program import Stages
+from ..stages.cut import cut
+from ..targets.load import load_target
 from .recipe import Recipe
-from .stages.cut import cut
-from .targets.load import load_target
 
 _OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
 """State tensors per parameter that each update rule keeps."""

@@ -1,0 +1,4 @@
+"""Recipes: YAML files that name a model, its data, how it is compiled and how it is trained.
+
+Reading order: recipe (the schema), read (files and overrides), build (a plan from a recipe).
+"""
