@@ -13,7 +13,7 @@ from .compiler.plan.plan import Plan
 from .compiler.plan.program import Stages
 from .compiler.recipes.read import make_recipe
 from .compiler.recipes.recipe import Recipe
-from .compiler.remap import MapRooms
+from .compiler.remap.mask_room import MapRooms
 from .runtime.checkpoint import (
     Checkpoint,
     Header,

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..compiler.kernels.layout import Matrix, find_layout
 from ..compiler.mapping.pricing import Pricing
-from ..compiler.new_map import new_map
 from ..compiler.place.balance import (
     orders,
     permuted,
@@ -22,7 +21,8 @@ from ..compiler.plan.program import (
 )
 from ..compiler.recipes.build import compile_recipe
 from ..compiler.recipes.recipe import Recipe
-from ..compiler.remap import rooms
+from ..compiler.remap.mask_room import rooms
+from ..compiler.remap.new_map import new_map
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..runtime.data import Dataset, load_data

@@ -14,7 +14,7 @@ from .options import Json, PlanDirectory
 if TYPE_CHECKING:
     from ..compiler.plan.document import Totals
     from ..compiler.plan.plan import Plan
-    from ..compiler.sparse_costs import SparseLayer
+    from ..compiler.remap.sparse_costs import SparseLayer
 
 app = typer.Typer(help="Sparse weights of plans.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def info(
     """Per layer: sparsity asked for and held, ideal and predicted speed-up on the target."""
     from ..bench.masked_dense import masked_dense_us
     from ..compiler.plan.store import load
-    from ..compiler.sparse_costs import sparse_layers
+    from ..compiler.remap.sparse_costs import sparse_layers
 
     loaded = load(plan)
     layers = sparse_layers(loaded)
@@ -68,7 +68,7 @@ host us      measured here, masked dense: the stage's forward in torch at batch 
 def _whole(plan: Plan) -> str:
     """The plan and one of the same model without zeros, each with the tilings it gets."""
     from ..backend.errors import InfeasibleError
-    from ..compiler.new_map import new_map
+    from ..compiler.remap.new_map import new_map
 
     sparse = new_map(plan).document
     slowest = max(sparse.stages, key=lambda stage: stage.cycles.total_cycles)
@@ -103,9 +103,9 @@ def remap(
     json: Json = False,
 ) -> None:
     """Lay a trained plan out anew for the masks it has now; weights and masks stay."""
-    from ..compiler.new_map import new_map
     from ..compiler.plan.data import to_data
     from ..compiler.plan.store import load
+    from ..compiler.remap.new_map import new_map
 
     before = load(plan)
     made = new_map(before, target, is_final=final)

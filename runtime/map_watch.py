@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from ..backend.errors import UserError
-from ..compiler.remap import MapRooms, Room
+from ..compiler.remap.mask_room import (
+    MapRooms,
+    Room,
+)
 
 
 @dataclass(frozen=True)

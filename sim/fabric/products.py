@@ -31,7 +31,7 @@ from ...compiler.kernels.tilings import Floats, Tilings
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import OperatorCost, StageRecord
-from ...compiler.plan_tiles import plan_tiles
+from ...compiler.remap.plan_tiles import plan_tiles
 from ...compiler.targets.target import Target
 from .product import Product
 from .slices import Border, Copies

@@ -17,7 +17,7 @@ from weft.compiler.place.balance import (
     permuted,
 )
 from weft.compiler.plan.plan import Plan
-from weft.compiler.remap import rooms
+from weft.compiler.remap.mask_room.mask_room import rooms
 
 
 def net() -> nn.Module:

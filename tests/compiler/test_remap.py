@@ -11,7 +11,7 @@ from torch import nn
 from weft.compiler.mapping.choices.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
-from weft.compiler.remap import rooms
+from weft.compiler.remap.mask_room.mask_room import rooms
 from weft.compiler.targets.load import load_target
 
 

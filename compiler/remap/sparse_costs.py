@@ -13,19 +13,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..backend.sparsity import configure
-from .kernels.layout import find_layout
-from .kernels.nonzeros import WeightTiles
-from .kernels.stage import StageTable, price_stage
-from .kernels.tilings import Tilings
-from .plan.plan import Plan
-from .plan.program import Stage
-from .plan.stage_record import StageRecord
+from ...backend.sparsity import configure
+from ..kernels.layout import find_layout
+from ..kernels.nonzeros import WeightTiles
+from ..kernels.stage import (
+    StageTable,
+    price_stage,
+)
+from ..kernels.tilings import Tilings
+from ..plan.plan import Plan
+from ..plan.program import Stage
+from ..plan.stage_record import StageRecord
+from ..recipes.read import make_recipe
+from ..targets.load import load_target
+from ..targets.target import Target
+from .mask_room import (
+    Room,
+    rooms,
+)
 from .plan_tiles import plan_tiles
-from .recipes.read import make_recipe
-from .remap import Room, rooms
-from .targets.load import load_target
-from .targets.target import Target
 
 _HIGHEST = 0.995
 _STEP = 0.005

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from .kernels.layout import Layout, find_layout
-from .kernels.memory import vector_elements
-from .kernels.tilings import Tilings
-from .plan.plan import Plan
-from .plan.program import Stage
-from .plan.stage_record import StageRecord
+from ..kernels.layout import (
+    Layout,
+    find_layout,
+)
+from ..kernels.memory import vector_elements
+from ..kernels.tilings import Tilings
+from ..plan.plan import Plan
+from ..plan.program import Stage
+from ..plan.stage_record import StageRecord
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .kernels.layout import Layout
-from .kernels.nonzeros import WeightTiles
-from .place.balance import (
+from ..kernels.layout import Layout
+from ..kernels.nonzeros import WeightTiles
+from ..place.balance import (
     orders,
     permuted,
 )
-from .plan.plan import Plan
-from .plan.program import Stage
-from .plan.stage_record import StageRecord
+from ..plan.plan import Plan
+from ..plan.program import Stage
+from ..plan.stage_record import StageRecord
 
 
 def plan_tiles(
