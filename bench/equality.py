@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ..runtime.jax_executor import JaxExecutor
-from ..runtime.job import Job
 from ..runtime.reference import ReferenceExecutor
+from ..runtime.tick.job import Job
 from .equality_cases import case, job_of
 
 

@@ -20,7 +20,7 @@ from ..backend.sparsity import configure
 from ..compiler.capture.capture import capture
 from ..compiler.plan.program import Stages
 from ..compiler.stages.cut import cut
-from ..runtime.job import Job
+from ..runtime.tick.job import Job
 from .bytes_model import ByteModel, byte_loss
 from .u_net import UNet
 

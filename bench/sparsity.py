@@ -18,7 +18,7 @@ from ..compiler.recipes.build import compile_recipe
 from ..compiler.recipes.read import shipped_recipe
 from ..compiler.recipes.recipe import Recipe
 from ..runtime.data import load_data
-from ..runtime.job import Job
+from ..runtime.tick.job import Job
 from .digits import recipe_job
 from .training import Experiment, Setting
 

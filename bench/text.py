@@ -14,7 +14,7 @@ from ..compiler.capture.capture import capture
 from ..compiler.plan.program import Stages
 from ..compiler.stages.cut import cut
 from ..runtime.data import load_data
-from ..runtime.job import Job
+from ..runtime.tick.job import Job
 from .bytes_model import ByteModel, byte_loss
 from .training import SEQUENTIAL, Experiment, Setting
 

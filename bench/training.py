@@ -16,8 +16,12 @@ import numpy as np
 
 from ..runtime.data import Dataset
 from ..runtime.executors import make_executor
-from ..runtime.job import Executor, Job, Mode
 from ..runtime.scores import Score, class_axes, score
+from ..runtime.tick.job import (
+    Executor,
+    Job,
+    Mode,
+)
 from .machine import machine_line
 
 if TYPE_CHECKING:

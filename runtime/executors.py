@@ -9,9 +9,13 @@ from typing import TypeVar
 import numpy as np
 
 from ..backend.errors import DeviceError, UnknownNameError, UserError
-from .job import Executor, Job, Mode
-from .part import Groups
 from .probe import DEVICES, EXECUTORS, brief, probe
+from .tick.job import (
+    Executor,
+    Job,
+    Mode,
+)
+from .tick.shard import Groups
 
 Made = TypeVar("Made")
 CHUNK = 128

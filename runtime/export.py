@@ -24,9 +24,9 @@ from ..compiler.plan.program import (
     Stages,
     TensorSpec,
 )
-from . import wiring
-from .evaluation import without_draws
 from .jax_lower import jax_dtype, lower
+from .tick import wiring
+from .tick.evaluation import without_draws
 
 Array = Any
 Function = Callable[..., Sequence[Array]]

@@ -19,8 +19,11 @@ from ..compiler.recipes.recipe import (
     OptimizerRecipe,
     Recipe,
 )
-from .job import Job, Mode
-from .precision import in_precision
+from .tick.job import (
+    Job,
+    Mode,
+)
+from .tick.precision import in_precision
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:

@@ -10,8 +10,12 @@ import numpy as np
 
 from .jax_compile import compile_program
 from .jax_home import OneDevice
-from .job import Job, sample_arrays, to_rows
-from .streams import padded
+from .tick.job import (
+    Job,
+    sample_arrays,
+    to_rows,
+)
+from .tick.rows import padded
 
 BATCH = 60
 """Samples that are evaluated at once, on each device that evaluates."""

@@ -24,7 +24,6 @@ from ..compiler.plan.program import (
     Source,
     TensorSpec,
 )
-from .dispatches import Dispatches
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical
 from .jax_home import ManyDevices, OneDevice, one_device
@@ -33,10 +32,15 @@ from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
 from .jax_split import SplitTick
 from .jax_tick import Moment, PipelinedTick
-from .job import Job, Mode, Skips
-from .mask_updates import masks_updated
-from .masks import Masked
-from .model import Model
+from .tick.dispatches import Dispatches
+from .tick.job import (
+    Job,
+    Mode,
+    Skips,
+)
+from .tick.mask_updates import masks_updated
+from .tick.masks import Masked
+from .tick.train_state import Model
 
 Array = Any
 

@@ -13,7 +13,7 @@ from jax import lax
 
 from ..compiler.plan.program import TensorSpec
 from .jax_lower import jax_dtype
-from .reach import Key
+from .tick.fifo_depths import Key
 
 Array = Any
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from .alike import Group
 from .fetched import Fetched
 from .jax_shards import own_copy
 from .jax_tick import Pipeline
-from .model import Model
+from .tick.stage_classes import Group
+from .tick.train_state import Model
 
 if TYPE_CHECKING:
     from .jax_grouped import GroupedTick

@@ -18,15 +18,18 @@ from ..compiler.plan.program import (
     HOST,
     Source,
 )
-from . import wiring
-from .alike import Group, groups
 from .jax_group import group_functions, into
 from .jax_group_state import stacked
 from .jax_rings import Place, Rings, SharedTraffic
 from .jax_tick import Moment, Pipeline, PipelinedTick
-from .job import Job
-from .model import Model
-from .reach import Key
+from .tick import wiring
+from .tick.fifo_depths import Key
+from .tick.job import Job
+from .tick.stage_classes import (
+    Group,
+    groups,
+)
+from .tick.train_state import Model
 
 Array = Any
 

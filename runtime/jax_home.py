@@ -14,16 +14,19 @@ import jax
 
 from . import jax_group_state as group_state
 from . import jax_regroup as regroup
-from .alike import groups
 from .jax_grouped import GroupedTick
 from .jax_predict import predict
 from .jax_sequential import SequentialTick
 from .jax_shards import own_copy
 from .jax_split import SplitState, SplitTick
 from .jax_tick import Pipeline, PipelinedTick
-from .job import Job, Mode
-from .model import Model
-from .part import Groups
+from .tick.job import (
+    Job,
+    Mode,
+)
+from .tick.shard import Groups
+from .tick.stage_classes import groups
+from .tick.train_state import Model
 
 Array = Any
 _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}

@@ -12,7 +12,7 @@ from ..compiler.plan.program import (
     Source,
 )
 from .jax_stage import Model, StageFunctions
-from .job import Job
+from .tick.job import Job
 
 Array = Any
 

@@ -20,8 +20,11 @@ from .jax_shards import row_of, rows_of, sharded, with_row
 from .jax_slots import Place, taken
 from .jax_split import PartTick, SplitState, SplitTick
 from .jax_tick import Pipeline
-from .model import Model
-from .part import Key, spec_of
+from .tick.shard import (
+    Key,
+    spec_of,
+)
+from .tick.train_state import Model
 
 Array = Any
 Ages = dict[int, np.ndarray]

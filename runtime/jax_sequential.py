@@ -9,11 +9,11 @@ from ..compiler.plan.program import (
     HOST,
     Source,
 )
-from . import wiring
 from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
 from .jax_tick import Moment, Pipeline
-from .job import Job
-from .model import Model
+from .tick import wiring
+from .tick.job import Job
+from .tick.train_state import Model
 
 Array = Any
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .snapshot import NamedTensors
+from .tick.snapshot import NamedTensors
 
 if TYPE_CHECKING:
     from .jax_executor import JaxExecutor

@@ -24,9 +24,15 @@ from .jax_shards import AXIS, OWN_ROW, SAME
 from .jax_slots import RING, Layout
 from .jax_tick import Moment, Pipeline, PipelinedTick
 from .jax_wire import Flat, Wire, room_for
-from .job import Job
-from .model import Model
-from .part import Groups, Part, activations_across, gradients_across, spec_of
+from .tick.job import Job
+from .tick.shard import (
+    Groups,
+    Part,
+    activations_across,
+    gradients_across,
+    spec_of,
+)
+from .tick.train_state import Model
 
 Array = Any
 

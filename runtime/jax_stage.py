@@ -14,11 +14,11 @@ import torch
 from ..backend.optim import sum_of_squares
 from ..backend.optim.compensation import Delay, DelayConstants
 from ..compiler.plan.program import Stage
-from . import wiring
-from .evaluation import evaluation_forward
 from .jax_lower import jax_dtype, lower
-from .job import Job
-from .model import Model
+from .tick import wiring
+from .tick.evaluation import evaluation_forward
+from .tick.job import Job
+from .tick.train_state import Model
 
 Array = Any
 

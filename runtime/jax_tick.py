@@ -18,13 +18,19 @@ from ..compiler.plan.program import (
     Source,
     Stage,
 )
-from . import wiring
 from .jax_fifo import Fifo, Traffic, all_known
 from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
-from .job import Job
-from .model import Model
-from .part import Part, whole
-from .reach import Key, reaches
+from .tick import wiring
+from .tick.fifo_depths import (
+    Key,
+    reaches,
+)
+from .tick.job import Job
+from .tick.shard import (
+    Part,
+    whole,
+)
+from .tick.train_state import Model
 
 Array = Any
 

@@ -9,7 +9,10 @@ import jax.numpy as jnp
 
 from ..compiler.plan.program import Stages
 from .jax_lower import jax_dtype
-from .part import Key, spec_of
+from .tick.shard import (
+    Key,
+    spec_of,
+)
 
 Array = Any
 Flat = dict[str, Array]

@@ -12,9 +12,9 @@ from ..compiler.plan.program import (
     HOST,
     Stages,
 )
-from . import wiring
 from .executors import evaluate
-from .job import Job
+from .tick import wiring
+from .tick.job import Job
 
 
 def predict(

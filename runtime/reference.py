@@ -34,12 +34,20 @@ from ..compiler.plan.program import (
     Source,
     Stage,
 )
-from . import wiring
-from .evaluation import without_draws
-from .job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
-from .layout import row_major
-from .masks import Masked
 from .reference_snapshot import restore, snapshot
+from .tick import wiring
+from .tick.evaluation import without_draws
+from .tick.job import (
+    Job,
+    Results,
+    Skips,
+    sample_arrays,
+    to_numpy,
+    to_rows,
+    to_stream,
+)
+from .tick.masks import Masked
+from .tick.row_major import row_major
 
 BySample = dict[int, Tensor]
 

@@ -23,8 +23,11 @@ from ..compiler.plan.program import (
     Stage,
     TensorSpec,
 )
-from .job import Skips
-from .snapshot import NamedTensors, copied
+from .tick.job import Skips
+from .tick.snapshot import (
+    NamedTensors,
+    copied,
+)
 
 if TYPE_CHECKING:
     from .reference import ReferenceExecutor

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from .job import Mode
 from .map_watch import NewMap
 from .scores import Score
+from .tick.job import Mode
 from .weights import copy_into
 
 

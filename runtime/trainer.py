@@ -16,14 +16,19 @@ from .executors import CHUNK, EXECUTORS, make_executor
 from .fit import check_fit
 from .hosts import any_of
 from .interrupt import Interrupted, stop_request
-from .job import Executor, Job, Mode, Results
 from .logs import Log
 from .map_watch import MapWatch, NewMap
-from .part import Groups
-from .precision import activation_type
 from .report import Progress, RunReport
 from .scores import Score
 from .tester import Order, Tester
+from .tick.job import (
+    Executor,
+    Job,
+    Mode,
+    Results,
+)
+from .tick.precision import activation_type
+from .tick.shard import Groups
 
 __all__ = ["EXECUTORS", "Progress", "RunReport", "make_executor", "train"]
 

@@ -17,14 +17,21 @@ from ..compiler.plan.program import (
     HOST,
     Source,
 )
-from .dispatches import Dispatches
-from .evaluation import without_draws
-from .job import Job, Mode, Skips, sample_arrays, to_numpy, to_rows
-from .mask_updates import masks_updated
-from .masks import Masked
-from .model import Model
-from .part import spec_of
-from .streams import padded
+from .tick.dispatches import Dispatches
+from .tick.evaluation import without_draws
+from .tick.job import (
+    Job,
+    Mode,
+    Skips,
+    sample_arrays,
+    to_numpy,
+    to_rows,
+)
+from .tick.mask_updates import masks_updated
+from .tick.masks import Masked
+from .tick.rows import padded
+from .tick.shard import spec_of
+from .tick.train_state import Model
 from .xla_loop import Loop, Op, at
 from .xla_sequential import SequentialTick
 from .xla_snapshot import restore, snapshot

@@ -11,10 +11,10 @@ from ..compiler.plan.program import (
     HOST,
     Source,
 )
-from . import wiring
-from .job import Job
-from .model import Model
-from .reach import Key
+from .tick import wiring
+from .tick.fifo_depths import Key
+from .tick.job import Job
+from .tick.train_state import Model
 from .xla_loop import Op
 from .xla_stage import traced_stages
 from .xla_tick import Feed, Moment, Pipeline

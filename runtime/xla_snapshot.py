@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from .snapshot import NamedTensors, copied
+from .tick.snapshot import (
+    NamedTensors,
+    copied,
+)
 from .xla_trace import to_device
 
 if TYPE_CHECKING:

@@ -13,10 +13,13 @@ from ..compiler.plan.program import (
     Stage,
     TensorSpec,
 )
-from . import wiring
-from .job import Job
-from .model import Model, Tensors
-from .part import spec_of
+from .tick import wiring
+from .tick.job import Job
+from .tick.shard import spec_of
+from .tick.train_state import (
+    Model,
+    Tensors,
+)
 from .xla_trace import Traced, Tree, like, lower, trace
 
 for _node in (Model, wiring.ForwardResult, wiring.BackwardResult):

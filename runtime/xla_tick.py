@@ -19,11 +19,15 @@ from ..compiler.plan.program import (
     Source,
     Stage,
 )
-from . import wiring
-from .job import Job
-from .model import Model
-from .part import whole
-from .reach import Key, Reach, reaches
+from .tick import wiring
+from .tick.fifo_depths import (
+    Key,
+    Reach,
+    reaches,
+)
+from .tick.job import Job
+from .tick.shard import whole
+from .tick.train_state import Model
 from .xla_loop import Op, at, put, scalar
 from .xla_stage import TracedStage, traced_stages
 

@@ -16,7 +16,7 @@ from ...compiler.plan.store import load
 from ...compiler.recipes.read import make_recipe
 from ..executors import make_executor
 from ..from_recipe import make_job
-from ..job import Mode
+from ..tick.job import Mode
 from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 

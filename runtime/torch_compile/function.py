@@ -13,8 +13,8 @@ from ...compiler.plan.program import (
     Source,
     Stage,
 )
-from .. import wiring
-from ..layout import row_major
+from ..tick import wiring
+from ..tick.row_major import row_major
 
 Tensors = Mapping[str, Tensor]
 

@@ -17,7 +17,7 @@ from weft.backend.errors import UserError
 from weft.backend.optim import Constant
 from weft.compiler.plan.program import Stages
 from weft.runtime.data import Dataset
-from weft.runtime.job import Job
+from weft.runtime.tick.job import Job
 
 pytest.importorskip("jax")
 

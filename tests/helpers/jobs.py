@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.optim import build_rule
 from weft.compiler.plan.program import Stages
-from weft.runtime.job import Job
+from weft.runtime.tick.job import Job
 
 from .stages_of import stages_of
 

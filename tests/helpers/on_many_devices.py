@@ -25,14 +25,20 @@ from weft.backend.nn.online_norm import OnlineNorm
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.alike import groups
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax_executor import JaxExecutor
 from weft.runtime.jax_home import ManyDevices, OneDeviceByGroups
-from weft.runtime.job import Executor, Job
-from weft.runtime.part import Groups, bytes_across
 from weft.runtime.reference import ReferenceExecutor
 from weft.runtime.split import split
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+)
+from weft.runtime.tick.shard import (
+    Groups,
+    bytes_across,
+)
+from weft.runtime.tick.stage_classes import groups
 
 from .jobs import job_of, samples
 from .plans_to_train import RECIPE, small_data

@@ -14,7 +14,11 @@ from weft.backend.errors import UserError
 from weft.backend.optim import build_rule
 from weft.runtime.checkpoint import read, write
 from weft.runtime.executors import make_executor
-from weft.runtime.job import Executor, Job, Mode
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+    Mode,
+)
 
 
 def through_file(executor: Executor, directory: Path) -> dict[str, torch.Tensor]:

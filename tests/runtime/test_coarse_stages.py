@@ -13,8 +13,8 @@ from weft.compiler.stages.coarsen import merge_runs
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import assign
 from weft.compiler.stages.recompute import recompute
-from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Job
 
 COUNT = 60
 

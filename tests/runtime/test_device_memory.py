@@ -19,7 +19,7 @@ from weft.compiler.plan.program import (
     TensorSpec,
 )
 from weft.compiler.stages.cut import cut
-from weft.runtime.job import Job
+from weft.runtime.tick.job import Job
 
 jax = pytest.importorskip("jax")
 

@@ -12,8 +12,8 @@ import weft
 from torch import Tensor, nn
 from weft.compiler.capture.capture.capture import capture
 from weft.compiler.stages.cut import cut
-from weft.runtime.evaluation import without_draws
 from weft.runtime.executors import EXECUTORS
+from weft.runtime.tick.evaluation import without_draws
 
 
 class FlooredPath(nn.Module):

@@ -7,8 +7,8 @@ import torch
 from helpers.jobs import job_of, perceptron, samples
 from helpers.stages_of import stages_of
 from weft.runtime.jax_executor import JaxExecutor
-from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Job
 
 FROZEN = ("0.weight", "2.weight", "2.bias")
 """Part of a stage, and all of the next."""

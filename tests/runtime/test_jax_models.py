@@ -11,9 +11,9 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.u_net import UNet
-from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor
-from weft.runtime.wiring import trained
+from weft.runtime.tick.job import Job
+from weft.runtime.tick.wiring import trained
 
 pytest.importorskip("jax")
 

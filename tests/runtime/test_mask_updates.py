@@ -21,8 +21,11 @@ from weft.compiler.recipes.build import (
     compile_recipe,
 )
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.job import Executor, Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+)
 
 UPDATE = {"freq": 5, "stop": 40}
 CONFIGS: dict[str, dict[str, Any]] = {

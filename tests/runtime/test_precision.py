@@ -28,9 +28,17 @@ from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.recipe import TrainingRecipe
 from weft.runtime.from_recipe import make_job
-from weft.runtime.job import Executor, Job
-from weft.runtime.precision import PRODUCTS, activation_type, in_bfloat16, in_precision
 from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+)
+from weft.runtime.tick.precision import (
+    PRODUCTS,
+    activation_type,
+    in_bfloat16,
+    in_precision,
+)
 
 COUNT = 40
 

@@ -30,8 +30,8 @@ from weft.compiler.plan.program import (
     Source,
 )
 from weft.compiler.stages.cut import cut
-from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Job
 
 WIDTH = 3
 

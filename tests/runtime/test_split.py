@@ -12,14 +12,14 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.program import HOST
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.part import (
+from weft.runtime.split import split
+from weft.runtime.tick.shard import (
     Part,
     activations_across,
     bytes_across,
     gradients_across,
     spec_of,
 )
-from weft.runtime.split import split
 
 pipelines = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=8

@@ -9,8 +9,8 @@ import torch
 from helpers.jobs import perceptron_job, samples
 from weft.backend.errors import UnknownNameError, UserError
 from weft.runtime.data import Dataset
-from weft.runtime.job import Job
 from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.tick.job import Job
 from weft.runtime.trainer import Progress, train
 
 TRAIN, TEST = 150, 40

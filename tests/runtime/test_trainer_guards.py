@@ -15,8 +15,12 @@ from weft.compiler.capture.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor
-from weft.runtime.job import Executor, Job, Skips
 from weft.runtime.reference import SequentialReference
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+    Skips,
+)
 from weft.runtime.trainer import train
 
 BAD = (5, 6, 7, 20)

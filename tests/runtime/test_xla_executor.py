@@ -22,10 +22,15 @@ from weft.backend.optim import build_rule
 from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.runtime.executors import make_executor
-from weft.runtime.job import Executor, Job, Mode, Results
-from weft.runtime.precision import in_bfloat16
 from weft.runtime.probe import Probe
 from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import (
+    Executor,
+    Job,
+    Mode,
+    Results,
+)
+from weft.runtime.tick.precision import in_bfloat16
 from weft.runtime.xla_device import start
 
 if find_spec("torch_xla") is None:

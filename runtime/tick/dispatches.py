@@ -8,11 +8,23 @@ from typing import Protocol
 
 import numpy as np
 
-from ..compiler.plan.program import Source
-from .job import Job, Results, Stream, sample_arrays
-from .mask_updates import steps_made, ticks_until_update
-from .model import Model
-from .streams import came_out, joined, padded
+from ...compiler.plan.program import Source
+from .job import (
+    Job,
+    Results,
+    Stream,
+    sample_arrays,
+)
+from .mask_updates import (
+    steps_made,
+    ticks_until_update,
+)
+from .rows import (
+    came_out,
+    joined,
+    padded,
+)
+from .train_state import Model
 
 
 class TickFunction(Protocol):

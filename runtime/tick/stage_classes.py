@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from ..backend.optim.compensation import is_off
-from ..compiler.plan.program import (
+from ...backend.optim.compensation import is_off
+from ...compiler.plan.program import (
     HOST,
     Source,
     Stage,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
     Stage,

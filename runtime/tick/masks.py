@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend.optim.rule import Array, State
-from ..backend.sparsity import MaskRule
+from ...backend.optim.rule import (
+    Array,
+    State,
+)
+from ...backend.sparsity import MaskRule
 
 
 class Masked(NamedTuple):

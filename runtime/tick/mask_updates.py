@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from ..backend.optim.rule import Array
-from ..backend.sparsity import MaskRule
+from ...backend.optim.rule import Array
+from ...backend.sparsity import MaskRule
 from .job import Job
 from .masks import Masked
-from .model import Model
+from .train_state import Model
 
 Change = Callable[[Masked, MaskRule, Array | None, int], Masked]
 """`Masked.updated`, on the arrays of an executor: what it changes, by which rule, with which

@@ -10,10 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..backend.errors import UnsupportedError, UserError
-from ..backend.optim import Guard, Schedule, UpdateRule
-from ..backend.sparsity import MaskRule
-from ..compiler.plan.program import Stages
+from ...backend.errors import (
+    UnsupportedError,
+    UserError,
+)
+from ...backend.optim import (
+    Guard,
+    Schedule,
+    UpdateRule,
+)
+from ...backend.sparsity import MaskRule
+from ...compiler.plan.program import Stages
 
 Mode = Literal["pipelined", "sequential"]
 """'pipelined' is the tick; 'sequential' trains each sample through all stages before the next."""

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from ..compiler.capture.fx_tools import (
+from ...compiler.capture.fx_tools import (
     extract,
     packet_name,
 )
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     StageProgram,
     Stages,
 )

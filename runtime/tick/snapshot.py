@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..backend.errors import UserError
+from ...backend.errors import UserError
 
 
 def copied(value: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..compiler.plan.program import Stage
+from ...compiler.plan.program import Stage
 from .job import Job
 
 Array = Any
