@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.jax_executor import JaxExecutor
-from ..runtime.reference import ReferenceExecutor
+from ..runtime.reference.executor import ReferenceExecutor
 from ..runtime.tick.job import Job
 from .equality_cases import case, job_of
 

@@ -84,7 +84,10 @@ def _start_jax(device: str | None) -> None:
 
 
 def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
-    from .reference import ReferenceExecutor, SequentialReference
+    from .reference.executor import (
+        ReferenceExecutor,
+        SequentialReference,
+    )
 
     if device not in (None, "cpu"):
         raise _missing("reference", str(device), "it is plain torch on the CPU")

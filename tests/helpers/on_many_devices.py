@@ -28,7 +28,7 @@ from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax_executor import JaxExecutor
 from weft.runtime.jax_home import ManyDevices, OneDeviceByGroups
-from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.split import split
 from weft.runtime.tick.job import (
     Executor,

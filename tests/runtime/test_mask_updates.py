@@ -21,7 +21,10 @@ from weft.compiler.recipes.build import (
     compile_recipe,
 )
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor.executor import (
+    ReferenceExecutor,
+    SequentialReference,
+)
 from weft.runtime.tick.job import (
     Executor,
     Job,

@@ -28,7 +28,7 @@ from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.recipe import TrainingRecipe
 from weft.runtime.from_recipe import make_job
-from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.tick.job import (
     Executor,
     Job,

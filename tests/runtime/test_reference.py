@@ -30,7 +30,10 @@ from weft.compiler.plan.program import (
     Source,
 )
 from weft.compiler.stages.cut import cut
-from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor.executor import (
+    ReferenceExecutor,
+    SequentialReference,
+)
 from weft.runtime.tick.job import Job
 
 WIDTH = 3

@@ -9,7 +9,7 @@ import torch
 from helpers.jobs import perceptron_job, samples
 from weft.backend.errors import UnknownNameError, UserError
 from weft.runtime.data import Dataset
-from weft.runtime.reference import ReferenceExecutor
+from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 from weft.runtime.trainer import Progress, train
 

@@ -15,7 +15,7 @@ from weft.compiler.capture.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor
-from weft.runtime.reference import SequentialReference
+from weft.runtime.reference.executor.executor import SequentialReference
 from weft.runtime.tick.job import (
     Executor,
     Job,

@@ -23,7 +23,10 @@ from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.runtime.executors import make_executor
 from weft.runtime.probe import Probe
-from weft.runtime.reference import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor.executor import (
+    ReferenceExecutor,
+    SequentialReference,
+)
 from weft.runtime.tick.job import (
     Executor,
     Job,

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     Stage,
     TensorSpec,
 )
-from .tick.job import Skips
-from .tick.snapshot import (
+from ..tick.job import Skips
+from ..tick.snapshot import (
     NamedTensors,
     copied,
 )
 
 if TYPE_CHECKING:
-    from .reference import ReferenceExecutor
+    from .executor import ReferenceExecutor
 
 
 def snapshot(executor: ReferenceExecutor) -> dict[str, Tensor]:

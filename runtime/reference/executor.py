@@ -29,15 +29,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
     Stage,
 )
-from .reference_snapshot import restore, snapshot
-from .tick import wiring
-from .tick.evaluation import without_draws
-from .tick.job import (
+from ..tick import wiring
+from ..tick.evaluation import without_draws
+from ..tick.job import (
     Job,
     Results,
     Skips,
@@ -46,8 +45,12 @@ from .tick.job import (
     to_rows,
     to_stream,
 )
-from .tick.masks import Masked
-from .tick.row_major import row_major
+from ..tick.masks import Masked
+from ..tick.row_major import row_major
+from .snapshot import (
+    restore,
+    snapshot,
+)
 
 BySample = dict[int, Tensor]
 

@@ -1,0 +1,4 @@
+"""The definition: the tick in plain torch, which every other executor is compared with.
+
+Reading order: executor, snapshot.
+"""
