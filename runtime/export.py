@@ -24,7 +24,10 @@ from ..compiler.plan.program import (
     Stages,
     TensorSpec,
 )
-from .jax_lower import jax_dtype, lower
+from .jax.ops.lower import (
+    jax_dtype,
+    lower,
+)
 from .tick import wiring
 from .tick.evaluation import without_draws
 

@@ -24,10 +24,10 @@ from ..compiler.plan.program import (
     Source,
     TensorSpec,
 )
+from .jax.ops.lower import jax_dtype
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical
 from .jax_home import ManyDevices, OneDevice, one_device
-from .jax_lower import jax_dtype
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
 from .jax_split import SplitTick

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from ..compiler.plan.program import TensorSpec
-from .jax_lower import jax_dtype
+from .jax.ops.lower import jax_dtype
 from .tick.fifo_depths import Key
 
 Array = Any

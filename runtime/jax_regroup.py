@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from .fetched import Fetched
-from .jax_lower import jax_dtype
+from .jax.ops.lower import jax_dtype
 from .jax_shards import row_of, rows_of, sharded, with_row
 from .jax_slots import Place, taken
 from .jax_split import PartTick, SplitState, SplitTick

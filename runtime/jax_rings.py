@@ -14,8 +14,8 @@ import numpy as np
 from jax import lax
 
 from ..compiler.plan.program import TensorSpec
+from .jax.ops.lower import jax_dtype
 from .jax_fifo import Fifo, Traffic, all_known
-from .jax_lower import jax_dtype
 from .tick.fifo_depths import Key
 
 Array = Any

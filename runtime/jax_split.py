@@ -17,8 +17,8 @@ from jax import lax
 from jax.sharding import Mesh
 
 from ..compiler.plan.program import Source
+from .jax.ops.lower import jax_dtype
 from .jax_fifo import FlatFifo
-from .jax_lower import jax_dtype
 from .jax_predict import forward_through, from_host
 from .jax_shards import AXIS, OWN_ROW, SAME
 from .jax_slots import RING, Layout

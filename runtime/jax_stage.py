@@ -14,7 +14,10 @@ import torch
 from ..backend.optim import sum_of_squares
 from ..backend.optim.compensation import Delay, DelayConstants
 from ..compiler.plan.program import Stage
-from .jax_lower import jax_dtype, lower
+from .jax.ops.lower import (
+    jax_dtype,
+    lower,
+)
 from .tick import wiring
 from .tick.evaluation import evaluation_forward
 from .tick.job import Job

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ..compiler.plan.program import Stages
-from .jax_lower import jax_dtype
+from .jax.ops.lower import jax_dtype
 from .tick.shard import (
     Key,
     spec_of,

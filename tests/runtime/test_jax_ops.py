@@ -17,8 +17,8 @@ jnp = jax.numpy
 from weft.backend.errors import UnsupportedError  # noqa: E402
 from weft.compiler.kernels.registry import KERNELS  # noqa: E402
 from weft.compiler.plan.program import Origin  # noqa: E402
-from weft.runtime.jax_lower import lower  # noqa: E402
-from weft.runtime.jax_ops import TABLE  # noqa: E402
+from weft.runtime.jax.ops.lower import lower  # noqa: E402
+from weft.runtime.jax.ops.table import TABLE  # noqa: E402
 
 assert weft.backend.ops.online_norm  # registers torch.ops.weft
 

@@ -12,7 +12,7 @@ from torch import Tensor, fx
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
-from weft.runtime.jax_lower import lower  # noqa: E402
+from weft.runtime.jax.ops.lower import lower  # noqa: E402
 
 ATEN = torch.ops.aten
 TIMES = list(itertools.product(range(3), range(3)))

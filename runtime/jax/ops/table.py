@@ -8,18 +8,36 @@ tensor lives (device, layout, pin_memory) are accepted and mean nothing here.
 from __future__ import annotations
 
 from . import (
-    jax_adaptive,
-    jax_contract,
-    jax_elementwise,
-    jax_math,
-    jax_move,
-    jax_norm,
-    jax_order,
-    jax_resize,
-    jax_shape,
-    jax_window,
+    adaptive_pooling as jax_adaptive,
 )
-from .jax_elementwise import Lowering
+from . import (
+    elementwise as jax_elementwise,
+)
+from . import (
+    indexing as jax_move,
+)
+from . import (
+    normalization as jax_norm,
+)
+from . import (
+    products as jax_contract,
+)
+from . import (
+    reductions as jax_math,
+)
+from . import (
+    resampling as jax_resize,
+)
+from . import (
+    sorting as jax_order,
+)
+from . import (
+    views as jax_shape,
+)
+from . import (
+    windows as jax_window,
+)
+from .elementwise import Lowering
 
 TABLE: dict[str, Lowering] = {
     **jax_elementwise.TABLE,

@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .jax_wide import wide_type
+from .accumulate import wide_type
 
 Array = Any
 Lowering = Callable[..., Any]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from torch import fx
 
-from ..backend.optim import sum_of_squares
-from .jax_wide import wide_contraction
+from ....backend.optim import sum_of_squares
+from .accumulate import wide_contraction
 
 Array = Any
 

@@ -8,7 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .jax_move import extent, scattered
+from .indexing import (
+    extent,
+    scattered,
+)
 
 Array = Any
 Lowering = Callable[..., Any]

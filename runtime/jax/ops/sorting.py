@@ -8,8 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .jax_move import Lowering, extent, place, scattered
-from .jax_window import im2col
+from .indexing import (
+    Lowering,
+    extent,
+    place,
+    scattered,
+)
+from .windows import im2col
 
 Array = Any
 

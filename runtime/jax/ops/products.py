@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .jax_convolution import convolution, convolution_backward
-from .jax_product import Matrix, product
-from .jax_wide import wide_matmul
+from .accumulate import wide_matmul
+from .convolution import (
+    convolution,
+    convolution_backward,
+)
+from .transposed_products import (
+    Matrix,
+    product,
+)
 
 Array = Any
 Lowering = Callable[..., Any]

@@ -11,9 +11,14 @@ import jax.numpy as jnp
 import torch
 from torch import fx
 
-from ..backend.errors import UnsupportedError
-from .jax_ops import TABLE
-from .jax_product import PRODUCTS, Matrix, operand, square
+from ....backend.errors import UnsupportedError
+from .table import TABLE
+from .transposed_products import (
+    PRODUCTS,
+    Matrix,
+    operand,
+    square,
+)
 
 Array = Any
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .jax_elementwise import TABLE as _ELEMENTWISE
+from .elementwise import TABLE as _ELEMENTWISE
 
 Array = Any
 Lowering = Callable[..., Any]
