@@ -12,9 +12,9 @@ from typing import Any
 
 import jax
 
-from . import jax_group_state as group_state
 from . import jax_regroup as regroup
-from .jax_grouped import GroupedTick
+from .jax.classes import state as group_state
+from .jax.classes.tick import GroupedTick
 from .jax_predict import predict
 from .jax_sequential import SequentialTick
 from .jax_shards import own_copy

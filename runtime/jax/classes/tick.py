@@ -14,22 +14,33 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..compiler.plan.program import (
+from ....compiler.plan.program import (
     HOST,
     Source,
 )
-from .jax_group import group_functions, into
-from .jax_group_state import stacked
-from .jax_rings import Place, Rings, SharedTraffic
-from .jax_tick import Moment, Pipeline, PipelinedTick
-from .tick import wiring
-from .tick.fifo_depths import Key
-from .tick.job import Job
-from .tick.stage_classes import (
+from ...jax_tick import (
+    Moment,
+    Pipeline,
+    PipelinedTick,
+)
+from ...tick import wiring
+from ...tick.fifo_depths import Key
+from ...tick.job import Job
+from ...tick.stage_classes import (
     Group,
     groups,
 )
-from .tick.train_state import Model
+from ...tick.train_state import Model
+from .functions import (
+    group_functions,
+    into,
+)
+from .rings import (
+    Place,
+    Rings,
+    SharedTraffic,
+)
+from .state import stacked
 
 Array = Any
 

@@ -13,10 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..compiler.plan.program import TensorSpec
-from .jax.ops.lower import jax_dtype
-from .jax_fifo import Fifo, Traffic, all_known
-from .tick.fifo_depths import Key
+from ....compiler.plan.program import TensorSpec
+from ...jax_fifo import (
+    Fifo,
+    Traffic,
+    all_known,
+)
+from ...tick.fifo_depths import Key
+from ..ops.lower import jax_dtype
 
 Array = Any
 

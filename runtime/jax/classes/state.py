@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from .fetched import Fetched
-from .jax_shards import own_copy
-from .jax_tick import Pipeline
-from .tick.stage_classes import Group
-from .tick.train_state import Model
+from ...fetched import Fetched
+from ...jax_shards import own_copy
+from ...jax_tick import Pipeline
+from ...tick.stage_classes import Group
+from ...tick.train_state import Model
 
 if TYPE_CHECKING:
-    from .jax_grouped import GroupedTick
+    from .tick import GroupedTick
 
 Array = Any
 _FIELDS = tuple(field.name for field in fields(Model))

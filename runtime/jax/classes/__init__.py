@@ -1,0 +1,4 @@
+"""Isomorphic stages executed by one batched (vmapped) program.
+
+Reading order: functions (a class of stages as one function), tick, rings (their FIFOs), state.
+"""
