@@ -25,14 +25,17 @@ from .runtime.checkpoint import (
 from .runtime.data import Dataset, load_data
 from .runtime.device_failure import device_failures
 from .runtime.from_recipe import make_job
-from .runtime.hosts import is_first, is_joined
+from .runtime.jax.shards.balance import split_plan
+from .runtime.jax.shards.processes import (
+    is_first,
+    is_joined,
+)
 from .runtime.logs import Log, metrics_file
 from .runtime.logs import tensorboard as tensorboard_log
 from .runtime.map_watch import MapWatch
 from .runtime.phases import joined, phase_plan
 from .runtime.predict import predict as run_forward
 from .runtime.report import Progress, RunReport
-from .runtime.split import split_plan
 from .runtime.tick.shard import Groups
 from .runtime.trainer import train as run_job
 

@@ -100,7 +100,7 @@ def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Exe
     _start_jax(device)
     if groups is None:
         return JaxExecutor(job, mode, chunk=CHUNK)
-    from .jax_devices import choose
+    from .jax.shards.devices import choose
     from .jax_home import ManyDevices
 
     devices = choose(len(groups), device)

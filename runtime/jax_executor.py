@@ -25,12 +25,12 @@ from ..compiler.plan.program import (
     TensorSpec,
 )
 from .jax.ops.lower import jax_dtype
+from .jax.shards.tick import SplitTick
 from .jax_compile import compile_program
 from .jax_evaluation import Evaluation, canonical
 from .jax_home import ManyDevices, OneDevice, one_device
 from .jax_sequential import SequentialTick
 from .jax_snapshot import restore, snapshot
-from .jax_split import SplitTick
 from .jax_tick import Moment, PipelinedTick
 from .tick.dispatches import Dispatches
 from .tick.job import (

@@ -12,13 +12,16 @@ from typing import Any
 
 import jax
 
-from . import jax_regroup as regroup
 from .jax.classes import state as group_state
 from .jax.classes.tick import GroupedTick
+from .jax.shards import layout as regroup
+from .jax.shards.arrays import own_copy
+from .jax.shards.tick import (
+    SplitState,
+    SplitTick,
+)
 from .jax_predict import predict
 from .jax_sequential import SequentialTick
-from .jax_shards import own_copy
-from .jax_split import SplitState, SplitTick
 from .jax_tick import Pipeline, PipelinedTick
 from .tick.job import (
     Job,

@@ -14,8 +14,8 @@ from .checkpoint import Checkpoint, Store
 from .data import Dataset
 from .executors import CHUNK, EXECUTORS, make_executor
 from .fit import check_fit
-from .hosts import any_of
 from .interrupt import Interrupted, stop_request
+from .jax.shards.processes import any_of
 from .logs import Log
 from .map_watch import MapWatch, NewMap
 from .report import Progress, RunReport

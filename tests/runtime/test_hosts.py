@@ -17,7 +17,7 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
 from weft.runtime.checkpoint import found_in
 from weft.runtime.data import Dataset
-from weft.runtime.hosts import join
+from weft.runtime.jax.shards.processes import join
 
 pytest.importorskip("jax")
 

@@ -12,7 +12,7 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.program import HOST
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.split import split
+from weft.runtime.jax.shards.balance import split
 from weft.runtime.tick.shard import (
     Part,
     activations_across,

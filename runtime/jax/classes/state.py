@@ -13,10 +13,10 @@ import jax
 import numpy as np
 
 from ...fetched import Fetched
-from ...jax_shards import own_copy
 from ...jax_tick import Pipeline
 from ...tick.stage_classes import Group
 from ...tick.train_state import Model
+from ..shards.arrays import own_copy
 
 if TYPE_CHECKING:
     from .tick import GroupedTick

@@ -7,12 +7,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..compiler.plan.program import Stages
-from .jax.ops.lower import jax_dtype
-from .tick.shard import (
+from ....compiler.plan.program import Stages
+from ...tick.shard import (
     Key,
     spec_of,
 )
+from ..ops.lower import jax_dtype
 
 Array = Any
 Flat = dict[str, Array]

@@ -14,17 +14,29 @@ from typing import Any
 import jax
 import numpy as np
 
-from .fetched import Fetched
-from .jax.ops.lower import jax_dtype
-from .jax_shards import row_of, rows_of, sharded, with_row
-from .jax_slots import Place, taken
-from .jax_split import PartTick, SplitState, SplitTick
-from .jax_tick import Pipeline
-from .tick.shard import (
+from ...fetched import Fetched
+from ...jax_tick import Pipeline
+from ...tick.shard import (
     Key,
     spec_of,
 )
-from .tick.train_state import Model
+from ...tick.train_state import Model
+from ..ops.lower import jax_dtype
+from .arrays import (
+    row_of,
+    rows_of,
+    sharded,
+    with_row,
+)
+from .slots import (
+    Place,
+    taken,
+)
+from .tick import (
+    PartTick,
+    SplitState,
+    SplitTick,
+)
 
 Array = Any
 Ages = dict[int, np.ndarray]

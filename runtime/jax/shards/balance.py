@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import inf
 
-from ..backend.errors import UserError
-from ..compiler.plan.program import Stages
-from ..compiler.plan.stage_record import StageRecord
-from .tick.shard import (
+from ....backend.errors import UserError
+from ....compiler.plan.program import Stages
+from ....compiler.plan.stage_record import StageRecord
+from ...tick.shard import (
     Groups,
     bytes_across,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from ..backend.errors import UserError
+from ....backend.errors import UserError
 
 
 def choose(count: int, platform: str | None) -> list[Any]:

@@ -16,23 +16,41 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from ..compiler.plan.program import Source
-from .jax.ops.lower import jax_dtype
-from .jax_fifo import FlatFifo
-from .jax_predict import forward_through, from_host
-from .jax_shards import AXIS, OWN_ROW, SAME
-from .jax_slots import RING, Layout
-from .jax_tick import Moment, Pipeline, PipelinedTick
-from .jax_wire import Flat, Wire, room_for
-from .tick.job import Job
-from .tick.shard import (
+from ....compiler.plan.program import Source
+from ...jax_fifo import FlatFifo
+from ...jax_predict import (
+    forward_through,
+    from_host,
+)
+from ...jax_tick import (
+    Moment,
+    Pipeline,
+    PipelinedTick,
+)
+from ...tick.job import Job
+from ...tick.shard import (
     Groups,
     Part,
     activations_across,
     gradients_across,
     spec_of,
 )
-from .tick.train_state import Model
+from ...tick.train_state import Model
+from ..ops.lower import jax_dtype
+from .arrays import (
+    AXIS,
+    OWN_ROW,
+    SAME,
+)
+from .slots import (
+    RING,
+    Layout,
+)
+from .transfer import (
+    Flat,
+    Wire,
+    room_for,
+)
 
 Array = Any
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend.errors import UserError
+from ....backend.errors import UserError
 
 
 def join(coordinator: str | None, process: str | None) -> None:
