@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.jax_executor import JaxExecutor
+from ..runtime.jax.executor import JaxExecutor
 from ..runtime.reference.executor import ReferenceExecutor
 from ..runtime.tick.job import Job
 from .equality_cases import case, job_of

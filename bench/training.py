@@ -25,7 +25,7 @@ from ..runtime.tick.job import (
 from .machine import machine_line
 
 if TYPE_CHECKING:
-    from ..runtime.jax_executor import JaxExecutor
+    from ..runtime.jax.executor import JaxExecutor
 
 SEQUENTIAL = "sequential"
 """The method without a pipeline: batch size 1, no delay."""

@@ -43,7 +43,7 @@ def equality(
     in their last bit. inf: the masks differ."""
     from ..backend.errors import UserError
     from ..bench.equality_cases import CASES, MASKS, RULES
-    from ..runtime.jax_cache import keep_compiled_programs
+    from ..runtime.jax.cache import keep_compiled_programs
 
     _check_name("model to compare", model, CASES)
     _check_name("delay compensation", compensation, dict.fromkeys(sum(RULES.values(), ())))

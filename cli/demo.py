@@ -97,7 +97,7 @@ def _compare(plan: Plan, recipe: Recipe, executor: str, run: RunReport) -> None:
 
 def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
     from ..api import train
-    from ..runtime.jax_cache import keep_compiled_programs
+    from ..runtime.jax.cache import keep_compiled_programs
 
     if executor == "jax":
         keep_compiled_programs()

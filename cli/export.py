@@ -29,7 +29,11 @@ def export(
     from ..compiler.plan.store import load
 
     try:
-        from ..runtime.export import export_forward, export_stage, save
+        from ..runtime.jax.stablehlo import (
+            export_forward,
+            export_stage,
+            save,
+        )
     except ImportError as error:
         raise UserError(
             "weft export",

@@ -88,11 +88,11 @@ def train(
     from ..api import train as run_plan
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts
+    from ..runtime.jax.cache import keep_compiled_programs
     from ..runtime.jax.shards.processes import (
         is_first,
         join,
     )
-    from ..runtime.jax_cache import keep_compiled_programs
 
     if coordinator is not None:
         _libraries_print_to_stderr()

@@ -67,14 +67,14 @@ def _jax_predictions(
     job: Job, inputs: Sequence[np.ndarray], device: str | None
 ) -> tuple[np.ndarray, ...]:
     """By the forward alone: no program that trains is compiled."""
-    from .jax_evaluation import evaluate
+    from .jax.evaluation import evaluate
 
     _start_jax(device)
     return evaluate(job, inputs)
 
 
 def _start_jax(device: str | None) -> None:
-    from .jax_device import start
+    from .jax.device import start
 
     if device is not None:
         try:
@@ -95,13 +95,13 @@ def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
 
 
 def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Executor:
-    from .jax_executor import JaxExecutor
+    from .jax.executor import JaxExecutor
 
     _start_jax(device)
     if groups is None:
         return JaxExecutor(job, mode, chunk=CHUNK)
+    from .jax.home import ManyDevices
     from .jax.shards.devices import choose
-    from .jax_home import ManyDevices
 
     devices = choose(len(groups), device)
     return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, devices))

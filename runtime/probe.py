@@ -96,7 +96,7 @@ def _reference(device: str) -> Probe:
 
 
 def _jax(device: str) -> str:
-    from .jax_device import start
+    from .jax.device import start
 
     found = start(device)
     import jax.numpy as jnp

@@ -31,7 +31,7 @@ from weft.bench.training import (
     settings,
 )
 from weft.runtime.executors import make_executor
-from weft.runtime.jax_executor import JaxExecutor
+from weft.runtime.jax.executor import JaxExecutor
 
 RATE = 0.01
 

@@ -22,7 +22,7 @@ import torch
 from torch import fx
 from weft.bench.equality import JaxExecutor, ReferenceExecutor
 from weft.bench.equality_cases import Case, case, job_of, narrow_case
-from weft.runtime import jax_stage
+from weft.runtime.jax import stage as jax_stage
 from weft.runtime.tick import wiring
 from weft.runtime.tick.job import Job
 

@@ -26,9 +26,12 @@ from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import found_in
+from weft.runtime.jax.executor import JaxExecutor
+from weft.runtime.jax.home import (
+    ManyDevices,
+    OneDeviceByGroups,
+)
 from weft.runtime.jax.shards.balance import split
-from weft.runtime.jax_executor import JaxExecutor
-from weft.runtime.jax_home import ManyDevices, OneDeviceByGroups
 from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.tick.job import (
     Executor,

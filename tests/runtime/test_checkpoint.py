@@ -86,7 +86,10 @@ def test_sequential(name: str, tmp_path: Path) -> None:
 
 def test_jax_keeps_the_bits_of_bfloat16(tmp_path: Path) -> None:
     jnp = pytest.importorskip("jax.numpy")
-    from weft.runtime.jax_snapshot import _array, _tensor
+    from weft.runtime.jax.snapshot import (
+        _array,
+        _tensor,
+    )
 
     values = jnp.array([1.0, -0.0, 3.14159, float("inf"), 1e-30], jnp.bfloat16)
     write(tmp_path / "c", HEADER, {"x": _tensor(values)})

@@ -74,7 +74,7 @@ def test_with_delay_recomputed_activations_are_those_of_the_weights_of_the_backw
 @pytest.mark.parametrize("compensation", ["none", "sc+lwp"])
 def test_jax_equals_the_reference_with_recompute(compensation):
     jax = pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     job = _job(compensation, recomputing=True)
     with jax.enable_x64(True):

@@ -23,8 +23,8 @@ from weft.runtime.tick.job import Job
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
-from weft.runtime.jax_tick import PipelinedTick  # noqa: E402
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
+from weft.runtime.jax.tick import PipelinedTick  # noqa: E402
 
 WIDTH = 64
 

@@ -14,7 +14,7 @@ from helpers.jobs import perceptron_job, samples
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
 
 FEW, MANY, PART = 2_000, 10_000, 250
 COMPILED = "/jax/core/compile/backend_compile_duration"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.jobs import job_of, perceptron, samples
 from helpers.stages_of import stages_of
-from weft.runtime.jax_executor import JaxExecutor
+from weft.runtime.jax.executor import JaxExecutor
 from weft.runtime.reference.executor.executor import (
     ReferenceExecutor,
     SequentialReference,

@@ -26,8 +26,8 @@ from weft.runtime.tick.stage_classes import groups
 jax = pytest.importorskip("jax")
 
 from weft.bench.equality import between, end, relative  # noqa: E402
-from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
-from weft.runtime.jax_home import OneDeviceByGroups  # noqa: E402
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
+from weft.runtime.jax.home import OneDeviceByGroups  # noqa: E402
 
 FLOAT64 = 1e-12
 WIDTH, COUNT, NOW = 8, 60, 20

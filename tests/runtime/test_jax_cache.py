@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.jobs import perceptron_job, samples
-from weft.runtime.jax_cache import cache_folder, keep_compiled_programs
+from weft.runtime.jax.cache import (
+    cache_folder,
+    keep_compiled_programs,
+)
 
 jax = pytest.importorskip("jax")
 
 from jax.experimental.compilation_cache.compilation_cache import reset_cache  # noqa: E402
-from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
 
 HIT = "/jax/compilation_cache/cache_hits"
 SETTINGS = (
@@ -108,7 +111,7 @@ def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> No
 
 PROCESS = """
 import jax, jax.numpy as jnp
-from weft.runtime.jax_cache import keep_compiled_programs
+from weft.runtime.jax.cache import keep_compiled_programs
 keep_compiled_programs()
 print([float(jax.jit(lambda x: jnp.tanh(x) * n)(1.0)) for n in range(1, 20)])
 """

@@ -20,7 +20,7 @@ from weft.runtime.tick.job import (
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax_executor import JaxExecutor  # noqa: E402
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
 
 COUNT = 200
 

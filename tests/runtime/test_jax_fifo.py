@@ -8,7 +8,11 @@ from weft.compiler.plan.program import TensorSpec
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax_fifo import Fifo, FlatFifo, Traffic  # noqa: E402
+from weft.runtime.jax.fifo import (  # noqa: E402
+    Fifo,
+    FlatFifo,
+    Traffic,
+)
 
 TICKS = 13
 

@@ -17,7 +17,7 @@ from weft.runtime.tick.wiring import trained
 
 pytest.importorskip("jax")
 
-from weft.runtime.jax_executor import JaxExecutor
+from weft.runtime.jax.executor import JaxExecutor
 
 # Relative to the norm of the tensor, after as many updates as there are samples (float32).
 BOUND = 1e-5

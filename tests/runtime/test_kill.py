@@ -21,7 +21,7 @@ from weft.runtime.report import RunReport
 KILLS = {"reference": 14, "jax": 6}  # compiling takes most of the time of the latter
 EVERY = 8  # so that many kills fall into the writing of a checkpoint
 LONGEST_S = 0.3
-MODULES = ["weft.api", "weft.runtime.reference.executor", "weft.runtime.jax_executor", "sklearn"]
+MODULES = ["weft.api", "weft.runtime.reference.executor", "weft.runtime.jax.executor", "sklearn"]
 
 
 EPOCHS = {"reference": 12, "jax": 20}

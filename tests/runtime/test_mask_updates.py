@@ -253,7 +253,7 @@ def assert_equal_masks(got: Executor, expected: Executor) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_jax_has_the_masks_of_the_reference(name: str) -> None:
     jax = pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     with jax.enable_x64(True):
         job = sparse_job(name, "sc+lwp")
@@ -262,7 +262,7 @@ def test_jax_has_the_masks_of_the_reference(name: str) -> None:
 
 def test_jax_has_the_masks_of_the_reference_with_convolutions_and_stashes() -> None:
     jax = pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     with jax.enable_x64(True):
         job = sparse_job("rigl_window", "stash", SkipNet())
@@ -271,7 +271,7 @@ def test_jax_has_the_masks_of_the_reference_with_convolutions_and_stashes() -> N
 
 def test_jax_counts_no_update_that_is_not_finite() -> None:
     jax = pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     with jax.enable_x64(True):
         job = sparse_job("rigl_window")
@@ -288,7 +288,7 @@ def test_jax_counts_no_update_that_is_not_finite() -> None:
 
 def test_jax_resumes_between_mask_updates_to_the_bit() -> None:
     pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     job = sparse_job("rigl_window", "sc+lwp")
     executor = JaxExecutor(job, chunk=16)

@@ -139,7 +139,7 @@ def test_what_leaves_a_stage_is_narrow_except_statistics_and_the_loss(kind: str)
 def test_fifo_bytes_halve() -> None:
     """All but those of the host's samples, and of the last stage, which are read at once."""
     pytest.importorskip("jax")
-    from weft.runtime.jax_tick import PipelinedTick
+    from weft.runtime.jax.tick import PipelinedTick
 
     plain = job_of(perceptron(), stages_of(perceptron(), torch.zeros(1, 9)))
     sizes = []
@@ -162,7 +162,7 @@ def fed(executor: Executor, job: Job, count: int = COUNT) -> dict[str, torch.Ten
 @pytest.mark.parametrize("name", ["perceptron", "convolutions"])
 def test_jax_rounds_as_the_reference_does(name: str) -> None:
     pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     job = mixed(job_named(name))
     expected = fed(ReferenceExecutor(job), job)
@@ -175,8 +175,8 @@ def test_jax_rounds_as_the_reference_does(name: str) -> None:
 @pytest.mark.usefixtures("torch_rounds_once")
 def test_equal_stages_done_together_round_so_too_and_keep_their_bits_in_a_snapshot() -> None:
     pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
-    from weft.runtime.jax_home import OneDeviceByGroups
+    from weft.runtime.jax.executor import JaxExecutor
+    from weft.runtime.jax.home import OneDeviceByGroups
 
     job = mixed(deep_job())
     machine, (x, y) = JaxExecutor(job, chunk=16), samples(job, COUNT)
@@ -216,7 +216,7 @@ def test_rounding_changes_weights_by_about_its_size() -> None:
 
 def test_predictions_and_losses_leave_as_arrays_of_float32() -> None:
     pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     job = mixed(perceptron_job("none"))
     inputs = samples(job, 12)
@@ -248,7 +248,7 @@ def test_a_snapshot_goes_on_to_the_bit(kind: str) -> None:
 def executor(kind: str, job: Job) -> Executor:
     if kind == "reference":
         return ReferenceExecutor(job)
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     return JaxExecutor(job, chunk=16)
 

@@ -76,7 +76,7 @@ def test_unknown_executor_lists_the_known(job: Job, data: Dataset) -> None:
 def test_without_jax_the_message_says_how_to_get_it(
     job: Job, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "weft.runtime.jax_executor", raising=False)
+    monkeypatch.delitem(sys.modules, "weft.runtime.jax.executor", raising=False)
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(UserError, match=r"pip install 'weft\[jax\]'"):
         train(job, data, executor="jax")
@@ -84,7 +84,7 @@ def test_without_jax_the_message_says_how_to_get_it(
 
 def test_executors_train_alike(job: Job, data: Dataset) -> None:
     pytest.importorskip("jax")
-    from weft.runtime.jax_executor import JaxExecutor
+    from weft.runtime.jax.executor import JaxExecutor
 
     reports = [train(job, data, executor=name, epochs=2) for name in ("jax", "reference")]
     assert reports[0].compile_s > 0 == reports[1].compile_s

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ....backend.optim.compensation import DelayConstants
-from ...jax_stage import StageFunctions
 from ...tick import wiring
 from ...tick.stage_classes import Group
 from ...tick.train_state import Model
+from ..stage import StageFunctions
 
 Array = Any
 

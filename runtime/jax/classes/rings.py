@@ -14,12 +14,12 @@ import numpy as np
 from jax import lax
 
 from ....compiler.plan.program import TensorSpec
-from ...jax_fifo import (
+from ...tick.fifo_depths import Key
+from ..fifo import (
     Fifo,
     Traffic,
     all_known,
 )
-from ...tick.fifo_depths import Key
 from ..ops.lower import jax_dtype
 
 Array = Any

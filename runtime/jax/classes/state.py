@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ...fetched import Fetched
-from ...jax_tick import Pipeline
 from ...tick.stage_classes import Group
 from ...tick.train_state import Model
+from ..lazy_arrays import Fetched
 from ..shards.arrays import own_copy
+from ..tick import Pipeline
 
 if TYPE_CHECKING:
     from .tick import GroupedTick

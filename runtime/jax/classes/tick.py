@@ -18,11 +18,6 @@ from ....compiler.plan.program import (
     HOST,
     Source,
 )
-from ...jax_tick import (
-    Moment,
-    Pipeline,
-    PipelinedTick,
-)
 from ...tick import wiring
 from ...tick.fifo_depths import Key
 from ...tick.job import Job
@@ -31,6 +26,11 @@ from ...tick.stage_classes import (
     groups,
 )
 from ...tick.train_state import Model
+from ..tick import (
+    Moment,
+    Pipeline,
+    PipelinedTick,
+)
 from .functions import (
     group_functions,
     into,

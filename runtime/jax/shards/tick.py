@@ -17,16 +17,6 @@ from jax import lax
 from jax.sharding import Mesh
 
 from ....compiler.plan.program import Source
-from ...jax_fifo import FlatFifo
-from ...jax_predict import (
-    forward_through,
-    from_host,
-)
-from ...jax_tick import (
-    Moment,
-    Pipeline,
-    PipelinedTick,
-)
 from ...tick.job import Job
 from ...tick.shard import (
     Groups,
@@ -36,7 +26,17 @@ from ...tick.shard import (
     spec_of,
 )
 from ...tick.train_state import Model
+from ..fifo import FlatFifo
+from ..forward import (
+    forward_through,
+    from_host,
+)
 from ..ops.lower import jax_dtype
+from ..tick import (
+    Moment,
+    Pipeline,
+    PipelinedTick,
+)
 from .arrays import (
     AXIS,
     OWN_ROW,

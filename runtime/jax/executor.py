@@ -18,29 +18,42 @@ import torch
 from jax import lax
 from torch import Tensor
 
-from ..backend.errors import UserError
-from ..backend.sparsity import MaskRule
-from ..compiler.plan.program import (
+from ...backend.errors import UserError
+from ...backend.sparsity import MaskRule
+from ...compiler.plan.program import (
     Source,
     TensorSpec,
 )
-from .jax.ops.lower import jax_dtype
-from .jax.shards.tick import SplitTick
-from .jax_compile import compile_program
-from .jax_evaluation import Evaluation, canonical
-from .jax_home import ManyDevices, OneDevice, one_device
-from .jax_sequential import SequentialTick
-from .jax_snapshot import restore, snapshot
-from .jax_tick import Moment, PipelinedTick
-from .tick.dispatches import Dispatches
-from .tick.job import (
+from ..tick.dispatches import Dispatches
+from ..tick.job import (
     Job,
     Mode,
     Skips,
 )
-from .tick.mask_updates import masks_updated
-from .tick.masks import Masked
-from .tick.train_state import Model
+from ..tick.mask_updates import masks_updated
+from ..tick.masks import Masked
+from ..tick.train_state import Model
+from .compile import compile_program
+from .evaluation import (
+    Evaluation,
+    canonical,
+)
+from .home import (
+    ManyDevices,
+    OneDevice,
+    one_device,
+)
+from .ops.lower import jax_dtype
+from .sequential import SequentialTick
+from .shards.tick import SplitTick
+from .snapshot import (
+    restore,
+    snapshot,
+)
+from .tick import (
+    Moment,
+    PipelinedTick,
+)
 
 Array = Any
 

@@ -11,17 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from ..backend.optim import sum_of_squares
-from ..backend.optim.compensation import Delay, DelayConstants
-from ..compiler.plan.program import Stage
-from .jax.ops.lower import (
+from ...backend.optim import sum_of_squares
+from ...backend.optim.compensation import (
+    Delay,
+    DelayConstants,
+)
+from ...compiler.plan.program import Stage
+from ..tick import wiring
+from ..tick.evaluation import evaluation_forward
+from ..tick.job import Job
+from ..tick.train_state import Model
+from .ops.lower import (
     jax_dtype,
     lower,
 )
-from .tick import wiring
-from .tick.evaluation import evaluation_forward
-from .tick.job import Job
-from .tick.train_state import Model
 
 Array = Any
 

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .tick.snapshot import NamedTensors
+from ..tick.snapshot import NamedTensors
 
 if TYPE_CHECKING:
-    from .jax_executor import JaxExecutor
+    from .executor import JaxExecutor
 
 Array = Any
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..compiler.plan.program import TensorSpec
-from .jax.ops.lower import jax_dtype
-from .tick.fifo_depths import Key
+from ...compiler.plan.program import TensorSpec
+from ..tick.fifo_depths import Key
+from .ops.lower import jax_dtype
 
 Array = Any
 

@@ -16,20 +16,20 @@ from typing import Any
 import jax
 from jax import export
 
-from ..backend.errors import UnknownNameError
-from ..compiler.plan.program import (
+from ...backend.errors import UnknownNameError
+from ...compiler.plan.program import (
     HOST,
     Source,
     Stage,
     Stages,
     TensorSpec,
 )
-from .jax.ops.lower import (
+from ..tick import wiring
+from ..tick.evaluation import without_draws
+from .ops.lower import (
     jax_dtype,
     lower,
 )
-from .tick import wiring
-from .tick.evaluation import without_draws
 
 Array = Any
 Function = Callable[..., Sequence[Array]]

@@ -13,24 +13,33 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
     Stage,
 )
-from .jax_fifo import Fifo, Traffic, all_known
-from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
-from .tick import wiring
-from .tick.fifo_depths import (
+from ..tick import wiring
+from ..tick.fifo_depths import (
     Key,
     reaches,
 )
-from .tick.job import Job
-from .tick.shard import (
+from ..tick.job import Job
+from ..tick.shard import (
     Part,
     whole,
 )
-from .tick.train_state import Model
+from ..tick.train_state import Model
+from .fifo import (
+    Fifo,
+    Traffic,
+    all_known,
+)
+from .stage import (
+    StageFunctions,
+    loss_gradient,
+    stage_functions,
+    start_model,
+)
 
 Array = Any
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import jax
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
 )
-from .jax_stage import Model, StageFunctions
-from .tick.job import Job
+from ..tick.job import Job
+from .stage import (
+    Model,
+    StageFunctions,
+)
 
 Array = Any
 

@@ -12,24 +12,27 @@ from typing import Any
 
 import jax
 
-from .jax.classes import state as group_state
-from .jax.classes.tick import GroupedTick
-from .jax.shards import layout as regroup
-from .jax.shards.arrays import own_copy
-from .jax.shards.tick import (
-    SplitState,
-    SplitTick,
-)
-from .jax_predict import predict
-from .jax_sequential import SequentialTick
-from .jax_tick import Pipeline, PipelinedTick
-from .tick.job import (
+from ..tick.job import (
     Job,
     Mode,
 )
-from .tick.shard import Groups
-from .tick.stage_classes import groups
-from .tick.train_state import Model
+from ..tick.shard import Groups
+from ..tick.stage_classes import groups
+from ..tick.train_state import Model
+from .classes import state as group_state
+from .classes.tick import GroupedTick
+from .forward import predict
+from .sequential import SequentialTick
+from .shards import layout as regroup
+from .shards.arrays import own_copy
+from .shards.tick import (
+    SplitState,
+    SplitTick,
+)
+from .tick import (
+    Pipeline,
+    PipelinedTick,
+)
 
 Array = Any
 _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from .jax_compile import compile_program
-from .jax_home import OneDevice
-from .tick.job import (
+from ..tick.job import (
     Job,
     sample_arrays,
     to_rows,
 )
-from .tick.rows import padded
+from ..tick.rows import padded
+from .compile import compile_program
+from .home import OneDevice
 
 BATCH = 60
 """Samples that are evaluated at once, on each device that evaluates."""

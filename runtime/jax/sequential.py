@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
 )
-from .jax_stage import StageFunctions, loss_gradient, stage_functions, start_model
-from .jax_tick import Moment, Pipeline
-from .tick import wiring
-from .tick.job import Job
-from .tick.train_state import Model
+from ..tick import wiring
+from ..tick.job import Job
+from ..tick.train_state import Model
+from .stage import (
+    StageFunctions,
+    loss_gradient,
+    stage_functions,
+    start_model,
+)
+from .tick import (
+    Moment,
+    Pipeline,
+)
 
 Array = Any
 
