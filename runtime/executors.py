@@ -108,13 +108,13 @@ def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Exe
 
 
 def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:
-    from .xla_device import start
+    from .torch_xla.device import start
 
     try:
         start(device)
     except (RuntimeError, OSError) as error:
         raise _missing("torch-xla", device or "that PJRT_DEVICE says", str(error)) from error
-    from .xla_executor import XlaExecutor
+    from .torch_xla.executor import XlaExecutor
 
     return XlaExecutor(job, mode, chunk=CHUNK)
 

@@ -107,7 +107,7 @@ def _jax(device: str) -> str:
 
 
 def _torch_xla(device: str) -> str:
-    from .xla_device import start
+    from .torch_xla.device import start
 
     found = start(device)
     import torch

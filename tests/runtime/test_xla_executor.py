@@ -34,15 +34,19 @@ from weft.runtime.tick.job import (
     Results,
 )
 from weft.runtime.tick.precision import in_bfloat16
-from weft.runtime.xla_device import start
+from weft.runtime.torch_xla.device import start
 
 if find_spec("torch_xla") is None:
     pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
 from torch_xla.debug import metrics  # noqa: E402
-from weft.runtime.xla_executor import XlaExecutor  # noqa: E402
-from weft.runtime.xla_trace import like, lower, trace  # noqa: E402
+from weft.runtime.torch_xla.executor import XlaExecutor  # noqa: E402
+from weft.runtime.torch_xla.trace import (  # noqa: E402
+    like,
+    lower,
+    trace,
+)
 
 COUNT = 200
 

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from .tick.snapshot import (
+from ..tick.snapshot import (
     NamedTensors,
     copied,
 )
-from .xla_trace import to_device
+from .trace import to_device
 
 if TYPE_CHECKING:
-    from .xla_executor import XlaExecutor
+    from .executor import XlaExecutor
 
 
 def snapshot(executor: XlaExecutor) -> dict[str, Tensor]:

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..backend.optim.rule import Array
-from ..backend.sparsity import MaskRule
-from ..compiler.plan.program import (
+from ...backend.optim.rule import Array
+from ...backend.sparsity import MaskRule
+from ...compiler.plan.program import (
     HOST,
     Source,
 )
-from .tick.dispatches import Dispatches
-from .tick.evaluation import without_draws
-from .tick.job import (
+from ..tick.dispatches import Dispatches
+from ..tick.evaluation import without_draws
+from ..tick.job import (
     Job,
     Mode,
     Skips,
@@ -27,17 +27,31 @@ from .tick.job import (
     to_numpy,
     to_rows,
 )
-from .tick.mask_updates import masks_updated
-from .tick.masks import Masked
-from .tick.rows import padded
-from .tick.shard import spec_of
-from .tick.train_state import Model
-from .xla_loop import Loop, Op, at
-from .xla_sequential import SequentialTick
-from .xla_snapshot import restore, snapshot
-from .xla_stage import TracedStage, traced_stages
-from .xla_tick import Feed, Pipeline, PipelinedTick
-from .xla_trace import to_device
+from ..tick.mask_updates import masks_updated
+from ..tick.masks import Masked
+from ..tick.rows import padded
+from ..tick.shard import spec_of
+from ..tick.train_state import Model
+from .loop import (
+    Loop,
+    Op,
+    at,
+)
+from .sequential import SequentialTick
+from .snapshot import (
+    restore,
+    snapshot,
+)
+from .stage import (
+    TracedStage,
+    traced_stages,
+)
+from .tick import (
+    Feed,
+    Pipeline,
+    PipelinedTick,
+)
+from .trace import to_device
 
 _EVALUATION_BATCH = 60
 _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}

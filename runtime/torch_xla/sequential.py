@@ -7,17 +7,21 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Source,
 )
-from .tick import wiring
-from .tick.fifo_depths import Key
-from .tick.job import Job
-from .tick.train_state import Model
-from .xla_loop import Op
-from .xla_stage import traced_stages
-from .xla_tick import Feed, Moment, Pipeline
+from ..tick import wiring
+from ..tick.fifo_depths import Key
+from ..tick.job import Job
+from ..tick.train_state import Model
+from .loop import Op
+from .stage import traced_stages
+from .tick import (
+    Feed,
+    Moment,
+    Pipeline,
+)
 
 
 class SequentialTick:

@@ -18,7 +18,7 @@ from torch_xla import _XLAC  # pyright: ignore[reportPrivateImportUsage]
 from torch_xla.core import xla_builder, xla_model
 from torch_xla.debug import metrics
 
-from ..backend.errors import UnsupportedError
+from ...backend.errors import UnsupportedError
 
 Op = xla_builder.Op
 Tree = Any
