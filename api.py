@@ -23,21 +23,30 @@ from .runtime.checkpoint import (
     plan_fingerprint,
 )
 from .runtime.data import Dataset, load_data
-from .runtime.device_failure import device_failures
-from .runtime.from_recipe import make_job
 from .runtime.jax.shards.balance import split_plan
 from .runtime.jax.shards.processes import (
     is_first,
     is_joined,
 )
-from .runtime.logs import Log, metrics_file
-from .runtime.logs import tensorboard as tensorboard_log
-from .runtime.map_watch import MapWatch
-from .runtime.phases import joined, phase_plan
-from .runtime.predict import predict as run_forward
-from .runtime.report import Progress, RunReport
 from .runtime.tick.shard import Groups
-from .runtime.trainer import train as run_job
+from .runtime.training.device_failure import device_failures
+from .runtime.training.logs import (
+    Log,
+    metrics_file,
+)
+from .runtime.training.logs import tensorboard as tensorboard_log
+from .runtime.training.make_job import make_job
+from .runtime.training.map_watch import MapWatch
+from .runtime.training.phases import (
+    joined,
+    phase_plan,
+)
+from .runtime.training.predict import predict as run_forward
+from .runtime.training.report import (
+    Progress,
+    RunReport,
+)
+from .runtime.training.trainer import train as run_job
 
 PathLike = str | Path
 

@@ -17,7 +17,7 @@ from .train import Epochs, Executor
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
     from ..compiler.recipes.recipe import Recipe
-    from ..runtime.trainer import RunReport
+    from ..runtime.training.trainer import RunReport
     from ..sim import SimReport
 
 OWN_NAMES = frozenset({"plan", "trained", "recipe.yaml", "report.html"})

@@ -39,8 +39,11 @@ def predict(
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts
     from ..runtime.data import load_test
-    from ..runtime.predict import write_predictions
-    from ..runtime.scores import class_axes, score
+    from ..runtime.training.predict import write_predictions
+    from ..runtime.training.scores import (
+        class_axes,
+        score,
+    )
     from ..runtime.weights import load_weights
 
     _check_output(output)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from .console import LiveLine
 
 if TYPE_CHECKING:
-    from ..runtime.trainer import Progress, RunReport
+    from ..runtime.training.trainer import (
+        Progress,
+        RunReport,
+    )
 
 
 class TrainingLine:

@@ -15,8 +15,8 @@ from ...compiler.plan.plan import Plan
 from ...compiler.plan.store import load
 from ...compiler.recipes.read import make_recipe
 from ..executors import make_executor
-from ..from_recipe import make_job
 from ..tick.job import Mode
+from ..training.make_job import make_job
 from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 

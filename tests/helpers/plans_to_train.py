@@ -9,7 +9,7 @@ from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import Header
 from weft.runtime.data import Dataset
-from weft.runtime.report import RunReport
+from weft.runtime.training.report import RunReport
 
 RECIPE = {
     "model": {"name": "mlp", "options": {"width": 8}},

@@ -16,7 +16,7 @@ from helpers.plans_to_train import assert_same_end, small_data, small_plan
 from helpers.training_process import train
 from weft.compiler.plan.plan import Plan
 from weft.runtime.checkpoint import found_in, read
-from weft.runtime.report import RunReport
+from weft.runtime.training.report import RunReport
 
 KILLS = {"reference": 14, "jax": 6}  # compiling takes most of the time of the latter
 EVERY = 8  # so that many kills fall into the writing of a checkpoint

@@ -14,9 +14,9 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.interrupt import Interrupted
-from weft.runtime.phases import phase_plan
-from weft.runtime.report import RunReport
+from weft.runtime.training.interrupt import Interrupted
+from weft.runtime.training.phases import phase_plan
+from weft.runtime.training.report import RunReport
 
 RIGL = {"algorithm": "rigl", "sparsity": 0.6, "update": {"freq": 20}}
 PHASES = [{"epochs": 2}, {"epochs": 1, "dense": True, "optimizer": {"lr": 0.002}}]

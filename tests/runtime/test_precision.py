@@ -27,7 +27,6 @@ from weft.compiler.plan.program import (
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.recipe import TrainingRecipe
-from weft.runtime.from_recipe import make_job
 from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.tick.job import (
     Executor,
@@ -39,6 +38,7 @@ from weft.runtime.tick.precision import (
     in_bfloat16,
     in_precision,
 )
+from weft.runtime.training.make_job import make_job
 
 COUNT = 40
 

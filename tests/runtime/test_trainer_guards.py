@@ -21,7 +21,7 @@ from weft.runtime.tick.job import (
     Job,
     Skips,
 )
-from weft.runtime.trainer import train
+from weft.runtime.training.trainer import train
 
 BAD = (5, 6, 7, 20)
 

@@ -17,9 +17,16 @@ from helpers.stages_of import stages_of
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.runtime.data import Dataset, load_data
-from weft.runtime.logs import metrics_file, tensorboard
-from weft.runtime.scores import class_axes, likely_axis, score
-from weft.runtime.trainer import train
+from weft.runtime.training.logs import (
+    metrics_file,
+    tensorboard,
+)
+from weft.runtime.training.scores import (
+    class_axes,
+    likely_axis,
+    score,
+)
+from weft.runtime.training.trainer import train
 
 
 @pytest.fixture(scope="module")

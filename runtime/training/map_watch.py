@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from ..backend.errors import UserError
-from ..compiler.remap.mask_room import (
+from ...backend.errors import UserError
+from ...compiler.remap.mask_room import (
     MapRooms,
     Room,
 )

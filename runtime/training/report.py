@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from ..tick.job import Mode
+from ..weights import copy_into
 from .map_watch import NewMap
 from .scores import Score
-from .tick.job import Mode
-from .weights import copy_into
 
 
 @dataclass(frozen=True)

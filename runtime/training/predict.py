@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compiler.plan.program import (
+from ...compiler.plan.program import (
     HOST,
     Stages,
 )
-from .executors import evaluate
-from .tick import wiring
-from .tick.job import Job
+from ..executors import evaluate
+from ..tick import wiring
+from ..tick.job import Job
 
 
 def predict(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from ..backend.errors import UserError
-from ..compiler.plan.program import Stages
-from .data import Dataset
+from ...backend.errors import UserError
+from ...compiler.plan.program import Stages
+from ..data import Dataset
 
 
 def check_fit(stages: Stages, data: Dataset) -> None:

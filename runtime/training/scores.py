@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend.errors import UserError
+from ...backend.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..backend.errors import DeviceError
-from .checkpoint import newest_whole
+from ...backend.errors import DeviceError
+from ..checkpoint import newest_whole
 
 _STATUS = re.compile(
     r"\b(RESOURCE_EXHAUSTED|INTERNAL|UNAVAILABLE|ABORTED|DATA_LOSS|DEADLINE_EXCEEDED):"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..backend.errors import UserError
-from ..backend.optim import (
+from ...backend.errors import UserError
+from ...backend.optim import (
     Constant,
     Cosine,
     Guard,
@@ -12,18 +12,21 @@ from ..backend.optim import (
     Schedule,
     build_rule,
 )
-from ..backend.optim.scaling import scale_to_batch_size
-from ..backend.sparsity import MaskRule, configure
-from ..compiler.plan.plan import Plan
-from ..compiler.recipes.recipe import (
+from ...backend.optim.scaling import scale_to_batch_size
+from ...backend.sparsity import (
+    MaskRule,
+    configure,
+)
+from ...compiler.plan.plan import Plan
+from ...compiler.recipes.recipe import (
     OptimizerRecipe,
     Recipe,
 )
-from .tick.job import (
+from ..tick.job import (
     Job,
     Mode,
 )
-from .tick.precision import in_precision
+from ..tick.precision import in_precision
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..backend.errors import UserError
+from ...backend.errors import UserError
 
 Value = float | int | None | list[dict[str, int | str]]
 Record = Mapping[str, Value]

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..compiler.plan.plan import Plan
-from ..compiler.recipes.read import make_recipe
-from ..compiler.recipes.recipe import Recipe
+from ...compiler.plan.plan import Plan
+from ...compiler.recipes.read import make_recipe
+from ...compiler.recipes.recipe import Recipe
 from .report import RunReport
 
 
