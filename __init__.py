@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
     from .runtime.torch_compile.plans import plan_of, plans_of
-    from .runtime.weights import load_weights
+    from .runtime.weights.load import load_weights
     from .sim import simulate
 
 __version__ = VERSION
@@ -31,7 +31,7 @@ _PLACES = {
     "load": ("compiler.plan.store", "load"),
     "plan_of": ("runtime.torch_compile.plans", "plan_of"),
     "plans_of": ("runtime.torch_compile.plans", "plans_of"),
-    "load_weights": ("runtime.weights", "load_weights"),
+    "load_weights": ("runtime.weights.load", "load_weights"),
     "predict": ("api", "predict"),
     "simulate": ("sim", "simulate"),
     "train": ("api", "train"),

@@ -60,7 +60,7 @@ def compile_verb(
     """Compile a model to a plan directory and print its summary."""
     from ..compiler.plan.data import to_data
     from ..compiler.recipes.build import compile_recipe
-    from ..runtime.weights import load_weights
+    from ..runtime.weights.load import load_weights
 
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
     recipe = recipe_of(model, with_target(chosen, target))

@@ -44,7 +44,7 @@ def predict(
         class_axes,
         score,
     )
-    from ..runtime.weights import load_weights
+    from ..runtime.weights.load import load_weights
 
     _check_output(output)
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)

@@ -142,7 +142,7 @@ def _libraries_print_to_stderr() -> None:
 
 def _started(plan: Plan, weights: Path, resume: Path | None) -> Plan:
     from ..backend.errors import UserError
-    from ..runtime.weights import load_weights
+    from ..runtime.weights.load import load_weights
 
     if resume is not None:
         raise UserError(

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..tick.job import Mode
-from ..weights import copy_into
+from ..weights.load import copy_into
 from .map_watch import NewMap
 from .scores import Score
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..backend.errors import UserError
-from ..compiler.plan.plan import Plan
-from ..compiler.plan.program import TensorSpec
-from .weight_files import read_weights
+from ...backend.errors import UserError
+from ...compiler.plan.plan import Plan
+from ...compiler.plan.program import TensorSpec
+from .safetensors_files import read_weights
 
 _LISTED = 6
 
