@@ -16,8 +16,14 @@ from dataclasses import dataclass
 
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.stage_record import OperatorCost, StageRecord
-from .constants import constant, has_constants
-from .report import SimReport, StageRow
+from .model.constants import (
+    constant,
+    has_constants,
+)
+from .model.report import (
+    SimReport,
+    StageRow,
+)
 
 _ELEMENTWISE = frozenset({"elementwise", "normalization", "optimizer", "pooling", "reduction"})
 _OPERANDS = 2

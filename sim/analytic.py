@@ -15,9 +15,23 @@ from ..compiler.plan.document import PlanDocument
 from .cycle_ratio import Critical, maximum_cycle_ratio
 from .event_graph import OWN, EventGraph
 from .first_sample import times_of
-from .report import SimReport, StageRow, Wait
-from .rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row
-from .wiring import PHASES, host_cycles, wire
+from .model.report import (
+    SimReport,
+    StageRow,
+    Wait,
+)
+from .model.rows import (
+    Bottleneck,
+    bottleneck,
+    edge_rows,
+    mean_utilisation,
+    stage_row,
+)
+from .model.wiring import (
+    PHASES,
+    host_cycles,
+    wire,
+)
 
 
 def analytic(plan: PlanDocument, samples: int) -> SimReport:

@@ -22,7 +22,7 @@ from ..compiler.plan.work import (
 from ..compiler.recipes.build import Ingredients
 from ..compiler.targets import Roofline, Target
 from .advice import advise
-from .report import SimReport
+from .model.report import SimReport
 from .roofline import roofline
 from .simulate import simulate
 

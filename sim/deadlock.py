@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from .report import Wait
+from .model.report import Wait
+from .model.wiring import (
+    PHASES,
+    Wiring,
+)
 from .state import State, Tables
-from .wiring import PHASES, Wiring
 
 
 def cycle_of_waits(wiring: Wiring, table: Tables, state: State, samples: int) -> tuple[Wait, ...]:

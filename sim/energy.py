@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..compiler.plan.document import PlanDocument
-from .constants import constant, has_constants
-from .report import SimReport
+from .model.constants import (
+    constant,
+    has_constants,
+)
+from .model.report import SimReport
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ from __future__ import annotations
 
 from numba import njit
 
+from .model.wiring import (
+    BACKWARD,
+    FORWARD,
+)
 from .state import (
     BEGAN,
     BLOCKED,
@@ -47,7 +51,6 @@ from .state import (
     State,
     Tables,
 )
-from .wiring import BACKWARD, FORWARD
 
 UPDATE = 2
 

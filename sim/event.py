@@ -15,8 +15,24 @@ from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
 from . import steady
 from .deadlock import cycle_of_waits
-from .report import SimReport, StageRow, Wait
-from .rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row, too_short
+from .model.report import (
+    SimReport,
+    StageRow,
+    Wait,
+)
+from .model.rows import (
+    Bottleneck,
+    bottleneck,
+    edge_rows,
+    mean_utilisation,
+    stage_row,
+    too_short,
+)
+from .model.wiring import (
+    Wiring,
+    host_cycles,
+    wire,
+)
 from .state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
@@ -30,7 +46,6 @@ from .state import (
     start,
     tables,
 )
-from .wiring import Wiring, host_cycles, wire
 
 
 @dataclass(frozen=True)

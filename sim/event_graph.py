@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .cycle_ratio import Arc
+from .model.wiring import (
+    BACKWARD,
+    FORWARD,
+    Wiring,
+)
 from .state import PartCycles, part_cycles
-from .wiring import BACKWARD, FORWARD, Wiring
 
 OWN = -1
 """Label of an arc that is a unit's own order; other labels are channel numbers."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 
 from .cycle_ratio import Arc, Critical, Ints, longest_path
 from .event_graph import EventGraph, begin, done, given
-from .wiring import BACKWARD, FORWARD
+from .model.wiring import (
+    BACKWARD,
+    FORWARD,
+)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,11 @@ from .heatmap import heatmap_svg
 from .loglog import roofline_svg
 from .memory import memory_over_time
 from .memory_chart import memory_svg
+from .model.report import (
+    SimReport,
+    StageRow,
+)
 from .recording import Slice, timeline
-from .report import SimReport, StageRow
 from .validation.plot import points_svg
 from .validation.report import ValidationReport
 

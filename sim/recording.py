@@ -9,7 +9,7 @@ import numpy as np
 
 from ..compiler.plan.document import PlanDocument
 from .event import Run, play
-from .wiring import PHASES
+from .model.wiring import PHASES
 
 
 @dataclass(frozen=True)

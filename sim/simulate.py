@@ -8,7 +8,7 @@ from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.document import PlanDocument
 from .analytic import analytic
 from .event import event
-from .report import SimReport
+from .model.report import SimReport
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan

@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .wiring import Channel, Wiring
+from .model.wiring import (
+    Channel,
+    Wiring,
+)
 
 Ints = NDArray[np.int64]
 

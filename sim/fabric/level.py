@@ -17,7 +17,7 @@ from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
 from ...compiler.targets.target import Target
 from ..event import event
-from ..report import SimReport
+from ..model.report import SimReport
 from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of
 from .sums import sum_cycles

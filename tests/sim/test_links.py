@@ -11,9 +11,13 @@ from helpers import plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import engine, simulate
-from weft.sim.links import fair_cycles, pieces, shared_links
+from weft.sim.model.links import (
+    fair_cycles,
+    pieces,
+    shared_links,
+)
+from weft.sim.model.wiring import wire
 from weft.sim.state import start, tables
-from weft.sim.wiring import wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 CORNER = st.tuples(st.integers(0, 15), st.integers(0, 23))

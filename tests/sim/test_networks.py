@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from weft.backend.errors import InfeasibleError
 from weft.sim import simulate
 from weft.sim.event import play
-from weft.sim.wiring import wire
+from weft.sim.model.wiring import wire
 
 
 @pytest.mark.parametrize("name", NETWORKS)

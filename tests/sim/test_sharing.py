@@ -10,8 +10,8 @@ from helpers.random_plans import random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import engine, simulate
+from weft.sim.model.wiring import wire
 from weft.sim.state import start, tables
-from weft.sim.wiring import wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 FLIGHT = 20 + 4

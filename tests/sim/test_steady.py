@@ -11,8 +11,8 @@ from helpers.random_plans import ALIKE, SPREAD, random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import engine, simulate, steady, timeline
+from weft.sim.model.wiring import wire
 from weft.sim.state import start, tables
-from weft.sim.wiring import wire
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 ANY = st.one_of(random_plan(cycles=SPREAD), random_plan(cycles=ALIKE, extra_depth=8))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..backend.errors import UserError
-from ..compiler.plan.document import PlanDocument
+from ...backend.errors import UserError
+from ...compiler.plan.document import PlanDocument
 
 
 def constant(plan: PlanDocument, name: str) -> float:

@@ -34,7 +34,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiler.plan.document import PlanDocument
+from ...compiler.plan.document import PlanDocument
 
 EAST, WEST, SOUTH, NORTH = range(4)
 

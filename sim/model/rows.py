@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.stage_record import StageRecord
-from .report import EdgeRow, StageRow
-from .wiring import BACKWARD, FORWARD, Wiring, host_cycles
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import StageRecord
+from .report import (
+    EdgeRow,
+    StageRow,
+)
+from .wiring import (
+    BACKWARD,
+    FORWARD,
+    Wiring,
+    host_cycles,
+)
 
 SATURATED = 0.995
 """From this share of the interval on, something counts as busy all the time."""

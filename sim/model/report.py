@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..compiler.plan.stage_record import PEMemory
+from ...compiler.plan.stage_record import PEMemory
 
 
 @dataclass(frozen=True)
