@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .cycle_ratio import Arc
+from .event.state import (
+    PartCycles,
+    part_cycles,
+)
 from .model.wiring import (
     BACKWARD,
     FORWARD,
     Wiring,
 )
-from .state import PartCycles, part_cycles
 
 OWN = -1
 """Label of an arc that is a unit's own order; other labels are channel numbers."""

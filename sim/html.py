@@ -18,6 +18,10 @@ from ..compiler.plan.text.numbers import energy as joules
 from .advice import advise
 from .charts import curve_svg, timeline_svg
 from .energy import energy
+from .event.recording import (
+    Slice,
+    timeline,
+)
 from .floorplan import floorplan_svg
 from .heatmap import heatmap_svg
 from .loglog import roofline_svg
@@ -27,7 +31,6 @@ from .model.report import (
     SimReport,
     StageRow,
 )
-from .recording import Slice, timeline
 from .validation.plot import points_svg
 from .validation.report import ValidationReport
 

@@ -14,7 +14,10 @@ from itertools import groupby
 
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.stage_record import StageRecord
-from .recording import Slice, record
+from .event.recording import (
+    Slice,
+    record,
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.document import PlanDocument
 from .analytic import analytic
-from .event import event
+from .event.level import event
 from .model.report import SimReport
 
 if TYPE_CHECKING:

@@ -16,8 +16,13 @@ from typing import Any
 
 from ..compiler.plan.atomic_output import staged_file
 from ..compiler.plan.document import PlanDocument
+from .event.recording import (
+    Fill,
+    Recording,
+    Slice,
+    record,
+)
 from .memory import Held, memory_over_time
-from .recording import Fill, Recording, Slice, record
 
 _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
 

@@ -16,7 +16,7 @@ from ...compiler.plan.plan import Plan
 from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
 from ...compiler.targets.target import Target
-from ..event import event
+from ..event.level import event
 from ..model.report import SimReport
 from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of

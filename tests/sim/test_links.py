@@ -10,14 +10,18 @@ import pytest
 from helpers import plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.sim import engine, simulate
+from weft.sim import simulate
+from weft.sim.event.level import engine
+from weft.sim.event.level.state import (
+    start,
+    tables,
+)
 from weft.sim.model.links import (
     fair_cycles,
     pieces,
     shared_links,
 )
 from weft.sim.model.wiring import wire
-from weft.sim.state import start, tables
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 CORNER = st.tuples(st.integers(0, 15), st.integers(0, 23))

@@ -9,9 +9,13 @@ from helpers import plans
 from helpers.random_plans import random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.sim import engine, simulate
+from weft.sim import simulate
+from weft.sim.event.level import engine
+from weft.sim.event.level.state import (
+    start,
+    tables,
+)
 from weft.sim.model.wiring import wire
-from weft.sim.state import start, tables
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 FLIGHT = 20 + 4

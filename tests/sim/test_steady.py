@@ -10,9 +10,19 @@ from helpers import plans
 from helpers.random_plans import ALIKE, SPREAD, random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.sim import engine, simulate, steady, timeline
+from weft.sim import (
+    simulate,
+    timeline,
+)
+from weft.sim.event.level import (
+    engine,
+    steady,
+)
+from weft.sim.event.level.state import (
+    start,
+    tables,
+)
 from weft.sim.model.wiring import wire
-from weft.sim.state import start, tables
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 ANY = st.one_of(random_plan(cycles=SPREAD), random_plan(cycles=ALIKE, extra_depth=8))

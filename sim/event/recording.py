@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiler.plan.document import PlanDocument
-from .event import Run, play
-from .model.wiring import PHASES
+from ...compiler.plan.document import PlanDocument
+from ..model.wiring import PHASES
+from .level import (
+    Run,
+    play,
+)
 
 
 @dataclass(frozen=True)

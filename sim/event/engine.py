@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from .model.wiring import (
+from ..model.wiring import (
     BACKWARD,
     FORWARD,
 )

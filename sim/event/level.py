@@ -11,16 +11,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..backend.errors import UserError
-from ..compiler.plan.document import PlanDocument
-from . import steady
-from .deadlock import cycle_of_waits
-from .model.report import (
+from ...backend.errors import UserError
+from ...compiler.plan.document import PlanDocument
+from ..model.report import (
     SimReport,
     StageRow,
     Wait,
 )
-from .model.rows import (
+from ..model.rows import (
     Bottleneck,
     bottleneck,
     edge_rows,
@@ -28,11 +26,13 @@ from .model.rows import (
     stage_row,
     too_short,
 )
-from .model.wiring import (
+from ..model.wiring import (
     Wiring,
     host_cycles,
     wire,
 )
+from . import steady
+from .deadlock import cycle_of_waits
 from .state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,

@@ -1,0 +1,4 @@
+"""Stage by stage in time: streams, finite FIFOs and links that are shared.
+
+Reading order: level, state, engine, steady, recording, deadlock.
+"""
