@@ -53,7 +53,7 @@ class EdgeRecord:
 
 @dataclass(frozen=True)
 class Totals:
-    """What the whole plan needs and gives, from the closed form (see sim/analytic.py)."""
+    """What the whole plan needs and gives, from the closed form (see sim/analytic/level.py)."""
 
     initiation_interval_cycles: int
     """Between two samples: the slowest stage or the most loaded stream. [cycles]"""

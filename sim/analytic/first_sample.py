@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .cycle_ratio import Arc, Critical, Ints, longest_path
-from .event_graph import EventGraph, begin, done, given
-from .model.wiring import (
+from ..model.wiring import (
     BACKWARD,
     FORWARD,
+)
+from .cycle_ratio import (
+    Arc,
+    Critical,
+    Ints,
+    longest_path,
+)
+from .event_graph import (
+    EventGraph,
+    begin,
+    done,
+    given,
 )
 
 

@@ -10,28 +10,34 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..backend.errors import UserError
-from ..compiler.plan.document import PlanDocument
-from .cycle_ratio import Critical, maximum_cycle_ratio
-from .event_graph import OWN, EventGraph
-from .first_sample import times_of
-from .model.report import (
+from ...backend.errors import UserError
+from ...compiler.plan.document import PlanDocument
+from ..model.report import (
     SimReport,
     StageRow,
     Wait,
 )
-from .model.rows import (
+from ..model.rows import (
     Bottleneck,
     bottleneck,
     edge_rows,
     mean_utilisation,
     stage_row,
 )
-from .model.wiring import (
+from ..model.wiring import (
     PHASES,
     host_cycles,
     wire,
 )
+from .cycle_ratio import (
+    Critical,
+    maximum_cycle_ratio,
+)
+from .event_graph import (
+    OWN,
+    EventGraph,
+)
+from .first_sample import times_of
 
 
 def analytic(plan: PlanDocument, samples: int) -> SimReport:

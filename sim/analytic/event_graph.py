@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .cycle_ratio import Arc
-from .event.state import (
+from ..event.state import (
     PartCycles,
     part_cycles,
 )
-from .model.wiring import (
+from ..model.wiring import (
     BACKWARD,
     FORWARD,
     Wiring,
 )
+from .cycle_ratio import Arc
 
 OWN = -1
 """Label of an arc that is a unit's own order; other labels are channel numbers."""
