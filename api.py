@@ -14,38 +14,19 @@ from .compiler.plan.program import Stages
 from .compiler.recipes.read import make_recipe
 from .compiler.recipes.recipe import Recipe
 from .compiler.remap.mask_room import MapRooms
-from .runtime.checkpoint import (
-    Checkpoint,
-    Header,
-    Store,
-    found_in,
-    newest,
-    plan_fingerprint,
-)
+from .runtime.checkpoint import Checkpoint, Header, Store, found_in, newest, plan_fingerprint
 from .runtime.data import Dataset, load_data
 from .runtime.jax.shards.balance import split_plan
-from .runtime.jax.shards.processes import (
-    is_first,
-    is_joined,
-)
+from .runtime.jax.shards.processes import is_first, is_joined
 from .runtime.tick.shard import Groups
 from .runtime.training.device_failure import device_failures
-from .runtime.training.logs import (
-    Log,
-    metrics_file,
-)
+from .runtime.training.logs import Log, metrics_file
 from .runtime.training.logs import tensorboard as tensorboard_log
 from .runtime.training.make_job import make_job
 from .runtime.training.map_watch import MapWatch
-from .runtime.training.phases import (
-    joined,
-    phase_plan,
-)
+from .runtime.training.phases import joined, phase_plan
 from .runtime.training.predict import predict as run_forward
-from .runtime.training.report import (
-    Progress,
-    RunReport,
-)
+from .runtime.training.report import Progress, RunReport
 from .runtime.training.trainer import train as run_job
 
 PathLike = str | Path

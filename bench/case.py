@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..compiler.capture.capture import (
-    Loss,
-    Sample,
-)
+from ..compiler.capture.capture import Loss, Sample
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,7 @@ from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
 from ..compiler.capture.capture import capture
-from ..compiler.emit.emit import (
-    Labels,
-    emit,
-)
+from ..compiler.emit.emit import Labels, emit
 from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.program import Stages

@@ -12,10 +12,7 @@ from functools import partial
 
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.capture.capture import capture
-from ..compiler.emit.emit import (
-    Labels,
-    emit,
-)
+from ..compiler.emit.emit import Labels, emit
 from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.check import check

@@ -8,17 +8,11 @@ from functools import cached_property
 
 from ..backend.optim import compensations
 from ..compiler.plan.plan import Plan
-from ..compiler.recipes.build import (
-    build_model,
-    compile_recipe,
-)
+from ..compiler.recipes.build import build_model, compile_recipe
 from ..compiler.recipes.read import shipped_recipe
 from ..compiler.recipes.recipe import Recipe
 from ..runtime.data import Dataset, load_data
-from ..runtime.tick.job import (
-    Job,
-    Mode,
-)
+from ..runtime.tick.job import Job, Mode
 from ..runtime.training.make_job import make_job
 from .training import SEQUENTIAL, Experiment, Setting
 

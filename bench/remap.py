@@ -10,15 +10,9 @@ from torch import Tensor
 
 from ..compiler.kernels.layout import Matrix, find_layout
 from ..compiler.mapping.pricing import Pricing
-from ..compiler.place.balance import (
-    orders,
-    permuted,
-)
+from ..compiler.place.balance import orders, permuted
 from ..compiler.plan.plan import Plan
-from ..compiler.plan.program import (
-    Stage,
-    Stages,
-)
+from ..compiler.plan.program import Stage, Stages
 from ..compiler.recipes.build import compile_recipe
 from ..compiler.recipes.recipe import Recipe
 from ..compiler.remap.mask_room import rooms

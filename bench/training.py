@@ -16,16 +16,8 @@ import numpy as np
 
 from ..runtime.data import Dataset
 from ..runtime.executors import make_executor
-from ..runtime.tick.job import (
-    Executor,
-    Job,
-    Mode,
-)
-from ..runtime.training.scores import (
-    Score,
-    class_axes,
-    score,
-)
+from ..runtime.tick.job import Executor, Job, Mode
+from ..runtime.training.scores import Score, class_axes, score
 from .machine import machine_line
 
 if TYPE_CHECKING:

@@ -95,11 +95,7 @@ def print_rows(rows: tuple[Row, ...]) -> None:
 
 
 def _line(row: Row) -> tuple[object, ...]:
-    from ..compiler.plan.text.numbers import (
-        duration,
-        percent,
-        quantity,
-    )
+    from ..compiler.plan.text.numbers import duration, percent, quantity
 
     figures = row.figures
     if figures is None:

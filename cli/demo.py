@@ -112,7 +112,7 @@ def _write(scratch: Path, recipe: Recipe, plan: Plan, report: SimReport, run: Ru
 
     import yaml
 
-    from ..sim.html import RunCurve, write_report
+    from ..sim.page.page import RunCurve, write_report
 
     plan.save(scratch / "plan")
     replace(plan, tensors=run.tensors, masks=run.masks).save(scratch / "trained")

@@ -29,11 +29,7 @@ def export(
     from ..compiler.plan.store import load
 
     try:
-        from ..runtime.jax.stablehlo import (
-            export_forward,
-            export_stage,
-            save,
-        )
+        from ..runtime.jax.stablehlo import export_forward, export_stage, save
     except ImportError as error:
         raise UserError(
             "weft export",

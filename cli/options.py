@@ -34,10 +34,7 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
     Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
     """
     from ..backend.nn.registry import model_entry
-    from ..compiler.recipes.read import (
-        load_recipe,
-        make_recipe,
-    )
+    from ..compiler.recipes.read import load_recipe, make_recipe
 
     if model.endswith((".yaml", ".yml")):
         return load_recipe(Path(model), overrides)

@@ -39,10 +39,7 @@ def show(
 ) -> None:
     """Print plans as text: totals and stage table, or one stage in full."""
     from ..compiler.plan.data import to_data
-    from ..compiler.plan.text.show import (
-        find_stage,
-        show_stage,
-    )
+    from ..compiler.plan.text.show import find_stage, show_stage
     from ..compiler.plan.text.show import show as text_of
 
     documents = [_document(plan) for plan in plans]
@@ -59,7 +56,7 @@ def show(
 def _draw(documents: list[PlanDocument], path: Path) -> None:
     from ..backend.errors import UserError
     from ..compiler.plan.atomic_output import staged_file
-    from ..sim.floorplan import floorplan_svg
+    from ..sim.page.floorplan import floorplan_svg
 
     if len(documents) != 1:
         raise UserError(

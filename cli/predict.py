@@ -40,10 +40,7 @@ def predict(
     from ..compiler.plan.text.numbers import facts
     from ..runtime.data import load_test
     from ..runtime.training.predict import write_predictions
-    from ..runtime.training.scores import (
-        class_axes,
-        score,
-    )
+    from ..runtime.training.scores import class_axes, score
     from ..runtime.weights.load import load_weights
 
     _check_output(output)

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .console import LiveLine
 
 if TYPE_CHECKING:
-    from ..runtime.training.trainer import (
-        Progress,
-        RunReport,
-    )
+    from ..runtime.training.trainer import Progress, RunReport
 
 
 class TrainingLine:

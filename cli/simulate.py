@@ -37,11 +37,11 @@ def simulate(
     """Simulate a plan: throughput, latency, utilisation, what bounds it. Exit 1 on deadlock."""
     document, result, stepped = _run(plan, samples, level)
     if trace is not None:
-        from ..sim.trace import write_trace
+        from ..sim.page.trace import write_trace
 
         write_trace(document, trace)
     if report is not None:
-        from ..sim.html import write_report
+        from ..sim.page.page import write_report
 
         write_report(document, result, report, validation=_validation(document))
     if json:
@@ -100,8 +100,8 @@ def _validation(plan: PlanDocument) -> ValidationReport | None:
 
 def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
     """The report; per stage what bounds it and what would help; energy where there is one."""
-    from ..sim.advice import advise
-    from ..sim.energy import energy
+    from ..sim.page.advice import advise
+    from ..sim.page.energy import energy
 
     spent = energy(plan, report)
     return report.to_dict() | {
@@ -113,7 +113,7 @@ def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
 def print_report(plan: PlanDocument, report: SimReport) -> None:
     """The simulation's result as text: facts, then one row per stage."""
     from ..compiler.plan.text.numbers import facts
-    from ..sim.advice import advise
+    from ..sim.page.advice import advise
 
     typer.echo(f"{report.model} on {report.target}, {report.level} level")
     typer.echo(facts([*simulated_facts(report), *_energy_facts(plan, report)]))
@@ -135,7 +135,7 @@ def print_report(plan: PlanDocument, report: SimReport) -> None:
 
 def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]]:
     from ..compiler.plan.text.numbers import energy as joules
-    from ..sim.energy import energy
+    from ..sim.page.energy import energy
 
     spent = energy(plan, report)
     if spent is None:
@@ -146,11 +146,7 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
 
 def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
     """The headline numbers as (name, readable value)."""
-    from ..compiler.plan.text.numbers import (
-        duration,
-        percent,
-        quantity,
-    )
+    from ..compiler.plan.text.numbers import duration, percent, quantity
 
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     seconds = report.forward_latency_cycles / report.clock_hz

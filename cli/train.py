@@ -89,10 +89,7 @@ def train(
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts
     from ..runtime.jax.cache import keep_compiled_programs
-    from ..runtime.jax.shards.processes import (
-        is_first,
-        join,
-    )
+    from ..runtime.jax.shards.processes import is_first, join
 
     if coordinator is not None:
         _libraries_print_to_stderr()

@@ -14,20 +14,10 @@ from torch import fx
 
 from . import artefact_text
 from .capture.graph import Graph
-from .mapping.choices import (
-    Kernels,
-    PlacedStage,
-    Placement,
-)
+from .mapping.choices import Kernels, PlacedStage, Placement
 from .plan.check import check
 from .plan.plan import Plan
-from .plan.program import (
-    HOST,
-    Source,
-    Stage,
-    Stages,
-    TensorSpec,
-)
+from .plan.program import HOST, Source, Stage, Stages, TensorSpec
 from .plan.text.show import show
 from .stages.group import Assignment
 

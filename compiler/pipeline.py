@@ -11,21 +11,11 @@ from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
 from .capture.graph import Graph
-from .capture.sample import (
-    Loss,
-    Sample,
-)
+from .capture.sample import Loss, Sample
 from .emit.emit import Labels
-from .fit.fit import (
-    fit,
-    report,
-)
+from .fit.fit import fit, report
 from .fit.fitted_recipe import fitted_recipe
-from .fit.setting import (
-    Fitting,
-    Limits,
-    Setting,
-)
+from .fit.setting import Fitting, Limits, Setting
 from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
 from .passes.base import Driver, PassRun, ignore
 from .plan.plan import Plan

@@ -10,11 +10,7 @@ import numpy as np
 
 from ..backend.errors import DeviceError, UnknownNameError, UserError
 from .probe import DEVICES, EXECUTORS, brief, probe
-from .tick.job import (
-    Executor,
-    Job,
-    Mode,
-)
+from .tick.job import Executor, Job, Mode
 from .tick.shard import Groups
 
 Made = TypeVar("Made")
@@ -84,10 +80,7 @@ def _start_jax(device: str | None) -> None:
 
 
 def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
-    from .reference.executor import (
-        ReferenceExecutor,
-        SequentialReference,
-    )
+    from .reference.executor import ReferenceExecutor, SequentialReference
 
     if device not in (None, "cpu"):
         raise _missing("reference", str(device), "it is plain torch on the CPU")

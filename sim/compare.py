@@ -8,21 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
-from ..compiler.emit.emit import (
-    Labels,
-    emit,
-)
+from ..compiler.emit.emit import Labels, emit
 from ..compiler.mapping.pricing import map_kernels
 from ..compiler.place.place import place
 from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.work import (
-    StageWork,
-    work_of,
-)
+from ..compiler.plan.work import StageWork, work_of
 from ..compiler.recipes.build import Ingredients
 from ..compiler.targets import Roofline, Target
-from .advice import advise
 from .model.report import SimReport
+from .page.advice import advise
 from .roofline import roofline
 from .simulate import simulate
 

@@ -17,37 +17,18 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...backend.errors import (
-    UnsupportedError,
-    UserError,
-)
+from ...backend.errors import UnsupportedError, UserError
 from ..plan.program import TensorSpec
 from .functional import functional_updates
-from .fx_tools import (
-    forget_checks,
-    forget_copies,
-    forget_devices,
-    forget_strides,
-    spec_of,
-)
-from .graph import (
-    Graph,
-    backward_state_positions,
-)
+from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides, spec_of
+from .graph import Graph, backward_state_positions
 from .mixture_of_experts import batched_experts
 from .origin import origin_of
 from .randomness import key_random_operators
 from .recurrent_layers import part_layers
 from .regions import inline_regions
 from .repeats import export_repeated
-from .sample import (
-    Loss,
-    OneSample,
-    Sample,
-    apart,
-    arguments,
-    check_sample,
-)
+from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
 from .source_lines import lines_noted
 
 Updates = Mapping[str, fx.Node]

@@ -10,10 +10,7 @@ from pathlib import Path
 from torch import fx
 
 from ..plan.program import Origin
-from .source_lines import (
-    PACKAGE,
-    is_users,
-)
+from .source_lines import PACKAGE, is_users
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 

@@ -12,35 +12,17 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..mapping.choices import (
-    PlacedStage,
-    Placement,
-)
+from ..mapping.choices import PlacedStage, Placement
 from ..place.route import route
 from ..place.slow import slowed
-from ..plan.document import (
-    FORMAT_VERSION,
-    EdgeRecord,
-    LeverRecord,
-    PlanDocument,
-    TensorRecord,
-)
+from ..plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
-from ..plan.program import (
-    HOST,
-    Stage,
-    Stages,
-    TensorSpec,
-)
-from ..plan.stage_record import (
-    Rectangle,
-    SourceRecord,
-    StageRecord,
-)
+from ..plan.program import HOST, Stage, Stages, TensorSpec
+from ..plan.stage_record import Rectangle, SourceRecord, StageRecord
 from ..plan.totals import totals
 from ..stages.skip_streams import edge_bytes
 from ..version import VERSION
-from . import row_windows as streaming
+from . import row_windows
 from .row_windows import Parts
 
 
@@ -139,7 +121,7 @@ def _bound_by(operators) -> str:
 def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:
     regions = {placed.stage: placed.region for placed in placement.placed}
     programs = {stage.program.key: stage.program for stage in stages.stages}
-    windows = {key: streaming.windows(program) for key, program in programs.items()}
+    windows = {key: row_windows.windows(program) for key, program in programs.items()}
     for source, sink in sorted(stages.dag.edges):
         outputs = stages.dag.edges[source, sink]["outputs"]
         region = regions[sink]
@@ -172,11 +154,11 @@ def _parts(
     source, sink = ends
     reader = stages.stages[sink]
     tilings = [placement.placed[end].choice.tiling for end in ends if end != HOST]
-    mixes = source != HOST and streaming.mixes_rows(
+    mixes = source != HOST and row_windows.mixes_rows(
         stages.stages[source].program, windows[stages.stages[source].program.key]
     )
     found = [
-        streaming.parts(_output(stages, source, origin.output), tilings, window, mixes)
+        row_windows.parts(_output(stages, source, origin.output), tilings, window, mixes)
         for origin, window in zip(reader.inputs, windows[reader.program.key], strict=True)
         if origin.stage == source
     ]

@@ -18,21 +18,10 @@ from typing import cast
 
 from torch import fx
 
-from ..kernels import (
-    convolution,
-    linear,
-)
+from ..kernels import convolution, linear
 from ..kernels.registry import KERNELS
-from ..kernels.roles import (
-    calls,
-    operand,
-    operator_of,
-    shape_of,
-)
-from ..plan.program import (
-    StageProgram,
-    TensorSpec,
-)
+from ..kernels.roles import calls, operand, operator_of, shape_of
+from ..plan.program import StageProgram, TensorSpec
 from ..plan.stage_record import Tiling
 
 _POOLING = {"aten.avg_pool2d.default", "aten.max_pool2d_with_indices.default"}

@@ -12,31 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from ..mapping.contributors import (
-    largest_stages,
-    memory_classes,
-)
-from ..plan.document import (
-    Demand,
-    LeverRecord,
-)
-from ..plan.infeasible import (
-    InfeasibleReport,
-    Lever,
-)
-from .levers import (
-    Offers,
-    coarser,
-    distinct_programs,
-    every_lever,
-    more_wafers,
-    recomputing,
-)
-from .setting import (
-    BYTES,
-    Fitting,
-    Setting,
-)
+from ..mapping.contributors import largest_stages, memory_classes
+from ..plan.document import Demand, LeverRecord
+from ..plan.infeasible import InfeasibleReport, Lever
+from .levers import Offers, coarser, distinct_programs, every_lever, more_wafers, recomputing
+from .setting import BYTES, Fitting, Setting
 
 _NARROW_BYTES = 2
 _LEVERS: Mapping[str, Callable[[Fitting, Setting], Offers]] = {

@@ -8,17 +8,8 @@ from dataclasses import replace
 from ..place.place import wafers_least
 from ..plan.document import Demand
 from ..plan.program import StageProgram
-from ..targets.load import (
-    known_targets,
-    load_target,
-)
-from .setting import (
-    BYTES,
-    PES,
-    Fitting,
-    Limits,
-    Setting,
-)
+from ..targets.load import known_targets, load_target
+from .setting import BYTES, PES, Fitting, Limits, Setting
 
 _SPARSITIES = (0.75, 0.9)
 _ANY_SHARE = 1e6

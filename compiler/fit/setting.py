@@ -7,11 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..capture.graph import Graph
 from ..mapping.choices import Kernels
-from ..mapping.pricing import (
-    Known,
-    Mask,
-    Pricing,
-)
+from ..mapping.pricing import Known, Mask, Pricing
 from ..passes.coarsen import Coarsen
 from ..place.place import pes_least
 from ..plan.document import Demand

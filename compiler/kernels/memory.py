@@ -13,10 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..plan.program import (
-    StageProgram,
-    TensorSpec,
-)
+from ..plan.program import StageProgram, TensorSpec
 from ..plan.stage_record import PEMemory
 from .layout import Layout
 from .site import Site

@@ -9,11 +9,7 @@ from functools import cached_property
 import numpy as np
 from torch import fx
 
-from ..plan.program import (
-    Origin,
-    Stage,
-    StageProgram,
-)
+from ..plan.program import Origin, Stage, StageProgram
 from ..targets.target import Target
 from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, store_parameter

@@ -13,14 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.tilings import Ints
-from ..plan.stage_record import (
-    NonZeros,
-    OperatorCost,
-    PEMemory,
-    PhaseCycles,
-    Rectangle,
-    Tiling,
-)
+from ..plan.stage_record import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from ..targets.target import Target
 
 

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..kernels.memory import Post
 from ..kernels.stage import StageTable
 from ..plan.infeasible import Contributor
-from ..plan.program import (
-    Stage,
-    TensorSpec,
-)
+from ..plan.program import Stage, TensorSpec
 from .choices import Kernels
 
 _STAGES_SHOWN = 8

@@ -13,10 +13,7 @@ from torch.fx.node import map_arg
 from torch.utils.flop_counter import flop_registry
 
 from ..kernels.registry import KERNELS
-from ..kernels.roles import (
-    calls,
-    operator_of,
-)
+from ..kernels.roles import calls, operator_of
 from ..plan.program import Stages
 
 

@@ -8,15 +8,9 @@ from typing import Protocol
 
 from ..kernels.memory import Post
 from ..kernels.stage import StageTable
-from ..plan.infeasible import (
-    InfeasibleReport,
-    Lever,
-)
+from ..plan.infeasible import InfeasibleReport, Lever
 from ..plan.program import Stage
-from ..targets.load import (
-    known_targets,
-    load_target,
-)
+from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .contributors import memory_classes
 

@@ -20,52 +20,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...backend.errors import (
-    UnknownNameError,
-    UserError,
-)
-from ..kernels.layout import (
-    Layout,
-    find_layout,
-)
+from ...backend.errors import UnknownNameError, UserError
+from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import Post
-from ..kernels.nonzeros import (
-    WeightTiles,
-    count_mask,
-)
+from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.pareto import pareto
-from ..kernels.stage import (
-    Priced,
-    StageTable,
-    price_stage,
-)
-from ..kernels.tilings import (
-    Floats,
-    Ints,
-    Tilings,
-    filling_tilings,
-)
-from ..plan.program import (
-    Origin,
-    Stage,
-    StageProgram,
-    Stages,
-)
-from ..plan.stage_record import (
-    NonZeros,
-    OperatorCost,
-    PhaseCycles,
-    Tiling,
-)
+from ..kernels.stage import Priced, StageTable, price_stage
+from ..kernels.tilings import Floats, Ints, Tilings, filling_tilings
+from ..plan.program import Origin, Stage, StageProgram, Stages
+from ..plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
-from .choices import (
-    Choice,
-    Kernels,
-    LazyChoices,
-    Sizes,
-    StageKernel,
-)
+from .choices import Choice, Kernels, LazyChoices, Sizes, StageKernel
 from .infeasible import memory_report
 
 Mask = np.ndarray | torch.Tensor | float

@@ -8,10 +8,7 @@ from torch import nn
 
 from ..capture.capture import capture
 from ..capture.graph import Graph
-from ..capture.sample import (
-    Loss,
-    Sample,
-)
+from ..capture.sample import Loss, Sample
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..stages.coarsen import (
-    merge_modules,
-    merge_runs,
-)
+from ..stages.coarsen import merge_modules, merge_runs
 from ..stages.group import Assignment
 
 

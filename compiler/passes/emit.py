@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ..emit.emit import (
-    Labels,
-    emit,
-)
+from ..emit.emit import Labels, emit
 from ..mapping.choices import Placement
 from ..plan.plan import Plan
 from ..plan.program import Stages

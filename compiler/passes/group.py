@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..capture.graph import Graph
-from ..stages.group import (
-    Assignment,
-    assign,
-)
+from ..stages.group import Assignment, assign
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ..mapping.choices import Kernels
-from ..mapping.pricing import (
-    Mask,
-    map_kernels,
-)
+from ..mapping.pricing import Mask, map_kernels
 from ..plan.program import Stages
 from ..targets.target import Target
 

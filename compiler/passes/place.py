@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..mapping.choices import (
-    Kernels,
-    Placement,
-)
+from ..mapping.choices import Kernels, Placement
 from ..place.place import place
 from ..plan.program import Stages
 

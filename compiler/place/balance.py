@@ -15,31 +15,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..kernels.layout import (
-    Layout,
-    Matrix,
-    find_layout,
-)
+from ..kernels.layout import Layout, Matrix, find_layout
 from ..kernels.nonzeros import count_mask
-from ..mapping.choices import (
-    Choice,
-    PlacedStage,
-    Placement,
-)
-from ..mapping.pricing import (
-    Mask,
-    Pricing,
-    choice_at,
-)
-from ..plan.program import (
-    Stage,
-    Stages,
-)
+from ..mapping.choices import Choice, PlacedStage, Placement
+from ..mapping.pricing import Mask, Pricing, choice_at
+from ..plan.program import Stage, Stages
 from ..plan.stage_record import Tiling
-from .feature_order import (
-    Balance,
-    balance,
-)
+from .feature_order import Balance, balance
 
 
 def balance_placement(

@@ -17,21 +17,9 @@ from dataclasses import replace
 import networkx as nx
 import numpy as np
 
-from ..mapping.choices import (
-    Kernels,
-    PlacedStage,
-    Placement,
-    Sizes,
-)
-from ..plan.infeasible import (
-    Contributor,
-    InfeasibleReport,
-    Lever,
-)
-from ..plan.program import (
-    HOST,
-    Stages,
-)
+from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
+from ..plan.infeasible import Contributor, InfeasibleReport, Lever
+from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target

@@ -9,10 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ..mapping.choices import (
-    PlacedStage,
-    Placement,
-)
+from ..mapping.choices import PlacedStage, Placement
 from ..plan.stage_record import OperatorCost, PhaseCycles, Rectangle
 from ..targets.target import Target
 

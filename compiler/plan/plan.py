@@ -9,14 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .document import PlanDocument
-from .program import (
-    Origin,
-    Source,
-    Stage,
-    StageProgram,
-    Stages,
-    TensorSpec,
-)
+from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .stage_record import PEMemory, StageRecord
 
 

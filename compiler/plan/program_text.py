@@ -17,10 +17,7 @@ import torch
 from torch import Tensor, fx
 
 from ...backend import ops as _weft_operators
-from ...backend.errors import (
-    PlanFileError,
-    UnsupportedError,
-)
+from ...backend.errors import PlanFileError, UnsupportedError
 from ..capture.fx_tools import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})

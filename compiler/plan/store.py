@@ -22,25 +22,11 @@ from torch import Tensor
 from .atomic_output import staged
 from .data import from_data, to_data
 from .document import PlanDocument
-from .files import (
-    PLAN_FILE,
-    SEAL_FILE,
-    WEIGHTS_FILE,
-    accept,
-    reading,
-    sealed_document,
-    verified,
-)
+from .files import PLAN_FILE, SEAL_FILE, WEIGHTS_FILE, accept, reading, sealed_document, verified
 from .plain_yaml import write_yaml
 from .plan import Plan
-from .program import (
-    StageProgram,
-    TensorSpec,
-)
-from .program_text import (
-    graph_from_data,
-    graph_to_data,
-)
+from .program import StageProgram, TensorSpec
+from .program_text import graph_from_data, graph_to_data
 
 _NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
 _MASK = "mask:"

@@ -12,10 +12,7 @@ from typing import Any
 from torch import fx
 from torch.utils.flop_counter import flop_registry
 
-from .program import (
-    StageProgram,
-    Stages,
-)
+from .program import StageProgram, Stages
 
 _FLOPS_PER_MAC = 2
 

@@ -11,30 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...backend.errors import (
-    UnknownNameError,
-    UserError,
-)
+from ...backend.errors import UnknownNameError, UserError
 from ...backend.nn.norms import replace_norms
 from ...backend.nn.registry import model_entry
 from ...backend.sparsity import configure
 from ..capture.capture import capture
 from ..capture.sample import Loss
 from ..fit.setting import Limits
-from ..mapping.coverage import (
-    Coverage,
-    coverage,
-)
-from ..passes.base import (
-    Driver,
-    PassRun,
-    ignore,
-)
-from ..pipeline import (
-    Options,
-    compile_model,
-    cut_graph,
-)
+from ..mapping.coverage import Coverage, coverage
+from ..passes.base import Driver, PassRun, ignore
+from ..pipeline import Options, compile_model, cut_graph
 from ..plan.plan import Plan
 from ..plan.program import Stages
 from ..stages.cut import cut

@@ -13,14 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ...backend.errors import (
-    UnknownNameError,
-    UserError,
-)
-from .recipe import (
-    Recipe,
-    TargetRecipe,
-)
+from ...backend.errors import UnknownNameError, UserError
+from .recipe import Recipe, TargetRecipe
 
 _SHORT = {"model": "name", "normalization": "kind", "target": "name"}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..kernels.layout import (
-    Layout,
-    find_layout,
-)
+from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import vector_elements
 from ..kernels.tilings import Tilings
 from ..plan.plan import Plan

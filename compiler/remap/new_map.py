@@ -10,20 +10,12 @@ from dataclasses import replace
 
 from ...backend.sparsity import configure
 from ..emit.emit import Labels
-from ..passes import (
-    Balance,
-    Emit,
-    Map,
-    Place,
-)
+from ..passes import Balance, Emit, Map, Place
 from ..passes.base import Driver
 from ..plan.document import PlanDocument
 from ..plan.plan import Plan
 from ..plan.program import Stages
-from ..plan.stage_record import (
-    OperatorCost,
-    StageRecord,
-)
+from ..plan.stage_record import OperatorCost, StageRecord
 from ..recipes.read import make_recipe
 from ..targets.load import load_target
 from ..targets.target import Target

@@ -6,10 +6,7 @@ import numpy as np
 
 from ..kernels.layout import Layout
 from ..kernels.nonzeros import WeightTiles
-from ..place.balance import (
-    orders,
-    permuted,
-)
+from ..place.balance import orders, permuted
 from ..plan.plan import Plan
 from ..plan.program import Stage
 from ..plan.stage_record import StageRecord

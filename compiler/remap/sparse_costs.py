@@ -16,10 +16,7 @@ import numpy as np
 from ...backend.sparsity import configure
 from ..kernels.layout import find_layout
 from ..kernels.nonzeros import WeightTiles
-from ..kernels.stage import (
-    StageTable,
-    price_stage,
-)
+from ..kernels.stage import StageTable, price_stage
 from ..kernels.tilings import Tilings
 from ..plan.plan import Plan
 from ..plan.program import Stage
@@ -27,10 +24,7 @@ from ..plan.stage_record import StageRecord
 from ..recipes.read import make_recipe
 from ..targets.load import load_target
 from ..targets.target import Target
-from .mask_room import (
-    Room,
-    rooms,
-)
+from .mask_room import Room, rooms
 from .plan_tiles import plan_tiles
 
 _HIGHEST = 0.995

@@ -10,23 +10,10 @@ from dataclasses import replace
 from torch import fx
 
 from ..capture.graph import Graph
-from ..plan.program import (
-    HOST,
-    Origin,
-    Source,
-    Stage,
-    StageProgram,
-    Stages,
-)
-from .group import (
-    Assignment,
-    assign,
-)
+from ..plan.program import HOST, Origin, Source, Stage, StageProgram, Stages
+from .group import Assignment, assign
 from .program_cache import Programs
-from .subgraph import (
-    Boundary,
-    Cutter,
-)
+from .subgraph import Boundary, Cutter
 from .tied_weights import stream_shared
 
 

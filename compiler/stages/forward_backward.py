@@ -25,11 +25,7 @@ from ..capture.fx_tools import (
 )
 from ..capture.graph import backward_state_positions
 from ..plan.program import Origin
-from .joint import (
-    Specs,
-    Subgraph,
-    trace_joint,
-)
+from .joint import Specs, Subgraph, trace_joint
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
 """Operator -> how many of its first operands must be laid out in row-major order."""

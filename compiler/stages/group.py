@@ -19,10 +19,7 @@ from dataclasses import dataclass
 import networkx as nx
 from torch import fx
 
-from ..capture.fx_tools import (
-    ancestors,
-    packet_name,
-)
+from ..capture.fx_tools import ancestors, packet_name
 from ..capture.graph import Graph
 
 _CONTRACTIONS = frozenset(

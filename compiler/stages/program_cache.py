@@ -13,21 +13,11 @@ from dataclasses import dataclass, field
 
 from torch import fx
 
-from ..plan.program import (
-    Origin,
-    Places,
-    StageProgram,
-)
-from ..plan.program_text import (
-    calls_to_data,
-    program_key,
-)
+from ..plan.program import Origin, Places, StageProgram
+from ..plan.program_text import calls_to_data, program_key
 from .forward_backward import split_joint
 from .joint import Subgraph
-from .subgraph import (
-    Boundary,
-    Cutter,
-)
+from .subgraph import Boundary, Cutter
 
 
 @dataclass

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from ..plan.program import (
-    HOST,
-    Stages,
-)
+from ..plan.program import HOST, Stages
 
 
 def edge_bytes(stages: Stages, source: int, sink: int) -> tuple[int, int]:

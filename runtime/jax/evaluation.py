@@ -8,11 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tick.job import (
-    Job,
-    sample_arrays,
-    to_rows,
-)
+from ..tick.job import Job, sample_arrays, to_rows
 from ..tick.rows import padded
 from .compile import compile_program
 from .home import OneDevice

@@ -20,40 +20,20 @@ from torch import Tensor
 
 from ...backend.errors import UserError
 from ...backend.sparsity import MaskRule
-from ...compiler.plan.program import (
-    Source,
-    TensorSpec,
-)
+from ...compiler.plan.program import Source, TensorSpec
 from ..tick.dispatches import Dispatches
-from ..tick.job import (
-    Job,
-    Mode,
-    Skips,
-)
+from ..tick.job import Job, Mode, Skips
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
 from ..tick.train_state import Model
 from .compile import compile_program
-from .evaluation import (
-    Evaluation,
-    canonical,
-)
-from .home import (
-    ManyDevices,
-    OneDevice,
-    one_device,
-)
+from .evaluation import Evaluation, canonical
+from .home import ManyDevices, OneDevice, one_device
 from .ops.lower import jax_dtype
 from .sequential import SequentialTick
 from .shards.tick import SplitTick
-from .snapshot import (
-    restore,
-    snapshot,
-)
-from .tick import (
-    Moment,
-    PipelinedTick,
-)
+from .snapshot import restore, snapshot
+from .tick import Moment, PipelinedTick
 
 Array = Any
 

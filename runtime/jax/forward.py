@@ -7,15 +7,9 @@ from typing import Any
 
 import jax
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ...compiler.plan.program import HOST, Source
 from ..tick.job import Job
-from .stage import (
-    Model,
-    StageFunctions,
-)
+from .stage import Model, StageFunctions
 
 Array = Any
 

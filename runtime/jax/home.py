@@ -12,10 +12,7 @@ from typing import Any
 
 import jax
 
-from ..tick.job import (
-    Job,
-    Mode,
-)
+from ..tick.job import Job, Mode
 from ..tick.shard import Groups
 from ..tick.stage_classes import groups
 from ..tick.train_state import Model
@@ -25,14 +22,8 @@ from .forward import predict
 from .sequential import SequentialTick
 from .shards import layout as regroup
 from .shards.arrays import own_copy
-from .shards.tick import (
-    SplitState,
-    SplitTick,
-)
-from .tick import (
-    Pipeline,
-    PipelinedTick,
-)
+from .shards.tick import SplitState, SplitTick
+from .tick import Pipeline, PipelinedTick
 
 Array = Any
 _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}

@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ...compiler.plan.program import HOST, Source
 from ..tick import wiring
 from ..tick.job import Job
 from ..tick.train_state import Model
-from .stage import (
-    StageFunctions,
-    loss_gradient,
-    stage_functions,
-    start_model,
-)
-from .tick import (
-    Moment,
-    Pipeline,
-)
+from .stage import StageFunctions, loss_gradient, stage_functions, start_model
+from .tick import Moment, Pipeline
 
 Array = Any
 

@@ -17,19 +17,10 @@ import jax
 from jax import export
 
 from ...backend.errors import UnknownNameError
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-    Stages,
-    TensorSpec,
-)
+from ...compiler.plan.program import HOST, Source, Stage, Stages, TensorSpec
 from ..tick import wiring
 from ..tick.evaluation import without_draws
-from .ops.lower import (
-    jax_dtype,
-    lower,
-)
+from .ops.lower import jax_dtype, lower
 
 Array = Any
 Function = Callable[..., Sequence[Array]]

@@ -12,19 +12,13 @@ import numpy as np
 import torch
 
 from ...backend.optim import sum_of_squares
-from ...backend.optim.compensation import (
-    Delay,
-    DelayConstants,
-)
+from ...backend.optim.compensation import Delay, DelayConstants
 from ...compiler.plan.program import Stage
 from ..tick import wiring
 from ..tick.evaluation import evaluation_forward
 from ..tick.job import Job
 from ..tick.train_state import Model
-from .ops.lower import (
-    jax_dtype,
-    lower,
-)
+from .ops.lower import jax_dtype, lower
 
 Array = Any
 

@@ -13,33 +13,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-)
+from ...compiler.plan.program import HOST, Source, Stage
 from ..tick import wiring
-from ..tick.fifo_depths import (
-    Key,
-    reaches,
-)
+from ..tick.fifo_depths import Key, reaches
 from ..tick.job import Job
-from ..tick.shard import (
-    Part,
-    whole,
-)
+from ..tick.shard import Part, whole
 from ..tick.train_state import Model
-from .fifo import (
-    Fifo,
-    Traffic,
-    all_known,
-)
-from .stage import (
-    StageFunctions,
-    loss_gradient,
-    stage_functions,
-    start_model,
-)
+from .fifo import Fifo, Traffic, all_known
+from .stage import StageFunctions, loss_gradient, stage_functions, start_model
 
 Array = Any
 

@@ -29,28 +29,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-)
+from ...compiler.plan.program import HOST, Source, Stage
 from ..tick import wiring
 from ..tick.evaluation import without_draws
-from ..tick.job import (
-    Job,
-    Results,
-    Skips,
-    sample_arrays,
-    to_numpy,
-    to_rows,
-    to_stream,
-)
+from ..tick.job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
 from ..tick.masks import Masked
 from ..tick.row_major import row_major
-from .snapshot import (
-    restore,
-    snapshot,
-)
+from .snapshot import restore, snapshot
 
 BySample = dict[int, Tensor]
 

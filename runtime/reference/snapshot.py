@@ -19,15 +19,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ...compiler.plan.program import (
-    Stage,
-    TensorSpec,
-)
+from ...compiler.plan.program import Stage, TensorSpec
 from ..tick.job import Skips
-from ..tick.snapshot import (
-    NamedTensors,
-    copied,
-)
+from ..tick.snapshot import NamedTensors, copied
 
 if TYPE_CHECKING:
     from .executor import ReferenceExecutor

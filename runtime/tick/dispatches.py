@@ -9,21 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from ...compiler.plan.program import Source
-from .job import (
-    Job,
-    Results,
-    Stream,
-    sample_arrays,
-)
-from .mask_updates import (
-    steps_made,
-    ticks_until_update,
-)
-from .rows import (
-    came_out,
-    joined,
-    padded,
-)
+from .job import Job, Results, Stream, sample_arrays
+from .mask_updates import steps_made, ticks_until_update
+from .rows import came_out, joined, padded
 from .train_state import Model
 
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...compiler.plan.program import (
-    Source,
-    Stage,
-    Stages,
-    TensorSpec,
-)
+from ...compiler.plan.program import Source, Stage, Stages, TensorSpec
 from . import wiring
-from .shard import (
-    Part,
-    spec_of,
-)
+from .shard import Part, spec_of
 
 Key = Source | wiring.Reader | tuple[str, int, int]
 """Of a FIFO: a `Source` for a value, a `wiring.Reader` for the gradient of what it reads,

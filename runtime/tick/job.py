@@ -10,15 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...backend.errors import (
-    UnsupportedError,
-    UserError,
-)
-from ...backend.optim import (
-    Guard,
-    Schedule,
-    UpdateRule,
-)
+from ...backend.errors import UnsupportedError, UserError
+from ...backend.optim import Guard, Schedule, UpdateRule
 from ...backend.sparsity import MaskRule
 from ...compiler.plan.program import Stages
 

@@ -6,10 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backend.optim.rule import (
-    Array,
-    State,
-)
+from ...backend.optim.rule import Array, State
 from ...backend.sparsity import MaskRule
 
 

@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .job import (
-    Results,
-    Stream,
-    to_rows,
-)
+from .job import Results, Stream, to_rows
 
 
 def came_out(rows: np.ndarray, oldest: int, fed: range, ticks: int) -> Stream:

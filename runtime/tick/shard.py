@@ -11,13 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-    Stages,
-    TensorSpec,
-)
+from ...compiler.plan.program import HOST, Source, Stage, Stages, TensorSpec
 from . import wiring
 
 Groups = tuple[range, ...]

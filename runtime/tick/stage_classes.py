@@ -6,11 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ...backend.optim.compensation import is_off
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-)
+from ...compiler.plan.program import HOST, Source, Stage
 from . import wiring
 from .job import Job
 

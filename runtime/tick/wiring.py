@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-    Stages,
-)
+from ...compiler.plan.program import HOST, Source, Stage, Stages
 
 Value = TypeVar("Value")
 Reader = tuple[int, int]

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-)
+from ...compiler.plan.program import HOST, Source, Stage
 from ..tick import wiring
 from ..tick.row_major import row_major
 

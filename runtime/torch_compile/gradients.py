@@ -11,10 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ...compiler.plan.program import HOST, Source
 from .function import Forward, StageFunction
 
 

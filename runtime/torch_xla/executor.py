@@ -13,44 +13,20 @@ from torch.utils import _pytree as pytree
 
 from ...backend.optim.rule import Array
 from ...backend.sparsity import MaskRule
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ...compiler.plan.program import HOST, Source
 from ..tick.dispatches import Dispatches
 from ..tick.evaluation import without_draws
-from ..tick.job import (
-    Job,
-    Mode,
-    Skips,
-    sample_arrays,
-    to_numpy,
-    to_rows,
-)
+from ..tick.job import Job, Mode, Skips, sample_arrays, to_numpy, to_rows
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
 from ..tick.rows import padded
 from ..tick.shard import spec_of
 from ..tick.train_state import Model
-from .loop import (
-    Loop,
-    Op,
-    at,
-)
+from .loop import Loop, Op, at
 from .sequential import SequentialTick
-from .snapshot import (
-    restore,
-    snapshot,
-)
-from .stage import (
-    TracedStage,
-    traced_stages,
-)
-from .tick import (
-    Feed,
-    Pipeline,
-    PipelinedTick,
-)
+from .snapshot import restore, snapshot
+from .stage import TracedStage, traced_stages
+from .tick import Feed, Pipeline, PipelinedTick
 from .trace import to_device
 
 _EVALUATION_BATCH = 60

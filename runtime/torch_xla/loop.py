@@ -16,11 +16,7 @@ from torch_xla import _XLAC  # pyright: ignore[reportPrivateImportUsage]
 from torch_xla.core import xla_builder
 
 from ...compiler.plan.program import TensorSpec
-from .trace import (
-    Op,
-    Tree,
-    to_device,
-)
+from .trace import Op, Tree, to_device
 
 Body = Callable[[Tree, Tree, Op], tuple[Tree, Sequence[Op]]]
 """(state, what stays fixed, round number) to (state, a row of each result)."""

@@ -7,21 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ...compiler.plan.program import HOST, Source
 from ..tick import wiring
 from ..tick.fifo_depths import Key
 from ..tick.job import Job
 from ..tick.train_state import Model
 from .loop import Op
 from .stage import traced_stages
-from .tick import (
-    Feed,
-    Moment,
-    Pipeline,
-)
+from .tick import Feed, Moment, Pipeline
 
 
 class SequentialTick:

@@ -14,10 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..tick.snapshot import (
-    NamedTensors,
-    copied,
-)
+from ..tick.snapshot import NamedTensors, copied
 from .trace import to_device
 
 if TYPE_CHECKING:

@@ -9,24 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ...compiler.plan.program import (
-    Stage,
-    TensorSpec,
-)
+from ...compiler.plan.program import Stage, TensorSpec
 from ..tick import wiring
 from ..tick.job import Job
 from ..tick.shard import spec_of
-from ..tick.train_state import (
-    Model,
-    Tensors,
-)
-from .trace import (
-    Traced,
-    Tree,
-    like,
-    lower,
-    trace,
-)
+from ..tick.train_state import Model, Tensors
+from .trace import Traced, Tree, like, lower, trace
 
 for _node in (Model, wiring.ForwardResult, wiring.BackwardResult):
     pytree.register_dataclass(_node)

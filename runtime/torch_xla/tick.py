@@ -14,30 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ...compiler.plan.program import (
-    HOST,
-    Source,
-    Stage,
-)
+from ...compiler.plan.program import HOST, Source, Stage
 from ..tick import wiring
-from ..tick.fifo_depths import (
-    Key,
-    Reach,
-    reaches,
-)
+from ..tick.fifo_depths import Key, Reach, reaches
 from ..tick.job import Job
 from ..tick.shard import whole
 from ..tick.train_state import Model
-from .loop import (
-    Op,
-    at,
-    put,
-    scalar,
-)
-from .stage import (
-    TracedStage,
-    traced_stages,
-)
+from .loop import Op, at, put, scalar
+from .stage import TracedStage, traced_stages
 
 Array = Any
 """A tensor on the device outside of the program, an operation inside."""

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from ...backend.errors import UserError
-from ...backend.optim import (
-    Constant,
-    Cosine,
-    Guard,
-    LinearWarmup,
-    MultiStep,
-    Schedule,
-    build_rule,
-)
+from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule, build_rule
 from ...backend.optim.scaling import scale_to_batch_size
-from ...backend.sparsity import (
-    MaskRule,
-    configure,
-)
+from ...backend.sparsity import MaskRule, configure
 from ...compiler.plan.plan import Plan
-from ...compiler.recipes.recipe import (
-    OptimizerRecipe,
-    Recipe,
-)
-from ..tick.job import (
-    Job,
-    Mode,
-)
+from ...compiler.recipes.recipe import OptimizerRecipe, Recipe
+from ..tick.job import Job, Mode
 from ..tick.precision import in_precision
 
 

@@ -9,10 +9,7 @@ import torch
 from torch import Tensor
 
 from ...backend.errors import UserError
-from ...compiler.remap.mask_room import (
-    MapRooms,
-    Room,
-)
+from ...compiler.remap.mask_room import MapRooms, Room
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...compiler.plan.program import (
-    HOST,
-    Stages,
-)
+from ...compiler.plan.program import HOST, Stages
 from ..executors import evaluate
 from ..tick import wiring
 from ..tick.job import Job

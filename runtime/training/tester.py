@@ -5,16 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..data import Dataset
-from ..tick.job import (
-    Executor,
-    Results,
-)
-from .scores import (
-    Score,
-    class_axes,
-    likely_axis,
-    score,
-)
+from ..tick.job import Executor, Results
+from .scores import Score, class_axes, likely_axis, score
 
 
 class Order:

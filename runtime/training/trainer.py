@@ -10,44 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from ...backend.errors import UserError
-from ..checkpoint import (
-    Checkpoint,
-    Store,
-)
+from ..checkpoint import Checkpoint, Store
 from ..data import Dataset
-from ..executors import (
-    CHUNK,
-    EXECUTORS,
-    make_executor,
-)
+from ..executors import CHUNK, EXECUTORS, make_executor
 from ..jax.shards.processes import any_of
-from ..tick.job import (
-    Executor,
-    Job,
-    Mode,
-    Results,
-)
+from ..tick.job import Executor, Job, Mode, Results
 from ..tick.precision import activation_type
 from ..tick.shard import Groups
 from .data_fit import check_fit
-from .interrupt import (
-    Interrupted,
-    stop_request,
-)
+from .interrupt import Interrupted, stop_request
 from .logs import Log
-from .map_watch import (
-    MapWatch,
-    NewMap,
-)
-from .report import (
-    Progress,
-    RunReport,
-)
+from .map_watch import MapWatch, NewMap
+from .report import Progress, RunReport
 from .scores import Score
-from .tester import (
-    Order,
-    Tester,
-)
+from .tester import Order, Tester
 
 __all__ = ["EXECUTORS", "Progress", "RunReport", "make_executor", "train"]
 

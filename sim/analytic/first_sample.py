@@ -8,22 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..model.wiring import (
-    BACKWARD,
-    FORWARD,
-)
-from .cycle_ratio import (
-    Arc,
-    Critical,
-    Ints,
-    longest_path,
-)
-from .event_graph import (
-    EventGraph,
-    begin,
-    done,
-    given,
-)
+from ..model.wiring import BACKWARD, FORWARD
+from .cycle_ratio import Arc, Critical, Ints, longest_path
+from .event_graph import EventGraph, begin, done, given
 
 
 @dataclass(frozen=True)

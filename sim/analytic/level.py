@@ -12,31 +12,11 @@ from collections.abc import Iterator
 
 from ...backend.errors import UserError
 from ...compiler.plan.document import PlanDocument
-from ..model.report import (
-    SimReport,
-    StageRow,
-    Wait,
-)
-from ..model.rows import (
-    Bottleneck,
-    bottleneck,
-    edge_rows,
-    mean_utilisation,
-    stage_row,
-)
-from ..model.wiring import (
-    PHASES,
-    host_cycles,
-    wire,
-)
-from .cycle_ratio import (
-    Critical,
-    maximum_cycle_ratio,
-)
-from .event_graph import (
-    OWN,
-    EventGraph,
-)
+from ..model.report import SimReport, StageRow, Wait
+from ..model.rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row
+from ..model.wiring import PHASES, host_cycles, wire
+from .cycle_ratio import Critical, maximum_cycle_ratio
+from .event_graph import OWN, EventGraph
 from .first_sample import times_of
 
 

@@ -20,10 +20,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from ..model.wiring import (
-    BACKWARD,
-    FORWARD,
-)
+from ..model.wiring import BACKWARD, FORWARD
 from .state import (
     BEGAN,
     BLOCKED,

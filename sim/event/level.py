@@ -13,24 +13,9 @@ from dataclasses import dataclass
 
 from ...backend.errors import UserError
 from ...compiler.plan.document import PlanDocument
-from ..model.report import (
-    SimReport,
-    StageRow,
-    Wait,
-)
-from ..model.rows import (
-    Bottleneck,
-    bottleneck,
-    edge_rows,
-    mean_utilisation,
-    stage_row,
-    too_short,
-)
-from ..model.wiring import (
-    Wiring,
-    host_cycles,
-    wire,
-)
+from ..model.report import SimReport, StageRow, Wait
+from ..model.rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row, too_short
+from ..model.wiring import Wiring, host_cycles, wire
 from . import steady
 from .deadlock import cycle_of_waits
 from .state import (

@@ -9,10 +9,7 @@ import numpy as np
 
 from ...compiler.plan.document import PlanDocument
 from ..model.wiring import PHASES
-from .level import (
-    Run,
-    play,
-)
+from .level import Run, play
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import engine
-from .state import (
-    Ints,
-    State,
-    Tables,
-)
+from .state import Ints, State, Tables
 
 
 @dataclass(frozen=True)

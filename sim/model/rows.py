@@ -6,16 +6,8 @@ from dataclasses import dataclass
 
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import StageRecord
-from .report import (
-    EdgeRow,
-    StageRow,
-)
-from .wiring import (
-    BACKWARD,
-    FORWARD,
-    Wiring,
-    host_cycles,
-)
+from .report import EdgeRow, StageRow
+from .wiring import BACKWARD, FORWARD, Wiring, host_cycles
 
 SATURATED = 0.995
 """From this share of the interval on, something counts as busy all the time."""

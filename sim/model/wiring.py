@@ -13,22 +13,11 @@ from math import ceil
 import numpy as np
 
 from ...backend.errors import UserError
-from ...compiler.plan.document import (
-    EdgeRecord,
-    PlanDocument,
-)
+from ...compiler.plan.document import EdgeRecord, PlanDocument
 from ...compiler.plan.stage_record import PhaseCycles
-from ...compiler.plan.streams import (
-    parallel_links,
-    wafer_link_bytes,
-    wafers_between,
-)
+from ...compiler.plan.streams import parallel_links, wafer_link_bytes, wafers_between
 from .constants import constant
-from .links import (
-    fair_cycles,
-    pieces,
-    shared_links,
-)
+from .links import fair_cycles, pieces, shared_links
 
 FORWARD, BACKWARD = 0, 1
 PHASES = ("forward", "backward", "update")

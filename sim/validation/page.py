@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...compiler.plan.atomic_output import staged_file
-from ..html import render
+from ..page.page import render
 from .plot import points_svg
 from .report import ValidationReport
 

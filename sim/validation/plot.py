@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..loglog import Dot, validation_svg
+from ..page.loglog import Dot, validation_svg
 from .report import Point
 
 

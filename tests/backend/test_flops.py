@@ -9,14 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from weft.backend.errors import UserError
-from weft.backend.flops import (
-    GPT2_SMALL,
-    GPT3_XL,
-    GPTShape,
-    gpt_ledger,
-    module_ledger,
-    run_flops,
-)
+from weft.backend.flops import GPT2_SMALL, GPT3_XL, GPTShape, gpt_ledger, module_ledger, run_flops
 from weft.sparsity import configure
 
 # Thangarasa et al. 2023 (SPDF), table of pre-training FLOPs: sequences; per sequence; exaFLOPs.

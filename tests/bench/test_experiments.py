@@ -11,10 +11,7 @@ from weft.bench.bytes_model import ByteModel
 from weft.bench.digits import digits_experiment
 from weft.bench.text import DEFAULT_TEXT, OPTIMIZERS, WINDOW, text_experiment
 from weft.bench.training import SEQUENTIAL, Setting
-from weft.compiler.plan.program import (
-    HOST,
-    Source,
-)
+from weft.compiler.plan.program import HOST, Source
 from weft.runtime.data import load_data
 from weft.runtime.executors import make_executor
 

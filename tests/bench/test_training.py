@@ -22,14 +22,7 @@ from weft.runtime.tick.job import Job
 pytest.importorskip("jax")
 
 from weft.bench.records import measure_missing, read_records
-from weft.bench.training import (
-    SEQUENTIAL,
-    Experiment,
-    Record,
-    Setting,
-    measure,
-    settings,
-)
+from weft.bench.training import SEQUENTIAL, Experiment, Record, Setting, measure, settings
 from weft.runtime.executors import make_executor
 from weft.runtime.jax.executor import JaxExecutor
 

@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from helpers.stages_of import stages_of
 from torch import fx, nn
-from weft.compiler.emit.emit.emit import (
-    Labels,
-    emit,
-)
+from weft.compiler.emit.emit.emit import Labels, emit
 from weft.compiler.kernels import pooling
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site

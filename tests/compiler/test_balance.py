@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.compiler.place.feature_order import (
-    balance,
-    load,
-)
+from weft.compiler.place.feature_order import balance, load
 
 
 def random_mask(shape: tuple[int, int], density: float, seed: int = 0) -> np.ndarray:

@@ -19,16 +19,9 @@ from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture.capture import capture
 from weft.compiler.capture.capture.graph import Graph
 from weft.compiler.plan.program import Stages
-from weft.compiler.stages.coarsen import (
-    find_blocks,
-    merge_modules,
-    merge_runs,
-)
+from weft.compiler.stages.coarsen import find_blocks, merge_modules, merge_runs
 from weft.compiler.stages.cut import cut
-from weft.compiler.stages.group import (
-    Assignment,
-    assign,
-)
+from weft.compiler.stages.group import Assignment, assign
 from weft.compiler.stages.recompute import recompute
 
 LABEL = torch.tensor([3])

@@ -6,11 +6,7 @@ from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.stages.balanced_runs import (
-    Balanced,
-    balanced_bounds,
-    fifo_bytes,
-)
+from weft.compiler.stages.balanced_runs import Balanced, balanced_bounds, fifo_bytes
 
 WORK = st.lists(st.integers(0, 20), min_size=1, max_size=8)
 

@@ -21,12 +21,7 @@ from weft.compiler.kernels.contraction import (
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.kernels.tilings import (
-    Tilings,
-    enumerate_tilings,
-    filling_tilings,
-    useful_splits,
-)
+from weft.compiler.kernels.tilings import Tilings, enumerate_tilings, filling_tilings, useful_splits
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.targets import load_target
 

@@ -15,19 +15,13 @@ from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.tilings import Tilings
 from weft.compiler.kernels.workspace import storage, workspace_bytes
 from weft.compiler.plan.document import HOST
-from weft.compiler.plan.program import (
-    Stage,
-    Stages,
-)
+from weft.compiler.plan.program import Stage, Stages
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.stages.coarsen import merge_modules
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import assign
 from weft.compiler.stages.recompute import recompute
-from weft.compiler.stages.skip_streams import (
-    edge_bytes,
-    passing_bytes,
-)
+from weft.compiler.stages.skip_streams import edge_bytes, passing_bytes
 
 ONE_PE = Tilings.of(Tiling(1, 1, 1))
 ROOMY = 1 << 30

@@ -9,11 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.backend.errors import UnknownNameError, UserError
 from weft.backend.nn.norms import make_norm
-from weft.compiler.recipes.read import (
-    load_recipe,
-    make_recipe,
-    shipped_recipe,
-)
+from weft.compiler.recipes.read import load_recipe, make_recipe, shipped_recipe
 
 MINIMAL: dict[str, Any] = {"model": "resnet20", "input": {"shape": [1, 8, 8], "classes": 10}}
 

@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 from weft.backend.errors import UserError
-from weft.compiler.plan.atomic_output import (
-    staged,
-    staged_file,
-)
+from weft.compiler.plan.atomic_output import staged, staged_file
 
 NAMES = frozenset({"report.html", "plan"})
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.compiler.emit.emit import row_windows as streaming
+from weft.compiler.emit.emit import row_windows
 from weft.compiler.plan.program import TensorSpec
 from weft.compiler.plan.stage_record import Tiling
 
@@ -16,7 +16,7 @@ def image_windows(layer, size=(1, 3, 16, 16)):
     model = nn.Sequential(layer, nn.LazyConv2d(2, 1), nn.Flatten(), nn.LazyLinear(3))
     model(torch.zeros(size))
     program = stages_of(model, torch.zeros(size)).stages[0].program
-    return streaming.windows(program)
+    return row_windows.windows(program)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ class Attention(nn.Module):
 def test_windows_of_attention():
     """A product of two activations takes its left factor row by row and needs all of the right."""
     stages = stages_of(Attention(), torch.zeros(1, 6, 8)).stages
-    windows = {stage.name: streaming.windows(stage.program) for stage in stages}
+    windows = {stage.name: row_windows.windows(stage.program) for stage in stages}
     assert windows["query"] == windows["key"] == (1,)
     products = [found for name, found in windows.items() if len(found) == 2 and "matmul" in name]
     assert products
@@ -64,8 +64,8 @@ def test_windows_of_attention():
 def test_parts_are_the_rows_that_a_pe_goes_through():
     image = TensorSpec((1, 64, 56, 56), "float32")
     one, many = Tiling(8, 1, 8), Tiling(1, 137, 8)
-    assert streaming.parts(image, [one], 2, False) == streaming.Parts(56, 2, 2)
-    assert streaming.parts(image, [one, many], 2, False) == streaming.Parts(23, 1, 1)
-    assert streaming.parts(image, [one], 56, False) == streaming.Parts(56, 56, 56)
-    assert streaming.parts(image, [one], 1, True) == streaming.Parts(56, 1, 56)
-    assert streaming.parts(TensorSpec((1, 10), "float32"), [one], 1, False).count == 1
+    assert row_windows.parts(image, [one], 2, False) == row_windows.Parts(56, 2, 2)
+    assert row_windows.parts(image, [one, many], 2, False) == row_windows.Parts(23, 1, 1)
+    assert row_windows.parts(image, [one], 56, False) == row_windows.Parts(56, 56, 56)
+    assert row_windows.parts(image, [one], 1, True) == row_windows.Parts(56, 1, 56)
+    assert row_windows.parts(TensorSpec((1, 10), "float32"), [one], 1, False).count == 1

@@ -6,10 +6,7 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.compiler.capture.capture.capture import capture
-from weft.compiler.emit.emit.emit import (
-    Labels,
-    emit,
-)
+from weft.compiler.emit.emit.emit import Labels, emit
 from weft.compiler.mapping.choices.pricing import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check

@@ -10,10 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from weft.api import train
 from weft.backend.errors import UnknownNameError
-from weft.compiler.recipes.build import (
-    class_loss,
-    compile_recipe,
-)
+from weft.compiler.recipes.build import class_loss, compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
 _TEXT = "the quick brown fox jumps over the lazy dog. " * 40

@@ -27,20 +27,11 @@ from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax.executor import JaxExecutor
-from weft.runtime.jax.home import (
-    ManyDevices,
-    OneDeviceByGroups,
-)
+from weft.runtime.jax.home import ManyDevices, OneDeviceByGroups
 from weft.runtime.jax.shards.balance import split
 from weft.runtime.reference.executor.executor import ReferenceExecutor
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-)
-from weft.runtime.tick.shard import (
-    Groups,
-    bytes_across,
-)
+from weft.runtime.tick.job import Executor, Job
+from weft.runtime.tick.shard import Groups, bytes_across
 from weft.runtime.tick.stage_classes import groups
 
 from .jobs import job_of, samples

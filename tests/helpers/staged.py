@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import torch
-from weft.compiler.plan.program import (
-    HOST,
-    Stages,
-)
+from weft.compiler.plan.program import HOST, Stages
 
 
 def forward_backward(stages: Stages, tensors, sample):

@@ -14,11 +14,7 @@ from weft.backend.errors import UserError
 from weft.backend.optim import build_rule
 from weft.runtime.checkpoint import read, write
 from weft.runtime.executors import make_executor
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-    Mode,
-)
+from weft.runtime.tick.job import Executor, Job, Mode
 
 
 def through_file(executor: Executor, directory: Path) -> dict[str, torch.Tensor]:
@@ -86,10 +82,7 @@ def test_sequential(name: str, tmp_path: Path) -> None:
 
 def test_jax_keeps_the_bits_of_bfloat16(tmp_path: Path) -> None:
     jnp = pytest.importorskip("jax.numpy")
-    from weft.runtime.jax.snapshot import (
-        _array,
-        _tensor,
-    )
+    from weft.runtime.jax.snapshot import _array, _tensor
 
     values = jnp.array([1.0, -0.0, 3.14159, float("inf"), 1e-30], jnp.bfloat16)
     write(tmp_path / "c", HEADER, {"x": _tensor(values)})

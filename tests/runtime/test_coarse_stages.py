@@ -13,10 +13,7 @@ from weft.compiler.stages.coarsen import merge_runs
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import assign
 from weft.compiler.stages.recompute import recompute
-from weft.runtime.reference.executor.executor import (
-    ReferenceExecutor,
-    SequentialReference,
-)
+from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Job
 
 COUNT = 60

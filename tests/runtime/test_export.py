@@ -15,12 +15,7 @@ from weft.runtime.tick.job import Job
 
 pytest.importorskip("jax")
 
-from weft.runtime.jax.stablehlo import (
-    Exported,
-    export_forward,
-    export_stage,
-    save,
-)
+from weft.runtime.jax.stablehlo import Exported, export_forward, export_stage, save
 
 
 def called(exported: Exported, given: dict[str, np.ndarray]) -> list[np.ndarray]:

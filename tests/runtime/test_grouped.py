@@ -22,11 +22,7 @@ from weft.compiler.capture.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.jax.classes.tick import GroupedTick
 from weft.runtime.jax.executor import JaxExecutor
-from weft.runtime.jax.home import (
-    OneDevice,
-    OneDeviceByGroups,
-    one_device,
-)
+from weft.runtime.jax.home import OneDevice, OneDeviceByGroups, one_device
 from weft.runtime.tick.job import Job
 from weft.runtime.tick.stage_classes import groups
 

@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.jobs import perceptron_job, samples
-from weft.runtime.jax.cache import (
-    cache_folder,
-    keep_compiled_programs,
-)
+from weft.runtime.jax.cache import cache_folder, keep_compiled_programs
 
 jax = pytest.importorskip("jax")
 

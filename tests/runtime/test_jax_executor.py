@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 from helpers.jobs import perceptron_job, samples, skip_net_job
-from weft.runtime.reference.executor.executor import (
-    ReferenceExecutor,
-    SequentialReference,
-)
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-    Results,
-)
+from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Executor, Job, Results
 
 jax = pytest.importorskip("jax")
 

@@ -8,11 +8,7 @@ from weft.compiler.plan.program import TensorSpec
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax.fifo import (  # noqa: E402
-    Fifo,
-    FlatFifo,
-    Traffic,
-)
+from weft.runtime.jax.fifo import Fifo, FlatFifo, Traffic  # noqa: E402
 
 TICKS = 13
 

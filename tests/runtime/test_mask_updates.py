@@ -16,19 +16,10 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
 from weft.backend.sparsity import Sparsifier, configure
-from weft.compiler.recipes.build import (
-    build_model,
-    compile_recipe,
-)
+from weft.compiler.recipes.build import build_model, compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.reference.executor.executor import (
-    ReferenceExecutor,
-    SequentialReference,
-)
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-)
+from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Executor, Job
 
 UPDATE = {"freq": 5, "stop": 40}
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -18,10 +18,7 @@ from weft.compiler.plan.plan import Plan
 from weft.runtime.checkpoint import found_in
 from weft.runtime.data import Dataset
 from weft.runtime.training.interrupt import Interrupted
-from weft.runtime.training.report import (
-    Progress,
-    RunReport,
-)
+from weft.runtime.training.report import Progress, RunReport
 
 EPOCHS = 3
 EVERY = 25

@@ -11,10 +11,7 @@ from weft.backend.errors import UnknownNameError, UserError
 from weft.runtime.data import Dataset
 from weft.runtime.reference.executor.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
-from weft.runtime.training.trainer import (
-    Progress,
-    train,
-)
+from weft.runtime.training.trainer import Progress, train
 
 TRAIN, TEST = 150, 40
 

@@ -16,11 +16,7 @@ from weft.compiler.stages.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor
 from weft.runtime.reference.executor.executor import SequentialReference
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-    Skips,
-)
+from weft.runtime.tick.job import Executor, Job, Skips
 from weft.runtime.training.trainer import train
 
 BAD = (5, 6, 7, 20)

@@ -17,15 +17,8 @@ from helpers.stages_of import stages_of
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.runtime.data import Dataset, load_data
-from weft.runtime.training.logs import (
-    metrics_file,
-    tensorboard,
-)
-from weft.runtime.training.scores import (
-    class_axes,
-    likely_axis,
-    score,
-)
+from weft.runtime.training.logs import metrics_file, tensorboard
+from weft.runtime.training.scores import class_axes, likely_axis, score
 from weft.runtime.training.trainer import train
 
 

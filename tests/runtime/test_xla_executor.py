@@ -23,16 +23,8 @@ from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.runtime.executors import make_executor
 from weft.runtime.probe import Probe
-from weft.runtime.reference.executor.executor import (
-    ReferenceExecutor,
-    SequentialReference,
-)
-from weft.runtime.tick.job import (
-    Executor,
-    Job,
-    Mode,
-    Results,
-)
+from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.tick.job import Executor, Job, Mode, Results
 from weft.runtime.tick.precision import in_bfloat16
 from weft.runtime.torch_xla.device import start
 
@@ -42,11 +34,7 @@ start("cpu")
 
 from torch_xla.debug import metrics  # noqa: E402
 from weft.runtime.torch_xla.executor import XlaExecutor  # noqa: E402
-from weft.runtime.torch_xla.trace import (  # noqa: E402
-    like,
-    lower,
-    trace,
-)
+from weft.runtime.torch_xla.trace import like, lower, trace  # noqa: E402
 
 COUNT = 200
 

@@ -10,8 +10,8 @@ from weft.compiler.plan.document import Constant, PlanDocument
 from weft.compiler.plan.stage_record import OperatorCost
 from weft.compiler.plan.text.numbers.numbers import energy as joules
 from weft.sim import simulate
-from weft.sim.advice import advise
-from weft.sim.energy import energy
+from weft.sim.page.advice import advise
+from weft.sim.page.energy import energy
 
 CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 

@@ -12,9 +12,9 @@ import pytest
 from helpers import plans
 from weft.compiler.plan.stage_record import Rectangle
 from weft.sim import simulate
-from weft.sim.colours import RAMP, ramp
-from weft.sim.floorplan import HEIGHT, floorplan_svg
-from weft.sim.html import RunCurve, report_html, write_report
+from weft.sim.page.colours import RAMP, ramp
+from weft.sim.page.floorplan import HEIGHT, floorplan_svg
+from weft.sim.page.page import RunCurve, report_html, write_report
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)

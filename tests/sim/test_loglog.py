@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from weft.compiler.plan.document import Constant
 from weft.compiler.plan.stage_record import Rectangle
 from weft.sim import simulate
-from weft.sim.colours import ramp
-from weft.sim.heatmap import HEIGHT, heatmap_svg
-from weft.sim.loglog import Axes, roofline_svg
+from weft.sim.page.colours import ramp
+from weft.sim.page.heatmap import HEIGHT, heatmap_svg
+from weft.sim.page.loglog import Axes, roofline_svg
 from weft.sim.validation.page import validation_html
 from weft.sim.validation.plot import points_svg
 from weft.sim.validation.report import Point, ValidationReport, summarise

@@ -11,7 +11,7 @@ from helpers.random_plans import random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import timeline
-from weft.sim.memory import memory_over_time
+from weft.sim.page.memory import memory_over_time
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 

@@ -122,6 +122,7 @@ def test_a_whole_plan_is_simulated_by_its_document():
 
 def test_simulating_needs_no_torch():
     """A process that only simulates never pays for importing torch."""
-    code = "import sys, weft.sim, weft.sim.html, weft.sim.trace; print('torch' in sys.modules)"
+    modules = "weft.sim, weft.sim.page.page, weft.sim.page.trace"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert seen.stdout == "False\n"

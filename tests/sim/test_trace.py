@@ -9,8 +9,8 @@ import pytest
 from helpers import plans
 from weft.backend.errors import UserError
 from weft.sim import timeline
-from weft.sim.memory import memory_over_time
-from weft.sim.trace import write_trace
+from weft.sim.page.memory import memory_over_time
+from weft.sim.page.trace import write_trace
 
 PLAN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 

@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from .structure import (
-    frozen,
-    is_plain,
-)
+from .structure import frozen, is_plain
 
 
 @dataclass(frozen=True)

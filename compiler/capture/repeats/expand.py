@@ -21,12 +21,7 @@ from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
 from ..origin import user_frame
-from .operators import (
-    AGAIN,
-    ENTER,
-    LEAVE,
-    body_call,
-)
+from .operators import AGAIN, ENTER, LEAVE, body_call
 from .structure import Instance
 
 _STACK = "nn_module_stack"

@@ -13,11 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from .structure import (
-    attributes,
-    identity,
-    is_of_torch,
-)
+from .structure import attributes, identity, is_of_torch
 
 Read = tuple[int, str]
 """A module (see `identity`) and the name of one of its attributes."""

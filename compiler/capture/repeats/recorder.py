@@ -17,27 +17,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..source_lines import calling_line
-from .arguments import (
-    Given,
-    Shape,
-    given,
-    rebuilt,
-    returned,
-)
-from .operators import (
-    AGAIN,
-    ENTER,
-    LEAVE,
-    body_text,
-)
+from .arguments import Given, Shape, given, rebuilt, returned
+from .operators import AGAIN, ENTER, LEAVE, body_text
 from .reads import Reads
-from .structure import (
-    Instance,
-    attributes,
-    frozen,
-    identity,
-    repeated,
-)
+from .structure import Instance, attributes, frozen, identity, repeated
 
 
 @dataclass

@@ -15,10 +15,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from ..document import (
-    FORMAT_VERSION,
-    PlanDocument,
-)
+from ..document import FORMAT_VERSION, PlanDocument
 
 INTRODUCTION = f"""\
 # Plan format {FORMAT_VERSION}

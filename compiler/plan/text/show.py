@@ -5,27 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from ....backend.errors import (
-    UnknownNameError,
-    UserError,
-)
-from ..document import (
-    EdgeRecord,
-    PlanDocument,
-)
-from ..stage_record import (
-    OperatorCost,
-    Rectangle,
-    StageRecord,
-)
-from .numbers import (
-    facts,
-    table,
-)
-from .summary import (
-    headline,
-    totals,
-)
+from ....backend.errors import UnknownNameError, UserError
+from ..document import EdgeRecord, PlanDocument
+from ..stage_record import OperatorCost, Rectangle, StageRecord
+from .numbers import facts, table
+from .summary import headline, totals
 
 STAGE_COLUMNS = (
     *("stage", "id", "PEs", "region", "forward", "backward", "update", "cycles"),

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from ..document import (
-    Demand,
-    PlanDocument,
-)
-from .numbers import (
-    duration,
-    facts,
-    percent,
-    quantity,
-)
+from ..document import Demand, PlanDocument
+from .numbers import duration, facts, percent, quantity
 
 
 def summarize(plan: PlanDocument) -> str:

@@ -15,11 +15,7 @@ from jax import lax
 
 from ....compiler.plan.program import TensorSpec
 from ...tick.fifo_depths import Key
-from ..fifo import (
-    Fifo,
-    Traffic,
-    all_known,
-)
+from ..fifo import Fifo, Traffic, all_known
 from ..ops.lower import jax_dtype
 
 Array = Any

@@ -14,32 +14,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from ....compiler.plan.program import (
-    HOST,
-    Source,
-)
+from ....compiler.plan.program import HOST, Source
 from ...tick import wiring
 from ...tick.fifo_depths import Key
 from ...tick.job import Job
-from ...tick.stage_classes import (
-    Group,
-    groups,
-)
+from ...tick.stage_classes import Group, groups
 from ...tick.train_state import Model
-from ..tick import (
-    Moment,
-    Pipeline,
-    PipelinedTick,
-)
-from .functions import (
-    group_functions,
-    into,
-)
-from .rings import (
-    Place,
-    Rings,
-    SharedTraffic,
-)
+from ..tick import Moment, Pipeline, PipelinedTick
+from .functions import group_functions, into
+from .rings import Place, Rings, SharedTraffic
 from .state import stacked
 
 Array = Any

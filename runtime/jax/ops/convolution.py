@@ -20,11 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .accumulate import (
-    wide_contraction,
-    wide_matmul,
-    wide_type,
-)
+from .accumulate import wide_contraction, wide_matmul, wide_type
 
 Array = Any
 

@@ -13,12 +13,7 @@ from torch import fx
 
 from ....backend.errors import UnsupportedError
 from .table import TABLE
-from .transposed_products import (
-    PRODUCTS,
-    Matrix,
-    operand,
-    square,
-)
+from .transposed_products import PRODUCTS, Matrix, operand, square
 
 Array = Any
 

@@ -6,14 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .accumulate import wide_matmul
-from .convolution import (
-    convolution,
-    convolution_backward,
-)
-from .transposed_products import (
-    Matrix,
-    product,
-)
+from .convolution import convolution, convolution_backward
+from .transposed_products import Matrix, product
 
 Array = Any
 Lowering = Callable[..., Any]

@@ -8,12 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .indexing import (
-    Lowering,
-    extent,
-    place,
-    scattered,
-)
+from .indexing import Lowering, extent, place, scattered
 from .windows import im2col
 
 Array = Any

@@ -8,10 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from .indexing import (
-    extent,
-    scattered,
-)
+from .indexing import extent, scattered
 
 Array = Any
 Lowering = Callable[..., Any]

@@ -9,10 +9,7 @@ from math import inf
 from ....backend.errors import UserError
 from ....compiler.plan.program import Stages
 from ....compiler.plan.stage_record import StageRecord
-from ...tick.shard import (
-    Groups,
-    bytes_across,
-)
+from ...tick.shard import Groups, bytes_across
 
 
 def split_plan(records: Sequence[StageRecord], stages: Stages, count: int) -> Groups:

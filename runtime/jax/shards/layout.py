@@ -14,29 +14,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from ...tick.shard import (
-    Key,
-    spec_of,
-)
+from ...tick.shard import Key, spec_of
 from ...tick.train_state import Model
 from ..lazy_arrays import Fetched
 from ..ops.lower import jax_dtype
 from ..tick import Pipeline
-from .arrays import (
-    row_of,
-    rows_of,
-    sharded,
-    with_row,
-)
-from .slots import (
-    Place,
-    taken,
-)
-from .tick import (
-    PartTick,
-    SplitState,
-    SplitTick,
-)
+from .arrays import row_of, rows_of, sharded, with_row
+from .slots import Place, taken
+from .tick import PartTick, SplitState, SplitTick
 
 Array = Any
 Ages = dict[int, np.ndarray]

@@ -18,39 +18,15 @@ from jax.sharding import Mesh
 
 from ....compiler.plan.program import Source
 from ...tick.job import Job
-from ...tick.shard import (
-    Groups,
-    Part,
-    activations_across,
-    gradients_across,
-    spec_of,
-)
+from ...tick.shard import Groups, Part, activations_across, gradients_across, spec_of
 from ...tick.train_state import Model
 from ..fifo import FlatFifo
-from ..forward import (
-    forward_through,
-    from_host,
-)
+from ..forward import forward_through, from_host
 from ..ops.lower import jax_dtype
-from ..tick import (
-    Moment,
-    Pipeline,
-    PipelinedTick,
-)
-from .arrays import (
-    AXIS,
-    OWN_ROW,
-    SAME,
-)
-from .slots import (
-    RING,
-    Layout,
-)
-from .transfer import (
-    Flat,
-    Wire,
-    room_for,
-)
+from ..tick import Moment, Pipeline, PipelinedTick
+from .arrays import AXIS, OWN_ROW, SAME
+from .slots import RING, Layout
+from .transfer import Flat, Wire, room_for
 
 Array = Any
 

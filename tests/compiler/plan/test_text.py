@@ -11,15 +11,8 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.stage_record import Rectangle
 from weft.compiler.plan.text.numbers.diff import diff
 from weft.compiler.plan.text.numbers.diff_text import diff_text
-from weft.compiler.plan.text.numbers.numbers import (
-    duration,
-    quantity,
-    table,
-)
-from weft.compiler.plan.text.numbers.show import (
-    show,
-    show_stage,
-)
+from weft.compiler.plan.text.numbers.numbers import duration, quantity, table
+from weft.compiler.plan.text.numbers.show import show, show_stage
 from weft.compiler.plan.text.numbers.summary import summarize
 
 Golden = Callable[[str, str], None]

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ..compiler.plan.document import PlanDocument
-from .model.constants import (
-    constant,
-    has_constants,
-)
-from .model.report import SimReport
+from ...compiler.plan.document import PlanDocument
+from ..model.constants import constant, has_constants
+from ..model.report import SimReport
 
 _WIDTH, _HEIGHT = 560.0, 410.0
 _LEFT, _TOP, _RIGHT, _FOOT = 64.0, 10.0, 150.0, 44.0

@@ -14,16 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.stage_record import OperatorCost, StageRecord
-from .model.constants import (
-    constant,
-    has_constants,
-)
-from .model.report import (
-    SimReport,
-    StageRow,
-)
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import OperatorCost, StageRecord
+from ..model.constants import constant, has_constants
+from ..model.report import SimReport, StageRow
 
 _ELEMENTWISE = frozenset({"elementwise", "normalization", "optimizer", "pooling", "reduction"})
 _OPERANDS = 2

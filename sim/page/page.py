@@ -6,33 +6,23 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
-from ..backend.errors import UserError
-from ..compiler.plan.atomic_output import staged_file
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.text.numbers import (
-    duration,
-    percent,
-    quantity,
-)
-from ..compiler.plan.text.numbers import energy as joules
+from ...backend.errors import UserError
+from ...compiler.plan.atomic_output import staged_file
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.text.numbers import duration, percent, quantity
+from ...compiler.plan.text.numbers import energy as joules
+from ..event.recording import Slice, timeline
+from ..model.report import SimReport, StageRow
+from ..validation.plot import points_svg
+from ..validation.report import ValidationReport
 from .advice import advise
 from .charts import curve_svg, timeline_svg
 from .energy import energy
-from .event.recording import (
-    Slice,
-    timeline,
-)
 from .floorplan import floorplan_svg
 from .heatmap import heatmap_svg
 from .loglog import roofline_svg
 from .memory import memory_over_time
 from .memory_chart import memory_svg
-from .model.report import (
-    SimReport,
-    StageRow,
-)
-from .validation.plot import points_svg
-from .validation.report import ValidationReport
 
 MOST_STAGES = 400
 """Above this the timeline is left out: its rows would be thinner than can be seen."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from .event.recording import Slice
+from ..event.recording import Slice
 
 WIDTH = 1180.0
 

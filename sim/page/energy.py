@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..compiler.plan.document import PlanDocument
-from .model.constants import (
-    constant,
-    has_constants,
-)
-from .model.report import SimReport
+from ...compiler.plan.document import PlanDocument
+from ..model.constants import constant, has_constants
+from ..model.report import SimReport
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.stage_record import StageRecord
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import StageRecord
 from .colours import RAMP, ramp
 
 HEIGHT = 860.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.stage_record import Rectangle
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import Rectangle
 from .colours import RAMP, ramp
 
 HEIGHT = 380.0

@@ -12,12 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.stage_record import StageRecord
-from .event.recording import (
-    Slice,
-    record,
-)
+from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import StageRecord
+from ..event.recording import Slice, record
 
 
 @dataclass(frozen=True)

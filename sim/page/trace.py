@@ -14,14 +14,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ..compiler.plan.atomic_output import staged_file
-from ..compiler.plan.document import PlanDocument
-from .event.recording import (
-    Fill,
-    Recording,
-    Slice,
-    record,
-)
+from ...compiler.plan.atomic_output import staged_file
+from ...compiler.plan.document import PlanDocument
+from ..event.recording import Fill, Recording, Slice, record
 from .memory import Held, memory_over_time
 
 _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
