@@ -10,7 +10,7 @@ from .console import Steps, print_json, print_table
 from .options import Json, Overrides, recipe_of
 
 if TYPE_CHECKING:
-    from ..sim.compare import Row
+    from ..study.compare import Row
 
 _HEADERS = (
     "target",
@@ -52,7 +52,7 @@ def compare(
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
     from ..compiler.recipes.build import cut_recipe
     from ..compiler.targets import known_rooflines, known_targets, load_machine
-    from ..sim.compare import compare as run
+    from ..study.compare import compare as run
 
     names = targets.split(",") if targets else [*known_targets(), *known_rooflines()]
     machines = [load_machine(name.strip()) for name in names]

@@ -92,7 +92,7 @@ def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:
 
 def _validation(plan: PlanDocument) -> ValidationReport | None:
     """Published kernel measurements of the plan's machine, simulated; None without any."""
-    from ..sim.validation import measured_on
+    from ..study.validate import measured_on
 
     report = measured_on(plan.target)
     return report if report.points else None

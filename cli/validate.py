@@ -52,7 +52,7 @@ def validate(
     json: Json = False,
 ) -> None:
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
-    from ..sim.validation import validate as run
+    from ..study import validate as run
 
     if holdout:
         _print_holdouts(json)
@@ -71,7 +71,7 @@ def validate(
 
 
 def _print_holdouts(json: bool) -> None:
-    from ..sim.validation.holdout import holdouts
+    from ..study.holdout import holdouts
 
     found = holdouts()
     if json:

@@ -36,7 +36,7 @@ class Stored:
 @dataclass(frozen=True)
 class Post:
     """Where in the pipeline a stage stands: updates between its forward and its backward, and bytes
-    that streams between other stages leave with it (see passing.py)."""
+    that streams between other stages leave with it (see stages/skip_streams.py)."""
 
     delay: int
     passing_bytes: int = 0

@@ -39,7 +39,7 @@ Mask = np.ndarray | torch.Tensor | float
 
 MASK_SLACK = 0.1
 """Share of weights' memory kept free where masks change; an assumption. A mask that needs more than
-the PE has asks for a new map, see remap.py."""
+the PE has asks for a new map, see remap/mask_room.py."""
 
 
 def map_kernels(

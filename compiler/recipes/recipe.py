@@ -1,6 +1,6 @@
 """Recipes: a whole run as readable data. Unknown keys are refused; the resolved recipe is stored.
 
-The classes hold the fields and their bounds; `recipe_file.py` reads YAML and overrides into them.
+The classes hold the fields and their bounds; `read.py` reads YAML and overrides into them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Coarser stages: finest groups (see grouping.py) merged before the cut.
+"""Coarser stages: finest groups (see group.py) merged before the cut.
 
     finest  0: h.0.attn  1: h.0.mlp  2: h.1.attn  3: h.1.mlp  4: loss
     block   0: h.0                   1: h.1                   2: loss
-    auto    0: h.0, h.1 ...: at most `max_stages` runs of consecutive stages (see intervals.py)
+    auto    0: h.0, h.1 ...: at most `max_stages` runs of consecutive stages (see balanced_runs.py)
 
 Groups with the same label become one stage. If what lies between two of them depends on one and
 feeds the other it joins them, so that stages stay a graph without cycles.

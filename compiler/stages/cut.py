@@ -23,7 +23,7 @@ def cut(
     input_gradients: frozenset[str] = frozenset(),
     programs: Programs | None = None,
 ) -> Stages:
-    """Cut into the stages of `assignment`, by default the finest (see grouping.py).
+    """Cut into the stages of `assignment`, by default the finest (see group.py).
 
     Stages come in pipeline order. Gradients go back to the inputs in `input_gradients`, too.
     What `programs` knows from another cut is not traced again.

@@ -39,7 +39,7 @@ Array = Any
 
 
 class JaxExecutor(Dispatches):
-    """Runs a `Job` on jax devices; see `reference.py` for what it computes.
+    """Runs a `Job` on jax devices; see `runtime/reference/executor.py` for what it computes.
 
     `home` says on which: by default jax's default one.
     `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and

@@ -1,4 +1,4 @@
-"""The tick of `reference.py` as a pure JAX function from the pipeline's state to its next state.
+"""The reference's tick as a pure JAX function from the pipeline's state to its next state.
 
 Every stage computes in every tick, bubble or not; in a bubble its weights and its state are kept
 by a select, and what it pushes into FIFOs is only ever read by other bubbles.

@@ -34,7 +34,7 @@ _TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
 
 
 class XlaExecutor(Dispatches):
-    """Runs a `Job` on torch_xla's device (`xla_device.claim`); see `reference.py` for the meaning.
+    """Runs a `Job` on torch_xla's device (`device.claim`); its meaning is the reference's.
 
     `chunk` is the largest number of ticks per dispatch. `compile_seconds` is what tracing and
     compiling took so far: the training program at construction, evaluation at its first use.

@@ -1,4 +1,4 @@
-"""The tick of `reference.py` as operations of an XLA program, stage by stage.
+"""The tick of `runtime/reference/executor.py` as operations of an XLA program, stage by stage.
 
 Every stage computes in every tick, bubble or not; in a bubble its weights and its state are kept
 by a select, and what it pushes into FIFOs is only ever read by other bubbles.

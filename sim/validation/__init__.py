@@ -1,10 +1,12 @@
-"""Published measurements against the simulator, row by row."""
+"""Published measurements: tables of rows, and the report that holds them against a model.
+
+Reading order: tables, report, trends, plot, page. study/ simulates the rows.
+"""
 
 from __future__ import annotations
 
 from .report import Point, Summary, Trend, ValidationReport
 from .tables import known_sets
-from .validate import measured_on, validate
 
 __all__ = [
     "Point",
@@ -12,6 +14,4 @@ __all__ = [
     "Trend",
     "ValidationReport",
     "known_sets",
-    "measured_on",
-    "validate",
 ]

@@ -30,7 +30,7 @@ COUNT = 100
 
 
 def call_torch(module: fx.GraphModule, squares: int = 0) -> Callable[..., Any]:
-    """Like `jax_lower.lower`, by calls of `module` on the host."""
+    """Like `lower`, by calls of `module` on the host."""
     values = [node.meta["val"] for node in module.graph.output_node().args[0]]
     values += [torch.zeros((), dtype=value.dtype) for value in values[:squares]]
     specs = [jax.ShapeDtypeStruct(v.shape, jax_stage.jax_dtype(v.dtype)) for v in values]

@@ -12,8 +12,8 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.work import StageWork
 from weft.compiler.recipes.build import Ingredients
 from weft.compiler.targets import Roofline, load_machine
-from weft.sim.compare import compare
-from weft.sim.roofline import roofline
+from weft.study.compare import compare
+from weft.study.roofline import roofline
 
 BOUNDS = {"compute", "memory bandwidth", "link", "wafer-link", "host", "loop"}
 LAYER = StageWork(

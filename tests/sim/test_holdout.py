@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from weft.compiler.targets import load_target
-from weft.sim.validation.holdout import fitted_constants, holdouts, measured_points, refit
 from weft.sim.validation.tables import shipped_rows
+from weft.study.holdout import fitted_constants, holdouts, measured_points, refit
 
 
 def test_constants_come_back_from_data_made_with_them():

@@ -8,9 +8,10 @@ import pytest
 from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
-from weft.sim.validation import known_sets, validate
+from weft.sim.validation import known_sets
 from weft.sim.validation.tables import shipped_rows
-from weft.sim.validation.training import streaming_bound
+from weft.study import validate
+from weft.study.training import streaming_bound
 
 REPORT = validate()
 

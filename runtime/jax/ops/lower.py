@@ -24,7 +24,7 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array
     After the results come the sums of squares of the first `squares` of them.
 
     Every value gets the dtype the graph says it has. Raises UnsupportedError, naming operator,
-    module and source line, for an operator that is not in `jax_ops.TABLE`.
+    module and source line, for an operator that is not in `table.TABLE`.
     """
     nodes = list(module.graph.nodes)
     for node in nodes:

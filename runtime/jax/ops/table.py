@@ -1,7 +1,7 @@
 """The one table of what each operator means in XLA: operator name -> jax.numpy function.
 
 A lowering takes the operator's own arguments (arrays for tensors) and returns arrays. Dtypes are
-settled by `jax_lower`, from what the graph says of each node; keyword arguments that say where a
+settled by `lower.py`, from what the graph says of each node; keyword arguments that say where a
 tensor lives (device, layout, pin_memory) are accepted and mean nothing here.
 """
 

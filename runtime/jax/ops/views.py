@@ -1,4 +1,4 @@
-"""ATen views, indexing and constructors as jax.numpy. Dtypes follow from the graph (jax_lower)."""
+"""ATen views, indexing and constructors as jax.numpy. Dtypes follow from the graph (lower.py)."""
 
 from __future__ import annotations
 

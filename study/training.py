@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...backend.errors import UserError
-from ...backend.packages import model_package
-from ...compiler.targets import Target, load_target
-from ..machine import Kernel, Row
-from ..simulate import simulate
-from .report import Point, Trend
-from .trends import setting
+from ..backend.errors import UserError
+from ..backend.packages import model_package
+from ..compiler.targets import Target, load_target
+from ..sim.machine import Kernel, Row
+from ..sim.simulate import simulate
+from ..sim.validation.report import Point, Trend
+from ..sim.validation.trends import setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,7 +87,7 @@ def training_run(target: Target, row: Row) -> tuple[float]:
 
     Raises UserError for a run that cannot be simulated, or without transformers.
     """
-    from ...compiler.pipeline import Options, compile_model
+    from ..compiler.pipeline import Options, compile_model
 
     reason = reason_against(row)
     if reason:

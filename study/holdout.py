@@ -15,9 +15,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.targets import Target, load_target
-from ..machine import KERNELS
-from .tables import TableRow, shipped_rows
+from ..compiler.targets import Target, load_target
+from ..sim.machine import KERNELS
+from ..sim.validation.tables import TableRow, shipped_rows
 
 _TARGET = "wse3"
 _PREDICTABLE = ("gemv", "gemm", "fmach")

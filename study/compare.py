@@ -15,10 +15,10 @@ from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.work import StageWork, work_of
 from ..compiler.recipes.build import Ingredients
 from ..compiler.targets import Roofline, Target
-from .model.report import SimReport
-from .page.advice import advise
+from ..sim.model.report import SimReport
+from ..sim.page.advice import advise
+from ..sim.simulate import simulate
 from .roofline import roofline
-from .simulate import simulate
 
 SIMULATED, BOUNDED = "simulated", "at best"
 

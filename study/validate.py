@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ...backend.errors import UnknownNameError, UserError
-from ...compiler.targets import Target, known_targets, load_target
-from ..machine import KERNELS as CYCLE_KERNELS
-from ..machine import Kernel
-from .report import Omission, Point, ValidationReport, summarise
-from .tables import TableRow, shipped_rows, user_rows
+from ..backend.errors import UnknownNameError, UserError
+from ..compiler.targets import Target, known_targets, load_target
+from ..sim.machine import KERNELS as CYCLE_KERNELS
+from ..sim.machine import Kernel
+from ..sim.validation.report import Omission, Point, ValidationReport, summarise
+from ..sim.validation.tables import TableRow, shipped_rows, user_rows
+from ..sim.validation.trends import trends
 from .training import KERNEL as TRAINING
 from .training import KERNELS as TRAINING_KERNELS
 from .training import reason_against, training_trends
-from .trends import trends
 
 KERNELS: dict[str, Kernel] = CYCLE_KERNELS | {kernel.name: kernel for kernel in TRAINING_KERNELS}
 _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
