@@ -52,7 +52,7 @@ def validate(
     json: Json = False,
 ) -> None:
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
-    from ..study import validate as run
+    from ..study.validate import validate as run
 
     if holdout:
         _print_holdouts(json)

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from helpers.stages_of import stages_of
 from torch import fx, nn
-from weft.compiler.emit.emit.emit import Labels, emit
+from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.kernels import pooling
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
 from weft.compiler.kernels.tilings import Tilings
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
 from weft.compiler.targets import load_target

@@ -14,7 +14,7 @@ from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.place.balance import orders, permuted
 from weft.compiler.plan.plan import Plan
-from weft.compiler.remap.mask_room.mask_room import rooms
+from weft.compiler.remap.mask_room import rooms
 
 
 def net() -> nn.Module:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from weft.backend.errors import UnsupportedError, UserError
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 
 IMAGE, LABEL = torch.zeros(1, 1, 8, 8), torch.tensor([0])
 

@@ -10,8 +10,8 @@ from torch import nn
 from typer.testing import CliRunner
 from weft.backend.errors import UnsupportedError
 from weft.cli.main import app
-from weft.compiler.mapping.choices.coverage import coverage
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.coverage import coverage
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.targets.load import load_target
 
 

@@ -8,7 +8,7 @@ from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.nn.mlp import mlp
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import HOST
 from weft.compiler.stages.cut import cut
 

@@ -11,7 +11,7 @@ from helpers.small_models import Attention
 from helpers.staged import forward_backward
 from torch import Tensor, nn
 from weft.backend.nn import replace_norms, standardize_weights
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 
 

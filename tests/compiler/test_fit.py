@@ -12,9 +12,9 @@ import torch.nn.functional as F
 import weft
 from torch import nn
 from weft.backend.errors import InfeasibleError
-from weft.compiler.capture.capture.capture import capture
-from weft.compiler.fit.fit.fit import fit, report
-from weft.compiler.fit.fit.setting import BYTES, PES, Fitting, Limits, Setting
+from weft.compiler.capture.capture import capture
+from weft.compiler.fit.fit import fit, report
+from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.stages.group import assign
 from weft.compiler.targets.load import load_target

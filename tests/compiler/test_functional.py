@@ -8,7 +8,7 @@ from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.errors import UnsupportedError
 from weft.backend.nn.online_norm import OnlineNorm
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UnknownNameError
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture.capture.capture import capture
-from weft.compiler.capture.capture.graph import Graph
+from weft.compiler.capture.capture import capture
+from weft.compiler.capture.graph import Graph
 from weft.compiler.plan.program import Stages
 from weft.compiler.stages.coarsen import find_blocks, merge_modules, merge_runs
 from weft.compiler.stages.cut import cut

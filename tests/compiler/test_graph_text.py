@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from helpers.small_models import Attention, Branches
 from weft.backend.errors import PlanFileError
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program_text import graph_from_data, graph_to_data, program_key
 from weft.compiler.stages.cut import cut
 

@@ -12,7 +12,7 @@ from weft.backend.errors import UnsupportedError
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.registry import KERNELS, kernel_for
 from weft.compiler.kernels.stage import price_stage
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.targets import load_target
 
 TARGET = load_target("wse2")

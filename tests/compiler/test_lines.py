@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import ExportedProgram
-from weft.compiler.capture.capture.origin import user_frame
-from weft.compiler.capture.capture.sample import OneSample
-from weft.compiler.capture.capture.source_lines import calling_line, lines_noted
+from weft.compiler.capture.origin import user_frame
+from weft.compiler.capture.sample import OneSample
+from weft.compiler.capture.source_lines import calling_line, lines_noted
 
 
 def gated(x: Tensor) -> Tensor:

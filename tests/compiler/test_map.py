@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.kernels.pareto import pareto
-from weft.compiler.mapping.choices.pricing import Pricing, map_kernels
+from weft.compiler.mapping.pricing import Pricing, map_kernels
 from weft.compiler.targets import load_target
 
 WSE2, TINY = load_target("wse2"), load_target("tiny_mesh")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from helpers.stages_of import mlp_stages, resnet8_stages
 from torch import Tensor, fx, nn
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.tilings import Tilings
 from weft.compiler.kernels.workspace import storage, workspace_bytes

@@ -14,8 +14,8 @@ from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.compiler.remap.mask_room.mask_room import rooms
-from weft.compiler.remap.mask_room.new_map import new_map
+from weft.compiler.remap.mask_room import rooms
+from weft.compiler.remap.new_map import new_map
 from weft.compiler.targets.load import load_target
 
 SMALL = {"name": "tiny_mesh", "overrides": {"sram.bytes_per_pe": "3200"}}

@@ -8,8 +8,8 @@ from helpers.stages_of import random_masks, resnet8_stages
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
-from weft.compiler.mapping.choices.choices import Choice, Kernels, StageKernel
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.place import place, route
 from weft.compiler.place.place import smallest_interval, wire_length
 from weft.compiler.plan.program import Stages

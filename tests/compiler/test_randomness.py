@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.ops import uniform
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 
 

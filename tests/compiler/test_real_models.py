@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.nn.norms import replace_norms
-from weft.compiler.capture.capture.capture import capture
-from weft.compiler.mapping.choices.coverage import coverage
+from weft.compiler.capture.capture import capture
+from weft.compiler.mapping.coverage import coverage
 from weft.compiler.stages.cut import cut
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

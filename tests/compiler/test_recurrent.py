@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import weft
 from helpers.staged import forward_backward
 from torch import fx, nn
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.roles import find_roles
 from weft.compiler.plan.check import check
 from weft.compiler.stages.cut import cut

@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weft.compiler.mapping.choices.pricing import Pricing
+from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
-from weft.compiler.remap.mask_room.mask_room import rooms
+from weft.compiler.remap.mask_room import rooms
 from weft.compiler.targets.load import load_target
 
 

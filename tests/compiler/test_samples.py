@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
 from weft.backend.errors import UnsupportedError, UserError
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
 

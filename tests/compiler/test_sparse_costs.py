@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weft.compiler.mapping.choices.pricing import Pricing
+from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
-from weft.compiler.remap.mask_room.sparse_costs import sparse_layers
+from weft.compiler.remap.sparse_costs import sparse_layers
 from weft.compiler.targets.load import load_target
 
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
-from weft.compiler.capture.capture.capture import capture
-from weft.compiler.emit.emit.emit import Labels, emit
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.capture.capture import capture
+from weft.compiler.emit.emit import Labels, emit
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
 from weft.compiler.stages.cut import cut

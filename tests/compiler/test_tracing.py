@@ -14,7 +14,7 @@ from torch._decomp import core_aten_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from weft.backend.errors import UnsupportedError
-from weft.compiler.capture.capture.tracing import Trace
+from weft.compiler.capture.tracing import Trace
 
 DETACH = torch.ops.aten.detach.default
 TABLE = {op: found for op, found in core_aten_decompositions().items() if op is not DETACH}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.plan.work import work_of
 from weft.compiler.targets import load_target
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
-from weft.compiler.emit.emit.emit import Labels, emit
-from weft.compiler.mapping.choices.pricing import map_kernels
+from weft.compiler.emit.emit import Labels, emit
+from weft.compiler.mapping.pricing import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.place.slow import speed
 from weft.compiler.plan.check import check

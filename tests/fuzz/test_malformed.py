@@ -20,9 +20,9 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.check import check
 from weft.compiler.plan.files import accept, is_edited
 from weft.compiler.plan.store import load
-from weft.compiler.plan.text.numbers.diff import diff
-from weft.compiler.plan.text.numbers.diff_text import diff_text
-from weft.compiler.plan.text.numbers.show import show, show_stage
+from weft.compiler.plan.text.diff import diff
+from weft.compiler.plan.text.diff_text import diff_text
+from weft.compiler.plan.text.show import show, show_stage
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import load_recipe, make_recipe
 from weft.compiler.targets.load import load_target

@@ -29,7 +29,7 @@ from weft.runtime.checkpoint import found_in
 from weft.runtime.jax.executor import JaxExecutor
 from weft.runtime.jax.home import ManyDevices, OneDeviceByGroups
 from weft.runtime.jax.shards.balance import split
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Executor, Job
 from weft.runtime.tick.shard import Groups, bytes_across
 from weft.runtime.tick.stage_classes import groups

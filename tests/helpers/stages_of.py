@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import Stages
 from weft.compiler.stages.cut import cut
 

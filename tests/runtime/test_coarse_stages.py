@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.jobs import SkipNet, job_of, samples
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.coarsen import merge_runs
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import assign
 from weft.compiler.stages.recompute import recompute
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Job
 
 COUNT = 60

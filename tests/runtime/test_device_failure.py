@@ -14,7 +14,7 @@ from weft.backend.errors import DeviceError
 from weft.cli.main import app
 from weft.runtime.checkpoint import found_in
 from weft.runtime.data import Dataset
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 
 EVERY = 25
 

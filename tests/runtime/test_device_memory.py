@@ -11,7 +11,7 @@ from torch import nn
 from weft.backend.nn import resnet
 from weft.backend.optim import Constant, build_rule
 from weft.bench.bytes_model import ByteModel, byte_loss
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import HOST, Source, Stages, TensorSpec
 from weft.compiler.stages.cut import cut
 from weft.runtime.tick.job import Job

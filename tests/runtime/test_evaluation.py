@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 import weft
 from torch import Tensor, nn
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.executors import EXECUTORS
 from weft.runtime.tick.evaluation import without_draws

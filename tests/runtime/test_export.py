@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.jobs import perceptron_job, samples, skip_net_job
 from weft.backend.errors import UnknownNameError
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 
 pytest.importorskip("jax")

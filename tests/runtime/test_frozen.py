@@ -7,7 +7,7 @@ import torch
 from helpers.jobs import job_of, perceptron, samples
 from helpers.stages_of import stages_of
 from weft.runtime.jax.executor import JaxExecutor
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Job
 
 FROZEN = ("0.weight", "2.weight", "2.bias")

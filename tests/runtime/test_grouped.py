@@ -18,7 +18,7 @@ pytest.importorskip("jax")
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.equality import distance
 from weft.bench.equality_cases import Case, case, job_of
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.jax.classes.tick import GroupedTick
 from weft.runtime.jax.executor import JaxExecutor

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.optim import Guard, build_rule
 from weft.backend.sparsity import configure
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 from weft.runtime.tick.stage_classes import groups
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.jobs import perceptron_job, samples, skip_net_job
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job, Results
 
 jax = pytest.importorskip("jax")

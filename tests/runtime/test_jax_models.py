@@ -11,7 +11,7 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.u_net import UNet
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 from weft.runtime.tick.wiring import trained
 

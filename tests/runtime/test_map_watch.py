@@ -18,8 +18,8 @@ from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.compiler.remap.mask_room.mask_room import rooms
-from weft.compiler.remap.mask_room.new_map import new_map
+from weft.compiler.remap.mask_room import rooms
+from weft.compiler.remap.new_map import new_map
 from weft.runtime.checkpoint import drained, newest
 from weft.runtime.data import Dataset
 

@@ -18,7 +18,7 @@ from weft.backend.errors import UserError
 from weft.backend.sparsity import Sparsifier, configure
 from weft.compiler.recipes.build import build_model, compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job
 
 UPDATE = {"freq": 5, "stop": 40}

@@ -24,10 +24,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from weft.backend.errors import UserError
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import HOST, Source
 from weft.compiler.stages.cut import cut
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Job
 
 WIDTH = 3

@@ -9,7 +9,7 @@ import torch
 from helpers.jobs import perceptron_job, samples
 from weft.backend.errors import UnknownNameError, UserError
 from weft.runtime.data import Dataset
-from weft.runtime.reference.executor.executor import ReferenceExecutor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 from weft.runtime.training.trainer import Progress, train
 

@@ -11,11 +11,11 @@ from helpers.jobs import job_of, perceptron_job, samples, skip_net_job
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.backend.optim import Guard
-from weft.compiler.capture.capture.capture import capture
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.data import Dataset
 from weft.runtime.executors import make_executor
-from weft.runtime.reference.executor.executor import SequentialReference
+from weft.runtime.reference.executor import SequentialReference
 from weft.runtime.tick.job import Executor, Job, Skips
 from weft.runtime.training.trainer import train
 

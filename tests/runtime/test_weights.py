@@ -20,7 +20,7 @@ from weft.compiler.recipes.build import build_model, class_loss
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime import checkpoint
 from weft.runtime.data import Dataset
-from weft.runtime.weights.load.load import copy_into, load_weights
+from weft.runtime.weights.load import copy_into, load_weights
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from weft.backend.sparsity import configure
 from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.runtime.executors import make_executor
 from weft.runtime.probe import Probe
-from weft.runtime.reference.executor.executor import ReferenceExecutor, SequentialReference
+from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job, Mode, Results
 from weft.runtime.tick.precision import in_bfloat16
 from weft.runtime.torch_xla.device import start

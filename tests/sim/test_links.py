@@ -11,8 +11,8 @@ from helpers import plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import simulate
-from weft.sim.event.level import engine
-from weft.sim.event.level.state import start, tables
+from weft.sim.event import engine
+from weft.sim.event.state import start, tables
 from weft.sim.model.links import fair_cycles, pieces, shared_links
 from weft.sim.model.wiring import wire
 

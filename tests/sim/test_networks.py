@@ -12,7 +12,7 @@ from helpers.networks import NETWORKS, TINY, compiled, network
 from torch.utils.flop_counter import FlopCounterMode
 from weft.backend.errors import InfeasibleError
 from weft.sim import simulate
-from weft.sim.event.level.level import play
+from weft.sim.event.level import play
 from weft.sim.model.wiring import wire
 
 

@@ -11,8 +11,8 @@ from helpers.random_plans import ALIKE, SPREAD, random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import simulate, timeline
-from weft.sim.event.level import engine, steady
-from weft.sim.event.level.state import start, tables
+from weft.sim.event import engine, steady
+from weft.sim.event.state import start, tables
 from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)

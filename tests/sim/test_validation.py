@@ -10,8 +10,8 @@ from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
 from weft.sim.validation import known_sets
 from weft.sim.validation.tables import shipped_rows
-from weft.study import validate
 from weft.study.training import streaming_bound
+from weft.study.validate import validate
 
 REPORT = validate()
 

@@ -10,7 +10,7 @@ from weft.compiler.plan.check import check
 from weft.compiler.plan.data import DataError, from_data, to_data
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
-from weft.compiler.plan.text.numbers.show import show, show_stage
+from weft.compiler.plan.text.show import show, show_stage
 from weft.compiler.targets.target import Target
 
 JUNK = (-1, 0, 1, 10**30, -0.5, 0.0, float("nan"), float("inf"), "", "x", True, None, [], {}, [1])

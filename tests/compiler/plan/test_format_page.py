@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from weft.compiler.plan.data import to_data
 from weft.compiler.plan.document import PlanDocument
-from weft.compiler.plan.text.numbers.format_page import page, records, rows
+from weft.compiler.plan.text.format_page import page, records, rows
 
 PAGE = Path(__file__).parents[3] / "docs" / "plan-format.md"
 NUMBERS = {"int", "float", "[int, int]", "list of int", "list of [int, int]"}

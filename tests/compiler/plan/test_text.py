@@ -9,11 +9,11 @@ import pytest
 from weft.backend.errors import UnknownNameError
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.stage_record import Rectangle
-from weft.compiler.plan.text.numbers.diff import diff
-from weft.compiler.plan.text.numbers.diff_text import diff_text
-from weft.compiler.plan.text.numbers.numbers import duration, quantity, table
-from weft.compiler.plan.text.numbers.show import show, show_stage
-from weft.compiler.plan.text.numbers.summary import summarize
+from weft.compiler.plan.text.diff import diff
+from weft.compiler.plan.text.diff_text import diff_text
+from weft.compiler.plan.text.numbers import duration, quantity, table
+from weft.compiler.plan.text.show import show, show_stage
+from weft.compiler.plan.text.summary import summarize
 
 Golden = Callable[[str, str], None]
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.nn.resnet import resnet
-from weft.compiler.capture.capture.capture import capture
-from weft.compiler.capture.capture.graph import Graph
+from weft.compiler.capture.capture import capture
+from weft.compiler.capture.graph import Graph
 from weft.compiler.plan.program_text import graph_to_data
 
 DEPTH = 5
