@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from ..backend.errors import InfeasibleError
 from ..backend.nn.norms import replace_norms
 from ..backend.packages import model_package
-from ..compiler.capture.capture import capture
-from ..compiler.emit.emit import Labels, emit
-from ..compiler.mapping.pricing import map_kernels
-from ..compiler.place.place import place
+from ..compiler.capture.capture import Capture
+from ..compiler.driver import Driver
+from ..compiler.emit.emit import Labels
+from ..compiler.pipeline import lower
 from ..compiler.plan.program import Stages
-from ..compiler.stages.cut import cut
+from ..compiler.plan.training import Training
+from ..compiler.stages.cut import Cut
+from ..compiler.stages.group import Group
 from ..compiler.targets.target import Target
 from .case import Case
 
@@ -118,14 +120,14 @@ def measure(names: Iterable[str], target: Target) -> Iterator[Measurement]:
 def _measure(name: str, target: Target) -> Measurement:
     torch.set_num_threads(1)
     case, clock = CASES[name](), _Clock()
-    graph = clock.timed("capture", partial(capture, case.model, case.sample, case.loss))
-    stages = clock.timed("cut", partial(cut, graph))
+    run = Driver(clock.begin, clock.end)
+    graph = run(Capture(case.loss), case.model, case.sample)
+    stages = run(Cut(), graph, run(Group(), graph))
     try:
-        kernels = clock.timed("map", partial(map_kernels, stages, {}, target))
-        placement = clock.timed("place", partial(place, stages, kernels))
-        clock.timed("emit", partial(emit, stages, placement, {}, {}, Labels(name)))
+        lower(stages, target, Training(), Labels(name), run=run)
         result = f"fits {target.name}"
     except InfeasibleError as error:
+        clock.end()
         result = f"does not fit: {error.where}: {error.got}"
     return _measurement(name, case, stages, clock.seconds, result)
 
@@ -149,10 +151,15 @@ class _Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._step: tuple[str, float] | None = None
 
-    def timed(self, step: str, work: Callable):
-        started = time.process_time()
-        try:
-            return work()
-        finally:
+    def begin(self, step: str) -> None:
+        """A step begins."""
+        self._step = step, time.process_time()
+
+    def end(self, _: object = None) -> None:
+        """The step ended, if one is open."""
+        if self._step is not None:
+            step, started = self._step
             self.seconds[step] = time.process_time() - started
+            self._step = None

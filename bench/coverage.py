@@ -12,11 +12,11 @@ from functools import partial
 
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.capture.capture import capture
-from ..compiler.emit.emit import Labels, emit
-from ..compiler.mapping.pricing import map_kernels
-from ..compiler.place.place import place
+from ..compiler.emit.emit import Labels
+from ..compiler.pipeline import lower
 from ..compiler.plan.check import check
 from ..compiler.plan.program import Stages
+from ..compiler.plan.training import Training
 from ..compiler.stages.cut import cut
 from ..compiler.targets.target import Target
 from . import language, vision
@@ -114,9 +114,8 @@ def _row(name: str, build: Build, target: Target, limit_s: int) -> Row:
 
 
 def _violations(stages: Stages, target: Target, name: str) -> str:
-    """Places and emits the plan; the first violation the checker finds, if any."""
-    placement = place(stages, map_kernels(stages, {}, target))
-    plan = emit(stages, placement, {}, {}, Labels(name))
+    """Lowers the stages; the first violation the checker finds, if any."""
+    plan = lower(stages, target, Training(), Labels(name))
     found = check(plan.document, target, plan.programs)
     return f"{len(found)} violations, first: {found[0]}" if found else ""
 

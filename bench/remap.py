@@ -13,6 +13,7 @@ from ..compiler.mapping.pricing import Pricing
 from ..compiler.place.balance import orders, permuted
 from ..compiler.plan.plan import Plan
 from ..compiler.plan.program import Stage, Stages
+from ..compiler.plan.training import Training
 from ..compiler.recipes.build import compile_recipe
 from ..compiler.recipes.recipe import Recipe
 from ..compiler.remap.mask_room import rooms
@@ -93,7 +94,7 @@ class _Costs:
     def interval(self, masks: Masks) -> int:
         """Cycles of the slowest stage."""
         stages: Stages = self.plan.stages
-        pricing = Pricing(stages, masks, self.target, 1, ())
+        pricing = Pricing(stages, self.target, Training(masks))
         pairs = zip(stages.stages, self.plan.document.stages, strict=True)
         tables = (pricing.reprice(stage, tiling=record.tiling) for stage, record in pairs)
         return max(max(int(t.total_cycles()[0]), int(t.stream_cycles[0])) for t in tables)

@@ -50,7 +50,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
-    from ..compiler.recipes.build import cut_recipe
+    from ..compiler.recipes.build import graph_compiler
     from ..compiler.targets import known_rooflines, known_targets, load_machine
     from ..study.compare import compare as run
 
@@ -58,10 +58,10 @@ def compare(
     machines = [load_machine(name.strip()) for name in names]
     recipe, to = recipe_of(model, set_), _dtype(dtype)
     with Steps() as step:
-        step("capture and cut")
-        ingredients = cut_recipe(recipe, to)
+        step("capture")
+        model_graph = graph_compiler(recipe, to)
         step("compile and simulate")
-        rows = run(ingredients, machines, samples, batch)
+        rows = run(model_graph, machines, samples, batch)
     if json:
         print_json([row.to_dict() for row in rows])
     else:

@@ -12,7 +12,7 @@ import typer
 from .console import print_table
 
 if TYPE_CHECKING:
-    from ..compiler.passes.base import PassRun
+    from ..compiler.driver import PassRun
 
 MIB = 2**20
 
@@ -25,7 +25,7 @@ class Watch:
 
     def __init__(self, print_after: Iterable[str]) -> None:
         from ..backend.errors import UnknownNameError
-        from ..compiler.passes import PASSES
+        from ..compiler.pipeline import PASSES
 
         self.rows: list[dict[str, Any]] = []
         self.texts: dict[str, str] = {}
@@ -60,7 +60,7 @@ def list_passes(is_asked: bool) -> None:
     """Callback of `--list-passes`: print every pass with its options, and leave."""
     if not is_asked:
         return
-    from ..compiler.passes import PASSES
+    from ..compiler.pipeline import PASSES
 
     rows = [(name, *_signature(kind), _first_line(kind)) for name, kind in PASSES.items()]
     print_table(("pass", "takes", "gives", "options", "what it does"), rows)

@@ -10,20 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
+from .capture.capture import Capture
 from .capture.graph import Graph
 from .capture.sample import Loss, Sample
-from .emit.emit import Labels
+from .driver import Driver, PassRun, ignore, pass_name
+from .emit.emit import Emit, Labels
 from .fit.fit import fit, report
 from .fit.fitted_recipe import fitted_recipe
 from .fit.setting import Fitting, Limits, Setting
-from .passes import Balance, Capture, Coarsen, Cut, Emit, Group, Map, Place, Recompute
-from .passes.base import Driver, PassRun, ignore
+from .mapping.map import Map
+from .place.balance import Balance
+from .place.place import Place
+from .plan.document import LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
-from .stages.coarsen import Granularity
-from .stages.group import Assignment
+from .plan.training import Training
+from .stages.coarsen import Coarsen, Granularity
+from .stages.cut import Cut
+from .stages.group import Group
+from .stages.recompute import Recompute
 from .targets.load import load_target
 from .targets.target import Target
+
+_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Map, Place, Balance, Emit)
+PASSES = {pass_name(kind): kind for kind in _ORDER}
+"""Every pass by its name, which is that of its file, in the order of the pipeline."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,16 @@ class Options:
     on_begin: Callable[[str], None] = ignore
     on_end: Callable[[PassRun], None] = ignore
 
+    @property
+    def training(self) -> Training:
+        """What mapping and memory depend on."""
+        return Training(self.masks, frozenset(self.dynamic), self.optimizer_states)
+
+    @property
+    def driver(self) -> Driver:
+        """Runs passes and tells `on_begin` and `on_end`."""
+        return Driver(self.on_begin, self.on_end)
+
 
 def compile_model(
     model: nn.Module,
@@ -72,7 +93,7 @@ def compile_model(
     """
     options = options or Options()
     options = replace(options, name=options.name or type(model).__name__)
-    graph = Driver(options.on_begin, options.on_end)(Capture(loss), model, example_inputs)
+    graph = options.driver(Capture(loss), model, example_inputs)
     tensors = dict(model.named_parameters(remove_duplicate=False))
     tensors |= dict(model.named_buffers(remove_duplicate=False))
     return compile_graph(graph, {**graph.constants, **tensors}, target, options)
@@ -85,24 +106,86 @@ def compile_graph(
 
     Those on the meta device and those that are missing are left out of the plan.
     """
-    machine = load_target(target) if isinstance(target, str) else target
-    masks, states, dynamic = options.masks, options.optimizer_states, options.dynamic
-    run = Driver(options.on_begin, options.on_end)
-    finest = run(Group(), graph)
-    fitting = Fitting(graph, finest, masks, states, dynamic)
-    setting, pulled = _setting(options, machine), ()
-    if options.fit == "auto":
-        setting, pulled = fit(fitting, setting)
-    stages = _cut(graph, finest, fitting.coarsening(setting), setting.recompute, run)
+    compiler = GraphCompiler(graph, options)
+    chosen = compiler.choose(load_target(target) if isinstance(target, str) else target)
     try:
-        kernels = run(Map(setting.target, masks, states, dynamic), stages)
-        placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
+        return compiler.plan(chosen, tensors)
     except InfeasibleError as error:
-        raise report(fitting, setting).error() from error
-    name = options.name or "model"
-    recipe = fitted_recipe(options.recipe, machine, setting) if pulled else options.recipe
-    labels = Labels(name, granularity=setting.granularity, fit=pulled, recipe=recipe)
-    return run(Emit(labels, masks), stages, placement, _bound(stages, tensors, masks))
+        raise report(compiler.fitting, chosen.setting).error() from error
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The setting for a machine, and the levers that were pulled to make it fit."""
+
+    machine: Target
+    setting: Setting
+    levers: tuple[LeverRecord, ...] = ()
+
+
+class GraphCompiler:
+    """Lowers one captured graph to any number of machines; equal stages are traced once for all."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.options = options
+        finest = options.driver(Group(), graph)
+        self.fitting = Fitting(graph, finest, options.training)
+
+    def choose(self, machine: Target) -> Chosen:
+        """The options' setting; with `fit` 'auto' one that fits, or InfeasibleError."""
+        setting = _setting(self.options, machine)
+        if self.options.fit != "auto":
+            return Chosen(machine, setting)
+        return Chosen(machine, *fit(self.fitting, setting))
+
+    def plan(self, chosen: Chosen, tensors: Mapping[str, Tensor] = {}) -> Plan:
+        """The plan of a setting. Raises InfeasibleError of the stage or wafer that is too small."""
+        options, setting = self.options, chosen.setting
+        recipe = options.recipe
+        if chosen.levers:
+            recipe = fitted_recipe(recipe, chosen.machine, setting)
+        labels = Labels(
+            options.name or "model",
+            granularity=setting.granularity,
+            fit=chosen.levers,
+            recipe=recipe,
+        )
+        stages = self.stages(setting)
+        return lower(stages, setting.target, options.training, labels, tensors, options.driver)
+
+    def stages(self, setting: Setting) -> Stages:
+        """The stages of a setting."""
+        return self._cut(self.fitting.coarsening(setting), setting.recompute)
+
+    def stages_for_any_machine(self) -> Stages:
+        """As the options want them; granularity 'auto' asks the machine and counts as finest."""
+        coarsening = Coarsen(self.options.granularity == "block", self.options.stages)
+        return self._cut(coarsening, self.options.recompute)
+
+    def _cut(self, coarsening: Coarsen, recompute: bool) -> Stages:
+        run, fitting = self.options.driver, self.fitting
+        assignment = run(coarsening, fitting.finest)
+        stages = run(Cut(fitting.programs), fitting.graph, assignment)
+        return run(Recompute(), stages) if recompute else stages
+
+
+def lower(
+    stages: Stages,
+    target: Target,
+    training: Training,
+    labels: Labels,
+    tensors: Mapping[str, Tensor] = {},
+    run: Driver | None = None,
+) -> Plan:
+    """The plan of stages: the second half of the sentence, and its only spelling.
+
+    `tensors` are parameters and buffers by name; those that no stage uses are left out.
+    """
+    run = run or Driver()
+    kernels = run(Map(target, training), stages)
+    placement = run(Balance(training), stages, run(Place(), stages, kernels))
+    bound = _bound(stages, tensors, training.tensors)
+    return run(Emit(labels, training), stages, placement, bound)
 
 
 def _setting(options: Options, target: Target) -> Setting:
@@ -114,20 +197,6 @@ def _setting(options: Options, target: Target) -> Setting:
         limits=options.limits if is_auto else None,
         recompute=options.recompute,
     )
-
-
-def cut_graph(graph: Graph, options: Options, run: Driver) -> Stages:
-    """The stages of a captured graph, as the options want them but for no target in particular:
-    granularity 'auto', which asks the target, counts as the finest."""
-    coarsening = Coarsen(options.granularity == "block", options.stages)
-    return _cut(graph, run(Group(), graph), coarsening, options.recompute, run)
-
-
-def _cut(
-    graph: Graph, finest: Assignment, coarsening: Coarsen, recompute: bool, run: Driver
-) -> Stages:
-    stages = run(Cut(), graph, run(coarsening, finest))
-    return run(Recompute(), stages) if recompute else stages
 
 
 def _bound(

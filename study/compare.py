@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
-from ..compiler.emit.emit import Labels, emit
-from ..compiler.mapping.pricing import map_kernels
-from ..compiler.place.place import place
+from ..compiler.pipeline import GraphCompiler
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.work import StageWork, work_of
-from ..compiler.recipes.build import Ingredients
 from ..compiler.targets import Roofline, Target
 from ..sim.model.report import SimReport
 from ..sim.page.advice import advise
@@ -60,7 +57,7 @@ class Row:
 
 
 def compare(
-    model: Ingredients, machines: Iterable[Target | Roofline], samples: int, batch: int
+    model: GraphCompiler, machines: Iterable[Target | Roofline], samples: int, batch: int
 ) -> tuple[Row, ...]:
     """One row per machine, in order. Meshes train one sample at a time; `batch` is for rooflines.
 
@@ -71,25 +68,16 @@ def compare(
             raise UserError(
                 f"compare, {name}", expected="1 or more", got=str(count), change="raise it"
             )
-    work = work_of(model.stages)
-    return tuple(_row(model, work, machine, samples, batch) for machine in machines)
+    return tuple(_row(model, machine, samples, batch) for machine in machines)
 
 
-def _row(
-    model: Ingredients,
-    work: Sequence[StageWork],
-    machine: Target | Roofline,
-    samples: int,
-    batch: int,
-) -> Row:
+def _row(model: GraphCompiler, machine: Target | Roofline, samples: int, batch: int) -> Row:
     confidence = dict(Counter(constant.confidence for constant in machine.constants()))
     is_mesh = isinstance(machine, Target)
     basis, batch = (SIMULATED, 1) if is_mesh else (BOUNDED, batch)
     try:
         figures = (
-            _simulated(model, work, machine, samples)
-            if is_mesh
-            else _bounded(model, work, machine, batch)
+            _simulated(model, machine, samples) if is_mesh else _bounded(model, machine, batch)
         )
     except (InfeasibleError, UnsupportedError) as error:
         reason = f"{error.where}: {error.got}"
@@ -97,13 +85,9 @@ def _row(
     return Row(machine.name, basis, batch, confidence, figures)
 
 
-def _simulated(
-    model: Ingredients, work: Sequence[StageWork], target: Target, samples: int
-) -> Figures:
-    kernels = map_kernels(
-        model.stages, model.masks, target, optimizer_states=model.optimizer_states
-    )
-    plan = emit(model.stages, place(model.stages, kernels), {}, {}, Labels("compare")).document
+def _simulated(model: GraphCompiler, target: Target, samples: int) -> Figures:
+    made = model.plan(model.choose(target))
+    plan, work = made.document, work_of(made.stages)
     report = simulate(plan, samples)
     totals = plan.totals
     return Figures(
@@ -133,8 +117,9 @@ def _seconds_at_peak(plan: PlanDocument, work: Sequence[StageWork], target: Targ
     )
 
 
-def _bounded(model: Ingredients, work: Sequence[StageWork], chip: Roofline, batch: int) -> Figures:
-    report = roofline(work, chip, batch, model.optimizer_states)
+def _bounded(model: GraphCompiler, chip: Roofline, batch: int) -> Figures:
+    work = work_of(model.stages_for_any_machine())
+    report = roofline(work, chip, batch, model.options.optimizer_states)
     if not report.fits:
         raise InfeasibleError(
             f"memory at batch {batch}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,22 @@ _CHANGE_DEVICE = (
     "its code makes a tensor on a device of its own choice: build the model and the inputs on the"
     " CPU instead, or let that line take the device of an input"
 )
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Trace the model and its loss on one sample, without reading a weight.
+
+    before: class Net(nn.Module):                   after: %x, %target: inputs; %w: "head.weight"
+                def forward(self, x):                      %linear = aten.linear(%x, %w)
+                    return self.head(x)                    %loss = aten.cross_entropy_loss(%linear,
+            loss = F.cross_entropy                                                         %target)
+    """
+
+    loss: Loss | None = None
+
+    def __call__(self, model: nn.Module, example_inputs: Sample) -> Graph:
+        return capture(model, example_inputs, self.loss)
 
 
 def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Graph:

@@ -20,6 +20,7 @@ from ..plan.plan import Plan
 from ..plan.program import HOST, Stage, Stages, TensorSpec
 from ..plan.stage_record import Rectangle, SourceRecord, StageRecord
 from ..plan.totals import totals
+from ..plan.training import Training
 from ..stages.skip_streams import edge_bytes
 from ..version import VERSION
 from . import row_windows
@@ -37,15 +38,30 @@ class Labels:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Emit:
+    """Write down stages and placement as a plan: records, edges with routes, totals.
+
+    before: stage 0: 8 x 16 PEs at (0, 0)           after: stages: [{index: 0, region: ..., ...}]
+            stage 1: 4 x 16 PEs at (8, 0)                  edges: [{source: 0, sink: 1, ...}]
+    """
+
+    labels: Labels
+    training: Training = field(default_factory=Training)
+
+    def __call__(self, stages: Stages, placement: Placement, tensors: Mapping[str, Tensor]) -> Plan:
+        return emit(stages, placement, tensors, self.training, self.labels)
+
+
 def emit(
     stages: Stages,
     placement: Placement,
     tensors: Mapping[str, Tensor],
-    masks: Mapping[str, Tensor],
+    training: Training,
     labels: Labels,
 ) -> Plan:
     """The plan of placed stages. `tensors` are the model's parameters and state by name."""
-    placement, target = slowed(placement), placement.target
+    placement, target, masks = slowed(placement), placement.target, training.tensors
     records = tuple(
         _stage_record(stage, placed, stages.delay(stage.index))
         for stage, placed in zip(stages.stages, placement.placed, strict=True)
@@ -72,6 +88,8 @@ def emit(
         parameters=_tensor_records(stages, "parameters"),
         state=_tensor_records(stages, "forward_state", "backward_state"),
         masks=tuple(sorted(masks)),
+        dynamic=tuple(sorted(training.dynamic)),
+        optimizer_states=training.optimizer_states,
         loss=SourceRecord(stages.loss.stage, stages.loss.output),
         predictions=tuple(SourceRecord(s.stage, s.output) for s in stages.predictions),
         stages=records,
@@ -81,7 +99,7 @@ def emit(
         provenance=target.constants(),
     )
     programs = {stage.program.key: stage.program for stage in stages.stages}
-    return Plan(document, programs, dict(tensors), dict(masks))
+    return Plan(document, programs, dict(tensors), masks)
 
 
 def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:

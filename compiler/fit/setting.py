@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..capture.graph import Graph
 from ..mapping.choices import Kernels
-from ..mapping.pricing import Known, Mask, Pricing
-from ..passes.coarsen import Coarsen
+from ..mapping.pricing import Known, Pricing
 from ..place.place import pes_least
 from ..plan.document import Demand
 from ..plan.program import Stages
+from ..plan.training import Mask, Training
 from ..stages.balanced_runs import balanced_bounds
+from ..stages.coarsen import Coarsen
 from ..stages.cut import cut
 from ..stages.group import Assignment
 from ..stages.program_cache import Programs
@@ -87,10 +88,8 @@ class Fitting:
 
     graph: Graph
     finest: Assignment
-    masks: Mapping[str, Mask]
-    optimizer_states: int
-    dynamic: Collection[str] = ()
-    _programs: Programs = field(default_factory=Programs)
+    training: Training
+    programs: Programs = field(default_factory=Programs)
     _cuts: dict[tuple[Coarsen, bool], Stages] = field(default_factory=dict)
     _known: dict[tuple[str, float], Known] = field(default_factory=dict)
     _kernels: dict[tuple, Kernels] = field(default_factory=dict)
@@ -121,15 +120,15 @@ class Fitting:
                 self._cuts[key] = recompute(saving)
             else:
                 assignment = merging(self.finest)
-                self._cuts[key] = cut(self.graph, assignment, programs=self._programs)
+                self._cuts[key] = cut(self.graph, assignment, programs=self.programs)
         return self._cuts[key]
 
     def pricing(self, setting: Setting, coarsening: Coarsen | None = None) -> Pricing:
         """Prices of the stages of a setting."""
         stages = self.stages(setting, coarsening)
-        masks, states = self._masks(stages, setting), self.optimizer_states
+        training = replace(self.training, masks=self._masks(stages, setting))
         known = self._known.setdefault((_machine(setting), setting.sparsity), Known())
-        return Pricing(stages, masks, setting.target, states, self.dynamic, known)
+        return Pricing(stages, setting.target, training, known)
 
     def kernels(self, setting: Setting) -> Kernels:
         """All choices of each stage; found once for chains of any length. Every stage must fit."""
@@ -160,14 +159,14 @@ class Fitting:
 
     def _masks(self, stages: Stages, setting: Setting) -> Mapping[str, Mask]:
         if not setting.sparsity:
-            return self.masks
+            return self.training.masks
         weights = {
             name: setting.sparsity
             for stage in stages.stages
             for name, spec in zip(stage.parameters, stage.program.parameters, strict=True)
             if len(spec.shape) > 1
         }
-        return {**weights, **self.masks}
+        return {**weights, **self.training.masks}
 
 
 def _bounds(pricing: Pricing, limits: Limits) -> tuple[int, ...]:

@@ -1,6 +1,4 @@
-"""Map every stage to kernels on the mesh.
-
-Stages --map--> Kernels
+"""Prices of every tiling of a stage, and the Pareto set of those that fit a PE.
 
 For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
 dropped, and the Pareto set of (height, width, interval) is kept. Where none is left, tilings that
@@ -11,16 +9,14 @@ have no mask, or random ones alike, are priced once; their FIFO depths still dif
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from math import ceil
 from typing import Any
 
 import numpy as np
-import torch
 
-from ...backend.errors import UnknownNameError, UserError
 from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
@@ -29,60 +25,15 @@ from ..kernels.stage import Priced, StageTable, price_stage
 from ..kernels.tilings import Floats, Ints, Tilings, filling_tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
 from ..plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
+from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
-from .choices import Choice, Kernels, LazyChoices, Sizes, StageKernel
+from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .infeasible import memory_report
-
-Mask = np.ndarray | torch.Tensor | float
-"""True where a weight is kept; or a float: the share of weights that are zero, at random."""
 
 MASK_SLACK = 0.1
 """Share of weights' memory kept free where masks change; an assumption. A mask that needs more than
 the PE has asks for a new map, see remap/mask_room.py."""
-
-
-def map_kernels(
-    stages: Stages,
-    masks: Mapping[str, Mask],
-    target: Target,
-    *,
-    optimizer_states: int = 1,
-    dynamic: Collection[str] = (),
-) -> Kernels:
-    """The Pareto set of every stage.
-
-    `masks` are keyed by parameter name; parameters without one are dense. `optimizer_states` is the
-    number of state tensors the optimizer keeps per weight (1 for SGD with momentum, 2 for Adam).
-    Stages with a parameter in `dynamic`, whose mask will change, keep memory free: room for
-    MASK_SLACK more of what goes with the weights.
-
-    Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
-    operator without a kernel, UserError for a mask that does not match its parameter.
-    """
-    _check_masks(stages, masks)
-    pricing = Pricing(stages, masks, target, optimizer_states, dynamic)
-    return Kernels(target, tuple(pricing.stage_kernel(stage) for stage in stages.stages))
-
-
-def _check_masks(stages: Stages, masks: Mapping[str, Mask]) -> None:
-    shapes = {
-        name: spec.shape
-        for stage in stages.stages
-        for name, spec in zip(stage.parameters, stage.program.parameters, strict=True)
-    }
-    for name, mask in masks.items():
-        if name not in shapes:
-            raise UnknownNameError("parameter of a mask", name, shapes, "weft show PLAN")
-        got = tuple(mask.shape) if isinstance(mask, np.ndarray | torch.Tensor) else float(mask)
-        valid = 0 <= got < 1 if isinstance(got, float) else got == shapes[name]
-        if not valid:
-            raise UserError(
-                f"mask of {name}",
-                expected=f"shape {shapes[name]}, or a sparsity from 0 to below 1",
-                got=str(got),
-                change="build the mask from the parameter itself",
-            )
 
 
 @dataclass(frozen=True)
@@ -105,16 +56,12 @@ class Pricing:
     def __init__(
         self,
         stages: Stages,
-        masks: Mapping[str, Mask],
         target: Target,
-        optimizer_states: int,
-        dynamic: Collection[str],
+        training: Training,
         known: Known | None = None,
     ) -> None:
         known = known or Known()
-        self.stages, self.masks, self.target = stages, masks, target
-        self.dynamic = frozenset(dynamic)
-        self.optimizer_states = optimizer_states
+        self.stages, self.target, self.training = stages, target, training
         self.layouts, self.tables = known.layouts, known.tables
         self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
         count = Counter(stage.program.key for stage in stages.stages)
@@ -145,7 +92,7 @@ class Pricing:
         return self._needed_bytes(stage, self.table(stage))
 
     def _needed_bytes(self, stage: Stage, table: StageTable) -> Floats:
-        slack = MASK_SLACK if self.dynamic.intersection(stage.parameters) else 0.0
+        slack = MASK_SLACK if self.training.dynamic.intersection(stage.parameters) else 0.0
         return table.memory.total(self.post(stage)) + slack * table.memory.of_weights
 
     def least_bytes(self, stage: Stage) -> int:
@@ -202,7 +149,7 @@ class Pricing:
     def _mask_key(self, stage: Stage) -> tuple[float, ...] | str:
         """Equal for stages of one program whose tables are equal: random masks only count by how
         sparse they are, a real one is its stage's own."""
-        masks = [self.masks.get(name, 0.0) for name in stage.parameters]
+        masks = [self.training.masks.get(name, 0.0) for name in stage.parameters]
         shares = tuple(mask for mask in masks if isinstance(mask, float))
         return shares if len(shares) == len(masks) else stage.name
 
@@ -219,10 +166,10 @@ class Pricing:
         """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
         weights = {
-            index: _tiles(layout, index, self.masks.get(stage.parameters[index]), density)
+            index: _tiles(layout, index, self.training.masks.get(stage.parameters[index]), density)
             for index in layout.matrices
         }
-        states = self.optimizer_states if optimizer_states is None else optimizer_states
+        states = self.training.optimizer_states if optimizer_states is None else optimizer_states
         machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
         if filling:

@@ -1,4 +1,4 @@
-"""Balance the non-zeros of a weight over PE tiles by permuting its rows and columns.
+"""FeatureOrder the non-zeros of a weight over PE tiles by permuting its rows and columns.
 
 A tile is a slice of rows times a slice of columns, as in `kernels/nonzeros.py`. The stage is as
 slow as its fullest tile, so rows are exchanged between slices of rows, then columns, until every
@@ -40,7 +40,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Balance:
+class FeatureOrder:
     """Row r of the balanced weight is row `rows[r]` of the given one; columns alike."""
 
     rows: Order
@@ -54,7 +54,7 @@ class Balance:
         return self.before.maximum / self.after.maximum if self.after.maximum else 1.0
 
 
-def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> Balance:
+def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> FeatureOrder:
     """Permute (rows, columns) of `counts` for `tiles` = (slices of rows, slices of columns).
 
     `counts` is a bool mask (rows, columns), or the non-zeros over the taps of a convolution. Works
@@ -75,7 +75,7 @@ def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> Bala
     after = _load(_Side(weights, rows, columns))
     if after.maximum >= before.maximum:
         (rows, columns), after = start, before
-    return Balance(rows[rows >= 0], columns[columns >= 0], before, after)
+    return FeatureOrder(rows[rows >= 0], columns[columns >= 0], before, after)
 
 
 def load(counts: NDArray, tiles: tuple[int, int]) -> Load:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .stage_record import SourceRecord, StageRecord
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 HOST = -1
 """Stage index that stands for the host, which feeds the model's inputs."""
@@ -185,6 +185,10 @@ class PlanDocument:
     """All state that advances with every sample."""
     masks: tuple[str, ...]
     """Names of the parameters that have a mask of zeros."""
+    dynamic: tuple[str, ...]
+    """Names of those whose mask changes during training."""
+    optimizer_states: int
+    """State tensors that the optimizer keeps per weight. [tensors]"""
     loss: SourceRecord
     """The scalar that is trained on."""
     predictions: tuple[SourceRecord, ...]

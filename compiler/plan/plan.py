@@ -11,6 +11,7 @@ from torch import Tensor
 from .document import PlanDocument
 from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .stage_record import PEMemory, StageRecord
+from .training import Training
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Plan:
             backward_state=record.backward_state,
             inputs=tuple(Source(source.stage, source.output) for source in record.inputs),
         )
+
+    @property
+    def training(self) -> Training:
+        """What its mapping was made for."""
+        document = self.document
+        return Training(self.masks, frozenset(document.dynamic), document.optimizer_states)
 
     def delays(self) -> tuple[int, ...]:
         """Updates between forward and backward of a sample, stage by stage: D_s = 2(S-1-s)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,12 +17,11 @@ from ...backend.nn.registry import model_entry
 from ...backend.sparsity import configure
 from ..capture.capture import capture
 from ..capture.sample import Loss
+from ..driver import PassRun, ignore
 from ..fit.setting import Limits
 from ..mapping.coverage import Coverage, coverage
-from ..passes.base import Driver, PassRun, ignore
-from ..pipeline import Options, compile_model, cut_graph
+from ..pipeline import GraphCompiler, Options, compile_model
 from ..plan.plan import Plan
-from ..plan.program import Stages
 from ..stages.cut import cut
 from ..targets.load import load_target
 from .recipe import Recipe
@@ -80,17 +79,8 @@ def recipe_coverage(recipe: Recipe) -> Coverage:
     return coverage(cut(capture(model, _example(recipe), _loss(recipe))))
 
 
-@dataclass(frozen=True)
-class Ingredients:
-    """What a plan for any target is made of: stages, masks, optimizer states per parameter."""
-
-    stages: Stages
-    masks: dict[str, Tensor]
-    optimizer_states: int
-
-
-def cut_recipe(recipe: Recipe, dtype: torch.dtype | None = None) -> Ingredients:
-    """What a recipe describes, cut into stages but not mapped; converted to `dtype` if given.
+def graph_compiler(recipe: Recipe, dtype: torch.dtype | None = None) -> GraphCompiler:
+    """What a recipe describes, captured; converted to `dtype` if given.
 
     Raises what `compile_recipe` raises, but for what concerns a target.
     """
@@ -99,10 +89,8 @@ def cut_recipe(recipe: Recipe, dtype: torch.dtype | None = None) -> Ingredients:
     if dtype is not None:
         model = model.to(dtype)
         sample = sample.to(dtype) if sample.is_floating_point() else sample
-    options = _options(recipe, masks)
     graph = capture(model, (sample, target), _loss(recipe))
-    stages = cut_graph(graph, options, Driver())
-    return Ingredients(stages, masks, options.optimizer_states)
+    return GraphCompiler(graph, _options(recipe, masks))
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:

@@ -1,6 +1,6 @@
 """A plan mapped anew for the masks it has: what to do where masks have outgrown their map.
 
-Plan --map, place, balance, emit--> Plan
+Plan --lower--> Plan
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ...backend.sparsity import configure
 from ..emit.emit import Labels
-from ..passes import Balance, Emit, Map, Place
-from ..passes.base import Driver
+from ..pipeline import lower
 from ..plan.document import PlanDocument
 from ..plan.plan import Plan
 from ..plan.program import Stages
 from ..plan.stage_record import OperatorCost, StageRecord
-from ..recipes.read import make_recipe
 from ..targets.load import load_target
 from ..targets.target import Target
 
@@ -30,37 +27,19 @@ def new_map(plan: Plan, target: str | Target | None = None, *, is_final: bool = 
     to change them by.
     Raises InfeasibleError if they do not fit, and UnknownNameError for a target that is gone.
     """
-    document, masks, run = plan.document, plan.masks, Driver()
+    document = plan.document
     machine = load_target(target) if isinstance(target, str) else target or _target(plan)
     recipe = document.recipe | ({"sparsity": None} if is_final and document.recipe else {})
-    dynamic, states = () if is_final else _dynamic(plan), _optimizer_states(plan)
+    training = plan.training if not is_final else replace(plan.training, dynamic=frozenset())
     labels = Labels(document.model, document.mode, document.granularity, document.fit, recipe)
     stages = _without_numbers(plan.stages)
-    kernels = run(Map(machine, masks, states, dynamic), stages)
-    placement = run(Balance(masks, dynamic, states), stages, run(Place(), stages, kernels))
-    made = run(Emit(labels, masks), stages, placement, plan.tensors)
+    made = lower(stages, machine, training, labels, plan.tensors)
     return replace(made, document=_with_sources(made.document, document))
 
 
 def _target(plan: Plan) -> Target:
     changed = [c for c in plan.document.provenance if c.source.startswith("set by")]
     return load_target(plan.document.target, {c.name: str(c.value) for c in changed})
-
-
-def _dynamic(plan: Plan) -> tuple[str, ...]:
-    """Parameters whose masks the recipe changes."""
-    if not plan.document.recipe.get("sparsity"):
-        return ()
-    recipe = make_recipe(plan.document.recipe, where="the plan's recipe")
-    rules = configure(recipe.sparsity, recipe.seed).rules(plan.masks)
-    return tuple(name for name, rule in rules.items() if rule.is_dynamic)
-
-
-def _optimizer_states(plan: Plan) -> int:
-    """State tensors per parameter: as many as gradients."""
-    memory = [stage.memory_per_pe for stage in plan.document.stages]
-    found = [m.optimizer_bytes // m.gradient_bytes for m in memory if m.gradient_bytes]
-    return max(found, default=1)
 
 
 def _without_numbers(stages: Stages) -> Stages:

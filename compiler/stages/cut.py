@@ -5,7 +5,7 @@ Graph --cut--> Stages
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import fx
 
@@ -15,6 +15,21 @@ from .group import Assignment, assign
 from .program_cache import Programs
 from .subgraph import Boundary, Cutter
 from .tied_weights import stream_shared
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Cut the graph into stages, each with a forward and a backward program of its own.
+
+    before: %h = aten.relu(aten.linear(%x, %w0))    after: stage 0: linear, relu
+            %y = aten.linear(%h, %w1)                      stage 1: linear            reads stage 0
+            %loss = aten.mse_loss(%y, %target)             stage 2: mse_loss          reads stage 1
+    """
+
+    programs: Programs | None = None
+
+    def __call__(self, graph: Graph, assignment: Assignment) -> Stages:
+        return cut(graph, assignment, programs=self.programs)
 
 
 def cut(

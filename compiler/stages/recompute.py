@@ -12,7 +12,7 @@ of the sample, which is an input, so it is the same one.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -21,6 +21,20 @@ from torch import fx
 from ..capture.fx_tools import KEPT_META, ancestors, graph_module
 from ..plan.program import Stage, StageProgram, Stages
 from ..plan.program_text import program_key
+
+
+@dataclass(frozen=True)
+class Recompute:
+    """Let `chosen` stages (None: all) keep their inputs only, where that takes fewer bytes.
+
+    before: forward(w, x) -> y, saved h             after: forward(w, x) -> y, saved x
+            backward(w, h, grad)                           backward(w, x, grad): h = relu(x @ w)
+    """
+
+    chosen: frozenset[int] | None = None
+
+    def __call__(self, stages: Stages) -> Stages:
+        return recompute(stages, self.chosen)
 
 
 def recompute(stages: Stages, chosen: Collection[int] | None = None) -> Stages:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import weft as api
 import yaml
-from weft.compiler.passes import PASSES
+from weft.compiler.pipeline import PASSES
 
 TINY = ("mlp", "--target", "tiny_mesh", "--set", "model.options.width=16")
 Weft = Callable[..., Any]

@@ -14,9 +14,10 @@ from weft.compiler.kernels import pooling
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
 from weft.compiler.kernels.tilings import Tilings
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
 TARGET = load_target("wse2")
@@ -65,7 +66,9 @@ def test_stages_equal_eager_autograd(image, sizes):
 @pytest.mark.parametrize(("image", "sizes"), SIZES)
 def test_plans_are_sound(image, sizes):
     stages = _stages(image, sizes, torch.float32)[2]
-    plan = emit(stages, place(stages, map_kernels(stages, {}, TARGET)), {}, {}, Labels("pooled"))
+    plan = emit(
+        stages, place(stages, map_kernels(stages, TARGET)), {}, Training(), Labels("pooled")
+    )
     assert not check(plan.document, TARGET, plan.programs)
     pooled = [o for stage in plan.document.stages for o in stage.operators if o.family == "pooling"]
     assert {o.phase for o in pooled} == {"forward", "backward"}

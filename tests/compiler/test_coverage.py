@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from weft.backend.errors import UnsupportedError
 from weft.cli.main import app
 from weft.compiler.mapping.coverage import coverage
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.targets.load import load_target
 
 
@@ -42,7 +42,7 @@ def test_all_operators_without_a_kernel_at_once():
 
 def test_macs_are_those_that_mapping_counts():
     for stages in (mlp_stages(), resnet8_stages()):
-        kernels = map_kernels(stages, {}, load_target("wse2"))
+        kernels = map_kernels(stages, load_target("wse2"))
         priced = sum(o.macs_dense for stage in kernels.stages for o in stage.choices[0].operators)
         assert coverage(stages).macs == priced
         assert coverage(stages).share == 1.0
@@ -74,7 +74,7 @@ class Standardized(nn.Module):
 
 def test_a_convolution_with_a_computed_weight_is_priced():
     stages = stages_of(Standardized(), torch.zeros(1, 3, 10, 10))
-    kernels = map_kernels(stages, {}, load_target("wse2"))
+    kernels = map_kernels(stages, load_target("wse2"))
     operators = kernels.stages[0].choices[0].operators
     macs = {o.operator: o.macs_dense for o in operators if o.family == "convolution"}
     assert macs["aten.convolution.default"] == 8 * 3 * 9 * 64
@@ -95,7 +95,7 @@ def test_a_dtype_without_arithmetic_is_refused_with_its_place():
     stages = stages_of(Spectral(), torch.zeros(1, 9))
     expected = r"test_coverage\.py:\d+[\s\S]*complex64 in operator"
     with pytest.raises(UnsupportedError, match=expected):
-        map_kernels(stages, {}, load_target("wse2"))
+        map_kernels(stages, load_target("wse2"))
 
 
 class OwnDevice(nn.Module):

@@ -16,6 +16,7 @@ from weft.compiler.capture.capture import capture
 from weft.compiler.fit.fit import fit, report
 from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.plan.check import check
+from weft.compiler.plan.training import Training
 from weft.compiler.stages.group import assign
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
@@ -55,7 +56,7 @@ def _model(blocks: int, width: int, tokens: int):
 def _fitting(blocks: int, width: int, tokens: int) -> Fitting:
     model, sample = _model(blocks, width, tokens)
     graph = capture(model, sample, F.cross_entropy)
-    return Fitting(graph, assign(graph), {}, 1)
+    return Fitting(graph, assign(graph), Training())
 
 
 def _small(**changes) -> Target:

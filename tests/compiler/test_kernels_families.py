@@ -12,7 +12,8 @@ from weft.backend.errors import UnsupportedError
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.registry import KERNELS, kernel_for
 from weft.compiler.kernels.stage import price_stage
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
 TARGET = load_target("wse2")
@@ -55,7 +56,7 @@ class Attention(nn.Module):
 def operators(stages, masks=None):
     """Cheapest choice's operators of every stage, by family."""
     found = {}
-    for stage in map_kernels(stages, masks or {}, TARGET).stages:
+    for stage in map_kernels(stages, TARGET, Training(masks or {})).stages:
         for operator in stage.choices[-1].operators:
             found.setdefault(operator.family, []).append(operator)
     return found
@@ -142,7 +143,7 @@ def test_update_grows_with_the_optimizer():
     cycles = [
         sum(
             s.choices[0].cycles.update_cycles
-            for s in map_kernels(mlp_stages(), {}, TARGET, optimizer_states=n).stages
+            for s in map_kernels(mlp_stages(), TARGET, Training(optimizer_states=n)).stages
         )
         for n in (0, 1, 2)
     ]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.kernels.pareto import pareto
-from weft.compiler.mapping.pricing import Pricing, map_kernels
+from weft.compiler.mapping.map import map_kernels
+from weft.compiler.mapping.pricing import Pricing
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
 WSE2, TINY = load_target("wse2"), load_target("tiny_mesh")
@@ -20,7 +22,7 @@ WSE2, TINY = load_target("wse2"), load_target("tiny_mesh")
 
 def test_every_choice_fits_and_adds_up():
     stages = resnet8_stages()
-    for stage, kernel in zip(stages.stages, map_kernels(stages, {}, WSE2).stages, strict=True):
+    for stage, kernel in zip(stages.stages, map_kernels(stages, WSE2).stages, strict=True):
         for choice in kernel.choices:
             assert choice.memory.total_bytes <= WSE2.capacity_bytes
             assert choice.height <= WSE2.rows
@@ -36,7 +38,7 @@ def test_every_choice_fits_and_adds_up():
 
 def test_memory_of_one_pe_by_hand():
     """The first layer of the MLP on one PE: (64 x 32 + 32) weights, delay 4, saved input 64."""
-    stage = map_kernels(mlp_stages(), {}, WSE2).stages[0]
+    stage = map_kernels(mlp_stages(), WSE2).stages[0]
     (choice,) = [c for c in stage.choices if c.area == 1]
     parameters = (64 * 32 + 32) * 4
     assert choice.memory.weights_bytes == parameters
@@ -49,7 +51,7 @@ def test_memory_of_one_pe_by_hand():
 def test_saved_activations_cover_the_fifo():
     """All PEs together hold at least (delay + 1) samples of what the program saves."""
     stages = resnet8_stages()
-    for stage, kernel in zip(stages.stages, map_kernels(stages, {}, WSE2).stages, strict=True):
+    for stage, kernel in zip(stages.stages, map_kernels(stages, WSE2).stages, strict=True):
         needed = (stages.delay(stage.index) + 1) * stage.program.saved_bytes
         for choice in kernel.choices:
             assert choice.memory.activation_fifo_bytes * choice.area >= needed
@@ -57,7 +59,7 @@ def test_saved_activations_cover_the_fifo():
 
 def test_optimizer_state_is_counted_per_tensor():
     for states in (0, 2):
-        kernels = map_kernels(mlp_stages(), {}, WSE2, optimizer_states=states)
+        kernels = map_kernels(mlp_stages(), WSE2, Training(optimizer_states=states))
         memory = kernels.stages[0].choices[0].memory
         assert memory.optimizer_bytes == states * memory.gradient_bytes
 
@@ -66,7 +68,7 @@ def test_nested_masks_never_cost_more():
     stages = resnet8_stages()
     best = []
     for density in (1.0, 0.5, 0.25, 0.1):
-        kernels = map_kernels(stages, random_masks(stages, density), WSE2)
+        kernels = map_kernels(stages, WSE2, Training(random_masks(stages, density)))
         best.append([min(c.cycles.total_cycles for c in k.choices) for k in kernels.stages])
     for denser, sparser in pairwise(best):
         assert all(b <= a for a, b in zip(denser, sparser, strict=True))
@@ -75,13 +77,17 @@ def test_nested_masks_never_cost_more():
 
 def test_a_full_mask_equals_no_mask():
     stages = mlp_stages()
-    assert map_kernels(stages, random_masks(stages, 1.1), WSE2) == map_kernels(stages, {}, WSE2)
+    assert map_kernels(stages, WSE2, Training(random_masks(stages, 1.1))) == map_kernels(
+        stages, WSE2
+    )
 
 
 def test_nonzeros_come_from_the_mask():
     stages = mlp_stages()
     masks = random_masks(stages, 0.25)
-    for kernel, stage in zip(map_kernels(stages, masks, WSE2).stages, stages.stages, strict=True):
+    for kernel, stage in zip(
+        map_kernels(stages, WSE2, Training(masks)).stages, stages.stages, strict=True
+    ):
         kept = sum(int(masks[n].sum()) for n in stage.parameters if n in masks)
         dense = sum(s.elements for s in stage.program.parameters if len(s.shape) == 1)
         assert kernel.choices[0].nonzeros.total == kept + dense
@@ -91,7 +97,7 @@ def test_a_sparsity_without_a_mask_is_close_to_a_random_mask():
     stages = mlp_stages()
     name = stages.stages[0].parameters[0]
     expected, drawn = (
-        map_kernels(stages, {name: mask}, WSE2).stages[0].choices[0].nonzeros.total
+        map_kernels(stages, WSE2, Training({name: mask})).stages[0].choices[0].nonzeros.total
         for mask in (0.75, random_masks(stages, 0.25)[name])
     )
     assert expected == pytest.approx(drawn, rel=0.1)
@@ -102,12 +108,12 @@ def test_stages_with_random_masks_alike_share_one_table():
     stages = stages_of(layers, torch.zeros(1, 16))
     first, second, third = stages.stages[1:4]
     masks = {first.parameters[0]: 0.9, second.parameters[0]: 0.9, third.parameters[0]: 0.5}
-    pricing = Pricing(stages, masks, WSE2, 1, ())
+    pricing = Pricing(stages, WSE2, Training(masks))
     assert pricing.table(first) is pricing.table(second)
     assert pricing.table(first).nonzeros_total == pricing.reprice(second).nonzeros_total
     assert pricing.table(third).nonzeros_total > pricing.table(first).nonzeros_total
     drawn = {s.parameters[0]: torch.ones(16, 16, dtype=torch.bool) for s in (first, second)}
-    real = Pricing(stages, drawn, WSE2, 1, ())
+    real = Pricing(stages, WSE2, Training(drawn))
     assert real.table(first) is not real.table(second)
 
 
@@ -116,7 +122,7 @@ def test_what_fits_no_usual_tiling_may_fit_one_that_fills_the_mesh():
     grid = replace(TINY.grid, rows=100, columns=100)
     roomy = replace(TINY, grid=grid, sram=replace(TINY.sram, bytes_per_pe=2**20))
     stages = stages_of(nn.Linear(1650, 1650), torch.zeros(1, 1650))
-    pricing, stage = Pricing(stages, {}, roomy, 1, ()), stages.stages[0]
+    pricing, stage = Pricing(stages, roomy, Training()), stages.stages[0]
     usual, filling = (
         int(pricing.reprice(stage, filling=f).memory.total(pricing.post(stage)).min())
         for f in (False, True)
@@ -124,23 +130,23 @@ def test_what_fits_no_usual_tiling_may_fit_one_that_fills_the_mesh():
     assert filling < 0.7 * usual
     for bytes_per_pe, most in ((usual, 72), (usual - 1, 98), (filling, 98)):
         sram = replace(roomy.sram, bytes_per_pe=bytes_per_pe + roomy.sram.reserved_bytes)
-        kernel = map_kernels(stages, {}, replace(roomy, sram=sram)).stages[0]
+        kernel = map_kernels(stages, replace(roomy, sram=sram)).stages[0]
         assert max(choice.height for choice in kernel.choices) == most
         assert all(choice.memory.total_bytes <= bytes_per_pe for choice in kernel.choices)
     sram = replace(roomy.sram, bytes_per_pe=filling - 1 + roomy.sram.reserved_bytes)
     with pytest.raises(InfeasibleError, match=f"got: +{filling:,} bytes"):
-        map_kernels(stages, {}, replace(roomy, sram=sram))
+        map_kernels(stages, replace(roomy, sram=sram))
 
 
 def test_mask_mistakes():
     stages = mlp_stages()
     name = stages.stages[0].parameters[0]
     with pytest.raises(UnknownNameError, match="parameter of a mask"):
-        map_kernels(stages, {"nonsense": 0.5}, WSE2)
+        map_kernels(stages, WSE2, Training({"nonsense": 0.5}))
     with pytest.raises(UserError, match="shape"):
-        map_kernels(stages, {name: torch.ones(3, 3)}, WSE2)
+        map_kernels(stages, WSE2, Training({name: torch.ones(3, 3)}))
     with pytest.raises(UserError, match="sparsity"):
-        map_kernels(stages, {name: 1.0}, WSE2)
+        map_kernels(stages, WSE2, Training({name: 1.0}))
 
 
 def big_layer():
@@ -150,7 +156,7 @@ def big_layer():
 
 def test_what_does_not_fit_is_a_report_with_levers():
     with pytest.raises(InfeasibleError) as caught:
-        map_kernels(big_layer(), {}, TINY)
+        map_kernels(big_layer(), TINY)
     report = caught.value.report
     assert "stage 0" in report
     assert "10,240" in report
@@ -162,10 +168,10 @@ def test_what_does_not_fit_is_a_report_with_levers():
 def test_the_levers_of_the_report_hold():
     """What the report predicts for a larger target and for sparsity comes true."""
     stages = big_layer()
-    assert map_kernels(stages, {}, WSE2).stages
+    assert map_kernels(stages, WSE2).stages
     more = {"grid.rows": "64", "grid.columns": "64"}
     fabric = {"grid.fabric_rows": "64", "grid.fabric_columns": "64"}
-    assert map_kernels(stages, {}, load_target("tiny_mesh", more | fabric)).stages
+    assert map_kernels(stages, load_target("tiny_mesh", more | fabric)).stages
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 6)] * 3), min_size=1, max_size=40))
@@ -185,13 +191,13 @@ def test_streams_are_carried_by_the_longer_side():
     stages = resnet8_stages()
     index = next(s.index for s in stages.stages if len(s.inputs) == 2)
     arriving = sum(spec.size_bytes for spec in stages.stages[index].program.inputs)
-    for choice in map_kernels(stages, {}, WSE2).stages[index].choices:
+    for choice in map_kernels(stages, WSE2).stages[index].choices:
         lanes = max(choice.height, choice.width)
         assert choice.stream_cycles == -(-arriving // (4 * lanes))
         assert choice.interval_cycles >= choice.stream_cycles
 
 
 def test_choices_are_sorted_by_area_and_each_is_worth_it():
-    for kernel in map_kernels(resnet8_stages(), {}, WSE2).stages:
+    for kernel in map_kernels(resnet8_stages(), WSE2).stages:
         areas = [choice.area for choice in kernel.choices]
         assert areas == sorted(areas)

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place, route
 from weft.compiler.place.place import smallest_interval, wire_length
 from weft.compiler.plan.program import Stages
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Rectangle, Tiling
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
 
@@ -125,7 +126,7 @@ def test_sparsity_shortens_the_interval_of_a_network():
     stages, target = resnet8_stages(), mesh(64, 64)
     intervals = []
     for density in (1.0, 0.5, 0.25):
-        mapped = map_kernels(stages, random_masks(stages, density), target)
+        mapped = map_kernels(stages, target, Training(random_masks(stages, density)))
         placed = place(stages, mapped)
         intervals.append(max(p.choice.interval_cycles for p in placed.placed))
     assert intervals[0] > intervals[1] > intervals[2]
@@ -133,7 +134,7 @@ def test_sparsity_shortens_the_interval_of_a_network():
 
 def test_placement_is_deterministic_and_wires_are_short():
     stages, target = resnet8_stages(), load_target("wse2")
-    mapped = map_kernels(stages, {}, target)
+    mapped = map_kernels(stages, target)
     placement = place(stages, mapped)
     assert placement == place(stages, mapped)
     reach = sum(p.region.height + p.region.width for p in placement.placed)

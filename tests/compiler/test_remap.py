@@ -11,6 +11,7 @@ from torch import nn
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
+from weft.compiler.plan.training import Training
 from weft.compiler.remap.mask_room import rooms
 from weft.compiler.targets.load import load_target
 
@@ -43,7 +44,7 @@ def test_needed_bytes_and_non_zeros_are_those_of_the_stage_priced_with_the_new_m
     plan: Plan, kept: float
 ) -> None:
     masks = masks_of(kept, seed=1)
-    pricing = Pricing(plan.stages, masks, load_target("wse2"), 1, tuple(masks))
+    pricing = Pricing(plan.stages, load_target("wse2"), Training(masks, frozenset(masks)))
     found = {room.stage: room for room in rooms(plan, masks)}
     assert len(found) == 2
     for stage, record in zip(plan.stages.stages, plan.document.stages, strict=True):

@@ -11,7 +11,7 @@ from torch import nn
 from weft.backend.errors import UnsupportedError, UserError
 from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
 
@@ -121,7 +121,7 @@ def test_frozen_parameters_have_no_gradient_but_pass_one_on(partly_frozen):
 def test_frozen_parameters_cost_no_update(partly_frozen):
     sample = _random(1, 6).float(), torch.tensor([1])
     stages = cut(capture(partly_frozen.float(), sample, F.cross_entropy))
-    kernels = map_kernels(stages, {}, load_target("tiny_mesh"))
+    kernels = map_kernels(stages, load_target("tiny_mesh"))
     frozen = stages.stages[1]
     assert set(frozen.parameters) == {"2.weight", "2.bias"}
     for choice in kernels.stages[1].choices:

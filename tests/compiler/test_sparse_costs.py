@@ -10,6 +10,7 @@ from torch import nn
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.plan import Plan
+from weft.compiler.plan.training import Training
 from weft.compiler.remap.sparse_costs import sparse_layers
 from weft.compiler.targets.load import load_target
 
@@ -32,7 +33,7 @@ def test_the_speed_up_is_that_of_the_priced_stage(kept: float) -> None:
     assert layer.actual == pytest.approx(1 - plan.masks["0.weight"].float().mean().item())
     assert layer.ideal == pytest.approx(1 / (1 - layer.actual))
     assert layer.requested is None
-    table = Pricing(plan.stages, {}, load_target("wse2"), 1, ()).table(plan.stages.stages[0])
+    table = Pricing(plan.stages, load_target("wse2"), Training()).table(plan.stages.stages[0])
     tilings = table.tilings
     (index,) = np.flatnonzero([tilings.tiling(i) == record.tiling for i in range(len(tilings))])
     expected = table.total_cycles()[index] / record.cycles.total_cycles

@@ -7,9 +7,10 @@ from helpers.staged import forward_backward
 from torch import nn
 from weft.compiler.capture.capture import capture
 from weft.compiler.emit.emit import Labels, emit
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
+from weft.compiler.plan.training import Training
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
 
@@ -82,6 +83,6 @@ def test_cutting_leaves_the_graph_as_it_was(model):
 def test_the_plan_is_sound():
     target = load_target("wse2")
     stages = cut(capture(Tied(), (TOKENS, TARGET), F.cross_entropy))
-    placement = place(stages, map_kernels(stages, {}, target))
-    plan = emit(stages, placement, {}, {}, Labels("tied"))
+    placement = place(stages, map_kernels(stages, target))
+    plan = emit(stages, placement, {}, Training(), Labels("tied"))
     assert check(plan.document, target, plan.programs) == ()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.plan.work import work_of
 from weft.compiler.targets import load_target
 
@@ -28,7 +28,7 @@ def test_torch_counts_the_macs_that_the_kernels_are_priced_for(name: str):
     """Two independent counts: torch's FLOP formulas here, the kernels' own in the plan."""
     model, shape = MODELS[name]
     stages = stages_of(model, torch.zeros(shape))
-    kernels = map_kernels(stages, {}, load_target("wse2"))
+    kernels = map_kernels(stages, load_target("wse2"))
     for work, kernel in zip(work_of(stages), kernels.stages, strict=True):
         priced = sum(operator.macs_dense for operator in kernel.choices[0].operators)
         assert work.forward_macs + work.backward_macs == priced

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.emit.emit import Labels, emit
-from weft.compiler.mapping.pricing import map_kernels
+from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.place.slow import speed
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.program import Stages
 from weft.compiler.plan.stage_record import Rectangle
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.compiler.targets.defects import Defects
 from weft.compiler.targets.target import Target
@@ -42,8 +43,8 @@ def _target(**defects: object) -> Target:
 
 def _plan(target: Target, stages: Stages | None = None) -> PlanDocument:
     stages = stages or _stages()
-    kernels = map_kernels(stages, {}, target)
-    return emit(stages, place(stages, kernels), {}, {}, Labels("net")).document
+    kernels = map_kernels(stages, target)
+    return emit(stages, place(stages, kernels), {}, Training(), Labels("net")).document
 
 
 def _interval(target: Target) -> int:

@@ -103,6 +103,8 @@ def plan(
         parameters=(),
         state=(),
         masks=(),
+        dynamic=(),
+        optimizer_states=1,
         loss=SourceRecord(count - 1, 0),
         predictions=(),
         stages=stages,

@@ -4,14 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers.stages_of import stages_of
+import torch.nn.functional as F
+from helpers.stages_of import LABEL
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
+from weft.compiler.capture.capture import capture
+from weft.compiler.pipeline import GraphCompiler, Options
 from weft.compiler.plan.work import StageWork
-from weft.compiler.recipes.build import Ingredients
-from weft.compiler.targets import Roofline, load_machine
+from weft.compiler.recipes.build import compile_recipe, graph_compiler
+from weft.compiler.recipes.read import make_recipe
+from weft.compiler.targets import Roofline, load_machine, load_target
+from weft.sim import simulate
 from weft.study.compare import compare
 from weft.study.roofline import roofline
 
@@ -63,9 +68,10 @@ def test_a_better_chip_is_never_slower_and_no_chip_beats_its_peak(rate, bandwidt
     assert plain.utilisation <= 1 + 1e-9
 
 
-def _perceptron() -> Ingredients:
+def _perceptron() -> GraphCompiler:
     model = nn.Sequential(nn.Linear(9, 16), nn.ReLU(), nn.Linear(16, 3))
-    return Ingredients(stages_of(model, torch.zeros(1, 9)), {}, 1)
+    graph = capture(model, (torch.zeros(1, 9), LABEL), F.cross_entropy)
+    return GraphCompiler(graph, Options())
 
 
 def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
@@ -87,3 +93,35 @@ def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
 def test_counts_below_one_are_refused(counts):
     with pytest.raises(UserError, match="1 or more"):
         compare(_perceptron(), [load_machine("tiny_mesh")], **counts)
+
+
+RECIPES = {
+    "finest": [],
+    "block": ["pipeline.granularity=block"],
+    "auto": ["pipeline.granularity=auto", "pipeline.max_stages=3"],
+    "sparse": ["sparsity=0.75"],
+    "sparse, auto": ["sparsity=0.75", "pipeline.granularity=auto", "pipeline.max_stages=3"],
+    "dynamic": ["sparsity={algorithm: rigl, sparsity: 0.9}"],
+    "recompute": ["pipeline.recompute=true", "pipeline.granularity=block"],
+    "two optimizer states": ["optimizer.name=adamw"],
+    "fitted": [
+        "pipeline.fit=auto",
+        "target.name=tiny_mesh",
+        "target.sram.bytes_per_pe=2900",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("target", ["wse2", "wse3"])
+def test_compare_equals_compile_and_simulate_to_the_digit(name: str, target: str):
+    """One spelling of the path from stages to plan: two commands give one answer."""
+    settings = [f"target.name={target}", *RECIPES[name]]
+    data = {"model": "mlp", "input": {"shape": [1, 8, 8], "classes": 10}}
+    recipe = make_recipe(data, settings)
+    alone = simulate(compile_recipe(recipe), samples=100)
+    machine = load_target(recipe.target.name, recipe.target.overrides)
+    (row,) = compare(graph_compiler(recipe), [machine], samples=100, batch=1)
+    assert row.figures is not None
+    assert row.figures.throughput_samples_per_s == alone.throughput_samples_per_s
+    assert row.figures.latency_s == alone.forward_latency_cycles / alone.clock_hz

@@ -69,6 +69,10 @@ def masks_known(subject: Subject) -> Iterator[Finding]:
         yield Finding("masks", "names of parameters", f"'{name}'")
     for name in _repeated(subject.plan.masks):
         yield Finding("masks", "one mask per parameter", f"'{name}' twice")
+    for name in sorted(set(subject.plan.dynamic) - declared):
+        yield Finding("dynamic", "names of parameters", f"'{name}'")
+    for name in _repeated(subject.plan.dynamic):
+        yield Finding("dynamic", "one entry per parameter", f"'{name}' twice")
 
 
 def loss_is_last(subject: Subject) -> Iterator[Finding]:

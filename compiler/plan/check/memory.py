@@ -97,10 +97,10 @@ def skip_fifos(subject: Subject) -> Iterator[Finding]:
 
 
 def parameter_bytes(subject: Subject) -> Iterator[Finding]:
-    """Gradients are one value per non-zero, optimizer state whole multiples of that.
+    """Gradients are one value per non-zero, optimizer state `optimizer_states` times that.
 
-    Weights take at least a value each and at most a value and an index. Of a stage with frozen
-    parameters only the weights are checked.
+    Weights take at least a value each and at most a value and an index. Gradients of a stage with
+    frozen parameters are not checked.
     """
     constants = {constant.name: constant.value for constant in subject.plan.provenance}
     index_bytes = constants.get("sparsity.index_bytes", 0)
@@ -112,10 +112,8 @@ def parameter_bytes(subject: Subject) -> Iterator[Finding]:
         values = stage.nonzeros.per_pe_max * size
         if memory.gradient_bytes != values and not _has_frozen(subject, stage):
             yield Finding(f"{where}.gradient_bytes", values, memory.gradient_bytes)
-        if not _has_frozen(subject, stage) and (
-            memory.optimizer_bytes % values if values else memory.optimizer_bytes
-        ):
-            expected = f"a multiple of {values}"
+        expected = subject.plan.optimizer_states * memory.gradient_bytes
+        if memory.optimizer_bytes != expected:
             yield Finding(f"{where}.optimizer_bytes", expected, memory.optimizer_bytes)
         most = stage.nonzeros.per_pe_max * (size + int(index_bytes))
         if not values <= memory.weights_bytes <= most:

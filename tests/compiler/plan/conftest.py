@@ -82,6 +82,8 @@ def document(target: Target) -> PlanDocument:
             TensorRecord("norm.u", (8,), "float32"),
         ),
         masks=("conv.weight",),
+        dynamic=("conv.weight",),
+        optimizer_states=2,
         loss=SourceRecord(3, 0),
         predictions=(SourceRecord(3, 1),),
         stages=stages,

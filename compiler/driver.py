@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from ...backend.errors import BrokenInvariantError
-from ..artefacts import violations
+from ..backend.errors import BrokenInvariantError
+from .artefacts import violations
 
 P = ParamSpec("P")
 After = TypeVar("After", covariant=True)

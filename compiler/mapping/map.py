@@ -1,0 +1,65 @@
+"""`map`: the Pareto set of tilings of every stage.
+
+Stages --map--> Kernels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ...backend.errors import UnknownNameError, UserError
+from ..plan.program import Stages
+from ..plan.training import Training
+from ..targets.target import Target
+from .choices import Kernels
+from .pricing import Pricing
+
+
+@dataclass(frozen=True)
+class Map:
+    """Price all tilings of every stage and keep those that fit a PE and are Pareto-optimal.
+
+    before: stage 0: linear                         after: stage 0:  4 x  8 PEs, 2,250 cycles
+                                                                     8 x 16 PEs,   610 cycles
+    """
+
+    target: Target
+    training: Training = field(default_factory=Training)
+
+    def __call__(self, stages: Stages) -> Kernels:
+        return map_kernels(stages, self.target, self.training)
+
+
+def map_kernels(stages: Stages, target: Target, training: Training | None = None) -> Kernels:
+    """The Pareto set of every stage.
+
+    Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
+    operator without a kernel, UserError for a mask that does not match its parameter.
+    """
+    training = training or Training()
+    _check_masks(stages, training)
+    pricing = Pricing(stages, target, training)
+    return Kernels(target, tuple(pricing.stage_kernel(stage) for stage in stages.stages))
+
+
+def _check_masks(stages: Stages, training: Training) -> None:
+    shapes = {
+        name: spec.shape
+        for stage in stages.stages
+        for name, spec in zip(stage.parameters, stage.program.parameters, strict=True)
+    }
+    for name, mask in training.masks.items():
+        if name not in shapes:
+            raise UnknownNameError("parameter of a mask", name, shapes, "weft show PLAN")
+        got = tuple(mask.shape) if isinstance(mask, np.ndarray | torch.Tensor) else float(mask)
+        valid = 0 <= got < 1 if isinstance(got, float) else got == shapes[name]
+        if not valid:
+            raise UserError(
+                f"mask of {name}",
+                expected=f"shape {shapes[name]}, or a sparsity from 0 to below 1",
+                got=str(got),
+                change="build the mask from the parameter itself",
+            )
