@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .compiler.version import VERSION
+from .backend.version import VERSION
 
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity

@@ -18,11 +18,11 @@ from .runtime.checkpoint import Checkpoint, Header, Store, found_in, newest, pla
 from .runtime.data import Dataset, load_data
 from .runtime.jax.shards.balance import split_plan
 from .runtime.jax.shards.processes import is_first, is_joined
+from .runtime.tick.make_job import make_job
 from .runtime.tick.shard import Groups
 from .runtime.training.device_failure import device_failures
 from .runtime.training.logs import Log, metrics_file
 from .runtime.training.logs import tensorboard as tensorboard_log
-from .runtime.training.make_job import make_job
 from .runtime.training.map_watch import MapWatch
 from .runtime.training.phases import joined, phase_plan
 from .runtime.training.predict import predict as run_forward

@@ -13,7 +13,7 @@ from ..compiler.recipes.read import shipped_recipe
 from ..compiler.recipes.recipe import Recipe
 from ..runtime.data import Dataset, load_data
 from ..runtime.tick.job import Job, Mode
-from ..runtime.training.make_job import make_job
+from ..runtime.tick.make_job import make_job
 from .training import SEQUENTIAL, Experiment, Setting
 
 _METHODS = (SEQUENTIAL, *(name for name in compensations() if name != "lwp_w2d"))

@@ -22,7 +22,7 @@ from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..runtime.data import Dataset, load_data
 from ..runtime.executors import make_executor
-from ..runtime.training.make_job import make_job
+from ..runtime.tick.make_job import make_job
 
 Masks = Mapping[str, np.ndarray]
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ..compiler.version import VERSION
+from ..backend.version import VERSION
 from . import (
     bench,
     checkpoint,

@@ -59,7 +59,7 @@ def validate(
         return
     report = run(set_name, _overrides(constant), file, target)
     if page is not None:
-        from ..sim.validation.page import write_validation
+        from ..sim.page.validation_page import write_validation
 
         write_validation(report, page)
     if json:

@@ -6,10 +6,10 @@ from collections import Counter
 
 from torch import Tensor, fx
 
-from .capture.fx_tools import packet_name, spec_of
 from .capture.graph import Graph
 from .mapping.choices import Kernels, Placement
 from .plan.program import HOST, Origin, Source, Stage, Stages, TensorSpec
+from .plan.program_graph import packet_name, spec_of
 from .plan.text.numbers import table
 from .stages.group import Assignment
 

@@ -20,8 +20,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...backend.errors import UnsupportedError, UserError
 from ..plan.program import TensorSpec
+from ..plan.program_graph import spec_of
 from .functional import functional_updates
-from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides, spec_of
+from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides
 from .graph import Graph, backward_state_positions
 from .mixture_of_experts import batched_experts
 from .origin import origin_of

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx
 from torch._ops import OpOverload
 
-from .fx_tools import packet_name
+from ..plan.program_graph import packet_name
 
 _OWN_RESULT = frozenset(
     f"aten.{name}"

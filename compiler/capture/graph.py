@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, fx
 
 from ..plan.program import TensorSpec
-from .fx_tools import packet_name
+from ..plan.program_graph import packet_name
 
 _BACKWARD_STATE: Mapping[str, Mapping[int, int]] = {"weft.online_norm": {3: 1, 4: 2}}
 """Operator -> positions of the arguments whose "gradients" are their next values (u and v), each

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.node import map_arg
 
-from .fx_tools import packet_name
+from ..plan.program_graph import packet_name
 from .graph import Graph
 
 _ATEN = torch.ops.aten

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ...backend.version import VERSION
 from ..mapping.choices import PlacedStage, Placement
 from ..place.route import route
 from ..place.slow import slowed
@@ -22,7 +23,6 @@ from ..plan.stage_record import Rectangle, SourceRecord, StageRecord
 from ..plan.totals import totals
 from ..plan.training import Training
 from ..stages.skip_streams import edge_bytes
-from ..version import VERSION
 from . import row_windows
 from .row_windows import Parts
 

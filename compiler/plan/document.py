@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..targets.constant import Constant
 from .stage_record import SourceRecord, StageRecord
 
 FORMAT_VERSION = 2
@@ -131,20 +132,6 @@ class TensorRecord:
     """Shape; activations and inputs have batch dimension 1. [elements]"""
     dtype: str
     """Element type, by torch's name."""
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A hardware constant the plan used: its value, where it was found, how firm it is."""
-
-    name: str
-    """Its path in the target file, such as `pe.memory_bytes`."""
-    value: float | int | str | bool | tuple[int | str, ...]
-    """Its value; the unit is in the name."""
-    source: str
-    """Where it was found, or `set by ...` if the user changed it."""
-    confidence: str
-    """How firm it is: `published`, `derived`, `fitted`, `memory` or `assumed`."""
 
 
 @dataclass(frozen=True)

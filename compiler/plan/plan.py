@@ -71,7 +71,7 @@ class Plan:
 
     def save(self, directory: str | Path) -> Path:
         """Write the plan directory (beside, then renamed); an existing plan there is replaced."""
-        from .store import save
+        from .write import save
 
         return save(self, Path(directory))
 

@@ -18,7 +18,7 @@ from torch import Tensor, fx
 
 from ...backend import ops as _weft_operators
 from ...backend.errors import PlanFileError, UnsupportedError
-from ..capture.fx_tools import graph_module
+from .program_graph import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
 _BUILTINS = {"operator.getitem": operator.getitem}

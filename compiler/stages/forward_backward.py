@@ -14,17 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from ..capture.fx_tools import (
-    ancestors,
-    extract,
-    forget_strides,
-    is_view,
-    packet_name,
-    replace_mutations,
-    spec_of,
-)
+from ..capture.fx_tools import forget_strides, replace_mutations
 from ..capture.graph import backward_state_positions
 from ..plan.program import Origin
+from ..plan.program_graph import ancestors, extract, is_view, packet_name, spec_of
 from .joint import Specs, Subgraph, trace_joint
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import networkx as nx
 from torch import fx
 
-from ..capture.fx_tools import ancestors, packet_name
 from ..capture.graph import Graph
+from ..plan.program_graph import ancestors, packet_name
 
 _CONTRACTIONS = frozenset(
     {

@@ -18,10 +18,10 @@ from torch.export.graph_signature import OutputKind
 
 from ...backend.errors import UnsupportedError
 from ..capture.capture import export_sample, graph_of
-from ..capture.fx_tools import ancestors, extract
 from ..capture.graph import Graph
 from ..capture.sample import OneSample
 from ..plan.program import HOST, Source, Stage, Stages
+from ..plan.program_graph import ancestors, extract
 from .cut import cut
 from .group import Assignment, assign, sample_dependent
 

@@ -18,8 +18,8 @@ from typing import cast
 
 from torch import fx
 
-from ..capture.fx_tools import KEPT_META, ancestors, graph_module
 from ..plan.program import Stage, StageProgram, Stages
+from ..plan.program_graph import KEPT_META, ancestors, graph_module
 from ..plan.program_text import program_key
 
 

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from torch import Tensor, fx
 
-from ..capture.fx_tools import extract, spec_of
 from ..capture.graph import Graph, backward_state_arguments
+from ..plan.program_graph import extract, spec_of
 from .joint import Subgraph
 
 

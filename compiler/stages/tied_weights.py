@@ -16,8 +16,8 @@ from dataclasses import replace
 import torch
 from torch import fx
 
-from ..capture.fx_tools import graph_module
 from ..capture.graph import Graph
+from ..plan.program_graph import graph_module
 
 StageOf = dict[fx.Node, int]
 

@@ -15,7 +15,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from ...backend.errors import UnknownNameError, UserError
-from ..plan.document import Constant
+from .constant import Constant
 from .mistakes import mistake
 from .roofline import Roofline
 from .target import Confidence, Target

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from ...backend.errors import UnsupportedError
-from ..plan.document import Constant
+from .constant import Constant
 from .target import Advertised, Positive, PositiveFloat
 
 _STRICT = ConfigDict(extra="forbid")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from ...backend.errors import UnsupportedError
-from ..plan.document import Constant
+from .constant import Constant
 from .defects import Defects
 
 _STRICT = ConfigDict(extra="forbid")

@@ -16,7 +16,7 @@ from ...compiler.plan.store import load
 from ...compiler.recipes.read import make_recipe
 from ..executors import make_executor
 from ..tick.job import Mode
-from ..training.make_job import make_job
+from ..tick.make_job import make_job
 from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 

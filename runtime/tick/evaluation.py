@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from ...compiler.capture.fx_tools import extract, packet_name
 from ...compiler.plan.program import StageProgram, Stages
+from ...compiler.plan.program_graph import extract, packet_name
 
 _ATEN = torch.ops.aten
 

@@ -24,8 +24,8 @@ from torch import fx
 from torch.utils._pytree import tree_map
 
 from ...backend.errors import UserError
-from ...compiler.capture.fx_tools import KEPT_META, graph_module, is_view, packet_name
 from ...compiler.plan.program import HOST, Stage, StageProgram, Stages, TensorSpec
+from ...compiler.plan.program_graph import KEPT_META, graph_module, is_view, packet_name
 from ...compiler.plan.program_text import program_key
 from .statistics import statistics
 

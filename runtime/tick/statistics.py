@@ -7,8 +7,8 @@ from typing import cast
 
 from torch import fx
 
-from ...compiler.capture.fx_tools import packet_name
 from ...compiler.plan.program import StageProgram
+from ...compiler.plan.program_graph import packet_name
 
 _REDUCTIONS = frozenset(
     {"aten.sum", "aten.mean", "aten.var", "aten.var_mean", "aten.amax", "aten.amin"}

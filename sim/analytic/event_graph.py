@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..event.state import PartCycles, part_cycles
+from ..model.state import PartCycles, part_cycles
 from ..model.wiring import BACKWARD, FORWARD, Wiring
 from .cycle_ratio import Arc
 

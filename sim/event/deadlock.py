@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..model.report import Wait
+from ..model.state import State, Tables
 from ..model.wiring import PHASES, Wiring
-from .state import State, Tables
 
 
 def cycle_of_waits(wiring: Wiring, table: Tables, state: State, samples: int) -> tuple[Wait, ...]:

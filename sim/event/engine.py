@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from ..model.wiring import BACKWARD, FORWARD
-from .state import (
+from ..model.state import (
     BEGAN,
     BLOCKED,
     DRAIN,
@@ -48,6 +47,7 @@ from .state import (
     State,
     Tables,
 )
+from ..model.wiring import BACKWARD, FORWARD
 
 UPDATE = 2
 

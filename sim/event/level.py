@@ -15,10 +15,7 @@ from ...backend.errors import UserError
 from ...compiler.plan.document import PlanDocument
 from ..model.report import SimReport, StageRow, Wait
 from ..model.rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row, too_short
-from ..model.wiring import Wiring, host_cycles, wire
-from . import steady
-from .deadlock import cycle_of_waits
-from .state import (
+from ..model.state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
     FIRST_UPDATE_END,
@@ -31,6 +28,9 @@ from .state import (
     start,
     tables,
 )
+from ..model.wiring import Wiring, host_cycles, wire
+from . import steady
+from .deadlock import cycle_of_waits
 
 
 @dataclass(frozen=True)

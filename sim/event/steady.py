@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..model.state import Ints, State, Tables
 from . import engine
-from .state import Ints, State, Tables
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from ...compiler.plan.text.numbers import duration, percent, quantity
 from ...compiler.plan.text.numbers import energy as joules
 from ..event.recording import Slice, timeline
 from ..model.report import SimReport, StageRow
-from ..validation.plot import points_svg
 from ..validation.report import ValidationReport
 from .advice import advise
 from .charts import curve_svg, timeline_svg
@@ -23,6 +22,7 @@ from .heatmap import heatmap_svg
 from .loglog import roofline_svg
 from .memory import memory_over_time
 from .memory_chart import memory_svg
+from .validation_plot import points_svg
 
 MOST_STAGES = 400
 """Above this the timeline is left out: its rows would be thinner than can be seen."""

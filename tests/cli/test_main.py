@@ -87,7 +87,7 @@ def test_an_interrupted_compile_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weft.compiler.plan.store._program_text", interrupt)
+    monkeypatch.setattr("weft.compiler.plan.write._program_text", interrupt)
     outcome = weft("compile", "mlp", "--target", "tiny_mesh", "-o", tmp_path / "p")
     assert outcome.code == 130
     assert outcome.err.splitlines()[-1].startswith("interrupted")

@@ -97,10 +97,10 @@ def test_the_seal_is_what_sha256sum_reads(directory):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("format: 1", "format: 999"),
+        ("format: 2", "format: 999"),
         ("target: tiny_mesh", "target: [1]"),
         ("\nstages:", "\nstagess:"),
-        ("format: 1", "{"),
+        ("format: 2", "{"),
     ],
 )
 def test_a_broken_document_is_refused_by_name(directory, old, new):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from weft.compiler.plan.document import Constant, EdgeRecord, PlanDocument, Totals
+from weft.compiler.plan.document import EdgeRecord, PlanDocument, Totals
 from weft.compiler.plan.stage_record import (
     NonZeros,
     PEMemory,
@@ -15,6 +15,7 @@ from weft.compiler.plan.stage_record import (
     StageRecord,
     Tiling,
 )
+from weft.compiler.targets.constant import Constant
 
 Cycles = tuple[int, int, int]
 CONSTANTS = {
@@ -86,7 +87,7 @@ def plan(
     )
     slowest = max(sum(c) for c in cycles)
     return PlanDocument(
-        format=1,
+        format=2,
         weft_version="0",
         model="handmade",
         fingerprint="f",

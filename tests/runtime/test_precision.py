@@ -14,15 +14,15 @@ from helpers.small_models import Attention
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
-from weft.compiler.capture.fx_tools import is_view, packet_name
 from weft.compiler.plan.program import HOST, Source, Stage, Stages
+from weft.compiler.plan.program_graph import is_view, packet_name
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.recipe import TrainingRecipe
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Executor, Job
+from weft.runtime.tick.make_job import make_job
 from weft.runtime.tick.precision import PRODUCTS, activation_type, in_bfloat16, in_precision
-from weft.runtime.training.make_job import make_job
 
 COUNT = 40
 

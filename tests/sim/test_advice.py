@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from helpers import plans
-from weft.compiler.plan.document import Constant, PlanDocument
+from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.stage_record import OperatorCost
 from weft.compiler.plan.text.numbers import energy as joules
+from weft.compiler.targets.constant import Constant
 from weft.sim import simulate
 from weft.sim.page.advice import advise
 from weft.sim.page.energy import energy

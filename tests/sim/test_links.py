@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import simulate
 from weft.sim.event import engine
-from weft.sim.event.state import start, tables
 from weft.sim.model.links import fair_cycles, pieces, shared_links
+from weft.sim.model.state import start, tables
 from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)

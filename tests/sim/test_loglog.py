@@ -11,14 +11,14 @@ import pytest
 from helpers import plans
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.plan.document import Constant
 from weft.compiler.plan.stage_record import Rectangle
+from weft.compiler.targets.constant import Constant
 from weft.sim import simulate
 from weft.sim.page.colours import ramp
 from weft.sim.page.heatmap import HEIGHT, heatmap_svg
 from weft.sim.page.loglog import Axes, roofline_svg
-from weft.sim.validation.page import validation_html
-from weft.sim.validation.plot import points_svg
+from weft.sim.page.validation_page import validation_html
+from weft.sim.page.validation_plot import points_svg
 from weft.sim.validation.report import Point, ValidationReport, summarise
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.sim import simulate, timeline
 from weft.sim.event import engine, steady
-from weft.sim.event.state import start, tables
+from weft.sim.model.state import start, tables
 from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)

@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ...kernels.movement import ALIASES
-from ...kernels.roles import VIEWS
-
 _PRODUCTS = ("aten.mm.default", "aten.addmm.default", "aten.bmm.default")
 _CONVOLUTION, _GRADIENTS = "aten.convolution.default", "aten.convolution_backward.default"
+_SELECTING = (
+    *("aten.select.", "aten.slice.", "aten.diagonal.", "aten.unbind."),
+    *("aten.split.", "aten.split_with_sizes."),
+)
+"""Views of a part of their operand."""
 _TRANSPOSING = ("aten.t.default", "aten.permute.default", "aten.transpose.int")
 
 
@@ -132,7 +134,7 @@ def _spans(phase: Phase, calls: Sequence[fx.Node]) -> list[tuple[Value, int, int
 
 
 def _made(node: fx.Node) -> Iterator[tuple[tuple[fx.Node, int], Tensor]]:
-    if _name(node) in ALIASES or _name(node) == "getitem":
+    if _is_alias(node) or _name(node) == "getitem":
         return
     value: Any = node.meta["val"]
     for number, item in enumerate(value if isinstance(value, tuple | list) else (value,)):
@@ -142,11 +144,11 @@ def _made(node: fx.Node) -> Iterator[tuple[tuple[fx.Node, int], Tensor]]:
 
 def _place(node: fx.Node) -> tuple[fx.Node, int]:
     """The value that a node is, or is a view of."""
-    if _name(node) in ALIASES:
+    if _is_alias(node):
         return _place(_node(node.args[0]))
     if _name(node) == "getitem":
         tuple_node, number = _node(node.args[0]), node.args[1]
-        is_view = _name(tuple_node) in ALIASES
+        is_view = _is_alias(tuple_node)
         return _place(tuple_node) if is_view else (tuple_node, int(str(number)))
     return node, 0
 
@@ -196,7 +198,7 @@ def _weights(graph: fx.Graph, parameters: int) -> dict[fx.Node, int]:
     arguments = [node for node in graph.nodes if node.op == "placeholder"]
     found = {node: number for number, node in enumerate(arguments[:parameters])}
     for node in _calls(graph):
-        if _name(node) in VIEWS and node.args[0] in found:
+        if _is_whole_view(node) and node.args[0] in found:
             found[node] = found[_node(node.args[0])]
     return found
 
@@ -205,7 +207,7 @@ def _summands(result: fx.Node) -> Iterator[fx.Node]:
     """What a gradient is the sum of, and the sums."""
     waiting = [result]
     for part in waiting:
-        while _name(part) in VIEWS:
+        while _is_whole_view(part):
             part = _node(part.args[0])
         yield part
         waiting += part.all_input_nodes if _name(part) == "aten.add.Tensor" else ()
@@ -229,6 +231,17 @@ def _name(node: fx.Node) -> str:
     if node.op != "call_function":
         return ""
     return str(node.target) if hasattr(node.target, "_schema") else "getitem"
+
+
+def _is_alias(node: fx.Node) -> bool:
+    """Whether an operator only describes anew the data of its first operand, as torch declares."""
+    declared = bool(getattr(node.target, "is_view", False))
+    return declared or _name(node) == "aten._unsafe_view.default"
+
+
+def _is_whole_view(node: fx.Node) -> bool:
+    """Whether a node is its operand in another shape, with no element left out."""
+    return _is_alias(node) and not _name(node).startswith(_SELECTING)
 
 
 def _node(argument: object) -> fx.Node:

@@ -54,7 +54,7 @@ def document(target: Target) -> PlanDocument:
     stages = _stages()
     area = sum(stage.region.area for stage in stages)
     return PlanDocument(
-        format=1,
+        format=2,
         weft_version="0.1.0",
         model="small",
         fingerprint="f" * 64,

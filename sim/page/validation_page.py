@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...compiler.plan.atomic_output import staged_file
-from ..page.page import render
-from .plot import points_svg
-from .report import ValidationReport
+from ..validation.report import ValidationReport
+from .page import render
+from .validation_plot import points_svg
 
 
 def validation_html(report: ValidationReport) -> str:

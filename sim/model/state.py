@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.wiring import Channel, Wiring
+from .wiring import Channel, Wiring
 
 Ints = NDArray[np.int64]
 

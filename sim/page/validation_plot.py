@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..page.loglog import Dot, validation_svg
-from .report import Point
+from ..validation.report import Point
+from .loglog import Dot, validation_svg
 
 
 def points_svg(points: Sequence[Point]) -> str:

@@ -8,8 +8,8 @@ from ...backend.optim.scaling import scale_to_batch_size
 from ...backend.sparsity import MaskRule, configure
 from ...compiler.plan.plan import Plan
 from ...compiler.recipes.recipe import OptimizerRecipe, Recipe
-from ..tick.job import Job, Mode
-from ..tick.precision import in_precision
+from .job import Job, Mode
+from .precision import in_precision
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
