@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence, Set
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +15,8 @@ from ...compiler.plan.plan import Plan
 from ...compiler.stages.open_graph import trace_open
 from .function import StageFunction
 from .gradients import Leaf, with_gradients
+from .numbers import read_as_numbers
+from .owners import Owner, Owners
 from .roles import GraphWithRoles, roles_of
 
 _DEFAULTS: Mapping[str, Any] = {"target": "wse2", "optimizer_states": 1}
@@ -40,6 +41,7 @@ class CompiledGraph:
 
     def __init__(self, graph: fx.GraphModule, options: Mapping[str, Any]) -> None:
         self._graph, self._options = graph, options
+        self._numbers = read_as_numbers(graph)
         self._shapes: dict[Any, CompiledShape] = {}
 
     def __call__(self, *values: Any) -> tuple[Tensor, ...]:
@@ -48,24 +50,24 @@ class CompiledGraph:
                 "option of backend weft", name, _DEFAULTS, "docs/torch-compile.md"
             )
         _check_surroundings(values)
-        key = tuple(map(_key, values))
+        given = [value.item() if n in self._numbers else value for n, value in enumerate(values)]
+        key = tuple(map(_key, given))
         if key not in self._shapes:
             options = {**_DEFAULTS, **self._options}
-            self._shapes[key] = CompiledShape(self._graph, values, options)
-        return self._shapes[key](values)
+            self._shapes[key] = CompiledShape(self._graph, given, options)
+        return self._shapes[key](given)
 
 
 class CompiledShape:
-    """A graph for inputs of one shape: its stages, its random keys, the plan if asked for."""
+    """A graph for inputs of one shape: its stages, its random keys, the plans if asked for."""
 
     known: ClassVar[weakref.WeakSet[CompiledShape]] = weakref.WeakSet()
     """All that still run; they live as long as dynamo keeps them."""
-    _number: ClassVar = count()
 
     def __init__(
         self, graph: fx.GraphModule, values: Sequence[Any], options: Mapping[str, Any]
     ) -> None:
-        self.number, self.is_trained, self._options = next(self._number), False, options
+        self.owners, self._options = Owners(), options
         self._roles = roles_of(graph, values)
         proper = self._of_kind(values, "input")
         with torch.inference_mode(False):
@@ -76,19 +78,15 @@ class CompiledShape:
             self._keys = {name: key.clone() for name, key in self._open.graph.constants.items()}
         self._outputs = tuple(dict.fromkeys(self._open.outputs))
         self._function = StageFunction(self._open.stages, self._outputs)
-        self._owned = {
-            role.name: weakref.ref(value)
-            for role, value in zip(self._roles, values, strict=True)
-            if role.kind in ("parameter", "buffer")
-        }
         self.known.add(self)
 
     def __call__(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
-        named = self._keys | {
-            role.name: value
+        own = {
+            role: value
             for role, value in zip(self._roles, values, strict=True)
             if role.kind in ("parameter", "buffer")
         }
+        named = self._keys | {role.name: value for role, value in own.items()}
         proper = self._of_kind(values, "input")
         with torch.no_grad():
             made = self._function.forward(named, proper)
@@ -99,21 +97,19 @@ class CompiledShape:
         outputs: Sequence[Tensor] = made.outputs
         leaves = self._leaves(named, proper)
         if torch.is_grad_enabled() and leaves:
-            self.is_trained = True
+            self.owners.add(own)
             outputs = with_gradients(self._function, named, made, leaves)
         given = dict(zip(self._outputs, outputs, strict=True))
         return tuple(given[source] for source in self._open.outputs)
 
-    def plan(self, name: str) -> Plan:
-        """What the wafer would do for this graph; raises what `weft.compile` raises."""
-        owned = {own: reference() for own, reference in self._owned.items()}
-        tensors = self._keys | {own: value for own, value in owned.items() if value is not None}
-        options = Options(name=name, optimizer_states=self._options["optimizer_states"])
-        return compile_graph(self._open.graph, tensors, self._options["target"], options)
+    def plan(self, name: str, owner: Owner) -> Plan:
+        """What the wafer would do for this graph with the owner's weights as they are now.
 
-    def reads(self, tensors: Set[int]) -> bool:
-        """Whether the graph reads one of the tensors with these ids."""
-        return not tensors.isdisjoint(id(reference()) for reference in self._owned.values())
+        Raises what `weft.compile` raises.
+        """
+        options = Options(name=name, optimizer_states=self._options["optimizer_states"])
+        tensors = self._keys | owner.tensors()
+        return compile_graph(self._open.graph, tensors, self._options["target"], options)
 
     def describe(self) -> str:
         """Its inputs in a few words."""
@@ -134,7 +130,7 @@ class CompiledShape:
 def _key(value: Any) -> Any:
     if isinstance(value, Tensor):
         return (tuple(value.shape), value.dtype, value.requires_grad)
-    return value
+    return repr(value) if isinstance(value, float) else value  # nan is no nan, 0 is -0
 
 
 def _check_surroundings(values: Sequence[Any]) -> None:

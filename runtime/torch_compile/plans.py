@@ -9,18 +9,19 @@ from torch import nn
 from ...backend.errors import UserError
 from ...compiler.plan.plan import Plan
 from .backend import CompiledShape
+from .owners import Owner
 
 
 def plan_of(compiled: nn.Module) -> Plan:
     """The plan of a module that `torch.compile(module, backend="weft")` runs as one graph.
 
-    Made when it is asked for, with the weights of that moment. Raises UserError if no graph or
-    several were trained (see `plans_of`), UnsupportedError for an operator without a cost, and
-    InfeasibleError if it does not fit.
+    Made when it is asked for, with the module's own weights of that moment. Raises UserError if no
+    graph or several were trained (see `plans_of`), UnsupportedError for an operator without a cost,
+    and InfeasibleError if it does not fit.
     """
     found = _trained(compiled)
     if len(found) != 1:
-        shapes = "; ".join(shape.describe() for shape in found)
+        shapes = "; ".join(shape.describe() for shape, _ in found)
         raise UserError(
             f"plan of {_module(compiled)}",
             expected="one graph that was run with gradients",
@@ -28,9 +29,11 @@ def plan_of(compiled: nn.Module) -> Plan:
             change="weft.plans_of gives the plans of all; TORCH_LOGS=graph_breaks says where the"
             " graph breaks"
             if found
-            else 'run torch.compile(model, backend="weft") once with gradients enabled',
+            else 'run torch.compile(model, backend="weft") once with gradients enabled, and again'
+            " where its parameters were replaced since",
         )
-    return found[0].plan(_module(compiled))
+    ((shape, owner),) = found
+    return shape.plan(_module(compiled), owner)
 
 
 def plans_of(compiled: nn.Module) -> tuple[Plan, ...]:
@@ -40,15 +43,16 @@ def plans_of(compiled: nn.Module) -> tuple[Plan, ...]:
     """
     found = _trained(compiled)
     names = [f"{_module(compiled)}.{number}" for number in range(len(found))]
-    return tuple(shape.plan(name) for shape, name in zip(found, names, strict=True))
+    pairs = zip(found, names, strict=True)
+    return tuple(shape.plan(name, owner) for (shape, owner), name in pairs)
 
 
 def _module(compiled: Any) -> str:
     return type(getattr(compiled, "_orig_mod", compiled)).__name__
 
 
-def _trained(compiled: Any) -> list[CompiledShape]:
-    """What was trained of a module: the graphs that read a parameter or buffer of it."""
+def _trained(compiled: Any) -> list[tuple[CompiledShape, Owner]]:
+    """What was trained of a module: graphs, each with the tensors of it that it was run with."""
     module = getattr(compiled, "_orig_mod", compiled)
     if not isinstance(module, nn.Module):
         raise UserError(
@@ -58,5 +62,6 @@ def _trained(compiled: Any) -> list[CompiledShape]:
             change="pass the module that the function calls",
         )
     own = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    found = [shape for shape in CompiledShape.known if shape.is_trained and shape.reads(own)]
-    return sorted(found, key=lambda shape: shape.number)
+    owners = ((shape, shape.owners.of(own)) for shape in CompiledShape.known)
+    found = [(shape, owner) for shape, owner in owners if owner is not None]
+    return sorted(found, key=lambda pair: pair[1].number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -17,10 +17,14 @@ Kind = Literal["parameter", "buffer", "input", "number"]
 
 @dataclass(frozen=True)
 class Role:
-    """What an input of the graph is; parameters and buffers have their name in the model."""
+    """What an input of the graph is; parameters and buffers have their name in the model.
+
+    `root` is the expression that dynamo reads that model with, such as L['self'].
+    """
 
     kind: Kind
     name: str
+    root: str = ""
 
 
 def roles_of(graph: fx.GraphModule, values: Sequence[Any]) -> tuple[Role, ...]:
@@ -29,7 +33,7 @@ def roles_of(graph: fx.GraphModule, values: Sequence[Any]) -> tuple[Role, ...]:
     roles = [_role(source, value) for source, value in zip(sources, values, strict=True)]
     names = [role.name for role in roles]
     return tuple(
-        Role(role.kind, role.name if names.count(role.name) == 1 else f"{role.name}_{number}")
+        role if names.count(role.name) == 1 else replace(role, name=f"{role.name}_{number}")
         for number, role in enumerate(roles)
     )
 
@@ -45,9 +49,10 @@ def _role(source: str, value: Any) -> Role:
         return Role("number", source)
     steps = _STEP.findall(source)
     name = ".".join(step for _, step in steps) or re.sub(r"\W+", "_", source).strip("_")
+    root = _STEP.split(source, maxsplit=1)[0]
     if isinstance(value, nn.Parameter):
-        return Role("parameter", name)
-    return Role("buffer" if steps and steps[-1][0] == "buffers" else "input", name)
+        return Role("parameter", name, root)
+    return Role("buffer" if steps and steps[-1][0] == "buffers" else "input", name, root)
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,11 @@ class GraphWithRoles(nn.Module):
 
 
 class _Run(fx.Interpreter):
-    """Takes a number that dynamo made a tensor of shape () for the tensor it is."""
+    """Takes a number that dynamo made a tensor of shape () for what it is: fixed, or a tensor."""
 
     def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target == "item" and isinstance(args[0], int | float):
+            return args[0]
         if target == "item" and args[0].ndim == 0 and args[0].dtype is torch.float64:
             return args[0]
         return super().call_method(target, args, kwargs)
