@@ -160,8 +160,10 @@ def _target_of(plan: PlanDocument) -> Target | None:
 
 def _verdict(directory: Path, found: tuple[Violation, ...]) -> str:
     from ..compiler.plan.check import RULES
+    from ..compiler.plan.files import load_document
 
     if not found:
-        return f"{directory}: sound ({len(RULES)} rules)"
+        witness = load_document(directory, allow_edited=True).witness
+        return f"{directory}: sound ({len(RULES)} rules); witness: {witness}"
     lines = "\n".join(f"  {violation}" for violation in found)
     return f"{directory}: {len(found)} violations\n{lines}"

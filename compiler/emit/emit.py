@@ -35,6 +35,7 @@ class Labels:
     mode: str = "training"
     granularity: str = "finest"
     fit: tuple[LeverRecord, ...] = ()
+    witness: str = "off"
     recipe: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -79,6 +80,7 @@ def emit(
         clock_hz=target.clock_hz,
         grid=(target.rows, target.columns),
         wafers=target.wafers,
+        witness=labels.witness,
         recipe=dict(labels.recipe),
         fit=labels.fit,
         inputs=tuple(

@@ -13,6 +13,8 @@ from .stage_record import SourceRecord, StageRecord
 
 FORMAT_VERSION = 2
 
+WITNESSES = ("float64", "float32", "structure", "off")
+
 HOST = -1
 """Stage index that stands for the host, which feeds the model's inputs."""
 
@@ -160,6 +162,9 @@ class PlanDocument:
     """Usable rows and columns of PEs of one wafer. [PEs]"""
     wafers: int
     """Wafers of the machine, a chain. [wafers]"""
+    witness: str
+    """What its numbers were held against when it was made: `float64` or `float32`, the model itself
+    in that arithmetic; `structure`, its structure only; `off`, nothing."""
     recipe: dict[str, object]
     """The resolved recipe, key by key; empty for a model compiled in Python."""
     fit: tuple[LeverRecord, ...]

@@ -31,7 +31,14 @@ def new_map(plan: Plan, target: str | Target | None = None, *, is_final: bool = 
     machine = load_target(target) if isinstance(target, str) else target or _target(plan)
     recipe = document.recipe | ({"sparsity": None} if is_final and document.recipe else {})
     training = plan.training if not is_final else replace(plan.training, dynamic=frozenset())
-    labels = Labels(document.model, document.mode, document.granularity, document.fit, recipe)
+    labels = Labels(
+        document.model,
+        document.mode,
+        document.granularity,
+        document.fit,
+        document.witness,
+        recipe,
+    )
     stages = _without_numbers(plan.stages)
     made = lower(stages, machine, training, labels, plan.tensors)
     return replace(made, document=_with_sources(made.document, document))

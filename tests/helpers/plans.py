@@ -99,6 +99,7 @@ def plan(
         grid=(16, 10 * count + 4),
         wafers=1,
         fit=(),
+        witness="off",
         recipe={},
         inputs=(),
         parameters=(),

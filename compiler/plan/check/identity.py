@@ -8,7 +8,7 @@ from math import inf, prod
 
 import torch
 
-from ..document import FORMAT_VERSION, HOST, TensorRecord
+from ..document import FORMAT_VERSION, HOST, WITNESSES, TensorRecord
 from ..stage_record import SourceRecord
 from .violation import Finding, Subject
 
@@ -16,7 +16,7 @@ MODES = ("training",)
 
 
 def format_version(subject: Subject) -> Iterator[Finding]:
-    """The format and the mode are ones this version knows; the clock is a positive number."""
+    """Format, mode and witness are ones this version knows; the clock is a positive number."""
     plan = subject.plan
     if not 0 < plan.clock_hz < inf:
         yield Finding("clock_hz", "a positive number of cycles per second", plan.clock_hz)
@@ -24,6 +24,8 @@ def format_version(subject: Subject) -> Iterator[Finding]:
         yield Finding("format", FORMAT_VERSION, plan.format)
     if plan.mode not in MODES:
         yield Finding("mode", f"one of {', '.join(MODES)}", plan.mode)
+    if plan.witness not in WITNESSES:
+        yield Finding("witness", f"one of {', '.join(WITNESSES)}", plan.witness)
 
 
 def stage_names(subject: Subject) -> Iterator[Finding]:

@@ -66,6 +66,7 @@ def document(target: Target) -> PlanDocument:
         grid=(16, 16),
         wafers=1,
         fit=(),
+        witness="float64",
         recipe={"model": {"name": "small"}, "seed": 0},
         inputs=(
             TensorRecord("x", (1, 4, 8, 8), "float32"),

@@ -45,6 +45,7 @@ def nudge(value: int, rng: random.Random) -> int:
 MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("format", "format", plus(1)),
     ("format", "mode", put("backwards")),
+    ("format", "witness", put("float8")),
     ("format", "clock_hz", put(0.0)),
     ("stage-names", "stages.0.id", put("layer.conv")),
     ("stage-names", "stages.*.index", plus(1)),
