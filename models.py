@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from .backend.nn import MLP, ModelEntry, ResNet, mlp, model_entry, models, resnet
+from .backend.nn import (
+    MLP,
+    ModelEntry,
+    ResNet,
+    mlp,
+    model_entry,
+    models,
+    resnet,
+    rev_unet,
+    revbifpn,
+    revnet,
+)
 
-__all__ = ["MLP", "ModelEntry", "ResNet", "mlp", "model_entry", "models", "resnet"]
+__all__ = [
+    "MLP",
+    "ModelEntry",
+    "ResNet",
+    "mlp",
+    "model_entry",
+    "models",
+    "resnet",
+    "rev_unet",
+    "revbifpn",
+    "revnet",
+]

@@ -42,6 +42,7 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
         return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
     entry = model_entry(model)
     shape = {"shape": list(entry.input_shape), "classes": entry.classes}
+    shape |= {"label_shape": list(entry.label_shape)} if entry.label_shape else {}
     return make_recipe({"model": model, "input": shape}, overrides, where=f"recipe of {model}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import reversible
 from .ift_sizes import widened
 from .mlp import MLP, mlp
 from .norms import make_norm, norm_kinds, replace_norms
@@ -9,6 +10,9 @@ from .online_norm import OnlineNorm
 from .recurrent import OnlineLSTMCell
 from .registry import ModelEntry, model_entry, models
 from .resnet import ResNet, resnet
+from .rev_unet import rev_unet
+from .revbifpn import revbifpn
+from .revnet import revnet
 from .rivals import BatchChannelNorm, FilterResponseNorm, RMSNorm
 from .sparse_ift import SparseIFT, sparse_ift
 from .weight_standardization import standardize_weights
@@ -30,6 +34,10 @@ __all__ = [
     "norm_kinds",
     "replace_norms",
     "resnet",
+    "rev_unet",
+    "revbifpn",
+    "reversible",
+    "revnet",
     "sparse_ift",
     "standardize_weights",
     "widened",

@@ -14,7 +14,7 @@ from torch._compile import _disable_dynamo
 from ..errors import UserError
 from ..ops import online_norm, online_norm_cpu
 from ..ops.scan import moving_average
-from .state import StreamingState, as_dtype, inside_backward, per_channel
+from .state import StreamingState, as_dtype, inside_backward, is_replayed, per_channel
 
 ErrorCompensation = Literal["clamp", "layer_scale"]
 _State = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -96,6 +96,8 @@ class OnlineNorm(StreamingState):
     def _train(self, x: Tensor) -> Tensor:
         state = self._state()
         if torch.compiler.is_exporting():
+            return self._advance(x, state)
+        if is_replayed():
             return self._advance(x, state)
         if inside_backward():
             return self._recompute(x, state)

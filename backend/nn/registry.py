@@ -11,20 +11,25 @@ from torch import nn
 from ..errors import UnknownNameError
 from .mlp import mlp
 from .resnet import resnet
+from .rev_unet import rev_unet
+from .revbifpn import SIZES, revbifpn
+from .revnet import revnet
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """A named model. `factory(in_channels=, classes=, normalization=)` builds it.
 
-    `input_shape` is one sample's (C, H, W) at the factory's defaults.
+    `input_shape` is one sample's (C, *spatial) at the factory's defaults, `label_shape` its
+    label's.
     """
 
     name: str
     factory: Callable[..., nn.Module]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     classes: int
     description: str
+    label_shape: tuple[int, ...] = ()
 
 
 def _resnet_entry(depth: int) -> ModelEntry:
@@ -38,9 +43,40 @@ def _resnet_entry(depth: int) -> ModelEntry:
     )
 
 
+def _revnet_entry(depth: int) -> ModelEntry:
+    return ModelEntry(
+        f"revnet{depth}",
+        partial(revnet, depth),
+        (3, 32, 32),
+        10,
+        f"reversible ResNet of depth {depth} for 32x32 images",
+    )
+
+
+def _revbifpn_entry(name: str) -> ModelEntry:
+    side = SIZES[name].image
+    return ModelEntry(
+        f"revbifpn_{name}",
+        partial(revbifpn, name),
+        (3, side, side),
+        1000,
+        f"RevBiFPN {name.upper()}: reversible classifier of four scales",
+    )
+
+
 _ENTRIES = (
     *(_resnet_entry(depth) for depth in (20, 32, 44, 56, 110)),
     ModelEntry("mlp", mlp, (1, 8, 8), 10, "four linear layers of width 64 for 8x8 images"),
+    *(_revnet_entry(depth) for depth in (38, 110)),
+    *(_revbifpn_entry(name) for name in SIZES),
+    ModelEntry(
+        "rev_unet",
+        rev_unet,
+        (4, 16, 16, 16),
+        4,
+        "reversible 3-D U-Net of three levels for volumes; a label per voxel",
+        label_shape=(16, 16, 16),
+    ),
 )
 
 

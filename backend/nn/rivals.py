@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .state import StreamingState, as_dtype, inside_backward, per_channel
+from .state import StreamingState, as_dtype, inside_backward, is_replayed, per_channel
 
 
 def _square(x: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class BatchChannelNorm(StreamingState):
         return (y * self.group_weight[:, None] + self.group_bias[:, None]).reshape(x.shape)
 
     def _estimates(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.training or inside_backward():
+        if not self.training or (inside_backward() and not is_replayed()):
             return self.mean, self.var
         with torch.no_grad():
             wide = as_dtype(x.detach(), self.mean.dtype)

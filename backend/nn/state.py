@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Self
 
 import torch
@@ -53,3 +55,25 @@ def inside_backward() -> bool:
     """Whether a backward pass is running on this thread: a forward is then a recomputation."""
     # The graph task of the running backward, as `torch.utils.checkpoint` itself asks for it.
     return torch._C._current_graph_task_id() != -1
+
+
+_REPLAY = threading.local()
+
+
+@contextmanager
+def replayed() -> Iterator[None]:
+    """Within it somebody else puts the statistics of a forward in place and takes them out again.
+
+    Modules then run a forward in a backward pass like any other.
+    """
+    before = getattr(_REPLAY, "depth", 0)
+    _REPLAY.depth = before + 1
+    try:
+        yield
+    finally:
+        _REPLAY.depth = before
+
+
+def is_replayed() -> bool:
+    """Whether `replayed` is in force on this thread."""
+    return getattr(_REPLAY, "depth", 0) > 0

@@ -16,7 +16,7 @@ def test_logits_of_a_sample_on_the_meta_device(name: str) -> None:
     with torch.device("meta"):
         model = entry.factory(classes=7)
         logits = model(torch.empty(2, *entry.input_shape))
-    assert logits.shape == (2, 7)
+    assert logits.shape == (2, 7, *entry.label_shape)
 
 
 def resnet_parameters(n: int, width: int, classes: int) -> int:
