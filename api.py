@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .backend.errors import UserError
+from .backend.optim import Settings
 from .compiler.plan.plan import Plan
 from .compiler.plan.program import Stages
 from .compiler.recipes.read import make_recipe
@@ -60,6 +61,7 @@ def train(
     epochs: int | None = None,
     mode: str | None = None,
     settings: Iterable[str] = (),
+    on_start: Callable[[Settings], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     checkpoint: PathLike | None = None,
     every: int | None = None,
@@ -76,7 +78,8 @@ def train(
     the default is one, or all devices of a run of several processes (where
     `jax.distributed.initialize` was called), of which the first writes.
     `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the recipe's;
-    `settings` are `key=value` overrides of it.
+    `settings` are `key=value` overrides of it. `on_start` is told what the optimizer comes to,
+    `on_progress` where the run is.
 
     With a directory `checkpoint`, everything including what is in flight is written there every
     `every` samples (default: each epoch) and at Ctrl-C, and the last `keep` (3) are kept. `resume`
@@ -113,6 +116,7 @@ def train(
                     executor=executor,
                     device=device,
                     devices=devices,
+                    on_start=on_start,
                     on_progress=on_progress,
                     every=every,
                     keep=keep,
@@ -143,6 +147,7 @@ def train(
             seed=recipe.seed,
             evaluate_every=recipe.training.evaluate_every,
             max_nonfinite=recipe.training.max_nonfinite,
+            on_start=on_start if is_first() else None,
             on_progress=on_progress if is_first() else None,
             logs=_logs(directory if log is None else Path(log), tensorboard, start),
             store=store,

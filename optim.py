@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .backend.optim import (
+    AdamSetting,
     Constant,
     Cosine,
     LinearWarmup,
@@ -11,11 +12,15 @@ from .backend.optim import (
     UpdateRule,
     build_rule,
     compensations,
+    default_compensation,
+    fitting_compensations,
     rules,
+    scale_adamw_to_batch_size,
     scale_to_batch_size,
 )
 
 __all__ = [
+    "AdamSetting",
     "Constant",
     "Cosine",
     "LinearWarmup",
@@ -24,6 +29,9 @@ __all__ = [
     "UpdateRule",
     "build_rule",
     "compensations",
+    "default_compensation",
+    "fitting_compensations",
     "rules",
+    "scale_adamw_to_batch_size",
     "scale_to_batch_size",
 ]

@@ -78,8 +78,9 @@ def _simulate(plan: Plan) -> SimReport:
 def _train(plan: Plan, recipe: Recipe, executor: str) -> RunReport:
     from ..compiler.plan.text.numbers import facts
 
-    how = f"pipelined backpropagation, {recipe.pipeline.compensation}"
-    typer.echo(f"\n3. train on {recipe.data} here, one sample at a time ({how})")
+    typer.echo(
+        f"\n3. train on {recipe.data} here, one sample at a time (pipelined backpropagation)"
+    )
     run = _run(plan, recipe, executor, recipe.pipeline.mode)
     typer.echo(facts(run_facts(run)))
     return run
@@ -102,7 +103,14 @@ def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
     if executor == "jax":
         keep_compiled_programs()
     line = TrainingLine(mode)
-    run = train(plan, recipe.data or "digits", executor=executor, mode=mode, on_progress=line)
+    run = train(
+        plan,
+        recipe.data or "digits",
+        executor=executor,
+        mode=mode,
+        on_start=line.start,
+        on_progress=line,
+    )
     line.close()
     return run
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from .console import LiveLine
 
 if TYPE_CHECKING:
+    from ..backend.optim import Settings
     from ..runtime.training.trainer import Progress, RunReport
 
 
@@ -21,6 +24,10 @@ class TrainingLine:
         """Show where the run is."""
         self._latest = progress
         self._line(self._text(progress))
+
+    def start(self, optimizer: Settings) -> None:
+        """Show what is trained with."""
+        typer.echo(f"  {self._label}: {optimizer_text(optimizer)}", err=True)
 
     def close(self) -> None:
         """Leave the last state on the screen."""
@@ -38,6 +45,23 @@ class TrainingLine:
         )
 
 
+def optimizer_text(optimizer: Settings) -> str:
+    """The constants of an update rule in one line: "sgdm, learning rate 1e-05, ..."."""
+    values = dict(optimizer)
+    name = values.pop("optimizer")
+    flags = {n: v for n, v in values.items() if isinstance(v, bool)}
+    shown = [f"{_words(n)} {_constant(v)}" for n, v in values.items() if n not in flags]
+    return ", ".join([str(name), *shown, *[_words(n) for n, v in flags.items() if v]])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _constant(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
 def run_facts(run: RunReport) -> list[tuple[str, str]]:
     """The result of a run as (name, readable value)."""
     samples = len(run.losses)
@@ -45,6 +69,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
     return [
         ("test accuracy", f"{run.test_accuracy * 100:.2f} %"),
         ("test loss", f"{run.test_loss:.4f} nats per label"),
+        ("optimizer", optimizer_text(run.optimizer)),
         ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
         (
             "run",
@@ -82,6 +107,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
     return {
         "executor": run.executor,
         "mode": run.mode,
+        "optimizer": dict(run.optimizer),
         "activations": run.activations,
         "epochs": run.epochs,
         "samples": len(run.losses),

@@ -106,6 +106,7 @@ def train(
         devices=devices,
         epochs=epochs,
         settings=set_,
+        on_start=line.start,
         on_progress=line,
         checkpoint=checkpoint,
         every=every,

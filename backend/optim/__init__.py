@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from .build import build_rule, rules
+from .build import build_rule, default_compensation, fitting_compensations, rules
 from .compensation import compensations
 from .guard import Guard, sum_of_squares
-from .rule import Array, State, UpdateRule
-from .scaling import scale_to_batch_size
+from .rule import Array, Settings, State, UpdateRule, states_per_weight
+from .scaling import AdamSetting, scale_adamw_to_batch_size, scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
 
 __all__ = [
+    "AdamSetting",
     "Array",
     "Constant",
     "Cosine",
@@ -17,11 +18,16 @@ __all__ = [
     "LinearWarmup",
     "MultiStep",
     "Schedule",
+    "Settings",
     "State",
     "UpdateRule",
     "build_rule",
     "compensations",
+    "default_compensation",
+    "fitting_compensations",
     "rules",
+    "scale_adamw_to_batch_size",
     "scale_to_batch_size",
+    "states_per_weight",
     "sum_of_squares",
 ]

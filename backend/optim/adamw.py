@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
-from .rule import Array, State, chosen
+from .rule import Array, Settings, State, chosen
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,18 @@ class AdamW:
     eps: float
     weight_decay: float
     compensation: Compensation
+
+    @property
+    def settings(self) -> Settings:
+        """All that decides a step beside rate and delay."""
+        return {
+            "optimizer": "adamw",
+            "beta_1": self.betas[0],
+            "beta_2": self.betas[1],
+            "eps": self.eps,
+            "weight_decay": self.weight_decay,
+            "compensation": self.compensation.name,
+        }
 
     @property
     def stash(self) -> bool:

@@ -5,16 +5,37 @@ from __future__ import annotations
 from ..errors import UnknownNameError, UserError
 from .adamw import AdamW
 from .compensation import compensation as find_compensation
+from .compensation import compensations
 from .rule import UpdateRule
 from .sgdm import SGDM
 
-_RULES = ("sgdm", "adamw")
-_ADAMW_COMPENSATIONS = ("none", "stash", "lwp")
+_FITTING = {"sgdm": compensations(), "adamw": ("none", "stash", "lwp")}
+"""The delay compensations that are defined for each update rule."""
+
+_DEFAULTS = {"sgdm": "ab", "adamw": "none"}
+"""What trains best at the best rate of each, over the experiments of docs/training.md."""
 
 
 def rules() -> tuple[str, ...]:
     """Names `build_rule` knows."""
-    return _RULES
+    return tuple(_FITTING)
+
+
+def fitting_compensations(name: str, nesterov: bool = False) -> tuple[str, ...]:
+    """The delay compensations that are defined for the rule `name`.
+
+    Nesterov is spike compensation for a delay of 1, so a rule does not take both.
+    Raises `UnknownNameError`.
+    """
+    if name not in _FITTING:
+        raise UnknownNameError("update rule", name, rules(), "weft.optim.rules()")
+    return tuple(c for c in _FITTING[name] if not (nesterov and find_compensation(c).spike))
+
+
+def default_compensation(name: str) -> str:
+    """The delay compensation that suits the rule `name`; raises `UnknownNameError`."""
+    fitting_compensations(name)
+    return _DEFAULTS[name]
 
 
 def build_rule(
@@ -30,25 +51,19 @@ def build_rule(
 ) -> UpdateRule:
     """The rule "sgdm" (momentum, nesterov, braking_rho) or "adamw" (betas, eps).
 
-    Raises `UserError` for an unknown name, a value out of range, and a combination without a
-    definition: Nesterov is spike compensation for a delay of 1, so not both; AdamW takes none,
-    stash and lwp.
+    Raises `UserError` for an unknown name, a value out of range, and a compensation that is not
+    among `fitting_compensations`.
     """
-    if name not in _RULES:
-        raise UnknownNameError("update rule", name, _RULES, "weft.optim.rules()")
+    fitting = fitting_compensations(name, nesterov)
     chosen = find_compensation(compensation)
+    if compensation not in fitting:
+        raise _unfit(f"{name} with nesterov" if nesterov else name, compensation, fitting)
     _check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
     _check_range("weight_decay", weight_decay, weight_decay >= 0, ">= 0")
     if name == "adamw":
         _check_range("betas", betas, all(0 <= beta < 1 for beta in betas), "both in [0, 1)")
         _check_range("eps", eps, eps > 0, "> 0")
-        if compensation not in _ADAMW_COMPENSATIONS:
-            raise _undefined("adamw", compensation, _ADAMW_COMPENSATIONS)
         return AdamW(betas, eps, weight_decay, chosen)
-    if nesterov and chosen.spike:
-        raise _undefined(
-            "sgdm with nesterov", compensation, ("none", "stash", "lwp", "lwp_w", "ab")
-        )
     return SGDM(momentum, weight_decay, nesterov, chosen, braking_rho)
 
 
@@ -62,10 +77,10 @@ def _check_range(option: str, value: object, valid: bool, expected: str) -> None
         )
 
 
-def _undefined(rule: str, compensation: str, defined: tuple[str, ...]) -> UserError:
+def _unfit(rule: str, compensation: str, fitting: tuple[str, ...]) -> UserError:
     return UserError(
-        f"optimizer: {rule}",
-        expected=f"a delay compensation out of {', '.join(defined)}",
+        f"delay compensation of {rule}",
+        expected=f"one of {', '.join(fitting)}",
         got=f"'{compensation}'",
-        change="choose one of those, or sgdm without nesterov",
+        change="choose one of those, or leave pipeline.compensation out for the one that suits",
     )

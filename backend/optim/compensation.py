@@ -40,6 +40,7 @@ def is_off(constant: Any) -> bool:
 class Compensation:
     """`spike` and `horizon` are multiples of the delay D; 0 is off."""
 
+    name: str = "none"
     spike: int = 0
     horizon: int = 0
     form: Literal["velocity", "weight"] = "velocity"
@@ -58,18 +59,21 @@ class Compensation:
         return DelayConstants(self.horizon * delay, *self.spike_coefficients(momentum, delay))
 
 
-_BY_NAME: dict[str, Compensation] = {
-    "none": Compensation(),
-    "stash": Compensation(stash=True),
-    "sc": Compensation(spike=1),
-    "sc2d": Compensation(spike=2),
-    "lwp": Compensation(horizon=1),
-    "lwp2d": Compensation(horizon=2),
-    "lwp_w": Compensation(horizon=1, form="weight"),
-    "lwp_w2d": Compensation(horizon=2, form="weight"),
-    "sc+lwp": Compensation(spike=1, horizon=1),
-    "sc+lwp_w": Compensation(spike=1, horizon=1, form="weight"),
-    "ab": Compensation(braking=True),
+_BY_NAME = {
+    found.name: found
+    for found in (
+        Compensation("none"),
+        Compensation("stash", stash=True),
+        Compensation("sc", spike=1),
+        Compensation("sc2d", spike=2),
+        Compensation("lwp", horizon=1),
+        Compensation("lwp2d", horizon=2),
+        Compensation("lwp_w", horizon=1, form="weight"),
+        Compensation("lwp_w2d", horizon=2, form="weight"),
+        Compensation("sc+lwp", spike=1, horizon=1),
+        Compensation("sc+lwp_w", spike=1, horizon=1, form="weight"),
+        Compensation("ab", braking=True),
+    )
 }
 
 

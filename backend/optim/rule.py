@@ -7,7 +7,10 @@ reference and what XLA compiles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+import numpy as np
 
 from .compensation import Delay, DelayConstants
 
@@ -18,8 +21,16 @@ State = dict[str, Array]
 """Optimizer state of one parameter; every entry has the parameter's shape or none."""
 
 
+Settings = Mapping[str, str | float | bool]
+
+
 class UpdateRule(Protocol):
     """An optimizer with its delay compensation. `delay` is D_s, in updates; `lr` is per update."""
+
+    @property
+    def settings(self) -> Settings:
+        """Its name, its compensation, and every constant that it trains with, by name."""
+        ...
 
     @property
     def stash(self) -> bool:
@@ -65,3 +76,9 @@ def chosen(applies: Array | bool, new: Array, old: Array, xp: Any) -> Array:
     """
     new = xp.asarray(new, dtype=old.dtype)
     return new if applies is True else xp.where(applies, new, old)
+
+
+def states_per_weight(rule: UpdateRule) -> int:
+    """How many tensors of a parameter's shape the rule keeps beside it."""
+    shape = (2, 3)
+    return sum(value.shape == shape for value in rule.init(np.zeros(shape), np).values())

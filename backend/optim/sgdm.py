@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
-from .rule import Array, State, chosen
+from .rule import Array, Settings, State, chosen
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,19 @@ class SGDM:
     nesterov: bool
     compensation: Compensation
     braking_rho: float
+
+    @property
+    def settings(self) -> Settings:
+        """All that decides a step beside rate and delay."""
+        rho = {"braking_rho": self.braking_rho} if self.compensation.braking else {}
+        return {
+            "optimizer": "sgdm",
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
+            "weight_decay": self.weight_decay,
+            "compensation": self.compensation.name,
+            **rho,
+        }
 
     @property
     def stash(self) -> bool:

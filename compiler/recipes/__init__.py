@@ -1,4 +1,5 @@
 """Recipes: YAML files that name a model, its data, how it is compiled and how it is trained.
 
-Reading order: recipe (the schema), read (files and overrides), build (a plan from a recipe).
+Reading order: recipe (the schema) with its optimizer, update_rule, read (files and
+overrides), build (a plan from a recipe).
 """

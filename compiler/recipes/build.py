@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.nn.norms import replace_norms
 from ...backend.nn.registry import model_entry
+from ...backend.optim import states_per_weight
 from ...backend.sparsity import configure
 from ..capture.capture import capture
 from ..capture.sample import Loss
@@ -25,9 +26,7 @@ from ..plan.plan import Plan
 from ..stages.cut import cut
 from ..targets.load import load_target
 from .recipe import Recipe
-
-_OPTIMIZER_STATES = {"sgdm": 1, "adamw": 2}
-"""State tensors per parameter that each update rule keeps."""
+from .update_rule import update_rule
 
 
 def compile_recipe(
@@ -50,7 +49,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
     return Options(
         masks=masks,
         dynamic=_dynamic(recipe, masks),
-        optimizer_states=_OPTIMIZER_STATES[recipe.optimizer.name],
+        optimizer_states=states_per_weight(update_rule(recipe, recipe.pipeline.mode)),
         granularity=recipe.pipeline.granularity,
         stages=recipe.pipeline.stages,
         recompute=recipe.pipeline.recompute,

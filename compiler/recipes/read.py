@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ...backend.errors import UnknownNameError, UserError
 from .recipe import Recipe, TargetRecipe
+from .update_rule import update_rule
 
 _SHORT = {"model": "name", "normalization": "kind", "target": "name"}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
@@ -51,14 +52,34 @@ def shipped_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 def make_recipe(
     data: Mapping[str, Any], overrides: Iterable[str] = (), where: str = "recipe"
 ) -> Recipe:
-    """A recipe from plain data with `key=value` overrides applied; raises UserError."""
+    """A recipe from plain data with `key=value` overrides applied.
+
+    Raises UserError for unknown keys and values out of range, in its phases too, and for a delay
+    compensation that is not defined for the optimizer.
+    """
     merged = {key: _expand(key, value) for key, value in data.items()}
     for override in overrides:
         _apply(merged, override)
     try:
-        return Recipe.model_validate(merged)
+        recipe = Recipe.model_validate(merged)
     except ValidationError as error:
         raise _mistake(where, error.errors()[0]) from error
+    update_rule(recipe, "pipelined")
+    for number, _ in enumerate(recipe.phases):
+        phase_recipe(recipe, number)
+    return recipe
+
+
+def phase_recipe(recipe: Recipe, number: int) -> Recipe:
+    """The recipe of phase `number` (from 0); raises UserError for optimizer keys that do not fit.
+
+    In a dense phase nothing is sparse.
+    """
+    phase = recipe.phases[number]
+    own = recipe.model_dump(mode="json") | {"phases": [], "epochs": phase.epochs}
+    own["optimizer"] |= phase.optimizer
+    own["sparsity"] = None if phase.dense else own["sparsity"]
+    return make_recipe(own, where=f"phases.{number}")
 
 
 class _Loader(yaml.SafeLoader):

@@ -7,27 +7,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..stages.coarsen import Granularity
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
+from .optimizer import OptimizerRecipe
+from .part import Decay, Part, Positive
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ModelRecipe(_Part):
+class ModelRecipe(Part):
     """A name from `weft models`, or 'package.module:factory'; `options` go to the factory."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class InputRecipe(_Part):
+class InputRecipe(Part):
     """Shape of one sample, without the batch dimension, and the number of classes.
 
     `dtype` int64 is for tokens. `label_shape` is empty for one label per sample; a language model
@@ -40,7 +34,7 @@ class InputRecipe(_Part):
     label_shape: tuple[Positive, ...] = ()
 
 
-class NormalizationRecipe(_Part):
+class NormalizationRecipe(Part):
     """The normalization that the named models are built with, and its options where set."""
 
     kind: str = "online"
@@ -59,43 +53,13 @@ class NormalizationRecipe(_Part):
         return chosen | ({"ecm": None} if self.ecm == "none" else {})
 
 
-class ScheduleRecipe(_Part):
-    """Learning rate over the run; `warmup` and `milestones` are shares of all updates.
-
-    'cosine' ends at `final` x lr, 'multistep' multiplies by `factor` at each milestone.
-    """
-
-    kind: Literal["constant", "cosine", "multistep"] = "constant"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    final: Share = 0.0
-    milestones: tuple[Share, ...] = ()
-    factor: Share = 0.1
-
-
-class OptimizerRecipe(_Part):
-    """An update rule of `weft.optim`.
-
-    With `reference_batch_size`, lr and momentum are those of that batch size and are scaled to
-    batch size 1 by `weft.optim.scale_to_batch_size`.
-    """
-
-    name: Literal["sgdm", "adamw"] = "sgdm"
-    lr: Annotated[float, Field(gt=0)] = 0.1
-    momentum: Decay = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 2e-4
-    nesterov: bool = False
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    schedule: ScheduleRecipe = ScheduleRecipe()
-    reference_batch_size: Positive | None = 128
-
-
-class PipelineRecipe(_Part):
+class PipelineRecipe(Part):
     """How the model is cut and how delayed gradients are compensated.
 
     `stages` are globs of module paths ("blocks.*"): every module that one matches is one stage.
     The limits of granularity 'auto': stages, updates of delay of the first stage, and the share of
     the machine's memory that activation FIFOs may take. `fit: auto` pulls levers until it fits.
+    `compensation` is one of `weft.optim.compensations()`; null: the one that suits the optimizer.
     """
 
     granularity: Granularity = "finest"
@@ -105,11 +69,11 @@ class PipelineRecipe(_Part):
     max_delay: Annotated[int, Field(ge=0)] | None = None
     activation_memory: Annotated[float, Field(gt=0)] = 0.5
     fit: Literal["auto"] | None = None
-    compensation: str = "sc+lwp"
+    compensation: str | None = None
     mode: Literal["pipelined", "sequential"] = "pipelined"
 
 
-class TrainingRecipe(_Part):
+class TrainingRecipe(Part):
     """Precision, guards and tests of a run.
 
     `precision` bfloat16 is mixed: activations, FIFOs and products; it and float32 need a plan of
@@ -127,7 +91,7 @@ class TrainingRecipe(_Part):
     new_map: Literal["warn", "stop"] = "warn"
 
 
-class PhaseRecipe(_Part):
+class PhaseRecipe(Part):
     """One phase of a run, with a learning-rate schedule and an optimizer state of its own.
 
     `dense` revives all pruned weights, which start at zero; `optimizer` replaces keys of the
@@ -139,14 +103,14 @@ class PhaseRecipe(_Part):
     optimizer: dict[str, Any] = Field(default_factory=dict)
 
 
-class TargetRecipe(_Part):
+class TargetRecipe(Part):
     """A name from `weft targets` or a YAML file; `overrides` replace constants by dotted name."""
 
     name: str = "wse2"
     overrides: dict[str, str] = Field(default_factory=dict)
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """Everything a run needs: what to compile, for which target, and how to train it.
 
     `loss` is 'cross_entropy' of the model's scores, 'model' if model(input, label) returns its own

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...backend.errors import UnsupportedError, UserError
-from ...backend.optim import Guard, Schedule, UpdateRule
+from ...backend.optim import Guard, Schedule, Settings, UpdateRule
 from ...backend.sparsity import MaskRule
 from ...compiler.plan.program import Stages
 
@@ -27,7 +27,7 @@ class Job:
     tensors: where a mask is False the weight is zero and stays exactly zero. Update number j of a
     stage, made with the gradient of sample j, has the learning rate `schedule(j)`; `guard` clips
     that gradient and says if it may be used at all. A parameter with a rule in `mask_rules` gets
-    new masks as training goes on.
+    new masks as training goes on. `settings` says in words and numbers what rule and schedule are.
     Raises UserError for a tensor that is missing or has another shape, UnsupportedError for a
     tensor that several stages own.
     """
@@ -39,6 +39,7 @@ class Job:
     schedule: Schedule
     guard: Guard = field(default_factory=Guard)
     mask_rules: Mapping[str, MaskRule] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         owners: dict[str, str] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...backend.errors import UserError
-from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule, build_rule
-from ...backend.optim.scaling import scale_to_batch_size
+from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule
 from ...backend.sparsity import MaskRule, configure
 from ...compiler.plan.plan import Plan
-from ...compiler.recipes.recipe import OptimizerRecipe, Recipe
+from ...compiler.recipes.optimizer import OptimizerRecipe
+from ...compiler.recipes.recipe import Recipe
+from ...compiler.recipes.update_rule import update_rule
 from .job import Job, Mode
 from .precision import in_precision
 
@@ -15,8 +16,7 @@ from .precision import in_precision
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     """The job of training `plan` by `recipe` for `updates` updates (samples).
 
-    In sequential mode there is no delay and hence no delay compensation.
-    Raises UserError for a plan without weights and for a rule that is not defined.
+    Raises UserError for a plan without weights, and for sparsity that the plan has no masks for.
     """
     if not plan.tensors:
         raise UserError(
@@ -25,20 +25,28 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
             got="one compiled on the meta device, without any",
             change="compile the model with real weights to train it",
         )
-    lr, momentum = _scaled(recipe.optimizer)
-    rule = build_rule(
-        recipe.optimizer.name,
-        momentum=momentum,
-        weight_decay=recipe.optimizer.weight_decay,
-        nesterov=recipe.optimizer.nesterov,
-        compensation=recipe.pipeline.compensation if mode == "pipelined" else "none",
-        betas=recipe.optimizer.betas,
-        eps=recipe.optimizer.eps,
-    )
-    schedule = _schedule(recipe.optimizer, lr, updates)
+    rule = update_rule(recipe, mode)
+    optimizer = recipe.optimizer.at_batch_size_1()
+    schedule = _schedule(optimizer, updates)
     guard = Guard(recipe.training.clip_norm)
     stages = in_precision(plan.stages, recipe.training.precision)
-    return Job(stages, plan.tensors, plan.masks, rule, schedule, guard, _mask_rules(plan, recipe))
+    return Job(
+        stages,
+        plan.tensors,
+        plan.masks,
+        rule,
+        schedule,
+        guard,
+        _mask_rules(plan, recipe),
+        settings={"learning_rate": optimizer.lr, **rule.settings, **_scaled(recipe.optimizer)},
+    )
+
+
+def _scaled(given: OptimizerRecipe) -> dict[str, str]:
+    """What the recipe asked for, where that is of another batch size."""
+    if given.reference_batch_size is None:
+        return {}
+    return {"scaled_from": f"{given.lr:g} at batch size {given.reference_batch_size}"}
 
 
 def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
@@ -58,15 +66,8 @@ def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
     return {name: rule for name, rule in rules.items() if rule.is_dynamic}
 
 
-def _scaled(optimizer: OptimizerRecipe) -> tuple[float, float]:
-    """Learning rate and momentum at batch size 1."""
-    if optimizer.reference_batch_size is None:
-        return optimizer.lr, optimizer.momentum
-    return scale_to_batch_size(optimizer.lr, optimizer.momentum, optimizer.reference_batch_size, 1)
-
-
-def _schedule(optimizer: OptimizerRecipe, lr: float, updates: int) -> Schedule:
-    recipe = optimizer.schedule
+def _schedule(optimizer: OptimizerRecipe, updates: int) -> Schedule:
+    recipe, lr = optimizer.schedule, optimizer.lr
     after: Schedule = Constant(lr)
     if recipe.kind == "cosine":
         after = Cosine(lr, updates, lr * recipe.final)

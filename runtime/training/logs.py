@@ -14,8 +14,12 @@ Value = float | int | None | list[dict[str, int | str]]
 Record = Mapping[str, Value]
 Log = Callable[[Record], None]
 """Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
-learning_rate, skipped_updates (so far), samples_per_s; after a test test_accuracy and test_loss;
-new_maps, a list of the stages whose masks were found to have outgrown the map, where there are."""
+learning_rate, those of DECAYS that the rule has, skipped_updates (so far), samples_per_s; after a
+test test_accuracy and test_loss; new_maps, a list of the stages whose masks were found to have
+outgrown the map, where there are."""
+
+DECAYS = ("momentum", "beta_1", "beta_2")
+"""Constants of an update rule that each record has."""
 
 METRICS_FILE = "metrics.jsonl"
 

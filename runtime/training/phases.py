@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...compiler.plan.plan import Plan
-from ...compiler.recipes.read import make_recipe
+from ...compiler.recipes.read import phase_recipe
 from ...compiler.recipes.recipe import Recipe
 from .report import RunReport
 
@@ -28,11 +28,8 @@ def phase_plan(plan: Plan, recipe: Recipe, number: int, before: RunReport | None
         tensors, masks = before.tensors, before.masks
     if phase.dense:
         masks = {name: torch.ones_like(mask) for name, mask in masks.items()}
-    own = recipe.model_dump(mode="json") | {"phases": [], "epochs": phase.epochs}
-    own["optimizer"] |= phase.optimizer
-    own["sparsity"] = None if phase.dense else own["sparsity"]
-    checked = make_recipe(own, where=f"phases.{number}").model_dump(mode="json")
-    document = replace(plan.document, recipe=checked)
+    own = phase_recipe(recipe, number).model_dump(mode="json")
+    document = replace(plan.document, recipe=own)
     return replace(plan, document=document, tensors=tensors, masks=masks)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from ...backend.optim import Settings
 from ..tick.job import Mode
 from ..weights.load import copy_into
 from .map_watch import NewMap
@@ -40,16 +41,18 @@ class RunReport:
     A resumed run has the losses that came out since, the first being that of sample `first_loss`.
     `scores` holds a test after each epoch (or as the recipe says) and one at the end, earlier ones
     of a resumed run included; none for a model without predictions. `samples_per_s` counts
-    training alone: no compiling, no testing. `activations` is the type of the real numbers that
-    stages pass on. `skipped` says for each stage with any how many of
-    its updates were skipped because a gradient or the loss was not finite. `tensors` and `masks`
-    are those at the end. `new_maps` has each stage whose masks outgrew the map of the plan.
-    `state_bytes` is what weights, states and FIFOs take on all devices, `temporary_bytes` what
-    XLA's training program needs beside them on each; None where an executor does not tell.
+    training alone: no compiling, no testing. `optimizer` has the highest learning rate and the
+    constants of the update rule, per sample. `activations` is the type of the real numbers that
+    stages pass on. `skipped` says for each stage with any how many of its updates were skipped
+    because a gradient or the loss was not finite. `tensors` and `masks` are those at the end.
+    `new_maps` has each stage whose masks outgrew the map of the plan. `state_bytes` is what
+    weights, states and FIFOs take on all devices, `temporary_bytes` what XLA's training program
+    needs beside them on each; None where an executor does not tell.
     """
 
     executor: str
     mode: Mode
+    optimizer: Settings
     activations: str
     epochs: int
     losses: np.ndarray

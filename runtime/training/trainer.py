@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...backend.errors import UserError
+from ...backend.optim import Settings
 from ..checkpoint import Checkpoint, Store
 from ..data import Dataset
 from ..executors import CHUNK, EXECUTORS, make_executor
@@ -19,7 +20,7 @@ from ..tick.precision import activation_type
 from ..tick.shard import Groups
 from .data_fit import check_fit
 from .interrupt import Interrupted, stop_request
-from .logs import Log
+from .logs import DECAYS, Log
 from .map_watch import MapWatch, NewMap
 from .report import Progress, RunReport
 from .scores import Score
@@ -42,6 +43,7 @@ def train(
     seed: int = 0,
     evaluate_every: int | None = None,
     max_nonfinite: int = 25,
+    on_start: Callable[[Settings], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     logs: Sequence[Log] = (),
     store: Store | None = None,
@@ -51,6 +53,7 @@ def train(
     """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
 
     `groups` are the stages that each of several devices runs; by default one device runs all.
+    `on_start` is told the learning rate and the constants of the update rule.
     Testing uses the weights as they are and leaves the samples in flight alone. At the end the
     pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
     are written, one of them when the process is asked to stop; that raises Interrupted. A run from
@@ -61,6 +64,8 @@ def train(
     `map_watch` says that the run must stop.
     """
     check_fit(job.stages, data)
+    if on_start is not None:
+        on_start(job.settings)
     began = time.perf_counter()
     machine = make_executor(executor, job, mode, device, groups)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
@@ -81,6 +86,7 @@ def train(
     return RunReport(
         executor=executor,
         mode=mode,
+        optimizer=job.settings,
         activations=activation_type(job.stages),
         epochs=epochs,
         losses=np.concatenate(run.losses),
@@ -151,6 +157,7 @@ class _Run:
         self.first_loss = 0
         self.scores: list[Score] = []
         self.new_maps: tuple[NewMap, ...] = ()
+        self.constants = {n: v for n, v in job.settings.items() if n in DECAYS}
         self.training_s, self.trained_here = 0.0, 0
         self.progress = Progress(0, self.total, 0, float("nan"), 0.0, None)
 
@@ -230,6 +237,7 @@ class _Run:
             "epoch": self.progress.epoch,
             "loss": float(losses.mean()) if len(losses) else None,
             "learning_rate": self.job.rate(self.samples - 1),
+            **self.constants,
             "skipped_updates": self.progress.skipped,
             "samples_per_s": round(self.progress.samples_per_s, 1),
             **tested,

@@ -1,0 +1,177 @@
+"""Every key of a recipe's optimizer reaches the job: its runs are those of torch's optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.plans_to_train import RECIPE, small_plan
+from torch import Tensor
+from weft.compiler.plan.plan import Plan
+from weft.compiler.recipes.read import make_recipe
+from weft.runtime.tick.job import Job
+from weft.runtime.tick.make_job import make_job
+
+UPDATES, SHAPE = 20, (3, 2)
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return small_plan()
+
+
+def job_of(plan: Plan, *overrides: str, mode: Any = "sequential") -> Job:
+    """The recipe has a constant rate and no decay, but for the overrides."""
+    bare = {**RECIPE, "optimizer": {"weight_decay": 0.0}}
+    return make_job(plan, make_recipe(bare, overrides), UPDATES, mode)
+
+
+def gradients() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(UPDATES, *SHAPE))
+
+
+def start() -> Tensor:
+    return torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(SHAPE)
+
+
+def trained(job: Job) -> Tensor:
+    """Weights after all updates, guarded and at the job's rates."""
+    weights: Any = start()
+    state = job.rule.init(weights, torch)
+    for update, gradient in enumerate(gradients()):
+        (usable,), _ = job.guard([torch.from_numpy(gradient)], torch)
+        weights, state = job.rule.update(weights, usable, state, 0, job.rate(update), torch)
+    return weights
+
+
+def by_torch(
+    make: Callable[[list[Tensor]], torch.optim.Optimizer],
+    share: Callable[[int], float] = lambda update: 1.0,
+    clip: float | None = None,
+) -> Tensor:
+    """The same by torch; `share` is of the optimizer's rate."""
+    weights = start().requires_grad_()
+    optimizer = make([weights])
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
+    for gradient in gradients():
+        weights.grad = torch.from_numpy(gradient)
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_([weights], clip)
+        optimizer.step()
+        schedule.step()
+    return weights.detach()
+
+
+def sgd(**options: Any) -> Callable[[list[Tensor]], torch.optim.Optimizer]:
+    return lambda weights: torch.optim.SGD(weights, **{"lr": 0.05, "momentum": 0.9, **options})
+
+
+def adamw(**options: Any) -> Callable[[list[Tensor]], torch.optim.Optimizer]:
+    own = {"lr": 0.05, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+    return lambda weights: torch.optim.AdamW(weights, **{**own, **options})
+
+
+LR = "optimizer.lr=0.05"
+ADAMW = (LR, "optimizer.name=adamw")
+
+
+def same(got: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance)
+
+
+BY_KEY = {
+    "lr": ((LR,), sgd()),
+    "momentum": ((LR, "optimizer.momentum=0.7"), sgd(momentum=0.7)),
+    "weight_decay": ((LR, "optimizer.weight_decay=0.3"), sgd(weight_decay=0.3)),
+    "nesterov": ((LR, "optimizer.nesterov=true"), sgd(nesterov=True)),
+    "name": (ADAMW, adamw()),
+    "betas": ((*ADAMW, "optimizer.betas=[0.5,0.9]"), adamw(betas=(0.5, 0.9))),
+    "eps": ((*ADAMW, "optimizer.eps=0.5"), adamw(eps=0.5)),
+    "decoupled decay": ((*ADAMW, "optimizer.weight_decay=0.3"), adamw(weight_decay=0.3)),
+}
+
+
+@pytest.mark.parametrize("key", BY_KEY)
+def test_a_key_of_the_optimizer_trains_as_torch_does(plan: Plan, key: str) -> None:
+    overrides, expected = BY_KEY[key]
+    same(trained(job_of(plan, *overrides)), by_torch(expected))
+
+
+def cosine(update: int) -> float:
+    return 0.25 + 0.75 * (1 + np.cos(np.pi * update / UPDATES)) / 2
+
+
+SCHEDULES = {
+    "cosine": (
+        ("optimizer.schedule={kind: cosine, final: 0.25}",),
+        cosine,
+    ),
+    "milestones": (
+        ("optimizer.schedule={kind: multistep, milestones: [0.3, 0.6], factor: 0.5}",),
+        lambda update: 0.5 ** ((update >= 6) + (update >= 12)),
+    ),
+    "warm-up": (
+        ("optimizer.schedule={kind: cosine, final: 0.25, warmup: 0.2}",),
+        lambda update: cosine(4) * (update + 1) / 4 if update < 4 else cosine(update),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_schedule_is_that_of_the_recipe(plan: Plan, name: str) -> None:
+    overrides, share = SCHEDULES[name]
+    same(trained(job_of(plan, LR, *overrides)), by_torch(sgd(), share))
+
+
+def test_gradients_are_clipped_as_the_recipe_says(plan: Plan) -> None:
+    got = trained(job_of(plan, LR, "training.clip_norm=0.5"))
+    same(got, by_torch(sgd(), clip=0.5), 1e-5)  # torch adds 1e-6 to the norm
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "expected"),
+    [("sgdm", "sc+lwp", "sc+lwp"), ("adamw", "stash", "stash"), ("sgdm", "null", "ab")],
+)
+def test_the_compensation_is_that_of_the_recipe(
+    plan: Plan, name: str, chosen: str, expected: str
+) -> None:
+    overrides = (f"optimizer.name={name}", f"pipeline.compensation={chosen}")
+    assert job_of(plan, *overrides, mode="pipelined").settings["compensation"] == expected
+    assert job_of(plan, *overrides).settings["compensation"] == "none"
+
+
+def test_nothing_is_scaled_unless_asked_for(plan: Plan) -> None:
+    recipe = make_recipe({key: RECIPE[key] for key in ("model", "input")})
+    job = make_job(plan, recipe, UPDATES, "pipelined")
+    assert (job.rate(0), job.settings["momentum"]) == (1e-4, 0.9)
+    assert "scaled_from" not in job.settings
+
+
+def test_a_reference_batch_size_scales_by_the_rule_of_sgdm(plan: Plan) -> None:
+    """Published: CIFAR's 0.1 and 0.9 at batch size 128."""
+    job = job_of(plan, "optimizer={lr: 0.1, momentum: 0.9, reference_batch_size: 128}")
+    assert job.rate(0) == pytest.approx(6.428e-6, rel=3e-4)
+    assert job.settings["momentum"] == pytest.approx(0.9991772, abs=5e-8)
+    assert job.settings["learning_rate"] == job.rate(0)
+    assert job.settings["scaled_from"] == "0.1 at batch size 128"
+
+
+def test_a_reference_batch_size_scales_by_the_rule_of_adamw(plan: Plan) -> None:
+    """The square-root rule; momentum, a key of SGDM, plays no part."""
+    given = "name: adamw, lr: 0.016, betas: [0.9, 0.99], weight_decay: 0.1, eps: 1.0e-8"
+    for momentum in (0.5, 0.9):
+        job = job_of(plan, f"optimizer={{{given}, reference_batch_size: 16, momentum: {momentum}}}")
+        assert job.rate(0) == pytest.approx(0.004)
+        assert job.settings["beta_1"] ** 16 == pytest.approx(0.9)
+        assert job.settings["beta_2"] ** 16 == pytest.approx(0.99)
+        assert job.settings["eps"] == pytest.approx(4e-8)
+        assert job.settings["weight_decay"] == pytest.approx(0.025)
+        assert "momentum" not in job.settings
+
+
+def test_the_precision_of_the_recipe_reaches_the_stages(plan: Plan) -> None:
+    job = job_of(plan, "training.precision=bfloat16")
+    assert job.stages.stages[0].program.outputs[0].dtype == "bfloat16"
