@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from ..errors import UnknownNameError, UserError
 from .algorithm import ALGORITHMS
+from .candidates import Candidate, candidates
 from .filters import selects
 from .group import Group
+from .products import check_zeros_reach_products
 from .rule import MaskRule
 
 
@@ -26,18 +28,49 @@ class Sparsity:
         """How the mask of every sparse parameter begins and changes.
 
         A parameter belongs to the first group that selects it, so a general group may follow
-        special ones. Raises `UserError` if a group selects no parameter, or none that is left, and
-        if a parameter does not divide into the balanced groups asked for.
+        special ones. Raises `UserError` if a group selects no parameter, or none that is left, if a
+        parameter does not divide into the balanced groups asked for, and if zeros of a parameter
+        do not reach the weight that its module computes from it.
         """
-        named = _named(parameters)
+        rules = self.rules_of(candidates(parameters))
+        if isinstance(parameters, nn.Module):
+            check_zeros_reach_products(parameters, rules)
+        return rules
+
+    def rules_of(
+        self, parameters: Mapping[str, Candidate], frozen_may_wait: bool = False
+    ) -> dict[str, MaskRule]:
+        """As `rules`, for candidates by name; a group may have none but frozen ones yet."""
         rules: dict[str, MaskRule] = {}
         for group in self.groups:
-            left = _left(group, _selected(group, named), rules)
-            shapes = {name: tuple(p.shape) for name, p in left.items()}
+            chosen = {k: c for k, c in parameters.items() if selects(group.param_filter, c)}
+            if not chosen and frozen_may_wait and group.param_filter is None:
+                trained = {k: replace(c, trains=True) for k, c in parameters.items()}
+                if any(selects(None, candidate) for candidate in trained.values()):
+                    continue
+            left = _left(group, _some(group, chosen, parameters), rules)
+            shapes = {name: tuple(c.parameter.shape) for name, c in left.items()}
             for name, shape in shapes.items():
                 group.blocks.check(name, shape)
                 rules[name] = MaskRule(name, group, tuple(sorted(shapes.items())))
         return rules
+
+    def check_first_names(self, parameters: nn.Module) -> None:
+        """Raises `UserError` for a filter that takes a tied parameter by a later name only.
+
+        A plan knows each parameter by its first.
+        """
+        for name, candidate in candidates(parameters).items():
+            first = replace(candidate, names=(name,))
+            for group in self.groups:
+                if selects(group.param_filter, candidate) != selects(group.param_filter, first):
+                    others = ", ".join(candidate.names[1:])
+                    raise UserError(
+                        "sparsity: param_filter",
+                        expected="the first name of a tied parameter, by which a plan knows it",
+                        got=f"{group.param_filter}, which takes {name} by another: {others}",
+                        change=f"{others} is {name}: match that name",
+                    )
 
     def masks(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The first bool mask per sparse parameter name, on the CPU, True is kept.
@@ -45,31 +78,35 @@ class Sparsity:
         Shapes suffice (meta device) unless the init_method looks at values. Raises `UserError` as
         `rules` does.
         """
-        named = _named(parameters)
-        rules = self.rules(named)
-        return {name: rule.first_mask(named[name]) for name, rule in rules.items()}
+        named, rules = candidates(parameters), self.rules(parameters)
+        return {name: rule.first_mask(named[name].parameter) for name, rule in rules.items()}
 
 
-Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 def configure(config: Config, seed: int = 0) -> Sparsity:
     """Read a sparsity configuration: a number, a group, a list of groups, or {groups: [...]}.
 
-    A number is static random sparsity of the default parameters. A parameter belongs to the first
-    group that selects it. The key names are those of the
-    Cerebras sparsity API, with its aliases `type` (algorithm), `schedule` (sparsity) and `params`
-    (keys one level down). Groups without a `seed` of their own take `seed`. Raises `UserError` for
-    anything else.
+    A number is static random sparsity of the default parameters, None is no sparsity. A parameter
+    belongs to the first group that selects it. The key names are those of the Cerebras sparsity
+    API, with its aliases `type` (algorithm), `schedule` (sparsity) and `params` (keys one level
+    down). Groups without a `seed` of their own take `seed`. Raises `UserError` for anything else.
     """
+    if config is None:
+        return Sparsity(())
     if isinstance(config, bool | str) or not isinstance(config, int | float | Mapping | Sequence):
         raise _wrong_type(config)
     if isinstance(config, int | float):
         return Sparsity((_group({"sparsity": config}, "sparsity", seed),))
     if isinstance(config, Mapping) and set(config) == {"groups"}:
+        if config["groups"] is None:
+            raise _wrong_type(config)
         return configure(config["groups"], seed)
     if isinstance(config, Mapping):
         return Sparsity((_group(config, "sparsity", seed),))
+    if not config:
+        raise _wrong_type(config)
     return Sparsity(tuple(_group(item, f"sparsity[{i}]", seed) for i, item in enumerate(config)))
 
 
@@ -103,27 +140,27 @@ def _without_aliases(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     return keys
 
 
-def _named(parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    source = parameters.named_parameters() if isinstance(parameters, nn.Module) else parameters
-    return dict(source)
-
-
-def _selected(group: Group, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    chosen = {k: p for k, p in parameters.items() if selects(group.param_filter, k, p)}
+def _some(
+    group: Group, chosen: Mapping[str, Candidate], parameters: Mapping[str, Candidate]
+) -> Mapping[str, Candidate]:
     if not chosen:
+        trained = [name for name, candidate in parameters.items() if candidate.trains]
+        names = ", ".join((trained or list(parameters))[:8]) or "(none at all)"
+        is_frozen = group.param_filter is None and len(trained) < len(parameters)
         raise UserError(
             "sparsity: param_filter",
             expected="at least one parameter of the model",
             got=f"{group.param_filter or 'the default choice'} selects none",
-            change=f"match names such as {', '.join(list(parameters)[:8]) or '(none at all)'}",
+            change=f"match names such as {names}"
+            + ("; frozen parameters are taken only by name" if is_frozen else ""),
         )
     return chosen
 
 
 def _left(
-    group: Group, selected: Mapping[str, Tensor], taken: Mapping[str, MaskRule]
-) -> dict[str, Tensor]:
-    left = {name: p for name, p in selected.items() if name not in taken}
+    group: Group, selected: Mapping[str, Candidate], taken: Mapping[str, MaskRule]
+) -> dict[str, Candidate]:
+    left = {name: c for name, c in selected.items() if name not in taken}
     if not left:
         raise UserError(
             "sparsity: param_filter",
@@ -137,9 +174,9 @@ def _left(
 def _wrong_type(config: object) -> UserError:
     return UserError(
         "sparsity",
-        expected="a number, a mapping, or a list of mappings",
+        expected="a number, a mapping, or a list of at least one mapping",
         got=f"{config!r}",
-        change="write for example 0.75, or {algorithm: static, sparsity: 0.75}",
+        change="write 0.75, or {algorithm: static, sparsity: 0.75}; leave it out for no sparsity",
     )
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from torch import Tensor
 
+from .candidates import Candidate
+
 DENSE_NAMES = ("embedding", "norm", "lm_head", "pe_helper")
 
 Pattern = str | re.Pattern[str] | Callable[[str, Tensor], bool]
@@ -36,20 +38,29 @@ def _compiled(pattern: Any) -> Any:
 Filter = Annotated[tuple[Pattern, ...] | None, BeforeValidator(_patterns)]
 
 
-def selects(param_filter: tuple[Pattern, ...] | None, name: str, parameter: Tensor) -> bool:
-    """Whether one of the filter's patterns takes the parameter.
+def selects(param_filter: tuple[Pattern, ...] | None, candidate: Candidate) -> bool:
+    """Whether one of the filter's patterns takes the parameter, under any of its names.
 
-    Globs and regular expressions match the whole name. Without a filter: parameters of more than
-    one dimension whose name, in lower case, contains none of DENSE_NAMES.
+    Globs and regular expressions match the whole name. Without a filter: trained parameters of
+    more than one dimension, but for those with one element per output (magnitudes of weight norm,
+    gains, layer scales, class tokens), whose first name, in lower case, contains none of
+    DENSE_NAMES.
     """
     if param_filter is None:
-        return parameter.dim() > 1 and not any(part in name.lower() for part in DENSE_NAMES)
-    return any(_matches(pattern, name, parameter) for pattern in param_filter)
+        is_dense = any(part in candidate.names[0].lower() for part in DENSE_NAMES)
+        return candidate.trains and _is_matrix(candidate.parameter) and not is_dense
+    return any(_matches(pattern, candidate) for pattern in param_filter)
 
 
-def _matches(pattern: Pattern, name: str, parameter: Tensor) -> bool:
+def _is_matrix(parameter: Tensor) -> bool:
+    """Two dimensions longer than 1, or the one row of a layer with one output."""
+    is_row = parameter.dim() == 2 and parameter.shape[0] == 1
+    return is_row or sum(size > 1 for size in parameter.shape) >= 2
+
+
+def _matches(pattern: Pattern, candidate: Candidate) -> bool:
     if isinstance(pattern, str):
-        return fnmatchcase(name, pattern)
+        return any(fnmatchcase(name, pattern) for name in candidate.names)
     if isinstance(pattern, re.Pattern):
-        return pattern.fullmatch(name) is not None
-    return bool(pattern(name, parameter))
+        return any(pattern.fullmatch(name) is not None for name in candidate.names)
+    return any(bool(pattern(name, candidate.parameter)) for name in candidate.names)
