@@ -13,6 +13,8 @@ from .backend.sparsity import (
     configure,
     kept_count,
     kept_counts,
+    masks_of,
+    release,
 )
 
 __all__ = [
@@ -26,4 +28,6 @@ __all__ = [
     "configure",
     "kept_count",
     "kept_counts",
+    "masks_of",
+    "release",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .algorithm import ALGORITHMS
-from .apply import Applied, apply
 from .config import Sparsity, configure
 from .distributions import kept_counts
+from .eager.apply import Applied, apply
+from .eager.attached import masks_of, release
+from .eager.sparsifier import Level, Sparsifier
 from .initializers import kept_count
 from .rule import MaskRule
-from .sparsifier import Level, Sparsifier
 
 
 def algorithms() -> tuple[str, ...]:
@@ -27,4 +28,6 @@ __all__ = [
     "configure",
     "kept_count",
     "kept_counts",
+    "masks_of",
+    "release",
 ]

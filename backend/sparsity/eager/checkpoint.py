@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import UserError
+from ...errors import UserError
 
 _REMEDY = (
     "load the sparsity state saved with the weights, sparsifier.load_state_dict(...); or, to make "
@@ -23,6 +23,18 @@ def loaded_without_masks() -> UserError:
         expected="weights that are 0 wherever the masks prune",
         got="other weights there, and no masks loaded since",
         change=_REMEDY,
+    )
+
+
+def replaced_parameter(name: str) -> UserError:
+    """The module holds another tensor than the one that masks, hooks and optimizer know."""
+    return UserError(
+        f"sparse parameter '{name}'",
+        expected="the parameter that the Sparsifier was made for",
+        got="another in its place (load_state_dict(assign=True), a new nn.Parameter, a"
+        " parametrization)",
+        change="sparsifier.remove(), then make the optimizer and the Sparsifier anew and load their"
+        " states",
     )
 
 

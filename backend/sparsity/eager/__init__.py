@@ -1,0 +1,1 @@
+"""Masks in force in an eager torch program."""
