@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..backend.errors import InfeasibleError
 from .capture.capture import Capture
 from .capture.graph import Graph
+from .capture.masks_in_force import by_first_name, first_names, masks_in_force
 from .capture.sample import Loss, Sample
 from .driver import Driver, PassRun, ignore, pass_name
 from .emit.emit import Emit, Labels
@@ -42,7 +43,8 @@ class Options:
     """How to compile.
 
     `masks` maps parameter names to boolean tensors, True where a weight is kept; those of
-    `dynamic` parameters will change while training.
+    `dynamic` parameters will change while training. Without any, those that a Sparsifier has in
+    force on the model are taken.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
     which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
@@ -94,9 +96,20 @@ def compile_model(
     options = options or Options()
     options = replace(options, name=options.name or type(model).__name__)
     graph = options.driver(Capture(loss), model, example_inputs)
+    options = _with_masks_of(model, graph, options)
     tensors = dict(model.named_parameters(remove_duplicate=False))
     tensors |= dict(model.named_buffers(remove_duplicate=False))
     return compile_graph(graph, {**graph.constants, **tensors}, target, options)
+
+
+def _with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
+    """Masks by the graph's names; those in force on the model if none are given."""
+    if options.masks:
+        masks = by_first_name(model, options.masks)
+        return replace(options, masks=masks, dynamic=first_names(model, options.dynamic))
+    entries = masks_in_force(model, graph)
+    dynamic = frozenset(name for name, entry in entries.items() if entry.is_dynamic)
+    return replace(options, masks={n: e.mask.cpu() for n, e in entries.items()}, dynamic=dynamic)
 
 
 def compile_graph(

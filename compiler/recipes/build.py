@@ -99,7 +99,9 @@ def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
         model = _build(recipe)
     if recipe.sparsity is None:
         return model, {}
-    return model, configure(recipe.sparsity, recipe.seed).masks(model)
+    sparsity = configure(recipe.sparsity, recipe.seed)
+    sparsity.check_first_names(model)
+    return model, sparsity.masks(model)
 
 
 def _build(recipe: Recipe) -> nn.Module:

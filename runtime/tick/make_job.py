@@ -11,6 +11,7 @@ from ...compiler.recipes.recipe import Recipe
 from ...compiler.recipes.update_rule import update_rule
 from .job import Job, Mode
 from .precision import in_precision
+from .wiring import trained
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
@@ -50,10 +51,12 @@ def _scaled(given: OptimizerRecipe) -> dict[str, str]:
 
 
 def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
-    """The rules of masks that change."""
+    """The rules of masks that change; what is frozen is sparse only if the plan has its mask."""
     if recipe.sparsity is None:
         return {}
-    parameters = {record.name: plan.tensors[record.name] for record in plan.document.parameters}
+    able = {name for stage in plan.stages.stages for name in trained(stage)} | plan.masks.keys()
+    names = [record.name for record in plan.document.parameters if record.name in able]
+    parameters = {name: plan.tensors[name] for name in names}
     rules = configure(recipe.sparsity, recipe.seed).rules(parameters)
     absent = [name for name in rules if name not in plan.masks]
     if absent:

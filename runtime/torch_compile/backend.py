@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from ...backend.errors import UnknownNameError, UnsupportedError
+from ...backend.sparsity.eager.attached import in_force
 from ...compiler.pipeline import Options, compile_graph
 from ...compiler.plan.plan import Plan
 from ...compiler.stages.open_graph import trace_open
@@ -103,13 +104,20 @@ class CompiledShape:
         return tuple(given[source] for source in self._open.outputs)
 
     def plan(self, name: str, owner: Owner) -> Plan:
-        """What the wafer would do for this graph with the owner's weights as they are now.
+        """What the wafer would do for this graph with the owner's weights and masks as they are.
 
         Raises what `weft.compile` raises.
         """
-        options = Options(name=name, optimizer_states=self._options["optimizer_states"])
-        tensors = self._keys | owner.tensors()
-        return compile_graph(self._open.graph, tensors, self._options["target"], options)
+        tensors = owner.tensors()
+        sparse = {key: entry for key, value in tensors.items() if (entry := in_force(key, value))}
+        options = Options(
+            name=name,
+            optimizer_states=self._options["optimizer_states"],
+            masks={key: entry.mask.cpu() for key, entry in sparse.items()},
+            dynamic={key for key, entry in sparse.items() if entry.is_dynamic},
+        )
+        known = self._keys | tensors
+        return compile_graph(self._open.graph, known, self._options["target"], options)
 
     def describe(self) -> str:
         """Its inputs in a few words."""

@@ -82,3 +82,14 @@ def test_a_function_of_two_models_is_found_by_either() -> None:
     weights = weft.plan_of(first).tensors.values()
     assert any(torch.equal(value, second.weight) for value in weights if value.ndim == 2)
     assert len(weft.plans_of(second)) == 1
+
+
+def test_a_plan_has_the_masks_in_force() -> None:
+    model = _model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sparsifier = weft.sparsity.Sparsifier(model, optimizer, {"algorithm": "set", "sparsity": 0.5})
+    plan = weft.plan_of(_trained(model))
+    assert all(torch.equal(plan.masks[name], mask) for name, mask in sparsifier.masks.items())
+    assert set(plan.document.dynamic) == set(plan.masks)
+    stages = plan.document.stages
+    assert sum(stage.nonzeros.total for stage in stages) == 12 + 9 + 6 + 3

@@ -1,0 +1,40 @@
+"""Masks of a model by the names that its captured graph has for the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from torch import nn
+
+from ...backend.parameters import by_any_name, places
+from ...backend.sparsity.eager.attached import Held, held_in
+from .graph import Graph
+
+
+def masks_in_force(model: nn.Module, graph: Graph) -> dict[str, Held]:
+    """What a Sparsifier, or a copy of a sparse model, holds of the parameters that the graph uses.
+
+    Raises UserError if weights were loaded since that are not 0 where a mask prunes.
+    """
+    found = places(model)
+    used = {name for placeholder, name in graph.parameters.items() if graph.node(placeholder).users}
+    entries = held_in(found)
+    named = {found[name].spelled[0]: entry for name, entry in entries.items()}
+    return {name: entry for name, entry in named.items() if name in used}
+
+
+def by_first_name(model: nn.Module, masks: Mapping[str, Any]) -> dict[str, Any]:
+    """The same masks; one of a tied parameter may be given under any of its names."""
+    first = _first_names(model, masks)
+    return {first[name]: mask for name, mask in masks.items()}
+
+
+def first_names(model: nn.Module, names: Collection[str]) -> frozenset[str]:
+    """Of each parameter the name that the graph has for it."""
+    return frozenset(_first_names(model, names).values())
+
+
+def _first_names(model: nn.Module, names: Collection[str]) -> dict[str, str]:
+    known = by_any_name(model) if names else {}
+    return {name: known[name].spelled[0] if name in known else name for name in names}
