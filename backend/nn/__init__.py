@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import reversible
+from . import depth, reversible
+from .depth import prune_depth
 from .ift_sizes import widened
 from .mlp import MLP, mlp
 from .norms import make_norm, norm_kinds, replace_norms
@@ -27,11 +28,13 @@ __all__ = [
     "RMSNorm",
     "ResNet",
     "SparseIFT",
+    "depth",
     "make_norm",
     "mlp",
     "model_entry",
     "models",
     "norm_kinds",
+    "prune_depth",
     "replace_norms",
     "resnet",
     "rev_unet",
