@@ -8,6 +8,8 @@ from __future__ import annotations
 from .backend.nn import (
     BatchChannelNorm,
     FilterResponseNorm,
+    HebbianClassifier,
+    HebbianSoftmax,
     OnlineLSTMCell,
     OnlineNorm,
     RMSNorm,
@@ -26,6 +28,8 @@ from .backend.nn import (
 __all__ = [
     "BatchChannelNorm",
     "FilterResponseNorm",
+    "HebbianClassifier",
+    "HebbianSoftmax",
     "OnlineLSTMCell",
     "OnlineNorm",
     "RMSNorm",

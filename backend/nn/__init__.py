@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import depth, reversible
 from .depth import prune_depth
+from .hebbian import HebbianClassifier, HebbianSoftmax
 from .ift_sizes import widened
 from .mlp import MLP, mlp
 from .norms import make_norm, norm_kinds, replace_norms
@@ -22,6 +23,8 @@ __all__ = [
     "MLP",
     "BatchChannelNorm",
     "FilterResponseNorm",
+    "HebbianClassifier",
+    "HebbianSoftmax",
     "ModelEntry",
     "OnlineLSTMCell",
     "OnlineNorm",
