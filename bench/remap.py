@@ -41,8 +41,8 @@ class Drift:
     as_planned: int
     first_kept: int
     rebalanced: int
-    new_map: int
-    final_map: int
+    new_map: float
+    final_map: float
     growth: float
 
 

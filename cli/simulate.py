@@ -146,23 +146,19 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
 
 def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
     """The headline numbers as (name, readable value)."""
-    from ..compiler.plan.text.numbers import duration, percent, quantity
+    from ..compiler.plan.text.numbers import cycles, duration, percent, quantity
+    from ..compiler.plan.text.summary import latency
 
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
-    seconds = report.forward_latency_cycles / report.clock_hz
-    host = report.host_latency_cycles / report.clock_hz
+    to_loss = report.forward_latency_cycles, report.host_latency_cycles
     return [
         (
             "throughput",
             f"{quantity(report.throughput_samples_per_s)} samples/s, one sample every"
-            f" {report.initiation_interval_cycles:,.0f} cycles"
-            + ("" if report.steady else " (run too short for a steady state)"),
+            f" {cycles(report.initiation_interval_cycles)}"
+            + ("" if report.steady else ", the mean of a run too short for a steady state"),
         ),
-        (
-            "latency",
-            f"{duration(seconds)} to the loss of the first sample"
-            + (f", {duration(host)} of it the host's" if host else ""),
-        ),
+        ("latency", latency(*to_loss, report.clock_hz)),
         ("run", f"{report.samples:,} samples in {duration(report.seconds)} of machine time"),
         ("fill, drain", f"{report.fill_cycles:,} and {report.drain_cycles:,} cycles"),
         ("utilisation", f"{percent(report.utilisation)} of the PEs used"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.document import PlanDocument
-from .analytic.level import analytic
+from .analytic import analytic
 from .event.level import event
 from .model.report import SimReport
 

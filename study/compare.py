@@ -12,8 +12,6 @@ from ..compiler.pipeline import GraphCompiler
 from ..compiler.plan.document import PlanDocument
 from ..compiler.plan.work import StageWork, work_of
 from ..compiler.targets import Roofline, Target
-from ..sim.model.report import SimReport
-from ..sim.page.advice import advise
 from ..sim.simulate import simulate
 from .roofline import roofline
 
@@ -95,17 +93,8 @@ def _simulated(model: GraphCompiler, target: Target, samples: int) -> Figures:
         latency_s=report.forward_latency_cycles / report.clock_hz,
         memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
         utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
-        bound_by=_bound(plan, report),
+        bound_by=report.bound_by.partition(":")[0],
     )
-
-
-def _bound(plan: PlanDocument, report: SimReport) -> str:
-    """What bounds the slowest stage if a stage sets the pace, else what does."""
-    kind = report.bound_by.partition(":")[0]
-    if kind != "stage":
-        return kind
-    busiest = max(report.stages, key=lambda row: row.utilisation)
-    return advise(plan, report)[busiest.index].bound_by
 
 
 def _seconds_at_peak(plan: PlanDocument, work: Sequence[StageWork], target: Target) -> float:

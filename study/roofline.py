@@ -65,7 +65,7 @@ def roofline(
         memory_bytes=held,
         memory_share=held / chip.memory.bytes,
         utilisation=macs / chip.macs_per_s(_dtype(work)) / step if step else 0.0,
-        bound_by="compute" if computing >= step / 2 else "memory bandwidth",
+        bound_by="compute" if computing >= step / 2 else "memory",
     )
 
 

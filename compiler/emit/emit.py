@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -19,10 +19,13 @@ from ..place.slow import slowed
 from ..plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
 from ..plan.program import HOST, Stage, Stages, TensorSpec
+from ..plan.stage_bound import are_ports_full, stage_bound
 from ..plan.stage_record import Rectangle, SourceRecord, StageRecord
-from ..plan.totals import totals
 from ..plan.training import Training
 from ..stages.skip_streams import edge_bytes
+from ..targets.target import Target
+from ..timing.layout import Layout, Site
+from ..timing.totals import totals
 from . import row_windows
 from .row_windows import Parts
 
@@ -63,11 +66,26 @@ def emit(
 ) -> Plan:
     """The plan of placed stages. `tensors` are the model's parameters and state by name."""
     placement, target, masks = slowed(placement), placement.target, training.tensors
+    inputs = tuple(
+        TensorRecord(f"input_{i}", spec.shape, spec.dtype)
+        for i, spec in enumerate(stages.model_inputs)
+    )
+    parameters = _tensor_records(stages, "parameters")
+    ports = _are_ports_full(target, (*parameters, *inputs))
     records = tuple(
-        _stage_record(stage, placed, stages.delay(stage.index))
+        _stage_record(stage, placed, stages.delay(stage.index), ports)
         for stage, placed in zip(stages.stages, placement.placed, strict=True)
     )
     edges = tuple(_edges(stages, placement))
+    layout = Layout(
+        name=f"plan of {labels.model} for {target.name}",
+        clock_hz=target.clock_hz,
+        grid=(target.rows, target.columns),
+        wafers=target.wafers,
+        sites=tuple(Site(s.id, s.region, s.cycles, s.bound_by, s.delay) for s in records),
+        edges=edges,
+        constants=target.constants(),
+    )
     document = PlanDocument(
         format=FORMAT_VERSION,
         weft_version=VERSION,
@@ -83,11 +101,8 @@ def emit(
         witness=labels.witness,
         recipe=dict(labels.recipe),
         fit=labels.fit,
-        inputs=tuple(
-            TensorRecord(f"input_{i}", spec.shape, spec.dtype)
-            for i, spec in enumerate(stages.model_inputs)
-        ),
-        parameters=_tensor_records(stages, "parameters"),
+        inputs=inputs,
+        parameters=parameters,
         state=_tensor_records(stages, "forward_state", "backward_state"),
         masks=tuple(sorted(masks)),
         dynamic=tuple(sorted(training.dynamic)),
@@ -96,15 +111,15 @@ def emit(
         predictions=tuple(SourceRecord(s.stage, s.output) for s in stages.predictions),
         stages=records,
         edges=edges,
-        totals=totals(records, edges, target, placement.wafers_least),
+        totals=totals(layout, records, target, placement.wafers_least),
         files={},
-        provenance=target.constants(),
+        provenance=layout.constants,
     )
     programs = {stage.program.key: stage.program for stage in stages.stages}
     return Plan(document, programs, dict(tensors), masks)
 
 
-def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:
+def _stage_record(stage: Stage, placed: PlacedStage, delay: int, ports: bool) -> StageRecord:
     choice = placed.choice
     return StageRecord(
         index=stage.index,
@@ -124,18 +139,19 @@ def _stage_record(stage: Stage, placed: PlacedStage, delay: int) -> StageRecord:
         macs_effective=sum(operator.macs_effective for operator in choice.operators),
         nonzeros=choice.nonzeros,
         memory_per_pe=choice.memory,
-        bound_by=_bound_by(choice.operators),
+        bound_by=stage_bound(choice.operators, ports),
         recompute=stage.program.recomputes,
         delay=delay,
         fifo_depth=delay + 1,
     )
 
 
-def _bound_by(operators) -> str:
-    """'compute' or 'network', whichever takes more of the stage's cycles."""
-    compute = sum(operator.compute_cycles for operator in operators)
-    network = sum(operator.network_cycles for operator in operators)
-    return "compute" if compute >= network else "network"
+def _are_ports_full(target: Target, tensors: Sequence[TensorRecord]) -> bool:
+    """For the type that the plan computes in: that of its first floating-point tensor."""
+    floating = [tensor.dtype for tensor in tensors if "float" in tensor.dtype]
+    dtype = floating[0] if floating else "float32"
+    rate = target.arithmetic(dtype).elements_per_cycle
+    return are_ports_full(4 if dtype == "float32" else 2, rate, target.sram.read_bytes_per_cycle)
 
 
 def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:

@@ -56,18 +56,22 @@ class EdgeRecord:
 
 @dataclass(frozen=True)
 class Totals:
-    """What the whole plan needs and gives, from the closed form (see sim/analytic/level.py)."""
+    """What the whole plan needs and gives, in closed form (`compiler/timing/`)."""
 
-    initiation_interval_cycles: int
-    """Between two samples: the slowest stage or the most loaded stream. [cycles]"""
+    initiation_interval_cycles: float
+    """Between two samples in steady state, in the mean. [cycles]"""
     latency_cycles: int
-    """One sample alone, from the host to the loss. [cycles]"""
+    """From when the host is asked for a sample until its loss is known, if the sample is alone in
+    the pipeline. [cycles]"""
+    host_latency_cycles: int
+    """Of that, until the host's first byte comes. [cycles]"""
     throughput_samples_per_s: float
     """`clock_hz` / `initiation_interval_cycles`. [samples/s]"""
     utilisation: float
     """Share of the occupied PEs' time that is spent on phases. [1]"""
     bound_by: str
-    """What sets the initiation interval: `stage`, `link`, `wafer-link` or `host`."""
+    """What sets the initiation interval: its cause (`compute`, `memory`, `network`, `link`,
+    `wafer-link`, `host` or `loop`) and where that is, the stage or the stream."""
     pes_used: int
     """PEs in regions. [PEs]"""
     pes_usable: int

@@ -219,7 +219,8 @@ class StageRecord:
     memory_per_pe: PEMemory
     """Memory of its fullest PE."""
     bound_by: str
-    """What takes more of its cycles: `compute` or `network`."""
+    """What takes most of its cycles: `compute`, `memory` (the ports, in element-wise passes) or
+    `network` (inside the region)."""
     recompute: bool
     """Whether its FIFO holds its inputs only and its backward does its forward again."""
     delay: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...compiler.timing.wiring import PHASES, Wiring
 from ..model.report import Wait
 from ..model.state import State, Tables
-from ..model.wiring import PHASES, Wiring
 
 
 def cycle_of_waits(wiring: Wiring, table: Tables, state: State, samples: int) -> tuple[Wait, ...]:

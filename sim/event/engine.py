@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from numba import njit
 
+from ...compiler.timing.wiring import BACKWARD, FORWARD
 from ..model.state import (
     BEGAN,
     BLOCKED,
@@ -34,8 +35,8 @@ from ..model.state import (
     LAST,
     LAST_FORWARD_END,
     LEFT,
-    MEMORY,
-    NETWORK,
+    LINK,
+    LOOP,
     READY,
     STARVED,
     STEADY_FROM,
@@ -47,7 +48,6 @@ from ..model.state import (
     State,
     Tables,
 )
-from ..model.wiring import BACKWARD, FORWARD
 
 UPDATE = 2
 
@@ -349,7 +349,7 @@ def _waited_for(
     until: int,
     left: int,
 ) -> None:
-    """Book idle cycles. After the item left its producer they are the network's; before that the
+    """Book idle cycles. After the item left its producer they are the links'; before that the
     producer was at work (imbalance), or was itself waiting before it began (starved)."""
     if _outside(table, state, unit, until - since):
         return
@@ -359,7 +359,7 @@ def _waited_for(
     on_the_way = until - max(since, left)
     began, ready = state.sent[item, BEGAN], state.sent[item, READY]
     starved = max(since, began) - max(since, ready)
-    state.idle[unit, NETWORK] += on_the_way
+    state.idle[unit, LINK] += on_the_way
     state.idle[unit, STARVED] += starved
     state.idle[unit, IMBALANCE] += until - since - on_the_way - starved
 
@@ -369,11 +369,11 @@ def _waited_for_room(
     table: Tables, state: State, unit: int, since: int, until: int, wanted: int
 ) -> None:
     """Book idle cycles. While the consumer was at work it held this unit back (blocked); while it
-    was itself waiting for an input, a deeper FIFO would have let both go on (memory)."""
+    was itself waiting for an input, a deeper FIFO would have let both go on (loop)."""
     if _outside(table, state, unit, until - since):
         return
     both = until - max(since, wanted)
-    state.idle[unit, MEMORY] += both
+    state.idle[unit, LOOP] += both
     state.idle[unit, BLOCKED] += until - since - both
 
 

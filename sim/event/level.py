@@ -2,7 +2,7 @@
 
 Each stage does forward(i), backward(i - delay), update(i - delay) in that order. A phase begins
 when the first rows of its inputs are there and is done when the last ones have been worked on; its
-rows leave evenly while it works. Streams share mesh links max-min fairly (see links.py). What is
+rows leave evenly while it works. Streams share mesh links max-min fairly (link_shares.py). What is
 computed, and in which order a stage does it, is that of the tick: only time overlaps.
 """
 
@@ -12,9 +12,13 @@ import math
 from dataclasses import dataclass
 
 from ...backend.errors import UserError
+from ...compiler.plan.causes import Bound
 from ...compiler.plan.document import PlanDocument
+from ...compiler.timing.layout import Layout
+from ...compiler.timing.pace import Pace, pace_of
+from ...compiler.timing.wiring import Wiring, host_cycles
 from ..model.report import SimReport, StageRow, Wait
-from ..model.rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row, too_short
+from ..model.rows import edge_rows, mean_utilisation, stage_row
 from ..model.state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
@@ -28,20 +32,26 @@ from ..model.state import (
     start,
     tables,
 )
-from ..model.wiring import Wiring, host_cycles, wire
 from . import steady
 from .deadlock import cycle_of_waits
+
+_AT_PACE = 1e-3
+"""A run is steady if what it measures is this close to the pace in closed form."""
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished (or stuck) run of the engine."""
 
-    wiring: Wiring
+    pace: Pace
     table: Tables
     state: State
     samples: int
     deadlock: tuple[Wait, ...]
+
+    @property
+    def wiring(self) -> Wiring:
+        return self.pace.graph.wiring
 
     @property
     def cycles(self) -> int:
@@ -61,10 +71,6 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
     run = play(plan, samples, (0, 0))
     interval, steady = _interval(run)
     stages = range(run.wiring.stages)
-    loop = "FIFO depths or latency around a loop of stages"
-    bound = bottleneck(plan, run.wiring, interval, loop)
-    if not (steady or run.deadlock):
-        bound = too_short(_least_samples(run))
     last = stages[-1]
     return SimReport(
         level="event",
@@ -83,9 +89,9 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
         fill_cycles=run.mark(0, FIRST_BACKWARD_START),
         drain_cycles=run.cycles - run.mark(0, LAST_FORWARD_END),
         utilisation=mean_utilisation(plan, interval),
-        host_load=host_cycles(plan) / interval,
-        bound_by="deadlock" if run.deadlock else str(bound),
-        stages=tuple(_row(plan, run, index, interval, bound) for index in stages),
+        host_load=host_cycles(Layout.of(plan)) / interval,
+        bound_by=_bound(run, steady),
+        stages=tuple(_row(plan, run, index, interval) for index in stages),
         edges=edge_rows(plan, run.wiring, interval),
         deadlock=run.deadlock,
     )
@@ -100,37 +106,45 @@ def play(plan: PlanDocument, samples: int, window: tuple[int, int]) -> Run:
         raise UserError(
             "simulate", expected="at least 1 sample", got=str(samples), change="give --samples 1000"
         )
-    wiring = wire(plan)
-    table = tables(wiring, samples)
+    pace = pace_of(Layout.of(plan))
+    wiring = pace.graph.wiring
+    table = tables(wiring, samples, pace.period)
     state = start(table, window)
     done = steady.run(table, state, samples, window)
     waits = () if done else cycle_of_waits(wiring, table, state, samples)
-    return Run(wiring, table, state, samples, waits)
+    return Run(pace, table, state, samples, waits)
 
 
 def _interval(run: Run) -> tuple[float, bool]:
-    """Cycles between samples in steady state, and whether there is one.
+    """Cycles between samples, and whether that is the steady state: as in closed form.
 
-    Measured on every unit over the later half of the ticks in which the pipeline is full; the
-    slowest counts, since the others may still be filling their FIFOs.
+    Measured on every unit over the later half of the ticks in which the pipeline is full, and over
+    whole periods of the steady state; the slowest counts, since the others may still be filling
+    their FIFOs. A run that never comes to the plan's pace has the mean of all its samples.
     """
     if run.deadlock:
         return math.inf, False
     table, marks = run.table, run.state.marks
     ticks = (table.full_to - table.steady_from)[: run.wiring.stages]
-    if (ticks < 1).any():
-        return max(run.cycles, 1) / run.samples, False
-    spans = marks[:, STEADY_TO] - marks[:, STEADY_FROM]
-    return max(float((spans[: run.wiring.stages] / ticks).max()), 1.0), True
+    if (ticks > 0).all():
+        spans = marks[:, STEADY_TO] - marks[:, STEADY_FROM]
+        measured = max(float((spans[: run.wiring.stages] / ticks).max()), 1.0)
+        if abs(measured / run.pace.interval_cycles - 1) <= _AT_PACE:
+            return measured, True
+    return max(run.cycles, 1) / run.samples, False
 
 
-def _least_samples(run: Run) -> int:
-    """Samples of the shortest run in which `_interval` finds a full tick to measure."""
-    return int((run.table.full_from - run.table.full_to).max()) + run.samples + 1
+def _bound(run: Run, steady: bool) -> str:
+    if run.deadlock:
+        return "deadlock"
+    if steady:
+        return str(run.pace.bound)
+    pace = f"the plan's pace is a sample every {run.pace.interval_cycles:,.0f} cycles"
+    return str(Bound("fill", f"{pace}, reached with more than {run.samples:,}", 0))
 
 
-def _row(plan: PlanDocument, run: Run, index: int, interval: float, bound: Bottleneck) -> StageRow:
+def _row(plan: PlanDocument, run: Run, index: int, interval: float) -> StageRow:
     idle = dict(zip(REASONS, map(int, run.state.idle[index]), strict=True))
     idle["drain"] += run.cycles - int(run.state.time[index])
     busy = int(run.state.busy[index].sum())
-    return stage_row(plan.stages[index], busy, idle, interval, bound)
+    return stage_row(plan.stages[index], busy, idle, interval)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...compiler.plan.document import PlanDocument
-from ..model.wiring import PHASES
+from ...compiler.timing.wiring import PHASES
 from .level import Run, play
 
 

@@ -19,10 +19,10 @@ class StageRow:
 
     `idle_cycles` splits all idle cycles of the run by what the stage waited for at that moment:
     fill (the pipeline was not full yet), imbalance (the producer was at work on what it needs),
-    starved (the producer was itself waiting), network (the item was under way), host, blocked (no
-    room in an output while the consumer was at work), memory (no room although the consumer was
-    waiting too: the FIFO is too shallow), drain. With the busy cycles of all samples
-    they add up to the cycles of the run. `bound_by` is what to speed up for a shorter interval.
+    starved (the producer was itself waiting), link (the item was under way), host, blocked (no room
+    in an output while the consumer was at work), loop (no room although the consumer was waiting
+    too: the FIFO is too shallow), drain. With the busy cycles of all samples
+    they add up to the cycles of the run. `bound_by` is what takes most of the stage's own cycles.
     """
 
     id: str

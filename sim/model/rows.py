@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import StageRecord
+from ...compiler.timing.wiring import BACKWARD, FORWARD, Wiring
 from .report import EdgeRow, StageRow
-from .wiring import BACKWARD, FORWARD, Wiring, host_cycles
-
-SATURATED = 0.995
-"""From this share of the interval on, something counts as busy all the time."""
-
-_WAITS_FOR = {"stage": "imbalance", "link": "link", "host": "host", "loop": "loop", "fill": "fill"}
-
-
-@dataclass(frozen=True)
-class Bottleneck:
-    """What sets the interval: `kind` is stage, link, host, loop or fill, `name` which one."""
-
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.name}"
-
-
-def too_short(samples: int) -> Bottleneck:
-    """What bounds a run of fewer than `samples` samples: it is never in a steady state."""
-    return Bottleneck("fill", f"a steady state takes {samples:,} samples or more")
-
-
-def bottleneck(plan: PlanDocument, wiring: Wiring, interval: float, loop: str) -> Bottleneck:
-    """The busiest unit or stream if it is saturated, else `loop` (FIFOs, latency in a cycle)."""
-    stages = wiring.units[: wiring.stages]
-    slowest = max(range(len(stages)), key=lambda index: stages[index].total_cycles)
-    channel = max(wiring.channels, key=lambda c: c.occupancy_cycles, default=None)
-    record = plan.stages[slowest]
-    candidates = [(stages[slowest].total_cycles, "stage", f"{record.id} ({record.bound_by})")]
-    candidates.append((host_cycles(plan), "host", "input bandwidth"))
-    if channel is not None:
-        candidates.append((channel.occupancy_cycles, "link", wiring.label(channel)))
-    busy, kind, name = max(candidates, key=lambda candidate: candidate[0])
-    return Bottleneck(kind, name) if busy >= SATURATED * interval else Bottleneck("loop", loop)
 
 
 def stage_row(
-    stage: StageRecord, busy_cycles: int, idle: dict[str, int], interval: float, bound: Bottleneck
+    stage: StageRecord, busy_cycles: int, idle: dict[str, int], interval: float
 ) -> StageRow:
-    """A stage's row. One that is not busy all the time is bound by the whole plan's bottleneck:
-    'imbalance' if that is a slower stage."""
+    """A stage's row."""
     cycles = stage.cycles
-    share = cycles.total_cycles / interval
     return StageRow(
         id=stage.id,
         index=stage.index,
@@ -60,8 +21,8 @@ def stage_row(
         update_cycles=cycles.update_cycles,
         busy_cycles=busy_cycles,
         idle_cycles=idle,
-        utilisation=share,
-        bound_by=stage.bound_by if share >= SATURATED else _WAITS_FOR[bound.kind],
+        utilisation=cycles.total_cycles / interval,
+        bound_by=stage.bound_by,
         memory_per_pe=stage.memory_per_pe,
     )
 

@@ -7,21 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .wiring import Channel, Wiring
-
-Ints = NDArray[np.int64]
+from ...compiler.timing.part_cycles import Ints, PartCycles, part_cycles
+from ...compiler.timing.wiring import Wiring
 
 REASONS: tuple[str, ...] = (
     "fill",
     "starved",
     "imbalance",
-    "network",
+    "link",
     "host",
     "blocked",
-    "memory",
+    "loop",
     "drain",
 )
-FILL, STARVED, IMBALANCE, NETWORK, HOST, BLOCKED, MEMORY, DRAIN = range(len(REASONS))
+FILL, STARVED, IMBALANCE, LINK, HOST, BLOCKED, LOOP, DRAIN = range(len(REASONS))
 LEFT, GIVEN, READY, BEGAN, WINDOW, LAST = range(6)
 """Times of an item from its producer: its first window has left, it is complete; the producer had
 time for it, the producer began; the first window has arrived, all of it has."""
@@ -30,18 +29,6 @@ TAKEN, WANTED = range(2)
 FIRST_FORWARD_END, FIRST_BACKWARD_START, FIRST_UPDATE_END, LAST_FORWARD_END = range(4)
 STEADY_FROM, STEADY_TO = 4, 5
 MARKS = 6
-
-
-class PartCycles(NamedTuple):
-    """Of every channel the cycles of work that its producer does for the first part and for the
-    first window of an item, its consumer for the last part; and the cycles that the links need for
-    a window and for the last part."""
-
-    part_work: Ints
-    window_work: Ints
-    tail_work: Ints
-    window_occupancy: Ints
-    tail_occupancy: Ints
 
 
 class Tables(NamedTuple):
@@ -100,8 +87,9 @@ class State(NamedTuple):
     moves: Ints
 
 
-def tables(wiring: Wiring, samples: int) -> Tables:
-    """Arrays for `run`; `samples` decides when the pipeline stops being full."""
+def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
+    """Arrays for `run`; `samples` decides when the pipeline stops being full, and the interval is
+    measured over a multiple of `period`."""
     units, channels = wiring.units, wiring.channels
     count = len(units)
     position = np.minimum(np.arange(count), wiring.stages - 1)
@@ -118,7 +106,7 @@ def tables(wiring: Wiring, samples: int) -> Tables:
         is_host=np.arange(count) >= wiring.stages,
         full_from=full_from,
         regular_from=full_from + longest + depth.max(initial=0),
-        steady_from=(full_from + full_to) // 2,
+        steady_from=full_to - (full_to - full_from) // (2 * period) * period,
         full_to=full_to,
         inputs=inputs[0],
         inputs_from=inputs[1],
@@ -133,26 +121,6 @@ def tables(wiring: Wiring, samples: int) -> Tables:
         is_whole=np.array([c.is_whole for c in channels], bool),
         parts=part_cycles(wiring),
     )
-
-
-def part_cycles(wiring: Wiring) -> PartCycles:
-    """Whole cycles, rounded up."""
-    parts = [(c, wiring.units[c.producer], wiring.units[c.consumer]) for c in wiring.channels]
-    return PartCycles(
-        part_work=_column([_share(p.cycles[c.phase], 1, c) for c, p, _ in parts]),
-        window_work=_column([_share(p.cycles[c.phase], c.window, c) for c, p, _ in parts]),
-        tail_work=_column([_share(s.cycles[c.phase], 1, c) for c, _, s in parts]),
-        window_occupancy=_column([_share(c.work_cycles, c.window, c) for c, _, _ in parts]),
-        tail_occupancy=_column([_share(c.work_cycles, 1, c) for c, _, _ in parts]),
-    )
-
-
-def _column(cycles: list[int]) -> Ints:
-    return np.array(cycles, np.int64)
-
-
-def _share(cycles: int, parts: int, channel: Channel) -> int:
-    return -(-cycles * parts // channel.parts)
 
 
 def start(table: Tables, window: tuple[int, int]) -> State:

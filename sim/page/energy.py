@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...compiler.plan.constants import constant, has_constants
 from ...compiler.plan.document import PlanDocument
-from ..model.constants import constant, has_constants
 from ..model.report import SimReport
 
 

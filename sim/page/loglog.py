@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ...compiler.plan.constants import constant, has_constants
 from ...compiler.plan.document import PlanDocument
-from ..model.constants import constant, has_constants
 from ..model.report import SimReport
 
 _WIDTH, _HEIGHT = 560.0, 410.0

@@ -20,9 +20,9 @@ from weft.backend.errors import InfeasibleError, UserError
 from weft.compiler.place.strips import Shapes, columns_taken, partition, wafers_of
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
-from weft.compiler.plan.streams import wafer_link_bytes
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
+from weft.compiler.timing.streams import wafer_link_bytes
 from weft.sim import simulate
 
 SHAPE = st.tuples(st.integers(1, 6), st.integers(1, 6))
@@ -119,7 +119,7 @@ def _narrow(document: PlanDocument, bytes_per_s: float) -> PlanDocument:
 def test_the_link_between_wafers_bounds_the_pace(level):
     """At 1 MB/s the busiest link sets the interval: its bytes over its bandwidth, in cycles."""
     document = _narrow(_plan(2).document, 1e6)
-    loads = wafer_link_bytes(document.edges, document.stages)
+    loads = wafer_link_bytes(document.edges, [s.region for s in document.stages])
     expected = max(ceil(max(load) * document.clock_hz / 1e6) for load in loads.values())
     report = simulate(document, 60, level)
     assert report.initiation_interval_cycles == pytest.approx(expected, rel=0.02)

@@ -114,6 +114,7 @@ def plan(
         totals=Totals(
             initiation_interval_cycles=slowest,
             latency_cycles=sum(c[0] + c[1] for c in cycles),
+            host_latency_cycles=0,
             throughput_samples_per_s=clock_hz / slowest,
             utilisation=0.5,
             bound_by="compute",

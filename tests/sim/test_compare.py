@@ -12,6 +12,7 @@ from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.capture.capture import capture
 from weft.compiler.pipeline import GraphCompiler, Options
+from weft.compiler.plan.causes import CAUSES
 from weft.compiler.plan.work import StageWork
 from weft.compiler.recipes.build import compile_recipe, graph_compiler
 from weft.compiler.recipes.read import make_recipe
@@ -20,7 +21,6 @@ from weft.sim import simulate
 from weft.study.compare import compare
 from weft.study.roofline import roofline
 
-BOUNDS = {"compute", "memory bandwidth", "link", "wafer-link", "host", "loop"}
 LAYER = StageWork(
     name="layer",
     dtype="float32",
@@ -86,7 +86,7 @@ def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
         assert row.figures is not None
         assert 0 < row.figures.utilisation < 1
         assert 0 < row.figures.memory_share <= 1
-        assert row.figures.bound_by in BOUNDS
+        assert row.figures.bound_by in CAUSES
 
 
 @pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])

@@ -11,9 +11,10 @@ from helpers import plans
 from helpers.networks import NETWORKS, TINY, compiled, network
 from torch.utils.flop_counter import FlopCounterMode
 from weft.backend.errors import InfeasibleError
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.wiring import wire
 from weft.sim import simulate
 from weft.sim.event.level import play
-from weft.sim.model.wiring import wire
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -24,7 +25,7 @@ def test_analytic_and_event_agree(name, slower_links):
     plan = plans.with_constants(network(name).document, **scale)
     event, analytic = simulate(plan, 400), simulate(plan, 400, "analytic")
     assert event.steady
-    shared = [c for c in wire(plan).channels if c.occupancy_cycles > c.work_cycles]
+    shared = [c for c in wire(Layout.of(plan)).channels if c.occupancy_cycles > c.work_cycles]
     ours, theirs = event.initiation_interval_cycles, analytic.initiation_interval_cycles
     assert ours == pytest.approx(theirs, rel=1e-3 if shared else 1e-12)
 
@@ -34,7 +35,7 @@ def test_slow_links_make_streams_share():
     assert any(
         c.occupancy_cycles > c.work_cycles
         for name in ("skips", "attention", "residual")
-        for c in wire(network(name).document).channels
+        for c in wire(Layout.of(network(name).document)).channels
     )
 
 

@@ -99,15 +99,15 @@ def test_a_stage_behind_a_waiting_one_starves():
     assert idle(plan, 2) == "starved"
 
 
-def test_a_fifo_too_shallow_for_its_flight_is_memory():
+def test_a_fifo_too_shallow_for_its_flight_is_a_loop():
     """A flight of 1005 cycles with one sample under way: both ends wait, deeper would help."""
     constants = plans.CONSTANTS | {"noc.hop_cycles": 100}
     edges = [plans.edge(-1, 0), plans.edge(0, 1, 16, 0, 1)]
     plan = plans.plan([(10, 10, 10), (10, 10, 10)], edges, constants)
-    assert idle(plan, 0) == "memory"
-    assert idle(plan, 1) == "network"
+    assert idle(plan, 0) == "loop"
+    assert idle(plan, 1) == "link"
     deeper = replace(plan, edges=(edges[0], replace(edges[1], depth=60)))
-    assert simulate(deeper, 200).stages[0].idle_cycles["memory"] == 0
+    assert simulate(deeper, 200).stages[0].idle_cycles["loop"] == 0
 
 
 def test_a_slow_host_is_named():

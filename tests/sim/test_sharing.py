@@ -9,10 +9,11 @@ from helpers import plans
 from helpers.random_plans import random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.wiring import wire
 from weft.sim import simulate
 from weft.sim.event import engine
 from weft.sim.model.state import start, tables
-from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 FLIGHT = 20 + 4
@@ -35,14 +36,14 @@ def begins(wiring, samples):
 
 def test_a_burst_has_the_link_at_full_width():
     """Both sources work for 1000 cycles, so that the link is idle most of the time."""
-    at = begins(wire(crossing((1000, 1000, 20, 20))), 3)
+    at = begins(wire(Layout.of(crossing((1000, 1000, 20, 20)))), 3)
     assert (at[2:4, 0] == 1000 + 100 + FLIGHT).all()
     assert (np.diff(at[2:4]) == 1002).all()
 
 
 def test_a_stream_that_always_flows_has_its_share_of_the_link():
     """Its second item waits until 200 cycles after the first one began to leave."""
-    at = begins(wire(crossing((20, 20, 20, 20))), 5)
+    at = begins(wire(Layout.of(crossing((20, 20, 20, 20)))), 5)
     assert (at[2:4, 0] == 20 + 100 + FLIGHT).all()
     assert (np.diff(at[2:4]) == 200).all()
 
@@ -53,14 +54,14 @@ def test_a_stream_between_wafers_too():
     slow = plans.CONSTANTS | {"wafer_link.bytes_per_s": 1e9, "wafer_link.latency_s": 0}
     far = plans.plan([(20, 1, 1)] * 4, plan.edges, slow)
     stages = (replace(s, region=replace(s.region, wafer=s.index // 2)) for s in far.stages)
-    channels = wire(replace(far, stages=tuple(stages), wafers=2)).channels
+    channels = wire(Layout.of(replace(far, stages=tuple(stages), wafers=2))).channels
     assert [(c.work_cycles, c.occupancy_cycles) for c in channels] == [(3200, 6400)] * 2
 
 
 @QUICK
 @given(random_plan(max_bytes=40000))
 def test_nothing_is_later_than_with_the_links_divided_once_and_for_all(plan):
-    wiring = wire(plan)
+    wiring = wire(Layout.of(plan))
     divided = [replace(c, work_cycles=c.occupancy_cycles) for c in wiring.channels]
     ours, theirs = begins(wiring, 40), begins(replace(wiring, channels=tuple(divided)), 40)
     assert (ours <= theirs).all()
@@ -70,7 +71,7 @@ def test_nothing_is_later_than_with_the_links_divided_once_and_for_all(plan):
 @given(random_plan(max_bytes=40000), st.sampled_from([0.9, 0.5, 0.1]))
 def test_slower_links_make_nothing_earlier(plan, factor):
     slow = plans.with_constants(plan, noc__link_bytes_per_cycle=factor)
-    assert (begins(wire(slow), 40) >= begins(wire(plan), 40)).all()
+    assert (begins(wire(Layout.of(slow)), 40) >= begins(wire(Layout.of(plan)), 40)).all()
 
 
 @QUICK
@@ -79,8 +80,8 @@ def test_a_slower_stage_makes_nothing_earlier(plan, more, data):
     index = data.draw(st.integers(0, len(plan.stages) - 1))
     now = plan.stages[index].cycles
     added = now.forward_cycles + more, now.backward_cycles, now.update_cycles
-    slow = wire(plans.with_cycles(plan, index, added))
-    assert (begins(slow, 40) >= begins(wire(plan), 40)).all()
+    slow = wire(Layout.of(plans.with_cycles(plan, index, added)))
+    assert (begins(slow, 40) >= begins(wire(Layout.of(plan)), 40)).all()
 
 
 @QUICK
@@ -88,7 +89,7 @@ def test_a_slower_stage_makes_nothing_earlier(plan, more, data):
 def test_the_links_set_the_pace_exactly_as_the_sum_of_their_work(plan):
     """No interval is shorter than the most loaded link needs, and loads are never above 1."""
     report = simulate(plan, 300)
-    busiest = max(c.occupancy_cycles for c in wire(plan).channels)
+    busiest = max(c.occupancy_cycles for c in wire(Layout.of(plan)).channels)
     assert report.initiation_interval_cycles >= busiest * (1 - 1e-9)
     assert max(max(e.forward_load, e.gradient_load) for e in report.edges) <= 1 + 1e-9
 

@@ -10,10 +10,11 @@ from helpers import plans
 from helpers.random_plans import ALIKE, SPREAD, random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.wiring import wire
 from weft.sim import simulate, timeline
 from weft.sim.event import engine, steady
 from weft.sim.model.state import start, tables
-from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 ANY = st.one_of(random_plan(cycles=SPREAD), random_plan(cycles=ALIKE, extra_depth=8))
@@ -98,7 +99,7 @@ def assert_same(plan, samples, window):
 
 
 def play(plan, samples, window, leap):
-    wiring = wire(plan)
+    wiring = wire(Layout.of(plan))
     table = tables(wiring, samples)
     state = start(table, window)
     if leap:

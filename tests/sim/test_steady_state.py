@@ -44,7 +44,7 @@ def test_slowest_stage_sets_the_interval_exactly():
         report = simulate(plan, 200, level)
         assert report.initiation_interval_cycles == 80
         assert report.throughput_samples_per_s == pytest.approx(1e9 / 80)
-        assert report.bound_by == "stage: layer1 (compute)"
+        assert report.bound_by == "compute: layer1"
         assert [row.bound_by for row in report.stages][1] == "compute"
 
 
@@ -75,7 +75,6 @@ def test_link_bound():
         assert report.initiation_interval_cycles == 125
         assert report.bound_by == "link: layer0 -> layer1 (activations)"
         assert report.edges[1].forward_load == 1
-        assert {row.bound_by for row in report.stages} == {"link"}
 
 
 def test_host_bound():

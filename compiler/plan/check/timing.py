@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..document import PlanDocument
 from ..stage_record import PhaseCycles, StageRecord
 from .violation import Finding, Subject
 
+PASSES = ("elementwise", "normalization", "optimizer", "pooling", "reduction")
 PHASES = ("forward", "backward", "update")
 
 
@@ -55,13 +57,28 @@ def operators_sound(subject: Subject) -> Iterator[Finding]:
 
 
 def bound_by(subject: Subject) -> Iterator[Finding]:
-    """A stage is bound by what takes more of its cycles; compute, if both take the same."""
+    """A stage is bound by what takes more of its cycles, arithmetic if both take the same; by the
+    memory's ports if most of that are passes that read as much as the ports can give."""
+    reads = _reads_all(subject.plan)
     for stage in subject.plan.stages:
         compute = sum(operator.compute_cycles for operator in stage.operators)
         network = sum(operator.network_cycles for operator in stage.operators)
-        expected = "compute" if compute >= network else "network"
+        passes = sum(o.compute_cycles for o in stage.operators if o.family in PASSES)
+        expected = "memory" if reads and passes > compute / 2 else "compute"
+        expected = expected if compute >= network else "network"
         if stage.bound_by != expected:
             yield Finding(f"{stage.id}.bound_by", expected, stage.bound_by)
+
+
+def _reads_all(plan: PlanDocument) -> bool:
+    """Whether two operands at the rate of the plan's first floating-point type fill the ports."""
+    types = [t.dtype for t in (*plan.parameters, *plan.inputs) if "float" in t.dtype] or ["float32"]
+    numbers = {c.name: c.value for c in plan.provenance if isinstance(c.value, int | float)}
+    rate = numbers.get(f"compute.{types[0]}.elements_per_cycle")
+    ports = numbers.get("sram.read_bytes_per_cycle")
+    if rate is None or ports is None:
+        return False
+    return 2 * (4 if types[0] == "float32" else 2) * rate >= ports
 
 
 def _phases(cycles: PhaseCycles) -> tuple[int, int, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...targets.target import Target
 from ..document import PlanDocument
 from ..program import StageProgram
+from .paces import Timing, timing_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Subject:
     plan: PlanDocument
     target: Target | None
     programs: Mapping[str, StageProgram]
+
+    @cached_property
+    def timing(self) -> Timing | None:
+        """What could set the plan's pace; None where other rules find fault with its streams."""
+        return timing_of(self.plan)
 
 
 Rule = Callable[[Subject], Iterator[Finding]]

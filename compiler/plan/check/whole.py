@@ -6,35 +6,34 @@ Derived again from the stage and edge records and the plan's own constants (prov
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, inf, isclose
+from math import isclose
 
-from ..document import HOST, EdgeRecord, PlanDocument
+from ..document import PlanDocument
+from .schedule import first_loss, keeps_pace
 from .violation import Finding, Subject
 
-CONSTANTS = (
-    "noc.link_bytes_per_cycle",
-    "noc.hop_cycles",
-    "noc.ramp_cycles",
-    "host.bytes_per_s",
-)
-
-CHAIN = ("wafer_link.bytes_per_s", "wafer_link.latency_s")
+_TIGHT = 0.999
+"""A loop sets the pace if it could not keep one this much faster."""
 
 
 def initiation_interval(subject: Subject) -> Iterator[Finding]:
-    """The slowest of the stages, the streams and the host's way in sets the pace, and is named."""
-    totals, paces = subject.plan.totals, _paces(subject.plan)
-    if not paces:
+    """The slowest of the stages, the links, and the host's way in sets the pace and is named; or a
+    loop through FIFOs does, which could not keep any pace that is faster."""
+    totals, timed = subject.plan.totals, subject.timing
+    if timed is None:
         return
-    slowest = max(paces.values())
-    if totals.initiation_interval_cycles != slowest:
-        expected = f"{slowest}, the slowest of {paces}"
-        yield Finding(
-            "totals.initiation_interval_cycles", expected, totals.initiation_interval_cycles
-        )
-    if paces.get(totals.bound_by) != slowest:
-        expected = " or ".join(name for name, pace in paces.items() if pace == slowest)
-        yield Finding("totals.bound_by", expected, totals.bound_by)
+    interval, slowest = totals.initiation_interval_cycles, timed.slowest
+    where = "totals.initiation_interval_cycles"
+    if interval < slowest:
+        yield Finding(where, f"{slowest} at least, for {timed.names[0]}", interval)
+    elif not keeps_pace(timed.waits, interval):
+        yield Finding(where, "more, for a loop of stages through FIFOs", interval)
+    elif interval > slowest and keeps_pace(timed.waits, max(slowest, interval * _TIGHT)):
+        yield Finding(where, f"less: {slowest} for {timed.names[0]}", interval)
+    if interval > slowest and not totals.bound_by.startswith("loop: "):
+        yield Finding("totals.bound_by", "loop: ...", totals.bound_by)
+    if interval == slowest and totals.bound_by not in timed.names:
+        yield Finding("totals.bound_by", " or ".join(timed.names), totals.bound_by)
 
 
 def throughput(subject: Subject) -> Iterator[Finding]:
@@ -46,13 +45,16 @@ def throughput(subject: Subject) -> Iterator[Finding]:
 
 
 def latency(subject: Subject) -> Iterator[Finding]:
-    """One sample alone: the longest path of streams and forwards from the host to the loss."""
-    constants = _constants(subject.plan)
-    if constants is None or not _is_forward(subject.plan):
+    """A sample alone, from when the host is asked for it: the longest path of its rows through
+    streams and forwards to the loss."""
+    timed, totals = subject.timing, subject.plan.totals
+    if timed is None:
         return
-    expected, given = _longest_path(subject.plan, constants), subject.plan.totals.latency_cycles
-    if given != expected:
-        yield Finding("totals.latency_cycles", expected, given)
+    if totals.host_latency_cycles != timed.host_latency:
+        yield Finding("totals.host_latency_cycles", timed.host_latency, totals.host_latency_cycles)
+    expected = first_loss(subject.plan, timed.waits, timed.host_latency)
+    if totals.latency_cycles != expected:
+        yield Finding("totals.latency_cycles", expected, totals.latency_cycles)
 
 
 def utilisation(subject: Subject) -> Iterator[Finding]:
@@ -87,104 +89,6 @@ def levers(subject: Subject) -> Iterator[Finding]:
         yield Finding("fit", f"at most {fit[-1].after.bound} at the end", fit[-1].after.amount)
 
 
-def _paces(plan: PlanDocument) -> dict[str, int]:
-    """Cycles per sample of the slowest stage, the busiest link, and the host's way in."""
-    constants = _constants(plan)
-    if constants is None or not _is_forward(plan):
-        return {}
-    streams = [edge for edge in plan.edges if edge.source != HOST]
-    busiest = [max(edge.forward_bytes, edge.gradient_bytes) for edge in streams]
-    return {
-        "stage": max(_cycles(plan, position) for position in range(len(plan.stages))),
-        "link": max(
-            (_stream(size, e, plan, constants) for size, e in zip(busiest, streams, strict=True)),
-            default=0,
-        ),
-        "wafer-link": _busiest_wafer_link(plan, constants, range(plan.wafers - 1)),
-        "host": _host_cycles(plan, constants),
-    }
-
-
-def _longest_path(plan: PlanDocument, constants: dict[str, float]) -> int:
-    done = {HOST: _host_cycles(plan, constants)}
-    for position, stage in enumerate(plan.stages):
-        arrivals = [
-            done[edge.source] + _flight(edge, plan, constants)
-            for edge in plan.edges
-            if edge.sink == position
-        ]
-        done[position] = max(arrivals, default=0) + stage.cycles.forward_cycles
-    return done[len(plan.stages) - 1]
-
-
-def _flight(edge: EdgeRecord, plan: PlanDocument, constants: dict[str, float]) -> int:
-    """Streaming the sample, and the way of its last word: ramps, hops, links between wafers."""
-    way = edge.hops * constants["noc.hop_cycles"] + 2 * constants["noc.ramp_cycles"]
-    passed = _passed(edge, plan)
-    if passed:
-        way += len(passed) * constants["wafer_link.latency_s"] * plan.clock_hz
-    stream = _stream(edge.forward_bytes, edge, plan, constants)
-    return max(stream, _busiest_wafer_link(plan, constants, passed)) + ceil(way)
-
-
-def _passed(edge: EdgeRecord, plan: PlanDocument) -> range:
-    """Numbers of the links between wafers on the way from source to sink."""
-    if edge.source == HOST:
-        return range(0)
-    return range(plan.stages[edge.source].region.wafer, plan.stages[edge.sink].region.wafer)
-
-
-def _busiest_wafer_link(plan: PlanDocument, constants: dict[str, float], links: range) -> int:
-    """Cycles per sample of the busiest of these links, in the busier direction.
-
-    The load changes only at wafers with a stage.
-    """
-    slowest = 0
-    for link in {stage.region.wafer for stage in plan.stages}:
-        if link not in links:
-            continue
-        passing = [edge for edge in plan.edges if link in _passed(edge, plan)]
-        onwards = sum(edge.forward_bytes for edge in passing)
-        back = sum(edge.gradient_bytes for edge in passing)
-        busier = max(onwards, back)
-        rate = constants.get("wafer_link.bytes_per_s", inf) / plan.clock_hz
-        slowest = max(slowest, ceil(busier / rate))
-    return slowest
-
-
-def _stream(
-    size_bytes: int, edge: EdgeRecord, plan: PlanDocument, constants: dict[str, float]
-) -> int:
-    """Cycles on the stream's links: the narrower end has one per PE of its longer side."""
-    regions = [plan.stages[i].region for i in (edge.source, edge.sink) if i != HOST]
-    lanes = max(1, min(max(region.height, region.width) for region in regions))
-    return ceil(size_bytes / (lanes * constants["noc.link_bytes_per_cycle"]))
-
-
-def _host_cycles(plan: PlanDocument, constants: dict[str, float]) -> int:
-    arriving = sum(edge.forward_bytes for edge in plan.edges if edge.source == HOST)
-    return ceil(arriving * plan.clock_hz / constants["host.bytes_per_s"])
-
-
 def _cycles(plan: PlanDocument, position: int) -> int:
     cycles = plan.stages[position].cycles
     return cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
-
-
-def _constants(plan: PlanDocument) -> dict[str, float] | None:
-    """The constants needed here; None where one or the clock is missing or no positive number,
-    which are other rules' findings."""
-    found = {c.name: c.value for c in plan.provenance if c.name in (*CONSTANTS, *CHAIN)}
-    numbers = {
-        name: float(value)
-        for name, value in found.items()
-        if isinstance(value, int | float) and 0 < value < inf
-    }
-    needed = {*CONSTANTS, *(CHAIN if plan.wafers > 1 else ())}
-    is_complete = needed <= numbers.keys() and 0 < plan.clock_hz < inf
-    return numbers if is_complete else None
-
-
-def _is_forward(plan: PlanDocument) -> bool:
-    last = len(plan.stages)
-    return last > 0 and all(HOST <= e.source < e.sink < last for e in plan.edges)

@@ -32,6 +32,11 @@ def quantity(value: float, unit: str = "") -> str:
     return f"{value:.3g} {unit}".rstrip()
 
 
+def cycles(value: float) -> str:
+    """1794.0 -> '1,794 cycles'; the mean of unequal intervals with its fraction."""
+    return f"{value:,.0f} cycles" if value == round(value) else f"{value:,.2f} cycles"
+
+
 def duration(seconds: float) -> str:
     """0.00123 -> '1.23 ms'."""
     return _small(seconds, "s")

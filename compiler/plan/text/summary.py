@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..document import Demand, PlanDocument
-from .numbers import duration, facts, percent, quantity
+from .numbers import cycles, duration, facts, percent, quantity
 
 
 def summarize(plan: PlanDocument) -> str:
@@ -32,13 +32,11 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         (
             "throughput",
             f"{quantity(sums.throughput_samples_per_s)} samples/s, one sample every"
-            f" {sums.initiation_interval_cycles:,} cycles at {quantity(plan.clock_hz, 'Hz')}",
+            f" {cycles(sums.initiation_interval_cycles)} at {quantity(plan.clock_hz, 'Hz')}",
         ),
-        (
-            "latency",
-            f"{_seconds(sums.latency_cycles, plan.clock_hz)} ({sums.latency_cycles:,} cycles)",
-        ),
-        ("utilisation", f"{percent(sums.utilisation)}, bound by {sums.bound_by}"),
+        ("latency", latency(sums.latency_cycles, sums.host_latency_cycles, plan.clock_hz)),
+        ("utilisation", f"{percent(sums.utilisation)} of the PEs used"),
+        ("bound by", sums.bound_by),
         ("work", _work(plan)),
         ("weights", _weights(plan)),
         ("memory", _memory(plan)),
@@ -55,8 +53,15 @@ def _wafers(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     return (("wafers", used),)
 
 
-def _seconds(cycles: int, clock_hz: float) -> str:
-    return duration(cycles / clock_hz) if clock_hz > 0 else "unknown time"
+def latency(whole_cycles: int, host_cycles: int, clock_hz: float) -> str:
+    """Of a sample alone, to its loss, and its parts: '217 us to the loss: 200 us until ...'."""
+    if clock_hz <= 0:
+        return f"{whole_cycles:,} cycles to the loss of a sample alone"
+    text = f"{duration(whole_cycles / clock_hz)} to the loss of a sample alone"
+    if host_cycles:
+        inside = duration((whole_cycles - host_cycles) / clock_hz)
+        text += f": {duration(host_cycles / clock_hz)} to the host's first byte, {inside} from it"
+    return text
 
 
 def _work(plan: PlanDocument) -> str:

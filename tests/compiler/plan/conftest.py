@@ -24,13 +24,12 @@ from weft.compiler.targets.target import Target
 
 CAPACITY = 12288 - 2048
 SLOWEST = 3 * 750
-HOST = (1024 + 8) // 4
-FORWARDS = 720 + 730 + 740 + 750
-LANES = 8
 RAMPS = 2 + 2
-STREAMS = [(256, 4), (512, 10), (512, 10), (512, 7)]
-LATENCY = HOST + sum(words // LANES + hops + RAMPS for words, hops in STREAMS) + FORWARDS
-"""Host link, then words and hops of each stream on the longest path, then all forwards."""
+HALVES = [(258 // 2, 8, 4), (720 // 2, 16, 10), (730 // 2, 16, 10), (740 // 2, 16, 7)]
+FIRST_BYTE = 1000
+LATENCY = FIRST_BYTE + sum(made + part + hops + RAMPS for made, part, hops in HALVES) + 750
+"""A reader begins with two of four parts: when the host or the stage before has made half a sample,
+the second part has crossed, and flown some hops between two ramps. Then the last forward."""
 
 
 @pytest.fixture(scope="session")
@@ -90,12 +89,13 @@ def document(target: Target) -> PlanDocument:
         stages=stages,
         edges=_edges(),
         totals=Totals(
-            initiation_interval_cycles=SLOWEST,
+            initiation_interval_cycles=float(SLOWEST),
             latency_cycles=LATENCY,
+            host_latency_cycles=FIRST_BYTE,
             throughput_samples_per_s=1e9 / SLOWEST,
             utilisation=sum(s.region.area * s.cycles.total_cycles for s in stages)
             / (area * SLOWEST),
-            bound_by="stage",
+            bound_by="compute: layer.head",
             pes_used=area,
             pes_usable=256,
             wafer_share=area / 256,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..model.state import PartCycles, part_cycles
-from ..model.wiring import BACKWARD, FORWARD, Wiring
 from .cycle_ratio import Arc
+from .part_cycles import PartCycles, part_cycles
+from .wiring import BACKWARD, FORWARD, Wiring
 
 OWN = -1
 """Label of an arc that is a unit's own order; other labels are channel numbers."""
@@ -105,11 +105,15 @@ class EventGraph:
             Arc(given(c.producer, c.phase), begin(c.consumer, c.phase), 0, 0, n)
             for n, c in enumerate(self.wiring.channels)
         )
-        places = (
+        return (*self.order, *items, *self.places)
+
+    @cached_property
+    def places(self) -> tuple[Arc, ...]:
+        """An item can be given when the one `depth` before it has been taken."""
+        return tuple(
             Arc(begin(c.consumer, c.phase), given(c.producer, c.phase), 0, c.depth, n)
             for n, c in enumerate(self.wiring.channels)
         )
-        return (*self.order, *items, *places)
 
     def of_channel(self, number: int, which: int) -> int:
         """An event of a channel: 0 an item departs, 1 the links are free, 2 it has been taken."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..model.wiring import BACKWARD, FORWARD
 from .cycle_ratio import Arc, Critical, Ints, longest_path
 from .event_graph import EventGraph, begin, done, given
+from .wiring import BACKWARD, FORWARD
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,13 @@ class Times:
     cycles: int
 
 
+def latency_cycles(graph: EventGraph) -> int:
+    """Cycles from when the host is asked for a sample until its loss is known, if the sample is
+    alone in the pipeline: the host's latency, then the longest path of rows through all forwards.
+    """
+    return int(longest_path(graph.events + 1, _first_sample(graph, 1))[_loss(graph)])
+
+
 def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
     """Bounds for a run of `samples` from an empty pipeline until it is drained."""
     first = longest_path(graph.events + 1, _first_sample(graph, samples))
@@ -31,12 +38,16 @@ def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:
     updated = max(first[given(s, BACKWARD)] + graph.wiring.units[s].cycles[2] for s in stages)
     cycles = max(_work(graph, first, samples), _steady(graph, critical, samples), int(updated))
     return Times(
-        forward_latency=int(first[given(stages[-1], FORWARD)]),
+        forward_latency=int(first[_loss(graph)]),
         backward_latency=int(updated),
         fill=int(first[begin(0, BACKWARD)]),
         drain=_drain(graph, samples),
         cycles=cycles,
     )
+
+
+def _loss(graph: EventGraph) -> int:
+    return given(graph.wiring.stages - 1, FORWARD)
 
 
 def _first_sample(graph: EventGraph, samples: int) -> tuple[Arc, ...]:

@@ -34,7 +34,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.plan.document import PlanDocument
+from .layout import Layout
 
 EAST, WEST, SOUTH, NORTH = range(4)
 
@@ -52,20 +52,20 @@ class Piece:
 
 
 def pieces(
-    plan: PlanDocument, stream: int, route: Sequence[tuple[int, int]], lanes: int
+    layout: Layout, stream: int, route: Sequence[tuple[int, int]], lanes: int
 ) -> list[Piece]:
     """The pieces of a stream along the corners of its route. A band stays on the wafer."""
     found = []
     for (row, column), (to_row, to_column) in pairwise(route):
         if row == to_row:
-            rows = _band(row, lanes, 0, plan.grid[0])
+            rows = _band(row, lanes, 0, layout.grid[0])
             direction = EAST if to_column > column else WEST
             columns = min(column, to_column), max(column, to_column)
         else:
             rows = min(row, to_row), max(row, to_row)
             direction = SOUTH if to_row > row else NORTH
-            wafer = min(column // plan.grid[1], plan.wafers - 1)
-            columns = _band(column, lanes, wafer * plan.grid[1], plan.grid[1])
+            wafer = min(column // layout.grid[1], layout.wafers - 1)
+            columns = _band(column, lanes, wafer * layout.grid[1], layout.grid[1])
         found.append(Piece(stream, direction, rows, columns))
     return found
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.sim.analytic.cycle_ratio import Arc, longest_path, maximum_cycle_ratio
+from weft.compiler.timing.cycle_ratio import Arc, longest_path, maximum_cycle_ratio
 
 EVENTS = 6
 event = st.integers(0, EVENTS - 1)

@@ -10,11 +10,12 @@ import pytest
 from helpers import plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.link_shares import fair_cycles, pieces, shared_links
+from weft.compiler.timing.wiring import wire
 from weft.sim import simulate
 from weft.sim.event import engine
-from weft.sim.model.links import fair_cycles, pieces, shared_links
 from weft.sim.model.state import start, tables
-from weft.sim.model.wiring import wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 CORNER = st.tuples(st.integers(0, 15), st.integers(0, 23))
@@ -99,7 +100,7 @@ def crossing(starts=(0, 0), size=3200):
 
 def test_a_shared_link_takes_the_sum():
     """Columns 14 to 24 carry both streams: 200 cycles for a sample of each."""
-    channels = wire(crossing()).channels
+    channels = wire(Layout.of(crossing())).channels
     assert [c.work_cycles for c in channels] == [100, 100]
     assert [c.occupancy_cycles for c in channels] == [200, 200]
     for level in ("event", "analytic"):
@@ -112,7 +113,7 @@ def test_a_shared_link_takes_the_sum():
 @given(st.lists(st.integers(0, 400), min_size=4, max_size=4))
 def test_staggering_the_starts_on_a_saturated_link_cannot_help(starts):
     """The pace is that of the link, whenever the units begin."""
-    wiring = wire(crossing())
+    wiring = wire(Layout.of(crossing()))
     units = tuple(
         replace(unit, start_cycles=cycles)
         for unit, cycles in zip(wiring.units, starts, strict=True)

@@ -1,7 +1,8 @@
-"""A plan as the simulator sees it: units that work and channels that carry.
+"""A plan in time: units that work and channels that carry.
 
-Both levels, closed form and event, read only this. A unit is a stage, or one stream of inputs from
-the host. A channel carries one thing per sample: activations forward, or gradients back.
+Totals, placer and both levels of the simulator, closed form and event, read only this. A unit is a
+stage, or one stream of inputs from the host. A channel carries one thing per sample: activations
+forward, or gradients back.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from math import ceil
 import numpy as np
 
 from ...backend.errors import UserError
-from ...compiler.plan.document import EdgeRecord, PlanDocument
-from ...compiler.plan.stage_record import PhaseCycles
-from ...compiler.plan.streams import parallel_links, wafer_link_bytes, wafers_between
-from .constants import constant
-from .links import fair_cycles, pieces, shared_links
+from ..plan.document import HOST, EdgeRecord
+from ..plan.stage_record import PhaseCycles
+from .layout import Layout
+from .link_shares import fair_cycles, pieces, shared_links
+from .streams import parallel_links, wafer_link_bytes, wafers_between
 
 FORWARD, BACKWARD = 0, 1
 PHASES = ("forward", "backward", "update")
@@ -49,11 +50,11 @@ class Channel:
     """A first-in first-out stream between two units, one item per sample.
 
     An item takes `work_cycles` on the stream's `links` (parallel mesh links), and the stream may
-    send one every `occupancy_cycles`, its share of links that others use too (see links.py).
+    send one every `occupancy_cycles`, its share of links that others use too (see link_shares.py).
     `latency_cycles` is the flight of its last byte, `depth` the items the stream holds (in flight
     or waiting) beside the one that the producer is writing. An item comes in `parts` equal parts;
     the consumer can begin with `window` of them. `phase` is FORWARD or BACKWARD at both ends;
-    `edge` indexes `plan.edges`.
+    `edge` indexes `layout.edges`. `cause` is what gives it its share: 'link' or 'wafer-link'.
     """
 
     edge: int
@@ -67,6 +68,7 @@ class Channel:
     links: int
     parts: int
     window: int
+    cause: str = "link"
 
     @property
     def is_whole(self) -> bool:
@@ -76,7 +78,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Wiring:
-    """All units (the plan's stages first, in order, then the host streams) and all channels."""
+    """All units (the stages first, in order, then the host streams) and all channels."""
 
     units: tuple[Unit, ...]
     channels: tuple[Channel, ...]
@@ -92,7 +94,7 @@ class Wiring:
         return f"{ends} ({KINDS[channel.phase]})"
 
 
-def wire(plan: PlanDocument) -> Wiring:
+def wire(layout: Layout) -> Wiring:
     """Units and channels of a plan.
 
     The host's bandwidth is divided among its streams in proportion to their bytes, so each stream
@@ -101,49 +103,43 @@ def wire(plan: PlanDocument) -> Wiring:
 
     Raises UserError for a plan without stages, a FIFO without room, or a missing constant.
     """
-    if not plan.stages:
-        raise _refuse(plan, "stages", "at least one stage", "none", "compile a model with layers")
-    for edge in plan.edges:
-        _check(plan, edge)
-    fed = [index for index, edge in enumerate(plan.edges) if edge.source < 0]
-    units = [
-        Unit(s.id, _cycles(s.cycles), s.delay, trains=True)
-        for s in sorted(plan.stages, key=lambda stage: stage.index)
-    ]
+    if not layout.sites:
+        change = "compile a model with layers"
+        raise _refuse(layout, "stages", "at least one stage", "none", change)
+    for edge in layout.edges:
+        _check(layout, edge)
+    fed = [index for index, edge in enumerate(layout.edges) if edge.source == HOST]
+    units = [Unit(s.id, _cycles(s.cycles), s.delay, trains=True) for s in layout.sites]
     host = {edge: len(units) + number for number, edge in enumerate(fed)}
-    period = host_cycles(plan) if fed else 0
-    start = ceil(constant(plan, "host.latency_s") * plan.clock_hz) if fed else 0
+    period = host_cycles(layout)
+    start = ceil(layout.constant("host.latency_s") * layout.clock_hz) if fed else 0
     units += [Unit("host", (period, 0, 0), 0, trains=False, start_cycles=start) for _ in fed]
     channels = [
-        _channel(plan, index, phase, host)
+        _channel(layout, index, phase, host)
         for phase in (FORWARD, BACKWARD)
-        for index, edge in enumerate(plan.edges)
-        if phase == FORWARD or (edge.gradient_bytes and edge.source >= 0)
+        for index, edge in enumerate(layout.edges)
+        if phase == FORWARD or (edge.gradient_bytes and edge.source != HOST)
     ]
-    return Wiring(tuple(units), _shared(plan, channels), len(plan.stages))
+    return Wiring(tuple(units), _shared(layout, channels), len(layout.sites))
 
 
-def host_cycles(plan: PlanDocument) -> int:
+def host_cycles(layout: Layout) -> int:
     """Cycles per sample that the host link is busy: input bytes / host bytes per cycle."""
-    fed_bytes = sum(edge.forward_bytes for edge in plan.edges if edge.source < 0)
-    return ceil(fed_bytes * plan.clock_hz / constant(plan, "host.bytes_per_s")) if fed_bytes else 0
+    fed_bytes = sum(edge.forward_bytes for edge in layout.edges if edge.source == HOST)
+    if not fed_bytes:
+        return 0
+    return ceil(fed_bytes * layout.clock_hz / layout.constant("host.bytes_per_s"))
 
 
-def stream_links(plan: PlanDocument, edge: EdgeRecord) -> int:
-    """Parallel mesh links of a stream between the regions at its ends."""
-    ends = (edge.source, edge.sink)
-    return parallel_links(stage.region for stage in plan.stages if stage.index in ends)
-
-
-def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -> Channel:
-    edge = plan.edges[index]
+def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Channel:
+    edge = layout.edges[index]
     ends = (host.get(index, edge.source), edge.sink)
     producer, consumer = ends if phase == FORWARD else ends[::-1]
     size = edge.forward_bytes if phase == FORWARD else edge.gradient_bytes
-    links = stream_links(plan, edge)
-    work = ceil(size / (links * constant(plan, "noc.link_bytes_per_cycle")))
-    flight = edge.hops * constant(plan, "noc.hop_cycles") + 2 * constant(plan, "noc.ramp_cycles")
-    flight += _wafer_flight(plan, edge)
+    links = parallel_links(layout.regions[i] for i in (edge.source, edge.sink) if i != HOST)
+    work = ceil(size / (links * layout.constant("noc.link_bytes_per_cycle")))
+    flight = edge.hops * layout.constant("noc.hop_cycles")
+    flight += 2 * layout.constant("noc.ramp_cycles") + _wafer_flight(layout, edge)
     return Channel(
         edge=index,
         phase=phase,
@@ -159,7 +155,7 @@ def _channel(plan: PlanDocument, index: int, phase: int, host: dict[int, int]) -
     )
 
 
-def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
+def _shared(layout: Layout, channels: list[Channel]) -> tuple[Channel, ...]:
     """Every stream with its share of the links on its route; gradients take it the other way.
 
     The bandwidth between two wafers is divided among all streams that pass there in proportion to
@@ -167,61 +163,60 @@ def _shared(plan: PlanDocument, channels: list[Channel]) -> tuple[Channel, ...]:
     """
     found = []
     for number, channel in enumerate(channels):
-        route = plan.edges[channel.edge].route
+        route = layout.edges[channel.edge].route
         route = route if channel.phase == FORWARD else route[::-1]
         if channel.work_cycles:
-            found += pieces(plan, number, route, channel.links)
+            found += pieces(layout, number, route, channel.links)
     work = np.array([channel.work_cycles for channel in channels], np.float64)
     cycles = fair_cycles(shared_links(found, len(channels)), work)
-    load = wafer_link_bytes(plan.edges, plan.stages)
+    load = wafer_link_bytes(layout.edges, layout.regions)
     return tuple(
-        _between_wafers(plan, replace(channel, occupancy_cycles=ceil(round(share, 6))), load)
+        _between_wafers(layout, replace(channel, occupancy_cycles=ceil(round(share, 6))), load)
         for channel, share in zip(channels, cycles.tolist(), strict=True)
     )
 
 
 def _between_wafers(
-    plan: PlanDocument, channel: Channel, load: Mapping[int, tuple[int, int]]
+    layout: Layout, channel: Channel, load: Mapping[int, tuple[int, int]]
 ) -> Channel:
     """With the cycles that the links between wafers need for its own bytes, and for all bytes that
     pass the busiest of them; as it is if it stays on its wafer."""
-    edge = plan.edges[channel.edge]
+    edge = layout.edges[channel.edge]
     own = edge.forward_bytes if channel.phase == FORWARD else edge.gradient_bytes
-    passed = wafers_between(edge, plan.stages)
+    passed = wafers_between(edge, layout.regions)
     if not (passed and own):
         return channel
-    cycles_per_byte = plan.clock_hz / constant(plan, "wafer_link.bytes_per_s")
+    rate = layout.constant("wafer_link.bytes_per_s")
     busiest = max(load[link][channel.phase] for link in passed)
+    share = ceil(busiest * layout.clock_hz / rate)
     return replace(
         channel,
-        work_cycles=max(channel.work_cycles, ceil(own * cycles_per_byte)),
-        occupancy_cycles=max(channel.occupancy_cycles, ceil(busiest * cycles_per_byte)),
+        work_cycles=max(channel.work_cycles, ceil(own * layout.clock_hz / rate)),
+        occupancy_cycles=max(channel.occupancy_cycles, share),
+        cause="wafer-link" if share > channel.occupancy_cycles else channel.cause,
     )
 
 
-def _wafer_flight(plan: PlanDocument, edge: EdgeRecord) -> float:
-    passed = wafers_between(edge, plan.stages)
-    latency = constant(plan, "wafer_link.latency_s") * plan.clock_hz if passed else 0.0
-    return len(passed) * latency
+def _wafer_flight(layout: Layout, edge: EdgeRecord) -> float:
+    passed = wafers_between(edge, layout.regions)
+    return len(passed) * layout.constant("wafer_link.latency_s") * layout.clock_hz if passed else 0
 
 
 def _cycles(cycles: PhaseCycles) -> tuple[int, int, int]:
     return cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles
 
 
-def _check(plan: PlanDocument, edge: EdgeRecord) -> None:
-    name = f"edge {edge.source} -> {edge.sink}"
-    known = {stage.index for stage in plan.stages}
-    if edge.sink not in known or (edge.source >= 0 and edge.source not in known):
-        raise _refuse(plan, name, f"stages 0 to {len(known) - 1}", name, "run `weft check PLAN`")
+def _check(layout: Layout, edge: EdgeRecord) -> None:
+    name, count = f"edge {edge.source} -> {edge.sink}", len(layout.sites)
+    if not (0 <= edge.sink < count and HOST <= edge.source < count):
+        raise _refuse(layout, name, f"stages 0 to {count - 1}", name, "run `weft check PLAN`")
     if edge.depth < 1:
         got, change = f"depth {edge.depth}", "give the edge's FIFO a depth of 1 or more"
-        raise _refuse(plan, name, "a FIFO that holds at least one sample", got, change)
+        raise _refuse(layout, name, "a FIFO that holds at least one sample", got, change)
     if not 1 <= edge.window <= edge.parts or not 1 <= edge.gradient_window <= edge.parts:
         got = f"{edge.parts} parts, windows of {edge.window} and {edge.gradient_window}"
-        raise _refuse(plan, name, "windows of 1 to all parts", got, "compile the plan again")
+        raise _refuse(layout, name, "windows of 1 to all parts", got, "compile the plan again")
 
 
-def _refuse(plan: PlanDocument, where: str, expected: str, got: str, change: str) -> UserError:
-    where = f"plan of {plan.model} for {plan.target}, {where}"
-    return UserError(where, expected=expected, got=got, change=change)
+def _refuse(layout: Layout, where: str, expected: str, got: str, change: str) -> UserError:
+    return UserError(f"{layout.name}, {where}", expected=expected, got=got, change=change)

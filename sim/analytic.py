@@ -1,23 +1,23 @@
 """The analytic level: the steady state in closed form, at once, for any number of samples.
 
-The interval is the maximum cycle ratio of the plan's event graph: the slowest stage, stream or
-host, or a loop through FIFOs that are too shallow for their distance. Latency, fill and drain are
-lower bounds from longest paths, which leave out that samples before can hold a stage up.
+Interval and bound are those of the plan's totals (compiler/timing/pace.py). Latency, fill and drain
+are lower bounds from longest paths, which leave out that samples before can hold a stage up.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from ...backend.errors import UserError
-from ...compiler.plan.document import PlanDocument
-from ..model.report import SimReport, StageRow, Wait
-from ..model.rows import Bottleneck, bottleneck, edge_rows, mean_utilisation, stage_row
-from ..model.wiring import PHASES, host_cycles, wire
-from .cycle_ratio import Critical, maximum_cycle_ratio
-from .event_graph import OWN, EventGraph
-from .first_sample import times_of
+from ..backend.errors import UserError
+from ..compiler.plan.document import PlanDocument
+from ..compiler.timing.cycle_ratio import Critical
+from ..compiler.timing.event_graph import OWN, EventGraph
+from ..compiler.timing.first_sample import times_of
+from ..compiler.timing.layout import Layout
+from ..compiler.timing.pace import pace_of
+from ..compiler.timing.wiring import PHASES, host_cycles
+from .model.report import SimReport, StageRow, Wait
+from .model.rows import edge_rows, mean_utilisation, stage_row
 
 
 def analytic(plan: PlanDocument, samples: int) -> SimReport:
@@ -31,12 +31,10 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
         raise UserError(
             "simulate", expected="at least 1 sample", got=str(samples), change="give --samples 1000"
         )
-    graph = EventGraph(wire(plan))
-    stuck = maximum_cycle_ratio(graph.events, graph.waits)
-    critical = stuck if stuck.ratio is None else maximum_cycle_ratio(graph.events, graph.arcs)
-    interval = math.inf if critical.ratio is None else max(float(critical.ratio), 1.0)
-    bound = bottleneck(plan, graph.wiring, interval, _loop(graph, critical))
-    times = times_of(graph, critical, samples)
+    layout = Layout.of(plan)
+    pace = pace_of(layout)
+    graph, interval = pace.graph, pace.interval_cycles
+    times = times_of(graph, pace.critical, samples)
     return SimReport(
         level="analytic",
         model=plan.model,
@@ -47,37 +45,26 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
         seconds=times.cycles / plan.clock_hz,
         initiation_interval_cycles=interval,
         throughput_samples_per_s=plan.clock_hz / interval,
-        steady=critical.ratio is not None,
+        steady=not pace.is_stuck,
         host_latency_cycles=graph.wiring.host_latency_cycles,
         forward_latency_cycles=times.forward_latency,
         backward_latency_cycles=times.backward_latency,
         fill_cycles=times.fill,
         drain_cycles=times.drain,
         utilisation=mean_utilisation(plan, interval),
-        host_load=host_cycles(plan) / interval,
-        bound_by=str(bound) if critical.ratio is not None else "deadlock",
-        stages=tuple(_rows(plan, samples, times.cycles, interval, bound)),
+        host_load=host_cycles(layout) / interval,
+        bound_by="deadlock" if pace.is_stuck else str(pace.bound),
+        stages=tuple(_rows(plan, samples, times.cycles, interval)),
         edges=edge_rows(plan, graph.wiring, interval),
-        deadlock=() if critical.ratio is not None else _waits(graph, critical),
+        deadlock=_waits(graph, pace.critical) if pace.is_stuck else (),
     )
 
 
-def _rows(
-    plan: PlanDocument, samples: int, cycles: int, interval: float, bound: Bottleneck
-) -> Iterator[StageRow]:
+def _rows(plan: PlanDocument, samples: int, cycles: int, interval: float) -> Iterator[StageRow]:
     for stage in plan.stages:
         busy = samples * stage.cycles.total_cycles
         idle = {"unattributed": cycles - busy}
-        yield stage_row(stage, busy, idle, interval, bound)
-
-
-def _loop(graph: EventGraph, critical: Critical) -> str:
-    """Names the FIFOs without room on the critical cycle; if there are none it is all latency."""
-    label, channels = graph.wiring.label, graph.wiring.channels
-    room = set(graph.room)
-    full = dict.fromkeys(arc.label for arc in critical.arcs if arc in room)
-    names = [f"{label(channels[n])} of depth {channels[n].depth}" for n in full]
-    return "FIFO " + ", ".join(names) if names else "latency around a loop of stages"
+        yield stage_row(stage, busy, idle, interval)
 
 
 def _waits(graph: EventGraph, critical: Critical) -> tuple[Wait, ...]:

@@ -1,11 +1,11 @@
-"""How wide a stream between two regions is."""
+"""How wide a stream between two regions is, and which links between wafers it passes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .document import HOST, EdgeRecord
-from .stage_record import Rectangle, StageRecord
+from ..plan.document import HOST, EdgeRecord
+from ..plan.stage_record import Rectangle
 
 
 def parallel_links(ends: Iterable[Rectangle]) -> int:
@@ -18,23 +18,23 @@ def parallel_links(ends: Iterable[Rectangle]) -> int:
     return min(max(region.height, region.width) for region in ends)
 
 
-def wafers_between(edge: EdgeRecord, stages: Sequence[StageRecord]) -> range:
+def wafers_between(edge: EdgeRecord, regions: Sequence[Rectangle]) -> range:
     """The links between wafers that an edge passes: link w joins wafer w and the next one.
 
     The host feeds every wafer over a link of its own.
     """
     if edge.source == HOST:
         return range(0)
-    return range(stages[edge.source].region.wafer, stages[edge.sink].region.wafer)
+    return range(regions[edge.source].wafer, regions[edge.sink].wafer)
 
 
 def wafer_link_bytes(
-    edges: Iterable[EdgeRecord], stages: Sequence[StageRecord]
+    edges: Iterable[EdgeRecord], regions: Sequence[Rectangle]
 ) -> dict[int, tuple[int, int]]:
     """By link between wafers, the bytes of one sample: (activations onwards, gradients back)."""
     found: dict[int, tuple[int, int]] = {}
     for edge in edges:
-        for link in wafers_between(edge, stages):
+        for link in wafers_between(edge, regions):
             onwards, back = found.get(link, (0, 0))
             found[link] = onwards + edge.forward_bytes, back + edge.gradient_bytes
     return found

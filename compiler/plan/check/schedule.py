@@ -1,0 +1,153 @@
+"""Whether all stages can keep a pace, derived again: a schedule that repeats every T cycles.
+
+If sample k of every stage begins k T after sample 0, then room in FIFOs, parts of samples that are
+under way, and the order in which a stage does its phases are inequalities between the times of
+sample 0: `head` comes at least `cycles` - `samples` T after `tail`. They have a solution unless
+they add up around a loop to more than nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import NamedTuple
+
+from ..document import HOST, EdgeRecord, PlanDocument
+
+FORWARD, BACKWARD = "forward", "backward"
+
+
+Event = tuple[object, ...]
+"""('begins' or 'ends', unit, phase) or ('departs', 'left' or 'taken', stream)."""
+
+
+class Wait(NamedTuple):
+    """`head` waits for `tail` of `samples` samples before, and `cycles` more."""
+
+    tail: Event
+    head: Event
+    cycles: int
+    samples: int
+
+
+class Stream(NamedTuple):
+    """One direction of an edge between units: cycles of its links per sample, and of flight."""
+
+    edge: EdgeRecord
+    phase: str
+    source: object
+    sink: object
+    work: int
+    flight: int
+
+    def event(self, name: str) -> Event:
+        return name, self.phase, self.source, self.sink
+
+    def share(self, cycles: int, parts: int = 1) -> int:
+        """Cycles of some parts of a sample, of those for the whole."""
+        return ceil(cycles * parts / self.edge.parts)
+
+
+def waits(plan: PlanDocument, streams: list[Stream], host_cycles: int) -> tuple[Wait, ...]:
+    """All inequalities, in an order in which one pass finds most of the times."""
+    cycles: dict[tuple[object, str], int] = {}
+    for position, stage in enumerate(plan.stages):
+        cycles[position, FORWARD] = stage.cycles.forward_cycles
+        cycles[position, BACKWARD] = stage.cycles.backward_cycles
+    cycles |= {(s.source, FORWARD): host_cycles for s in streams if s.edge.source == HOST}
+    found = [wait for phase in (FORWARD, BACKWARD) for wait in _phase(plan, streams, cycles, phase)]
+    for position, stage in enumerate(plan.stages):
+        ends = ("ends", position, FORWARD), ("ends", position, BACKWARD)
+        delay, update = 2 * (len(plan.stages) - 1 - position), stage.cycles.update_cycles
+        found.append(Wait(ends[0], ("begins", position, BACKWARD), 0, -delay))
+        found.append(Wait(ends[1], ("begins", position, FORWARD), update, delay + 1))
+    return tuple(found)
+
+
+def _phase(
+    plan: PlanDocument, streams: list[Stream], cycles: Mapping[tuple[object, str], int], phase: str
+) -> Iterator[Wait]:
+    """Units in the order in which a sample passes them: the host's, then stages."""
+    leaving: dict[object, list[Stream]] = {}
+    for stream in streams:
+        if stream.phase == phase:
+            leaving.setdefault(stream.source, []).append(stream)
+    stages = range(len(plan.stages)) if phase == FORWARD else reversed(range(len(plan.stages)))
+    for unit in (*filter(_is_host, leaving), *stages):
+        begins, ends = ("begins", unit, phase), ("ends", unit, phase)
+        yield Wait(begins, ends, cycles[unit, phase], 0)
+        if _is_host(unit):
+            yield Wait(ends, begins, 0, 1)
+        for stream in leaving.get(unit, ()):
+            yield from _crossing(stream, cycles[unit, phase], cycles[stream.sink, phase])
+
+
+def _crossing(stream: Stream, made: int, read: int) -> Iterator[Wait]:
+    """A sample from source to sink, which take `made` and `read` cycles for it."""
+    phase, edge = stream.phase, stream.edge
+    begins, ends = ("begins", stream.source, phase), ("ends", stream.source, phase)
+    departs, left, taken = (stream.event(name) for name in ("departs", "left", "taken"))
+    arrives, last = ("begins", stream.sink, phase), stream.share(stream.work)
+    window = edge.window if phase == FORWARD else edge.gradient_window
+    yield Wait(begins, departs, stream.share(made), 0)
+    yield Wait(departs, left, stream.work, 0)
+    yield Wait(ends, left, last, 0)
+    if window >= edge.parts:
+        yield Wait(left, arrives, stream.flight, 0)
+    else:
+        yield Wait(departs, arrives, stream.share(stream.work, window) + stream.flight, 0)
+        yield Wait(begins, arrives, stream.share(made, window) + last + stream.flight, 0)
+    yield Wait(left, ("ends", stream.sink, phase), stream.flight + stream.share(read), 0)
+    yield Wait(arrives, taken, 0, 0)
+    yield Wait(left, taken, stream.flight, 0)
+    yield Wait(left, departs, 0, 1)
+    yield Wait(taken, departs, 0, edge.depth)
+    yield Wait(taken, ends, 0, edge.depth)
+
+
+def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
+    """Whether a schedule that repeats every `interval` cycles exists."""
+    times = {event: 0.0 for wait in waits for event in (wait.tail, wait.head)}
+    cause: dict[Event, Event] = {}
+    slack, changed = 1e-9 * (1 + interval), True
+    while changed:
+        changed = False
+        for tail, head, cycles, samples in waits:
+            at = times[tail] + cycles - samples * interval
+            if at > times[head] + slack:
+                times[head], cause[head], changed = at, tail, True
+        if changed and _has_loop(cause):
+            return False
+    return True
+
+
+def first_loss(plan: PlanDocument, waits: Sequence[Wait], start: int) -> int:
+    """When the loss of a sample is known that is alone and that the host begins to send at
+    `start`: the longest path of the waits in its forwards."""
+    alone = [w for w in waits if w.samples == 0 and FORWARD in w.tail and FORWARD in w.head]
+    times = {event: 0 for wait in alone for event in (wait.tail, wait.head)}
+    times |= {event: start for event in times if event[0] == "begins" and _is_host(event[1])}
+    changed = True
+    while changed:
+        changed = False
+        for tail, head, cycles, _ in alone:
+            if times[tail] + cycles > times[head]:
+                times[head], changed = times[tail] + cycles, True
+    return times["ends", len(plan.stages) - 1, FORWARD]
+
+
+def _is_host(unit: object) -> bool:
+    """Each stream of the host is a unit ('host', number)."""
+    return isinstance(unit, tuple)
+
+
+def _has_loop(cause: Mapping[Event, Event]) -> bool:
+    """Whether the last reason for each event leads back to the event: times grow for ever."""
+    seen: dict[Event, int] = {}
+    for number, event in enumerate(cause):
+        while event in cause and event not in seen:
+            seen[event] = number
+            event = cause[event]
+        if seen.get(event) == number:
+            return True
+    return False

@@ -1,0 +1,89 @@
+"""The steady pace of a plan: cycles between two samples, exact, and what sets them.
+
+The interval is the maximum cycle ratio of the plan's event graph: the slowest stage, stream or
+host, or a loop through FIFOs that are too shallow for their distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..plan.causes import Bound
+from .cycle_ratio import Critical, maximum_cycle_ratio
+from .event_graph import EventGraph
+from .layout import Layout
+from .wiring import Wiring, host_cycles, wire
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`critical` is the slowest cycle of the graph; without a ratio the stages wait for each other.
+
+    `bounds` are all stages, streams and the host by their cycles per sample, slowest first.
+    """
+
+    graph: EventGraph
+    critical: Critical
+    bounds: tuple[Bound, ...]
+
+    @property
+    def is_stuck(self) -> bool:
+        return self.critical.ratio is None
+
+    @cached_property
+    def interval_cycles(self) -> float:
+        """Cycles between two samples in the mean; infinite if nothing moves."""
+        ratio = self.critical.ratio
+        return math.inf if ratio is None else max(float(ratio), 1.0)
+
+    @property
+    def period(self) -> int:
+        """Samples after which the steady state repeats itself on the critical cycle."""
+        return max(1, sum(arc.tokens for arc in self.critical.arcs))
+
+    @cached_property
+    def bound(self) -> Bound:
+        """What sets the interval."""
+        if self.is_stuck:
+            return Bound("deadlock", _loop(self.graph, self.critical), math.inf)
+        slowest = self.bounds[0]
+        if slowest.cycles >= self.interval_cycles:
+            return slowest
+        return Bound("loop", _loop(self.graph, self.critical), self.interval_cycles)
+
+    @cached_property
+    def next_bound(self) -> Bound | None:
+        """What would set it if the bound, and others of the same cause and pace, were gone."""
+        bound = self.bound
+        others = (b for b in self.bounds if (b.cause, b.cycles) != (bound.cause, bound.cycles))
+        return next(others, None)
+
+
+def pace_of(layout: Layout) -> Pace:
+    """The pace of stages on a mesh. Raises UserError for a layout that cannot be wired."""
+    graph = EventGraph(wire(layout))
+    critical = maximum_cycle_ratio(graph.events, graph.waits)
+    if critical.ratio is not None:
+        critical = maximum_cycle_ratio(graph.events, graph.arcs)
+    bounds = sorted(_bounds(layout, graph.wiring), key=lambda bound: -bound.cycles)
+    return Pace(graph, critical, tuple(bounds))
+
+
+def _bounds(layout: Layout, wiring: Wiring) -> Iterator[Bound]:
+    for site, unit in zip(layout.sites, wiring.units, strict=False):
+        yield Bound(site.bound_by, site.id, unit.total_cycles)
+    for channel in wiring.channels:
+        yield Bound(channel.cause, wiring.label(channel), channel.occupancy_cycles)
+    yield Bound("host", "input bandwidth", host_cycles(layout))
+
+
+def _loop(graph: EventGraph, critical: Critical) -> str:
+    """Names the FIFOs without room on the critical cycle; if there are none it is all latency."""
+    label, channels = graph.wiring.label, graph.wiring.channels
+    room = {*graph.room, *graph.places}
+    full = dict.fromkeys(arc.label for arc in critical.arcs if arc in room)
+    names = [f"{label(channels[n])} of depth {channels[n].depth}" for n in full]
+    return "FIFO " + ", ".join(names) if names else "latency around a loop of stages"
