@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from fractions import Fraction
-from math import prod
+from itertools import count
+from math import gcd, prod
 
 import torch
 from torch import Tensor
@@ -45,18 +46,24 @@ def from_zeros(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
 
 
 def checkerboard(name: str, weight: Tensor, kept: int, seed: int) -> Tensor:
-    """Evenly spread in both directions, for performance tests.
+    """Evenly spread in both directions, for performance tests: counts of rows differ by at most
+    one, and so do those of columns.
 
-    The kept positions of the flat weight are evenly spaced; row r is then rotated by r, so that
-    a spacing which divides the row length prunes no whole column.
+    Kept positions are dealt to rows evenly, and to columns in steps of g. Any successive `columns`
+    of them meet every column once, since g has no divisor in common with `columns`; with g the
+    inverse of n, the n of a row are evenly spaced, and the next row is shifted by one.
     """
-    elements = weight.numel()
-    index = torch.arange(elements)
-    flat = (index + 1) * kept // max(elements, 1) > index * kept // max(elements, 1)
     rows = weight.shape[0] if weight.dim() > 1 else 1
-    columns = elements // max(rows, 1)
-    rotated = (torch.arange(columns) + torch.arange(rows).unsqueeze(1)) % max(columns, 1)
-    return flat.view(rows, columns).gather(1, rotated).view(weight.shape)
+    columns = weight.numel() // max(rows, 1)
+    index = torch.arange(kept)
+    row = (index * rows) // max(kept, 1)
+    column = (index * _step(max(columns, 1), round(kept / max(rows, 1)))) % max(columns, 1)
+    return _mask_of(row * columns + column, weight)
+
+
+def _step(columns: int, per_row: int) -> int:
+    """The inverse, modulo `columns`, of the first number from `per_row` on that has one."""
+    return next(pow(n, -1, columns) for n in count(max(per_row, 1)) if gcd(n, columns) == 1)
 
 
 INITIALIZERS: dict[str, Initializer] = {
