@@ -176,10 +176,10 @@ def _any_match(name: str, globs: tuple[str, ...]) -> bool:
 def _fitting_ledger(model: nn.Module, example_inputs: tuple[Any, ...], family: str) -> Ledger:
     try:
         return module_ledger(model, example_inputs)
-    except RuntimeError as error:
+    except UserError as error:
         raise UserError(
             f"Sparse-IFT family {family}",
             expected="layers that fit each other after the change",
-            got=str(error).splitlines()[0],
+            got=error.got,
             change="take another family, or build the wide model from its own factory",
         ) from error

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from torch import fx
-from torch.fx.node import map_arg
-from torch.utils.flop_counter import flop_registry
-
 from ..kernels.registry import KERNELS
 from ..kernels.roles import calls, operator_of
 from ..plan.program import Stages
+from ..plan.work import macs_of
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,3 @@ def coverage(stages: Stages) -> Coverage:
         macs=macs.total(),
         macs_covered=macs.total() - sum(macs[name] for name in places),
     )
-
-
-def macs_of(node: fx.Node) -> int:
-    """Multiply-accumulates of a product or convolution by torch's own formulas; else 0."""
-    formula = flop_registry.get(getattr(node.target, "overloadpacket", None))
-    if formula is None:
-        return 0
-    args, kwargs = map_arg((node.args, node.kwargs), lambda arg: arg.meta["val"])
-    return formula(*args, **kwargs, out_val=node.meta["val"]) // 2

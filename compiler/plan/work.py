@@ -1,7 +1,7 @@
 """What a model asks of any machine: multiply-adds and bytes per stage, from its graphs alone.
 
-Counted with torch's own FLOP formulas, not with the kernels, so the two can be held against each
-other.
+Counted with the formulas of backend/flops/operators.py, not with the kernels, so the two can be
+held against each other.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import fx
-from torch.utils.flop_counter import flop_registry
 
+from ...backend.flops.operators import operator_macs
 from .program import StageProgram, Stages
-
-_FLOPS_PER_MAC = 2
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,13 @@ def _work(name: str, program: StageProgram) -> StageWork:
 
 def _macs(module: fx.GraphModule) -> int:
     calls = (node for node in module.graph.nodes if node.op == "call_function")
-    return sum(_node_macs(node) for node in calls)
+    return sum(macs_of(node) for node in calls)
 
 
-def _node_macs(node: fx.Node) -> int:
-    formula = flop_registry.get(getattr(node.target, "overloadpacket", None))
-    if formula is None:
-        return 0
-    arguments = fx.map_arg(node.args, _value)
-    named = fx.map_arg(node.kwargs, _value)
-    return formula(*arguments, **named, out_val=node.meta["val"]) // _FLOPS_PER_MAC
+def macs_of(node: fx.Node) -> int:
+    """Multiply-accumulates of a node, from the shapes of its operands."""
+    args, kwargs = fx.map_arg((node.args, node.kwargs), _value)  # type: ignore[misc]
+    return operator_macs(node.target, args, kwargs, node.meta["val"])
 
 
 def _value(node: fx.Node) -> Any:

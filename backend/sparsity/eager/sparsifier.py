@@ -295,9 +295,15 @@ class Sparsifier:
     def _refuse_replaced(self) -> None:
         for name in self._entries:
             place = self._places[name]
-            for module, _ in place.owners:
-                if not any(own is place.parameter for own in module._parameters.values()):
+            for module, key in place.owners:
+                present = module._parameters.get(key)
+                if present is not place.parameter and not _is_lent(present):
                     raise replaced_parameter(name)
+
+
+def _is_lent(present: Tensor | None) -> bool:
+    """Whether `torch.func.functional_call` has put a tensor in a parameter's place."""
+    return present is not None and not isinstance(present, nn.Parameter)
 
 
 class _Call:
