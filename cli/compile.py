@@ -58,7 +58,7 @@ def compile_verb(
     json: Json = False,
 ) -> None:
     """Compile a model to a plan directory and print its summary."""
-    from ..compiler.plan.data import to_data
+    from ..compiler.plan.codec import to_data
     from ..compiler.recipes.build import compile_recipe
     from ..runtime.weights.load import load_weights
 
@@ -91,7 +91,7 @@ def compile_verb(
 
 def _check(recipe: Recipe, json: bool) -> None:
     """Report which operators have a kernel; exit code 1 if one has none."""
-    from ..compiler.plan.data import to_data
+    from ..compiler.plan.codec import to_data
     from ..compiler.recipes.build import recipe_coverage
 
     found = recipe_coverage(recipe)

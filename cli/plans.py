@@ -38,7 +38,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Print plans as text: totals and stage table, or one stage in full."""
-    from ..compiler.plan.data import to_data
+    from ..compiler.plan.codec import to_data
     from ..compiler.plan.text.show import find_stage, show_stage
     from ..compiler.plan.text.show import show as text_of
 
@@ -99,7 +99,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Print what changed from one plan to another; the same field of many items in one line."""
-    from ..compiler.plan.data import to_data
+    from ..compiler.plan.codec import to_data
     from ..compiler.plan.text.diff import diff as compare
     from ..compiler.plan.text.diff_text import diff_text
 

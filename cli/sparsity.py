@@ -103,7 +103,7 @@ def remap(
     json: Json = False,
 ) -> None:
     """Lay a trained plan out anew for the masks it has now; weights and masks stay."""
-    from ..compiler.plan.data import to_data
+    from ..compiler.plan.codec import to_data
     from ..compiler.plan.store import load
     from ..compiler.remap.new_map import new_map
 

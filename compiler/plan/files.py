@@ -16,14 +16,36 @@ import yaml
 from safetensors import SafetensorError
 
 from ...backend.errors import PlanFileError
-from .data import from_data
+from .codec import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
-from .plain_yaml import read_yaml
+from .tables import Table, fold, unfold
 
 PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 SEAL_FILE = "plan.sha256"
 """The hash of plan.yaml, as `sha256sum -c` reads it."""
+
+_WIDTH = 100
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_DUMPER):
+    """Writes tables as blocks, lists of scalars on a line, the rest line by line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_table(self, data: Table) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", str(data), style="|")
+
+    def represent_items(self, data: list[Any]) -> yaml.Node:
+        is_flat = not any(isinstance(value, dict) for value in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=is_flat)
+
+
+_Dumper.add_representer(Table, _Dumper.represent_table)
+_Dumper.add_representer(list, _Dumper.represent_items)
 
 
 def load_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
@@ -54,9 +76,15 @@ def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> Pla
     if not allow_edited and is_edited(directory):
         raise _edited(directory)
     with reading(path):
-        data = read_yaml(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         _check_version(path, data)
-        return from_data(PlanDocument, data)
+        return from_data(PlanDocument, unfold(PlanDocument, data, PlanDocument.__name__))
+
+
+def document_text(document: PlanDocument) -> str:
+    """plan.yaml of a plan."""
+    data = fold(PlanDocument, to_data(document))
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=_WIDTH)
 
 
 def is_edited(directory: str | Path) -> bool:
@@ -136,10 +164,13 @@ def _edited(directory: Path) -> PlanFileError:
 def _check_version(path: Path, data: Any) -> None:
     if isinstance(data, dict) and data.get("format") == FORMAT_VERSION:
         return
+    got = "no plan at all"
+    if isinstance(data, dict):
+        got = f"format {data.get('format')!r}, written by weft {data.get('weft_version')}"
     raise PlanFileError(
         str(path),
         expected=f"plan format {FORMAT_VERSION}",
-        got=f"format {data.get('format')!r}" if isinstance(data, dict) else "no plan at all",
+        got=got,
         change="compile the model again with this version of weft",
     )
 

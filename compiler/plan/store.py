@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from .data import from_data
+from .codec import from_data
 from .document import PlanDocument
 from .files import WEIGHTS_FILE, reading, sealed_document, verified
 from .plan import Plan

@@ -19,10 +19,9 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from .atomic_output import staged
-from .data import to_data
+from .codec import to_data
 from .document import PlanDocument
-from .files import PLAN_FILE, SEAL_FILE, WEIGHTS_FILE, accept
-from .plain_yaml import write_yaml
+from .files import PLAN_FILE, SEAL_FILE, WEIGHTS_FILE, accept, document_text
 from .program import StageProgram
 from .program_text import graph_to_data
 
@@ -69,7 +68,7 @@ def _write(plan: Contents, directory: Path) -> None:
     (directory / "stages").mkdir()
     for name, data in content.items():
         (directory / name).write_bytes(data)
-    (directory / PLAN_FILE).write_text(write_yaml(to_data(document)))
+    (directory / PLAN_FILE).write_text(document_text(document))
     accept(directory)
 
 

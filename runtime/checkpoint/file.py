@@ -23,7 +23,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from ...backend.errors import CheckpointFileError
-from ...compiler.plan.data import DataError, from_data, to_data
+from ...compiler.plan.codec import DataError, from_data, to_data
 
 FORMAT_VERSION = 1
 HEADER_FILE = "checkpoint.json"

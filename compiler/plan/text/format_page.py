@@ -45,6 +45,25 @@ show` and `weft diff` read an edited plan.yaml and say so. `weft check` reports 
 `file-altered`, beside the rules that the edit broke; `weft check --accept` writes plan.sha256 anew
 if it broke none. Programs and weights cannot be edited: they follow from the model.
 
+A plan of another format is refused with the version that wrote it: compile the model again.
+
+## Tables
+
+plan.yaml is YAML. A list of records without records in them (`operators`, `edges`, `parameters`,
+`provenance` and others) is a block of text: a line of field names, then a line for each record. A
+single small one (`region`, `tiling`, `memory_per_pe` and others) is a line of its fields.
+
+```yaml
+operators: |
+  name  operator           family       phase    module    source        macs_dense  ...
+  relu  aten.relu.default  elementwise  forward  blocks.0  resnet.py:42           0  ...
+cycles: forward_cycles=11 backward_cycles=30 update_cycles=0
+```
+
+A cell is JSON without spaces outside of quotes; a text goes without quotes if it has neither spaces
+nor quotes and its field holds nothing but texts. Any number of spaces separates two cells.
+`weft show --json` writes the same records as JSON.
+
 ## A stage's program
 
 `stages/KEY.json` holds two functional graphs over explicit tensors (`docs/stages.md`) and the
@@ -101,7 +120,7 @@ def rows(kind: type) -> Iterator[Row]:
             field.name,
             _words(hints[field.name]),
             unit.group(1) if unit else "",
-            _UNIT.sub("", meaning),
+            " ".join(_UNIT.sub("", meaning).split()),
         )
 
 

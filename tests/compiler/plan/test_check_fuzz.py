@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from weft.compiler.plan.check import check
-from weft.compiler.plan.data import DataError, from_data, to_data
+from weft.compiler.plan.codec import DataError, from_data, to_data
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.text.show import show, show_stage

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from weft.compiler.plan.check import RULES, check
-from weft.compiler.plan.data import from_data, to_data
+from weft.compiler.plan.codec import from_data, to_data
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.targets.target import Target

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from weft.compiler.plan.data import to_data
+from weft.compiler.plan.codec import to_data
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.text.format_page import page, records, rows
 
