@@ -21,6 +21,7 @@ from .roofline import Roofline
 from .target import Confidence, Target
 
 _LEAF_KEYS = {"value", "source", "confidence"}
+_RELAY = "software.relay_cycles"
 _PROSE = ("name", "vendor", "year", "description", "advertised")
 _LIST_COMMAND = "weft targets"
 _PACKAGE = __name__.rpartition(".")[0]
@@ -82,6 +83,8 @@ def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machin
     if kind != "mesh":
         raise UnknownNameError(f"kind of {where}", str(kind), ("mesh", "roofline"), _LIST_COMMAND)
     target = _build(Target, where, prose, found)
+    if target.software.relay_cycles is None:
+        target = _build(Target, where, prose, (*found, _derived_relay(target)))
     _check_consistent(where, target)
     return target
 
@@ -182,6 +185,11 @@ def _build(
         for c in constants
     )
     return TypeAdapter(kind).validate_python({**values, "provenance": resolved})
+
+
+def _derived_relay(target: Target) -> Constant:
+    source = "one element at the rate of element-wise arithmetic, a cycle at least"
+    return Constant(_RELAY, target.relay_cycles, source, "derived")
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:

@@ -288,6 +288,16 @@ class Target:
         return self.sram.bytes_per_pe - self.sram.reserved_bytes
 
     @property
+    def relay_cycles(self) -> float:
+        """What a core adds between a word's arrival and its sum's departure. Where nobody measured
+        it: the time of one element, a cycle at least, which is on WSE-2 the published 1 of
+        (2 T_R + 1) D (arXiv:2404.15888)."""
+        measured = self.software.relay_cycles
+        if measured is not None:
+            return measured
+        return max(1.0, 1 / max(rate.elements_per_cycle for rate in self.compute.values()))
+
+    @property
     def host_bytes_per_cycle(self) -> float:
         return self.host.bytes_per_s / self.clock_hz
 

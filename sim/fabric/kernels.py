@@ -12,10 +12,16 @@ _EAST, _WEST, _RAMP = Port.EAST, Port.WEST, Port.RAMP
 
 @dataclass(frozen=True)
 class Message:
-    """`setup` cycles before the first word of a message, `pace` cycles of the core for each."""
+    """`setup` cycles before the first word of a message, `pace` cycles of the core for each. Words
+    that are `streamed` are not all in a core's memory at once."""
 
     setup: int = 0
     pace: int = 1
+    streamed: bool = False
+
+    def applied(self, step: Instruction) -> Instruction:
+        """An instruction of the message, which has its setup already."""
+        return replace(step, pace=self.pace, streamed=self.streamed)
 
 
 MESSAGE = Message()
@@ -55,7 +61,8 @@ def add_two_phase(
     for first in range(0, len(members), group_size):
         group = members[first : first + group_size]
         add_chain(region, line, group, words, colours[:2], towards, how)
-    add_chain(region, line, members[::group_size], words, colours[2:], towards)
+    second = Message(streamed=how.streamed)
+    add_chain(region, line, members[::group_size], words, colours[2:], towards, second)
 
 
 def add_chain(
@@ -88,7 +95,7 @@ def add_chain(
             step = Instruction.add(words, incoming, how.setup)
         else:
             step = Instruction.add_and_send(words, incoming, outgoing, how.setup)
-        region.program(*line[position], replace(step, pace=how.pace))
+        region.program(*line[position], how.applied(step))
 
 
 def add_multicast(
@@ -103,8 +110,8 @@ def add_multicast(
     onward = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
     region.route(*line[members[0]], colour, _RAMP, [onward])
     send = Instruction.send(words, colour, how.setup)
-    region.program(*line[members[0]], replace(send, pace=how.pace))
-    receive = replace(Instruction.receive(words, colour), pace=how.pace)
+    region.program(*line[members[0]], how.applied(send))
+    receive = how.applied(Instruction.receive(words, colour))
     for position in range(members[0] + 1, members[-1] + 1):
         ports = [onward] if position < members[-1] else []
         if position in members:

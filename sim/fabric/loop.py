@@ -23,8 +23,10 @@ QUEUE = 8
 _MASK = QUEUE - 1
 _RAMP_BIT = 16
 _NEVER = 2**31 - 1
+LONGEST = 2**30
+"""Cycles after which a run is given up: times are counted in 32 bits."""
 
-FINISHED, STUCK = 1, 2
+FINISHED, STUCK, TOO_LONG = 1, 2, 3
 
 # A lane: counters of the router's queue and of the queue into the core, then their slots. A counter
 # block is (first slot in use, first free slot, cycle of the last removal).
@@ -150,7 +152,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
             for number in range(values.shape[1]):
                 arrived[pe, got, number] = values[here, number]
         else:
-            there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay)
+            there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
             for number in range(values.shape[1]):
                 values[there, number] = values[here, number] + memory[pe, sent, number]
             sent += 1
@@ -190,7 +192,8 @@ def _next_event(wake, after):
 def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience):
     """Run until every core has finished its program, or nothing has moved for `patience` cycles.
 
-    `memory` is (PE, word, copy): what each core holds, in all equal components at once. Returns
+    `memory` is (PE, word, copy): what each core holds, in all equal components at once; `relay` has
+    a number of cycles for each PE. Returns
     status, cycles, the cycle at which each PE's last instruction ended, words per link (PE x 4),
     and each PE's line.
     """
@@ -240,7 +243,7 @@ def _run(
         _begin(core, code, pe, 0)
 
     now, last_move, moves = 0, 0, 0
-    while unfinished > 0:
+    while unfinished > 0 and now < LONGEST:
         before, awake = moves, False
         first = now % colours
         for pe in range(pes):
@@ -285,4 +288,6 @@ def _run(
             now = later - 1
             last_move = now
         now += 1
-    return FINISHED if unfinished == 0 else STUCK, now
+    if unfinished == 0:
+        return FINISHED, now
+    return TOO_LONG if now >= LONGEST else STUCK, now

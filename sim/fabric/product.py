@@ -106,7 +106,7 @@ def region(
     found = _empty(product, len(lines.rows) + len(lines.columns) * routes)
     start = round(target.noc.collective_start_cycles)
     paces = _paces(product, lines, sums_outermost)
-    rows, columns, sums = (Message(start, max(1, pace)) for pace in paces)
+    rows, columns, sums = (Message(start, max(1, pace), streamed=True) for pace in paces)
     _multicasts(found, product, lines, routes, (rows, columns))
     meanwhile = np.dot(paces, (product.row_words, product.column_words, product.sum_words))
     _compute(found, product.multiply_cycles - int(meanwhile))

@@ -58,7 +58,7 @@ def _loading(product: Product, target: Target) -> int:
         return 0
     line = [(0, column) for column in range(product.width + 1)]
     found = Region(1, len(line), colours=1)
-    start = Message(round(target.noc.collective_start_cycles))
+    start = Message(round(target.noc.collective_start_cycles), streamed=True)
     add_multicast(found, line, range(len(line)), product.loaded_words, 0, start)
     return run(found, target).cycles
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -16,6 +17,8 @@ MAX_COLOURS = 24
 MAX_ROUTES = 4 * MAX_COLOURS
 """A router keeps up to four positions of every colour, which control messages switch; here each is
 a colour of its own."""
+MOST = 2**29
+"""Most words, cycles or repeats of one instruction or program: the loop counts in 32 bits."""
 
 
 class Port(IntEnum):
@@ -53,7 +56,8 @@ class Instruction:
     """One vector instruction over `words` words, or `words` cycles of computing.
 
     `incoming` and `outgoing` are colours; `setup` cycles pass before it starts. Every word takes
-    `pace` cycles of the core: 1, or more if the core computes with it.
+    `pace` cycles of the core: 1, or more if the core computes with it. Words that are `streamed`
+    pass the core without staying, so there may be more of them than its memory holds.
     """
 
     operation: Operation
@@ -62,6 +66,7 @@ class Instruction:
     outgoing: int = 0
     setup: int = 0
     pace: int = 1
+    streamed: bool = False
 
     @staticmethod
     def compute(cycles: int) -> Instruction:
@@ -94,6 +99,34 @@ class Instruction:
         What is received replaces the memory when the instruction ends.
         """
         return Instruction(Operation.EXCHANGE, words, incoming, outgoing, setup)
+
+
+_FIELDS = tuple(one.name for one in fields(Instruction))
+_COUNTS = {"words": 0, "setup": 0, "pace": 1}
+
+
+def _table(steps: Sequence[Instruction]) -> np.ndarray:
+    """Instructions as rows of numbers. Raises UserError for counts that cannot be."""
+    values = chain.from_iterable(map(attrgetter(*_FIELDS), steps))
+    try:
+        table = np.fromiter(values, np.int64, len(_FIELDS) * len(steps))
+    except OverflowError:
+        raise _impossible("count", 0, "more than 64 bits hold") from None
+    table = table.reshape(-1, len(_FIELDS))
+    for name, least in _COUNTS.items():
+        column = table[:, _FIELDS.index(name)]
+        for count in column[(column < least) | (column >= MOST)][:1]:
+            raise _impossible(name, least, f"{count:,}")
+    return table.astype(np.int32)
+
+
+def _impossible(name: str, least: int, got: str) -> UserError:
+    return UserError(
+        f"fabric program, {name} of an instruction",
+        expected=f"a whole number from {least} to {MOST - 1:,}",
+        got=got,
+        change="correct the program",
+    )
 
 
 @dataclass
@@ -140,21 +173,54 @@ class Region:
         return row * self.width + column
 
     def route(self, row: int, column: int, colour: int, rx: Port, tx: Sequence[Port]) -> None:
-        """At this router, wavelets of `colour` come in at `rx` and are copied to all of `tx`."""
+        """At this router, wavelets of `colour` come in at `rx` and are copied to all of `tx`.
+
+        Raises UserError for a colour that the region does not have, or without an output.
+        """
         pe = self.index(row, column)
+        if not 0 <= colour < self.colours:
+            raise self.no_such_colour(colour, row, column)
+        if not tx:
+            raise UserError(
+                f"route of colour {colour} at row {row}, column {column}",
+                expected="one output or more",
+                got="none: words through no link would be lost",
+                change="name the ports that they leave by, Port.RAMP for the core",
+            )
         self._inputs[pe, colour] = rx
         self._outputs[pe, colour] = sum(1 << port for port in set(tx))
 
     def program(self, row: int, column: int, *instructions: Instruction) -> None:
-        """Append to a core's program."""
+        """Append to a core's program. Raises UserError for a colour that there is not."""
         pe = self.index(row, column)
+        for step in instructions:
+            for colour in (step.incoming, step.outgoing):
+                if not 0 <= colour < self.colours:
+                    raise self.no_such_colour(colour, row, column)
         known = self._programs[self._which[pe]] if self._which[pe] >= 0 else []
         self._which[pe] = len(self._programs)
         self._programs.append([*known, *instructions])
 
     def repeat(self, row: int, column: int, times: int) -> None:
-        """Run a core's whole program so many times."""
-        self._repeats[self.index(row, column)] = times
+        """Run a core's whole program so many times. Raises UserError for less than once."""
+        pe = self.index(row, column)
+        if not 1 <= times <= MOST:
+            raise UserError(
+                f"fabric program at row {row}, column {column}",
+                expected=f"1 to {MOST:,} repeats",
+                got=str(times),
+                change="leave the program out where it does not run",
+            )
+        self._repeats[pe] = times
+
+    def no_such_colour(self, colour: int, row: int, column: int) -> UserError:
+        """The message about a colour that is not one of the region's."""
+        return UserError(
+            f"colour {colour} at row {row}, column {column}",
+            expected=f"one of the region's {self.colours} colours, counted from 0",
+            got=str(colour),
+            change="make the region with more colours, or correct the route or the program",
+        )
 
     def beside(self, copies: int) -> Region:
         """This region so many times side by side; the copies do not touch each other."""
@@ -169,6 +235,10 @@ class Region:
     def repeats(self) -> np.ndarray:
         """How often each PE runs its program."""
         return self._repeats
+
+    def inputs(self) -> np.ndarray:
+        """The input port of every route, (PE, colour); -1 without a route."""
+        return self._inputs
 
     def outputs(self) -> np.ndarray:
         """Bit mask of output ports, (PE, colour)."""
@@ -208,19 +278,18 @@ class Region:
         )
 
     def code(self) -> tuple[np.ndarray, np.ndarray]:
-        """All programs as one table (instruction, 6) and the first line of each PE, (PE + 1)."""
+        """All programs as one table (instruction, 7) and the first line of each PE, (PE + 1)."""
         used, which = np.unique(self._which, return_inverse=True)
         table = [self._programs[number] if number >= 0 else [] for number in used]
-        fields = attrgetter("operation", "words", "incoming", "outgoing", "setup", "pace")
         distinct = {id(step): step for program in table for step in program}
         place = {key: number for number, key in enumerate(distinct)}
-        rows = np.array([fields(step) for step in distinct.values()], np.int32).reshape(-1, 6)
+        steps = _table([*distinct.values()])
         own = np.array([place[id(step)] for program in table for step in program], np.int64)
         lengths = np.array([len(program) for program in table])[which]
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         begins = np.cumsum([0, *map(len, table)])[:-1][which]
         lines = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
-        return rows[own[lines]], starts
+        return steps[own[lines]], starts
 
     def signature(self, pes: np.ndarray) -> bytes:
         """How these PEs (by number) lie to each other, their routes, how often they run."""

@@ -92,9 +92,10 @@ def copies_region(
         own = range(number * routes, (number + 1) * routes)
         sums = own[0], own[1], own[-3], own[-2]
         wait = 0 if multiply_cycles else number * copies.words
-        how = Message(start + wait, pace)
+        how = Message(start + wait, pace, streamed=multiply_cycles > 0)
         add_sum(found, column, members, copies.words, in_chain, sums, Port.NORTH, how)
-        add_multicast(found, column, members, copies.words, own[-1])
+        back = Message(streamed=how.streamed)
+        add_multicast(found, column, members, copies.words, own[-1], back)
     return found
 
 

@@ -31,7 +31,7 @@ SIZES = [(8, 32), (32, 256), (64, 16), (64, 1024)]
 
 def message(target) -> Timing:
     """The target's message timing with free instruction starts, a word per cycle."""
-    noc, relay = target.noc, round(target.software.relay_cycles)
+    noc, relay = target.noc, target.relay_cycles
     return Timing(noc.hop_cycles, noc.ramp_cycles, relay, issue=0, word=1)
 
 
@@ -55,7 +55,7 @@ def test_reductions_sum_and_take_the_time_of_the_formulas(target, pes, words):
         assert (both.memory[0, 0] == memory[0].sum(0)).all()
         columns = {"pes": str(pes), "words_f32": str(words), "group_size": str(group)}
         (formula,) = KERNELS["reduce_two_phase"].simulate(target, Row("test", columns))
-        relays = (group - 1) * round(target.software.relay_cycles or 0)
+        relays = (group - 1) * target.relay_cycles
         start = target.noc.collective_start_cycles
         assert both.cycles == pytest.approx(formula - start, rel=0.05, abs=relays + 2)
 
