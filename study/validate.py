@@ -11,6 +11,13 @@ from ..compiler.targets import Target, known_targets, load_target
 from ..sim.machine import KERNELS as CYCLE_KERNELS
 from ..sim.machine import Kernel
 from ..sim.validation.report import Omission, Point, ValidationReport, summarise
+from ..sim.validation.screening import (
+    at_peak,
+    impossible,
+    in_one_line,
+    refusal,
+    repeated,
+)
 from ..sim.validation.tables import TableRow, shipped_rows, user_rows
 from ..sim.validation.trends import trends
 from .training import KERNEL as TRAINING
@@ -32,12 +39,15 @@ def validate(
     `target_overrides` changes constants of the targets by dotted name; `target` runs the kernels
     on another target than the one they were measured on.
 
-    Raises UnknownNameError for an unknown set, kernel, target or constant, UserError for a table
-    that cannot be used.
+    Rows of the user's file that cannot be used are listed with the reason.
+
+    Raises UnknownNameError for an unknown set, target or constant, UserError for a file without a
+    row that can be used.
     """
-    rows = user_rows(file) if file is not None else shipped_rows(set_name)
     load = partial(_load, target_overrides, {}, target)
-    whole = file is None and set_name is None
+    if file is not None:
+        return _validate_file(file, load)
+    rows, whole = shipped_rows(set_name), set_name is None
     reasons = [_reason_against(row, whole) for row in rows]
     points = tuple(
         point
@@ -52,6 +62,46 @@ def validate(
     )
     found = (*trends(points), *training_trends(points))
     return ValidationReport(points, summarise(points), found, omissions, whole)
+
+
+def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
+    rows = user_rows(file)
+    tried = {row.row.where: refusal(row, KERNELS) or _tried(load, row) for row in rows}
+    usable = [row for row in rows if not isinstance(tried[row.row.where], str)]
+    tried |= repeated(usable, KERNELS)
+    points: list[Point] = []
+    omissions: list[Omission] = []
+    for row in rows:
+        found = tried[row.row.where]
+        if isinstance(found, str):
+            omissions.append(Omission(row.set_name, _settings(row, ()), found))
+        else:
+            points += found
+    if not points:
+        raise UserError(
+            f"measurements {file}",
+            expected="a row that can be simulated",
+            got=omissions[0].reason,
+            change="correct it; weft validate --set NAME --rows shows rows of every kernel",
+        )
+    summaries, orders = summarise(points), trends(points)
+    return ValidationReport(tuple(points), summaries, orders, tuple(omissions), whole=False)
+
+
+def _tried(load: partial[Target], row: TableRow) -> list[Point] | str:
+    """The points of a user's row, or why it has none: what it lacks, or a number that cannot be."""
+    kernel = KERNELS[row.kernel]
+    try:
+        points = list(_points(load, row))
+        if any(point.quantity.startswith("cycles") for point in points):
+            least = kernel.simulate(at_peak(load(kernel)), row.row)
+            for point in points:
+                bound = least[kernel.measured.index(point.quantity)]
+                if reason := impossible(row, point.quantity, point.measured, bound):
+                    return reason
+    except UserError as error:
+        return in_one_line(error)
+    return points
 
 
 def measured_on(target: str) -> ValidationReport:

@@ -72,7 +72,8 @@ def _fitted_lines(text: str, stem: str) -> set[int]:
 
 
 def user_rows(path: Path) -> tuple[TableRow, ...]:
-    """The rows of a user's CSV: a `kernel` column, and the columns of that kernel's shipped table.
+    """The rows of a user's CSV: a `kernel` column, and columns as in that kernel's shipped table; a
+    row may lack some of them or have others.
 
     Raises UserError for a file that cannot be read, is empty or lacks the kernel column.
     """
@@ -89,11 +90,11 @@ def user_rows(path: Path) -> tuple[TableRow, ...]:
         TableRow(USER_SET, columns.get("kernel", ""), Row(f"{path}, line {line}", columns))
         for line, columns in _parse(lines)
     ]
-    if not rows or not all(row.kernel for row in rows):
+    if not any(row.kernel for row in rows):
         raise UserError(
             f"measurements {path}",
             expected="rows with a column 'kernel'",
-            got="no rows" if not rows else "a row without it",
+            got="rows without it" if rows else "no rows",
             change="take the header of the shipped table of the same kernel",
         )
     return tuple(rows)

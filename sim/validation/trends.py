@@ -1,4 +1,7 @@
-"""What the measurements show beyond their numbers: orders and optima."""
+"""What the measurements show beyond their numbers: orders and optima.
+
+Compared are rows that differ in what the trend is about and in nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,57 @@ _STEP_TOLERANCE = 0.02
 
 def trends(points: Sequence[Point]) -> tuple[Trend, ...]:
     """The trends whose rows are all there."""
+    summa = _alike(points, "summa_overlapped", _side, "p", *_TILE)
+    decode = _alike(points, "decode_layer", _model, "p", *_SLICES)
+    sums = [line for line in _alike(points, "gemv_tree", _line, "groups") if len(line) > 1]
+    longest = sorted(sums, key=lambda line: int(setting(line[0], "p")))[-1:]
     found = (
-        _decode_slows(_of(points, "decode_layer")),
-        _best_grid(_of(points, "summa_overlapped")),
-        _best_groups(_of(points, "gemv_tree")),
-        _steps_scale(_of(points, "summa_overlapped")),
+        *map(_decode_slows, decode),
+        *map(_best_grid, summa),
+        *map(_best_groups, longest),
+        *map(_steps_scale, summa),
     )
     return tuple(trend for trend in found if trend is not None)
 
 
-def _of(points: Sequence[Point], kernel: str) -> list[Point]:
-    return [point for point in points if point.kernel == kernel]
+_TILE = ("tile_m", "tile_k", "tile_n")
+_SLICES = ("dim_per_pe", "ffn_per_pe")
+
+
+def _alike(
+    points: Sequence[Point], kernel: str, same: Callable[[Point], object], *varied: str
+) -> list[list[Point]]:
+    """Points of a kernel in groups that agree in `same` and in all settings but the `varied`."""
+    groups: dict[object, list[Point]] = {}
+    for point in points:
+        if point.kernel == kernel:
+            others = {k: v for k, v in _settings(point).items() if k not in varied}
+            key = point.quantity, same(point), *sorted(others.items())
+            groups.setdefault(key, []).append(point)
+    return list(groups.values())
+
+
+def _settings(point: Point) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in point.settings.split(" ") if "=" in part)
 
 
 def setting(point: Point, name: str) -> str:
     """The value of one column of the point's row."""
-    return dict(part.split("=", 1) for part in point.settings.split(" "))[name]
+    return _settings(point)[name]
+
+
+def _side(point: Point) -> tuple[int, ...]:
+    """Sides of the matrices of a product on p x p PEs."""
+    return tuple(int(setting(point, "p")) * int(setting(point, name)) for name in _TILE)
+
+
+def _model(point: Point) -> str:
+    """The decoder's name; without one, slices of PEs do not say which rows are of the same."""
+    return _settings(point).get("shape", point.settings)
+
+
+def _line(point: Point) -> str:
+    return setting(point, "p")
 
 
 def _best(points: Sequence[Point], of: Callable[[Point], float], name: str) -> str:
@@ -54,23 +92,20 @@ def _decode_slows(points: list[Point]) -> Trend | None:
 
 
 def _best_grid(points: list[Point]) -> Trend | None:
-    """The same product (p x tile is constant) on grids of different size."""
-    sizes = {int(setting(p, "p")) * int(setting(p, "tile_m")) for p in points}
-    if len(points) < 2 or len(sizes) != 1:
+    """The same product on grids of different size."""
+    if len(points) < 2:
         return None
     best = [_best(points, of, "p") for of in (_measured, _simulated)]
-    name = f"best grid for a product of side {sizes.pop()}"
+    name = f"best grid for a product of side {_side(points[0])[0]}"
     return Trend(name, f"p={best[0]}", f"p={best[1]}", passed=best[0] == best[1])
 
 
-def _best_groups(points: list[Point]) -> Trend | None:
-    """Groups of the two-level sum on the largest line measured with more than one choice."""
-    line = [p for p in points if (setting(p, "p"), setting(p, "tile")) == ("80", "1")]
-    if len(line) < 2:
-        return None
+def _best_groups(line: list[Point]) -> Trend:
+    """Groups of the two-level sum on the longest line measured with more than one choice."""
     best = [_best(line, of, "groups") for of in (_measured, _simulated)]
     texts = (f"{best[0]} groups", f"{best[1]} groups")
-    return Trend("best grouping of a sum over 80 PEs", *texts, passed=best[0] == best[1])
+    name = f"best grouping of a sum over {setting(line[0], 'p')} PEs"
+    return Trend(name, *texts, passed=best[0] == best[1])
 
 
 def _steps_scale(points: list[Point]) -> Trend | None:

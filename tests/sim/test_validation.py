@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 import pytest
@@ -9,6 +10,7 @@ from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.targets import load_target
 from weft.sim.machine import KERNELS
 from weft.sim.validation import known_sets
+from weft.sim.validation.screening import at_peak, impossible
 from weft.sim.validation.tables import shipped_rows
 from weft.study.training import streaming_bound
 from weft.study.validate import validate
@@ -97,6 +99,97 @@ def test_a_users_own_measurements(tmp_path):
     assert abs(good.error) < 0.01 < abs(bad.error)
     assert good.settings == "pes=512 words_f32=4096"
     assert not report.trends
+
+
+def of_file(tmp_path, text: str):
+    file = tmp_path / "mine.csv"
+    file.write_text(text)
+    return validate(file=file)
+
+
+GOOD = "reduce_chain,512,4096,7218"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("reduce_chian,8,9,100", r"line 3: .*did you mean 'reduce_chain'"),
+        (",8,9,100", r"line 3: "),
+        ("reduce_chain,8,,100", "line 3, column words_f32"),
+        ("reduce_chain,8,9,", "line 3: expected a measured value in cycles"),
+        ("reduce_chain,512,4096,4000", "line 3, column cycles: .*at its peak, got 4000"),
+        ("reduce_chain,512,4096,8.5", "is it in another unit"),
+        ("reduce_chain,8,9", "line 3: expected a measured value in cycles"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_and_the_others_count(tmp_path, row, reason):
+    report = of_file(tmp_path, f"kernel,pes,words_f32,cycles\n{GOOD}\n{row}\n")
+    assert [point.measured for point in report.points] == [7218]
+    (omission,) = report.omissions
+    assert re.search(reason, omission.reason, re.DOTALL)
+
+
+def test_columns_may_be_more(tmp_path):
+    report = of_file(
+        tmp_path,
+        "kernel,build,pes,words_f32,cycles,unit\n"
+        "reduce_chain,sdk 1.1,512,4096,7218,cycles\n"
+        "reduce_chain,sdk 1.2,512,4096,7300,\n"
+        "reduce_chain,sdk 1.3,512,4096,8.5,us\n",
+    )
+    assert [point.settings[:13] for point in report.points] == ["build=sdk 1.1", "build=sdk 1.2"]
+    assert "column unit: expected cycles, got us" in report.omissions[0].reason
+
+
+def test_rows_that_repeat_and_rows_that_disagree(tmp_path):
+    text = f"kernel,pes,words_f32,cycles\n{GOOD}\n{GOOD}\n"
+    again = of_file(tmp_path, text)
+    assert len(again.points) == 1
+    assert re.search("line 3: repeats .*line 2", again.omissions[0].reason)
+    other = of_file(tmp_path, f"{text}reduce_chain,8,9,110\nreduce_chain,8,9,120\n")
+    assert len(other.points) == 1
+    reasons = [omission.reason for omission in other.omissions]
+    assert re.search("line 4: disagrees with .*line 5", reasons[1])
+    assert re.search("line 5: disagrees with .*line 4", reasons[2])
+
+
+def test_a_users_rows_have_a_bar(tmp_path):
+    header = "kernel,pes,words_f32,cycles\n"
+    assert of_file(tmp_path, header + GOOD).passed
+    assert not of_file(tmp_path, header + "reduce_chain,512,4096,9000").passed
+
+
+@pytest.mark.parametrize("set_name", [name for name in known_sets() if name != "training"])
+def test_no_shipped_measurement_is_faster_than_its_machine(set_name):
+    for row in shipped_rows(set_name):
+        kernel = KERNELS[row.kernel]
+        least = kernel.simulate(at_peak(load_target(kernel.target)), row.row)
+        for quantity, bound in zip(kernel.measured, least, strict=True):
+            if row.row.columns.get(quantity):
+                assert impossible(row, quantity, row.row.number(quantity), bound) is None
+
+
+def test_trends_compare_like_with_like(tmp_path):
+    """Another model, another product and another line change no order of those shipped."""
+    text = (
+        "kernel,shape,p,dim_per_pe,ffn_per_pe,groups,tile,tile_m,tile_k,tile_n,cycles\n"
+        "decode_layer,8b,360,12,40,,,,,,15139\n"
+        "decode_layer,8b,660,7,22,,,,,,21575\n"
+        "decode_layer,,420,4,10,,,,,,9999\n"
+        "summa_overlapped,,180,,,,,12,12,12,249021\n"
+        "summa_overlapped,,360,,,,,6,6,6,213821\n"
+        "summa_overlapped,,360,,,,,1,1,1,99000\n"
+        "gemv_tree,,80,,,2,1,,,,596.96\n"
+        "gemv_tree,,80,,,8,1,,,,416.96\n"
+        "gemv_tree,,80,,,8,8,,,,447.95\n"
+    )
+    found = {trend.name: trend.measured for trend in of_file(tmp_path, text).trends}
+    assert found == {
+        "decoding is slower on more PEs": "p=360 < p=660",
+        "best grid for a product of side 2160": "p=360",
+        "best grouping of a sum over 80 PEs": "8 groups",
+        "cycles per SUMMA step do not grow with p": "1383, 594",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Why a row of a user's table is not simulated: what is wrong with it, in one sentence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ...backend.errors import UnknownNameError, UserError
+from ...compiler.targets.target import Software, Target
+from ..machine import Kernel
+from .tables import TableRow
+
+_UNIT, _CYCLES = "unit", "cycles"
+
+
+def refusal(row: TableRow, kernels: Mapping[str, Kernel]) -> str | None:
+    """A kernel that is not known, or a unit other than cycles; None if there is neither."""
+    return _unknown(row, kernels) or _wrong_unit(row)
+
+
+def in_one_line(error: UserError) -> str:
+    """A mistake as the reason against a row."""
+    return f"{error.where}: expected {error.expected}, got {error.got}; {error.change}"
+
+
+def _unknown(row: TableRow, kernels: Mapping[str, Kernel]) -> str | None:
+    if row.kernel in kernels:
+        return None
+    error = UnknownNameError("kernel", row.kernel, kernels, "weft validate --json")
+    return f"{row.row.where}: {in_one_line(error)}"
+
+
+def _wrong_unit(row: TableRow) -> str | None:
+    unit = row.row.columns.get(_UNIT, "")
+    if unit in ("", _CYCLES):
+        return None
+    return f"{row.row.where}, column {_UNIT}: expected {_CYCLES}, got {unit}"
+
+
+def repeated(rows: Sequence[TableRow], kernels: Mapping[str, Kernel]) -> dict[str, str]:
+    """What is said about rows with the settings of another one, by their place: all are named if
+    they disagree, else all but the first."""
+    groups: dict[tuple[object, ...], list[TableRow]] = defaultdict(list)
+    for row in rows:
+        groups[_settings(row, kernels)].append(row)
+    found: dict[str, str] = {}
+    for group in groups.values():
+        disagree = len({tuple(sorted(row.row.columns.items())) for row in group}) > 1
+        for row in group if disagree else group[1:]:
+            other = next(one for one in group if one is not row)
+            verb = "disagrees with" if disagree else "repeats"
+            found[row.row.where] = f"{row.row.where}: {verb} {other.row.where}"
+    return found
+
+
+def _settings(row: TableRow, kernels: Mapping[str, Kernel]) -> tuple[object, ...]:
+    measured = kernels[row.kernel].measured
+    columns = row.row.columns.items()
+    return tuple(sorted((key, value) for key, value in columns if key not in measured))
+
+
+def at_peak(target: Target) -> Target:
+    """The machine without overheads: nothing takes time but arithmetic at its peak, the memory's
+    ports and words on links. No program on the machine is faster."""
+    names = {name: 0.0 for name in vars(target.software) if name != "beat_bytes"}
+    vector = replace(target.vector, **dict.fromkeys(vars(target.vector), 0.0))
+    rates = {dtype: replace(rate, sustained_fraction=1.0) for dtype, rate in target.compute.items()}
+    return replace(
+        target,
+        vector=vector,
+        compute=rates,
+        noc=replace(target.noc, collective_start_cycles=0, ramp_cycles=0),
+        sparsity=replace(target.sparsity, nonzero_cycles=0),
+        software=Software(**names, beat_bytes=target.software.beat_bytes),
+    )
+
+
+def impossible(row: TableRow, quantity: str, measured: float, least: float) -> str | None:
+    """Why a measured number of cycles cannot be: it is below what the machine needs at its peak."""
+    if not quantity.startswith(_CYCLES) or measured >= least:
+        return None
+    return (
+        f"{row.row.where}, column {quantity}: expected at least {least:,.0f} cycles, which the"
+        f" machine needs at its peak, got {measured:g}; is it in another unit?"
+    )
