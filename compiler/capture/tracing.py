@@ -18,9 +18,11 @@ from torch._ops import OpOverload
 from torch._subclasses.fake_impls import fast_detach
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from ...backend.errors import UnsupportedError
 from ..plan.program import Origin
+from .draws import is_random
 
 _ATEN = torch.ops.aten
 _QUERIES = frozenset({torch.ops.prim.device.default, _ATEN.size.default, _ATEN.stride.default})
@@ -42,12 +44,18 @@ class Trace(TorchDispatchMode):
         self.origin: Origin | None = None
         self._decompositions = decompositions
         self._nodes: dict[int, fx.Node] = {}
+        self._stand_ins: dict[int, Tensor] = {}
         self._traced: list[Tensor] = []  # kept, so that no id is given out twice
         self._running: list[int] = []  # numbers of the autograd nodes whose backward runs
 
     def placeholder(self, name: str, value: Tensor) -> None:
         """An argument of the graph."""
         self._track(value, self.graph.placeholder(name))
+
+    def stand_in(self, foreign: Tensor, value: Tensor) -> None:
+        """From here on `foreign`, a tensor from outside of the trace, is taken for `value`."""
+        self._stand_ins[id(foreign)] = value
+        self._traced.append(foreign)
 
     def node_of(self, value: Tensor) -> fx.Node:
         """The node that computes `value`, or what it is a detached form of.
@@ -84,6 +92,8 @@ class Trace(TorchDispatchMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._stand_ins:
+            args, kwargs = tree_map_only(Tensor, self._replaced, (args, kwargs))
         if func in _QUERIES:
             return func(*args, **kwargs)
         if func is _ATEN.detach.default:
@@ -93,6 +103,9 @@ class Trace(TorchDispatchMode):
             return value
         found = self._written_out(func, args, kwargs)
         return self._called(func, args, kwargs) if found is NotImplemented else found
+
+    def _replaced(self, value: Tensor) -> Tensor:
+        return self._stand_ins.get(id(value), value)
 
     def _written_out(self, func: OpOverload, args: Sequence[Any], kwargs: Any) -> Any:
         """The result by the operator's decomposition, NotImplemented for one that has none."""
@@ -106,6 +119,8 @@ class Trace(TorchDispatchMode):
         return result
 
     def _called(self, func: OpOverload, args: Sequence[Any], kwargs: Any) -> Any:
+        if is_random(func):
+            raise self._refused_draw(func)
         if func._schema.is_mutable:
             self._settle(args)
         node = self.graph.create_node(
@@ -118,6 +133,14 @@ class Trace(TorchDispatchMode):
         result = func(*args, **kwargs)
         self._track(result, node)
         return result
+
+    def _refused_draw(self, func: OpOverload) -> UnsupportedError:
+        return UnsupportedError(
+            f"tracing {self.origin or 'the backward of a stage'}",
+            expected="draws that the model itself makes, each with a key of its own",
+            got=f"{func}, drawn inside of another operator or of an autograd.Function",
+            change="draw in the model's forward, and give the numbers as an argument",
+        )
 
     def _settle(self, args: Sequence[Any]) -> None:
         """Keep what arguments are now: the operator may change shapes in place."""
