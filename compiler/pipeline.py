@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
-from .capture.capture import Capture
+from .capture.capture import Capture, own_tensors
 from .capture.graph import Graph
 from .capture.masks_in_force import by_first_name, first_names, masks_in_force
-from .capture.sample import Loss, Sample
+from .capture.sample import Loss, OneSample, Sample
 from .driver import Driver, PassRun, ignore, pass_name
 from .emit.emit import Emit, Labels
 from .fit.fit import fit, report
@@ -97,8 +97,7 @@ def compile_model(
     options = replace(options, name=options.name or type(model).__name__)
     graph = options.driver(Capture(loss), model, example_inputs)
     options = _with_masks_of(model, graph, options)
-    tensors = dict(model.named_parameters(remove_duplicate=False))
-    tensors |= dict(model.named_buffers(remove_duplicate=False))
+    tensors = own_tensors(OneSample(model, loss))
     return compile_graph(graph, {**graph.constants, **tensors}, target, options)
 
 

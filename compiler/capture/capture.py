@@ -6,13 +6,11 @@ on the meta device is captured as well as one with real weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
@@ -21,30 +19,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...backend.errors import UnsupportedError, UserError
 from ..plan.program import TensorSpec
 from ..plan.program_graph import spec_of
-from .functional import functional_updates
+from .custom_backward.insert import insert_calls
+from .custom_backward.parameters import hook_parameters
+from .export import Traced, export_sample
 from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides
 from .graph import Graph, backward_state_positions
+from .guards.module_tree import check_modules
 from .mixture_of_experts import batched_experts
 from .origin import origin_of
 from .randomness import key_random_operators
 from .recurrent_layers import part_layers
-from .regions import inline_regions
-from .repeats import export_repeated
-from .sample import Loss, OneSample, Sample, apart, arguments, check_sample
-from .source_lines import lines_noted
-
-Updates = Mapping[str, fx.Node]
-"""Placeholder name of a buffer -> the node that computes its next value."""
-
-_CHANGE = (
-    "run model(*inputs) eagerly with them first; then see the torch.export documentation on"
-    " data-dependent control flow"
-)
-_ON_TWO_DEVICES = "found two different devices"
-_CHANGE_DEVICE = (
-    "its code makes a tensor on a device of its own choice: build the model and the inputs on the"
-    " CPU instead, or let that line take the device of an input"
-)
+from .sample import Loss, OneSample, Sample, apart, check_sample
+from .unreached import unreached
 
 
 @dataclass(frozen=True)
@@ -74,41 +60,45 @@ def capture(model: nn.Module, example_inputs: Sample, loss: Loss | None) -> Grap
     Raises UserError for a loss that is not a scalar or inputs that are not single samples, and
     UnsupportedError for batch normalization and where torch.export cannot capture the model.
     """
-    check_sample(example_inputs, loss)
-    _refuse_batch_normalization(model)
-    with _training(model):
-        exported, updates = export_sample(OneSample(model, loss), apart(example_inputs))
-    return graph_of(exported, updates, model)
+    check_sample(model, example_inputs, loss)
+    check_modules(model)
+    sample = OneSample(model, loss)
+    with training(model):
+        _refuse_batch_normalization(model)
+        return graph_of(export_sample(sample, apart(example_inputs)), sample)
 
 
-def graph_of(exported: ExportedProgram, updates: Updates, model: nn.Module) -> Graph:
-    """The graph of an exported sample of `model`, with nothing random and no device left in it."""
-    graph = key_random_operators(part_layers(_to_graph(exported, updates, model)))
+def graph_of(traced: Traced, sample: OneSample) -> Graph:
+    """The graph of an exported sample, with nothing random and no device left in it."""
+    graph = hook_parameters(_to_graph(traced, sample), own_tensors(sample))
+    graph = key_random_operators(part_layers(graph))
     forget_devices(graph.module.graph)
     _check_scalar_loss(graph)
-    return graph
+    return replace(graph, frozen=graph.frozen | unreached(graph))
 
 
-def _refuse_batch_normalization(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm):
-            raise UnsupportedError(
-                f"module {name or type(model).__name__}",
-                expected="a normalization that is defined for one sample at a time",
-                got=f"{type(module).__name__}, which needs the statistics of a batch",
-                change='swap it: weft.nn.replace_norms(model, "online")',
-            )
+def own_tensors(sample: OneSample) -> dict[str, Tensor]:
+    """Parameters and buffers of a model, and of its loss as 'loss.name', by all their names."""
+    found: dict[str, Tensor] = dict(sample.named_parameters(remove_duplicate=False))
+    found |= dict(sample.named_buffers(remove_duplicate=False))
+    return {own_name(name): value for name, value in found.items()}
 
 
-def _frozen(model: nn.Module) -> frozenset[str]:
-    parameters = model.named_parameters(remove_duplicate=False)
-    return frozenset(name for name, parameter in parameters if not parameter.requires_grad)
+def own_name(target: str | None) -> str:
+    """The tensor's name in the user's model: `OneSample` added one level."""
+    return str(target).removeprefix("model.")
 
 
 @contextmanager
-def _training(model: nn.Module):
+def training(model: nn.Module) -> Iterator[None]:
+    """A model in training mode, as far as its modules are: those in evaluation mode stay so.
+
+    A model that is in evaluation mode as a whole is put in training mode. Afterwards all modules
+    are in the mode they came in.
+    """
     modes = {module: module.training for module in model.modules()}
-    model.train()
+    if not model.training:
+        model.train()
     try:
         with batched_experts(model):
             yield
@@ -117,76 +107,33 @@ def _training(model: nn.Module):
             module.training = mode
 
 
-def export_sample(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, Updates]:
-    """The functional program, and the next value of each placeholder that it updates.
-
-    Raises UnsupportedError where torch.export cannot make one.
-    """
-    try:
-        exported = _exported(sample, example_inputs)
-        updates = functional_updates(exported.graph, _buffers(exported))
-        if updates is not None:
-            return exported, updates
-        exported = exported.run_decompositions({})
-        return exported, _buffer_mutations(exported)
-    except UserError:
-        raise
-    except Exception as error:  # torch.export raises many types; all mean "cannot be captured"
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UnsupportedError(
-            f"capturing {type(sample.model).__name__}",
-            expected="a model torch.export can trace on these example inputs",
-            got=f"{type(error).__name__}: {reason[0]}",
-            change=_CHANGE_DEVICE if _ON_TWO_DEVICES in reason[0] else _CHANGE,
-        ) from error
+def _refuse_batch_normalization(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+            raise UnsupportedError(
+                f"module {name or type(model).__name__}",
+                expected="a normalization that is defined for one sample at a time",
+                got=f"{type(module).__name__}, which needs the statistics of a batch",
+                change='swap it: weft.nn.replace_norms(model, "online"), from the command line'
+                " --set normalization.kind=online; or keep it as it is trained: module.eval() in a"
+                " model in training mode",
+            )
 
 
-def _exported(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
-    """The training graph; repeated blocks are traced twice only, if that gives the same graph."""
-    try:
-        return export_repeated(sample, partial(_export, sample, example_inputs))
-    except Exception:  # whatever it is, the model may still be one that can be traced as a whole
-        return _export(sample, example_inputs)
-
-
-def _export(sample: OneSample, example_inputs: Sample) -> ExportedProgram:
-    with lines_noted():
-        exported = torch.export.export(sample, *arguments(example_inputs), strict=False)
-    inline_regions(exported.graph_module)
-    return exported
-
-
-def _buffers(exported: ExportedProgram) -> frozenset[str]:
-    specs = exported.graph_signature.input_specs
-    return frozenset(spec.arg.name for spec in specs if spec.kind is InputKind.BUFFER)
-
-
-def _buffer_mutations(exported: ExportedProgram) -> Updates:
-    signature = exported.graph_signature
-    placeholder = {name: key for key, name in signature.inputs_to_buffers.items()}
-    return {
-        placeholder[str(spec.target)]: node
-        for spec, node in zip(signature.output_specs, _results(exported), strict=True)
-        if spec.kind is OutputKind.BUFFER_MUTATION and isinstance(node, fx.Node)
-    }
-
-
-def _results(exported: ExportedProgram) -> tuple[Any, ...]:
-    return exported.graph.output_node().args[0]  # type: ignore[return-value]
-
-
-def _to_graph(exported: ExportedProgram, updates: Updates, model: nn.Module) -> Graph:
+def _to_graph(traced: Traced, sample: OneSample) -> Graph:
+    exported, updates = traced.exported, traced.updates
     module, signature = exported.graph_module, exported.graph_signature
-    first_name = _first_names(model)
+    insert_calls(module.graph, traced.calls)
+    first_name = _first_names(sample)
     parameters: dict[str, str] = {}
     buffers: dict[str, str] = {}
     inputs: list[str] = []
     for spec in signature.input_specs:
         placeholder = spec.arg.name
         if spec.kind is InputKind.PARAMETER:
-            parameters[placeholder] = first_name[_own_name(spec.target)]
+            parameters[placeholder] = first_name[own_name(spec.target)]
         elif spec.kind in (InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
-            buffers[placeholder] = _own_name(spec.target)
+            buffers[placeholder] = own_name(spec.target)
         elif isinstance(spec.arg, TensorArgument):
             inputs.append(placeholder)
     results = _user_outputs(exported)
@@ -200,13 +147,13 @@ def _to_graph(exported: ExportedProgram, updates: Updates, model: nn.Module) -> 
     return Graph(
         module=module,
         parameters=parameters,
-        frozen=_frozen(model),
+        frozen=_frozen(sample),
         buffers=buffers,
         inputs=tuple(inputs),
         input_specs=_specs(module, inputs),
         state_updates={buffers[name]: node.name for name, node in updates.items()},
         constants={
-            _own_name(name): value
+            own_name(name): value
             for name, value in exported.constants.items()
             if isinstance(value, Tensor)
         },
@@ -215,13 +162,19 @@ def _to_graph(exported: ExportedProgram, updates: Updates, model: nn.Module) -> 
     )
 
 
-def _first_names(model: nn.Module) -> dict[str, str]:
+def _first_names(sample: OneSample) -> dict[str, str]:
     """Every name of a parameter -> its first: tied parameters have several."""
     first: dict[int, str] = {}
     names: dict[str, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names[name] = first.setdefault(id(parameter), name)
+    for name, parameter in sample.named_parameters(remove_duplicate=False):
+        own = own_name(name)
+        names[own] = first.setdefault(id(parameter), own)
     return names
+
+
+def _frozen(sample: OneSample) -> frozenset[str]:
+    parameters = sample.named_parameters(remove_duplicate=False)
+    return frozenset(own_name(name) for name, value in parameters if not value.requires_grad)
 
 
 def _expose_backward_state(graph: fx.Graph) -> None:
@@ -251,15 +204,10 @@ def _undetached(node: Any) -> fx.Node:
     return node
 
 
-def _own_name(target: str | None) -> str:
-    """The tensor's name in the user's model: `OneSample` added one level."""
-    return str(target).removeprefix("model.")
-
-
 def _user_outputs(exported: ExportedProgram) -> list[fx.Node]:
     """The nodes of the loss and the predictions."""
     kinds = [spec.kind for spec in exported.graph_signature.output_specs]
-    results = zip(kinds, _results(exported), strict=True)
+    results = zip(kinds, exported.graph.output_node().args[0], strict=True)  # type: ignore[arg-type]
     return [
         node
         for kind, node in results

@@ -35,10 +35,10 @@ class Graph:
     """A functional graph over explicit tensors: parameters, buffers and the sample's inputs.
 
     `parameters` and `buffers` map placeholder names to the model's own tensor names; `frozen` holds
-    the names of parameters that are not trained; `inputs` lists the placeholders of the sample in
-    order. `state_updates` maps a buffer's name to the node
-    that computes its next value; `constants` holds tensors the trace itself created (they count as
-    buffers). Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
+    the names of parameters that are not trained, those that no gradient reaches among them;
+    `inputs` lists the placeholders of the sample in order. `state_updates` maps a buffer's name to
+    the node that computes its next value; `constants` holds tensors the trace itself created (they
+    count as buffers). Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
     """
 
     module: fx.GraphModule

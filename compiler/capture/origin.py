@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
-from functools import lru_cache
-from pathlib import Path
 
 from torch import fx
 
 from ..plan.program import Origin
-from .source_lines import PACKAGE, is_users
+from .source_lines import is_users, portable
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
@@ -31,17 +28,4 @@ def user_frame(stack_trace: str) -> tuple[str, int]:
     if not outside:
         return "", 0
     file, line = outside[-1]
-    return _portable(file), line
-
-
-@lru_cache(maxsize=1024)
-def _portable(file: str) -> str:
-    """The path as an import would find it, so that plans do not depend on the machine."""
-    path = Path(file)
-    roots = [PACKAGE, *(Path(entry or ".").resolve() for entry in sys.path)]
-    inside = [root for root in roots if path.is_relative_to(root)]
-    if not inside:
-        return path.name
-    root = max(inside, key=lambda root: len(root.parts))
-    inner = path.relative_to(root).as_posix()
-    return f"weft/{inner}" if root == PACKAGE else inner
+    return portable(file), line

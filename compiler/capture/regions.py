@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx
 from torch._higher_order_ops.wrap import wrap_with_autocast, wrap_with_set_grad_enabled
+
+UNSEEN = "without_gradient"
+"""Key of `meta` of the nodes that run where gradients are switched off."""
 
 _DETACH = torch.ops.aten.detach.default
 
@@ -43,7 +46,7 @@ def _inline(module: fx.GraphModule, node: fx.Node) -> bool:
     if not isinstance(inner, fx.GraphModule):
         return False
     with module.graph.inserting_before(node):
-        results = _copy(module, inner, operands)
+        results = _copy(module, inner, operands, {UNSEEN: True} if without_gradient else {})
         if without_gradient:
             results = [_detached(module.graph, result) for result in results]
     for user in list(node.users):
@@ -65,8 +68,10 @@ def _region(node: fx.Node) -> tuple[fx.Node | None, Sequence[Any], bool]:
     return None, (), False
 
 
-def _copy(module: fx.GraphModule, inner: fx.GraphModule, operands: Sequence[Any]) -> list[Any]:
-    """The nodes of `inner` at the insertion point; returns its results."""
+def _copy(
+    module: fx.GraphModule, inner: fx.GraphModule, operands: Sequence[Any], meta: Mapping[str, Any]
+) -> list[Any]:
+    """The nodes of `inner` at the insertion point, with `meta` beside theirs; its results."""
     placeholders = inner.graph.find_nodes(op="placeholder")
     copies: dict[fx.Node, Any] = dict(zip(placeholders, operands, strict=True))
     for node in inner.graph.nodes:
@@ -76,6 +81,7 @@ def _copy(module: fx.GraphModule, inner: fx.GraphModule, operands: Sequence[Any]
             copies[node] = module.graph.get_attr(name)
         elif node.op == "call_function":
             copies[node] = module.graph.node_copy(node, copies.__getitem__)
+            copies[node].meta |= meta
     (results,) = inner.graph.output_node().args
     return list(fx.map_arg(results, copies.__getitem__))  # type: ignore[arg-type]
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ...backend.errors import UserError
+from .assigned import assignments_copied
 
 Loss = Callable[[Any, Any], Tensor]
 Sample = tuple[Any, ...] | Mapping[str, Any]
@@ -26,18 +31,37 @@ class OneSample(nn.Module):
         self.model, self.loss = model, loss
 
     def forward(self, *sample: Any, **named: Any) -> tuple[Tensor, ...]:
+        if torch.compiler.is_exporting():
+            with assignments_copied(self.model):
+                return self._results(sample, named)
+        return self._results(sample, named)
+
+    def _results(self, sample: Sequence[Any], named: dict[str, Any]) -> tuple[Tensor, ...]:
         if self.loss is None:
-            return tuple(_tensors(self.model(*sample, **named)))
+            return _results(self.model(*sample, **named))
         target = named.pop(_TARGET) if named else sample[-1]
         prediction = self.model(**named) if named else self.model(*sample[:-1])
-        return (self.loss(prediction, target), *_tensors(prediction))
+        return (self.loss(prediction, target), *_results(prediction))
+
+
+def _results(value: Any) -> tuple[Tensor, ...]:
+    """The tensors in a model's result. Raises UserError if there is none."""
+    found = tuple(_tensors(value))
+    if not found:
+        raise UserError(
+            "the model's result",
+            expected="a tensor, or a tuple, list, mapping or dataclass of tensors",
+            got=type(value).__name__,
+            change="return the tensors themselves, the loss first",
+        )
+    return found
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     """The tensors in a model's result; an entry 'loss' comes first.
 
-    Goes through tuples, lists and mappings (which the outputs of transformers are), not through
-    other objects such as key-value caches.
+    Goes through tuples, lists, mappings (which the outputs of transformers are) and dataclasses,
+    not through other objects such as key-value caches.
     """
     if isinstance(value, Tensor):
         yield value
@@ -47,6 +71,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _tensors(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _tensors({field.name: getattr(value, field.name) for field in fields(value)})
 
 
 def arguments(sample: Sample) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -68,8 +94,34 @@ def apart(sample: Sample) -> Sample:
     return tree_map(own, sample)
 
 
-def check_sample(sample: Sample, loss: Loss | None) -> None:
-    """Raises UserError unless every tensor has batch dimension 1 and a loss has its target."""
+def check_sample(model: nn.Module, sample: Sample, loss: Loss | None) -> None:
+    """Raises UserError unless every tensor has batch dimension 1, a loss is a function and has its
+    target, and the model takes as many arguments as there are."""
+    if not isinstance(sample, tuple | list | Mapping):
+        raise UserError(
+            "example inputs",
+            expected="a tuple of the model's inputs and the loss's target, or a mapping by name",
+            got=type(sample).__name__,
+            change="pass (x, target), or (x,) if the model returns its own loss",
+        )
+    _check_loss(sample, loss)
+    items = sample.items() if isinstance(sample, Mapping) else enumerate(sample)
+    for place, value in items:
+        for leaf in tree_leaves(value):
+            _check_leaf(place, leaf)
+    _check_arguments(model, sample, loss)
+
+
+def _check_loss(sample: Sample, loss: Loss | None) -> None:
+    if loss is not None and not callable(loss):
+        raise UserError(
+            "loss",
+            expected="a function of the model's result and the target, or None if the model returns"
+            " its own loss",
+            got=repr(loss),
+            change="pass the function, such as torch.nn.functional.cross_entropy (a recipe takes it"
+            " by name)",
+        )
     if loss is not None and isinstance(sample, Mapping) and _TARGET not in sample:
         raise UserError(
             "example inputs",
@@ -77,13 +129,58 @@ def check_sample(sample: Sample, loss: Loss | None) -> None:
             got=", ".join(sample) or "nothing",
             change=f"add '{_TARGET}', or give no loss if the model returns its own",
         )
-    items = sample.items() if isinstance(sample, Mapping) else enumerate(sample)
-    for place, value in items:
-        for leaf in tree_leaves(value):
-            if isinstance(leaf, Tensor) and (leaf.ndim == 0 or leaf.shape[0] != 1):
-                raise UserError(
-                    f"example input {place}",
-                    expected="a single sample: a tensor whose first (batch) dimension is 1",
-                    got=f"shape {tuple(leaf.shape)}",
-                    change="pass one sample, e.g. x[:1]; weft trains at batch size 1",
-                )
+
+
+def _check_leaf(place: object, leaf: Any) -> None:
+    if isinstance(leaf, np.ndarray):
+        raise UserError(
+            f"example input {place}",
+            expected="tensors of torch",
+            got="an array of numpy",
+            change="torch.from_numpy(x)",
+        )
+    if isinstance(leaf, Tensor) and (leaf.ndim == 0 or leaf.shape[0] != 1):
+        raise UserError(
+            f"example input {place}",
+            expected="a single sample: a tensor whose first (batch) dimension is 1",
+            got=f"shape {tuple(leaf.shape)}",
+            change="pass one sample, e.g. x[:1]; weft trains at batch size 1",
+        )
+
+
+def _check_arguments(model: nn.Module, sample: Sample, loss: Loss | None) -> None:
+    """The model takes what it is given: all but the target, if there is a loss."""
+    args, named = arguments(sample)
+    if loss is not None:
+        args, named = args[:-1], {key: value for key, value in named.items() if key != _TARGET}
+    mistake = _mistake(model, args, named)
+    if mistake is None:
+        return
+    takes_all = loss is not None and _mistake(model, *arguments(sample)) is None
+    raise UserError(
+        f"arguments of {type(model).__name__}",
+        expected=f"forward{_signature(model)}",
+        got=mistake,
+        change="a loss is given, so the last of the example inputs is its target, not an argument:"
+        " add the target"
+        if takes_all
+        else "give the example inputs in the order that forward takes them, the loss's target last",
+    )
+
+
+def _mistake(model: nn.Module, args: Sequence[Any], named: Mapping[str, Any]) -> str | None:
+    signature = _signature(model)
+    if signature is None or model._forward_pre_hooks:  # a hook may give other arguments
+        return None
+    try:
+        signature.bind(*args, **named)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _signature(model: nn.Module) -> inspect.Signature | None:
+    try:
+        return inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return None

@@ -11,6 +11,7 @@ from torch import fx
 
 from ..capture.graph import Graph
 from ..plan.program import HOST, Origin, Source, Stage, StageProgram, Stages
+from .buffer_owners import with_updates
 from .group import Assignment, assign
 from .program_cache import Programs
 from .subgraph import Boundary, Cutter
@@ -44,7 +45,7 @@ def cut(
     What `programs` knows from another cut is not traced again.
     """
     assignment = assignment or assign(graph)
-    graph, stage_of = stream_shared(graph, assignment.stage_of)
+    graph, stage_of = stream_shared(graph, with_updates(graph, assignment.stage_of))
     cutter = Cutter(graph, stage_of)
     programs = programs or Programs()
     needs_grad = {graph.node(name): True for name in input_gradients}

@@ -18,6 +18,7 @@ from ..capture.fx_tools import forget_strides, replace_mutations
 from ..capture.graph import backward_state_positions
 from ..plan.program import Origin
 from ..plan.program_graph import ancestors, extract, is_view, packet_name, spec_of
+from .functionalize import functionalized
 from .joint import Specs, Subgraph, trace_joint
 
 _ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
@@ -39,6 +40,7 @@ class Parts:
 def split_joint(subgraph: Subgraph) -> Parts:
     """Trace the joint graph of a stage and part it into forward and backward."""
     joint, needs_grad = trace_joint(subgraph)
+    joint = functionalized(joint)
     return _Partition(joint, subgraph, needs_grad).parts()
 
 

@@ -19,6 +19,7 @@ from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...backend.errors import UnsupportedError
+from ..capture.custom_backward.call import CustomCall
 from ..capture.recurrent_layers import step_by_step
 from ..capture.tracing import Trace
 from ..plan.program import TensorSpec
@@ -126,15 +127,19 @@ def _run(graph: fx.Graph, arguments: Sequence[Tensor], trace: Trace) -> list[Ten
                 values[node] = next(given)
             elif node.op == "call_function":
                 trace.origin = node.meta.get("origin")
-                values[node] = _called(node, values)
+                values[node] = _called(node, values, trace)
     trace.origin = None
     return [values[node] for node in graph.output_node().args[0]]  # type: ignore[union-attr]
 
 
-def _called(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+def _called(node: fx.Node, values: dict[fx.Node, Any], trace: Trace) -> Any:
     """The value of a node; what fails says where it comes from."""
+    args: Any
     args, named = map_arg((node.args, node.kwargs), values.__getitem__)
     target: Any = step_by_step().get(node.target, node.target)
+    if isinstance(target, CustomCall):
+        for foreign, value in target.stand_ins(args):
+            trace.stand_in(foreign, value)
     try:
         return target(*args, **named)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError) as error:

@@ -17,7 +17,8 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import OutputKind
 
 from ...backend.errors import UnsupportedError
-from ..capture.capture import export_sample, graph_of
+from ..capture.capture import graph_of
+from ..capture.export import export_sample
 from ..capture.graph import Graph
 from ..capture.sample import OneSample
 from ..plan.program import HOST, Source, Stage, Stages
@@ -51,10 +52,10 @@ def trace_open(
     Raises UnsupportedError for outputs that do not depend on the inputs, for inputs that are
     changed in place, and for what `capture` cannot trace.
     """
-    with torch.enable_grad():
-        exported, updates = export_sample(OneSample(module, _sum), (*inputs, None))
-    _refuse_changed_inputs(exported.graph_signature.output_specs)
-    graph = graph_of(exported, updates, module)
+    sample = OneSample(module, _sum)
+    traced = export_sample(sample, (*inputs, None))
+    _refuse_changed_inputs(traced.exported.graph_signature.output_specs)
+    graph = graph_of(traced, sample)
     names = frozenset(graph.inputs[number] for number in input_gradients)
     stages = cut(graph, _sum_apart(graph), names)
     own, outputs = stages.stages[:-1], tuple(_places(graph, stages))

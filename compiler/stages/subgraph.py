@@ -10,6 +10,7 @@ from torch import Tensor, fx
 
 from ..capture.graph import Graph, backward_state_arguments
 from ..plan.program_graph import extract, spec_of
+from .buffer_owners import next_states, owners
 from .joint import Subgraph
 
 
@@ -36,10 +37,13 @@ class Cutter:
     def boundary(self, index: int) -> Boundary:
         """The boundary of stage `index`."""
         own = self.members[index]
+        states = [node for node, owner in self.owners.items() if owner == index]
+        updates = [self.next_state[node.name] for node in states]
         shared = self._weight_chain(own)
         nodes = self._in_order({*own, *shared})
-        reads = self._in_order({arg for node in nodes for arg in node.all_input_nodes})
-        outside = [node for node in reads if node not in {*own, *shared}]
+        reads = {arg for node in nodes for arg in node.all_input_nodes}
+        given = {node for node in updates if node.op == "placeholder"}
+        outside = self._in_order({*reads, *states, *given} - {*own, *shared})
         backward = self._backward_state(nodes)
         parameters, forward, inputs = [], [], []
         for node in outside:
@@ -64,9 +68,12 @@ class Cutter:
     @cached_property
     def next_state(self) -> dict[str, fx.Node]:
         """Placeholder of a buffer -> the node that computes its next value."""
-        named = {node.name: node for node in self.order}
-        placeholder = {name: key for key, name in self.graph.buffers.items()}
-        return {placeholder[b]: named[n] for b, n in self.graph.state_updates.items()}
+        return {node.name: update for node, update in next_states(self.graph).items()}
+
+    @cached_property
+    def owners(self) -> dict[fx.Node, int]:
+        """Placeholder of a buffer that the graph updates -> the stage that keeps it."""
+        return owners(self.graph, self.stage_of)
 
     def _in_order(self, nodes: set[fx.Node]) -> list[fx.Node]:
         return sorted(nodes, key=self.order.__getitem__)

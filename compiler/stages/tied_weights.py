@@ -18,6 +18,7 @@ from torch import fx
 
 from ..capture.graph import Graph
 from ..plan.program_graph import graph_module
+from .buffer_owners import owners, stages_reading
 
 StageOf = dict[fx.Node, int]
 
@@ -27,32 +28,17 @@ def stream_shared(graph: Graph, stage_of: Mapping[fx.Node, int]) -> tuple[Graph,
 
     Given graphs are not changed: the result is a copy, or the same graph if nothing is shared.
     """
-    readers = stages_reading(graph, stage_of)
-    shared = {node.name: min(stages) for node, stages in readers.items() if len(stages) > 1}
+    readers, kept = stages_reading(graph, stage_of), owners(graph, stage_of)
+    shared = {
+        node.name: kept.get(node, min(stages))
+        for node, stages in readers.items()
+        if len(stages) > 1 or (node in kept and stages - {kept[node]})
+    }
     if not shared:
         return graph, dict(stage_of)
     graph, copied = _copy(graph, stage_of)
     _Streams(graph, copied, shared).insert()
     return graph, copied
-
-
-def stages_reading(graph: Graph, stage_of: Mapping[fx.Node, int]) -> dict[fx.Node, set[int]]:
-    """Parameters and buffers -> the stages that read them, directly or through nodes of no stage.
-
-    State that the graph updates stays where it is updated.
-    """
-    updated = set(graph.state_updates)
-    names = {*graph.parameters, *(n for n, own in graph.buffers.items() if own not in updated)}
-    found: dict[fx.Node, set[int]] = {}
-    for node in reversed(list(graph.module.graph.nodes)):
-        if node not in stage_of:
-            users = node.users
-            found[node] = {stage for user in users for stage in _stages(user, stage_of, found)}
-    return {node: stages for node, stages in found.items() if node.name in names}
-
-
-def _stages(node: fx.Node, stage_of: Mapping[fx.Node, int], found: dict) -> set[int]:
-    return {stage_of[node]} if node in stage_of else found[node]
 
 
 def _copy(graph: Graph, stage_of: Mapping[fx.Node, int]) -> tuple[Graph, StageOf]:

@@ -171,7 +171,7 @@ def captured(model: nn.Module, sample: tuple[Tensor, ...], loss: Any) -> dict[st
 
 def in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "weft.compiler.capture.capture.export_repeated", lambda sample, export: export()
+        "weft.compiler.capture.export.export_repeated", lambda sample, export: export()
     )
 
 

@@ -1,0 +1,61 @@
+"""Buffers that a forward assigns: `self.mean = new` means the same as `self.mean.copy_(new)`.
+
+torch.export loses such a write in a module below the root. While it traces, what a buffer is at the
+end of the forward is copied into what it was at the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ...backend.errors import UnsupportedError
+
+
+@contextmanager
+def assignments_copied(model: nn.Module) -> Iterator[None]:
+    """Inside, a forward of `model` is traced.
+
+    Raises UnsupportedError for a buffer that becomes a tensor of another shape or type, and for a
+    parameter that is replaced.
+    """
+    modules = dict(model.named_modules())
+    buffers = {path: dict(module._buffers) for path, module in modules.items() if module._buffers}
+    parameters = {path: dict(m._parameters) for path, m in modules.items() if m._parameters}
+    yield
+    for path, before in buffers.items():
+        for name, value in before.items():
+            now = modules[path]._buffers.get(name)
+            if value is not None and now is not value:
+                _copy(value, now, f"{path}.{name}".lstrip("."))
+                modules[path]._buffers[name] = value
+    for path, before in parameters.items():
+        for name, value in before.items():
+            if modules[path]._parameters.get(name) is not value:
+                raise _replaced(f"{path}.{name}".lstrip("."))
+
+
+def _copy(before: Tensor, now: Tensor | None, name: str) -> None:
+    if now is None or now.shape != before.shape or now.dtype != before.dtype:
+        raise UnsupportedError(
+            f"buffer {name}",
+            expected=f"state that stays a tensor of shape {tuple(before.shape)}, {before.dtype}",
+            got="nothing"
+            if now is None
+            else f"shape {tuple(now.shape)}, {now.dtype}, assigned in forward",
+            change="give it one shape and type from the start",
+        )
+    with torch.no_grad():
+        before.copy_(now.detach())
+
+
+def _replaced(name: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"parameter {name}",
+        expected="parameters that only the optimizer changes",
+        got="one that forward replaces with another: eager torch would train that one",
+        change="compute with a new tensor under another name, or use a parametrization",
+    )

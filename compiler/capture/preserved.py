@@ -1,0 +1,74 @@
+"""Runs a module and leaves it as it was: attributes, buffers, gradients, random generators."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_CONTAINERS = frozenset({list, dict, set, OrderedDict})
+
+
+@contextmanager
+def preserved(model: nn.Module) -> Iterator[None]:
+    """Whatever runs inside, the model's attributes, buffers and gradients, and the generators of
+    torch, Python and numpy, are afterwards as before.
+
+    Attributes that are lists, dicts or sets get their items back; what lies deeper is not looked
+    at. Values of parameters and buffers are those that the caller swaps in and out.
+    """
+    modules = [(module, _attributes(module)) for module in model.modules()]
+    parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
+    generators = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    for parameter, *_ in parameters:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for module, attributes in modules:
+            _restore(module, attributes)
+        for parameter, gradient, is_trained in parameters:
+            parameter.requires_grad_(is_trained).grad = gradient
+        torch.set_rng_state(generators[0])
+        random.setstate(generators[1])
+        np.random.set_state(generators[2])
+
+
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Every attribute with the items it holds, if it is a container."""
+    return {name: (value, _items(value)) for name, value in vars(module).items()}
+
+
+def _items(value: Any) -> Any:
+    return value.copy() if type(value) in _CONTAINERS else None
+
+
+def _restore(module: nn.Module, attributes: Mapping[str, tuple[Any, Any]]) -> None:
+    for value, items in attributes.values():
+        if items is not None:
+            value.clear()
+            value.extend(items) if isinstance(value, list) else value.update(items)
+    vars(module).clear()
+    vars(module).update({name: value for name, (value, _) in attributes.items()})
+
+
+@contextmanager
+def swapped(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Tensors of a module hold other values, of another type too, and afterwards their own.
+
+    They stay the objects they are, so whoever holds one reads the other values.
+    """
+    before = {name: tensors[name].data for name in values}
+    try:
+        for name, value in values.items():
+            tensors[name].data = value
+        yield
+    finally:
+        for name, value in before.items():
+            tensors[name].data = value
