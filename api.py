@@ -20,7 +20,7 @@ from .runtime.data import Dataset, load_data
 from .runtime.jax.shards.balance import split_plan
 from .runtime.jax.shards.processes import is_first, is_joined
 from .runtime.tick.make_job import make_job
-from .runtime.tick.shard import Groups
+from .runtime.tick.shard import Shards
 from .runtime.training.device_failure import device_failures
 from .runtime.training.logs import Log, metrics_file
 from .runtime.training.logs import tensorboard as tensorboard_log
@@ -142,7 +142,7 @@ def train(
             executor=header.executor,
             mode=recipe.pipeline.mode,
             device=device,
-            groups=_groups(plan, job.stages, devices),
+            shards=_shards(plan, job.stages, devices),
             epochs=recipe.epochs,
             seed=recipe.seed,
             evaluate_every=recipe.training.evaluate_every,
@@ -156,7 +156,7 @@ def train(
         )
 
 
-def _groups(plan: Plan, stages: Stages, devices: int | None) -> Groups | None:
+def _shards(plan: Plan, stages: Stages, devices: int | None) -> Shards | None:
     """The stages of each of several devices, or None for one device."""
     if devices is None and is_joined():
         import jax

@@ -11,7 +11,7 @@ import numpy as np
 from ..backend.errors import DeviceError, UnknownNameError, UserError
 from .probe import DEVICES, EXECUTORS, brief, probe
 from .tick.job import Executor, Job, Mode
-from .tick.shard import Groups
+from .tick.shard import Shards
 
 Made = TypeVar("Made")
 CHUNK = 128
@@ -19,18 +19,18 @@ CHUNK = 128
 
 
 def make_executor(
-    name: str, job: Job, mode: Mode, device: str | None = None, groups: Groups | None = None
+    name: str, job: Job, mode: Mode, device: str | None = None, shards: Shards | None = None
 ) -> Executor:
     """The executor `name` on device 'cpu', 'cuda' or 'tpu', or on the one it finds by itself.
 
-    With `groups`, jax runs each on a device of its own. Raises UnknownNameError, UserError where
-    its package is missing and for groups that cannot be, and DeviceError where its device is.
+    With `shards`, jax runs each on a device of its own. Raises UnknownNameError, UserError where
+    its package is missing and for shards that cannot be, and DeviceError where its device is.
     """
     if device is not None:
         _check_device(device)
-    if groups is not None:
-        _check_groups(name, mode, len(groups))
-    makers = {"reference": _reference, "jax": partial(_jax, groups), "torch-xla": _torch_xla}
+    if shards is not None:
+        _check_shards(name, mode, len(shards))
+    makers = {"reference": _reference, "jax": partial(_jax, shards), "torch-xla": _torch_xla}
     return _from_package(name, lambda: makers[name](job, mode, device))
 
 
@@ -87,17 +87,17 @@ def _reference(job: Job, mode: Mode, device: str | None) -> Executor:
     return ReferenceExecutor(job) if mode == "pipelined" else SequentialReference(job)
 
 
-def _jax(groups: Groups | None, job: Job, mode: Mode, device: str | None) -> Executor:
+def _jax(shards: Shards | None, job: Job, mode: Mode, device: str | None) -> Executor:
     from .jax.executor import JaxExecutor
 
     _start_jax(device)
-    if groups is None:
+    if shards is None:
         return JaxExecutor(job, mode, chunk=CHUNK)
     from .jax.home import ManyDevices
     from .jax.shards.devices import choose
 
-    devices = choose(len(groups), device)
-    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, groups, devices))
+    devices = choose(len(shards), device)
+    return JaxExecutor(job, mode, CHUNK, ManyDevices(job, shards, devices))
 
 
 def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:
@@ -124,7 +124,7 @@ def _check_device(device: str) -> None:
         raise UnknownNameError("device", device, DEVICES, "weft doctor")
 
 
-def _check_groups(name: str, mode: Mode, count: int) -> None:
+def _check_shards(name: str, mode: Mode, count: int) -> None:
     if name != "jax" or mode != "pipelined":
         raise UserError(
             f"{count} devices",

@@ -9,16 +9,19 @@ does the backward see" is only a choice of input.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
+from typing import Generic, NamedTuple, TypeVar
 
 import networkx as nx
 import torch
 from torch import fx
 
 from .document import HOST as HOST
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,22 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.module or '<model>'} ({self.file}:{self.line})" if self.file else self.module
+
+
+class ForwardResult(NamedTuple, Generic[Value]):
+    """The results of a forward program by role."""
+
+    outputs: Sequence[Value]
+    state: Sequence[Value]
+    saved: Sequence[Value]
+
+
+class BackwardResult(NamedTuple, Generic[Value]):
+    """The results of a backward program by role."""
+
+    parameters: Sequence[Value]
+    inputs: Sequence[Value]
+    state: Sequence[Value]
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,18 @@ class StageProgram:
     def saved_bytes(self) -> int:
         return sum(spec.size_bytes for spec in self.saved)
 
+    def forward_result(self, values: Sequence[Value]) -> ForwardResult[Value]:
+        """Sort what `forward` returned."""
+        outputs = len(self.outputs)
+        state = outputs + len(self.forward_state)
+        return ForwardResult(values[:outputs], values[outputs:state], values[state:])
+
+    def backward_result(self, values: Sequence[Value]) -> BackwardResult[Value]:
+        """Sort what `backward` returned."""
+        parameters = sum(self.trainable)
+        inputs = parameters + sum(self.input_needs_grad)
+        return BackwardResult(values[:parameters], values[parameters:inputs], values[inputs:])
+
 
 @dataclass(frozen=True)
 class Source:
@@ -106,6 +137,9 @@ class Source:
     stage: int
     output: int
 
+
+Reader = tuple[int, int]
+"""A stage index and the position among its inputs."""
 
 Places = Mapping[Origin, Origin]
 """Where the nodes of a shared program come from -> where a stage that shares it has them from."""
@@ -138,6 +172,24 @@ class Stage:
         """Names of all tensors of the model that the stage holds."""
         return (*self.parameters, *self.forward_state, *self.backward_state)
 
+    @property
+    def trained(self) -> list[str]:
+        """The parameters that get a gradient, in the order of the backward program's results."""
+        named = zip(self.parameters, self.program.trainable, strict=True)
+        return [name for name, is_trained in named if is_trained]
+
+    @property
+    def gradient_outputs(self) -> list[Source]:
+        """The outputs that need a gradient, in the order of the backward program's arguments."""
+        needed = enumerate(self.program.output_needs_grad)
+        return [Source(self.index, number) for number, is_needed in needed if is_needed]
+
+    @property
+    def gradient_inputs(self) -> list[Reader]:
+        """The inputs that get a gradient, in the order of the backward program's results."""
+        needed = enumerate(self.program.input_needs_grad)
+        return [(self.index, position) for position, is_needed in needed if is_needed]
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -154,6 +206,29 @@ class Stages:
     def delay(self, index: int) -> int:
         """Updates between the forward and the backward of one sample at stage `index`."""
         return 2 * (len(self.stages) - 1 - index)
+
+    @cached_property
+    def readers(self) -> dict[Source, tuple[Reader, ...]]:
+        """Every value that a stage reads, with its readers in ascending stage index."""
+        found: dict[Source, list[Reader]] = {}
+        for stage in self.stages:
+            for position, source in enumerate(stage.inputs):
+                found.setdefault(source, []).append((stage.index, position))
+        return {source: tuple(sorted(where)) for source, where in found.items()}
+
+    @property
+    def results(self) -> tuple[Source, ...]:
+        """What leaves the pipeline: the loss, then the predictions."""
+        return (self.loss, *self.predictions)
+
+    @property
+    def predicting(self) -> list[Stage]:
+        """The stages that the predictions depend on, in order."""
+        needed = {source.stage for source in self.predictions}
+        for stage in reversed(self.stages):
+            if stage.index in needed:
+                needed |= {source.stage for source in stage.inputs}
+        return [stage for stage in self.stages if stage.index in needed]
 
     @cached_property
     def dag(self) -> nx.DiGraph:

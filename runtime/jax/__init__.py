@@ -1,6 +1,6 @@
 """The executor on JAX: a pipeline tick is one XLA program.
 
-Reading order: executor, tick (the pipelined schedule), sequential, stage (one stage's forward,
-backward and update), fifo, ops/ (ATen to JAX), classes/ (isomorphic stages as one batched program),
-shards/ (several devices), forward and evaluation (predictions), snapshot, cache.
+Reading order: executor (the loop over ticks), home (where its state lives), tick, stage (programs
+lowered), traffic, fifo and rings (what is in flight), ops/ (ATen to JAX), classes/ (isomorphic
+stages as one batched program), shards/ (several devices), evaluation (predictions), cache.
 """

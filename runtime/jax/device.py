@@ -1,10 +1,11 @@
-"""Which platform jax computes on."""
+"""Which platform jax computes on, and how arrays get there."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import jax
+import numpy as np
 
 
 def start(device: str) -> list[Any]:
@@ -21,3 +22,8 @@ def start(device: str) -> list[Any]:
         raise
     jax.config.update("jax_default_device", found[0])
     return found
+
+
+def own_copy(values: np.ndarray, device: Any = None) -> Any:
+    """On a device, in memory of its own, since executors donate it."""
+    return jax.device_put(values, device, may_alias=False)

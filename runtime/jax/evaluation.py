@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tick.job import Job, sample_arrays, to_rows
-from ..tick.rows import padded
+from ..tick.job import Job
+from ..tick.rows import in_batches
 from .compile import compile_program
 from .home import OneDevice
 
@@ -26,19 +26,15 @@ class Evaluation:
 
     def __call__(self, pipeline: Any, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the weights and the normalization state of `pipeline`."""
-        arrays = sample_arrays(self._job.stages, inputs)
-        count, rows = len(arrays[0]), BATCH * self._home.batches
-        parts = []
-        for start in range(0, count, rows):
-            slices = [array[start : start + rows] for array in arrays]
-            batch = [canonical(padded(array, rows)) for array in slices]
+        rows = BATCH * self._home.batches
+
+        def predict(arrays: list[np.ndarray], _: int) -> list[np.ndarray]:
+            batch = list(map(canonical, arrays))
             if self._program is None:
                 self._program = self._compile(jax.jit(self._home.predict), pipeline, batch)
-            parts.append(self._program(pipeline, batch))
-        return tuple(
-            to_rows([row for part in column for row in np.asarray(part)])[:count]
-            for column in zip(*parts, strict=True)
-        )
+            return list(map(np.asarray, self._program(pipeline, batch)))
+
+        return in_batches(self._job.stages, inputs, rows, predict)
 
 
 def evaluate(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ state is donated: it is updated in place.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,20 +20,18 @@ from torch import Tensor
 
 from ...backend.errors import UserError
 from ...backend.sparsity import MaskRule
-from ...compiler.plan.program import Source, TensorSpec
+from ...compiler.plan.schedule import spec_of
 from ..tick.dispatches import Dispatches
-from ..tick.job import Job, Mode, Skips
+from ..tick.job import Job, Mode
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
-from ..tick.train_state import Model
+from ..tick.train_state import Model, Pipeline
 from .compile import compile_program
 from .evaluation import Evaluation, canonical
 from .home import ManyDevices, OneDevice, one_device
 from .ops.lower import jax_dtype
-from .sequential import SequentialTick
-from .shards.tick import SplitTick
-from .snapshot import restore, snapshot
-from .tick import Moment, PipelinedTick
+from .shards.tick import ShardedTick
+from .tick import JaxMoment, JaxTick
 
 Array = Any
 
@@ -56,7 +54,7 @@ class JaxExecutor(Dispatches):
     ) -> None:
         self.job, self.chunk = job, chunk
         self.home: Any = home or one_device(job, mode)
-        self.tick_function = self.home.tick
+        self.schedule = self.home.tick.schedule
         self._begin()
         self.compile_seconds = 0.0
         self.pipeline = self.home.start()
@@ -67,17 +65,6 @@ class JaxExecutor(Dispatches):
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
         return self._evaluation(self.pipeline, inputs)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Current parameters and normalization state by model name."""
-        model = self.model
-        current = {**model.weights, **model.state}
-        return {name: torch.from_numpy(np.array(value)) for name, value in current.items()}
-
-    def masks(self) -> dict[str, Tensor]:
-        """Current masks by parameter name."""
-        masks = self.model.masks
-        return {name: torch.from_numpy(np.array(value)) for name, value in masks.items()}
 
     @property
     def model(self) -> Model:
@@ -99,21 +86,6 @@ class JaxExecutor(Dispatches):
         """XLA's account of the training program's memory."""
         return self._train.memory_analysis()
 
-    def skips(self) -> tuple[Skips, ...]:
-        """For each stage, the updates skipped because a gradient or the loss was not finite."""
-        counts = self.model.skips
-        stages = self.job.stages.stages
-        found = (counts.get(str(stage.index), np.zeros(3)) for stage in stages)
-        return tuple(Skips(*np.asarray(row).astype(int).tolist()) for row in found)
-
-    def snapshot(self) -> dict[str, Tensor]:
-        """All that training goes on from, by name, as copies."""
-        return snapshot(self)
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Become the executor that gave the snapshot; raises UserError for one of another job."""
-        restore(self, tensors)
-
     def restart(self, job: Job) -> None:
         """Begin another job with the program that is compiled.
 
@@ -128,9 +100,30 @@ class JaxExecutor(Dispatches):
                 change="make a new executor for it",
             )
         self.job, self.home = job, self.home.of(job)
-        self.tick_function = self.home.tick
+        self.schedule = self.home.tick.schedule
         self._begin()
         self.pipeline = self.home.start()
+
+    def _gathered(self) -> Pipeline:
+        return self.home.gathered(self.pipeline, self.tick)
+
+    def _form(self) -> Pipeline:
+        return self.home.form()
+
+    def _place(self, whole: Pipeline) -> None:
+        self.pipeline = self.home.placed(whole, self.tick)
+
+    def _tensor(self, array: Array) -> Tensor:
+        """A copy; numpy has no bfloat16, so its bits go through integers."""
+        values = np.array(array)
+        if values.dtype == jnp.bfloat16:
+            return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(values)
+
+    def _array(self, tensor: Tensor, form: Array) -> np.ndarray:
+        if tensor.dtype == torch.bfloat16:
+            return tensor.view(torch.int16).numpy().view(form.dtype)
+        return tensor.numpy()
 
     def _compile(self, function: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -157,7 +150,7 @@ class JaxExecutor(Dispatches):
 
 
 def _run(
-    tick_function: PipelinedTick | SequentialTick | SplitTick,
+    function: JaxTick | ShardedTick,
     pipeline: Any,
     inputs: Sequence[Array],
     rates: Array,
@@ -170,14 +163,15 @@ def _run(
 
     def body(n: Array, carry: tuple[Any, tuple[Array, ...]]) -> tuple[Any, Any]:
         pipeline, collected = carry
-        moment = Moment(
+        moment = JaxMoment(
+            schedule=function.schedule,
             tick=tick + n,
             first_fed=first_fed,
             last_fed=last_fed,
-            rates=lax.dynamic_slice_in_dim(rates, n, tick_function.rates_read),
+            rates=lax.dynamic_slice_in_dim(rates, n, function.schedule.rates_read),
             sample=[lax.dynamic_index_in_dim(array, n, keepdims=False) for array in inputs],
         )
-        pipeline, results = tick_function(pipeline, moment)
+        pipeline, results = function(pipeline, moment)
         collected = tuple(
             lax.dynamic_update_index_in_dim(rows, row, n, 0)
             for rows, row in zip(collected, results, strict=True)
@@ -185,7 +179,8 @@ def _run(
         return pipeline, collected
 
     chunk = inputs[0].shape[0]
-    specs = [_spec(tick_function.job, source) for source in tick_function.results]
+    stages = function.job.stages
+    specs = [spec_of(stages, source) for source in stages.results]
     empty = tuple(jnp.zeros((chunk, *s.shape), jax_dtype(s.torch_dtype)) for s in specs)
     return lax.fori_loop(0, count, body, (pipeline, empty))
 
@@ -201,7 +196,3 @@ def _program(job: Job) -> tuple[object, ...]:
     ends = (stages.model_inputs, stages.loss, stages.predictions)
     windows = {name: rule.window for name, rule in job.mask_rules.items()}
     return form, ends, job.rule, job.guard, set(job.masks), windows
-
-
-def _spec(job: Job, source: Source) -> TensorSpec:
-    return job.stages.stages[source.stage].program.outputs[source.output]

@@ -12,7 +12,6 @@ import numpy as np
 from jax import lax
 
 from ...compiler.plan.program import TensorSpec
-from ..tick.fifo_depths import Key
 from .ops.lower import jax_dtype
 
 Array = Any
@@ -49,9 +48,9 @@ class Fifo:
         return lax.dynamic_update_index_in_dim(buffer, value, tick % (self.reach + 1), 0)
 
     def read(self, old: Array, new: Array, age: int, tick: Array) -> Array:
-        """The value `age` ticks old, from the buffer before (`old`) or after (`new`) the push."""
+        """The value `age` >= 1 ticks old, from the buffer before (`old`) or after the push."""
         if self.reach <= 1:
-            return new if age == 0 else old
+            return old
         slot = (tick - age) % (self.reach + 1)
         if jax.default_backend() != "cpu":
             return self.at(new, slot)
@@ -68,7 +67,7 @@ class Fifo:
     def values(self, buffer: np.ndarray, tick: int) -> dict[int, np.ndarray]:
         """What the buffer holds before tick `tick`, by age, from 1 to `reach`."""
         if self.reach <= 1:
-            return {1: buffer} if self.reach else {}
+            return {1: buffer}
         slots = buffer.reshape(self.reach + 1, *self.spec.shape)
         return {age: slots[(tick - age) % len(slots)] for age in range(1, self.reach + 1)}
 
@@ -113,25 +112,3 @@ def all_known(values: Sequence[Array], tick: Array) -> Array:
     """
     never = tick < 0
     return ~sum((never & (value.reshape(-1)[0] > 0) for value in values), start=never)
-
-
-class Traffic:
-    """All FIFOs during one tick: what was in them, and what has been pushed so far."""
-
-    def __init__(self, fifos: Mapping[Key, Fifo], buffers: Sequence[Array], tick: Array) -> None:
-        self.fifos, self.tick = fifos, tick
-        self.old = dict(zip(fifos, buffers, strict=True))
-        self.new = dict(self.old)
-
-    def push(self, key: Key, value: Array) -> None:
-        """Push this tick's value, if anyone reads that FIFO."""
-        if key in self.fifos:
-            self.new[key] = self.fifos[key].push(self.old[key], value, self.tick)
-
-    def read(self, key: Key, age: int) -> Array:
-        """The value pushed `age` ticks ago; push before reading."""
-        return self.fifos[key].read(self.old[key], self.new[key], age, self.tick)
-
-    def buffers(self) -> tuple[Array, ...]:
-        """The buffers after the tick."""
-        return tuple(self.new.values())

@@ -1,6 +1,7 @@
-"""Where the state of an executor lives: on one device as it is, or split over several.
+"""Where the state of an executor lives: on one device, or in shards over several.
 
-Both homes take a pipeline's state and give it back in the one form that snapshots have.
+Both homes take a pipeline's state and give it back in the one form that snapshots have: a model by
+the names of the stages, and a buffer for each of the schedule's.
 """
 
 from __future__ import annotations
@@ -12,35 +13,35 @@ from typing import Any
 
 import jax
 
+from ...compiler.plan.schedule import TickSchedule
 from ..tick.job import Job, Mode
-from ..tick.shard import Groups
-from ..tick.stage_classes import groups
-from ..tick.train_state import Model
-from .classes import state as group_state
-from .classes.tick import GroupedTick
-from .forward import predict
-from .sequential import SequentialTick
-from .shards import layout as regroup
-from .shards.arrays import own_copy
-from .shards.tick import SplitState, SplitTick
-from .tick import Pipeline, PipelinedTick
+from ..tick.shard import Shards
+from ..tick.stage import forward_through, from_host
+from ..tick.stage_classes import classes_of_one, stage_classes
+from ..tick.train_state import Model, Pipeline
+from .classes import state as class_state
+from .device import own_copy
+from .shards import layout
+from .shards.tick import ShardedState, ShardedTick
+from .tick import JaxTick
 
 Array = Any
-_TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
 
 
 class OneDevice:
-    """All stages on jax's default device."""
+    """All stages on jax's default device; equal ones done `together`."""
 
     batches = 1
 
-    def __init__(self, job: Job, mode: Mode) -> None:
+    def __init__(self, job: Job, mode: Mode = "pipelined", together: bool = False) -> None:
         self._mode: Mode = mode
-        self.tick = _TICKS[mode](job)
+        self.together = together
+        classes = stage_classes(job) if together else classes_of_one(job.stages)
+        self.tick = JaxTick(job, job.tick_schedule(mode), classes)
 
     def of(self, job: Job) -> OneDevice:
         """The same for another job."""
-        return OneDevice(job, self._mode)
+        return OneDevice(job, self._mode, self.together)
 
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight."""
@@ -48,7 +49,7 @@ class OneDevice:
 
     def form(self) -> Pipeline:
         """Shapes and dtypes of all that a snapshot holds."""
-        return jax.eval_shape(self.tick.start)
+        return form(self.tick.job, self.tick.schedule)
 
     def training(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """`run(tick, state, ...)` -> (state, results) as a function of the state on."""
@@ -56,53 +57,32 @@ class OneDevice:
 
     def predict(self, state: Pipeline, inputs: Sequence[Array]) -> Sequence[Array]:
         """Predictions for rows of samples, as many as `batches` tells."""
-        return predict(self.tick.job, self.tick.functions, state.model, inputs)
+        model = class_state.unstacked(self.tick.classes, state.model)
+        functions, predictions = self.tick.functions.values(), self.tick.job.stages.predictions
+
+        def one(*sample: Array) -> list[Array]:
+            known = forward_through(functions, model, from_host(sample))
+            return [known[source] for source in predictions]
+
+        return jax.vmap(one)(*inputs)
 
     def model(self, state: Pipeline) -> Model:
-        """What training changes."""
-        return state.model
+        """What training changes; a row of a stack is fetched when it is asked for."""
+        return class_state.model_of(self.tick.classes, state) if self.together else state.model
 
     def with_model(self, state: Pipeline, model: Model) -> Pipeline:
         """The state with a model of `model` in which something was changed."""
+        if self.together:
+            return class_state.with_model(state, model)
         return replace(state, model=model)
 
     def gathered(self, state: Pipeline, tick: int) -> Pipeline:
         """The state before tick `tick` in the form of a snapshot."""
-        return state
+        return class_state.gathered(self.tick.classes, self.tick.buffers, state, tick)
 
     def placed(self, whole: Pipeline, tick: int) -> Pipeline:
         """The inverse of `gathered`."""
-        return jax.tree.map(own_copy, whole)
-
-
-class OneDeviceByGroups(OneDevice):
-    """The same with equal stages done together."""
-
-    def __init__(self, job: Job) -> None:
-        self.tick = GroupedTick(job)
-
-    def of(self, job: Job) -> OneDeviceByGroups:
-        return OneDeviceByGroups(job)
-
-    def form(self) -> Pipeline:
-        return jax.eval_shape(PipelinedTick(self.tick.job).start)
-
-    def predict(self, state: Pipeline, inputs: Sequence[Array]) -> Sequence[Array]:
-        model = group_state.unstacked(self.tick.groups, state.model)
-        return predict(self.tick.job, self.tick.functions, model, inputs)
-
-    def model(self, state: Pipeline) -> Model:
-        """What training changes, fetched when it is asked for."""
-        return group_state.model_of(self.tick, state)
-
-    def with_model(self, state: Pipeline, model: Model) -> Pipeline:
-        return group_state.with_model(state, model)
-
-    def gathered(self, state: Pipeline, tick: int) -> Pipeline:
-        return group_state.gathered(self.tick, state, tick)
-
-    def placed(self, whole: Pipeline, tick: int) -> Pipeline:
-        return group_state.placed(self.tick, whole, tick)
+        return class_state.placed(self.tick.classes, self.tick.buffers, whole, tick)
 
 
 def one_device(job: Job, mode: Mode) -> OneDevice:
@@ -110,44 +90,48 @@ def one_device(job: Job, mode: Mode) -> OneDevice:
 
     Else there is little to compile less for what stacks cost.
     """
-    if mode == "pipelined" and 3 * len(groups(job)) <= 2 * len(job.stages):
-        return OneDeviceByGroups(job)
-    return OneDevice(job, mode)
+    together = mode == "pipelined" and 3 * len(stage_classes(job)) <= 2 * len(job.stages)
+    return OneDevice(job, mode, together)
 
 
 class ManyDevices:
-    """A group of stages on each of several devices; see `OneDevice` for what it does."""
+    """A shard on each of several devices; see `OneDevice` for what it does."""
 
-    def __init__(self, job: Job, groups: Groups, devices: Sequence[Any]) -> None:
-        self.tick, self._groups, self._devices = SplitTick(job, groups, devices), groups, devices
-        self.batches = len(groups)
+    def __init__(self, job: Job, shards: Shards, devices: Sequence[Any]) -> None:
+        self._shards, self._devices, self.batches = shards, devices, len(shards)
+        self.tick = ShardedTick(job, shards, devices)
 
     def of(self, job: Job) -> ManyDevices:
-        return ManyDevices(job, self._groups, self._devices)
+        return ManyDevices(job, self._shards, self._devices)
 
-    def start(self) -> SplitState:
-        return regroup.start(self.tick)
+    def start(self) -> ShardedState:
+        return layout.start(self.tick)
 
     def form(self) -> Pipeline:
-        return jax.eval_shape(self.tick.whole.start)
+        return form(self.tick.job, self.tick.schedule)
 
     def training(self, run: Callable[..., Any]) -> Callable[..., Any]:
         return self.tick.on_devices(partial(run, self.tick))
 
-    def predict(self, state: SplitState, inputs: Sequence[Array]) -> Sequence[Array]:
+    def predict(self, state: ShardedState, inputs: Sequence[Array]) -> Sequence[Array]:
         """Predictions for rows of samples: a batch for each device, all under way at a time."""
         batches = [i.reshape(self.batches, -1, *i.shape[1:]) for i in inputs]
         run = self.tick.on_devices(lambda s, *given: (s, self.tick.predict(s, given)))
         return [rows.reshape(-1, *rows.shape[2:]) for rows in run(state, *batches)[1]]
 
-    def model(self, state: SplitState) -> Model:
-        return regroup.model_of(self.tick, state)
+    def model(self, state: ShardedState) -> Model:
+        return layout.model_of(self.tick, state)
 
-    def with_model(self, state: SplitState, model: Model) -> SplitState:
-        return regroup.with_model(state, model)
+    def with_model(self, state: ShardedState, model: Model) -> ShardedState:
+        return layout.with_model(state, model)
 
-    def gathered(self, state: SplitState, tick: int) -> Pipeline:
-        return regroup.gathered(self.tick, state, tick)
+    def gathered(self, state: ShardedState, tick: int) -> Pipeline:
+        return layout.gathered(self.tick, state, tick)
 
-    def placed(self, whole: Pipeline, tick: int) -> SplitState:
-        return regroup.placed(self.tick, whole, tick)
+    def placed(self, whole: Pipeline, tick: int) -> ShardedState:
+        return layout.placed(self.tick, whole, tick)
+
+
+def form(job: Job, schedule: TickSchedule) -> Pipeline:
+    """Shapes and dtypes of the state of single stages."""
+    return jax.eval_shape(JaxTick(job, schedule, classes_of_one(job.stages)).start)

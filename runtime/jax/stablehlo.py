@@ -18,7 +18,6 @@ from jax import export
 
 from ...backend.errors import UnknownNameError
 from ...compiler.plan.program import HOST, Source, Stage, Stages, TensorSpec
-from ..tick import wiring
 from ..tick.evaluation import without_draws
 from .ops.lower import jax_dtype, lower
 
@@ -40,7 +39,7 @@ def export_forward(stages: Stages) -> Exported:
 
     Raises UnsupportedError for an operator without a lowering.
     """
-    needed = wiring.predicting(without_draws(stages))
+    needed = without_draws(stages).predicting
     tensors = {name: spec for stage in needed for name, spec in _tensors(stage).items()}
     read = sorted({s.output for stage in needed for s in stage.inputs if s.stage == HOST})
     lowered = {stage.index: lower(stage.program.forward) for stage in needed}
@@ -51,7 +50,7 @@ def export_forward(stages: Stages) -> Exported:
         for stage in needed:
             own = [named[name] for name in (*stage.parameters, *stage.forward_state)]
             values = lowered[stage.index](*own, *(known[source] for source in stage.inputs))
-            outputs = wiring.forward_result(stage, values).outputs
+            outputs = stage.program.forward_result(values).outputs
             known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
         return [known[source] for source in stages.predictions]
 

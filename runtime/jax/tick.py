@@ -1,4 +1,4 @@
-"""The reference's tick as a pure JAX function from the pipeline's state to its next state.
+"""One tick of a schedule as a pure JAX function from the pipeline's state to its next state.
 
 Every stage computes in every tick, bubble or not; in a bubble its weights and its state are kept
 by a select, and what it pushes into FIFOs is only ever read by other bubbles.
@@ -7,177 +7,91 @@ by a select, and what it pushes into FIFOs is only ever read by other bubbles.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
-import jax
+import numpy as np
 
-from ...compiler.plan.program import HOST, Source, Stage
-from ..tick import wiring
-from ..tick.fifo_depths import Key, reaches
+from ...compiler.plan.program import HOST, Source
+from ...compiler.plan.schedule import Key, TickSchedule
+from ..tick.engine import ClassSteps, tick
 from ..tick.job import Job
-from ..tick.shard import Part, whole
-from ..tick.train_state import Model
-from .fifo import Fifo, Traffic, all_known
-from .stage import StageFunctions, loss_gradient, stage_functions, start_model
+from ..tick.stage_classes import Classes, StageClass
+from ..tick.train_state import Pipeline
+from .classes.functions import class_functions
+from .classes.state import stacked
+from .stage import stage_functions, start_model
+from .traffic import Buffers, JaxTraffic
 
 Array = Any
 
 
-class Moment(NamedTuple):
+class JaxMoment(NamedTuple):
     """What differs from tick to tick: its number, the samples fed so far, rates, and a sample.
 
     `rates` are the learning rates of consecutive updates, the first being update tick - lag.
     """
 
+    schedule: TickSchedule
     tick: Array
     first_fed: Array
     last_fed: Array
     rates: Array
     sample: Sequence[Array]
 
-    def holds(self, sample: Array) -> Array:
-        """Whether `sample` was fed."""
-        return (self.first_fed <= sample) & (sample <= self.last_fed)
+    def holds(self, ages: Sequence[int]) -> Array | bool:
+        """Whether the samples tick - age were fed; True where there are no bubbles."""
+        if not self.schedule.has_bubbles:
+            return True
+        samples = self.tick - _column(ages)
+        return (self.first_fed <= samples) & (samples <= self.last_fed)
 
-    def after(self, values: Sequence[Array]) -> Array:
-        """True, once all `values` are known; see `all_known`."""
-        return all_known(values, self.tick)
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """The model, and the FIFO buffers with everything in flight."""
-
-    model: Model
-    buffers: tuple[Array, ...]
+    def rate(self, ages: Sequence[int]) -> Array:
+        """The learning rates of the updates tick - age."""
+        return self.rates[self.schedule.lag - _column(ages)]
 
 
-jax.tree_util.register_dataclass(Pipeline, data_fields=("model", "buffers"), meta_fields=())
+class JaxTick:
+    """A tick of all stages, or of those that `part` has steps of: the stages of a shard.
 
-
-class PipelinedTick:
-    """One tick of all stages, or of those of a part of the pipeline.
-
-    `lag` and `rates_read`: a tick reads the rates of that many updates, from update tick - lag on.
-    `result_lags`: a tick gives the loss and the predictions of samples tick - result_lag.
-    `drain_ticks`: ticks after the last sample went in until its last update.
+    The model of its state has the arrays of `classes`, see `classes/state.py`.
     """
 
-    fifo = Fifo
-
-    def __init__(self, job: Job, part: Part | None = None) -> None:
-        self.job, self.part = job, part or whole(job.stages)
-        self.functions = stage_functions(job, self.part.stages, job.stages.delay)
-        self.lag = self.drain_ticks = job.stages.delay(0)
-        self.rates_read = len(job.stages)
-        self.results = wiring.results(job.stages)
-        self.result_lags = tuple(map(wiring.entry_tick, self.results))
-        self.readers = wiring.readers(job.stages)
-
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        return stage + self.job.stages.delay(stage)
+    def __init__(
+        self, job: Job, schedule: TickSchedule, classes: Classes, buffers: Buffers | None = None
+    ) -> None:
+        self.job, self.schedule, self.classes = job, schedule, classes
+        self.buffers = buffers or Buffers(schedule, classes)
+        self.functions = stage_functions(job, self.buffers.schedule)
+        self._steps = [self._class_steps(own) for own in classes]
 
     def start(self) -> Pipeline:
         """The start values of the job, and nothing in flight, on the host."""
-        model = start_model(self.job, self.part.stages)
-        return Pipeline(model, tuple(f.empty() for f in self.fifos.values()))
+        stages = [stage for own in self.classes for stage in own.stages]
+        return Pipeline(stacked(self.classes, start_model(self.job, stages)), self.buffers.empty())
 
-    def __call__(self, old: Pipeline, moment: Moment) -> tuple[Pipeline, tuple[Array, ...]]:
+    def __call__(self, old: Pipeline, moment: JaxMoment) -> tuple[Pipeline, tuple[Array, ...]]:
         """The next state, and what left the pipeline: the loss, then the predictions."""
-        after, made = self.step(old, moment, {})
-        return after, tuple(made[source] for source in self.results)
+        after, traffic = self.step(old, moment, {})
+        return after, tuple(traffic.result(source) for source in self.job.stages.results)
 
     def step(
-        self, old: Pipeline, moment: Moment, arrivals: Mapping[Key, Array]
-    ) -> tuple[Pipeline, Mapping[Key, Array]]:
-        """The next state, and what the stages made: outputs by source, gradients by reader.
+        self, old: Pipeline, moment: JaxMoment, arrivals: Mapping[Key, Array]
+    ) -> tuple[Pipeline, JaxTraffic]:
+        """The next state, and what the stages made; `arrivals` come from other shards."""
+        traffic = JaxTraffic(self.buffers, old.buffers, moment.tick)
+        given = {Source(HOST, number): value for number, value in enumerate(moment.sample)}
+        for key, value in {**given, **arrivals}.items():
+            traffic.push((key,), value)
+        model = tick(self._steps, old.model, moment, traffic)
+        return Pipeline(model, traffic.buffers()), traffic
 
-        `arrivals` are values by the same keys that come from other parts at this tick.
-        """
-        traffic = Traffic(self.fifos, old.buffers, moment.tick)
-        new, outputs, gradients = old.model.successor(), {}, {}
-        for number, value in enumerate(moment.sample):
-            traffic.push(Source(HOST, number), value)
-        for key, value in arrivals.items():
-            traffic.push(key, value)
-        for functions in self.functions:
-            with jax.named_scope(functions.stage.name):
-                outputs |= self._forward(functions, old.model, new, moment, traffic)
-        for functions in reversed(self.functions):
-            with jax.named_scope(functions.stage.name):
-                gradients |= self._backward(functions, old.model, new, moment, traffic, outputs)
-        return Pipeline(new, traffic.buffers()), {**outputs, **gradients}
+    def _class_steps(self, own: StageClass) -> ClassSteps:
+        functions = class_functions([self.functions[index] for index in own.indices])
+        part = self.buffers.schedule
+        both = ({step.stage: step for step in steps} for steps in (part.forwards, part.backwards))
+        forwards, backwards = (tuple(steps[index] for index in own.indices) for steps in both)
+        return ClassSteps(own.first, forwards, backwards, functions)
 
-    def _forward(
-        self, functions: StageFunctions, old: Model, new: Model, moment: Moment, traffic: Traffic
-    ) -> Mapping[Source, Array]:
-        stage = functions.stage
-        weights = functions.predict(old, moment.rates[stage.index])
-        inputs = [self._input(source, stage, traffic) for source in stage.inputs]
-        valid = moment.holds(moment.tick - stage.index)
-        result = functions.forward(old, new, weights, inputs, valid)
-        outputs = {Source(stage.index, n): value for n, value in enumerate(result.outputs)}
-        kept = {("saved", stage.index, n): value for n, value in enumerate(result.saved)}
-        stash = {("stash", stage.index, n): value for n, value in enumerate(weights)}
-        for key, value in {**outputs, **kept, **stash}.items():
-            traffic.push(key, value)
-        return outputs
 
-    def _backward(
-        self,
-        functions: StageFunctions,
-        old: Model,
-        new: Model,
-        moment: Moment,
-        traffic: Traffic,
-        outputs: Mapping[Source, Array],
-    ) -> Mapping[wiring.Reader, Array]:
-        stage, delay = functions.stage, self.job.stages.delay(functions.stage.index)
-        saved = [
-            traffic.read(("saved", stage.index, n), delay)
-            for n, _ in enumerate(stage.program.saved)
-        ]
-        weights = functions.weights(old)
-        if self.job.rule.stash:
-            weights = [
-                traffic.read(("stash", stage.index, n), delay) for n, _ in enumerate(weights)
-            ]
-        needed = wiring.gradient_outputs(stage)
-        arrived = [self._gradient(output, stage, traffic, outputs) for output in needed]
-        valid = moment.holds(moment.tick - stage.index - delay)
-        result, squares = functions.backward(old, new, weights, saved, arrived, valid)
-        sent = dict(zip(wiring.gradient_inputs(stage), result.inputs, strict=True))
-        for reader, value in sent.items():
-            traffic.push(reader, value)
-        read = [outputs[Source(stage.index, n)] for n, _ in enumerate(stage.program.outputs)]
-        if self.job.rule.stash:
-            read += [traffic.new["stash", stage.index, n] for n, _ in enumerate(weights)]
-        valid = valid & moment.after([*read, *result.inputs])
-        rate = moment.rates[stage.index]
-        functions.update(old, new, result.parameters, squares, rate, valid)
-        return sent
-
-    def _input(self, source: Source, stage: Stage, traffic: Traffic) -> Array:
-        age = stage.index - wiring.entry_tick(source)
-        return traffic.read(source, age - self.part.hops(source))
-
-    def _gradient(
-        self, output: Source, stage: Stage, traffic: Traffic, outputs: Mapping[Source, Array]
-    ) -> Array:
-        """That of the loss, or the sum over the output's readers in ascending stage index."""
-        if output == self.job.stages.loss:
-            return loss_gradient(outputs[output])
-        first, *others = [
-            traffic.read(reader, reader[0] - stage.index - self.part.hops(reader))
-            for reader in self.readers[output]
-        ]
-        return sum(others, start=first)
-
-    @cached_property
-    def fifos(self) -> dict[Key, Fifo]:
-        """Of values by source, gradients by reader, and what forwards keep for backwards."""
-        found = reaches(self.job.stages, self.part, self.job.rule.stash)
-        return {key: self.fifo(reach.spec, reach.ticks) for key, reach in found.items()}
+def _column(numbers: Sequence[int]) -> np.ndarray | int:
+    return numbers[0] if len(numbers) == 1 else np.array(numbers, np.int32)

@@ -23,45 +23,22 @@ business of faster executors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...compiler.plan.program import HOST, Source, Stage
-from ..tick import wiring
 from ..tick.evaluation import without_draws
-from ..tick.job import Job, Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
+from ..tick.job import Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
 from ..tick.masks import Masked
 from ..tick.row_major import row_major
-from .snapshot import restore, snapshot
-
-BySample = dict[int, Tensor]
+from .state import ReferenceState
 
 
-class ReferenceExecutor:
+class ReferenceExecutor(ReferenceState):
     """Pipelined backpropagation, one tick per sample."""
-
-    def __init__(self, job: Job) -> None:
-        self.job, self.stages = job, job.stages.stages
-        self.tick = 0
-        self.fed = range(0)
-        self.weights = {n: job.start(n) for stage in self.stages for n in stage.parameters}
-        self.optimizer = {n: job.rule.init(w, torch) for n, w in self.weights.items()}
-        states = [(*stage.forward_state, *stage.backward_state) for stage in self.stages]
-        self.state = {name: job.start(name) for names in states for name in names}
-        self.readers = wiring.readers(job.stages)
-        self.values: dict[Source, BySample] = {source: {} for source in self.readers}
-        self.results: dict[Source, BySample] = {s: {} for s in wiring.results(job.stages)}
-        self.saved: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
-        self.stashed: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
-        self.gradients: dict[wiring.Reader, BySample] = {
-            reader: {} for stage in self.stages for reader in wiring.gradient_inputs(stage)
-        }
-        self.skipped = [Skips() for _ in self.stages]
-        self.mask = {n: job.masks[n].clone() for n in self.weights if n in job.masks}
-        self.collected = {n: torch.zeros_like(self.weights[n]) for n in job.collecting}
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
@@ -90,7 +67,7 @@ class ReferenceExecutor:
             for stage in stages:
                 own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
                 given = row_major(known[source] for source in stage.inputs)
-                outputs = wiring.forward_result(stage, stage.program.forward(*own, *given)).outputs
+                outputs = stage.program.forward_result(stage.program.forward(*own, *given)).outputs
                 known |= {Source(stage.index, n): value for n, value in enumerate(outputs)}
             rows.append([to_numpy(known[source]) for source in self.job.stages.predictions])
         return tuple(to_rows(column) for column in zip(*rows, strict=True))
@@ -106,14 +83,6 @@ class ReferenceExecutor:
     def skips(self) -> tuple[Skips, ...]:
         """For each stage, the updates skipped because a gradient or the loss was not finite."""
         return tuple(self.skipped)
-
-    def snapshot(self) -> dict[str, Tensor]:
-        """All that training goes on from, by name, as copies."""
-        return snapshot(self)
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Become the executor that gave the snapshot; raises UserError for one of another job."""
-        restore(self, tensors)
 
     def _step(self) -> None:
         """One tick."""
@@ -136,7 +105,7 @@ class ReferenceExecutor:
         state = [self.state[name] for name in stage.forward_state]
         inputs = [self._read(source, stage, sample) for source in stage.inputs]
         values = stage.program.forward(*weights, *state, *inputs)
-        result = wiring.forward_result(stage, values)
+        result = stage.program.forward_result(values)
         self._advance(stage.forward_state, result.state)
         self.saved[stage.index][sample] = row_major(result.saved)
         if rule.stash:
@@ -152,14 +121,14 @@ class ReferenceExecutor:
             weights = self.stashed[stage.index].pop(sample)
         state = [self.state[name] for name in stage.backward_state]
         saved = self.saved[stage.index].pop(sample)
-        arrived = [self._gradient(out, stage, sample) for out in wiring.gradient_outputs(stage)]
+        arrived = [self._gradient(out, stage, sample) for out in stage.gradient_outputs]
         values = stage.program.backward(*weights, *state, *saved, *arrived)
-        result = wiring.backward_result(stage, values)
+        result = stage.program.backward_result(values)
         self._advance(stage.backward_state, result.state)
         arriving = row_major(result.inputs)
-        for reader, value in zip(wiring.gradient_inputs(stage), arriving, strict=True):
+        for reader, value in zip(stage.gradient_inputs, arriving, strict=True):
             self.gradients[reader][sample] = value
-        if wiring.trained(stage):
+        if stage.trained:
             self._update(stage, sample, result.parameters, delay, rate)
 
     def _advance(self, names: Sequence[str], values: Sequence[Tensor]) -> None:
@@ -182,7 +151,7 @@ class ReferenceExecutor:
     def _update(
         self, stage: Stage, sample: int, gradients: Sequence[Tensor], delay: int, rate: float
     ) -> None:
-        masks = [self.mask.get(name) for name in wiring.trained(stage)]
+        masks = [self.mask.get(name) for name in stage.trained]
         masked = [  # a select, not a product: NaN times zero is NaN
             gradient if mask is None else torch.where(mask, gradient, 0)
             for gradient, mask in zip(gradients, masks, strict=True)
@@ -191,12 +160,12 @@ class ReferenceExecutor:
         self.skipped[stage.index] = self.skipped[stage.index].after(not is_finite)
         if not is_finite:
             return
-        for name, gradient in zip(wiring.trained(stage), usable, strict=True):
+        for name, gradient in zip(stage.trained, usable, strict=True):
             self.weights[name], self.optimizer[name] = self.job.rule.update(
                 self.weights[name], gradient, self.optimizer[name], delay, rate, torch
             )
         step = sample + 1 - self.skipped[stage.index].total
-        for name, gradient in zip(wiring.trained(stage), gradients, strict=True):
+        for name, gradient in zip(stage.trained, gradients, strict=True):
             if name in self.job.mask_rules:
                 self._update_mask(name, gradient, step)
 
@@ -214,7 +183,7 @@ class ReferenceExecutor:
             self.collected[name] = torch.zeros_like(self.weights[name])
 
     def _take_results(self) -> Results:
-        streams = [to_stream(self.results[s]) for s in wiring.results(self.job.stages)]
+        streams = [to_stream(self.results[s]) for s in self.job.stages.results]
         for values in self.results.values():
             values.clear()
         return Results(streams[0], tuple(streams[1:]))

@@ -1,6 +1,7 @@
-"""One pipeline tick in terms that every executor shares.
+"""One pipeline tick in terms that every executor shares; the plan's schedule says what it does.
 
-Reading order: job (what is executed, and the protocol of executors), wiring (who reads what),
-fifo_depths and shard (how long values wait, and where), train_state, masks and mask_updates,
-stage_classes (isomorphic stages), dispatches, snapshot, evaluation, precision.
+Reading order: job (what is executed, and the protocol of executors), train_state, stage (one
+stage's forward, backward and update), engine (the loop over a schedule's steps), stage_classes
+(isomorphic stages), shard (stages of one device), masks and mask_updates, dispatches, snapshot,
+evaluation, precision.
 """

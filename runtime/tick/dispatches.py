@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ...compiler.plan.program import Source
-from .job import Job, Results, Stream, sample_arrays
+from ...compiler.plan.schedule import TickSchedule
+from .job import Job, Results, Skips, Stream, sample_arrays
 from .mask_updates import steps_made, ticks_until_update
 from .rows import came_out, joined, padded
-from .train_state import Model
-
-
-class TickFunction(Protocol):
-    """What dispatches have to know of the tick that they repeat."""
-
-    results: Sequence[Source]
-    result_lags: Sequence[int]
-    lag: int
-    drain_ticks: int
-    rates_read: int
-
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        ...
+from .snapshot import NamedTensors, mapped, named_arrays, renewed
+from .train_state import Array, Model, Pipeline
 
 
 class Dispatches(ABC):
@@ -38,7 +26,7 @@ class Dispatches(ABC):
 
     job: Job
     chunk: int
-    tick_function: TickFunction
+    schedule: TickSchedule
 
     def feed(self, inputs: Sequence[np.ndarray]) -> Results:
         """Feed samples, one tick each; returns what came out meanwhile."""
@@ -48,19 +36,49 @@ class Dispatches(ABC):
             part = [array[start : start + self.chunk] for array in arrays]
             self.fed += len(part[0])
             parts += self._run(part, len(part[0]))
-        return joined(parts, len(self.tick_function.results))
+        return joined(parts, len(self.job.stages.results))
 
     def flush(self) -> Results:
         """Stop feeding and tick until the pipeline is empty; the next sample starts a new fill."""
         parts = []
-        for start in range(0, self.tick_function.drain_ticks, self.chunk):
-            parts += self._run([], min(self.chunk, self.tick_function.drain_ticks - start))
+        for start in range(0, self.schedule.lag, self.chunk):
+            parts += self._run([], min(self.chunk, self.schedule.lag - start))
         self.tick = self.first_fed = self.fed
-        return joined(parts, len(self.tick_function.results))
+        return joined(parts, len(self.job.stages.results))
 
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        return self.tick_function.update_lag(stage)
+    def tensors(self) -> dict[str, Tensor]:
+        """Current parameters and normalization state by model name."""
+        current = {**self.model.weights, **self.model.state}
+        return {name: self._tensor(value) for name, value in current.items()}
+
+    def masks(self) -> dict[str, Tensor]:
+        """Current masks by parameter name."""
+        return {name: self._tensor(value) for name, value in self.model.masks.items()}
+
+    def skips(self) -> tuple[Skips, ...]:
+        """For each stage, the updates skipped because a gradient or the loss was not finite."""
+        counts, keys = self.model.skips, [str(stage.index) for stage in self.job.stages.stages]
+        rows = (self._tensor(counts[key]).tolist() if key in counts else () for key in keys)
+        return tuple(Skips(*row) for row in rows)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """All that training goes on from, by name, as copies; see snapshot.py for the names."""
+        position = torch.tensor([self.tick, self.first_fed, self.fed])
+        arrays = named_arrays(self._gathered(), self.schedule)
+        return {"position": position, **{n: self._tensor(array) for n, array in arrays.items()}}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Become the executor that gave the snapshot; raises UserError for one of another job."""
+        given = NamedTensors(renewed(tensors, self.schedule))
+        position = given.take("position", torch.zeros(3, dtype=torch.int64))
+        whole = mapped(
+            lambda name, form: self._array(given.take(name, _like(form)), form),
+            self._form(),
+            self.schedule,
+        )
+        given.check_empty()
+        self.tick, self.first_fed, self.fed = position.tolist()
+        self._place(whole)
 
     @property
     @abstractmethod
@@ -74,6 +92,26 @@ class Dispatches(ABC):
     @abstractmethod
     def _update_masks(self, steps: dict[str, int]) -> None:
         """Do the mask updates that are due; `steps` were made before the dispatch."""
+
+    @abstractmethod
+    def _gathered(self) -> Pipeline:
+        """The state with a model by the stages' names and a buffer for each of the schedule's."""
+
+    @abstractmethod
+    def _form(self) -> Pipeline:
+        """Anything with shapes and dtypes in place of the arrays of `_gathered`."""
+
+    @abstractmethod
+    def _place(self, whole: Pipeline) -> None:
+        """The inverse of `_gathered`, for arrays on the host that `_array` gave."""
+
+    @abstractmethod
+    def _tensor(self, array: Array) -> Tensor:
+        """A copy of an array of the state on the CPU."""
+
+    @abstractmethod
+    def _array(self, tensor: Tensor, form: Array) -> Array:
+        """A tensor of a snapshot as an array of the type of `form`."""
 
     def _begin(self) -> None:
         """Nothing was fed yet."""
@@ -93,10 +131,9 @@ class Dispatches(ABC):
     def _dispatch(self, inputs: Sequence[np.ndarray], count: int) -> list[Stream]:
         """Run `count` ticks; the loss and each prediction of the samples that came out."""
         made, fed = self._rows(inputs, count), range(self.first_fed, self.fed)
-        lags = self.tick_function.result_lags
         streams = [
-            came_out(rows, self.tick - lag, fed, count)
-            for lag, rows in zip(lags, made, strict=True)
+            came_out(rows, self.tick - age, fed, count)
+            for age, rows in zip(self.schedule.result_ages, made, strict=True)
         ]
         self.tick += count
         return streams
@@ -109,6 +146,12 @@ class Dispatches(ABC):
 
     def _rates(self) -> np.ndarray:
         """The learning rates that a dispatch from here on may read."""
-        first = self.tick - self.tick_function.lag
-        count = self.chunk + self.tick_function.rates_read - 1
+        first = self.tick - self.schedule.lag
+        count = self.chunk + self.schedule.rates_read - 1
         return np.array([self.job.rate(first + n) for n in range(count)])
+
+
+def _like(form: Array) -> Tensor:
+    """Shape and dtype of an array of torch or jax."""
+    dtype = getattr(torch, str(form.dtype).removeprefix("torch."))
+    return torch.empty(form.shape, dtype=dtype, device="meta")

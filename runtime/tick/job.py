@@ -14,6 +14,7 @@ from ...backend.errors import UnsupportedError, UserError
 from ...backend.optim import Guard, Schedule, Settings, UpdateRule
 from ...backend.sparsity import MaskRule
 from ...compiler.plan.program import Stages
+from ...compiler.plan.schedule import TickSchedule, pipelined, sequential
 
 Mode = Literal["pipelined", "sequential"]
 """'pipelined' is the tick; 'sequential' trains each sample through all stages before the next."""
@@ -59,6 +60,12 @@ class Job:
         """A copy of the start value of `name`, zero where it is masked."""
         value = self.tensors[name].detach().clone()
         return torch.where(self.masks[name], value, 0) if name in self.masks else value
+
+    def tick_schedule(self, mode: Mode) -> TickSchedule:
+        """What a tick does."""
+        if mode == "sequential":
+            return sequential(self.stages)
+        return pipelined(self.stages, self.rule.stash)
 
     @property
     def collecting(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from ...compiler.recipes.recipe import Recipe
 from ...compiler.recipes.update_rule import update_rule
 from .job import Job, Mode
 from .precision import in_precision
-from .wiring import trained
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
@@ -54,7 +53,7 @@ def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
     """The rules of masks that change; what is frozen is sparse only if the plan has its mask."""
     if recipe.sparsity is None:
         return {}
-    able = {name for stage in plan.stages.stages for name in trained(stage)} | plan.masks.keys()
+    able = {name for stage in plan.stages.stages for name in stage.trained} | plan.masks.keys()
     names = [record.name for record in plan.document.parameters if record.name in able]
     parameters = {name: plan.tensors[name] for name in names}
     rules = configure(recipe.sparsity, recipe.seed).rules(parameters)

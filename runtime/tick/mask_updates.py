@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ...backend.optim.rule import Array
 from ...backend.sparsity import MaskRule
+from ...compiler.plan.schedule import TickSchedule
 from .job import Job
 from .masks import Masked
 from .train_state import Model
@@ -23,13 +24,10 @@ class Timing(Protocol):
     job: Job
     tick: int
     first_fed: int
+    schedule: TickSchedule
 
     @property
     def model(self) -> Model: ...
-
-    def update_lag(self, stage: int) -> int:
-        """Ticks from a sample's feeding to its update of a stage."""
-        ...
 
 
 def ticks_until_update(executor: Timing) -> int | None:
@@ -42,7 +40,7 @@ def ticks_until_update(executor: Timing) -> int | None:
 
 
 def _ticks(executor: Timing, stage: int, steps: int) -> int:
-    lag = executor.update_lag(stage)
+    lag = executor.schedule.update_age(stage)
     sample = max(executor.tick - lag, executor.first_fed)
     until = min(rule.until(steps + 1) for rule in _rules(executor, stage).values())
     return sample + until + lag + 1 - executor.tick

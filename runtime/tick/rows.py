@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .job import Results, Stream, to_rows
+from ...compiler.plan.program import Stages
+from .job import Results, Stream, sample_arrays, to_rows
 
 
 def came_out(rows: np.ndarray, oldest: int, fed: range, ticks: int) -> Stream:
@@ -34,3 +35,21 @@ def padded(array: np.ndarray, rows: int) -> np.ndarray:
     """The array with rows of zeros behind it."""
     padding = np.zeros((rows - len(array), *array.shape[1:]), array.dtype)
     return np.concatenate([array, padding])
+
+
+def in_batches(
+    stages: Stages,
+    inputs: Sequence[np.ndarray],
+    rows: int,
+    predict: Callable[[list[np.ndarray], int], Sequence[np.ndarray]],
+) -> tuple[np.ndarray, ...]:
+    """Predictions for all samples by `predict(batch, count)`, of `rows` rows of which `count` are
+    samples and the others zeros. Raises UserError for inputs that do not fit."""
+    arrays, parts = sample_arrays(stages, inputs), []
+    for start in range(0, len(arrays[0]), rows):
+        slices = [array[start : start + rows] for array in arrays]
+        count = len(slices[0])
+        made = predict([padded(array, rows) for array in slices], count)
+        parts.append([values[:count] for values in made])
+    columns = zip(*parts, strict=True)
+    return tuple(to_rows([row for part in column for row in part]) for column in columns)

@@ -1,13 +1,25 @@
-"""Snapshots of executors: tensors by name, checked when they are put back."""
+"""Snapshots of executors: tensors by name, checked when they are put back.
+
+Executors through XLA have these names; `reference/state.py` has those of the reference.
+
+position                        tick, first sample fed, next sample to be fed
+.model.weights['NAME'] ...      each tensor of the model by its field and name: weights,
+.model.optimizer['NAME']['KEY'] optimizer, state, masks, skips, collected, steps
+.buffers[KEY] ...               what is in flight, by the keys of the schedule's buffers
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...backend.errors import UserError
+from ...compiler.plan.schedule import TickSchedule
+from .train_state import Array, Model, Pipeline
 
 
 def copied(value: Tensor) -> Tensor:
@@ -46,6 +58,39 @@ class NamedTensors:
         """Raises UserError if something was not taken."""
         if self._left:
             raise _unfit(min(self._left), "no such tensor", f"{len(self._left)} that nobody takes")
+
+
+def named_arrays(state: Pipeline, schedule: TickSchedule) -> dict[str, Array]:
+    """The arrays of a state, which has a buffer for each of the schedule's, by name."""
+    found: dict[str, Array] = {}
+    mapped(found.setdefault, state, schedule)
+    return found
+
+
+def mapped(
+    function: Callable[[str, Array], Array], state: Pipeline, schedule: TickSchedule
+) -> Pipeline:
+    """The state with `function(name, array)` in place of each array."""
+
+    def of(name: str, entry: Any) -> Any:
+        if isinstance(entry, Mapping):
+            return {key: of(f"{name}[{key!r}]", value) for key, value in entry.items()}
+        return function(name, entry)
+
+    model = Model(*(of(f".model.{f.name}", getattr(state.model, f.name)) for f in fields(Model)))
+    names = (f".buffers[{key!r}]" for key in schedule.buffers)
+    return Pipeline(model, tuple(map(function, names, state.buffers)))
+
+
+def renewed(snapshot: Mapping[str, Tensor], schedule: TickSchedule) -> dict[str, Tensor]:
+    """A snapshot by today's names.
+
+    Before, buffers had numbers, and there were some for what no later tick reads.
+    """
+    names = {f".buffers[{n}]": f".buffers[{key!r}]" for n, key in enumerate(schedule.read)}
+    unread = {f".buffers[{key!r}]" for key, age in schedule.read.items() if not age}
+    named = ((names.get(name, name), value) for name, value in snapshot.items())
+    return {name: value for name, value in named if name not in unread}
 
 
 def _form(value: Tensor) -> str:

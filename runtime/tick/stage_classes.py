@@ -1,4 +1,4 @@
-"""Stages that do the same on other tensors, so that one compiled program can do them all."""
+"""Finds isomorphic stages, which can be executed by one batched program."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ...backend.optim.compensation import is_off
-from ...compiler.plan.program import HOST, Source, Stage
-from . import wiring
+from ...compiler.plan.program import HOST, Source, Stage, Stages
 from .job import Job
 
 
 @dataclass(frozen=True)
-class Group:
+class StageClass:
     """Stages that differ in their tensors, in whom they read, and in their delays only.
 
     In order. The tensors of all are known by the names that the first one has for them.
@@ -30,16 +29,29 @@ class Group:
         """The stages' places in the pipeline."""
         return [stage.index for stage in self.stages]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is a class of one stage."""
+        return len(self.stages) == 1
+
     def names(self, member: int) -> dict[str, str]:
-        """The group's names of a member's tensors, and of its number, by the member's own."""
+        """The class's names of a member's tensors, and of its number, by the member's own."""
         own, first = self.stages[member], self.first
         tensors = dict(zip(own.tensors, first.tensors, strict=True))
         return {**tensors, str(own.index): str(first.index)}
 
 
-def groups(job: Job) -> tuple[Group, ...]:
+Classes = tuple[StageClass, ...]
+
+
+def classes_of_one(stages: Stages) -> Classes:
+    """Each stage by itself."""
+    return tuple(StageClass((stage,)) for stage in stages.stages)
+
+
+def stage_classes(job: Job) -> Classes:
     """All stages of a job, those alike together, in the order of their first stages."""
-    readers = wiring.readers(job.stages)
+    readers = job.stages.readers
     found: dict[Hashable, list[Stage]] = {}
     for stage in job.stages.stages:
         counts = tuple(
@@ -48,7 +60,7 @@ def groups(job: Job) -> tuple[Group, ...]:
         )
         form = (counts, _form(job, stage)) if _may_share(job, stage) else stage.index
         found.setdefault(form, []).append(stage)
-    return tuple(Group(tuple(stages)) for stages in found.values())
+    return tuple(StageClass(tuple(stages)) for stages in found.values())
 
 
 def _form(job: Job, stage: Stage) -> Hashable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any
 
 import torch
@@ -67,14 +68,27 @@ class Model:
             steps=_chosen(self.steps, key),
         )
 
-    def updated(self, changed: Model) -> Model:
-        """With the entries of `changed` in place of its own."""
-        entries = ({**getattr(self, f.name), **getattr(changed, f.name)} for f in fields(Model))
-        return Model(*entries)
+    def updated(self, *changes: Model) -> Model:
+        """With the entries of `changes` in place of its own."""
+        return Model(
+            *(
+                dict(chain.from_iterable(getattr(own, f.name).items() for own in (self, *changes)))
+                for f in fields(Model)
+            )
+        )
 
-    def successor(self) -> Model:
-        """A model to be filled by the stages; masks stay."""
-        return Model({}, {}, {}, self.masks, {}, {}, {})
+    @staticmethod
+    def empty() -> Model:
+        """A model without entries."""
+        return Model(*({} for _ in fields(Model)))
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The model, and what is in flight: an array for each buffer of an executor."""
+
+    model: Model
+    buffers: tuple[Array, ...]
 
 
 def _zeros(shape: int | tuple[()], to_array: Callable[[torch.Tensor], Array]) -> Array:

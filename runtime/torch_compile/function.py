@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ...compiler.plan.program import HOST, Source, Stage
-from ..tick import wiring
 from ..tick.row_major import row_major
 
 Tensors = Mapping[str, Tensor]
@@ -51,7 +50,7 @@ class StageFunction:
         for stage in self.stages:
             own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
             given = row_major(values[source] for source in stage.inputs)
-            made = wiring.forward_result(stage, stage.program.forward(*own, *given))
+            made = stage.program.forward_result(stage.program.forward(*own, *given))
             values |= {Source(stage.index, n): value for n, value in enumerate(made.outputs)}
             state |= dict(zip(stage.forward_state, made.state, strict=True))
             saved.append(tuple(row_major(made.saved)))
@@ -72,12 +71,10 @@ class StageFunction:
         for stage, kept in zip(reversed(self.stages), reversed(saved), strict=True):
             own = [tensors[name] for name in (*stage.parameters, *stage.backward_state)]
             values = stage.program.backward(*own, *kept, *row_major(_tangents(stage, arrived)))
-            made = wiring.backward_result(stage, values)
-            parameters |= dict(zip(wiring.trained(stage), made.parameters, strict=True))
+            made = stage.program.backward_result(values)
+            parameters |= dict(zip(stage.trained, made.parameters, strict=True))
             state |= dict(zip(stage.backward_state, made.state, strict=True))
-            for (_, position), value in zip(
-                wiring.gradient_inputs(stage), made.inputs, strict=True
-            ):
+            for (_, position), value in zip(stage.gradient_inputs, made.inputs, strict=True):
                 _add(arrived, stage.inputs[position], value)
         inputs = {s.output: gradient for s, gradient in arrived.items() if s.stage == HOST}
         return Backward(parameters, inputs, state)
@@ -95,5 +92,5 @@ def _tangents(stage: Stage, arrived: Mapping[Source, Tensor]) -> list[Tensor]:
         arrived[source]
         if source in arrived
         else torch.zeros(specs[source.output].shape, dtype=specs[source.output].torch_dtype)
-        for source in wiring.gradient_outputs(stage)
+        for source in stage.gradient_outputs
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,24 +13,21 @@ from torch.utils import _pytree as pytree
 
 from ...backend.optim.rule import Array
 from ...backend.sparsity import MaskRule
-from ...compiler.plan.program import HOST, Source
+from ...compiler.plan.schedule import spec_of
 from ..tick.dispatches import Dispatches
-from ..tick.evaluation import without_draws
-from ..tick.job import Job, Mode, Skips, sample_arrays, to_numpy, to_rows
+from ..tick.job import Job, Mode, to_numpy
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
-from ..tick.rows import padded
-from ..tick.shard import spec_of
-from ..tick.train_state import Model
+from ..tick.rows import in_batches
+from ..tick.snapshot import copied
+from ..tick.stage import forward_through, from_host
+from ..tick.train_state import Model, Pipeline
 from .loop import Loop, Op, at
-from .sequential import SequentialTick
-from .snapshot import restore, snapshot
-from .stage import TracedStage, traced_stages
-from .tick import Feed, Pipeline, PipelinedTick
+from .stage import stage_functions, traced_evaluation
+from .tick import Feed, XlaTick
 from .trace import to_device
 
 _EVALUATION_BATCH = 60
-_TICKS = {"pipelined": PipelinedTick, "sequential": SequentialTick}
 
 
 class XlaExecutor(Dispatches):
@@ -47,11 +44,10 @@ class XlaExecutor(Dispatches):
         self._begin()
         model = Model.start(job, job.stages.stages, lambda tensor: tensor.detach().clone(), torch)
         self._rate_type = _widest(model)
-        tick = _TICKS[mode](job, model, torch.zeros((), dtype=self._rate_type))
-        self.tick_function = tick
-        start = Pipeline(model, tick.buffers())
-        self.pipeline = pytree.tree_map(to_device, start)
-        rows = [spec_of(job.stages, source) for source in tick.results]
+        self.schedule = job.tick_schedule(mode)
+        tick = XlaTick(job, self.schedule, model, torch.zeros((), dtype=self._rate_type))
+        self._place(Pipeline(model, tick.buffers()))
+        rows = [spec_of(job.stages, source) for source in job.stages.results]
         self._train = Loop(tick, self.pipeline, self._feed([]), rows, chunk)
         self._predict: Loop | None = None
         self._dispatch([], 0)
@@ -59,40 +55,14 @@ class XlaExecutor(Dispatches):
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
-        arrays, parts = sample_arrays(self.job.stages, inputs), []
-        for start in range(0, len(arrays[0]), _EVALUATION_BATCH):
-            slices = [array[start : start + _EVALUATION_BATCH] for array in arrays]
-            batch = [_padded(array, _EVALUATION_BATCH) for array in slices]
-            fixed = (self.model, batch)
+
+        def predict(arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
+            fixed = (self.model, [to_device(torch.from_numpy(array)) for array in arrays])
             if self._predict is None:
                 self._predict = self._evaluation(fixed)
-            _, made = self._predict((), fixed, len(slices[0]))
-            parts.append([to_numpy(value.cpu())[: len(slices[0])] for value in made])
-        columns = zip(*parts, strict=True)
-        return tuple(to_rows([row for part in column for row in part]) for column in columns)
+            return [to_numpy(value.cpu()) for value in self._predict((), fixed, count)[1]]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Current parameters and normalization state by model name."""
-        current = {**self.model.weights, **self.model.state}
-        return {name: value.cpu() for name, value in current.items()}
-
-    def masks(self) -> dict[str, Tensor]:
-        """Current masks by parameter name."""
-        return {name: value.cpu() for name, value in self.model.masks.items()}
-
-    def skips(self) -> tuple[Skips, ...]:
-        """For each stage, the updates skipped because a gradient or the loss was not finite."""
-        counts, none = self.model.skips, torch.zeros(3, dtype=torch.int32)
-        found = (counts.get(str(stage.index), none) for stage in self.job.stages.stages)
-        return tuple(Skips(*row.tolist()) for row in found)
-
-    def snapshot(self) -> dict[str, Tensor]:
-        """All that training goes on from, by name, as copies."""
-        return snapshot(self)
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Become the executor that gave the snapshot; raises UserError for one of another job."""
-        restore(self, tensors)
+        return in_batches(self.job.stages, inputs, _EVALUATION_BATCH, predict)
 
     @property
     def model(self) -> Model:
@@ -114,15 +84,30 @@ class XlaExecutor(Dispatches):
         model = masks_updated(self, steps, _change, torch)
         self.pipeline = replace(self.pipeline, model=model)
 
+    def _gathered(self) -> Pipeline:
+        return self.pipeline
+
+    def _form(self) -> Pipeline:
+        return self.pipeline
+
+    def _place(self, whole: Pipeline) -> None:
+        self.pipeline = pytree.tree_map(to_device, whole)
+
+    def _tensor(self, array: Tensor) -> Tensor:
+        return copied(array)
+
+    def _array(self, tensor: Tensor, form: Tensor) -> Tensor:
+        return tensor
+
     def _evaluation(self, fixed: tuple[Model, list[Tensor]]) -> Loop:
         began = time.perf_counter()
-        rate = torch.zeros((), dtype=self._rate_type)
-        job = replace(self.job, stages=without_draws(self.job.stages))
-        forwards = traced_stages(job, self.model, rate, lambda _: 0)
+        functions = stage_functions(self.job, self.schedule)
+        traced = [traced_evaluation(own, self.model) for own in functions]
         predictions = self.job.stages.predictions
 
         def body(state: tuple[()], fixed: tuple[Model, list[Op]], number: Op):
-            known = _forward(forwards, fixed[0], [at(rows, number) for rows in fixed[1]])
+            sample = from_host(at(rows, number) for rows in fixed[1])
+            known = forward_through(traced, fixed[0], sample)
             return state, [known[source] for source in predictions]
 
         rows = [spec_of(self.job.stages, source) for source in predictions]
@@ -132,28 +117,12 @@ class XlaExecutor(Dispatches):
         return loop
 
 
-def _forward(stages: Sequence[TracedStage], model: Model, sample: Sequence[Op]) -> dict[Source, Op]:
-    """All that the stages make of a sample with the weights as they are, by source."""
-    builder = sample[0].builder()
-    nothing = Op.constant(builder, torch.zeros(())), Op.constant(builder, torch.tensor(True))
-    known = {Source(HOST, number): value for number, value in enumerate(sample)}
-    for own in stages:
-        inputs = [known[source] for source in own.stage.inputs]
-        result, _, _ = own.forward(builder, model.of(own.stage), inputs, *nothing)
-        known |= {Source(own.stage.index, n): value for n, value in enumerate(result.outputs)}
-    return known
-
-
 def _widest(model: Model) -> torch.dtype:
     """The type of learning rates: that of the weights, at least float32."""
     found = torch.float32
     for weight in model.weights.values():
         found = torch.promote_types(found, weight.dtype)
     return found
-
-
-def _padded(array: np.ndarray, rows: int) -> Tensor:
-    return to_device(torch.from_numpy(padded(array, rows)))
 
 
 def _change(before: Masked, rule: MaskRule, collected: Array | None, step: int) -> Masked:

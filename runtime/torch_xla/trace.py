@@ -36,9 +36,10 @@ class Traced:
     order: tuple[int | Tensor, ...]
     result: pytree.TreeSpec
 
-    def __call__(self, builder: object, *arguments: Tree) -> Tree:
-        """Call it on operations; `builder` is that of the computation they belong to."""
+    def __call__(self, *arguments: Tree) -> Tree:
+        """Call it on operations."""
         leaves = pytree.tree_leaves(arguments)
+        builder = next(leaf for leaf in leaves if isinstance(leaf, Op)).builder()
         operands = [
             Op.constant(builder, entry) if isinstance(entry, Tensor) else leaves[entry]
             for entry in self.order
@@ -49,25 +50,31 @@ class Traced:
 
 
 def trace(function: Callable[..., Tree], *arguments: Tree) -> Traced:
-    """`function` for arguments of these shapes and types; the values of their leaves are not read.
+    """`function` for arguments of these shapes and types; values are not read but of booleans.
 
     Raises UnsupportedError for an operator that torch_xla does not lower.
     """
     leaves, form = pytree.tree_flatten(arguments)
     # Real zeros: an operator that torch_xla hands to the CPU aborts the process on placeholders.
-    places = [to_device(torch.zeros(leaf.shape, dtype=leaf.dtype)) for leaf in leaves]
+    places = [leaf if isinstance(leaf, bool) else _place(leaf) for leaf in leaves]
     made, result = pytree.tree_flatten(function(*pytree.tree_unflatten(places, form)))
     lowering = _XLAC.lowering.LoweringContext("traced")
     lowering.build(made)
-    numbers = [lowering.tensor_parameter_id(place) for place in places]
     order: dict[int, int | Tensor] = {
-        parameter: leaf for leaf, parameter in enumerate(numbers) if parameter >= 0
+        lowering.tensor_parameter_id(place): leaf
+        for leaf, place in enumerate(places)
+        if not isinstance(place, bool)
     }
+    order.pop(-1, None)  # of those that are not read
     for parameter, value in lowering.device_parameter_id_tensor_mapping().items():
         if parameter not in order:
             order[parameter] = value.cpu()
     computation = xla_builder.computation_from_module_proto("traced", lowering.hlo())
     return Traced(computation, tuple(order[n] for n in sorted(order)), result)
+
+
+def _place(leaf: Tensor) -> Tensor:
+    return to_device(torch.zeros(leaf.shape, dtype=leaf.dtype))
 
 
 def lower(module: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ...compiler.plan.program import HOST, Stages
 from ..executors import evaluate
-from ..tick import wiring
 from ..tick.job import Job
 
 
@@ -38,7 +37,7 @@ def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:
 
 def _with_unread(stages: Stages, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     """All model inputs: zeros for those that were left out because no prediction reads them."""
-    sources = {s for stage in wiring.predicting(stages) for s in stage.inputs}
+    sources = {s for stage in stages.predicting for s in stage.inputs}
     read = sorted(source.output for source in sources if source.stage == HOST)
     if len(inputs) != len(read) or not read:
         return inputs

@@ -17,7 +17,7 @@ from ..executors import CHUNK, EXECUTORS, make_executor
 from ..jax.shards.processes import any_of
 from ..tick.job import Executor, Job, Mode, Results
 from ..tick.precision import activation_type
-from ..tick.shard import Groups
+from ..tick.shard import Shards
 from .data_fit import check_fit
 from .interrupt import Interrupted, stop_request
 from .logs import DECAYS, Log
@@ -38,7 +38,7 @@ def train(
     executor: str = "jax",
     mode: Mode = "pipelined",
     device: str | None = None,
-    groups: Groups | None = None,
+    shards: Shards | None = None,
     epochs: int = 1,
     seed: int = 0,
     evaluate_every: int | None = None,
@@ -52,7 +52,7 @@ def train(
 ) -> RunReport:
     """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
 
-    `groups` are the stages that each of several devices runs; by default one device runs all.
+    `shards` are the stages that each of several devices runs; by default one device runs all.
     `on_start` is told the learning rate and the constants of the update rule.
     Testing uses the weights as they are and leaves the samples in flight alone. At the end the
     pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
@@ -67,7 +67,7 @@ def train(
     if on_start is not None:
         on_start(job.settings)
     began = time.perf_counter()
-    machine = make_executor(executor, job, mode, device, groups)
+    machine = make_executor(executor, job, mode, device, shards)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
     if start is not None:

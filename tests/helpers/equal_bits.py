@@ -23,7 +23,6 @@ from torch import fx
 from weft.bench.equality import JaxExecutor, ReferenceExecutor
 from weft.bench.equality_cases import Case, case, job_of, narrow_case
 from weft.runtime.jax import stage as jax_stage
-from weft.runtime.tick import wiring
 from weft.runtime.tick.job import Job
 
 COUNT = 100
@@ -50,7 +49,7 @@ def differing(job: Job, inputs: tuple[np.ndarray, ...]) -> Iterator[str]:
     if not all(np.array_equal(mine.losses.values, its.losses.values) for mine, its in pairs):
         yield "losses"
     mine = got.tensors()
-    trained = {name for stage in job.stages.stages for name in wiring.trained(stage)}
+    trained = {name for stage in job.stages.stages for name in stage.trained}
     for name, value in expected.tensors().items():
         unmoved = name in trained and torch.equal(value, job.start(name))
         if not torch.equal(mine[name], value) or unmoved:

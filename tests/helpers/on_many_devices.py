@@ -27,12 +27,12 @@ from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import found_in
 from weft.runtime.jax.executor import JaxExecutor
-from weft.runtime.jax.home import ManyDevices, OneDeviceByGroups
+from weft.runtime.jax.home import ManyDevices, OneDevice
 from weft.runtime.jax.shards.balance import split
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Executor, Job
-from weft.runtime.tick.shard import Groups, bytes_across
-from weft.runtime.tick.stage_classes import groups
+from weft.runtime.tick.shard import Shards, bytes_across
+from weft.runtime.tick.stage_classes import stage_classes
 
 from .jobs import job_of, samples
 from .plans_to_train import RECIPE, small_data
@@ -41,8 +41,8 @@ from .stages_of import stages_of
 CHUNK = 16
 
 
-def even(job: Job, count: int) -> Groups:
-    """Groups of about equally many stages."""
+def even(job: Job, count: int) -> Shards:
+    """Shards of about equally many stages."""
     crossing = [bytes_across(job.stages, first) for first in range(len(job.stages))]
     return split([1] * len(job.stages), crossing, count)
 
@@ -92,7 +92,7 @@ def perceptron() -> dict[str, Any]:
     On one, two equal stages are done together that are with different devices of the four.
     """
     job = deep_perceptron("sc+lwp")
-    one, four = JaxExecutor(job, chunk=CHUNK, home=OneDeviceByGroups(job)), spread(job, 4)
+    one, four = JaxExecutor(job, chunk=CHUNK, home=OneDevice(job, together=True)), spread(job, 4)
     before, after = ([a[:50] for a in samples(job, 90)], [a[50:] for a in samples(job, 90)])
     losses = [executor.feed(before).losses.values for executor in (one, four)]
     in_flight = [executor.snapshot() for executor in (one, four)]
@@ -105,7 +105,7 @@ def perceptron() -> dict[str, Any]:
         "ends": gap(ends[1], ends[0]),
         "tensors": drift(four.tensors(), one.tensors()),
         "evaluated": gap(four.evaluate(unseen)[0], reference.evaluate(unseen)[0]),
-        "together": [group.indices for group in groups(job) if len(group.stages) > 1],
+        "together": [own.indices for own in stage_classes(job) if not own.is_single],
         "groups": [len(own) for own in even(job, 4)],
         "permuted": permuted(four),
         "on_wires": [on_wires(four, cut) for cut in range(1, 4)],
@@ -128,7 +128,7 @@ def perceptron() -> dict[str, Any]:
 
 def on_wires(executor: JaxExecutor, cut: int) -> int:
     """Bytes that are put into the arrays that cross a cut, both ways."""
-    split_tick = executor.tick_function
+    split_tick = executor.home.tick
     sizes = (split_tick.forward[cut].elements, split_tick.backward[cut].elements)
     return sum(n * np.dtype(dtype).itemsize for size in sizes for dtype, n in size.items())
 

@@ -20,11 +20,10 @@ from weft.bench.equality import distance
 from weft.bench.equality_cases import Case, case, job_of
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
-from weft.runtime.jax.classes.tick import GroupedTick
 from weft.runtime.jax.executor import JaxExecutor
-from weft.runtime.jax.home import OneDevice, OneDeviceByGroups, one_device
+from weft.runtime.jax.home import OneDevice, one_device
 from weft.runtime.tick.job import Job
-from weft.runtime.tick.stage_classes import groups
+from weft.runtime.tick.stage_classes import stage_classes
 
 COUNT = 60
 FLOAT32 = 1e-5
@@ -62,16 +61,16 @@ def rigl(deep: Case) -> JaxExecutor:
 
 
 def grouped(job: Job) -> JaxExecutor:
-    return JaxExecutor(job, chunk=16, home=OneDeviceByGroups(job))
+    return JaxExecutor(job, chunk=16, home=OneDevice(job, together=True))
 
 
 def sizes(job: Job) -> list[int]:
-    return sorted(len(group.stages) for group in groups(job))
+    return sorted(len(own.stages) for own in stage_classes(job))
 
 
 def test_every_stage_is_in_one_group_of_its_program(gpt: Case) -> None:
     job = job_of(gpt, "sgdm", "sc+lwp", "none")
-    found = groups(job)
+    found = stage_classes(job)
     indices = [index for group in found for index in group.indices]
     assert sorted(indices) == list(range(len(job.stages)))
     assert all(len({stage.program.key for stage in group.stages}) == 1 for group in found)
@@ -91,10 +90,10 @@ def test_a_mask_sets_a_stage_apart(deep: Case) -> None:
 def test_equal_convolutions_are_done_together() -> None:
     """In ResNet-20; ResNet-8 has too few that are equal to do any together."""
     job = job_of(case("resnet20", COUNT), "sgdm", "none", "none")
-    assert any(group.first.parameters for group in groups(job) if len(group.stages) > 1)
-    assert type(one_device(job, "pipelined")) is OneDeviceByGroups
+    assert any(own.first.parameters for own in stage_classes(job) if not own.is_single)
+    assert one_device(job, "pipelined").together
     job = job_of(case("resnet8", COUNT), "sgdm", "none", "none")
-    assert type(one_device(job, "pipelined")) is OneDevice
+    assert not one_device(job, "pipelined").together
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def test_a_perceptron_equals_the_reference(
     deep: Case, rule: str, compensation: str, masks: str
 ) -> None:
     job = job_of(deep, rule, compensation, masks)
-    assert isinstance(one_device(job, "pipelined"), OneDeviceByGroups)
+    assert one_device(job, "pipelined").together
     far = distance(job, deep.inputs, grouped(job))
     assert far.largest <= FLOAT32, far
 
@@ -156,8 +155,8 @@ def close(mine: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None
 def test_the_fifos_take_no_more_than_one_by_one(deep: Case) -> None:
     """But for a second slot where some of a group's values are read after one tick only."""
     job = job_of(deep, "sgdm", "stash", "none")
-    tick = GroupedTick(job)
+    tick = OneDevice(job, together=True).tick
     together = sum(buffer.nbytes for buffer in tick.start().buffers)
-    alone = sum(np.zeros(fifo.shape, np.float32).nbytes for fifo in tick.fifos.values())
-    registers = sum(fifo.spec.size_bytes for fifo in tick.fifos.values() if fifo.reach <= 1)
+    alone = sum(np.zeros(fifo.shape, np.float32).nbytes for fifo in tick.buffers.fifos.values())
+    registers = sum(fifo.spec.size_bytes for fifo in tick.buffers.fifos.values() if fifo.reach <= 1)
     assert together <= alone + registers

@@ -21,13 +21,13 @@ from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
-from weft.runtime.tick.stage_classes import groups
+from weft.runtime.tick.stage_classes import stage_classes
 
 jax = pytest.importorskip("jax")
 
 from weft.bench.equality import between, end, relative  # noqa: E402
 from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
-from weft.runtime.jax.home import OneDeviceByGroups  # noqa: E402
+from weft.runtime.jax.home import OneDevice  # noqa: E402
 
 FLOAT64 = 1e-12
 WIDTH, COUNT, NOW = 8, 60, 20
@@ -42,11 +42,11 @@ def x64() -> Iterator[None]:
 
 
 def grouped(job: Job) -> JaxExecutor:
-    return JaxExecutor(job, chunk=16, home=OneDeviceByGroups(job))
+    return JaxExecutor(job, chunk=16, home=OneDevice(job, together=True))
 
 
 def shared(job: Job) -> list[list[int]]:
-    return [group.indices for group in groups(job) if len(group.stages) > 1]
+    return [own.indices for own in stage_classes(job) if not own.is_single]
 
 
 def job_on(model: nn.Module, sparsity: object) -> Job:
@@ -160,11 +160,11 @@ def test_a_gradient_that_is_not_finite_stops_the_stages_it_reaches(
 def with_nan(machine: JaxExecutor, tick: int) -> dict[str, Tensor]:
     """A snapshot in which all that stage `POISONED` saved at `tick` is not a number."""
     found = machine.snapshot()
-    for number, (key, fifo) in enumerate(machine.tick_function.fifos.items()):
-        buffer = found[f".buffers[{number}]"]
+    for key, ticks in machine.schedule.buffers.items():
+        buffer = found[f".buffers[{key!r}]"]
         is_own = isinstance(key, tuple) and key[:2] == ("saved", POISONED)
         if is_own and buffer.is_floating_point():
-            buffer[tick % (fifo.reach + 1)] = torch.nan
+            buffer[tick % (ticks + 1)] = torch.nan
     return found
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
-from weft.compiler.plan.program import TensorSpec
+from weft.compiler.plan.program import Source, TensorSpec
+from weft.compiler.plan.schedule import Read
 
 jax = pytest.importorskip("jax")
 
-from weft.runtime.jax.fifo import Fifo, FlatFifo, Traffic  # noqa: E402
+from weft.runtime.jax.fifo import Fifo, FlatFifo  # noqa: E402
+from weft.runtime.jax.traffic import JaxTraffic  # noqa: E402
 
 TICKS = 13
 
@@ -23,13 +28,14 @@ def test_reads_are_what_was_pushed(
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     fifo = kind(TensorSpec((2, 3), "float32"), reach)
     pushed = np.random.default_rng(0).standard_normal((TICKS, 2, 3)).astype(np.float32)
-    buffers: tuple = (fifo.empty(),)
+    key, buffers = Source(0, 0), (fifo.empty(),)
+    layout: Any = SimpleNamespace(in_rings={}, held={key: fifo})
 
     @jax.jit
     def tick(buffers, value, number):
-        traffic = Traffic({"fifo": fifo}, buffers, number)
-        traffic.push("fifo", value)
-        return traffic.buffers(), [traffic.read("fifo", age) for age in range(reach + 1)]
+        traffic = JaxTraffic(layout, buffers, number)
+        traffic.push((key,), value)
+        return traffic.buffers(), [traffic.read((Read(key, age),)) for age in range(reach + 1)]
 
     for number, value in enumerate(pushed):
         buffers, values = tick(buffers, value, number)

@@ -13,7 +13,6 @@ from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.u_net import UNet
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
-from weft.runtime.tick.wiring import trained
 
 pytest.importorskip("jax")
 
@@ -54,7 +53,7 @@ def same(job: Job, inputs: list[np.ndarray]) -> None:
         executor.feed(inputs)
         executor.flush()
     mine, theirs = got.tensors(), expected.tensors()
-    for name in (name for stage in job.stages.stages for name in trained(stage)):
+    for name in (name for stage in job.stages.stages for name in stage.trained):
         assert not torch.equal(theirs[name], job.start(name)), f"{name} was not trained"
     assert mine.keys() == theirs.keys()
     for name, value in theirs.items():

@@ -123,15 +123,15 @@ def test_what_leaves_a_stage_is_narrow_except_statistics_and_the_loss(kind: str)
 def test_fifo_bytes_halve() -> None:
     """All but those of the host's samples, and of the last stage, which are read at once."""
     pytest.importorskip("jax")
-    from weft.runtime.jax.tick import PipelinedTick
+    from weft.runtime.jax.home import OneDevice
 
     plain = job_of(perceptron(), stages_of(perceptron(), torch.zeros(1, 9)))
     sizes = []
     for job in (plain, mixed(plain)):
-        tick = PipelinedTick(job)
+        tick = OneDevice(job).tick
         host = [Source(HOST, number) for number in range(2)]
         own = [("saved", len(job.stages) - 1, number) for number in range(3)]
-        buffers = zip(tick.fifos, tick.start().buffers, strict=True)
+        buffers = zip(tick.buffers.fifos, tick.start().buffers, strict=True)
         sizes.append(sum(buffer.nbytes for key, buffer in buffers if key not in [*host, *own]))
     assert sizes[0] == 2 * sizes[1] > 0
 
@@ -160,11 +160,10 @@ def test_jax_rounds_as_the_reference_does(name: str) -> None:
 def test_equal_stages_done_together_round_so_too_and_keep_their_bits_in_a_snapshot() -> None:
     pytest.importorskip("jax")
     from weft.runtime.jax.executor import JaxExecutor
-    from weft.runtime.jax.home import OneDeviceByGroups
 
     job = mixed(deep_job())
     machine, (x, y) = JaxExecutor(job, chunk=16), samples(job, COUNT)
-    assert isinstance(machine.home, OneDeviceByGroups)
+    assert machine.home.together
     machine.feed([x[:9], y[:9]])
     taken = machine.snapshot()
     assert any(value.dtype == torch.bfloat16 for value in taken.values())

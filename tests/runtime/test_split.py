@@ -1,4 +1,4 @@
-"""The split of a pipeline into groups against trying every split there is."""
+"""The split of a pipeline into shards against trying every split there is."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import UserError
 from weft.compiler.plan.program import HOST
+from weft.compiler.plan.schedule import pipelined, spec_of
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.jax.shards.balance import split
 from weft.runtime.tick.shard import (
-    Part,
     activations_across,
     bytes_across,
     gradients_across,
-    spec_of,
+    hops,
+    schedule_of,
 )
 
 pipelines = st.lists(
@@ -36,34 +37,39 @@ def test_split_is_the_best_there_is(pipeline: tuple[list[tuple[int, int]], int])
         largest = max(sum(costs[a:b]) for a, b in pairwise(edges))
         return largest, sum(crossing[cut] for cut in cuts)
 
-    groups = split(costs, crossing, count)
-    assert [stage for group in groups for stage in group] == list(range(len(costs)))
-    assert all(groups)
-    assert len(groups) == count
+    shards = split(costs, crossing, count)
+    assert [stage for group in shards for stage in group] == list(range(len(costs)))
+    assert all(shards)
+    assert len(shards) == count
     best = min(map(worth, combinations(range(1, len(costs)), count - 1)))
-    assert worth(tuple(group.start for group in groups[1:])) == best
+    assert worth(tuple(group.start for group in shards[1:])) == best
 
 
-def test_more_groups_than_stages_are_refused() -> None:
+def test_more_shards_than_stages_are_refused() -> None:
     with pytest.raises(UserError, match=r"1 to 2 devices.*\n.*got: +3"):
         split([1, 1], [0, 0], 3)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_what_crosses_arrives_before_it_is_read(count: int) -> None:
-    """Each group's reads are of values that are old enough to have come all the way."""
+    """Each shard's reads are of values that are old enough to have come all the way."""
     stages = resnet8_stages()
-    groups = split([1] * len(stages), [0] * len(stages), count)
-    for number in range(count):
-        part = Part(stages, groups, number)
-        for stage in part.stages:
-            for position, source in enumerate(stage.inputs):
-                reach = part.activation_reach(source)
-                assert reach is not None
-                assert reach >= 0
-                if source.stage != HOST and stage.program.input_needs_grad[position]:
-                    sender = Part(stages, groups, part._group_of[source.stage])
-                    assert (sender.gradient_reach((stage.index, position)) or 0) >= 0
+    shards = split([1] * len(stages), [0] * len(stages), count)
+    whole, seen = pipelined(stages, stash=True), 0
+    for number, own in enumerate(shards):
+        part = schedule_of(whole, shards, number)
+        for all_steps, steps in (
+            (whole.forwards, part.forwards),
+            (whole.backwards, part.backwards),
+        ):
+            assert [step.stage for step in steps] == list(own)
+            for step, before in zip(steps, all_steps[own.start : own.stop], strict=True):
+                reads, old = sum(step.reads, step.weights), sum(before.reads, before.weights)
+                for (key, age), (same, whole_age) in zip(reads, old, strict=True):
+                    assert key == same
+                    assert age == whole_age - hops(shards, number, key) >= 0
+                    seen += age != whole_age
+    assert seen >= count - 1
 
 
 def test_what_crosses_a_cut_is_what_the_edges_carry() -> None:

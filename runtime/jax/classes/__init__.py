@@ -1,4 +1,4 @@
 """Isomorphic stages executed by one batched (vmapped) program.
 
-Reading order: functions (a class of stages as one function), tick, rings (their FIFOs), state.
+Reading order: functions (a class of stages as one function), state (stacks of their tensors).
 """

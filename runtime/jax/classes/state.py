@@ -1,4 +1,4 @@
-"""The state of a tick of groups as that of single stages, and back.
+"""Converts pipeline state between stacks of classes and single stages.
 
 A snapshot has the second form, so a checkpoint does not tell which stages were done together.
 """
@@ -7,57 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
-from ...tick.stage_classes import Group
-from ...tick.train_state import Model
+from ...tick.stage_classes import Classes
+from ...tick.train_state import Model, Pipeline
+from ..device import own_copy
 from ..lazy_arrays import Fetched
-from ..shards.arrays import own_copy
-from ..tick import Pipeline
-
-if TYPE_CHECKING:
-    from .tick import GroupedTick
+from ..traffic import Buffers
 
 Array = Any
 _FIELDS = tuple(field.name for field in fields(Model))
 
 
 @dataclass(frozen=True)
-class Row:
+class InStack:
     """A stage's part of the array at `path` of a model of stacks: a row, or all of it."""
 
     path: Any
     row: int | None
 
 
-def stacked(groups: Sequence[Group], model: Model) -> Model:
-    """A model on the host, by groups: a stack for every tensor of more than one stage."""
-    found = Model(*({} for _ in _FIELDS))
-    for group in groups:
-        own = [_renamed(model.of(s), group.names(n)) for n, s in enumerate(group.stages)]
-        single = len(own) == 1
-        found = found.updated(own[0] if single else jax.tree.map(_stack, *own))
-    return found
+def stacked(classes: Classes, model: Model) -> Model:
+    """A model on the host, by classes: a stack for every tensor of more than one stage."""
+    found = []
+    for own_class in classes:
+        stages = enumerate(own_class.stages)
+        own = [_renamed(model.of(stage), own_class.names(n)) for n, stage in stages]
+        found.append(own[0] if own_class.is_single else jax.tree.map(_stack, *own))
+    return Model.empty().updated(*found)
 
 
-def unstacked(groups: Sequence[Group], model: Model) -> Model:
+def unstacked(classes: Classes, model: Model) -> Model:
     """The inverse of `stacked`, for arrays on the host or in a program."""
-    return _by_stage(groups, model, lambda own, row: jax.tree.map(lambda a: _at(a, row), own))
+    return _by_stage(classes, model, lambda own, row: jax.tree.map(lambda a: _at(a, row), own))
 
 
-def model_of(tick: GroupedTick, state: Pipeline) -> Model:
+def model_of(classes: Classes, state: Pipeline) -> Model:
     """The model by stages; each array is fetched when it is asked for."""
     arrays = dict(jax.tree_util.tree_leaves_with_path(state.model))
 
     def places(own: Model, row: int | None) -> Model:
-        return jax.tree_util.tree_map_with_path(lambda path, _: Row(path, row), own)
+        return jax.tree_util.tree_map_with_path(lambda path, _: InStack(path, row), own)
 
-    listed = _by_stage(tick.groups, state.model, places)
+    listed = _by_stage(classes, state.model, places)
 
-    def fetch(place: Row) -> Array:
+    def fetch(place: InStack) -> Array:
         array = arrays[place.path]
         return array if place.row is None else np.asarray(array)[place.row]
 
@@ -77,45 +74,47 @@ def with_model(state: Pipeline, model: Model) -> Pipeline:
     return Pipeline(jax.tree_util.tree_map_with_path(patched, state.model), state.buffers)
 
 
-def gathered(tick: GroupedTick, state: Pipeline, now: int) -> Pipeline:
-    """The state before tick `now` as that of `PipelinedTick`, on the host."""
-    model = unstacked(tick.groups, jax.tree.map(np.asarray, state.model))
-    held = dict(zip(tick.held, map(np.asarray, state.buffers), strict=True))
-    buffers = []
-    for key, fifo in tick.fifos.items():
-        if key in tick.places:
-            rings, member = tick.places[key]
-            buffers.append(tick.held[rings].held(held[rings], member, fifo, now))
+def gathered(classes: Classes, buffers: Buffers, state: Pipeline, now: int) -> Pipeline:
+    """The state before tick `now` on the host: a model by stages, a buffer for every FIFO."""
+    model = unstacked(classes, jax.tree.map(np.asarray, state.model))
+    arrays = dict(zip(buffers.held, map(np.asarray, state.buffers), strict=True))
+    held = []
+    for key, fifo in buffers.fifos.items():
+        if key in buffers.in_rings:
+            keys, member = buffers.in_rings[key]
+            rings: Any = buffers.held[keys]
+            held.append(rings.held(arrays[keys], member, fifo, now))
         else:
-            buffers.append(held[key])
-    return Pipeline(model, tuple(buffers))
+            held.append(arrays[key])
+    return Pipeline(model, tuple(held))
 
 
-def placed(tick: GroupedTick, whole: Pipeline, now: int) -> Pipeline:
+def placed(classes: Classes, buffers: Buffers, whole: Pipeline, now: int) -> Pipeline:
     """The inverse of `gathered`, on the device."""
-    held = {key: fifo.empty() for key, fifo in tick.held.items()}
-    for (key, fifo), buffer in zip(tick.fifos.items(), whole.buffers, strict=True):
-        if key in tick.places:
-            rings, member = tick.places[key]
-            tick.held[rings].hold(held[rings], member, fifo, buffer, now)
+    arrays = dict(zip(buffers.held, buffers.empty(), strict=True))
+    for (key, fifo), values in zip(buffers.fifos.items(), whole.buffers, strict=True):
+        if key in buffers.in_rings:
+            keys, member = buffers.in_rings[key]
+            rings: Any = buffers.held[keys]
+            rings.hold(arrays[keys], member, fifo, values, now)
         else:
-            held[key] = buffer
-    model = stacked(tick.groups, whole.model)
-    return jax.tree.map(own_copy, Pipeline(model, tuple(held.values())))
+            arrays[key] = values
+    model = stacked(classes, whole.model)
+    return jax.tree.map(own_copy, Pipeline(model, tuple(arrays.values())))
 
 
 def _by_stage(
-    groups: Sequence[Group], model: Model, row_of: Callable[[Model, int | None], Model]
+    classes: Classes, model: Model, row_of: Callable[[Model, int | None], Model]
 ) -> Model:
-    """A model by stages, of what `row_of` gives for a group's part of `model` and a row."""
-    found = Model(*({} for _ in _FIELDS))
-    for group in groups:
-        own = model.of(group.first)
-        for number, _ in enumerate(group.stages):
-            row = number if len(group.stages) > 1 else None
-            back = {theirs: mine for mine, theirs in group.names(number).items()}
-            found = found.updated(_renamed(row_of(own, row), back))
-    return found
+    """A model by stages, of what `row_of` gives for a class's part of `model` and a row."""
+    found = []
+    for own_class in classes:
+        own = model.of(own_class.first)
+        for number, _ in enumerate(own_class.stages):
+            row = None if own_class.is_single else number
+            back = {theirs: mine for mine, theirs in own_class.names(number).items()}
+            found.append(_renamed(row_of(own, row), back))
+    return Model.empty().updated(*found)
 
 
 def _renamed(model: Model, names: Mapping[str, str]) -> Model:

@@ -10,15 +10,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ..device import own_copy
+
 Array = Any
-AXIS = "stage_group"
+AXIS = "shard"
 OWN_ROW, SAME = PartitionSpec(AXIS), PartitionSpec()
 """How an array lies on the devices: each has its own part, or all of it."""
-
-
-def own_copy(values: np.ndarray, device: Any = None) -> Array:
-    """On a device, in memory of its own, since executors donate it."""
-    return jax.device_put(values, device, may_alias=False)
 
 
 def sharded(mesh: Mesh, rows: Sequence[np.ndarray]) -> Array:

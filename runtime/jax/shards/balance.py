@@ -1,4 +1,4 @@
-"""A plan's stages cut into contiguous groups that take about equally long, one per device."""
+"""A plan's stages cut into contiguous shards that take about equally long, one per device."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from math import inf
 from ....backend.errors import UserError
 from ....compiler.plan.program import Stages
 from ....compiler.plan.stage_record import StageRecord
-from ...tick.shard import Groups, bytes_across
+from ...tick.shard import Shards, bytes_across
 
 
-def split_plan(records: Sequence[StageRecord], stages: Stages, count: int) -> Groups:
-    """`count` groups of a plan's stages, by the work of their phases.
+def split_plan(records: Sequence[StageRecord], stages: Stages, count: int) -> Shards:
+    """`count` shards of a plan's stages, by the work of their phases.
 
     A plan gives large stages more PEs, so that all take about the same number of cycles; the work
     of a stage is its cycles times its PEs.
-    Raises UserError for more groups than stages.
+    Raises UserError for more shards than stages.
     """
     costs = [record.cycles.total_cycles * record.region.area for record in records]
     return split(costs, [bytes_across(stages, first) for first in range(len(stages))], count)
 
 
-def split(costs: Sequence[int], cut_bytes: Sequence[int], count: int) -> Groups:
-    """`count` groups whose most expensive one is as cheap as can be.
+def split(costs: Sequence[int], cut_bytes: Sequence[int], count: int) -> Shards:
+    """`count` shards whose most expensive one is as cheap as can be.
 
     `cut_bytes[s]` cross a cut before stage s; of equally good splits the one whose cuts carry the
-    fewest bytes in all is taken. Raises UserError for more groups than stages.
+    fewest bytes in all is taken. Raises UserError for more shards than stages.
     """
     if not 1 <= count <= len(costs):
         raise UserError(
@@ -41,29 +41,29 @@ def split(costs: Sequence[int], cut_bytes: Sequence[int], count: int) -> Groups:
 
 
 def _smallest_largest(costs: Sequence[int], count: int) -> int:
-    """The cost of the most expensive of `count` groups, at best: bisection over what suffices."""
+    """The cost of the most expensive of `count` shards, at best: bisection over what suffices."""
     low, high = max(costs), sum(costs)
     while low < high:
         middle = (low + high) // 2
-        if _groups_within(costs, middle) <= count:
+        if _shards_within(costs, middle) <= count:
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _groups_within(costs: Sequence[int], bound: int) -> int:
-    """How few groups of at most `bound` there can be."""
-    groups, filled = 1, 0
+def _shards_within(costs: Sequence[int], bound: int) -> int:
+    """How few shards of at most `bound` there can be."""
+    shards, filled = 1, 0
     for cost in costs:
-        groups, filled = (groups, filled + cost) if filled + cost <= bound else (groups + 1, cost)
-    return groups
+        shards, filled = (shards, filled + cost) if filled + cost <= bound else (shards + 1, cost)
+    return shards
 
 
 def _fewest_bytes(
     costs: Sequence[int], cut_bytes: Sequence[int], count: int, bound: int
 ) -> tuple[int, ...]:
-    """Where `count` groups of at most `bound` end, by dynamic programming over their number."""
+    """Where `count` shards of at most `bound` end, by dynamic programming over their number."""
     before = (0, *accumulate(costs))
     best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0, ())}
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Which devices run the groups of a split pipeline."""
+"""Which devices run the shards of a split pipeline."""
 
 from __future__ import annotations
 

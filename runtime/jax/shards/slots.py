@@ -1,7 +1,7 @@
-"""States of different forms in arrays of one form, so that one program can hold one per device.
+"""Packs states of different shapes into equally shaped arrays: one SPMD program holds one each.
 
-The n-th largest leaf of its kind and dtype of every group's state shares a slot: an array of their
-shape if they agree, else a flat one as long as the longest. Groups of equal layers fill their slots
+The n-th largest leaf of its kind and dtype of every shard's state shares a slot: an array of their
+shape if they agree, else a flat one as long as the longest. Shards of equal layers fill their slots
 exactly, and so are updated in place; a leaf in a longer slot costs a copy of it.
 """
 
@@ -24,7 +24,7 @@ RING = "ring"
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one leaf of each group, in the shape it has on a device."""
+    """Room for one leaf of each shard, in the shape it has on a device."""
 
     shape: tuple[int, ...]
     dtype: Any
@@ -41,18 +41,18 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a leaf lies: of which group, in which slot; and its shape and dtype."""
+class InSlot:
+    """Where a leaf lies: of which shard, in which slot; and its shape and dtype."""
 
-    group: int
+    shard: int
     slot: int
     leaf: Any
 
 
 class Layout:
-    """Which leaf of which group lies in which slot.
+    """Which leaf of which shard lies in which slot.
 
-    `forms` are the states of the groups as trees of shapes and dtypes. `kinds` has a name for each
+    `forms` are the states of the shards as trees of shapes and dtypes. `kinds` has a name for each
     of their leaves. Those of kind `RING` are used as they lie in their slot, at its full length.
     """
 
@@ -63,54 +63,54 @@ class Layout:
         self.slots: list[Slot] = []
         self._slot_of = [[-1] * len(leaves) for leaves in self._leaves]
         sorts = {
-            self._sort(group, n) for group, own in enumerate(self._leaves) for n in range(len(own))
+            self._sort(shard, n) for shard, own in enumerate(self._leaves) for n in range(len(own))
         }
         for sort in sorted(sorts):
             self._add_slots(sort)
 
-    def _sort(self, group: int, leaf: int) -> tuple[str, str]:
-        return self._kinds[group][leaf], self._leaves[group][leaf].dtype.name
+    def _sort(self, shard: int, leaf: int) -> tuple[str, str]:
+        return self._kinds[shard][leaf], self._leaves[shard][leaf].dtype.name
 
     def _add_slots(self, sort: tuple[str, str]) -> None:
-        ranked = [self._ranked(group, sort) for group in range(len(self._leaves))]
+        ranked = [self._ranked(shard, sort) for shard in range(len(self._leaves))]
         for rank in range(max(map(len, ranked))):
             shapes = []
-            for group, own in enumerate(ranked):
+            for shard, own in enumerate(ranked):
                 if rank < len(own):
-                    self._slot_of[group][own[rank]] = len(self.slots)
-                    shapes.append(self._leaves[group][own[rank]].shape)
+                    self._slot_of[shard][own[rank]] = len(self.slots)
+                    shapes.append(self._leaves[shard][own[rank]].shape)
             longest = max(1, *map(prod, shapes))
             shape = shapes[0] if len(set(shapes)) == 1 and shapes[0] else (longest,)
             self.slots.append(Slot(shape, jnp.dtype(sort[1])))
 
-    def _ranked(self, group: int, sort: tuple[str, str]) -> list[int]:
-        """A group's leaves of one sort, the largest first, those of equal shape together."""
-        leaves = self._leaves[group]
-        own = [n for n in range(len(leaves)) if self._sort(group, n) == sort]
+    def _ranked(self, shard: int, sort: tuple[str, str]) -> list[int]:
+        """A shard's leaves of one sort, the largest first, those of equal shape together."""
+        leaves = self._leaves[shard]
+        own = [n for n in range(len(leaves)) if self._sort(shard, n) == sort]
         return sorted(own, key=lambda n: (-prod(leaves[n].shape), leaves[n].shape))
 
-    def places(self, group: int) -> Tree:
-        """The place of every leaf of a group's state."""
-        places = [Place(group, slot, leaf) for leaf, slot, _ in self._listed(group)]
-        return jax.tree.unflatten(self._trees[group], places)
+    def places(self, shard: int) -> Tree:
+        """The place of every leaf of a shard's state."""
+        places = [InSlot(shard, slot, leaf) for leaf, slot, _ in self._listed(shard)]
+        return jax.tree.unflatten(self._trees[shard], places)
 
-    def leaf_bytes(self, group: int) -> int:
-        """Bytes of a group's own state, without what its slots leave empty."""
-        return sum(prod(leaf.shape) * leaf.dtype.itemsize for leaf in self._leaves[group])
+    def leaf_bytes(self, shard: int) -> int:
+        """Bytes of a shard's own state, without what its slots leave empty."""
+        return sum(prod(leaf.shape) * leaf.dtype.itemsize for leaf in self._leaves[shard])
 
-    def unpack(self, group: int, slots: Sequence[Array]) -> Tree:
-        """A group's state from its device's slots."""
+    def unpack(self, shard: int, slots: Sequence[Array]) -> Tree:
+        """A shard's state from its device's slots."""
         leaves = [
             slots[place] if kind == RING else taken(slots[place], leaf)
-            for leaf, place, kind in self._listed(group)
+            for leaf, place, kind in self._listed(shard)
         ]
-        return jax.tree.unflatten(self._trees[group], leaves)
+        return jax.tree.unflatten(self._trees[shard], leaves)
 
-    def pack(self, group: int, state: Tree, slots: Sequence[Array]) -> tuple[Array, ...]:
-        """The slots with a group's next state in them."""
+    def pack(self, shard: int, state: Tree, slots: Sequence[Array]) -> tuple[Array, ...]:
+        """The slots with a shard's next state in them."""
         after = list(slots)
         for value, (leaf, place, kind) in zip(
-            jax.tree.leaves(state), self._listed(group), strict=True
+            jax.tree.leaves(state), self._listed(shard), strict=True
         ):
             slot = self.slots[place]
             if kind == RING or prod(leaf.shape) == slot.elements:
@@ -119,21 +119,21 @@ class Layout:
                 after[place] = lax.dynamic_update_slice(after[place], value.reshape(-1), (0,))
         return tuple(after)
 
-    def rows(self, group: int, state: Tree) -> list[np.ndarray]:
-        """What lies in each slot of a group's device for a state of numpy arrays."""
+    def rows(self, shard: int, state: Tree) -> list[np.ndarray]:
+        """What lies in each slot of a shard's device for a state of numpy arrays."""
         rows = [np.zeros(slot.shape, slot.dtype) for slot in self.slots]
-        for value, place in zip(jax.tree.leaves(state), self._slot_of[group], strict=True):
+        for value, place in zip(jax.tree.leaves(state), self._slot_of[shard], strict=True):
             rows[place].reshape(-1)[: value.size] = value.reshape(-1)
         return rows
 
-    def state(self, group: int, rows: Sequence[np.ndarray]) -> Tree:
+    def state(self, shard: int, rows: Sequence[np.ndarray]) -> Tree:
         """The inverse of `rows`."""
-        leaves = [taken(rows[place], leaf) for leaf, place, _ in self._listed(group)]
-        return jax.tree.unflatten(self._trees[group], leaves)
+        leaves = [taken(rows[place], leaf) for leaf, place, _ in self._listed(shard)]
+        return jax.tree.unflatten(self._trees[shard], leaves)
 
-    def _listed(self, group: int) -> list[tuple[Any, int, str]]:
-        kinds = self._kinds[group]
-        return list(zip(self._leaves[group], self._slot_of[group], kinds, strict=True))
+    def _listed(self, shard: int) -> list[tuple[Any, int, str]]:
+        kinds = self._kinds[shard]
+        return list(zip(self._leaves[shard], self._slot_of[shard], kinds, strict=True))
 
 
 def taken(slot: Array, leaf: Any) -> Array:

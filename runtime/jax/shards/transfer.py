@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ....compiler.plan.program import Stages
-from ...tick.shard import Key, spec_of
+from ....compiler.plan.schedule import Key, spec_of
 from ..ops.lower import jax_dtype
 
 Array = Any

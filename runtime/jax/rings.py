@@ -1,22 +1,20 @@
-"""The FIFOs of several stages as one buffer, and what waits in those of all stages."""
+"""The FIFOs of a class of stages as one buffer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ....compiler.plan.program import TensorSpec
-from ...tick.fifo_depths import Key
-from ..fifo import Fifo, Traffic, all_known
-from ..ops.lower import jax_dtype
+from ...compiler.plan.program import TensorSpec
+from .fifo import Fifo
+from .ops.lower import jax_dtype
 
 Array = Any
 
@@ -117,74 +115,6 @@ class Rings:
     def _own(self, buffer: np.ndarray, member: int) -> np.ndarray:
         start = self.starts[member]
         return buffer[start : start + self.depths[member]]
-
-
-class Place(NamedTuple):
-    """Where the FIFO of a value is: in which rings, and which of them."""
-
-    rings: tuple[Any, ...]
-    member: int
-
-
-class SharedTraffic(Traffic):
-    """All FIFOs during one tick, of which some lie in rings: `places` by what they are known by.
-
-    A group reads what groups before and after it send each other, itself included, so all that is
-    read before anything of it is overwritten.
-    """
-
-    def __init__(
-        self,
-        fifos: Mapping[Any, Any],
-        places: Mapping[Key, Place],
-        buffers: Sequence[Array],
-        tick: Array,
-    ) -> None:
-        super().__init__(fifos, buffers, tick)
-        self.places, self.rings = places, fifos
-        self._sent: dict[Any, Array] = {}
-        self._seen: dict[Any, list[Array]] = {}
-
-    def send(self, rings: tuple[Any, ...], values: Array) -> None:
-        """Push this tick's values of a group, if anyone reads them, after all reads."""
-        if rings in self.rings:
-            self._sent[rings] = values
-
-    def read(self, key: Key, age: int) -> Array:
-        """The value pushed `age` ticks ago."""
-        if key not in self.places:
-            return super().read(key, age)
-        return self.rows([key], [age])[0]
-
-    def rows(self, keys: Sequence[Key], ages: Sequence[int]) -> Array:
-        """One row for each key: the value pushed that many ticks ago."""
-        found = []
-        asked = zip(keys, ages, strict=True)
-        for rings, run in groupby(asked, lambda ask: self._rings(ask[0])):
-            own, old = zip(*run, strict=True)
-            if rings is None:
-                found += [self.read(key, age)[None] for key, age in zip(own, old, strict=True)]
-            else:
-                found.append(self._read(rings, [self.places[key].member for key in own], old))
-        return found[0] if len(found) == 1 else jnp.concatenate(found)
-
-    def buffers(self) -> tuple[Array, ...]:
-        """The buffers after the tick."""
-        for rings, values in self._sent.items():
-            waits = ~all_known(self._seen.get(rings, []), self.tick)
-            tick = self.tick + waits.astype(self.tick.dtype)
-            self.new[rings] = self.rings[rings].push(self.old[rings], values, tick)
-        return super().buffers()
-
-    def _read(self, rings: tuple[Any, ...], members: Sequence[int], ages: Sequence[int]) -> Array:
-        if self.new[rings] is not self.old[rings]:  # what a group keeps for itself
-            return self.rings[rings].read(self.new[rings], members, ages, self.tick)
-        values = self.rings[rings].read_apart(self.old[rings], members, ages, self.tick)
-        self._seen.setdefault(rings, []).append(values)
-        return values
-
-    def _rings(self, key: Key) -> tuple[Any, ...] | None:
-        return self.places[key].rings if key in self.places else None
 
 
 def _start(array: Array, row: Array) -> tuple[Array | int, ...]:

@@ -1,0 +1,215 @@
+"""One stage's forward, backward and update, on arrays of torch or jax.numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from ...backend.optim import sum_of_squares
+from ...backend.optim.compensation import Delay, DelayConstants
+from ...backend.optim.rule import chosen
+from ...compiler.plan.program import HOST, Source, Stage
+from .job import Job
+from .train_state import Array, Model, Tensors
+
+
+class Programs(NamedTuple):
+    """A stage's programs as functions of arrays that return their results.
+
+    `backward` returns the sums of squares of the parameters' gradients beside its results;
+    `evaluation` is the forward without draws.
+    """
+
+    forward: Callable[..., Sequence[Array]]
+    backward: Callable[..., tuple[Sequence[Array], Sequence[Array]]]
+    evaluation: Callable[..., Sequence[Array]]
+
+
+class StageForward(NamedTuple):
+    """What a forward made: the weights are those it used, the state is that after it."""
+
+    outputs: Sequence[Array]
+    saved: Sequence[Array]
+    weights: Sequence[Array]
+    state: Tensors
+
+
+class StageBackward(NamedTuple):
+    """What a backward made: gradients, and the sum of squares of each parameter's."""
+
+    parameters: Sequence[Array]
+    inputs: Sequence[Array]
+    squares: Sequence[Array]
+    state: Tensors
+
+
+@dataclass(frozen=True)
+class StageFunctions:
+    """What a stage does, as functions of its part of the model as it was before the tick.
+
+    `xp` is torch or jax.numpy. `valid` is a boolean scalar, false in a bubble, which changes
+    nothing; or the constant True where there are no bubbles. `rate` is a scalar.
+    """
+
+    job: Job
+    stage: Stage
+    delay: Delay
+    programs: Programs
+    xp: Any
+
+    def forward(
+        self, model: Model, inputs: Sequence[Array], rate: Array, valid: Array | bool
+    ) -> StageForward:
+        """The forward program at the weights that the update rule predicts."""
+        weights = [self._predicted(model, name, rate) for name in self.stage.parameters]
+        names = self.stage.forward_state
+        values = self.programs.forward(*weights, *(model.state[name] for name in names), *inputs)
+        outputs, state, saved = self.stage.program.forward_result(values)
+        return StageForward(outputs, saved, weights, self._advanced(model, names, state, valid))
+
+    def backward(
+        self,
+        model: Model,
+        weights: Sequence[Array],
+        arguments: Sequence[Array],
+        valid: Array | bool,
+    ) -> StageBackward:
+        """The backward program, of what was saved and the outputs' gradients.
+
+        In place of the gradient of the loss the loss is given.
+        """
+        names, saved = self.stage.backward_state, len(self.stage.program.saved)
+        arrived = zip(self.stage.gradient_outputs, arguments[saved:], strict=True)
+        gradients = [
+            self._loss_gradient(value) if output == self.job.stages.loss else value
+            for output, value in arrived
+        ]
+        state = [model.state[name] for name in names]
+        values, squares = self.programs.backward(*weights, *state, *arguments[:saved], *gradients)
+        parameters, inputs, state = self.stage.program.backward_result(values)
+        return StageBackward(
+            parameters, inputs, squares, self._advanced(model, names, state, valid)
+        )
+
+    def update(
+        self,
+        model: Model,
+        gradients: Sequence[Array],
+        squares: Sequence[Array],
+        rate: Array,
+        valid: Array | bool,
+    ) -> Model:
+        """What the gradients change, unless one of them is not finite."""
+        usable, is_finite = self._guarded(model, gradients, squares)
+        changed, key = Model.empty(), str(self.stage.index)
+        counts = self._counted(model.skips[key], is_finite)
+        changed.skips[key] = self._kept(valid, counts, model.skips[key])
+        valid = is_finite if valid is True else valid & is_finite
+        for name, gradient in zip(self.stage.trained, usable, strict=True):
+            weight, state = model.weights[name], model.optimizer[name]
+            given = self._typed(weight), self._own_rate(rate, weight), self.xp, valid
+            after = self.job.rule.update(weight, gradient, state, *given)
+            changed.weights[name], changed.optimizer[name] = after
+        if key in model.steps:
+            self._collect(model, changed, gradients, valid)
+        return changed
+
+    def evaluate(self, model: Model, inputs: Sequence[Array]) -> Sequence[Array]:
+        """Outputs of the forward with the weights as they are, drawing nothing."""
+        names = (*self.stage.parameters, *self.stage.forward_state)
+        own = {**model.weights, **model.state}
+        values = self.programs.evaluation(*(own[name] for name in names), *inputs)
+        return self.stage.program.forward_result(values).outputs
+
+    def _predicted(self, model: Model, name: str, rate: Array) -> Array:
+        weight = model.weights[name]
+        given = self._typed(weight), self._own_rate(rate, weight), self.xp
+        return self.job.rule.predict(weight, model.optimizer[name], *given)
+
+    def _typed(self, weight: Array) -> Delay:
+        """Constants that are arrays get a weight's type, as numbers do by themselves."""
+        if isinstance(self.delay, int):
+            return self.delay
+        numbers = (
+            c if isinstance(c, int | float) else self.xp.asarray(c, dtype=weight.dtype)
+            for c in self.delay
+        )
+        return DelayConstants(*numbers)
+
+    def _own_rate(self, rate: Array, weight: Array) -> Array:
+        return self.xp.asarray(rate, dtype=weight.dtype)
+
+    def _loss_gradient(self, loss: Array) -> Array:
+        """1, or NaN for a loss that is not finite: every stage then skips the sample's update."""
+        xp = self.xp
+        return xp.where(xp.isfinite(loss), xp.ones_like(loss), xp.nan)
+
+    def _advanced(
+        self, model: Model, names: Sequence[str], new: Sequence[Array], valid: Array | bool
+    ) -> Tensors:
+        """Normalization state after a sample: as it was in a bubble or if not all is finite."""
+        for value in new:
+            valid = self.xp.isfinite(value).all() & valid
+        named = zip(names, new, strict=True)
+        return {name: self._kept(valid, value, model.state[name]) for name, value in named}
+
+    def _guarded(
+        self, model: Model, gradients: Sequence[Array], squares: Sequence[Array]
+    ) -> tuple[list[Array], Array]:
+        """The gradients to use, masked, and whether they may be used."""
+        masked, own = list(gradients), list(squares)
+        for number, name in enumerate(self.stage.trained):
+            if name in model.masks:  # a select, not a product: NaN times zero is NaN
+                masked[number] = self.xp.where(model.masks[name], masked[number], 0)
+                own[number] = sum_of_squares(masked[number], self.xp)
+        return self.job.guard(masked, self.xp, own)
+
+    def _counted(self, skips: Array, is_finite: Array) -> Array:
+        """(total, current, longest) after one more sample, as `job.Skips` counts."""
+        total, current, longest = skips
+        current = self.xp.where(is_finite, 0, current + 1)
+        return self.xp.stack([total + ~is_finite, current, self.xp.maximum(longest, current)])
+
+    def _collect(
+        self, model: Model, changed: Model, gradients: Sequence[Array], valid: Array | bool
+    ) -> None:
+        """Count the update, and add up dense gradients for the mask updates to come."""
+        key = str(self.stage.index)
+        step = model.steps[key] + 1
+        changed.steps[key] = self._kept(valid, step, model.steps[key])
+        for name, gradient in zip(self.stage.trained, gradients, strict=True):
+            if name in model.collected:
+                counts = valid & self.job.mask_rules[name].collects(step, self.xp)
+                total = model.collected[name]
+                changed.collected[name] = self._kept(counts, total + gradient, total)
+
+    def _kept(self, valid: Array | bool, new: Array, old: Array) -> Array:
+        return chosen(valid, new, old, self.xp)
+
+
+class Evaluation(Protocol):
+    """A stage that can be evaluated: see `StageFunctions`."""
+
+    @property
+    def stage(self) -> Stage: ...
+
+    @property
+    def evaluate(self) -> Callable[..., Sequence[Array]]: ...
+
+
+def forward_through(
+    functions: Iterable[Evaluation], model: Model, given: dict[Source, Array]
+) -> dict[Source, Array]:
+    """What stages read and make of one sample, drawing nothing, given what comes from elsewhere."""
+    known = dict(given)
+    for own in functions:
+        inputs = [known[source] for source in own.stage.inputs]
+        outputs = own.evaluate(model.of(own.stage), inputs)
+        known |= {Source(own.stage.index, n): value for n, value in enumerate(outputs)}
+    return known
+
+
+def from_host(sample: Iterable[Array]) -> dict[Source, Array]:
+    """The model's inputs by source."""
+    return {Source(HOST, number): value for number, value in enumerate(sample)}
