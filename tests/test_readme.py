@@ -39,7 +39,7 @@ def test_make_targets_exist():
 
 def test_python_example_runs(tmp_path):
     example, fragment = _blocks("python")
-    assert "torch.compile" in fragment  # tests/runtime/test_torch_compile.py
+    assert "torch.compile" in fragment  # tests/runtime/torch_compile/test_backend.py
     done = subprocess.run(
         [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True
     )

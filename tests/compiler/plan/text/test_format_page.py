@@ -10,7 +10,7 @@ from weft.compiler.plan.codec import to_data
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.text.format_page import page, records, rows
 
-PAGE = Path(__file__).parents[3] / "docs" / "plan-format.md"
+PAGE = Path(__file__).parents[4] / "docs" / "plan-format.md"
 NUMBERS = {"int", "float", "[int, int]", "list of int", "list of [int, int]"}
 
 

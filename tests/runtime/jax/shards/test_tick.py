@@ -24,7 +24,7 @@ FLOAT32, FLOAT64 = 1e-5, 1e-12
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     command = [sys.executable, "-W", "ignore", "-m", "helpers.on_many_devices"]
-    tests = Path(__file__).parents[1]
+    tests = Path(__file__).parents[3]
     run = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
