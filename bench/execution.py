@@ -1,7 +1,8 @@
 """`weft bench run`: what a sample costs, by weft and by the loops a user would write instead.
 
-All train with SGD and momentum at batch size 1. In every round each loop trains on the same number
-of samples, one loop after the other, so another load of the machine slows all alike.
+All train with SGD and momentum at batch size 1, see `Update`. In every round each loop trains on
+the same number of samples, one loop after the other, so another load of the machine slows all
+alike.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import copy
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from ..backend.errors import UnknownNameError
 from ..backend.nn import resnet
-from ..backend.optim import Constant, build_rule
+from ..backend.optim import Constant, Guard, build_rule
 from ..compiler.capture.capture import capture
 from ..compiler.stages.cut import cut
 from ..runtime.executors import make_executor
@@ -38,14 +39,33 @@ Train = Callable[[], Sequence[float]]
 
 
 @dataclass(frozen=True)
+class Update:
+    """What all loops do with a gradient; only weft's pipeline is in need of a compensation.
+
+    `clip_norm` is that of all gradients of a sample together, and in weft of those of a stage.
+    """
+
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    compensation: str = "none"
+
+
+UPDATES: Mapping[str, Update] = {
+    "plain": Update(),
+    "compensated": Update(weight_decay=2e-4, clip_norm=1.0, compensation="sc+lwp"),
+}
+
+
+@dataclass(frozen=True)
 class Case:
-    """A network, its loss, samples (x, y) with one row each, and how many make a round."""
+    """A network, its loss, the samples (x, y) of a round with one row each, and its update."""
 
     name: str
     model: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
     x: np.ndarray
     y: np.ndarray
+    update: Update = Update()
 
     @property
     def samples(self) -> int:
@@ -142,13 +162,18 @@ def measure(case: Case, rounds: int) -> list[LoopTimes]:
     ]
 
 
-def make_case(name: str, samples: int) -> Case:
-    """The network 'mlp', 'gpt' or 'resnet20'; raises UnknownNameError for another."""
-    if name not in CASES:
-        raise UnknownNameError("network", name, tuple(CASES), "weft bench run --help")
+def make_case(name: str, samples: int, update: str = "plain") -> Case:
+    """The network 'mlp', 'gpt' or 'resnet20' with the update 'plain' or 'compensated'.
+
+    Raises UnknownNameError for others.
+    """
+    for kind, given, known in (("network", name, CASES), ("update", update, UPDATES)):
+        if given not in known:
+            raise UnknownNameError(kind, given, tuple(known), "weft bench run --help")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return CASES[name](np.random.default_rng(0), samples)
+        case = CASES[name](np.random.default_rng(0), samples)
+    return replace(case, update=UPDATES[update])
 
 
 def _mlp(generator: np.random.Generator, samples: int) -> Case:
@@ -193,7 +218,9 @@ def handwritten_loss(case: Case) -> Any:
 def eager_loop(case: Case) -> _Loop:
     """Eager torch with torch.optim.SGD."""
     model = copy.deepcopy(case.model).train()
-    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM)
+    update, parameters = case.update, list(model.parameters())
+    decay = update.weight_decay
+    optimizer = torch.optim.SGD(parameters, RATE, MOMENTUM, weight_decay=decay)
     samples = list(zip(torch.tensor(case.x), torch.tensor(case.y), strict=True))
 
     def train() -> list[float]:
@@ -202,6 +229,8 @@ def eager_loop(case: Case) -> _Loop:
             optimizer.zero_grad()
             loss = case.loss(model(x), y)
             loss.backward()
+            if update.clip_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, update.clip_norm)
             optimizer.step()
             losses.append(float(loss.detach()))
         return losses
@@ -230,7 +259,8 @@ def jax_loop(case: Case) -> _Loop:
     loss = handwritten_loss(case)
     began = time.perf_counter()
     given = (jnp.asarray(case.x), jnp.asarray(case.y))
-    program: Any = train_chunk.lower(loss, *held, given, RATE, MOMENTUM).compile()
+    constants = (RATE, MOMENTUM, case.update.weight_decay, case.update.clip_norm)
+    program: Any = train_chunk.lower(loss, *held, given, *constants).compile()
     compile_s = time.perf_counter() - began
 
     def train() -> list[float]:
@@ -244,17 +274,20 @@ def jax_loop(case: Case) -> _Loop:
     return _Loop(train, 1, compile_s, state, temporary, _peak_bytes())
 
 
-def make_job(case: Case) -> Job:
-    """The network at the finest granularity, with the same update rule as the other loops."""
+def make_job(case: Case, mode: Mode = "pipelined") -> Job:
+    """The network at the finest granularity, with the same update as the other loops."""
     sample = (torch.tensor(case.x[0]), torch.tensor(case.y[0]))
     stages = cut(capture(case.model, sample, case.loss))
-    rule = build_rule("sgdm", momentum=MOMENTUM, weight_decay=0.0, compensation="none")
-    return Job(stages, case.tensors(), {}, rule, Constant(RATE))
+    update = case.update
+    compensation = update.compensation if mode == "pipelined" else "none"
+    decay = update.weight_decay
+    rule = build_rule("sgdm", momentum=MOMENTUM, weight_decay=decay, compensation=compensation)
+    return Job(stages, case.tensors(), {}, rule, Constant(RATE), Guard(update.clip_norm))
 
 
 def weft_loop(case: Case, mode: Mode) -> _Loop:
     """The JAX executor, fed without draining in between."""
-    job = make_job(case)
+    job = make_job(case, mode)
     executor: Any = make_executor("jax", job, mode)
 
     def train() -> list[float]:

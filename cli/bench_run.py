@@ -17,6 +17,10 @@ _SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64}
 
 Networks = Annotated[list[str], typer.Option("--network", "-n", help="mlp, gpt or resnet20.")]
 Samples = Annotated[int | None, typer.Option(min=1, help="Samples of a round.")]
+Updates = Annotated[
+    str,
+    typer.Option(help="plain, or compensated: decay, clipping, and sc+lwp in the pipeline."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +32,7 @@ def run(
     network: Networks = list(_SAMPLES),  # noqa: B006 - typer copies it
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the loops alternate.")] = 9,
     samples: Samples = None,
+    update: Updates = "plain",
     json: Json = False,
 ) -> None:
     """Time training at batch size 1: eager torch, JAX by hand, weft without and with a pipeline.
@@ -37,9 +42,9 @@ def run(
     from ..bench.execution import make_case, measure
     from ..bench.machine import machine_line
 
-    cases = [make_case(name, samples or _SAMPLES.get(name, 64)) for name in network]
+    cases = [make_case(name, samples or _SAMPLES.get(name, 64), update) for name in network]
     if not json:
-        typer.echo(f"{machine_line()}; float32, SGD with momentum, {rounds} rounds\n")
+        typer.echo(f"{machine_line()}; float32, SGD with momentum, {update}, {rounds} rounds\n")
     found = [row for case in cases for row in measure(case, rounds)]
     if json:
         print_json([asdict(row) for row in found])

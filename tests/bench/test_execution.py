@@ -13,8 +13,17 @@ from torch import nn
 pytest.importorskip("jax")
 
 from weft.backend.nn import resnet
+from weft.bench import execution
 from weft.bench.bytes_model import ByteModel, byte_loss
-from weft.bench.execution import Case, eager_loop, jax_loop, make_case, measure
+from weft.bench.execution import (
+    Case,
+    Update,
+    eager_loop,
+    jax_loop,
+    make_case,
+    make_job,
+    measure,
+)
 
 COUNT = 6
 
@@ -35,10 +44,14 @@ def small_case(name: str) -> Case:
     return Case(name, resnet(8, width=4), F.cross_entropy, x, generator.integers(0, 10, (COUNT, 1)))
 
 
+CLIPPED = Update(weight_decay=0.1, clip_norm=0.05, compensation="sc+lwp")
+
+
 @pytest.mark.parametrize("name", ["mlp", "gpt", "resnet20"])
-def test_jax_by_hand_computes_what_eager_torch_does(name: str) -> None:
+@pytest.mark.parametrize("update", [Update(), CLIPPED])
+def test_jax_by_hand_computes_what_eager_torch_does(name: str, update: Update) -> None:
     """Losses of three passes: the later ones depend on every update and all state before."""
-    case = small_case(name)
+    case = replace(small_case(name), update=update)
     eager, by_hand = eager_loop(case), jax_loop(case)
     for _ in range(3):
         np.testing.assert_allclose(by_hand.train(), eager.train(), rtol=1e-4)
@@ -50,6 +63,25 @@ def test_all_loops_are_measured_and_compared() -> None:
     assert rows["eager"].against_eager == rows["jax"].against_jax == 1
     assert rows["jax"].cpu_against_jax == 1
     assert rows["pipelined"].stages == 3
+
+
+def test_decay_and_clipping_change_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "RATE", 0.1)
+    for change in (Update(weight_decay=0.1), Update(clip_norm=0.05)):
+        losses = []
+        for update in (Update(), change):
+            loop = jax_loop(replace(small_case("mlp"), update=update))
+            losses.append([*loop.train(), *loop.train()])
+        assert np.abs(np.subtract(*losses)).max() > 1e-3
+
+
+def test_weft_does_the_update_of_the_case() -> None:
+    case = replace(small_case("mlp"), update=CLIPPED)
+    job = make_job(case, "pipelined")
+    assert job.guard.clip_norm == 0.05
+    assert job.rule.settings["weight_decay"] == 0.1
+    assert job.rule.settings["compensation"] == "sc+lwp"
+    assert make_job(case, "sequential").rule.settings["compensation"] == "none"
 
 
 def test_the_networks_are_those_of_the_bench() -> None:
