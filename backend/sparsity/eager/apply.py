@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -14,6 +13,7 @@ from ...parameters import Place, by_any_name
 from ..products import check_zeros_reach_products
 from .attached import Held, Select, attach, release
 from .optimizers import found_inside, prune_state
+from .select import prune
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,8 @@ def apply(
 
 
 def _prune_weights(pairs: list[tuple[nn.Parameter, Tensor]]) -> None:
-    with torch.no_grad():
-        for parameter, mask in pairs:
-            parameter.masked_fill_(~mask, 0)
+    for parameter, mask in pairs:
+        prune(parameter, mask)
 
 
 def _prune_state(optimizer: Optimizer, pairs: list[tuple[nn.Parameter, Tensor]]) -> None:

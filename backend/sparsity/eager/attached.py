@@ -15,6 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from ...errors import UserError
 from ...parameters import Place, places
 from .checkpoint import loaded_without_masks
+from .select import kept
 
 
 @dataclass
@@ -120,8 +121,7 @@ class Select:
     entry: Held
 
     def __call__(self, gradient: Tensor) -> Tensor:
-        mask = self.entry.mask.to(gradient.device)
-        return torch.where(mask, gradient, torch.zeros_like(gradient))
+        return kept(gradient, self.entry.mask)
 
 
 class Attached:

@@ -26,6 +26,7 @@ from .checkpoint import check_state, loaded_without_masks, replaced_parameter
 from .dense_gradients import DenseGradients
 from .optimizers import check_moves, found_inside, has_finite_gradients, prune_state
 from .parallel import gradient_group
+from .select import kept, prune
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Sparsifier:
         rule, mask = self.rules[name], self._mask(name)
         if rule.needs_gradient and rule.collects(self.step + 1):
             self._dense.add(name, gradient, self._places[name].parameter.grad, mask)
-        return torch.where(mask, gradient, torch.zeros_like(gradient))
+        return kept(gradient, mask)
 
     def _before_step(self) -> None:
         self._refuse_unmasked_load()
@@ -275,7 +276,7 @@ class Sparsifier:
         for name in self._entries:
             # Through .data, which autograd does not watch: zeros over zeros must not invalidate
             # a forward whose backward is still to come.
-            self._places[name].parameter.data.masked_fill_(~self._mask(name), 0)
+            prune(self._places[name].parameter.data, self._mask(name))
 
     def _mask(self, name: str) -> Tensor:
         """The mask where the parameter is now: models move between devices."""
