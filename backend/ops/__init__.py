@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .online_norm import online_norm
-from .uniform import uniform
+from .uniform import draw_number, key_name, place_of, uniform
 
 NAMESPACE = "weft"
 """Where torch.ops keeps them."""
 
-__all__ = ["NAMESPACE", "online_norm", "uniform"]
+__all__ = ["NAMESPACE", "draw_number", "key_name", "online_norm", "place_of", "uniform"]

@@ -34,6 +34,25 @@ def uniform(key: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
     return torch.ops.weft.uniform.default(key, list(size))
 
 
+def key_name(number: int) -> str:
+    """The name of the buffer that is the key of draw `number` of a model."""
+    return f"random.{number}.key"
+
+
+def draw_number(buffer: str) -> int | None:
+    """Which random draw of a model a buffer is the key of, if it is one."""
+    number = buffer.removeprefix("random.").removesuffix(".key")
+    return int(number) if number.isdecimal() and buffer == key_name(int(number)) else None
+
+
+def place_of(number: int, seed: int) -> int:
+    """The place that entry 0 of the key of draw `number` of a model names, by a run's seed.
+
+    Draws of one seed have places of their own; seed 0 leaves the number as it is.
+    """
+    return (number + int(_mix(torch.tensor(seed & _WORD)))) & (_WORD >> 1)
+
+
 def _mix(x: Tensor) -> Tensor:
     """lowbias32 of each element; int64 in and out, values below 2**32."""
     x = (x ^ (x >> 16)) * 0x7FEB352D & _WORD

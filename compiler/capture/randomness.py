@@ -21,6 +21,7 @@ from torch import Tensor, fx
 from torch.fx.node import map_arg
 
 from ...backend.errors import UnsupportedError
+from ...backend.ops import key_name
 from ..plan.program_graph import packet_name
 from .draws import arguments, bernoulli, is_random, leaky, rule_of
 from .graph import Graph
@@ -120,7 +121,7 @@ class _Sites:
     def uniform(self, kind: str, shape: Sequence[int]) -> fx.Node:
         """Random numbers in [0, 1) from a new place, for what `kind` says."""
         number = len(self.updates)
-        name = f"random.{number}.key"
+        name = key_name(number)
         key = self._placeholder(name)
         self.constants[name] = torch.tensor([number, 0])
         drawn = self.call(torch.ops.weft.uniform.default, key, list(shape))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
 from ...backend.errors import UserError
+from ...backend.ops import draw_number, place_of
 from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule
 from ...backend.sparsity import MaskRule, configure
 from ...compiler.plan.plan import Plan
@@ -16,6 +22,7 @@ from .precision import in_precision
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     """The job of training `plan` by `recipe` for `updates` updates (samples).
 
+    Random draws are those of the recipe's seed, counted on from where the plan is.
     Raises UserError for a plan without weights, and for sparsity that the plan has no masks for.
     """
     if not plan.tensors:
@@ -32,7 +39,7 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     stages = in_precision(plan.stages, recipe.training.precision)
     return Job(
         stages,
-        plan.tensors,
+        _seeded(plan.tensors, recipe.seed),
         plan.masks,
         rule,
         schedule,
@@ -40,6 +47,17 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         _mask_rules(plan, recipe),
         settings={"learning_rate": optimizer.lr, **rule.settings, **_scaled(recipe.optimizer)},
     )
+
+
+def _seeded(tensors: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """The tensors with the keys of random draws in the places of a seed."""
+    keys = {name: draw_number(name) for name in tensors}
+    own = {
+        name: torch.stack([tensors[name].new_tensor(place_of(number, seed)), tensors[name][1]])
+        for name, number in keys.items()
+        if number is not None
+    }
+    return {**tensors, **own}
 
 
 def _scaled(given: OptimizerRecipe) -> dict[str, str]:

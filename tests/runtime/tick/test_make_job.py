@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+import weft
 from helpers.plans_to_train import RECIPE, small_plan
-from torch import Tensor
+from torch import Tensor, nn
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.read import make_recipe
+from weft.runtime.reference.executor import SequentialReference
 from weft.runtime.tick.job import Job
 from weft.runtime.tick.make_job import make_job
 
@@ -175,3 +179,37 @@ def test_a_reference_batch_size_scales_by_the_rule_of_adamw(plan: Plan) -> None:
 def test_the_precision_of_the_recipe_reaches_the_stages(plan: Plan) -> None:
     job = job_of(plan, "training.precision=bfloat16")
     assert job.stages.stages[0].program.outputs[0].dtype == "bfloat16"
+
+
+class Droppy(nn.Module):
+    """Two dropouts of what is 1 everywhere: the loss shows what they draw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = F.dropout(x * self.weight, 0.5, training=True)
+        return first, F.dropout(x, 0.5, training=True)
+
+
+def drawn(plan: Plan, seed: int) -> np.ndarray:
+    """(samples, dropouts, elements) of 0 and 2."""
+    recipe = make_recipe({"model": "m", "input": {"shape": [16]}}, [f"seed={seed}"])
+    executor = SequentialReference(make_job(plan, recipe, UPDATES, "sequential"))
+    results = executor.feed([np.ones((3, 16), np.float32), np.zeros((3, 1), np.float32)])
+    return np.stack([stream.values for stream in results.predictions], 1)
+
+
+def test_dropouts_draw_differently_and_by_the_seed_of_the_recipe() -> None:
+    def loss(prediction: tuple[Tensor, Tensor], label: Tensor) -> Tensor:
+        return prediction[0].sum() * 0 + prediction[1].sum() * 0 + label.sum()
+
+    example = (torch.ones(1, 16), torch.zeros(1, 1))
+    plan = weft.compile(Droppy(), example, loss=loss, target="tiny_mesh")
+    by_seed = {seed: drawn(plan, seed) for seed in (0, 1, 2, -1)}
+    masks = {(row > 0).tobytes() for one in by_seed.values() for row in one.reshape(6, 16)}
+    assert len(masks) == 24, "each seed, sample and dropout has a mask of its own"
+    np.testing.assert_array_equal(drawn(plan, 1), by_seed[1])
+    trained = replace(plan, tensors={**plan.tensors, "random.0.key": torch.tensor([0, 1])})
+    np.testing.assert_array_equal(drawn(trained, 2)[:2, 0] > 0, by_seed[2][1:, 0] > 0)
