@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,19 @@ from .backend.errors import UserError
 from .backend.optim import Settings
 from .compiler.plan.plan import Plan
 from .compiler.plan.program import Stages
+from .compiler.recipes.carried import carried_recipe
 from .compiler.recipes.read import make_recipe
 from .compiler.recipes.recipe import Recipe
 from .compiler.remap.mask_room import MapRooms
-from .runtime.checkpoint import Checkpoint, Header, Store, found_in, newest, plan_fingerprint
-from .runtime.data import Dataset, load_data
+from .runtime.checkpoint import (
+    Checkpoint,
+    Header,
+    Store,
+    found_in,
+    newest,
+    plan_fingerprint,
+)
+from .runtime.data import Augmented, Constants, Normalized, Splits, Wanted, as_splits
 from .runtime.jax.shards.balance import split_plan
 from .runtime.jax.shards.processes import is_first, is_joined
 from .runtime.tick.make_job import make_job
@@ -28,6 +37,7 @@ from .runtime.training.map_watch import MapWatch
 from .runtime.training.phases import joined, phase_plan
 from .runtime.training.predict import predict as run_forward
 from .runtime.training.report import Progress, RunReport
+from .runtime.training.scores import Scoring
 from .runtime.training.trainer import train as run_job
 
 PathLike = str | Path
@@ -47,13 +57,17 @@ def predict(
     a plan without weights, DeviceError for a device that is missing.
     """
     arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    recipe = make_recipe(_recipe_of(plan), where="the plan's recipe")
+    recipe = make_recipe(carried_recipe(plan), where="the plan's recipe")
+    constants = _constants(recipe)
+    if constants is not None and arrays:
+        constants.check(arrays[0].shape[1:])
+        arrays[0] = constants(arrays[0])
     return run_forward(make_job(plan, recipe, 1, "sequential"), arrays, executor, device)
 
 
 def train(
     plan: Plan,
-    data: str | Dataset,
+    data: object,
     *,
     executor: str | None = None,
     device: str | None = None,
@@ -72,7 +86,9 @@ def train(
 ) -> RunReport:
     """Train a plan by the recipe it carries, one sample at a time.
 
-    `data` is a Dataset, 'digits' or a path (see runtime/data/load.py). `executor` is 'jax',
+    `data` is 'digits', a path (see runtime/data/load.py), a tuple of arrays or tensors (X, Y) or
+    (X, Y, X_test, Y_test), a torch Dataset or DataLoader, or a dict with train, validation and test
+    (see runtime/data/given.py). `executor` is 'jax',
     'torch-xla' or 'reference', `device` is 'cpu', 'cuda' or 'tpu' (default: what the executor
     finds). With `devices` each of so many runs a group of stages, balanced by the plan's costs;
     the default is one, or all devices of a run of several processes (where
@@ -102,7 +118,7 @@ def train(
     chosen += [] if mode is None else [f"pipeline.mode={mode}"]
     if resume is None or (Path(resume) / phase_name(0)).is_dir():
         base = checkpoint if resume is None else resume
-        whole = make_recipe(_recipe_of(plan), chosen, where="the plan's recipe")
+        whole = make_recipe(carried_recipe(plan), chosen, where="the plan's recipe")
         if whole.phases:
             return _train_phases(
                 plan,
@@ -124,21 +140,21 @@ def train(
                 ),
             )
     start = None if resume is None else newest(Path(resume))
-    origin = _recipe_of(plan) if start is None else start.header.recipe
+    origin = carried_recipe(plan) if start is None else start.header.recipe
     recipe = make_recipe(origin, chosen, where="the plan's recipe" if start is None else "resume")
-    shape = plan.document.inputs[0].shape[1:]
-    dataset = load_data(data, shape) if isinstance(data, str) else data
-    header = _header(plan, recipe, dataset, executor, every, keep, start)
+    splits = _splits(plan, recipe, data)
+    header = _header(plan, recipe, splits, executor, every, keep, start)
     if start is not None:
         _check_same_run(start, header)
     directory = _directory(checkpoint, start)
     store = None if directory is None else _store(directory, header, plan, start)
-    job = make_job(plan, recipe, recipe.epochs * len(dataset.x_train), recipe.pipeline.mode)
+    job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
+    scoring = Scoring.of(job.stages, recipe.loss, recipe.training.scores)
     begun = None if start is None else start.path
     with device_failures(header.executor, directory, begun):
         return run_job(
             job,
-            dataset,
+            splits,
             executor=header.executor,
             mode=recipe.pipeline.mode,
             device=device,
@@ -147,6 +163,8 @@ def train(
             seed=recipe.seed,
             evaluate_every=recipe.training.evaluate_every,
             max_nonfinite=recipe.training.max_nonfinite,
+            workers=recipe.training.workers,
+            scoring=scoring,
             on_start=on_start if is_first() else None,
             on_progress=on_progress if is_first() else None,
             logs=_logs(directory if log is None else Path(log), tensorboard, start),
@@ -154,6 +172,28 @@ def train(
             start=start,
             map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
         )
+
+
+def _splits(plan: Plan, recipe: Recipe, data: object) -> Splits:
+    """The data as the recipe has them fed: held out, normalized, and changed at random."""
+    names = tuple(record.name for record in plan.document.inputs)
+    constants = _constants(recipe)
+    wanted = Wanted(names, plan.document.inputs[0].shape[1:], recipe.seed, raw=bool(constants))
+    found = as_splits(data, wanted)
+    if recipe.training.validation:
+        found = found.with_validation(recipe.training.validation)
+    if constants is not None:
+        found = found.each(lambda samples: Normalized(samples, constants))
+    changes = recipe.augmentation
+    if changes.pad_crop or changes.flip:
+        train = Augmented(found.train, recipe.seed, changes.pad_crop, changes.flip)
+        found = replace(found, train=train)
+    return found
+
+
+def _constants(recipe: Recipe) -> Constants | None:
+    given = recipe.input
+    return Constants(given.mean, given.deviation) if given.mean else None
 
 
 def _shards(plan: Plan, stages: Stages, devices: int | None) -> Shards | None:
@@ -175,7 +215,7 @@ def phase_name(number: int) -> str:
 def _train_phases(
     plan: Plan,
     recipe: Recipe,
-    data: str | Dataset,
+    data: object,
     checkpoint: Path | None,
     log: Path | None,
     *,
@@ -193,21 +233,10 @@ def _train_phases(
     return joined(reports)
 
 
-def _recipe_of(plan: Plan) -> dict[str, object]:
-    """The recipe the plan was compiled from; a model compiled in Python has the defaults."""
-    if plan.document.recipe:
-        return dict(plan.document.recipe)
-    shape = list(plan.document.inputs[0].shape[1:])
-    prediction = plan.document.predictions[0]
-    program = plan.programs[plan.document.stages[prediction.stage].program]
-    classes = program.outputs[prediction.output].shape[-1]
-    return {"model": plan.document.model, "input": {"shape": shape, "classes": classes}}
-
-
 def _header(
     plan: Plan,
     recipe: Recipe,
-    data: Dataset,
+    data: Splits,
     executor: str | None,
     every: int | None,
     keep: int | None,
@@ -222,12 +251,12 @@ def _header(
         mode=recipe.pipeline.mode,
         recipe=recipe.model_dump(mode="json"),
         data=data.name,
-        data_digest=data.digest,
-        epoch_samples=len(data.x_train),
+        data_digest=data.train.digest,
+        epoch_samples=len(data.train),
         seed=recipe.seed,
         samples=0,
         scores=(),
-        every=_positive("every", every) or (before.every if before else len(data.x_train)),
+        every=_positive("every", every) or (before.every if before else len(data.train)),
         keep=_positive("keep", keep) or (before.keep if before else 3),
     )
 

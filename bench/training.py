@@ -17,7 +17,7 @@ import numpy as np
 from ..runtime.data import Dataset
 from ..runtime.executors import make_executor
 from ..runtime.tick.job import Executor, Job, Mode
-from ..runtime.training.scores import Score, class_axes, score
+from ..runtime.training.scores import class_axes, class_score
 from .machine import machine_line
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExec
     compiled = machine.compile_seconds
     began = time.perf_counter()
     samples, diverged = _train(machine, experiment, setting.seed)
-    found = _test(machine, experiment.data, samples)
+    accuracy, loss = _test(machine, experiment.data)
     compiling = machine.compile_seconds - compiled
     return Record(
         experiment=experiment.name,
@@ -135,8 +135,8 @@ def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExec
         epochs=experiment.epochs,
         first_delay=job.stages.delay(0) if setting.mode == "pipelined" else 0,
         samples=samples,
-        accuracy=found.accuracy,
-        loss=found.loss if np.isfinite(found.loss) else None,
+        accuracy=accuracy,
+        loss=loss if np.isfinite(loss) else None,
         diverged=diverged,
         seconds=time.perf_counter() - began - compiling,
         machine=machine_line(),
@@ -156,8 +156,9 @@ def _train(machine: Executor, experiment: Experiment, seed: int) -> tuple[int, b
     return samples, False
 
 
-def _test(machine: Executor, data: Dataset, samples: int) -> Score:
+def _test(machine: Executor, data: Dataset) -> tuple[float, float]:
+    """Accuracy and loss on the test samples."""
     predictions = machine.evaluate([data.x_test, data.y_test])[0]
     axis = class_axes(predictions.shape, data.y_test.shape)[0]
     with np.errstate(all="ignore"):  # of a run that diverged
-        return score(samples, predictions, data.y_test, axis)
+        return class_score(predictions, data.y_test, axis)

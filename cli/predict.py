@@ -9,6 +9,7 @@ import typer
 
 from .console import print_json
 from .options import Json, PlanDirectory, Weights
+from .progress import score_facts
 
 
 def register(app: typer.Typer) -> None:
@@ -38,25 +39,26 @@ def predict(
     from .. import api
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts
+    from ..compiler.recipes.carried import carried_recipe
+    from ..compiler.recipes.read import make_recipe
     from ..runtime.data import load_test
     from ..runtime.training.predict import write_predictions
-    from ..runtime.training.scores import class_axes, score
+    from ..runtime.training.scores import Scoring
     from ..runtime.weights.load import load_weights
 
     _check_output(output)
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)
-    inputs, labels = load_test(data, loaded.document.inputs[0].shape[1:])
+    recipe = make_recipe(carried_recipe(loaded), where="the plan's recipe")
+    scoring = Scoring.of(loaded.stages, recipe.loss, recipe.training.scores)
+    shape = loaded.document.inputs[0].shape[1:]
+    inputs, labels = load_test(data, shape, raw=bool(recipe.input.mean))
     predictions = api.predict(loaded, inputs, executor=executor, device=device)
     rows: list[tuple[str, str]] = [("samples", f"{len(inputs):,} for testing, of {data}")]
     values: dict[str, float] = {"samples": len(inputs)}
     if labels is not None:
-        axis = class_axes(predictions[0].shape, labels.shape)[0]
-        found = score(0, predictions[0], labels, axis)
-        values |= {"accuracy": found.accuracy, "loss": found.loss}
-        rows += [
-            ("accuracy", f"{found.accuracy * 100:.2f} %"),
-            ("loss", f"{found.loss:.4f} nats per label"),
-        ]
+        found = scoring.score(0, predictions[0], labels)
+        values |= {name.removeprefix("test_"): value for name, value in found.values.items()}
+        rows += score_facts(found)
     if output is not None:
         write_predictions(predictions, output)
         rows.append(("predictions", str(output)))

@@ -10,6 +10,7 @@ from .console import LiveLine
 
 if TYPE_CHECKING:
     from ..backend.optim import Settings
+    from ..runtime.checkpoint import Score
     from ..runtime.training.trainer import Progress, RunReport
 
 
@@ -35,7 +36,9 @@ class TrainingLine:
             self._line(self._text(self._latest), final=True)
 
     def _text(self, progress: Progress) -> str:
-        tested = "" if progress.accuracy is None else f"  test {progress.accuracy * 100:.1f} %"
+        tested = "" if progress.test_loss is None else f"  test loss {progress.test_loss:.4f}"
+        if progress.accuracy is not None:
+            tested = f"  test {progress.accuracy * 100:.1f} %"
         skipped = f"  {progress.skipped} updates skipped" if progress.skipped else ""
         maps = f"  stages that need a new map: {progress.new_maps}" if progress.new_maps else ""
         return (
@@ -67,18 +70,33 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
     samples = len(run.losses)
     since = f" since sample {run.first_loss:,}" if run.first_loss else ""
     return [
-        ("test accuracy", f"{run.test_accuracy * 100:.2f} %"),
-        ("test loss", f"{run.test_loss:.4f} nats per label"),
+        *[fact for score in run.last_scores for fact in score_facts(score)],
         ("optimizer", optimizer_text(run.optimizer)),
         ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
         (
             "run",
             f"{samples:,} samples{since} in {_epochs(run.epochs)}, {run.mode}:"
-            f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing",
+            f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing,"
+            f" {run.data_wait_s:.1f} s of them waiting for data",
         ),
         *_memory_facts(run),
         *_skipped_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
+    ]
+
+
+def score_facts(score: Score) -> list[tuple[str, str]]:
+    """The result of a test as (name, readable value): "test accuracy", "94.00 %" and so on."""
+    nats = "" if score.accuracy is None else " nats per label"
+    shares = ("accuracy", "dice")
+    return [
+        (
+            name.replace("_", " "),
+            f"{value * 100:.2f} %"
+            if name.endswith(shares) or "_top" in name
+            else f"{value:.4f}{nats * name.endswith('_loss')}",
+        )
+        for name, value in score.values.items()
     ]
 
 
@@ -112,8 +130,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "epochs": run.epochs,
         "samples": len(run.losses),
         "first_loss": run.first_loss,
-        "test_accuracy": run.test_accuracy,
-        "test_loss": run.test_loss,
+        **{name: value for score in run.last_scores for name, value in score.values.items()},
         "accuracies": [list(pair) for pair in run.accuracies],
         "skipped_updates": dict(run.skipped),
         "new_maps": [new.data() for new in run.new_maps],
@@ -121,6 +138,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,
         "train_s": run.train_s,
+        "data_wait_s": run.data_wait_s,
         "state_bytes": run.state_bytes,
         "temporary_bytes": run.temporary_bytes,
     }

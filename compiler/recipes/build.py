@@ -28,6 +28,14 @@ from ..targets.load import load_target
 from .recipe import Recipe
 from .update_rule import update_rule
 
+_LOSSES: dict[str, Loss] = {
+    "cross_entropy": F.cross_entropy,
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "binary_cross_entropy": F.binary_cross_entropy_with_logits,
+}
+"""Functions of prediction and label."""
+
 
 def compile_recipe(
     recipe: Recipe,
@@ -108,6 +116,13 @@ def _build(recipe: Recipe) -> nn.Module:
     if ":" in recipe.model.name:
         return _foreign(recipe)
     entry, norm = model_entry(recipe.model.name), recipe.normalization
+    if recipe.input.classes is None:
+        raise UserError(
+            f"model {recipe.model.name}",
+            expected="the number of classes",
+            got="no input.classes",
+            change="give input.classes in the recipe, or --set input.classes=10",
+        )
     arguments: dict[str, Any] = {
         "in_channels": recipe.input.shape[0],
         "classes": recipe.input.classes,
@@ -164,7 +179,8 @@ def _import(name: str, role: str = "model") -> Callable[..., Any]:
 
 def _example(recipe: Recipe) -> tuple[Tensor, Tensor]:
     sample = torch.zeros(1, *recipe.input.shape, dtype=getattr(torch, recipe.input.dtype))
-    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=torch.int64)
+    label = getattr(torch, recipe.input.label_dtype)
+    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=label)
 
 
 def _loss(recipe: Recipe) -> Loss | None:
@@ -172,10 +188,11 @@ def _loss(recipe: Recipe) -> Loss | None:
         return None
     if ":" in recipe.loss:
         return _import(recipe.loss, "loss")
-    if recipe.loss != "cross_entropy":
-        known = ("cross_entropy", "model", "package.module:function")
+    if recipe.loss not in _LOSSES:
+        known = (*_LOSSES, "model", "package.module:function")
         raise UnknownNameError("loss", recipe.loss, known, "weft compile --help")
-    return class_loss if ":" in recipe.model.name else F.cross_entropy
+    is_foreign = ":" in recipe.model.name
+    return class_loss if is_foreign and recipe.loss == "cross_entropy" else _LOSSES[recipe.loss]
 
 
 def class_loss(prediction: Any, label: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..stages.coarsen import Granularity
 from .optimizer import OptimizerRecipe
@@ -24,14 +24,36 @@ class ModelRecipe(Part):
 class InputRecipe(Part):
     """Shape of one sample, without the batch dimension, and the number of classes.
 
-    `dtype` int64 is for tokens. `label_shape` is empty for one label per sample; a language model
-    has one per token: the window's shape.
+    Models of weft need `classes`. `dtype` int64 is for tokens. `label_shape` is empty for one label
+    per sample; a language model has one per token: the window's shape. `label_dtype` float32 is for
+    regression and for several labels at once. With `mean` and `deviation`, one for all or one per
+    channel, samples are fed as (x - mean) / deviation; bytes are divided by 255 first.
     """
 
     shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    classes: Positive
+    classes: Positive | None = None
     dtype: Literal["float32", "int64"] = "float32"
     label_shape: tuple[Positive, ...] = ()
+    label_dtype: Literal["int64", "float32"] = "int64"
+    mean: tuple[float, ...] = ()
+    deviation: tuple[Annotated[float, Field(gt=0)], ...] = ()
+
+    @model_validator(mode="after")
+    def _both(self) -> InputRecipe:
+        if bool(self.mean) != bool(self.deviation):
+            raise ValueError("both mean and deviation, or neither")
+        return self
+
+
+class AugmentationRecipe(Part):
+    """What is done to training images at random, by the seed, the epoch and the sample's number.
+
+    `pad_crop` pads by so many pixels of zero and cuts the image's size out again; `flip` mirrors
+    half of the images.
+    """
+
+    pad_crop: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
 
 
 class NormalizationRecipe(Part):
@@ -81,7 +103,10 @@ class TrainingRecipe(Part):
     gradient, all its parameters together. A run stops after `max_nonfinite` non-finite losses, or
     skipped updates of one stage, in a row. It is tested every `evaluate_every` samples; null: after
     each epoch. `new_map` says what happens when masks that changed do not fit the plan's map any
-    more.
+    more. A share `validation` of the training samples is held out and tested meanwhile; the test
+    samples are then read once, at the end. `scores` asks for more than accuracy and loss: top5 (or
+    any number), perplexity and dice of classes; dice, mae, mse and r2 of real-valued labels.
+    `workers` threads read samples ahead.
     """
 
     precision: Literal["float32", "bfloat16"] | None = None
@@ -89,6 +114,9 @@ class TrainingRecipe(Part):
     max_nonfinite: Positive = 25
     evaluate_every: Positive | None = None
     new_map: Literal["warn", "stop"] = "warn"
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    scores: tuple[str, ...] = ()
+    workers: Annotated[int, Field(ge=0)] = 2
 
 
 class PhaseRecipe(Part):
@@ -113,8 +141,9 @@ class TargetRecipe(Part):
 class Recipe(Part):
     """Everything a run needs: what to compile, for which target, and how to train it.
 
-    `loss` is 'cross_entropy' of the model's scores, 'model' if model(input, label) returns its own
-    loss, or 'package.module:function' of prediction and label.
+    `loss` is 'cross_entropy' of the model's scores, 'binary_cross_entropy' of logits, 'mse', 'l1',
+    'model' if model(input, label) returns its own loss, or 'package.module:function' of prediction
+    and label.
     `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
     With `phases`, a run goes through them in order, and their epochs replace `epochs`.
     """
@@ -126,6 +155,7 @@ class Recipe(Part):
     sparsity: Any = None
     optimizer: OptimizerRecipe = OptimizerRecipe()
     pipeline: PipelineRecipe = PipelineRecipe()
+    augmentation: AugmentationRecipe = AugmentationRecipe()
     training: TrainingRecipe = TrainingRecipe()
     target: TargetRecipe = TargetRecipe()
     data: str | None = None

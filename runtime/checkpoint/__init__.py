@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .export import drained, export
 from .file import Checkpoint, Header, read, write
+from .score import Score
 from .store import Store, found_in, newest, newest_whole, plan_fingerprint
 
 __all__ = [
     "Checkpoint",
     "Header",
+    "Score",
     "Store",
     "drained",
     "export",

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from ...backend.errors import CheckpointFileError
 from ...compiler.plan.codec import DataError, from_data, to_data
+from .score import Score
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_FILE = "checkpoint.json"
 TENSORS_FILE = "state.safetensors"
 SCRATCH_PREFIX = ".unfinished."
@@ -37,8 +38,7 @@ class Header:
 
     `plan` is the fingerprint of the plan's stages and masks. `samples` were fed so far, of epochs
     of `epoch_samples`; the order of the data follows from `seed` and that number alone. `scores`
-    are the tests so far: samples, accuracy, loss. `every` and `keep` say how checkpoints are
-    written.
+    are the tests so far. `every` and `keep` say how checkpoints are written.
     """
 
     weft_version: str
@@ -51,7 +51,7 @@ class Header:
     epoch_samples: int
     seed: int
     samples: int
-    scores: tuple[tuple[int, float, float], ...]
+    scores: tuple[Score, ...]
     every: int
     keep: int
 

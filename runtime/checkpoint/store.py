@@ -15,6 +15,7 @@ from ...backend.errors import CheckpointFileError, UserError
 from ...compiler.plan.plan import Plan
 from . import file
 from .file import HEADER_FILE, SCRATCH_PREFIX, Checkpoint, Header
+from .score import Score
 
 PLAN_DIRECTORY = "plan"
 """The plan of the run lies beside its checkpoints, so that they can be drained anywhere."""
@@ -37,7 +38,7 @@ class Store:
     def write(
         self,
         samples: int,
-        scores: tuple[tuple[int, float, float], ...],
+        scores: tuple[Score, ...],
         tensors: Mapping[str, Tensor],
     ) -> Path:
         """Write the checkpoint of `samples`; remove those of later samples and the oldest.

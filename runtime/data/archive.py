@@ -14,7 +14,7 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def archive(path: Path) -> Dataset:
-    """The four arrays of a file. Floating-point inputs become float32, others keep their type.
+    """The four arrays of a file. Real inputs become float32, whole labels int64.
 
     Raises UserError for a file that numpy cannot read without unpickling, and for missing arrays
     or unequal lengths.
@@ -27,10 +27,10 @@ def archive(path: Path) -> Dataset:
         _check_rows(path, part, arrays)
     return Dataset(
         name=path.stem,
-        x_train=_inputs(arrays["x_train"]),
-        y_train=arrays["y_train"].astype(np.int64),
-        x_test=_inputs(arrays["x_test"]),
-        y_test=arrays["y_test"].astype(np.int64),
+        x_train=_numbers(arrays["x_train"]),
+        y_train=_labels(arrays["y_train"]),
+        x_test=_numbers(arrays["x_test"]),
+        y_test=_labels(arrays["y_test"]),
         normalization="as in the file",
     )
 
@@ -41,9 +41,9 @@ def archived_test(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     if "x_test" not in arrays:
         raise _unfit(path, "no x_test")
     if "y_test" not in arrays:
-        return _inputs(arrays["x_test"]), None
+        return _numbers(arrays["x_test"]), None
     _check_rows(path, "test", arrays)
-    return _inputs(arrays["x_test"]), arrays["y_test"].astype(np.int64)
+    return _numbers(arrays["x_test"]), _labels(arrays["y_test"])
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -64,8 +64,13 @@ def _check_rows(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
         raise _unfit(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
 
 
-def _inputs(array: np.ndarray) -> np.ndarray:
+def _numbers(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
+
+
+def _labels(array: np.ndarray) -> np.ndarray:
+    """Real numbers stay what they are: whether they are whole is asked where a model is known."""
+    return array if array.dtype.kind == "f" else array.astype(np.int64)
 
 
 def _rows(array: np.ndarray) -> int:

@@ -21,13 +21,13 @@ _RECORD_BYTES = 1 + 3 * 32 * 32
 _CLASSES = 10
 
 
-def cifar10(directory: Path) -> Dataset:
-    """The images of a directory with CIFAR-10's binary files.
+def cifar10(directory: Path, raw: bool = False) -> Dataset:
+    """The images of a directory with CIFAR-10's binary files, standardized unless `raw`.
 
     Raises UserError naming the file that is missing, cut short, or holds a label above 9.
     """
     train = _read(sorted(directory.glob(TRAIN_FILES)))
-    return from_pixels("cifar10", train, _read([directory / _TEST_FILE]))
+    return from_pixels("cifar10", train, _read([directory / _TEST_FILE]), raw)
 
 
 def _read(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,18 @@ _TEST_SIZE = 360
 _SPLIT_SEED = 0
 
 
-def digits() -> Dataset:
+def digits(raw: bool = False) -> Dataset:
     """1797 images of 8 x 8 pixels, ten classes; 1437 for training, 360 for testing.
 
-    Raises UserError without scikit-learn.
+    Raises UserError without scikit-learn, and if they are to stay `raw`: they are no bytes.
     """
+    if raw:
+        raise UserError(
+            "data set 'digits'",
+            expected="no input.mean and input.deviation: the digits are standardized as they come",
+            got="both",
+            change="leave them out",
+        )
     try:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split

@@ -19,17 +19,17 @@ _MODES = {1: "L", 3: "RGB"}
 Files = list[tuple[Path, int]]
 
 
-def image_folder(directory: Path, shape: tuple[int, ...] | None) -> Dataset:
+def image_folder(directory: Path, shape: tuple[int, ...] | None, raw: bool = False) -> Dataset:
     """The PNG and JPEG files of a folder, as `shape` (C, H, W), grey for C = 1 and RGB for C = 3.
 
     Classes are numbered in the alphabetical order of their folders. Without train/ and test/ (or
     val/), every fifth image of a class is for testing. Images of another size are resized; without
-    a `shape` they are RGB and must have one size.
+    a `shape` they are RGB and must have one size. They are standardized unless `raw`.
     Raises UserError without Pillow, for a folder without classes, and for a file that is no image.
     """
     _check_shape(directory, shape)
     train, test = _split(directory)
-    return from_pixels(directory.name, _read(train, shape), _read(test, shape))
+    return from_pixels(directory.name, _read(train, shape), _read(test, shape), raw)
 
 
 def _check_shape(directory: Path, shape: tuple[int, ...] | None) -> None:
@@ -84,7 +84,12 @@ def _read(files: Files, shape: tuple[int, ...] | None) -> tuple[np.ndarray, np.n
     pixels = [_pixels(path, shape) for path, _ in files]
     for (path, _), image in zip(files, pixels, strict=True):
         if image.shape != pixels[0].shape:
-            raise _unfit(path, f"an image of {image.shape[1:]} beside one of {pixels[0].shape[1:]}")
+            raise _odd(
+                path,
+                f"images of one size, as {files[0][0]}: {pixels[0].shape[1:]}",
+                f"one of {image.shape[1:]}",
+                "resize it to that of the others",
+            )
     return np.stack(pixels), np.array([label for _, label in files])
 
 
@@ -95,7 +100,8 @@ def _pixels(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
         with pillow.open(path) as image:
             converted = image.convert(_MODES[shape[0] if shape else 3])
     except (OSError, ValueError, SyntaxError) as error:
-        raise _unfit(path, f"a file Pillow cannot read: {error}") from error
+        change = "replace the file, or remove it from the folder"
+        raise _odd(path, "a whole PNG or JPEG file", str(error), change) from error
     if shape and converted.size != (shape[2], shape[1]):
         converted = converted.resize((shape[2], shape[1]), pillow.Resampling.BILINEAR)
     array = np.asarray(converted)
@@ -115,9 +121,13 @@ def _pillow(path: Path) -> Any:
     return Image
 
 
+def _odd(path: Path, expected: str, got: str, change: str) -> UserError:
+    return UserError(f"image {path}", expected=expected, got=got, change=change)
+
+
 def _unfit(path: Path, got: str) -> UserError:
     return UserError(
-        f"image folder {path}" if path.is_dir() else f"image {path}",
+        f"image folder {path}",
         expected="one subfolder per class with PNG or JPEG files; perhaps below train/ and test/",
         got=got,
         change="sort the images into such folders",

@@ -17,19 +17,22 @@ from .text import text
 _KNOWN = ("digits", "PATH.npz", "a folder of CIFAR-10's .bin files", "an image folder", "a text")
 
 
-def load_data(name_or_path: str, shape: tuple[int, ...] | None = None) -> Dataset:
+def load_data(
+    name_or_path: str, shape: tuple[int, ...] | None = None, raw: bool = False
+) -> Dataset:
     """The data set of a name or a path; `shape` is that of one sample of the model's first input.
 
     `digits`; a `.npz` file; a folder with CIFAR-10's data_batch_*.bin; a folder of images with one
     subfolder per class; for a model whose input is (window,), any other file, read as bytes.
+    Images are standardized by those for training, unless they are to stay `raw` bytes.
     Raises UnknownNameError for a name that is none of these, UserError for unfit content.
     """
     if name_or_path == "digits":
-        return digits()
+        return digits(raw)
     path = Path(name_or_path)
     if path.is_dir():
         is_cifar = any(path.glob(TRAIN_FILES))
-        return cifar10(path) if is_cifar else image_folder(path, shape)
+        return cifar10(path, raw) if is_cifar else image_folder(path, shape, raw)
     if not path.is_file():
         raise UnknownNameError("data set", name_or_path, _KNOWN, "weft train --help")
     if path.suffix == ".npz":
@@ -45,7 +48,7 @@ def load_data(name_or_path: str, shape: tuple[int, ...] | None = None) -> Datase
 
 
 def load_test(
-    name_or_path: str, shape: tuple[int, ...] | None = None
+    name_or_path: str, shape: tuple[int, ...] | None = None, raw: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The test samples of a data set and their labels: all that a prediction needs.
 
@@ -55,5 +58,5 @@ def load_test(
     path = Path(name_or_path)
     if path.suffix == ".npz" and path.is_file():
         return archived_test(path)
-    found = load_data(name_or_path, shape)
+    found = load_data(name_or_path, shape, raw)
     return found.x_test, found.y_test

@@ -50,5 +50,6 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         skipped={name: sum(r.skipped.get(name, 0) for r in reports) for name in sorted(names)},
         compile_s=sum(report.compile_s for report in reports),
         train_s=sum(report.train_s for report in reports),
+        data_wait_s=sum(report.data_wait_s for report in reports),
         new_maps=tuple(new_maps),
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...compiler.plan.program import HOST, Stages
+from ...compiler.plan.program import HOST, Source, StageProgram, Stages
 from ..executors import evaluate
 from ..tick.job import Job
+from .data_fit import check_shape
 
 
 def predict(
@@ -21,7 +23,10 @@ def predict(
     Inputs that no prediction depends on, such as labels, may be left out. Raises UserError for
     inputs that do not fit, UnknownNameError for an executor, DeviceError for a device not there.
     """
-    return evaluate(executor, job, _with_unread(job.stages, inputs), device)
+    arrays = _with_unread(job.stages, inputs)
+    for array, spec in zip(arrays, job.stages.model_inputs, strict=False):
+        check_shape("inputs to predict", spec, array.shape[1:])
+    return evaluate(executor, job, arrays, device)
 
 
 def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:
@@ -37,8 +42,7 @@ def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:
 
 def _with_unread(stages: Stages, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
     """All model inputs: zeros for those that were left out because no prediction reads them."""
-    sources = {s for stage in stages.predicting for s in stage.inputs}
-    read = sorted(source.output for source in sources if source.stage == HOST)
+    read = sorted(source.output for source in _read(stages) if source.stage == HOST)
     if len(inputs) != len(read) or not read:
         return inputs
     given, count = dict(zip(read, inputs, strict=True)), len(inputs[0])
@@ -46,3 +50,24 @@ def _with_unread(stages: Stages, inputs: Sequence[np.ndarray]) -> Sequence[np.nd
         given[number] if number in given else np.zeros((count, *spec.shape), spec.dtype)
         for number, spec in enumerate(stages.model_inputs)
     ]
+
+
+def _read(stages: Stages) -> set[Source]:
+    """All values that the predictions depend on, operator by operator."""
+    needed = set(stages.predictions)
+    for stage in reversed(stages.stages):
+        numbers = [source.output for source in needed if source.stage == stage.index]
+        needed |= {stage.inputs[place] for place in _inputs_behind(stage.program, numbers)}
+    return needed
+
+
+def _inputs_behind(program: StageProgram, outputs: Sequence[int]) -> list[int]:
+    """Which of a program's inputs some of its outputs depend on."""
+    graph = program.forward.graph
+    results: Any = graph.output_node().args[0]
+    known = {results[number] for number in outputs}
+    for node in reversed(list(graph.nodes)):
+        if node in known:
+            known |= {*node.all_input_nodes}
+    places = graph.find_nodes(op="placeholder")[-len(program.inputs) :] if program.inputs else []
+    return [number for number, place in enumerate(places) if place in known]

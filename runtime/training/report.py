@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
 
 from ...backend.optim import Settings
+from ..checkpoint import Score
 from ..tick.job import Mode
 from ..weights.load import copy_into
 from .map_watch import NewMap
-from .scores import Score
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is. `loss` is the mean over the latest samples, `accuracy` of the latest test.
+    """Where a run is. `loss` is the mean over the latest samples.
 
-    `skipped` counts the updates that were skipped because something was not finite, `new_maps` the
-    stages whose masks have outgrown the map.
+    `accuracy` and `test_loss` are of the latest test, None before it; there is no accuracy where
+    labels are real numbers. `skipped` counts the updates that were skipped because something was
+    not finite, `new_maps` the stages whose masks have outgrown the map.
     """
 
     samples: int
@@ -30,24 +31,32 @@ class Progress:
     loss: float
     samples_per_s: float
     accuracy: float | None
+    test_loss: float | None = None
     skipped: int = 0
     new_maps: int = 0
+
+    def after(self, test: Score) -> Progress:
+        """After a test."""
+        return replace(self, accuracy=test.accuracy, test_loss=test.loss)
 
 
 @dataclass(frozen=True)
 class RunReport:
     """What a run gave. Losses are per training sample in the order they were fed.
 
-    A resumed run has the losses that came out since, the first being that of sample `first_loss`.
-    `scores` holds a test after each epoch (or as the recipe says) and one at the end, earlier ones
-    of a resumed run included; none for a model without predictions. `samples_per_s` counts
-    training alone: no compiling, no testing. `optimizer` has the highest learning rate and the
-    constants of the update rule, per sample. `activations` is the type of the real numbers that
-    stages pass on. `skipped` says for each stage with any how many of its updates were skipped
-    because a gradient or the loss was not finite. `tensors` and `masks` are those at the end.
-    `new_maps` has each stage whose masks outgrew the map of the plan. `state_bytes` is what
-    weights, states and FIFOs take on all devices, `temporary_bytes` what XLA's training program
-    needs beside them on each; None where an executor does not tell.
+    A resumed run has the losses that came out since, the first being that of sample
+    `first_loss`. `scores` holds a test after each epoch (or as the recipe says) and one at the
+    end, earlier ones of a resumed run included; none for a model without predictions. Where a
+    part of the samples is held out for validation, tests are on that part, and the test part is
+    read once, at the end. `samples_per_s` counts training alone: no compiling, no testing.
+    `data_wait_s` is how long training has waited for samples to be read.
+    `optimizer` has the highest learning rate and the constants of the update rule, per sample.
+    `activations` is the type of the real numbers that stages pass on. `skipped` says for each
+    stage with any how many of its updates were skipped because a gradient or the loss was not
+    finite. `tensors` and `masks` are those at the end. `new_maps` has each stage whose masks
+    outgrew the map of the plan. `state_bytes` is what weights, states and FIFOs take on all
+    devices, `temporary_bytes` what XLA's training program needs beside them on each; None where
+    an executor does not tell.
     """
 
     executor: str
@@ -62,6 +71,7 @@ class RunReport:
     samples_per_s: float
     compile_s: float
     train_s: float
+    data_wait_s: float
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
     new_maps: tuple[NewMap, ...]
@@ -79,16 +89,39 @@ class RunReport:
         return types[0].removeprefix("torch.") if types else self.activations
 
     @property
+    def last_scores(self) -> tuple[Score, ...]:
+        """The last test of each part: validation, if there is such a part, and test."""
+        return tuple(own[-1] for own in map(self._of, ("validation", "test")) if own)
+
+    @property
     def accuracies(self) -> tuple[tuple[int, float], ...]:
         """(samples trained, share of test samples predicted right) of each test."""
-        return tuple((score.samples, score.accuracy) for score in self.scores)
+        found = ((score.samples, score.accuracy) for score in self._of("test"))
+        return tuple((samples, value) for samples, value in found if value is not None)
 
     @property
     def test_accuracy(self) -> float:
-        """After the last sample; NaN for a model without predictions."""
-        return self.scores[-1].accuracy if self.scores else math.nan
+        """After the last sample; NaN without predictions, and for labels that are real numbers."""
+        return self._last("test", "accuracy")
 
     @property
     def test_loss(self) -> float:
-        """Mean cross-entropy in nats after the last sample; NaN without predictions."""
-        return self.scores[-1].loss if self.scores else math.nan
+        """After the last sample, as of `Score`; NaN without predictions."""
+        return self._last("test", "loss")
+
+    @property
+    def validation_accuracy(self) -> float:
+        """After the last sample; NaN without a part for validation."""
+        return self._last("validation", "accuracy")
+
+    @property
+    def validation_loss(self) -> float:
+        """After the last sample; NaN without a part for validation."""
+        return self._last("validation", "loss")
+
+    def _of(self, part: str) -> tuple[Score, ...]:
+        return tuple(score for score in self.scores if score.part == part)
+
+    def _last(self, part: str, name: str) -> float:
+        value = next((getattr(score, name) for score in reversed(self._of(part))), None)
+        return math.nan if value is None else value

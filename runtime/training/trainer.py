@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,20 +12,22 @@ import numpy as np
 
 from ...backend.errors import UserError
 from ...backend.optim import Settings
-from ..checkpoint import Checkpoint, Store
-from ..data import Dataset
+from ..checkpoint import Checkpoint, Score, Store
+from ..data import Dataset, Samples, Splits
 from ..executors import CHUNK, EXECUTORS, make_executor
 from ..jax.shards.processes import any_of
 from ..tick.job import Executor, Job, Mode, Results
 from ..tick.precision import activation_type
 from ..tick.shard import Shards
-from .data_fit import check_fit
+from .data_fit import Fit
 from .interrupt import Interrupted, stop_request
 from .logs import DECAYS, Log
 from .map_watch import MapWatch, NewMap
+from .order import Order
 from .report import Progress, RunReport
-from .scores import Score
-from .tester import Order, Tester
+from .scores import Scoring
+from .stream import Stream, chunk_sizes
+from .tester import Tester
 
 __all__ = ["EXECUTORS", "Progress", "RunReport", "make_executor", "train"]
 
@@ -33,7 +36,7 @@ _RUNNING_LOSS = 256
 
 def train(
     job: Job,
-    data: Dataset,
+    data: Dataset | Splits,
     *,
     executor: str = "jax",
     mode: Mode = "pipelined",
@@ -43,6 +46,8 @@ def train(
     seed: int = 0,
     evaluate_every: int | None = None,
     max_nonfinite: int = 25,
+    workers: int = 1,
+    scoring: Scoring | None = None,
     on_start: Callable[[Settings], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     logs: Sequence[Log] = (),
@@ -54,31 +59,38 @@ def train(
 
     `shards` are the stages that each of several devices runs; by default one device runs all.
     `on_start` is told the learning rate and the constants of the update rule.
-    Testing uses the weights as they are and leaves the samples in flight alone. At the end the
-    pipeline is drained, so that every sample has updated every stage. With a `store`, checkpoints
-    are written, one of them when the process is asked to stop; that raises Interrupted. A run from
-    the checkpoint `start` continues to the bit as if it had never stopped. `map_watch` is shown the
-    masks at the start and, if they change, after every chunk.
+    `workers` read samples ahead. `scoring` is by the labels' type if it is left out. Testing uses
+    the weights as they are and leaves the samples in flight alone. At the end the pipeline is
+    drained, so that every sample has updated every stage. With a part for validation it is tested
+    all along, and the test part is read once, after that.
+    With a `store`, checkpoints are written, one of them when the process is asked to stop; that
+    raises Interrupted. A run from the checkpoint `start` continues to the bit as if it had never
+    stopped. `map_watch` is shown the masks at the start and, if they change, after every chunk.
     Raises UserError for data that do not fit the model, a checkpoint of something else, after
     `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row, and where
     `map_watch` says that the run must stop.
     """
-    check_fit(job.stages, data)
+    splits = data.splits if isinstance(data, Dataset) else data
+    fit = Fit(job.stages, splits)
     if on_start is not None:
         on_start(job.settings)
     began = time.perf_counter()
     machine = make_executor(executor, job, mode, device, shards)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
-    run = _Run(machine, job, data, epochs, evaluate_every, Order(data, seed), watch)
+    order = Order(splits, seed)
+    tester = Tester(machine, splits, order, scoring or Scoring.of(job.stages))
+    run = _Run(machine, job, splits, epochs, evaluate_every, tester, watch)
     if start is not None:
         run.restore(start)
     run.look_at_masks()
     if watch.outgrown:
         raise watch.outgrown.error("of the plan" if start is None else _kept_in(start.path))
     with stop_request(enabled=store is not None) as request:
-        while run.samples < run.total:
-            run.chunk(store.header.every if store else None)
-            _save(run, store, store is not None and any_of(request.is_made))
+        stream = run.stream(fit, workers, store.header.every if store else None)
+        with closing(stream):
+            for count, arrays in stream:
+                run.chunk(count, arrays)
+                _save(run, store, store is not None and any_of(request.is_made))
     run.finish()
     compile_s = getattr(machine, "compile_seconds", 0.0)
     names = [stage.name for stage in job.stages.stages]
@@ -96,6 +108,7 @@ def train(
         samples_per_s=run.progress.samples_per_s,
         compile_s=compile_s,
         train_s=time.perf_counter() - began - compile_s,
+        data_wait_s=stream.waited_s,
         tensors=machine.tensors(),
         masks=machine.masks(),
         new_maps=() if map_watch is None else map_watch.found,
@@ -109,8 +122,7 @@ def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
     if store is not None:
         is_due = run.samples % store.header.every == 0 or run.samples == run.total
         if is_due or is_asked_to_stop or outgrown:
-            scores = tuple((s.samples, s.accuracy, s.loss) for s in run.scores)
-            path = store.write(run.samples, scores, run.machine.snapshot())
+            path = store.write(run.samples, tuple(run.scores), run.machine.snapshot())
     if outgrown:
         raise outgrown.error(_kept_in(path) if path else "not kept: train with a checkpoint")
     if path is not None and is_asked_to_stop:
@@ -143,16 +155,16 @@ class _Run:
         self,
         machine: Executor,
         job: Job,
-        data: Dataset,
+        data: Splits,
         epochs: int,
         test_every: int | None,
-        order: Order,
+        tester: Tester,
         watch: _Watch,
     ) -> None:
-        self.machine, self.job, self.data, self.order, self.watch = machine, job, data, order, watch
-        self.samples, self.total = 0, epochs * len(data.x_train)
-        self.test_every = test_every or len(data.x_train)
-        self.tester = Tester(machine, data, order)
+        self.machine, self.job, self.data = machine, job, data
+        self.tester, self.watch = tester, watch
+        self.samples, self.total = 0, epochs * len(data.train)
+        self.test_every = test_every or len(data.train)
         self.losses: list[np.ndarray] = []
         self.first_loss = 0
         self.scores: list[Score] = []
@@ -165,25 +177,26 @@ class _Run:
         """Stand where the checkpoint was written."""
         self.machine.restore(start.tensors)
         self.samples = start.header.samples
-        self.scores = [Score(*entry) for entry in start.header.scores]
-        accuracy = self.scores[-1].accuracy if self.scores else None
-        self.progress = replace(self.progress, samples=self.samples, accuracy=accuracy)
+        self.scores = [*start.header.scores]
+        self.progress = replace(self.progress, samples=self.samples)
+        if self.scores:
+            self.progress = self.progress.after(self.scores[-1])
 
     def look_at_masks(self) -> None:
         """Find the stages whose masks do not fit the map any more; the next report has them."""
         if self.watch.maps is not None:
             self.new_maps += self.watch.maps.look(self.samples, self.machine.masks())
 
-    def chunk(self, every: int | None) -> None:
-        """Feed until the chunk is full, or a test, a checkpoint or the end of the epoch is due."""
-        size = len(self.data.x_train)
-        epoch, offset = divmod(self.samples, size)
-        marks = [size, self.test_every, *([every] if every else [])]
-        count = min(CHUNK, *(mark - self.samples % mark for mark in marks), size - offset)
-        chosen = self.order(epoch)[offset : offset + count]
-        results = self._timed(
-            lambda: self.machine.feed([self.data.x_train[chosen], self.data.y_train[chosen]])
-        )
+    def stream(self, fit: Fit, workers: int, every: int | None) -> Stream:
+        """The samples to come; chunks end where a test, a checkpoint or the epoch's end is due."""
+        marks = (len(self.data.train), self.test_every, *([every] if every else []))
+        plan = chunk_sizes(range(self.samples, self.total), marks, CHUNK)
+        return Stream(self.data, self.tester.order, fit, plan, workers)
+
+    def chunk(self, count: int, arrays: list[np.ndarray]) -> None:
+        """Feed a chunk of samples."""
+        epoch = self.samples // len(self.data.train)
+        results = self._timed(lambda: self.machine.feed(arrays))
         self.samples += count
         self.trained_here += count
         self._advance(epoch, results, is_test_due=self.samples % self.test_every == 0)
@@ -191,7 +204,7 @@ class _Run:
     def finish(self) -> None:
         """Drain the pipeline and test."""
         results = self._timed(self.machine.flush)
-        self._advance(self.progress.epoch, results, is_test_due=True)
+        self._advance(self.progress.epoch, results, is_test_due=True, is_last=True)
 
     def _timed(self, work: Callable[[], Results]) -> Results:
         began = time.perf_counter()
@@ -199,7 +212,9 @@ class _Run:
         self.training_s += time.perf_counter() - began
         return results
 
-    def _advance(self, epoch: int, results: Results, is_test_due: bool) -> None:
+    def _advance(
+        self, epoch: int, results: Results, is_test_due: bool, is_last: bool = False
+    ) -> None:
         losses = np.asarray(results.losses.values, dtype=np.float64).reshape(-1)
         if len(losses) and not any(map(len, self.losses)):
             self.first_loss = results.losses.first
@@ -219,16 +234,26 @@ class _Run:
             new_maps=self.progress.new_maps + len(self.new_maps),
         )
         self._check_divergence(max((counts.longest for counts in skips), default=0))
-        self._report(losses, self._test() if is_test_due else {})
+        self._report(losses, self._test(is_last) if is_test_due else {})
 
-    def _test(self) -> dict[str, float]:
-        """Score the test samples, if the model predicts something."""
-        found = self.tester.test(self.samples)
-        if found is None:
-            return {}
-        self.scores.append(found)
-        self.progress = replace(self.progress, accuracy=found.accuracy)
-        return {"test_accuracy": found.accuracy, "test_loss": found.loss}
+    def _test(self, is_last: bool) -> dict[str, float]:
+        """Score the samples that are not trained on, if the model predicts something.
+
+        Where there is a part for validation, the test part is scored at the end only.
+        """
+        is_split = self.data.validation is not None
+        parts: dict[str, Samples | None] = {"validation": self.data.validation}
+        if is_last or not is_split:
+            parts["test"] = self.data.test
+        values: dict[str, float] = {}
+        for part, samples in parts.items():
+            found = None if samples is None else self.tester.test(self.samples, part, samples)
+            if found is not None:
+                self.scores.append(found)
+                values |= found.values
+                if part == "validation" or not is_split:
+                    self.progress = self.progress.after(found)
+        return values
 
     def _report(self, losses: np.ndarray, tested: dict[str, float]) -> None:
         self.watch.on_progress(self.progress)

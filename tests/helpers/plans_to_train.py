@@ -7,7 +7,7 @@ import torch
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.runtime.checkpoint import Header
+from weft.runtime.checkpoint import Header, Score
 from weft.runtime.data import Dataset
 from weft.runtime.training.report import RunReport
 
@@ -24,7 +24,9 @@ RECIPE = {
     "target": "tiny_mesh",
 }
 
-HEADER = Header("0", "p", "reference", "pipelined", {}, "d", "0", 10, 0, 3, ((2, 0.5, 1.0),), 5, 2)
+HEADER = Header(
+    "0", "p", "reference", "pipelined", {}, "d", "0", 10, 0, 3, (Score(2, 0.5, 1.0),), 5, 2
+)
 
 
 def small_plan() -> Plan:

@@ -121,13 +121,16 @@ def test_unfit_image_folders_say_what_is_wrong(tmp_path: Path) -> None:
     for path, shape, got in (
         ("empty", None, "no subfolder"),
         ("few", None, "none to test"),
-        ("mixed", None, "beside one of"),
-        ("broken/x", (3, 4, 6), "cannot read"),
+        ("mixed", None, "one of (3, 3)"),
+        ("broken/x", (3, 4, 6), "cannot identify image file"),
         ("good", (9,), "(9,)"),
     ):
         with pytest.raises(UserError) as caught:
             load_data(str(tmp_path / path), shape)
         assert got in caught.value.got
+        is_folder = path in ("empty", "few", "good")
+        assert ("image folder" in caught.value.where) is is_folder
+        assert ("folders" in caught.value.change) is (path in ("empty", "few"))
 
 
 def test_without_pillow_the_message_says_how_to_get_it(
@@ -163,5 +166,7 @@ def test_unfit_text_says_what_is_wrong(tmp_path: Path) -> None:
 def test_the_digest_tells_data_apart(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc" * 30)
     (tmp_path / "b").write_bytes(b"abd" * 30)
-    digests = [load_data(str(tmp_path / name), (5,)).digest for name in ("a", "a", "b")]
+    digests = [
+        load_data(str(tmp_path / name), (5,)).splits.train.digest for name in ("a", "a", "b")
+    ]
     assert digests[0] == digests[1] != digests[2]
