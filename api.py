@@ -22,6 +22,7 @@ from .runtime.checkpoint import (
     Header,
     Store,
     found_in,
+    locked,
     newest,
     plan_fingerprint,
 )
@@ -31,6 +32,7 @@ from .runtime.jax.shards.processes import is_first, is_joined
 from .runtime.tick.make_job import make_job
 from .runtime.tick.shard import Shards
 from .runtime.training.device_failure import device_failures
+from .runtime.training.disk_failure import disk_failures
 from .runtime.training.logs import Log, metrics_file
 from .runtime.training.logs import tensorboard as tensorboard_log
 from .runtime.training.map_watch import MapWatch
@@ -147,11 +149,16 @@ def train(
     if start is not None:
         _check_same_run(start, header)
     directory = _directory(checkpoint, start)
-    store = None if directory is None else _store(directory, header, plan, start)
+    written = (directory, None if log is None else Path(log)) if is_first() else ()
     job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
     scoring = Scoring.of(job.stages, recipe.loss, recipe.training.scores)
     begun = None if start is None else start.path
-    with device_failures(header.executor, directory, begun):
+    with (
+        locked(*written),
+        disk_failures(directory, begun),
+        device_failures(header.executor, directory, begun),
+    ):
+        store = None if directory is None else _store(directory, header, plan, start)
         return run_job(
             job,
             splits,

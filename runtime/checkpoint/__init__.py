@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .export import drained, export
-from .file import Checkpoint, Header, read, write
+from .file import Checkpoint, Header, named, read, write
+from .lock import locked
 from .score import Score
 from .store import Store, found_in, newest, newest_whole, plan_fingerprint
 
@@ -15,6 +16,8 @@ __all__ = [
     "drained",
     "export",
     "found_in",
+    "locked",
+    "named",
     "newest",
     "newest_whole",
     "plan_fingerprint",

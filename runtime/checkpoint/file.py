@@ -157,10 +157,18 @@ def _content(file: Path) -> bytes:
 
 
 def _write_file(file: Path, content: bytes) -> None:
-    with file.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        with file.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise named(error, file) from error
+
+
+def named(error: OSError, file: Path) -> OSError:
+    """The error with the file's name, which those of writing lack."""
+    return OSError(error.errno, error.strerror, str(file))
 
 
 def _flush(directory: Path) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ...backend.errors import UserError
+from ..checkpoint import named
 
 Value = float | int | None | list[dict[str, int | str]]
 Record = Mapping[str, Value]
 Log = Callable[[Record], None]
 """Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
 learning_rate, those of DECAYS that the rule has, skipped_updates (so far), samples_per_s; after a
-test test_accuracy and test_loss; new_maps, a list of the stages whose masks were found to have
+test test_accuracy, test_loss and the scores asked for, and validation_accuracy and so on where a
+part is held out; new_maps, a list of the stages whose masks were found to have
 outgrown the map, where there are."""
 
 DECAYS = ("momentum", "beta_1", "beta_2")
@@ -36,8 +38,12 @@ def metrics_file(directory: Path, samples: int = 0) -> Log:
     path.write_text("".join(f"{line}\n" for line in kept))
 
     def log(record: Record) -> None:
-        with path.open("a") as file:
-            file.write(json.dumps({k: _json_value(v) for k, v in record.items()}) + "\n")
+        line = json.dumps({k: _json_value(v) for k, v in record.items()}) + "\n"
+        try:
+            with path.open("a") as file:
+                file.write(line)
+        except OSError as error:
+            raise named(error, path) from error
 
     return log
 
