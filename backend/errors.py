@@ -43,6 +43,7 @@ class UnknownNameError(UserError):
     def __init__(self, kind: str, given: str, known: Iterable[str], how_to_list: str) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(given, names, n=3, cutoff=0.5)
+        close.sort(key=lambda name: not name.startswith(given))
         ordered = close + [name for name in names if name not in close]
         hint = f"did you mean '{close[0]}'? " if close else ""
         shown = ", ".join(ordered[:_NAMES_SHOWN])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Steps, print_json, print_table
+from .names import check_model
 from .options import Json, Overrides, recipe_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def compare(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="recipe.yaml | package.module:factory | a name from `weft models`",
+            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
         ),
     ],
     targets: Annotated[
@@ -50,12 +51,14 @@ def compare(
     json: Json = False,
 ) -> None:
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
-    from ..compiler.recipes.build import graph_compiler
     from ..compiler.targets import known_rooflines, known_targets, load_machine
-    from ..study.compare import compare as run
 
+    check_model(model)
     names = targets.split(",") if targets else [*known_targets(), *known_rooflines()]
     machines = [load_machine(name.strip()) for name in names]
+    from ..compiler.recipes.build import graph_compiler
+    from ..study.compare import compare as run
+
     recipe, to = recipe_of(model, set_), _dtype(dtype)
     with Steps() as step:
         step("capture")

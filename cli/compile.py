@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Steps, print_json, print_table
+from .names import check_model, check_output, check_target, check_weights
 from .options import Json, Overrides, Weights, recipe_of, with_target
 from .passes import Watch, list_passes, show_passes
 
@@ -25,7 +26,7 @@ def compile_verb(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="recipe.yaml | package.module:factory | a name from `weft models`",
+            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
         ),
     ],
     target: Annotated[str | None, typer.Option(help="Name or YAML file of a target.")] = None,
@@ -58,6 +59,10 @@ def compile_verb(
     json: Json = False,
 ) -> None:
     """Compile a model to a plan directory and print its summary."""
+    check_model(model)
+    check_target(target)
+    check_weights(weights)
+    check_output(None if check_only else output)
     from ..compiler.plan.codec import to_data
     from ..compiler.recipes.build import compile_recipe
     from ..runtime.weights.load import load_weights
@@ -69,6 +74,7 @@ def compile_verb(
         return
     directory = output or Path(f"{_short(recipe.model.name)}-{_short(recipe.target.name)}.plan")
     watch = Watch(print_after)
+    check_output(directory)
     with Steps() as step:
         plan = compile_recipe(recipe, on_begin=step, on_end=watch)
         if weights is not None:
@@ -104,5 +110,5 @@ def _check(recipe: Recipe, json: bool) -> None:
 
 
 def _short(name: str) -> str:
-    """A name that is fit for a file: 'package.module:factory' -> 'factory'."""
+    """A name that is fit for a file: 'my_models.py:cnn' -> 'cnn'."""
     return Path(name.rpartition(":")[2]).stem

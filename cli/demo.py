@@ -9,6 +9,7 @@ import typer
 
 from ..compiler.plan.atomic_output import staged
 from .console import Steps
+from .names import check_where
 from .options import Overrides
 from .progress import TrainingLine, run_facts
 from .simulate import simulated_facts
@@ -41,6 +42,7 @@ def demo(
     set_: Overrides = [],  # noqa: B006
 ) -> None:
     """Compile, simulate and train ResNet-20 on handwritten digits; write report.html."""
+    check_where(executor, None)
     from ..compiler.recipes.read import shipped_recipe
 
     overrides = [*set_, *([] if epochs is None else [f"epochs={epochs}"])]

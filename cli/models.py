@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def models(json: Json = False) -> None:
     """List the models that `weft compile` knows by name."""
-    from ..backend.nn.registry import models as known
+    from ..backend.named_models import models as known
 
     rows = [
         (e.name, "x".join(map(str, e.input_shape)), e.classes, e.description)

@@ -33,17 +33,11 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
 
     Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
     """
-    from ..backend.nn.registry import model_entry
     from ..compiler.recipes.read import load_recipe, make_recipe
 
     if model.endswith((".yaml", ".yml")):
         return load_recipe(Path(model), overrides)
-    if ":" in model:
-        return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
-    entry = model_entry(model)
-    shape = {"shape": list(entry.input_shape), "classes": entry.classes}
-    shape |= {"label_shape": list(entry.label_shape)} if entry.label_shape else {}
-    return make_recipe({"model": model, "input": shape}, overrides, where=f"recipe of {model}")
+    return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
 
 
 def with_target(overrides: list[str], target: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import print_json
+from .names import check_plan, check_weights, check_where
 from .options import Json, PlanDirectory, Weights
 from .progress import score_facts
 
@@ -36,6 +37,10 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict the test samples of a data set, and score the predictions where there are labels."""
+    check_plan(plan)
+    check_where(executor, device)
+    check_weights(weights)
+    _check_output(output)
     from .. import api
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts
@@ -46,7 +51,6 @@ def predict(
     from ..runtime.training.scores import Scoring
     from ..runtime.weights.load import load_weights
 
-    _check_output(output)
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)
     recipe = make_recipe(carried_recipe(loaded), where="the plan's recipe")
     scoring = Scoring.of(loaded.stages, recipe.loss, recipe.training.scores)

@@ -10,6 +10,7 @@ import typer
 
 from .console import print_json, print_table
 from .failure import CHECK_FAILED
+from .names import check_file_output
 from .options import Json, PlanDirectory
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Simulate a plan: throughput, latency, utilisation, what bounds it. Exit 1 on deadlock."""
+    for file in (trace, report):
+        if file is not None:
+            check_file_output(file)
     document, result, stepped = _run(plan, samples, level)
     if trace is not None:
         from ..sim.page.trace import write_trace

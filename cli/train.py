@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import print_json
+from .names import check_output, check_plan, check_weights, check_where
 from .options import Json, Overrides, PlanDirectory, Weights
 from .progress import TrainingLine, run_data, run_facts
 
@@ -85,6 +86,10 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a plan, one sample at a time, by the recipe it carries."""
+    check_plan(plan)
+    check_where(executor, device)
+    check_weights(weights)
+    check_output(output)
     from ..api import train as run_plan
     from ..compiler.plan.store import load
     from ..compiler.plan.text.numbers import facts

@@ -142,6 +142,7 @@ class GraphCompiler:
         self.options = options
         finest = options.driver(Group(), graph)
         self.fitting = Fitting(graph, finest, options.training)
+        self._cuts: dict[tuple[Coarsen, bool], Stages] = {}
 
     def choose(self, machine: Target) -> Chosen:
         """The options' setting; with `fit` 'auto' one that fits, or InfeasibleError."""
@@ -175,10 +176,14 @@ class GraphCompiler:
         return self._cut(coarsening, self.options.recompute)
 
     def _cut(self, coarsening: Coarsen, recompute: bool) -> Stages:
+        if (coarsening, recompute) in self._cuts:
+            return self._cuts[coarsening, recompute]
         run, fitting = self.options.driver, self.fitting
         assignment = run(coarsening, fitting.finest)
         stages = run(Cut(fitting.programs), fitting.graph, assignment)
-        return run(Recompute(), stages) if recompute else stages
+        stages = run(Recompute(), stages) if recompute else stages
+        self._cuts[coarsening, recompute] = stages
+        return stages
 
 
 def lower(

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..backend.errors import DeviceError, UnknownNameError, UserError
-from .probe import DEVICES, EXECUTORS, brief, probe
+from ..backend.errors import DeviceError, UserError
+from .probe import brief, check_device, check_executor, probe
 from .tick.job import Executor, Job, Mode
 from .tick.shard import Shards
 
@@ -27,7 +27,7 @@ def make_executor(
     its package is missing and for shards that cannot be, and DeviceError where its device is.
     """
     if device is not None:
-        _check_device(device)
+        check_device(device)
     if shards is not None:
         _check_shards(name, mode, len(shards))
     makers = {"reference": _reference, "jax": partial(_jax, shards), "torch-xla": _torch_xla}
@@ -41,13 +41,12 @@ def evaluate(
     if name != "jax":
         return make_executor(name, job, "sequential", device).evaluate(inputs)
     if device is not None:
-        _check_device(device)
+        check_device(device)
     return _from_package(name, lambda: _jax_predictions(job, inputs, device))
 
 
 def _from_package(name: str, make: Callable[[], Made]) -> Made:
-    if name not in EXECUTORS:
-        raise UnknownNameError("executor", name, EXECUTORS, "weft doctor")
+    check_executor(name)
     try:
         return make()
     except ImportError as error:
@@ -110,18 +109,6 @@ def _torch_xla(job: Job, mode: Mode, device: str | None) -> Executor:
     from .torch_xla.executor import XlaExecutor
 
     return XlaExecutor(job, mode, chunk=CHUNK)
-
-
-def _check_device(device: str) -> None:
-    if device == "gpu":  # by letters alone, the closest known name is tpu
-        raise UserError(
-            "unknown device 'gpu'",
-            expected="cpu, cuda or tpu",
-            got="'gpu'",
-            change="--device cuda",
-        )
-    if device not in DEVICES:
-        raise UnknownNameError("device", device, DEVICES, "weft doctor")
 
 
 def _check_shards(name: str, mode: Mode, count: int) -> None:

@@ -20,6 +20,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from ..backend.errors import UnknownNameError, UserError
+
 EXECUTORS = ("reference", "jax", "torch-xla")
 DEVICES = ("tpu", "cuda", "cpu")
 """What is there most often comes last: trying ends at the first that works."""
@@ -37,6 +39,25 @@ class Probe(NamedTuple):
     device: str
     works: bool
     detail: str
+
+
+def check_executor(name: str) -> None:
+    """Raises UnknownNameError for a name that no executor has."""
+    if name not in EXECUTORS:
+        raise UnknownNameError("executor", name, EXECUTORS, "weft doctor")
+
+
+def check_device(device: str) -> None:
+    """Raises UserError for a name that no kind of device has."""
+    if device == "gpu":  # by letters alone, the closest known name is tpu
+        raise UserError(
+            "unknown device 'gpu'",
+            expected="cpu, cuda or tpu",
+            got="'gpu'",
+            change="--device cuda",
+        )
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES, "weft doctor")
 
 
 def brief(reason: str) -> str:

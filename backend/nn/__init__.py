@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..named_models import ModelEntry, model_entry, models
 from . import depth, reversible
 from .depth import prune_depth
 from .hebbian import HebbianClassifier, HebbianSoftmax
@@ -10,7 +11,6 @@ from .mlp import MLP, mlp
 from .norms import make_norm, norm_kinds, replace_norms
 from .online_norm import OnlineNorm
 from .recurrent import OnlineLSTMCell
-from .registry import ModelEntry, model_entry, models
 from .resnet import ResNet, resnet
 from .rev_unet import rev_unet
 from .revbifpn import revbifpn

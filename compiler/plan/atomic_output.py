@@ -13,6 +13,36 @@ from typing import TextIO
 from ...backend.errors import UserError
 
 
+def check_output(directory: Path, own_names: frozenset[str]) -> None:
+    """Raises UserError unless an output can be put at `directory`: its folder can be written to,
+    and what lies there is empty or an earlier output, made of `own_names`."""
+    if directory.is_dir():
+        names = {entry.name for entry in directory.iterdir()}
+    else:
+        names = {"a file"} if directory.exists() or directory.is_symlink() else set()
+    foreign = sorted(names - own_names)
+    if foreign:
+        raise _bad_output(
+            directory,
+            "a new or empty directory, or an earlier output of this command",
+            f"one that holds {', '.join(foreign[:5])}" if directory.is_dir() else "a file",
+        )
+    above = next(folder for folder in directory.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise _bad_output(directory, "a folder to put it in", f"{above}, which is a file")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise _bad_output(directory, f"leave to write in {above}", "none")
+
+
+def _bad_output(directory: Path, expected: str, got: str) -> UserError:
+    return UserError(
+        f"output directory {directory}",
+        expected=expected,
+        got=got,
+        change="choose another directory with -o",
+    )
+
+
 @contextmanager
 def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
     """A scratch directory beside `directory` that takes its place when the block succeeds.
@@ -21,7 +51,7 @@ def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
     refused with a UserError before any work is done. On an error or an interruption the scratch
     directory is removed and an earlier output stays as it was.
     """
-    _refuse_foreign(directory, own_names)
+    check_output(directory, own_names)
     directory.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -29,6 +59,17 @@ def staged(directory: Path, own_names: frozenset[str]) -> Iterator[Path]:
         _put_in_place(scratch, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_folder_of(path: Path) -> None:
+    """Raises UserError unless the folder of an output file is there."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(
+            f"output file {path}",
+            expected="a file in a folder that exists",
+            got="a folder" if path.is_dir() else f"no folder {path.parent}",
+            change="make the folder, or choose another file",
+        )
 
 
 @contextmanager
@@ -39,13 +80,7 @@ def staged_file(path: str | Path) -> Iterator[TextIO]:
     UserError if the folder is not there, OSError if the file cannot be written.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise UserError(
-            f"output file {path}",
-            expected="a folder that exists",
-            got=f"no folder {path.parent}",
-            change="make the folder, or choose another file",
-        )
+    check_folder_of(path)
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -53,20 +88,6 @@ def staged_file(path: str | Path) -> Iterator[TextIO]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _refuse_foreign(directory: Path, own_names: frozenset[str]) -> None:
-    if not directory.exists() and not directory.is_symlink():
-        return
-    names = {entry.name for entry in directory.iterdir()} if directory.is_dir() else {"a file"}
-    foreign = sorted(names - own_names)
-    if foreign:
-        raise UserError(
-            f"output directory {directory}",
-            expected="a new or empty directory, or an earlier output of this command",
-            got=f"one that holds {', '.join(foreign[:5])}",
-            change="choose another directory with -o",
-        )
 
 
 def _put_in_place(scratch: Path, directory: Path) -> None:

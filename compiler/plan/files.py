@@ -24,6 +24,8 @@ PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 SEAL_FILE = "plan.sha256"
 """The hash of plan.yaml, as `sha256sum -c` reads it."""
+PLAN_NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
+"""What a plan directory holds."""
 
 _WIDTH = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -62,9 +64,8 @@ def load_document(directory: str | Path, *, allow_edited: bool = False) -> PlanD
     return document
 
 
-def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
-    """plan.yaml alone, as `load_document` reads it, the other files not looked at."""
-    directory = Path(directory)
+def check_present(directory: Path) -> None:
+    """Raises PlanFileError where there is no plan.yaml; what is in it is not looked at."""
     path = directory / PLAN_FILE
     if not path.is_file():
         raise PlanFileError(
@@ -73,6 +74,13 @@ def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> Pla
             got="no such file",
             change="give the directory that `weft compile -o DIR` wrote",
         )
+
+
+def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
+    """plan.yaml alone, as `load_document` reads it, the other files not looked at."""
+    directory = Path(directory)
+    path = directory / PLAN_FILE
+    check_present(directory)
     if not allow_edited and is_edited(directory):
         raise _edited(directory)
     with reading(path):

@@ -21,7 +21,7 @@ from torch import Tensor
 from .atomic_output import staged
 from .codec import to_data
 from .document import PlanDocument
-from .files import PLAN_FILE, SEAL_FILE, WEIGHTS_FILE, accept, document_text
+from .files import PLAN_FILE, PLAN_NAMES, WEIGHTS_FILE, accept, document_text
 from .program import StageProgram
 from .program_text import graph_to_data
 
@@ -32,7 +32,6 @@ SPEC_FIELDS = (
     *("inputs", "outputs", "saved", "recomputed"),
 )
 FLAG_FIELDS = ("input_needs_grad", "output_needs_grad", "trainable")
-_NAMES = frozenset({PLAN_FILE, WEIGHTS_FILE, SEAL_FILE, "stages"})
 
 
 class Contents(Protocol):
@@ -53,7 +52,7 @@ def save(plan: Contents, directory: Path) -> Path:
 
     Raises UserError if something other than a plan is there.
     """
-    with staged(directory, _NAMES) as scratch:
+    with staged(directory, PLAN_NAMES) as scratch:
         _write(plan, scratch)
     return directory
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backend.errors import UnknownNameError, UserError
+from ...backend.named_models import model_entry
 from ...backend.nn.norms import replace_norms
-from ...backend.nn.registry import model_entry
 from ...backend.optim import states_per_weight
 from ...backend.sparsity import configure
 from ..capture.capture import capture
@@ -27,6 +26,7 @@ from ..stages.cut import cut
 from ..targets.load import load_target
 from .recipe import Recipe
 from .update_rule import update_rule
+from .user_code import find, is_user_code, running
 
 _LOSSES: dict[str, Loss] = {
     "cross_entropy": F.cross_entropy,
@@ -50,7 +50,7 @@ def compile_recipe(
     model, masks = build_model(recipe)
     options = replace(_options(recipe, masks), on_begin=on_begin, on_end=on_end)
     target = load_target(recipe.target.name, recipe.target.overrides)
-    return compile_model(model, _example(recipe), _loss(recipe), target, options)
+    return compile_model(model, _example(recipe, model), _loss(recipe), target, options)
 
 
 def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
@@ -83,7 +83,7 @@ def _dynamic(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
 def recipe_coverage(recipe: Recipe) -> Coverage:
     """Which operators of what a recipe describes have a kernel; nothing is mapped or placed."""
     model, _ = build_model(recipe)
-    return coverage(cut(capture(model, _example(recipe), _loss(recipe))))
+    return coverage(cut(capture(model, _example(recipe, model), _loss(recipe))))
 
 
 def graph_compiler(recipe: Recipe, dtype: torch.dtype | None = None) -> GraphCompiler:
@@ -92,7 +92,7 @@ def graph_compiler(recipe: Recipe, dtype: torch.dtype | None = None) -> GraphCom
     Raises what `compile_recipe` raises, but for what concerns a target.
     """
     model, masks = build_model(recipe)
-    sample, target = _example(recipe)
+    sample, target = _example(recipe, model)
     if dtype is not None:
         model = model.to(dtype)
         sample = sample.to(dtype) if sample.is_floating_point() else sample
@@ -113,7 +113,7 @@ def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
 
 
 def _build(recipe: Recipe) -> nn.Module:
-    if ":" in recipe.model.name:
+    if is_user_code(recipe.model.name):
         return _foreign(recipe)
     entry, norm = model_entry(recipe.model.name), recipe.normalization
     if recipe.input.classes is None:
@@ -134,24 +134,32 @@ def _build(recipe: Recipe) -> nn.Module:
 
 
 def _foreign(recipe: Recipe) -> nn.Module:
-    """A factory of the user's; its norms are swapped only if the recipe asks for a kind."""
-    model = _call(recipe, _import(recipe.model.name), recipe.model.options)
-    if not isinstance(model, nn.Module):
+    """What a factory of the user's returns, or a module itself; its norms are swapped only if the
+    recipe asks for a kind."""
+    name = recipe.model.name
+    made = find(name, "model")
+    if not isinstance(made, nn.Module):
+        with running(f"model {name}", "correct that line, or model.options in the recipe"):
+            made = _call(recipe, made, recipe.model.options)
+    if not isinstance(made, nn.Module):
         raise UserError(
-            f"model {recipe.model.name}",
-            expected="a factory that returns a torch.nn.Module",
-            got=type(model).__name__,
+            f"model {name}",
+            expected="a factory that returns a torch.nn.Module, or the module",
+            got=type(made).__name__,
             change="return the module",
         )
     if "normalization" in recipe.model_fields_set:
-        replace_norms(model, recipe.normalization.kind, **recipe.normalization.options())
-    return model
+        replace_norms(made, recipe.normalization.kind, **recipe.normalization.options())
+    return made
 
 
 def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Raises UserError for arguments that the factory does not take; its own errors pass."""
     try:
         return factory(**arguments)
     except TypeError as error:
+        if is_user_code(recipe.model.name) and _is_inside(error):
+            raise
         raise UserError(
             f"model {recipe.model.name}",
             expected="options that its factory takes",
@@ -160,38 +168,28 @@ def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]
         ) from error
 
 
-def _import(name: str, role: str = "model") -> Callable[..., Any]:
-    path, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(path)
-    except ImportError as error:
-        raise UserError(
-            f"{role} {name}",
-            expected="package.module:name with an importable module",
-            got=str(error),
-            change=f"run where '{path}' can be imported, or set PYTHONPATH",
-        ) from error
-    if not hasattr(module, attribute):
-        known = [key for key in vars(module) if not key.startswith("_")]
-        raise UnknownNameError(f"{role} in {path}", attribute, known, f"python -m pydoc {path}")
-    return getattr(module, attribute)
+def _is_inside(error: TypeError) -> bool:
+    """True for an error of the factory's own code, False for one of the call."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is not None
 
 
-def _example(recipe: Recipe) -> tuple[Tensor, Tensor]:
-    sample = torch.zeros(1, *recipe.input.shape, dtype=getattr(torch, recipe.input.dtype))
-    label = getattr(torch, recipe.input.label_dtype)
-    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=label)
+def _example(recipe: Recipe, model: nn.Module) -> tuple[Tensor, Tensor]:
+    """A sample and its label of zeros, on the device of the model."""
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    dtype, label = (getattr(torch, name) for name in (recipe.input.dtype, recipe.input.label_dtype))
+    sample = torch.zeros(1, *recipe.input.shape, dtype=dtype, device=device)
+    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=label, device=device)
 
 
 def _loss(recipe: Recipe) -> Loss | None:
     if recipe.loss == "model":
         return None
-    if ":" in recipe.loss:
-        return _import(recipe.loss, "loss")
+    if is_user_code(recipe.loss):
+        return find(recipe.loss, "loss")
     if recipe.loss not in _LOSSES:
-        known = (*_LOSSES, "model", "package.module:function")
+        known = (*_LOSSES, "model", "FILE.py:function", "package.module:function")
         raise UnknownNameError("loss", recipe.loss, known, "weft compile --help")
-    is_foreign = ":" in recipe.model.name
+    is_foreign = is_user_code(recipe.model.name)
     return class_loss if is_foreign and recipe.loss == "cross_entropy" else _LOSSES[recipe.loss]
 
 

@@ -14,8 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ...backend.errors import UnknownNameError, UserError
+from ...backend.named_models import model_entry
 from .recipe import Recipe, TargetRecipe
 from .update_rule import update_rule
+from .user_code import is_user_code
 
 _SHORT = {"model": "name", "normalization": "kind", "target": "name"}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
@@ -58,6 +60,8 @@ def make_recipe(
     compensation that is not defined for the optimizer.
     """
     merged = {key: _expand(key, value) for key, value in data.items()}
+    if "input" not in merged:
+        merged |= _input_of(merged.get("model"))
     for override in overrides:
         _apply(merged, override)
     try:
@@ -68,6 +72,19 @@ def make_recipe(
     for number, _ in enumerate(recipe.phases):
         phase_recipe(recipe, number)
     return recipe
+
+
+def _input_of(model: Any) -> dict[str, Any]:
+    """The input of one of weft's own models as it is usually built; empty for other models.
+
+    Raises UnknownNameError for a name that is neither.
+    """
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(name, str) or is_user_code(name):
+        return {}
+    entry = model_entry(name)
+    label = {"label_shape": list(entry.label_shape)} if entry.label_shape else {}
+    return {"input": {"shape": list(entry.input_shape), "classes": entry.classes} | label}
 
 
 def phase_recipe(recipe: Recipe, number: int) -> Recipe:
@@ -147,17 +164,28 @@ def _target_constant(path: list[str], value: Any, text: str) -> tuple[list[str],
     return path, value
 
 
+_EXAMPLES = {
+    "input": "input: {shape: [3, 32, 32], classes: 10}, or --set input.shape=[3,32,32] --set"
+    " input.classes=10",
+    "input.shape": "--set input.shape=[3,32,32]",
+    "input.classes": "--set input.classes=10",
+    "model": "model: resnet20, or model: my_models.py:build",
+}
+"""How a key that has no default is given."""
+
+
 def _mistake(where: str, error: ErrorDetails) -> UserError:
     path = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         return _unknown_key(where, path)
     key = ".".join(path)
     got = "nothing" if error["type"] == "missing" else repr(error["input"])
+    example = f": {_EXAMPLES.get(key, f'--set {key}=VALUE')}"
     return UserError(
         f"{where}: {key}",
         expected=_expected(error),
         got=got if len(got) <= 80 else f"{got[:77]}...",
-        change=f"give {key}" if got == "nothing" else f"correct {key}, or --set {key}=VALUE",
+        change=f"give it{example}" if got == "nothing" else f"correct {key}, or --set {key}=VALUE",
     )
 
 

@@ -15,7 +15,10 @@ from .part import Decay, Part, Positive
 
 
 class ModelRecipe(Part):
-    """A name from `weft models`, or 'package.module:factory'; `options` go to the factory."""
+    """A name from `weft models`, 'FILE.py:NAME' or 'package.module:NAME'.
+
+    `options` go to the function of that name, which returns the module.
+    """
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -142,8 +145,8 @@ class Recipe(Part):
     """Everything a run needs: what to compile, for which target, and how to train it.
 
     `loss` is 'cross_entropy' of the model's scores, 'binary_cross_entropy' of logits, 'mse', 'l1',
-    'model' if model(input, label) returns its own loss, or 'package.module:function' of prediction
-    and label.
+    'model' if model(input, label) returns its own loss, or 'FILE.py:NAME' of a function of
+    prediction and label.
     `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
     With `phases`, a run goes through them in order, and their epochs replace `epochs`.
     """

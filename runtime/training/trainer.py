@@ -14,7 +14,7 @@ from ...backend.errors import UserError
 from ...backend.optim import Settings
 from ..checkpoint import Checkpoint, Score, Store
 from ..data import Dataset, Samples, Splits
-from ..executors import CHUNK, EXECUTORS, make_executor
+from ..executors import CHUNK, make_executor
 from ..jax.shards.processes import any_of
 from ..tick.job import Executor, Job, Mode, Results
 from ..tick.precision import activation_type
@@ -29,7 +29,7 @@ from .scores import Scoring
 from .stream import Stream, chunk_sizes
 from .tester import Tester
 
-__all__ = ["EXECUTORS", "Progress", "RunReport", "make_executor", "train"]
+__all__ = ["Progress", "RunReport", "make_executor", "train"]
 
 _RUNNING_LOSS = 256
 

@@ -90,7 +90,13 @@ def test_a_mistake_is_one_message(override: str, where: str, got: str) -> None:
 
 def test_a_missing_part_is_named() -> None:
     with pytest.raises(UserError, match=r"recipe: input\n  expected: a value\n  got:      nothing"):
-        make_recipe({"model": "resnet20"})
+        make_recipe({"model": "my_models.py:cnn"})
+
+
+def test_the_input_of_a_named_model_is_known() -> None:
+    recipe = make_recipe({"model": "resnet20"}, ["input.classes=7"])
+    assert (recipe.input.shape, recipe.input.classes) == ((3, 32, 32), 7)
+    assert make_recipe({"model": "rev_unet"}).input.label_shape == (16, 16, 16)
 
 
 def test_files_are_read_with_overrides(tmp_path: Path) -> None:

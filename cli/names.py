@@ -1,0 +1,84 @@
+"""Names and files that are checked at once, before torch is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..backend.errors import UserError
+
+
+def check_model(model: str) -> None:
+    """Raises UserError for a recipe or a Python file that is absent, UnknownNameError for a name
+    that is none of weft's. What is in a file is seen later."""
+    if model.endswith((".yaml", ".yml")):
+        _check_file(
+            model,
+            "recipe",
+            "a readable YAML file",
+            "check the path, or start from `weft demo`, which stores its recipe",
+        )
+    elif ".py:" in model or model.endswith(".py"):
+        file = model.rpartition(":")[0] or model
+        _check_file(file, "model", "a Python file", "check the path")
+    elif ":" not in model:
+        from ..backend.named_models import model_entry
+
+        model_entry(model)
+
+
+def check_target(target: str | None) -> None:
+    """Raises UnknownNameError or UserError for a machine that is neither known nor a file."""
+    if target is not None:
+        from ..compiler.targets.load import load_machine
+
+        load_machine(target)
+
+
+def check_plan(directory: Path) -> None:
+    """Raises PlanFileError where there is no plan; what is in it is seen when it is read."""
+    from ..compiler.plan.files import check_present
+
+    check_present(directory)
+
+
+def check_output(directory: Path | None) -> None:
+    """Raises UserError where a plan directory cannot be written."""
+    if directory is not None:
+        from ..compiler.plan.atomic_output import check_output as check_replaceable
+        from ..compiler.plan.files import PLAN_NAMES
+
+        check_replaceable(directory, PLAN_NAMES)
+
+
+def check_file_output(path: Path) -> None:
+    """Raises UserError where a file cannot be written."""
+    from ..compiler.plan.atomic_output import check_folder_of
+
+    check_folder_of(path)
+
+
+def check_weights(path: Path | None) -> None:
+    """Raises UserError for weights that are not there."""
+    if path is not None and not path.exists():
+        raise UserError(
+            f"--weights {path}",
+            expected="a safetensors file, an index of several, or a folder of them",
+            got="no such file",
+            change="check the path",
+        )
+
+
+def check_where(executor: str | None, device: str | None) -> None:
+    """Raises UnknownNameError for an executor or a device of no known name."""
+    from ..runtime.probe import check_device, check_executor
+
+    if executor is not None:
+        check_executor(executor)
+    if device is not None:
+        check_device(device)
+
+
+def _check_file(path: str, kind: str, expected: str, change: str) -> None:
+    if not Path(path).is_file():
+        got = "a folder" if Path(path).is_dir() else "no such file"
+        raise UserError(f"{kind} {path}", expected=expected, got=got, change=change)
