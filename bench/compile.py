@@ -25,7 +25,7 @@ from ..compiler.plan.training import Training
 from ..compiler.stages.cut import Cut
 from ..compiler.stages.group import Group
 from ..compiler.targets.target import Target
-from .case import Case
+from .models.case import Case
 
 _MIB = 1024**2
 

@@ -19,8 +19,8 @@ from ..compiler.plan.program import Stages
 from ..compiler.plan.training import Training
 from ..compiler.stages.cut import cut
 from ..compiler.targets.target import Target
-from . import language, vision
-from .case import Case
+from .models import language, vision
+from .models.case import Case
 
 Build = Callable[[], Case]
 

@@ -21,8 +21,8 @@ from ..compiler.capture.capture import capture
 from ..compiler.plan.program import Stages
 from ..compiler.stages.cut import cut
 from ..runtime.tick.job import Job
-from .bytes_model import ByteModel, byte_loss
-from .u_net import UNet
+from .models.bytes_model import ByteModel, byte_loss
+from .models.u_net import UNet
 
 MASKS: Mapping[str, Any] = {
     "none": None,

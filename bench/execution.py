@@ -28,7 +28,7 @@ from ..compiler.capture.capture import capture
 from ..compiler.stages.cut import cut
 from ..runtime.executors import make_executor
 from ..runtime.tick.job import Job, Mode
-from .bytes_model import ByteModel, byte_loss
+from .models.bytes_model import ByteModel, byte_loss
 
 RATE, MOMENTUM = 1e-4, 0.9
 LOOPS = ("eager", "jax", "sequential", "pipelined")

@@ -27,8 +27,8 @@ from ..compiler.stages.coarsen import Granularity
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim import simulate
-from .case import Case
 from .compile import gpt, resnet50
+from .models.case import Case
 from .resident import Resident
 from .timed import Timed, median_s
 

@@ -27,7 +27,7 @@ from ..sim.fabric import (
     run,
     shift,
 )
-from .case import Case
+from .models.case import Case
 from .networks import NETWORKS, Network, measure_alone
 from .timed import Timed, median_s
 

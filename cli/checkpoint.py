@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .console import print_records
 from .options import Json
+from .terminal.console import print_records
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export, plan.")
 

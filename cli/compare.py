@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Steps, print_json, print_table
 from .names import check_model
 from .options import Json, Overrides, recipe_of
+from .terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
     from ..study.compare import Row

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Steps, print_json, print_table
 from .names import check_model, check_output, check_target, check_weights
 from .options import Json, Overrides, Weights, recipe_of, with_target
 from .passes import Watch, list_passes, show_passes
+from .terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe

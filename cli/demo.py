@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..compiler.plan.atomic_output import staged
-from .console import Steps
 from .names import check_where
 from .options import Overrides
-from .progress import TrainingLine, run_facts
 from .simulate import simulated_facts
+from .terminal.console import Steps
+from .terminal.progress import TrainingLine, run_facts
 from .train import Epochs, Executor
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from importlib import metadata
 
 import typer
 
-from .console import Steps, print_json, print_table
 from .options import Json
+from .terminal.console import Steps, print_json, print_table
 
 _VERSIONS = ("weft", "torch", "numpy", "jax", "torch_xla", "numba", "scikit-learn")
 _COLUMNS = ("executor", "device", "works", "detail")

@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 
 from ..backend.version import VERSION
 from . import (
-    bench,
     checkpoint,
     compare,
     compile,
@@ -27,7 +26,8 @@ from . import (
     train,
     validate,
 )
-from .failure import INTERRUPTED, explain
+from .bench import verbs as bench
+from .terminal.failure import INTERRUPTED, explain
 
 _COLLECT_AFTER = 50_000, 20, 100
 """Objects made, then collections of the next younger generation, before garbage is looked for:

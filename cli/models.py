@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from .console import print_records
 from .options import Json
+from .terminal.console import print_records
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .console import print_table
+from .terminal.console import print_table
 
 if TYPE_CHECKING:
     from ..compiler.driver import PassRun

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_json
-from .failure import CHECK_FAILED
 from .options import Json, PlanDirectories
+from .terminal.console import print_json
+from .terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
     from ..compiler.plan.check import Violation

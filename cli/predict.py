@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .console import print_json
 from .names import check_plan, check_weights, check_where
 from .options import Json, PlanDirectory, Weights
-from .progress import score_facts
+from .terminal.console import print_json
+from .terminal.progress import score_facts
 
 
 def register(app: typer.Typer) -> None:

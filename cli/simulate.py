@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_json, print_table
-from .failure import CHECK_FAILED
 from .names import check_file_output
 from .options import Json, PlanDirectory
+from .terminal.console import print_json, print_table
+from .terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
     from ..compiler.plan.document import PlanDocument

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_json, print_table
 from .options import Json, PlanDirectory
+from .terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ..compiler.plan.document import Totals

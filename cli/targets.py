@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_records, print_table
-from .failure import CHECK_FAILED
 from .options import Json
+from .terminal.console import print_records, print_table
+from .terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
     from ..compiler.targets import Roofline, Target

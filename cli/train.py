@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_json
 from .names import check_output, check_plan, check_weights, check_where
 from .options import Json, Overrides, PlanDirectory, Weights
-from .progress import TrainingLine, run_data, run_facts
+from .terminal.console import print_json
+from .terminal.progress import TrainingLine, run_data, run_facts
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_json, print_table
-from .failure import CHECK_FAILED
 from .options import Json
+from .terminal.console import print_json, print_table
+from .terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
     from ..sim.validation import ValidationReport

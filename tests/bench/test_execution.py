@@ -14,7 +14,6 @@ pytest.importorskip("jax")
 
 from weft.backend.nn import resnet
 from weft.bench import execution
-from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.execution import (
     Case,
     Update,
@@ -24,6 +23,7 @@ from weft.bench.execution import (
     make_job,
     measure,
 )
+from weft.bench.models.bytes_model import ByteModel, byte_loss
 
 COUNT = 6
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from weft.backend.errors import UnknownNameError
-from weft.bench.case import Case
+from weft.bench.models.case import Case
 from weft.bench.networks import Network, measure_network
 from weft.bench.simulation import measure, measure_fabric
 

@@ -22,7 +22,7 @@ import torch
 import weft
 from torch import Tensor, nn
 from weft.backend.nn.online_norm import OnlineNorm
-from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.checkpoint import found_in

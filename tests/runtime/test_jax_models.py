@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from helpers.jobs import TiedNet, job_of, samples
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.bench.bytes_model import ByteModel, byte_loss
-from weft.bench.u_net import UNet
+from weft.bench.models.bytes_model import ByteModel, byte_loss
+from weft.bench.models.u_net import UNet
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
 

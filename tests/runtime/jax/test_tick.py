@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from weft.backend.nn import resnet
 from weft.backend.optim import Constant, build_rule
-from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import HOST, Source, Stages, TensorSpec
 from weft.compiler.stages.cut import cut

@@ -20,7 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from weft.backend.errors import DeviceError, UnsupportedError, UserError
 from weft.backend.optim import build_rule
 from weft.backend.sparsity import configure
-from weft.bench.bytes_model import ByteModel, byte_loss
+from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.runtime.executors import make_executor
 from weft.runtime.probe import Probe
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference

@@ -15,9 +15,9 @@ from torch import nn
 
 pytest.importorskip("jax")
 
-from weft.bench.bytes_model import ByteModel, byte_loss
 from weft.bench.equality import distance
 from weft.bench.equality_cases import Case, case, job_of
+from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.jax.executor import JaxExecutor

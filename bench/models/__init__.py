@@ -1,0 +1,1 @@
+"""Models that benchmarks compile and train, each with its inputs."""

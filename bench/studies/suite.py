@@ -1,0 +1,89 @@
+"""The experiments of `weft bench training` together, and the page that is written as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...backend.errors import UnknownNameError
+from ...backend.optim import compensations
+from .digits import digits_experiment
+from .evidence import page
+from .quadratic import QuadraticRow, quadratic_rows
+from .records import measure_missing
+from .text import DEFAULT_TEXT, OPTIMIZERS, text_experiment
+from .training import SEQUENTIAL, Experiment, Record, Setting, settings
+
+PARTS = ("quadratic", "digits", "text")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to measure.
+
+    `methods` keeps those among SEQUENTIAL and the compensations; none given keeps all. `overrides`
+    are of the digits' recipe, `epochs` their epochs; a text is read once.
+    """
+
+    parts: Sequence[str] = PARTS
+    methods: Sequence[str] = ()
+    factors: Sequence[float] = (1.0, 4.0)
+    seeds: int = 3
+    epochs: int = 5
+    overrides: Sequence[str] = ()
+    text: Path = DEFAULT_TEXT
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise UnknownNameError("experiment", part, PARTS, "weft bench training --help")
+        for method in self.methods:
+            known = (SEQUENTIAL, *compensations())
+            if method not in known:
+                raise UnknownNameError("method", method, known, "weft bench training --help")
+
+    def experiments(self) -> list[Experiment]:
+        """Those that train a network."""
+        found = []
+        if "digits" in self.parts:
+            found.append(digits_experiment(self.epochs, self.overrides))
+        if "text" in self.parts:
+            found += [text_experiment(optimizer, self.text) for optimizer in OPTIMIZERS]
+        return found
+
+    def settings(self, experiment: Experiment) -> list[Setting]:
+        """The runs of an experiment."""
+        methods = [m for m in experiment.methods if not self.methods or m in self.methods]
+        return settings(methods, self.factors, range(self.seeds))
+
+
+def run(
+    suite: Suite,
+    records: Path,
+    write: Path | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> tuple[list[Record], list[QuadraticRow]]:
+    """Measure what the file of records does not hold yet, and write the page after each record.
+
+    Raises UserError for unfit records, data or recipes, and without jax.
+    """
+    chosen = [(experiment, suite.settings(experiment)) for experiment in suite.experiments()]
+    planned = {experiment.name: len(own) for experiment, own in chosen}
+    rows = list(quadratic_rows()) if "quadratic" in suite.parts else []
+    found: list[Record] = []
+    _write(write, page(found, rows, planned))
+    for experiment, own in chosen:
+        for record in measure_missing(experiment, own, records):
+            found.append(record)
+            (on_record or (lambda record: None))(record)
+            _write(write, page(found, rows, planned))
+    return found, rows
+
+
+def _write(path: Path | None, text: str) -> None:
+    """Beside, then renamed, so that nobody sees half a page."""
+    if path is not None:
+        beside = path.with_name(f"{path.name}.new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)

@@ -1,0 +1,90 @@
+"""The experiment on text: a small transformer that predicts the next byte."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ...backend.optim import Cosine, LinearWarmup, build_rule, compensations
+from ...compiler.capture.capture import capture
+from ...compiler.plan.program import Stages
+from ...compiler.stages.cut import cut
+from ...runtime.data import load_data
+from ...runtime.tick.job import Job
+from ..models.bytes_model import ByteModel, byte_loss
+from .training import SEQUENTIAL, Experiment, Setting
+
+WINDOW = 32
+DEFAULT_TEXT = Path(argparse.__file__)
+"""A text that comes with every Python: the source of argparse."""
+
+_WARMUP = 0.05
+
+
+@dataclass(frozen=True)
+class _Optimizer:
+    rate: float
+    methods: tuple[str, ...]
+    words: str
+
+
+OPTIMIZERS = {
+    "adamw": _Optimizer(3e-3, ("none", "stash", "lwp"), "adamw, betas 0.9 and 0.999"),
+    "sgdm": _Optimizer(
+        5e-3, tuple(n for n in compensations() if n != "lwp_w2d"), "sgdm, momentum 0.9"
+    ),
+}
+"""Update rules of the experiment, each with its rate and the compensations it defines."""
+
+
+def text_experiment(optimizer: str, path: Path = DEFAULT_TEXT, epochs: int = 1) -> Experiment:
+    """A text, read `epochs` times; `optimizer` is one of OPTIMIZERS.
+
+    Raises UserError for a text that is too short, and UnknownNameError for one that is not there.
+    """
+    chosen = OPTIMIZERS[optimizer]
+    data = load_data(str(path), (WINDOW,))
+    return Experiment(
+        name=f"text, {optimizer}",
+        setup=f"decoder of 2 blocks, width 32, 2 heads, context {WINDOW}, LayerNorm;"
+        f" {chosen.words}, lr {chosen.rate:g}, cosine schedule with a warm-up of {_WARMUP:g};"
+        f" bytes of {data.name}: {len(data.x_train)} windows to train, {len(data.x_test)} to test",
+        data=data,
+        epochs=epochs,
+        rate=chosen.rate,
+        methods=(SEQUENTIAL, *chosen.methods),
+        job=_Jobs(optimizer, chosen.rate, epochs * len(data.x_train)),
+    )
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """The job of a setting; the model is captured once, at the first."""
+
+    optimizer: str
+    rate: float
+    updates: int
+
+    def __call__(self, setting: Setting) -> Job:
+        model = _model(setting.seed)
+        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        compensation = "none" if setting.method == SEQUENTIAL else setting.method
+        rule = build_rule(self.optimizer, compensation=compensation)
+        schedule = Cosine(setting.factor * self.rate, self.updates)
+        warmup = LinearWarmup(max(1, round(_WARMUP * self.updates)), schedule)
+        return Job(self._stages, tensors, {}, rule, warmup)
+
+    @cached_property
+    def _stages(self) -> Stages:
+        text, following = torch.zeros(2, 1, WINDOW, dtype=torch.long)
+        return cut(capture(_model(0), (text, following), byte_loss))
+
+
+def _model(seed: int) -> ByteModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ByteModel(window=WINDOW)

@@ -1,0 +1,37 @@
+"""`weft bench`: measurements of weft itself; the table of all benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from .compile import compile_models
+from .compressed import compressed
+from .coverage import coverage
+from .equality import equality
+from .norm import norm
+from .remap import remap
+from .run import run
+from .sim import sim
+from .sparsity import sparsity
+from .training import training
+
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "training": training,
+    "sparsity": sparsity,
+    "remap": remap,
+    "compressed": compressed,
+    "norm": norm,
+    "coverage": coverage,
+    "equality": equality,
+    "compile": compile_models,
+    "sim": sim,
+}
+"""By its name on the command line; the options are the parameters of its function."""
+
+app = typer.Typer(help="Measure weft on this machine.", no_args_is_help=True)
+
+for name, benchmark in BENCHMARKS.items():
+    app.command(name=name)(benchmark)

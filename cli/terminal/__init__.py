@@ -1,0 +1,1 @@
+"""What the command line prints on a terminal: tables, progress and mistakes."""
