@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from ...backend.version import VERSION
 from ..mapping.choices import PlacedStage, Placement
-from ..place.route import route
 from ..place.slow import slowed
-from ..plan.document import FORMAT_VERSION, EdgeRecord, LeverRecord, PlanDocument, TensorRecord
+from ..place.streams import Streams
+from ..plan.document import FORMAT_VERSION, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
-from ..plan.program import HOST, Stage, Stages, TensorSpec
+from ..plan.program import Stage, Stages
 from ..plan.stage_bound import are_ports_full, stage_bound
-from ..plan.stage_record import Rectangle, SourceRecord, StageRecord
+from ..plan.stage_record import SourceRecord, StageRecord
 from ..plan.training import Training
-from ..stages.skip_streams import edge_bytes
 from ..targets.target import Target
 from ..timing.layout import Layout, Site
 from ..timing.totals import totals
-from . import row_windows
-from .row_windows import Parts
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,13 @@ def emit(
         _stage_record(stage, placed, stages.delay(stage.index), ports)
         for stage, placed in zip(stages.stages, placement.placed, strict=True)
     )
-    edges = tuple(_edges(stages, placement))
+    edges = Streams(stages).edges(placement)
     layout = Layout(
         name=f"plan of {labels.model} for {target.name}",
         clock_hz=target.clock_hz,
         grid=(target.rows, target.columns),
         wafers=target.wafers,
-        sites=tuple(Site(s.id, s.region, s.cycles, s.bound_by, s.delay) for s in records),
+        sites=tuple(map(Site.of, records)),
         edges=edges,
         constants=target.constants(),
     )
@@ -152,64 +149,6 @@ def _are_ports_full(target: Target, tensors: Sequence[TensorRecord]) -> bool:
     dtype = floating[0] if floating else "float32"
     rate = target.arithmetic(dtype).elements_per_cycle
     return are_ports_full(4 if dtype == "float32" else 2, rate, target.sram.read_bytes_per_cycle)
-
-
-def _edges(stages: Stages, placement: Placement) -> Iterator[EdgeRecord]:
-    regions = {placed.stage: placed.region for placed in placement.placed}
-    programs = {stage.program.key: stage.program for stage in stages.stages}
-    windows = {key: row_windows.windows(program) for key, program in programs.items()}
-    for source, sink in sorted(stages.dag.edges):
-        outputs = stages.dag.edges[source, sink]["outputs"]
-        region = regions[sink]
-        start, columns = regions.get(source, _port(region)), placement.target.columns
-        corners, hops = route(start.on_chain(columns), region.on_chain(columns))
-        parts = _parts(stages, placement, (source, sink), windows)
-        forward_bytes, gradient_bytes = edge_bytes(stages, source, sink)
-        yield EdgeRecord(
-            source=source,
-            sink=sink,
-            outputs=outputs,
-            forward_bytes=forward_bytes,
-            gradient_bytes=gradient_bytes,
-            route=corners,
-            hops=hops,
-            depth=1 if source == HOST else sink - source,
-            parts=parts.count,
-            window=parts.window,
-            gradient_window=parts.gradient_window,
-        )
-
-
-def _parts(
-    stages: Stages,
-    placement: Placement,
-    ends: tuple[int, int],
-    windows: Mapping[str, tuple[int, ...]],
-) -> Parts:
-    """Of several tensors on one stream, the one in the fewest parts counts."""
-    source, sink = ends
-    reader = stages.stages[sink]
-    tilings = [placement.placed[end].choice.tiling for end in ends if end != HOST]
-    mixes = source != HOST and row_windows.mixes_rows(
-        stages.stages[source].program, windows[stages.stages[source].program.key]
-    )
-    found = [
-        row_windows.parts(_output(stages, source, origin.output), tilings, window, mixes)
-        for origin, window in zip(reader.inputs, windows[reader.program.key], strict=True)
-        if origin.stage == source
-    ]
-    return min(found, key=lambda parts: (parts.count, -parts.window))
-
-
-def _port(region: Rectangle) -> Rectangle:
-    """Where the host's stream enters: its wafer's western edge, level with the region it feeds."""
-    return Rectangle(int(region.centre[0]), 0, 1, 1, region.wafer)
-
-
-def _output(stages: Stages, source: int, output: int) -> TensorSpec:
-    if source == HOST:
-        return stages.model_inputs[output]
-    return stages.stages[source].program.outputs[output]
 
 
 def _tensor_records(stages: Stages, *roles: str) -> tuple[TensorRecord, ...]:

@@ -25,11 +25,14 @@ from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .route import route
 from .shift import shifted
-from .slow import slowest_interval
+from .slow import slowest_cycles
+from .streams import Streams
 from .strips import Shapes, Strip, columns_taken, partition, shape_in, wafers_of
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
 _CONTRIBUTORS_SHOWN = 8
+_TRIALS = 8
+"""Intervals above the least that are tried if links are slower than stages."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,66 @@ class Place:
 def place(stages: Stages, kernels: Kernels) -> Placement:
     """Choose one choice per stage and lay the rectangles out, consecutive stages side by side.
 
-    Among packings of the same interval the one that its slow cores slow down least wins, of those
-    the one with the shortest wires. Deterministic.
+    Packings are compared by the interval of the whole plan: stages with their slow cores, and
+    streams on the links that they share. If the links of all packings for the least interval of the
+    stages are slower than the stages, slower stages with other packings are tried. Of equal ones
+    that with the shortest wires wins. Deterministic.
     Raises InfeasibleError if nothing fits the grid.
     """
-    target = kernels.target
-    interval = smallest_interval(kernels)
-    shapes = _shapes(kernels, interval)
+    least = smallest_interval(kernels)
+    streams, best = Streams(stages), None
+    for interval in _worth_trying(kernels, least):
+        if best is None or interval < best.interval:
+            best = _best(_placements(kernels, interval), streams, best)
+    assert best is not None
+    return replace(best.placement, wafers_least=wafers_least(kernels))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A placement with its interval and the length of its wires."""
+
+    interval: float
+    wires: int
+    placement: Placement
+
+
+def _best(
+    placements: Sequence[Placement], streams: Streams, best: _Candidate | None
+) -> _Candidate | None:
+    """The best of all; the pace of one whose stages alone are slower than `best` is not asked."""
+    dag = streams.stages.dag
+    by_stages = [(slowest_cycles(p), wire_length(p, dag), p) for p in placements]
+    for slowest, wires, placement in sorted(by_stages, key=lambda entry: entry[:2]):
+        if best is not None and slowest > best.interval:
+            break
+        interval = streams.pace(placement).interval_cycles
+        if best is None or (interval, wires) < (best.interval, best.wires):
+            best = _Candidate(interval, wires, placement)
+        if interval <= slowest:
+            break
+    return best
+
+
+def _worth_trying(kernels: Kernels, least: int) -> list[int]:
+    """The least interval, then some of those above it, up to twice as long."""
+    above = [cycles for cycles in _occurring(kernels) if least < cycles <= 2 * least]
+    steps = np.geomspace(least, 2 * least, _TRIALS + 1)[1:]
+    tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
+    return [least, *sorted(tried - {least})]
+
+
+def _placements(kernels: Kernels, interval: int) -> list[Placement]:
+    """Packings of the choices that take at most `interval`, some moved past slow cores."""
+    target, shapes = kernels.target, _shapes(kernels, interval)
     grid = target.rows, target.columns
     packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
-    placements = [
+    return [
         moved
         for strips in packings
         if strips is not None and _wafers(strips, target) <= target.wafers
         for moved in shifted(_lay_out(kernels, shapes, strips))
     ]
-    best = min(placements, key=lambda p: (slowest_interval(p), wire_length(p, stages.dag)))
-    return replace(best, wafers_least=wafers_least(kernels))
 
 
 def pes_least(kernels: Kernels) -> int:
@@ -100,11 +146,8 @@ def smallest_interval(kernels: Kernels) -> int:
 
     Raises InfeasibleError if even the smallest choices do not fit.
     """
-    intervals = [stage.sizes.interval_cycles for stage in kernels.stages]
-    distinct = {id(cycles): cycles for cycles in intervals}  # equal stages share their sizes
-    floor = max(int(cycles.min()) for cycles in distinct.values())
-    occurring = np.unique(np.concatenate(list(distinct.values())))
-    candidates = [int(cycles) for cycles in occurring if cycles >= floor]
+    floor = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
+    candidates = [cycles for cycles in _occurring(kernels) if cycles >= floor]
     if not _fits(kernels, candidates[-1]):
         raise _report(kernels).error()
     low, high = 0, len(candidates) - 1
@@ -115,6 +158,13 @@ def smallest_interval(kernels: Kernels) -> int:
         else:
             low = middle + 1
     return candidates[low]
+
+
+def _occurring(kernels: Kernels) -> list[int]:
+    """Intervals of all choices, ascending."""
+    intervals = [stage.sizes.interval_cycles for stage in kernels.stages]
+    distinct = {id(cycles): cycles for cycles in intervals}  # equal stages share their sizes
+    return np.unique(np.concatenate(list(distinct.values()))).tolist()
 
 
 def _shapes(kernels: Kernels, interval: float) -> list[Shapes]:

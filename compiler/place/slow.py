@@ -25,9 +25,9 @@ def slowed(placement: Placement) -> Placement:
     return replace(placement, placed=placed)
 
 
-def slowest_interval(placement: Placement) -> int:
-    """Cycles between samples that the stages allow, slow cores included."""
-    return max(stage.choice.interval_cycles for stage in slowed(placement).placed)
+def slowest_cycles(placement: Placement) -> int:
+    """Cycles per sample of the slowest stage, slow cores included; streams may be slower."""
+    return max(stage.choice.cycles.total_cycles for stage in slowed(placement).placed)
 
 
 def speed(target: Target, region: Rectangle) -> float:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 from ..plan.constants import number, where_of
 from ..plan.document import EdgeRecord, PlanDocument
-from ..plan.stage_record import PhaseCycles, Rectangle
+from ..plan.stage_record import PhaseCycles, Rectangle, StageRecord
 from ..targets.constant import Constant
 
 
 @dataclass(frozen=True)
 class Site:
     """A stage: where it lies, how long its phases take and what takes most of that (see
-    `StageRecord.bound_by`), and updates between forward and backward of a sample."""
+    `StageRecord.bound_by`), updates between forward and backward of a sample, and in how many
+    slices it holds the positions."""
 
     id: str
     region: Rectangle
     cycles: PhaseCycles
     bound_by: str
     delay: int
+    slices: int
+
+    @classmethod
+    def of(cls, stage: StageRecord) -> Site:
+        """Where a plan has a stage."""
+        slices = stage.tiling.space_split
+        return cls(stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay, slices)
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Layout:
             clock_hz=plan.clock_hz,
             grid=plan.grid,
             wafers=plan.wafers,
-            sites=tuple(Site(s.id, s.region, s.cycles, s.bound_by, s.delay) for s in stages),
+            sites=tuple(map(Site.of, stages)),
             edges=plan.edges,
             constants=plan.provenance,
         )
@@ -55,6 +64,10 @@ class Layout:
     def constant(self, name: str) -> float:
         """A constant of the machine by its dotted name; UserError without it."""
         return number(self._values, name, self.name)
+
+    def limit(self, name: str) -> float:
+        """A constant that counts what there is; infinite where the machine does not say."""
+        return self.constant(name) if name in self._values else inf
 
     @cached_property
     def _values(self) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.stages_of import stages_of
 from torch import nn
-from weft.compiler.emit import row_windows
+from weft.compiler.place import row_windows
 from weft.compiler.plan.program import TensorSpec
 from weft.compiler.plan.stage_record import Tiling
 

@@ -1,0 +1,112 @@
+"""The streams between placed stages, and the pace of stages and streams together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..mapping.choices import Placement
+from ..plan.document import EdgeRecord
+from ..plan.program import HOST, Stages, TensorSpec
+from ..plan.stage_record import Rectangle
+from ..stages.skip_streams import edge_bytes
+from ..timing.layout import Layout, Site
+from ..timing.pace import Pace, pace_of
+from . import row_windows
+from .route import route
+from .row_windows import Parts
+from .slow import slowed
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The streams of a network, for any placement of its stages."""
+
+    stages: Stages
+
+    def pace(self, placement: Placement) -> Pace:
+        """The steady pace of a placement, as the plan's totals will say it."""
+        target = placement.target
+        return pace_of(
+            Layout(
+                name=f"placement on {target.name}",
+                clock_hz=target.clock_hz,
+                grid=(target.rows, target.columns),
+                wafers=target.wafers,
+                sites=tuple(_sites(slowed(placement))),
+                edges=self.edges(placement),
+                constants=target.constants(),
+            )
+        )
+
+    def edges(self, placement: Placement) -> tuple[EdgeRecord, ...]:
+        """One record per stream, by source and sink."""
+        return tuple(self._edges(placement))
+
+    @cached_property
+    def _windows(self) -> Mapping[str, tuple[int, ...]]:
+        programs = {stage.program.key: stage.program for stage in self.stages.stages}
+        return {key: row_windows.windows(program) for key, program in programs.items()}
+
+    @cached_property
+    def _mixes(self) -> Mapping[str, bool]:
+        programs = {stage.program.key: stage.program for stage in self.stages.stages}
+        windows = self._windows
+        return {key: row_windows.mixes_rows(p, windows[key]) for key, p in programs.items()}
+
+    @cached_property
+    def _sizes(self) -> Mapping[tuple[int, int], tuple[int, int]]:
+        ends = sorted(self.stages.dag.edges) if self.stages.stages else []
+        return {(source, sink): edge_bytes(self.stages, source, sink) for source, sink in ends}
+
+    def _edges(self, placement: Placement) -> Iterator[EdgeRecord]:
+        regions = {placed.stage: placed.region for placed in placement.placed}
+        for (source, sink), (forward_bytes, gradient_bytes) in self._sizes.items():
+            region = regions[sink]
+            start, columns = regions.get(source, _port(region)), placement.target.columns
+            corners, hops = route(start.on_chain(columns), region.on_chain(columns))
+            parts = self._parts(placement, source, sink)
+            yield EdgeRecord(
+                source=source,
+                sink=sink,
+                outputs=self.stages.dag.edges[source, sink]["outputs"],
+                forward_bytes=forward_bytes,
+                gradient_bytes=gradient_bytes,
+                route=corners,
+                hops=hops,
+                depth=1 if source == HOST else sink - source,
+                parts=parts.count,
+                window=parts.window,
+                gradient_window=parts.gradient_window,
+            )
+
+    def _parts(self, placement: Placement, source: int, sink: int) -> Parts:
+        """Of several tensors on one stream, the one in the fewest parts counts."""
+        reader, stages = self.stages.stages[sink], self.stages.stages
+        tilings = [placement.placed[end].choice.tiling for end in (source, sink) if end != HOST]
+        mixes = source != HOST and self._mixes[stages[source].program.key]
+        found = [
+            row_windows.parts(self._output(source, origin.output), tilings, window, mixes)
+            for origin, window in zip(reader.inputs, self._windows[reader.program.key], strict=True)
+            if origin.stage == source
+        ]
+        return min(found, key=lambda parts: (parts.count, -parts.window))
+
+    def _output(self, source: int, output: int) -> TensorSpec:
+        if source == HOST:
+            return self.stages.model_inputs[output]
+        return self.stages.stages[source].program.outputs[output]
+
+
+def _sites(placement: Placement) -> Iterator[Site]:
+    last = len(placement.placed) - 1
+    for position, placed in enumerate(placement.placed):
+        name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
+        slices = choice.tiling.space_split
+        yield Site(name, placed.region, choice.cycles, "compute", delay, slices)
+
+
+def _port(region: Rectangle) -> Rectangle:
+    """Where the host's stream enters: its wafer's western edge, level with the region it feeds."""
+    return Rectangle(int(region.centre[0]), 0, 1, 1, region.wafer)
