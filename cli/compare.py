@@ -83,12 +83,14 @@ def _dtype(name: str | None):
 
 
 def print_rows(rows: tuple[Row, ...]) -> None:
-    """The table; below it why machines are left out, and what the last column counts."""
+    """The table; below it why machines are left out or slower, and what the last column counts."""
     print_table(_HEADERS, [_line(row) for row in rows])
     typer.echo("")
     for row in rows:
         if row.figures is None:
             typer.echo(f"{row.target} does not fit: {row.reason}")
+    for line in (text for row in rows for text in (row.slower, row.spread) if text):
+        typer.echo(line)
     typer.echo(
         "simulated: compiled, one sample at a time; at best: peak arithmetic or memory bandwidth,"
         " perfect kernels.\nmemory: of the fullest PE, or of the chip. of peak: multiply-adds done,"

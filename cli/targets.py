@@ -52,22 +52,26 @@ def show(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print every constant of a target with its source and confidence."""
+    """Print every constant of a target with its range, source and confidence."""
     from ..compiler.targets.load import load_machine, target_text
 
     if as_yaml:
         typer.echo(target_text(name), nl=False)
         return
     machine = load_machine(name)
-    rows = [(c.name, c.value, c.confidence, c.source) for c in machine.constants()]
+    columns = ("constant", "value", "range", "confidence", "source")
+    rows = [
+        (c.name, c.value, machine.ranges.get(c.name), c.confidence, c.source)
+        for c in machine.constants()
+    ]
     if json:
-        print_records(("constant", "value", "confidence", "source"), rows, json)
+        print_records(columns, rows, json)
         return
     kind, units = _summary(machine)[1:3]
     typer.echo(f"{machine.name}: {machine.vendor}, {machine.year}, a {kind} of {units:,} units")
     typer.echo(f"{machine.description}\n")
-    table = [(name, _number(value), firm, source) for name, value, firm, source in rows]
-    print_table(("constant", "value", "confidence", "source"), table)
+    table = [(name, _number(value), _ends(ends), *others) for name, value, ends, *others in rows]
+    print_table(columns, table)
     counts = Counter(constant.confidence for constant in machine.constants())
     typer.echo("\n" + ", ".join(f"{count} {firm}" for firm, count in counts.most_common()))
 
@@ -105,6 +109,10 @@ def check(name: MaybeName = None, json: Json = False) -> None:
     )
     if not all(row.passed for row in rows):
         raise typer.Exit(CHECK_FAILED)
+
+
+def _ends(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:g} to {ends[1]:g}"
 
 
 def _number(value: object) -> str:

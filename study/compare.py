@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
@@ -14,6 +14,7 @@ from ..compiler.plan.work import StageWork, work_of
 from ..compiler.targets import Roofline, Target
 from ..sim.simulate import simulate
 from .roofline import roofline
+from .slower import range_of_rate, why_slower
 
 SIMULATED, BOUNDED = "simulated", "at best"
 
@@ -37,7 +38,8 @@ class Row:
     """A model on one machine. `figures` are None where it does not fit; `reason` says why.
 
     `basis` is 'simulated', or 'at best' for a roofline. `confidence` counts the machine's constants
-    by how firm they are.
+    by how firm they are. `slower` says why a simulated machine is slower than the fastest of them,
+    `spread` what the range of its clock makes of the rate.
     """
 
     target: str
@@ -46,6 +48,8 @@ class Row:
     confidence: dict[str, int]
     figures: Figures | None
     reason: str = ""
+    slower: str = ""
+    spread: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: one flat object."""
@@ -66,35 +70,47 @@ def compare(
             raise UserError(
                 f"compare, {name}", expected="1 or more", got=str(count), change="raise it"
             )
-    return tuple(_row(model, machine, samples, batch) for machine in machines)
+    found = [_row(model, machine, samples, batch) for machine in machines]
+    plans = [plan for _, plan in found if plan is not None]
+    fastest = max(plans, key=lambda plan: plan.totals.throughput_samples_per_s, default=None)
+    return tuple(
+        row
+        if plan is None or fastest is None or plan is fastest
+        else replace(row, slower=why_slower(plan, fastest))
+        for row, plan in found
+    )
 
 
-def _row(model: GraphCompiler, machine: Target | Roofline, samples: int, batch: int) -> Row:
+def _row(
+    model: GraphCompiler, machine: Target | Roofline, samples: int, batch: int
+) -> tuple[Row, PlanDocument | None]:
+    """The row of a machine, and its plan if it has one."""
     confidence = dict(Counter(constant.confidence for constant in machine.constants()))
     is_mesh = isinstance(machine, Target)
     basis, batch = (SIMULATED, 1) if is_mesh else (BOUNDED, batch)
+    row = Row(machine.name, basis, batch, confidence, None)
     try:
-        figures = (
-            _simulated(model, machine, samples) if is_mesh else _bounded(model, machine, batch)
-        )
+        if not is_mesh:
+            return replace(row, figures=_bounded(model, machine, batch)), None
+        figures, plan = _simulated(model, machine, samples)
     except (InfeasibleError, UnsupportedError) as error:
-        reason = f"{error.where}: {error.got}"
-        return Row(machine.name, basis, batch, confidence, None, reason)
-    return Row(machine.name, basis, batch, confidence, figures)
+        return replace(row, reason=f"{error.where}: {error.got}"), None
+    return replace(row, figures=figures, spread=range_of_rate(plan, machine)), plan
 
 
-def _simulated(model: GraphCompiler, target: Target, samples: int) -> Figures:
+def _simulated(model: GraphCompiler, target: Target, samples: int) -> tuple[Figures, PlanDocument]:
     made = model.plan(model.choose(target))
     plan, work = made.document, work_of(made.stages)
     report = simulate(plan, samples)
     totals = plan.totals
-    return Figures(
+    figures = Figures(
         throughput_samples_per_s=report.throughput_samples_per_s,
         latency_s=report.forward_latency_cycles / report.clock_hz,
         memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
         utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
         bound_by=report.bound_by.partition(":")[0],
     )
+    return figures, plan
 
 
 def _seconds_at_peak(plan: PlanDocument, work: Sequence[StageWork], target: Target) -> float:

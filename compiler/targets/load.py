@@ -21,11 +21,12 @@ from .roofline import Roofline
 from .target import Confidence, Target
 
 _LEAF_KEYS = {"value", "source", "confidence"}
-_RELAY = "software.relay_cycles"
+_RANGE = "range"
 _PROSE = ("name", "vendor", "year", "description", "advertised")
 _LIST_COMMAND = "weft targets"
 _PACKAGE = __name__.rpartition(".")[0]
 _ROOFLINES = "rooflines"
+_RELAY = "software.relay_cycles"
 
 Machine = Target | Roofline
 _Kind = TypeVar("_Kind", Target, Roofline)
@@ -74,7 +75,9 @@ def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machin
     document = _parse(where, text)
     kind = document.pop("kind", "mesh")
     prose = {key: document.pop(key) for key in _PROSE if key in document}
-    constants = {c.name: c for c in _leaves(where, document, "")}
+    ranges: dict[str, tuple[float, float]] = {}
+    constants = {c.name: c for c in _leaves(where, document, "", ranges)}
+    prose["ranges"] = {key: ends for key, ends in ranges.items() if key not in overrides}
     for key, value in overrides.items():
         constants[key] = _override(where, constants, key, value)
     found = tuple(constants.values())
@@ -134,29 +137,50 @@ def _parse(where: str, text: str) -> dict[str, Any]:
     return document
 
 
-def _leaves(where: str, node: Any, path: str) -> Iterator[Constant]:
-    """The constants of a document, by dotted path."""
+def _leaves(
+    where: str, node: Any, path: str, ranges: dict[str, tuple[float, float]]
+) -> Iterator[Constant]:
+    """The constants of a document, by dotted path; between what they may lie goes to `ranges`."""
     if not isinstance(node, dict):
         raise _not_a_constant(where, path, node)
     if "value" in node:
         yield _constant(where, path, node)
+        if _RANGE in node:
+            ranges[path] = _range(where, path, node)
         return
     for key, child in node.items():
-        yield from _leaves(where, child, f"{path}.{key}" if path else str(key))
+        yield from _leaves(where, child, f"{path}.{key}" if path else str(key), ranges)
 
 
 def _constant(where: str, path: str, node: dict[str, Any]) -> Constant:
     known = get_args(Confidence)
-    complete = set(node) == _LEAF_KEYS and node["confidence"] in known
+    complete = set(node) - {_RANGE} == _LEAF_KEYS and node["confidence"] in known
     if not complete or isinstance(node["value"], dict):
         raise _not_a_constant(where, path, node)
     return Constant(path, node["value"], str(node["source"]), node["confidence"])
 
 
+def _range(where: str, path: str, node: dict[str, Any]) -> tuple[float, float]:
+    """The two ends, with the value between them. YAML reads 1e9 as text."""
+    try:
+        low, high = (float(end) for end in node[_RANGE])
+        is_around = low <= float(node["value"]) <= high
+    except (TypeError, ValueError):
+        is_around, low, high = False, 0.0, 0.0
+    if not is_around:
+        raise UserError(
+            f"{where}, {path}",
+            expected=f"range: [low, high] around the value {node['value']}",
+            got=str(node[_RANGE]),
+            change="give the ends between which the constant may lie",
+        )
+    return low, high
+
+
 def _not_a_constant(where: str, path: str, got: Any) -> UserError:
     return UserError(
         f"{where}, {path or 'top level'}",
-        expected="{value, source, confidence}, confidence one of "
+        expected="{value, source, confidence} and perhaps range, confidence one of "
         + ", ".join(get_args(Confidence)),
         got=str(got),
         change="give every constant its source and how firm it is",

@@ -7,7 +7,7 @@ least its arithmetic at the peak rate, and at least its bytes at the memory's ba
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -52,6 +52,7 @@ class Roofline:
     memory: Memory
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def constants(self) -> tuple[Constant, ...]:
         """Every constant with its value, source and confidence, in the order of the file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -135,7 +135,8 @@ class Sparsity:
 class Noc:
     """The mesh: per link and direction, per hop, and between router and core (`ramp_cycles`).
 
-    `collective_start_cycles` is the fixed cost of one collective operation.
+    `collective_start_cycles` is the fixed cost of one collective operation. A router keeps a route
+    for each of `colours`; `queues` are those between router and core, so many each way.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -145,6 +146,7 @@ class Noc:
     collective_start_cycles: Cycles
     multicast: bool
     colours: Positive
+    queues: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class Target:
     """One machine. `clock_hz` turns cycles into seconds; `clock_max_hz` is the vendor's maximum.
 
     `grid`, `sram` and all the rest describe one wafer; the machine is a chain of `wafers` of them.
+    `ranges` says between what some constants may lie, by dotted name, where sources disagree.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -244,6 +247,7 @@ class Target:
     defects: Defects | None = None
     advertised: tuple[Advertised, ...] = ()
     provenance: tuple[Constant, ...] = ()
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -338,7 +342,7 @@ class Target:
     def hash(self) -> str:
         """sha256 over all resolved values; sources and wording do not count."""
         values: dict[str, Any] = asdict(self)
-        for prose in ("provenance", "advertised", "description"):
+        for prose in ("provenance", "advertised", "description", "ranges"):
             del values[prose]
         for block in _OPTIONAL_BLOCKS:
             if values[block] is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,30 @@ def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
         assert 0 < row.figures.utilisation < 1
         assert 0 < row.figures.memory_share <= 1
         assert row.figures.bound_by in CAUSES
+
+
+def test_a_slower_machine_says_why():
+    """Half the clock is half the rate; a mesh with slow hops takes more cycles, on fewer PEs."""
+    slow = load_target("wse2", {"clock_hz": "0.425e9"})
+    far = load_target("wse2", {"noc.ramp_cycles": "40", "noc.hop_cycles": "20"})
+    fast, half, other = compare(_perceptron(), [load_target("wse2"), slow, far], 50, batch=1)
+    assert fast.slower == ""
+    assert "0.50 x as fast as wse2: 0.50 x the clock, 1.00 x the cycles" in half.slower
+    assert fast.figures is not None
+    assert other.figures is not None
+    rate = other.figures.throughput_samples_per_s / fast.figures.throughput_samples_per_s
+    assert other.slower.startswith(f"wse2 trains {rate:.2f} x as fast as wse2: 1.00 x the clock")
+    assert "(noc.ramp_cycles 40 against 2, noc.hop_cycles 20 against 1)" in other.slower
+
+
+def test_a_clock_with_a_range_gives_the_rate_one():
+    (row,) = compare(_perceptron(), [load_target("wse3")], samples=50, batch=1)
+    assert row.figures is not None
+    ends = re.match(r"wse3: ([\d,]+) to ([\d,]+) samples/s", row.spread)
+    assert ends is not None
+    low, high = (float(end.replace(",", "")) for end in ends.groups())
+    assert low == pytest.approx(row.figures.throughput_samples_per_s, rel=1e-3)
+    assert high / low == pytest.approx(1.1 / 0.75, rel=1e-3)
 
 
 @pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])

@@ -202,3 +202,52 @@ def test_constants_replaced_in_python_are_said_to_be():
     assert found["noc.hop_cycles"].source.startswith("set by")
     same = {name for name, c in found.items() if c in target.constants()}
     assert found.keys() - same == {"clock_hz", "noc.hop_cycles"}
+
+
+def test_a_range_is_read_shown_and_no_part_of_the_machine(tmp_path):
+    document = _document() | {"name": "mine"}
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(yaml.safe_dump(document))
+    document["clock_hz"] |= {"range": [1.0e8, 2.0e9]}
+    ranged = tmp_path / "ranged.yaml"
+    ranged.write_text(yaml.safe_dump(document))
+    target = load_target(str(ranged))
+    assert target.ranges == {"clock_hz": (1.0e8, 2.0e9)}
+    assert target.hash == load_target(str(plain)).hash
+    assert load_target(str(ranged), {"clock_hz": "1e9"}).ranges == {}
+
+
+@pytest.mark.parametrize("ends", [[1, 2], [2.0e9, 1.0e8], [1], "wide", [1.0e8, "x"]])
+def test_a_range_that_is_none_is_refused(tmp_path, ends):
+    document = _document() | {"name": "mine"}
+    document["clock_hz"] |= {"range": ends}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(UserError, match=r"clock_hz\n.*range: \[low, high\] around"):
+        load_target(str(path))
+
+
+def test_the_clock_of_wse3_is_that_of_its_counter():
+    """1,037,474 cycles in 1,382.9 us; the vendor's figures for the wafer bound it from above."""
+    wse3 = load_target("wse3")
+    assert wse3.clock_hz == pytest.approx(1_037_474 / 1382.9e-6, rel=0.001)
+    assert wse3.ranges["clock_hz"] == (wse3.clock_hz, wse3.clock_max_hz)
+    assert 2 * wse3.wafer_link.latency_s == pytest.approx(171e-6)
+
+
+def test_the_sustained_rate_of_wse3_is_that_of_its_ports():
+    """A group of 8 halves reads two vectors of 16 B and writes one."""
+    wse3 = load_target("wse3")
+    rate = wse3.arithmetic("float16")
+    group_bytes = 2 * rate.macs_per_cycle
+    reads = 2 * group_bytes / wse3.sram.read_bytes_per_cycle
+    writes = group_bytes / wse3.sram.write_bytes_per_cycle
+    assert rate.sustained_fraction == 1 / max(reads, writes)
+
+
+def test_a_mesh_without_a_relay_gets_one_that_is_marked():
+    relay = {c.name: c for c in load_target("dojo_d1").constants()}["software.relay_cycles"]
+    assert (relay.value, relay.confidence) == (1.0, "derived")
+    dtypes = load_target("dojo_d1").compute
+    rates = {f"compute.{dtype}.elements_per_cycle": "0.25" for dtype in dtypes}
+    assert load_target("dojo_d1", rates).relay_cycles == 4.0
