@@ -159,11 +159,13 @@ def _target_of(plan: PlanDocument) -> Target | None:
 
 
 def _verdict(directory: Path, found: tuple[Violation, ...]) -> str:
-    from ..compiler.plan.check import RULES
+    from ..compiler.plan.check import RULES, premises
     from ..compiler.plan.files import load_document
 
     if not found:
-        witness = load_document(directory, allow_edited=True).witness
-        return f"{directory}: sound ({len(RULES)} rules); witness: {witness}"
+        plan = load_document(directory, allow_edited=True)
+        proof = "\n".join(f"  {about:14} {text}" for about, text in premises(plan))
+        verdict = f"{directory}: sound ({len(RULES)} rules); witness: {plan.witness}"
+        return f"{verdict}\nit cannot hang:\n{proof}"
     lines = "\n".join(f"  {violation}" for violation in found)
     return f"{directory}: {len(found)} violations\n{lines}"

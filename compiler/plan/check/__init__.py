@@ -13,7 +13,18 @@ from types import MappingProxyType
 from ...targets.target import Target
 from ..document import PlanDocument
 from ..program import StageProgram
-from . import accounting, geometry, hardware, identity, memory, timing, whole, wiring, workspace
+from . import (
+    accounting,
+    geometry,
+    hang,
+    hardware,
+    identity,
+    memory,
+    timing,
+    whole,
+    wiring,
+    workspace,
+)
 from .violation import Finding, Rule, Subject, Violation
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -40,6 +51,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "initiation-interval": whole.initiation_interval,
         "throughput": whole.throughput,
         "latency": whole.latency,
+        "cannot-hang": hang.cannot_hang,
         "utilisation": whole.utilisation,
         "fit": whole.levers,
         "memory-classes": memory.classes_sound,
@@ -90,4 +102,9 @@ def check(
     )
 
 
-__all__ = ["RULES", "Finding", "Rule", "Subject", "Violation", "check"]
+def premises(plan: PlanDocument) -> tuple[hang.Premise, ...]:
+    """What the proof rests on that a sound plan cannot hang."""
+    return hang.premises(Subject(plan, None, {}))
+
+
+__all__ = ["RULES", "Finding", "Rule", "Subject", "Violation", "check", "premises"]

@@ -52,14 +52,15 @@ def busiest(found: Sequence[Lanes], work: Sequence[int]) -> tuple[int, set[int]]
     most = max(work, default=0)
     streams = {stream for stream, cycles in enumerate(work) if cycles == most}
     for direction in {lanes.direction for lanes in found}:
-        load, users = _sweep([lanes for lanes in found if lanes.direction == direction], work)
+        load, users = sweep([lanes for lanes in found if lanes.direction == direction], work)
         if load >= most:
             streams, most = users | (streams if load == most else set()), load
     return most, streams
 
 
-def _sweep(own: Sequence[Lanes], work: Sequence[int]) -> tuple[int, set[int]]:
-    """Row by row over the links of one direction; columns count from border to border of lanes."""
+def sweep(own: Sequence[Lanes], work: Sequence[int]) -> tuple[int, set[int]]:
+    """The most that adds up at one place, and the streams at places with so much; row by row over
+    rectangles of which all count. Columns count from border to border."""
     borders = sorted({column for lanes in own for column in lanes.columns})
     place = {column: number for number, column in enumerate(borders)}
     spans = [slice(place[lanes.columns[0]], place[lanes.columns[1]]) for lanes in own]

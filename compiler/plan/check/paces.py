@@ -23,10 +23,11 @@ _KINDS = {FORWARD: "activations", BACKWARD: "gradients"}
 
 class Timing(NamedTuple):
     """`slowest` is the most cycles per sample that a stage, a link or the host needs, `names` what
-    does, `waits` all that stages and streams wait for."""
+    does, `waits` all that stages and `streams` wait for."""
 
     slowest: int
     names: list[str]
+    streams: tuple[Stream, ...]
     waits: tuple[Wait, ...]
     host_latency: int
 
@@ -48,6 +49,7 @@ def timing_of(plan: PlanDocument) -> Timing | None:
     return Timing(
         slowest,
         [name for cycles, name in paces if cycles == slowest],
+        tuple(streams),
         waits(plan, streams, host),
         ceil(constants["host.latency_s"] * plan.clock_hz) if fed else 0,
     )

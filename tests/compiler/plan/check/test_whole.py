@@ -153,6 +153,7 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("forward-only", "stages.*.inputs.*.stage", put(3)),
     ("forward-only", "stages.*.inputs.*.output", put(-1)),
     ("edge-depth", "edges.*.depth", nudge),
+    ("cannot-hang", "edges.3.depth", put(1)),
     ("stream-parts", "edges.*.parts", put(0)),
     ("stream-parts", "edges.*.window", put(5)),
     ("stream-parts", "edges.*.gradient_window", put(0)),

@@ -1,0 +1,150 @@
+"""Why a plan cannot hang: the premises, and the rule that they hold.
+
+A stage waits for samples and for room in FIFOs, a stream for both and, where there are fewer
+colours or queues than streams, for its turn. If all these waits have times that repeat, nothing
+waits for ever. That words on a colour of their own arrive, however long others stand, needs no more
+than routers that serve the colours of a link in turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from math import inf
+from typing import NamedTuple
+
+from ..document import HOST, PlanDocument
+from ..resources import COLOURS, QUEUES, collective_colours, collective_queues
+from .paces import Timing
+from .routers import colours_taken, meetings, most_streams, routers_of
+from .schedule import FORWARD, Stream, Wait, keeps_pace
+from .violation import Finding, Subject
+
+
+class Premise(NamedTuple):
+    """Something that the proof rests on."""
+
+    about: str
+    text: str
+
+
+class Use(NamedTuple):
+    """Of colours, or of queues at the stage with the most: streams at one place, how many they
+    take, how many collectives keep, and how many there are; infinite if the machine does not say.
+    """
+
+    streams: int
+    taken: int
+    kept: int
+    there_are: float
+
+    @property
+    def suffices(self) -> bool:
+        return self.taken + self.kept <= self.there_are
+
+
+def cannot_hang(subject: Subject) -> Iterator[Finding]:
+    """All waits of stages and streams, turns of those that share a colour or a queue among them,
+    can be kept for ever: at a pace at which they come one by one, or at none."""
+    timed = subject.timing
+    if timed is None:
+        return
+    waits = (*timed.waits, *_turns(subject.plan, timed))
+    if not keeps_pace(waits, 1 + sum(wait.cycles for wait in waits)):
+        yield Finding(
+            "edges", "waits without a circle", "streams that wait for each other for ever"
+        )
+
+
+def premises(subject: Subject) -> tuple[Premise, ...]:
+    """What a sound plan's proof rests on, with the numbers of this plan."""
+    plan, timed = subject.plan, subject.timing
+    if timed is None:
+        return ()
+    turns = len(_turns(plan, timed))
+    interval = plan.totals.initiation_interval_cycles
+    depths = [edge.depth for edge in plan.edges]
+    own = "streams that meet share none" if not turns else f"turns in the order of ticks: {turns:,}"
+    return (
+        Premise(
+            "order",
+            f"{len(timed.waits):,} waits of stages, streams and FIFOs have times that repeat every"
+            f" {interval:,.0f} cycles",
+        ),
+        Premise("room", f"FIFOs hold {min(depths)} to {max(depths)} samples"),
+        Premise("colours", f"{_text(colour_use(plan, timed.streams), 'on a router')}; {own}"),
+        Premise("queues", _text(queue_use(plan, timed.streams), "at a core, each way")),
+        Premise("taken as given", "a router serves the colours of a link in turn"),
+    )
+
+
+def _text(use: Use, where: str) -> str:
+    there = f"of {use.there_are:,.0f}" if use.there_are < inf else "of a number not known"
+    taken = f" ({use.taken} taken)" if use.taken != use.streams else ""
+    return f"at most {use.streams} streams {where}{taken} and {use.kept} of collectives, {there}"
+
+
+def colour_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
+    """Colours on the routers."""
+    routers = routers_of(plan, streams)
+    taken = colours_taken(meetings(routers), len(streams))
+    kept = max(collective_colours(s.region, s.tiling.space_split) for s in plan.stages)
+    return Use(most_streams(routers), taken, kept, _limit(plan, COLOURS))
+
+
+def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
+    """Queues of the stage with the most, into its cores or out of them."""
+    ends = Counter[tuple[str, object]](("in", stream.sink) for stream in streams)
+    ends.update(("out", stream.source) for stream in streams)
+    there_are = _limit(plan, QUEUES)
+    found = [
+        Use(count, count, collective_queues(stage.region, stage.tiling.space_split), there_are)
+        for (_, end), count in ends.items()
+        if isinstance(end, int)
+        for stage in [plan.stages[end]]
+    ]
+    return max(found, key=lambda use: use.taken + use.kept, default=Use(0, 0, 0, there_are))
+
+
+def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
+    """If colours or queues do not suffice: all streams that meet take turns, in a tick activations
+    before gradients, by stage. Whichever of them share one, their turns are among these."""
+    streams, pairs = timed.streams, set[tuple[int, int]]()
+    if not colour_use(plan, streams).suffices:
+        pairs |= set(meetings(routers_of(plan, streams)))
+    if not queue_use(plan, streams).suffices:
+        numbers = range(len(streams))
+        pairs |= {
+            (a, b) for a in numbers for b in range(a + 1, len(streams)) if _have_end(streams, a, b)
+        }
+    found = []
+    for pair in sorted(pairs):
+        a, b = sorted((streams[number] for number in pair), key=_rank)
+        ticks = _tick(plan, a) - _tick(plan, b)
+        found.append(Wait(a.event("left"), b.event("departs"), 0, ticks))
+        found.append(Wait(b.event("left"), a.event("departs"), 0, 1 - ticks))
+    return found
+
+
+def _rank(stream: Stream) -> tuple[bool, int, int]:
+    """Where in a tick a stream has its turn."""
+    is_back = stream.phase != FORWARD
+    return is_back, stream.edge.sink if is_back else stream.edge.source, stream.edge.sink
+
+
+def _have_end(streams: Sequence[Stream], a: int, b: int) -> bool:
+    """Whether two streams enter the same stage, or leave the same one."""
+    return streams[a].sink == streams[b].sink or streams[a].source == streams[b].source
+
+
+def _tick(plan: PlanDocument, stream: Stream) -> int:
+    """Ticks from a sample's entry into the pipeline until the stream carries it."""
+    edge, last = stream.edge, len(plan.stages) - 1
+    if stream.phase == FORWARD:
+        return edge.source if edge.source != HOST else edge.sink - 1
+    return 2 * last - edge.sink
+
+
+def _limit(plan: PlanDocument, name: str) -> float:
+    value = next((c.value for c in plan.provenance if c.name == name), None)
+    return value if isinstance(value, int | float) and value > 0 else inf

@@ -1,0 +1,129 @@
+"""Colours of streams and collectives: who shares one, and in which order they then take turns.
+
+Every router keeps a route for each colour. A stream whose colour is its own on all routers that it
+passes blocks no other: its words wait in queues of their own, and links are shared turn by turn.
+Where there are fewer colours than streams, some share one. A router then switches that colour from
+one stream's route to the next one's (the positions of a colour, or a route that the core programs
+again), so a stream waits until the one before it has passed. The order is that of ticks: in a tick
+of the pipeline every stream carries one sample; those that share a colour go one after the other,
+activations before gradients, in the order of their stages. The same goes for streams that share a
+queue between router and core.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..plan.resources import COLOURS, QUEUES, collective_colours, collective_queues
+from .layout import Layout
+from .link_shares import EAST, WEST, Piece, pieces
+from .wiring import FORWARD, Wiring
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """`colour` of each channel, counted from those that collectives keep; `meets` says which
+    channels pass a common router."""
+
+    colour: tuple[int, ...]
+    meets: Flags
+    queues: tuple[tuple[int, ...], ...]
+    """Groups of channels that share a queue of a core."""
+
+    @cached_property
+    def sharing(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of channels that take turns: one colour on a common router, or one queue."""
+        colour = np.array(self.colour)
+        same = np.triu(self.meets & (colour[:, None] == colour), 1)
+        pairs = {(int(a), int(b)) for a, b in np.argwhere(same)}
+        for group in self.queues:
+            pairs |= {(a, b) for a in group for b in group if a < b}
+        return tuple(sorted(pairs))
+
+
+def colours_of(layout: Layout, wiring: Wiring) -> Colours:
+    """A colour for every channel: the first that is free on all its routers, of the machine's less
+    those that collectives keep in the regions; without one, that which the fewest others have."""
+    meets = _meets(layout, wiring)
+    kept = max(collective_colours(site.region, site.slices) for site in layout.sites)
+    available = int(max(1, min(layout.limit(COLOURS) - kept, len(wiring.channels))))
+    colour: list[int] = []
+    for number in range(len(wiring.channels)):
+        taken = np.zeros(available, np.int64)
+        np.add.at(taken, [colour[n] for n in np.flatnonzero(meets[number, :number])], 1)
+        colour.append(int(np.argmin(taken)))
+    return Colours(tuple(colour), meets, tuple(_queues(layout, wiring)))
+
+
+def turns(wiring: Wiring, colours: Colours) -> Iterator[tuple[int, int, int]]:
+    """(channel, channel, samples): the second sends what comes after the first's of so many samples
+    before, in the order of ticks. Outputs of one stage are given at once; any order of them will
+    do."""
+    last, channels = wiring.stages - 1, wiring.channels
+    for pair in colours.sharing:
+        a, b = sorted(pair, key=lambda n: (channels[n].phase, channels[n].producer))
+        if (channels[a].phase, channels[a].producer) != (channels[b].phase, channels[b].producer):
+            one, other = (_tick(wiring, n, last) for n in (a, b))
+            yield a, b, one - other
+            yield b, a, 1 + other - one
+
+
+def _tick(wiring: Wiring, number: int, last: int) -> int:
+    """Ticks from a sample's entry into the pipeline until the channel sends it."""
+    channel = wiring.channels[number]
+    if channel.phase != FORWARD:
+        return 2 * last - channel.producer
+    is_host = channel.producer > last
+    return channel.consumer - 1 if is_host else channel.producer
+
+
+def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
+    """Channels into, or out of, one stage that share a queue: as few as there are queues for,
+    beside those of the stage's collectives."""
+    most = layout.limit(QUEUES)
+    for end in ("consumer", "producer"):
+        at: dict[int, list[int]] = defaultdict(list)
+        for number, channel in enumerate(wiring.channels):
+            at[getattr(channel, end)].append(number)
+        for stage, numbers in at.items():
+            if stage < wiring.stages:
+                site = layout.sites[stage]
+                left = max(1, most - collective_queues(site.region, site.slices))
+                if len(numbers) > left:
+                    yield from (tuple(numbers[first :: int(left)]) for first in range(int(left)))
+
+
+def _meets(layout: Layout, wiring: Wiring) -> Flags:
+    """Which channels pass a common router, ends included."""
+    found: list[Piece] = []
+    for number, channel in enumerate(wiring.channels):
+        route = layout.edges[channel.edge].route
+        route = route if channel.phase == FORWARD else route[::-1]
+        found += pieces(layout, number, route, channel.links)
+    return _overlaps([_with_ends(piece) for piece in found], len(wiring.channels))
+
+
+def _with_ends(piece: Piece) -> tuple[int, int, int, int, int]:
+    """Stream, then rows and columns of the routers at both ends of a piece's links."""
+    (row, last_row), (column, last_column) = piece.rows, piece.columns
+    along_row = piece.direction in (EAST, WEST)
+    return piece.stream, row, last_row + (not along_row), column, last_column + along_row
+
+
+def _overlaps(found: Sequence[tuple[int, int, int, int, int]], streams: int) -> Flags:
+    meets = np.zeros((streams, streams), bool)
+    if found:
+        stream, row, last_row, column, last_column = np.array(found).T
+        both = np.maximum.outer(row, row) < np.minimum.outer(last_row, last_row)
+        both &= np.maximum.outer(column, column) < np.minimum.outer(last_column, last_column)
+        one, other = np.nonzero(both)
+        meets[stream[one], stream[other]] = True
+    return meets

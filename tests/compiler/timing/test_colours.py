@@ -1,0 +1,125 @@
+"""Colours of streams: different where streams meet, as long as there are enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers import plans
+from helpers.random_plans import random_plan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from weft.backend.errors import UserError
+from weft.compiler.plan.document import PlanDocument
+from weft.compiler.targets import load_target
+from weft.compiler.timing.colours import colours_of, turns
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.totals import totals
+from weft.compiler.timing.wiring import FORWARD, wire
+
+QUICK = settings(max_examples=60, deadline=None, derandomize=True)
+KEPT = 6
+"""Colours of the collectives of 4 x 8 PEs with two slices of positions."""
+
+
+def with_routes(plan: PlanDocument, rows: list[int]) -> PlanDocument:
+    """Its streams on other rows: along the first row, down, and along to the end."""
+    edges = []
+    for edge, row in zip(plan.edges, rows, strict=False):
+        (top, left), (_, right) = edge.route
+        middle = (left + right) // 2
+        route = ((top, left), (top, middle), (top + row, middle), (top + row, right))
+        edges.append(replace(edge, route=tuple(dict.fromkeys(route))))
+    return replace(plan, edges=tuple(edges))
+
+
+def walked(layout: Layout, wiring) -> list[set[tuple[int, int]]]:
+    """Routers of every channel, lane by lane and step by step."""
+    found = []
+    for channel in wiring.channels:
+        route = layout.edges[channel.edge].route
+        route = route if channel.phase == FORWARD else route[::-1]
+        own = set()
+        for (row, column), (to_row, to_column) in pairwise(route):
+            for lane in range(channel.links):
+                if row == to_row:
+                    first = min(max(row - channel.links // 2, 0), layout.grid[0] - channel.links)
+                    low, high = sorted((column, to_column))
+                    own |= {(first + lane, c) for c in range(low, high + 1)}
+                else:
+                    first = min(max(column - channel.links // 2, 0), layout.grid[1] - channel.links)
+                    low, high = sorted((row, to_row))
+                    own |= {(r, first + lane) for r in range(low, high + 1)}
+        found.append(own)
+    return found
+
+
+RANDOM = st.tuples(random_plan(max_stages=6), st.lists(st.integers(0, 9), min_size=20, max_size=20))
+
+
+@QUICK
+@given(RANDOM, st.integers(KEPT + 1, 40))
+def test_streams_that_meet_have_colours_of_their_own_or_take_turns(drawn, colours):
+    plan = with_routes(*drawn)
+    constants = plans.CONSTANTS | {"noc.colours": colours}
+    layout = Layout.of(
+        plans.plan([tuple(vars(s.cycles).values()) for s in plan.stages], plan.edges, constants)
+    )
+    wiring = wire(layout)
+    found, routers = colours_of(layout, wiring), walked(layout, wiring)
+    taken_in_turns = {(a, b) for a, b, _ in turns(wiring, found)}
+    for one, own in enumerate(routers):
+        for other in range(one):
+            meets = bool(own & routers[other])
+            assert found.meets[one, other] == meets
+            ends = {(wiring.channels[n].phase, wiring.channels[n].producer) for n in (one, other)}
+            if meets and found.colour[one] == found.colour[other] and len(ends) > 1:
+                assert {(one, other), (other, one)} <= taken_in_turns
+    assert max(found.colour, default=0) < max(1, colours - KEPT)
+    if found.sharing:
+        assert len(set(found.colour)) == colours - KEPT
+
+
+def many_streams(colours: int, skip_depth: int = 4) -> PlanDocument:
+    """Five stages and a skip over all of them."""
+    edges = [plans.edge(-1, 0, 8), *(plans.edge(i, i + 1, 8, 8) for i in range(4))]
+    edges.append(plans.edge(0, 4, 8, 8, depth=skip_depth))
+    constants = plans.CONSTANTS | {"noc.colours": colours}
+    return plans.plan([(10, 10, 10)] * 5, edges, constants)
+
+
+def total(plan: PlanDocument):
+    return totals(Layout.of(plan), plan.stages, load_target("tiny_mesh"), 1)
+
+
+def test_all_on_one_colour_in_the_order_of_ticks_cannot_hang():
+    layout = Layout.of(many_streams(KEPT + 1))
+    shared = colours_of(layout, wire(layout)).sharing
+    assert len(shared) >= 10
+    assert total(many_streams(KEPT + 1)).initiation_interval_cycles == pytest.approx(30, rel=0.3)
+
+
+def test_a_circle_through_a_shared_colour_is_named(monkeypatch):
+    """Two stages that would send in the order against that of ticks, each waiting for the other."""
+
+    def against(wiring, colours):
+        for one, other, samples in turns(wiring, colours):
+            yield one, other, samples - 1
+
+    monkeypatch.setattr("weft.compiler.timing.totals.turns", against)
+    with pytest.raises(UserError, match=r"(?s)cycle of waits through shared colours: .*layer"):
+        total(many_streams(KEPT + 1))
+
+
+def test_queues_are_shared_by_as_few_as_can_be():
+    """Nine stages read by the last: 9 streams into it, beside 4 queues of its collectives."""
+    edges = [plans.edge(-1, 0, 8), *(plans.edge(i, i + 1, 8, 8) for i in range(8))]
+    edges += [plans.edge(i, 9, 8, 8) for i in range(9)]
+    constants = plans.CONSTANTS | {"noc.queues": 8}
+    layout = Layout.of(plans.plan([(10, 10, 10)] * 10, edges, constants))
+    groups = colours_of(layout, wire(layout)).queues
+    into_last = [g for g in groups if all(wire(layout).channels[n].consumer == 9 for n in g)]
+    assert sorted(map(len, into_last)) == [2, 2, 2, 3]
+    assert not np.intersect1d(*into_last[:2]).size
