@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..backend.errors import InfeasibleError
-from ..backend.nn.norms import replace_norms
+from ..backend.nn.norm_swap import replace_norms
 from ..backend.packages import model_package
 from ..compiler.capture.capture import Capture
 from ..compiler.driver import Driver

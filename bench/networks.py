@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numba.core.registry import cpu_target
 
 from ..backend.errors import InfeasibleError
-from ..backend.nn.norms import replace_norms
+from ..backend.nn.norm_swap import replace_norms
 from ..backend.packages import model_package
 from ..compiler.pipeline import Options, compile_model
 from ..compiler.plan.document import PlanDocument

@@ -8,7 +8,8 @@ from .depth import prune_depth
 from .hebbian import HebbianClassifier, HebbianSoftmax
 from .ift_sizes import widened
 from .mlp import MLP, mlp
-from .norms import make_norm, norm_kinds, replace_norms
+from .norm_swap import replace_norms
+from .norms import make_norm, norm_kinds
 from .online_norm import OnlineNorm
 from .recurrent import OnlineLSTMCell
 from .resnet import ResNet, resnet

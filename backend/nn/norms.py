@@ -1,12 +1,10 @@
-"""Normalization layers by name, and their exchange in an existing model."""
+"""Normalization layers by name, and what applies them along another axis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -46,16 +44,19 @@ class LastDim(nn.Module):
 class PerPosition(nn.Module):
     """Applies a normalization without state to each position of (N, *positions, C) by itself.
 
-    As `nn.LayerNorm` does: a position must not see the others, least of all later ones.
+    As `nn.LayerNorm` does: a position must not see the others, least of all later ones. With
+    `axis` 1 the input is (N, C, *positions).
     """
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.Module, axis: int = -1) -> None:
         super().__init__()
-        self.norm = norm
+        self.norm, self.axis = norm, axis
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as x."""
-        return self.norm(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+        features = x.movedim(self.axis, -1)
+        normalized = self.norm(features.reshape(-1, features.shape[-1]))
+        return normalized.reshape(features.shape).movedim(-1, self.axis)
 
 
 def _group(channels: int, groups: int | None = None, **options: Any) -> nn.Module:
@@ -91,8 +92,8 @@ _KINDS: dict[str, Callable[..., nn.Module]] = {
     "batch": BatchNorm,
     "none": _none,
 }
-_OVER_POSITIONS = frozenset({"online", "batch", "batch_channel"})
-_Override = str | Mapping[str, Any]
+OVER_POSITIONS = frozenset({"online", "batch", "batch_channel"})
+"""Kinds whose statistics are over the positions of a sample, and over samples."""
 
 
 def norm_kinds() -> tuple[str, ...]:
@@ -116,101 +117,3 @@ def make_norm(kind: str, channels: int, **options: Any) -> nn.Module:
             got=", ".join(f"{key}={value!r}" for key, value in options.items()),
             change=str(error),
         ) from error
-
-
-def replace_norms(
-    model: nn.Module,
-    kind: str,
-    *,
-    overrides: Mapping[str, _Override] | None = None,
-    **options: Any,
-) -> nn.Module:
-    """Swap BatchNorm*, GroupNorm and LayerNorm modules for `kind`, in place; returns the model.
-
-    Weights and biases are carried over. `overrides` maps globs of module names to another kind, to
-    "keep", or to options such as {"alpha_fwd": 0.9} (with "kind" for another kind); the first glob
-    that matches decides. `options` go to modules of `kind` only.
-
-    A LayerNorm normalises the last dimension of each position by itself, and so does what replaces
-    it; Online, Batch and Batch-Channel Normalization take the positions for a sample's pixels.
-
-    Raises `UserError` for an unknown kind or option and for a glob that matches no normalization.
-    """
-    rules = {glob: _rule(rule) for glob, rule in (overrides or {}).items()}
-    found = {name: module for name, module in model.named_modules() if _is_norm(module)}
-    _check_globs(rules, found)
-    for name, module in found.items():
-        chosen, own = next((r for glob, r in rules.items() if fnmatchcase(name, glob)), (kind, {}))
-        chosen = chosen or kind
-        if chosen != "keep":
-            common = options if chosen == kind else {}
-            model = _put(model, name, _counterpart(name, module, chosen, {**common, **own}))
-    return model
-
-
-def _rule(rule: _Override) -> tuple[str | None, Mapping[str, Any]]:
-    """An override as its kind (None: the common one) and its options."""
-    if isinstance(rule, str):
-        return rule, {}
-    return rule.get("kind"), {key: value for key, value in rule.items() if key != "kind"}
-
-
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, _BatchNorm | nn.GroupNorm | nn.LayerNorm)
-
-
-def _check_globs(rules: Iterable[str], found: Mapping[str, nn.Module]) -> None:
-    for glob in rules:
-        if not any(fnmatchcase(name, glob) for name in found):
-            raise UserError(
-                f"override '{glob}'",
-                expected="a glob that matches a normalization of the model",
-                got=f"no match among {', '.join(found) or 'no normalization at all'}",
-                change="correct or remove the override",
-            )
-
-
-def _counterpart(name: str, module: nn.Module, kind: str, options: Mapping[str, Any]) -> nn.Module:
-    """A new norm with the affine weights, device, dtype and mode of the old one.
-
-    A norm that holds an activation (as those of timm do) applies it last; so does its counterpart.
-    """
-    new = make_norm(kind, _channels(name, module), **options)
-    reference = next(module.parameters(), None)
-    if reference is not None:
-        new.to(device=reference.device, dtype=reference.dtype)
-    with torch.no_grad():
-        for key in ("weight", "bias"):
-            old, target = getattr(module, key, None), getattr(new, key, None)
-            if isinstance(old, Tensor) and isinstance(target, Tensor):
-                target.copy_(old)
-    new.train(module.training)
-    if isinstance(module, nn.LayerNorm) and kind != "none":
-        new = LastDim(new) if kind in _OVER_POSITIONS else PerPosition(new)
-    followers = [child for child in module.children() if not isinstance(child, nn.Identity)]
-    return nn.Sequential(new, *followers) if followers else new
-
-
-def _channels(name: str, module: nn.Module) -> int:
-    if isinstance(module, _BatchNorm):
-        return module.num_features
-    if isinstance(module, nn.GroupNorm):
-        return module.num_channels
-    assert isinstance(module, nn.LayerNorm)
-    if len(module.normalized_shape) != 1:
-        raise UserError(
-            f"module '{name}'",
-            expected="a LayerNorm over one dimension",
-            got=f"normalized_shape {tuple(module.normalized_shape)}",
-            change="override it with 'keep', or replace it by hand",
-        )
-    return module.normalized_shape[0]
-
-
-def _put(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
-    """Set the submodule `name`; the model itself when the name is empty."""
-    if not name:
-        return new
-    parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, new)
-    return model

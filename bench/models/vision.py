@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...backend.nn.norms import replace_norms
+from ...backend.nn.norm_swap import replace_norms
 from ...backend.packages import model_package
 from .case import Case
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
-from ...backend.nn.norms import replace_norms
+from ...backend.nn.norm_swap import replace_norms
 from ...backend.optim import states_per_weight
 from ...backend.sparsity import configure
 from ..capture.capture import capture

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from helpers.staged import forward_backward
 from torch import nn
-from weft.backend.nn.norms import replace_norms
+from weft.backend.nn.norm_swap import replace_norms
 from weft.compiler.capture.capture import capture
 from weft.compiler.mapping.coverage import coverage
 from weft.compiler.stages.cut import cut

@@ -1,0 +1,90 @@
+"""Finds the normalizations of a model: torch's own, and those of other classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ...errors import UserError
+from .probe import Affine, Layout, affine_of, layout_of
+
+KNOWN = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+"""Classes that are normalizations, and what is derived from them."""
+_OWN = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """A module to replace: its number of features, where they are, and its affine map if it had
+    to be measured."""
+
+    module: nn.Module
+    features: int
+    layout: Layout
+    affine: Affine | None = None
+
+
+def norms_of(model: nn.Module) -> dict[str, tuple[nn.Module, list[str]]]:
+    """Every module that is, or is called, a normalization, by its first name; and all its names."""
+    found: dict[int, tuple[nn.Module, list[str]]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, KNOWN) or _looks_like(module):
+            found.setdefault(id(module), (module, []))[1].append(name)
+    return {names[0]: (module, names) for module, names in found.values()}
+
+
+def _looks_like(module: nn.Module) -> bool:
+    kind = type(module)
+    is_ours = kind.__module__.partition(".")[0] == _OWN or kind.__module__.startswith("torch.nn.ut")
+    is_leaf = not any(list(child.parameters()) for child in module.children())
+    return "norm" in kind.__name__.lower() and is_leaf and not is_ours
+
+
+def measured(name: str, module: nn.Module) -> Normalization:
+    """What a module normalizes. Raises `UserError` if that is no single axis of features."""
+    features = _features(name, module)
+    if isinstance(module, KNOWN) and _is_torchs_own(module):
+        is_last = isinstance(module, nn.LayerNorm | nn.RMSNorm)
+        return Normalization(module, features, Layout(-1 if is_last else 1, not is_last))
+    layout = layout_of(name, module, features)
+    if isinstance(module, KNOWN):
+        return Normalization(module, features, layout)
+    affine = affine_of(module, features, layout)
+    if affine is None:
+        raise UserError(
+            f"module '{name}'",
+            expected="a layer or RMS norm of each position's features, weight and bias",
+            got=f"a {type(module).__name__}, which computes something else",
+            change="override it with 'keep', or replace it by hand",
+        )
+    return Normalization(module, features, layout, affine)
+
+
+def _is_torchs_own(module: nn.Module) -> bool:
+    return type(module).forward.__module__.startswith("torch.nn.")
+
+
+def _features(name: str, module: nn.Module) -> int:
+    if isinstance(module, _BatchNorm):
+        return module.num_features
+    if isinstance(module, nn.GroupNorm):
+        return module.num_channels
+    shape = getattr(module, "normalized_shape", None)
+    if isinstance(shape, int):
+        return shape
+    sizes = {parameter.numel() for parameter in module.parameters()}
+    if shape is None and len(sizes) == 1 and max(sizes) > 1:
+        return sizes.pop()
+    if shape is None or len(shape) != 1:
+        kind = type(module).__name__
+        raise UserError(
+            f"module '{name}'",
+            expected=f"a {kind} over one dimension",
+            got=f"a {kind} without a number of features"
+            if shape is None
+            else f"normalized_shape {tuple(shape)}",
+            change="override it with 'keep', or replace it by hand",
+        )
+    return shape[0]
