@@ -40,21 +40,26 @@ class SparseParallel(nn.Module):
 
 
 class SparseFactorized(nn.Module):
-    """V activation(U x): U sparse with the layer's kernel, V sparse and pointwise."""
+    """V activation(norm(U x)): U sparse with the layer's kernel, V sparse and pointwise."""
 
     def __init__(
-        self, layer: Dense, sparsity: float, activation: Callable[[], nn.Module] = nn.ReLU
+        self,
+        layer: Dense,
+        sparsity: float,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         inputs, outputs, taps = _features(layer)
         size = inner_size(inputs, outputs, sparsity, taps)
         self.inner = _like(layer, outputs=size, bias=False)
+        self.norm = norm(size) if norm else nn.Identity()
         self.activation = activation()
         self.outer = _pointwise(layer, size, bias=layer.bias is not None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """V activation(U x)."""
-        return self.outer(self.activation(self.inner(x)))
+        """V activation(norm(U x))."""
+        return self.outer(self.activation(self.norm(self.inner(x))))
 
 
 class SparseDoped(nn.Module):

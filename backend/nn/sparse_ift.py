@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ..errors import UnknownNameError, UserError
 from ..flops import Ledger, module_ledger
@@ -63,10 +64,11 @@ def sparse_ift(
 
     Linear layers and 2-d convolutions without groups are transformed, but not those whose name
     matches a glob of `keep`, by default the first and the last layer. wide: widths are rounded up
-    to a multiple of `multiple_of`. factorized: `activation` lies between the factors. parallel:
-    `norm` (of the number of features) ends each branch. `example_inputs` is one sample with its
-    batch dimension, for the FLOP counter. `search` looks for the sparsity, in steps of 1e-4, at
-    which the training FLOPs per sample are at most `budget`, by default those of `model`.
+    to a multiple of `multiple_of`. factorized: `norm` and `activation` are between the factors.
+    parallel: `norm` ends each branch. `norm` is called with its number of features.
+    `example_inputs` is one sample with its batch dimension, for the FLOP counter. `search` looks
+    for the sparsity, in steps of 1e-4, at which the training FLOPs per sample are at most `budget`,
+    by default those of `model`.
 
     Raises `UserError` for an unknown family, a `keep` that leaves nothing, an architecture whose
     widened layers no longer fit each other, and a budget that no sparsity meets.
@@ -82,10 +84,11 @@ def sparse_ift(
     else:
         forms: Mapping[str, Callable[..., nn.Module]] = {
             "parallel": partial(SparseParallel, norm=norm),
-            "factorized": partial(SparseFactorized, activation=activation),
+            "factorized": partial(SparseFactorized, activation=activation, norm=norm),
             "doped": SparseDoped,
         }
         weights = _replace(new, chosen, lambda layer: forms[family](layer, sparsity))
+        _refuse_lazy(new)
     after = _fitting_ledger(new, example_inputs, family)
     if search:
         limit = before.training.dense if budget is None else budget
@@ -171,6 +174,17 @@ def _replace(model: nn.Module, names: list[str], form: Callable[[Any], nn.Module
 
 def _any_match(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in globs)
+
+
+def _refuse_lazy(model: nn.Module) -> None:
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise UserError(
+            "sparse_ift",
+            expected="layers with sizes",
+            got=f"lazy ones: {', '.join(lazy[:8])}",
+            change="give norm=nn.BatchNorm2d or the like: it is called with its number of features",
+        )
 
 
 def _fitting_ledger(model: nn.Module, example_inputs: tuple[Any, ...], family: str) -> Ledger:

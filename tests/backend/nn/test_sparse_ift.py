@@ -170,6 +170,19 @@ def test_branches_may_end_in_a_norm() -> None:
     assert [type(norm) for norm in form.get_submodule("norms").children()] == [nn.BatchNorm2d] * 2
 
 
+def test_a_norm_may_be_between_the_factors() -> None:
+    """U, batch norm, ReLU, V, as published."""
+    model = transformed("convolution", "factorized", 0.5, norm=nn.BatchNorm2d).model
+    form = model.get_submodule("3")
+    norm, inner = form.get_submodule("norm"), form.get_submodule("inner")
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.num_features == inner.weight.shape[0]  # type: ignore[union-attr]
+    hidden = norm(inner(x := torch.randn(2, inner.weight.shape[1], 8, 8)))  # type: ignore[union-attr,misc]
+    torch.testing.assert_close(form(x), form.get_submodule("outer")(torch.relu(hidden)))
+    with pytest.raises(UserError, match=r"lazy[\s\S]*norm=nn.BatchNorm2d"):
+        transformed("convolution", "factorized", 0.5, activation=nn.LazyBatchNorm2d)
+
+
 def test_wide_models_widen_norms_and_leave_the_ends() -> None:
     model = transformed("convolution", "wide", 0.75).model
     shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
