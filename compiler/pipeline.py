@@ -25,7 +25,7 @@ from .place.place import Place
 from .plan.document import LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
-from .plan.training import Training
+from .plan.training import Mask, Training
 from .stages.coarsen import Coarsen, Granularity
 from .stages.cut import Cut
 from .stages.group import Group
@@ -42,9 +42,10 @@ PASSES = {pass_name(kind): kind for kind in _ORDER}
 class Options:
     """How to compile.
 
-    `masks` maps parameter names to boolean tensors, True where a weight is kept; those of
-    `dynamic` parameters will change while training. Without any, those that a Sparsifier has in
-    force on the model are taken.
+    `masks` maps parameter names to boolean tensors, True where a weight is kept, or to a share of
+    weights that are zero, whose places are then random; those of `dynamic` parameters will change
+    while training. Without any, those that a Sparsifier has in force on the model are taken, of a
+    model on the meta device by their share.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
     which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
@@ -54,7 +55,7 @@ class Options:
     name of each pass as it begins, `on_end` what it made and what that took.
     """
 
-    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    masks: Mapping[str, Mask] = field(default_factory=dict)
     dynamic: Collection[str] = ()
     optimizer_states: int = 1
     granularity: Granularity = "finest"
@@ -108,7 +109,9 @@ def _with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
         return replace(options, masks=masks, dynamic=first_names(model, options.dynamic))
     entries = masks_in_force(model, graph)
     dynamic = frozenset(name for name, entry in entries.items() if entry.is_dynamic)
-    return replace(options, masks={n: e.mask.cpu() for n, e in entries.items()}, dynamic=dynamic)
+    shares = {n: e.share_of_zeros for n, e in entries.items()}
+    masks = {n: e.mask.cpu() if shares[n] is None else shares[n] for n, e in entries.items()}
+    return replace(options, masks=masks, dynamic=dynamic)
 
 
 def compile_graph(

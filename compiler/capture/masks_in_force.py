@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from ...backend.errors import UserError
 from ...backend.parameters import by_any_name, places
 from ...backend.sparsity.eager.attached import Held, held_in
 from .graph import Graph
@@ -25,8 +26,19 @@ def masks_in_force(model: nn.Module, graph: Graph) -> dict[str, Held]:
 
 
 def by_first_name(model: nn.Module, masks: Mapping[str, Any]) -> dict[str, Any]:
-    """The same masks; one of a tied parameter may be given under any of its names."""
+    """The same masks; one of a tied parameter may be given under any of its names.
+
+    Raises UserError for one on the meta device.
+    """
     first = _first_names(model, masks)
+    for name, mask in masks.items():
+        if isinstance(mask, Tensor) and mask.is_meta:
+            raise UserError(
+                f"mask of '{name}'",
+                expected="a mask with values, or the share of weights that are zero",
+                got="a mask on the meta device",
+                change=f"give the share: masks={{'{name}': 0.9}}; non-zeros are then expected ones",
+            )
     return {first[name]: mask for name, mask in masks.items()}
 
 

@@ -8,6 +8,7 @@ features with all its taps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
@@ -21,15 +22,19 @@ class WeightTiles:
     """Where the non-zeros of one weight are.
 
     `counts` (out, in) holds the non-zeros over the taps of each pair of features; without it the
-    non-zeros are `density` of all weights, at random.
+    non-zeros are `density` of all weights, at random or, if `is_even`, everywhere alike.
     """
 
     out_features: int
     in_features: int
     taps: int
     density: float = 1.0
-    counts: NDArray[np.int64] | None = None
-    _cache: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
+    counts: NDArray[np.integer] | None = None
+    is_even: bool = False
+    _cache: dict[tuple[int, int], int] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _sums: dict[str, _Sums] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def dense(self) -> int:
@@ -40,11 +45,11 @@ class WeightTiles:
         """Pairs of an out and an in feature."""
         return self.out_features * self.in_features
 
-    @property
+    @cached_property
     def total(self) -> int:
         """Non-zeros in all."""
         if self.counts is not None:
-            return round(float(self.counts.sum()))
+            return int(self.counts.sum(dtype=np.int64))
         return round(self.dense * self.density)
 
     @property
@@ -65,6 +70,8 @@ class WeightTiles:
             return self.tile_size(in_split, out_split)
         pairs = np.stack([in_split, out_split], axis=1)
         distinct, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        if self.counts is not None:
+            self._sum_up(distinct[:, 1], distinct[:, 0])
         values = np.array([self._tile_max(int(i), int(o)) for i, o in distinct], np.int64)
         return values[inverse.reshape(-1)]
 
@@ -80,26 +87,84 @@ class WeightTiles:
 
     def tile_counts(self, in_split: int, out_split: int) -> NDArray[np.int64]:
         """Non-zeros of every tile, (out slices, in slices). Needs a mask."""
+        self._sum_up(np.array([out_split]), np.array([in_split]))
+        rows = _slice_ends(self.out_features, out_split)
+        columns = _slice_ends(self.in_features, in_split)
+        return self._sums["all"].of(rows, columns)
+
+    def _sum_up(self, out_splits: Ints, in_splits: Ints) -> None:
+        """One pass over the mask for all slices of these splits, unless there was one."""
         if self.counts is None:
             raise TypeError("tile_counts needs a mask")
-        rows = _slice_starts(self.out_features, out_split)
-        columns = _slice_starts(self.in_features, in_split)
-        return np.add.reduceat(np.add.reduceat(self.counts, rows, axis=0), columns, axis=1)
+        rows, columns = _ends(self.out_features, out_splits), _ends(self.in_features, in_splits)
+        known = self._sums.get("all")
+        if known is not None and known.has(rows, columns):
+            return
+        if known is not None:
+            rows, columns = np.union1d(rows, known.rows), np.union1d(columns, known.columns)
+        self._sums["all"] = _sums(self.counts, rows, columns)
 
     def _expected_maximum(self, in_split: int, out_split: int) -> int:
         """Expected largest of m binomial counts, as a normal order statistic (Blom 1958)."""
         size = int(self.tile_size(np.int64(in_split), np.int64(out_split)))  # type: ignore[arg-type]
+        if self.is_even:
+            return int(round(size * self.density, 6))
         tiles = in_split * out_split
         quantile = NormalDist().inv_cdf((tiles - 0.375) / (tiles + 0.25))
         deviation = (size * self.density * (1 - self.density)) ** 0.5
         return min(size, round(size * self.density + quantile * deviation))
 
 
-def _slice_starts(size: int, split: int) -> NDArray[np.int64]:
-    return np.arange(0, size, -(-size // split))
+@dataclass(frozen=True)
+class _Sums:
+    """Sums of the counts before each of `rows` and before each of `columns`, (rows, columns)."""
+
+    rows: Ints
+    columns: Ints
+    sums: NDArray[np.int64]
+
+    def has(self, rows: Ints, columns: Ints) -> bool:
+        """Whether all these ends are known."""
+        return bool(np.isin(rows, self.rows).all() and np.isin(columns, self.columns).all())
+
+    def of(self, rows: Ints, columns: Ints) -> NDArray[np.int64]:
+        """The sums between these successive ends."""
+        at = np.searchsorted(self.rows, rows)[:, None], np.searchsorted(self.columns, columns)
+        return np.diff(np.diff(self.sums[at], axis=0, prepend=0), axis=1, prepend=0)
 
 
-def count_mask(mask: NDArray[np.bool_], in_axis: int) -> NDArray[np.int64]:
-    """Non-zeros per (out, in) pair of a weight mask whose first two axes are features."""
-    counts = np.count_nonzero(mask.reshape(*mask.shape[:2], -1), axis=2)
+def _sums(counts: NDArray[np.integer], rows: Ints, columns: Ints) -> _Sums:
+    if counts.flags.f_contiguous and not counts.flags.c_contiguous:
+        other = _sums(counts.T, columns, rows)
+        return _Sums(rows, columns, np.ascontiguousarray(other.sums.T))
+    sums = np.empty((len(rows), len(columns)), np.int64)
+    running = np.zeros(counts.shape[1], np.int64)
+    begin = 0
+    for number, end in enumerate(rows):
+        running += np.add.reduce(counts[begin:end], axis=0, dtype=np.int32)
+        sums[number] = np.cumsum(running)[columns - 1]
+        begin = end
+    return _Sums(rows, columns, sums)
+
+
+def _slice_ends(size: int, split: int) -> Ints:
+    length = -(-size // split)
+    return np.minimum(np.arange(length, size + length, length), size)
+
+
+def _ends(size: int, splits: Ints) -> Ints:
+    """The ends of the slices of every split."""
+    return np.unique(np.concatenate([_slice_ends(size, int(s)) for s in np.unique(splits)]))
+
+
+def count_mask(mask: NDArray[np.bool_], in_axis: int) -> NDArray[np.integer]:
+    """Non-zeros per (out, in) pair of a weight mask whose first two axes are features.
+
+    A view of the mask if there is one tap.
+    """
+    taps = mask.reshape(*mask.shape[:2], -1)
+    if taps.shape[2] == 1 and mask.dtype == np.bool_:
+        counts = taps[:, :, 0].view(np.uint8)
+    else:
+        counts = np.count_nonzero(taps, axis=2)
     return counts if in_axis == 1 else counts.T

@@ -93,7 +93,10 @@ def permuted(mask: np.ndarray, order: FeatureOrder, matrix: Matrix) -> np.ndarra
     first, second = order.rows, order.columns
     if matrix.in_axis == 0:
         first, second = second, first
-    return mask[first][:, second]
+    out = np.empty_like(mask)
+    for target, row in zip(out, first, strict=True):
+        np.take(mask[row], second, axis=0, out=target)
+    return out
 
 
 def _matrix(layout: Layout, stage: Stage, name: str) -> Matrix:

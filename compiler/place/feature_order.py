@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.integer]
 Floats = NDArray[np.float32]
 Order = NDArray[np.int64]
 
 _SWEEPS = 3
+_WORK = 2e12
+"""Multiply-adds of all sweeps; some 20 s of a processor. One sweep is made in any case."""
 _POLISH_ROUNDS = 10
 _WORST_TILES = 10
 _PARTNERS = 12
@@ -58,19 +60,20 @@ def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> Feat
     """Permute (rows, columns) of `counts` for `tiles` = (slices of rows, slices of columns).
 
     `counts` is a bool mask (rows, columns), or the non-zeros over the taps of a convolution. Works
-    until the fullest tile is within `goal` of the mean, or no exchange found helps. The same input
-    gives the same result.
+    until the fullest tile is within `goal` of the mean, or no exchange found helps; of large
+    weights (some 10^9) pairs of slices meet once, not three times. The same input gives the same
+    result.
     """
-    weights = np.asarray(counts).astype(np.float32)
+    weights = _Weights.of(counts)
     rows, columns = _slices(weights.shape[0], tiles[0]), _slices(weights.shape[1], tiles[1])
     start = rows.copy(), columns.copy()
     before = _load(_Side(weights, rows, columns))
-    for _ in range(_SWEEPS):
+    for _ in range(_sweeps(weights.shape, tiles)):
         side = _Side(weights, rows, columns)
         if _load(side).ratio <= goal:
             break
         _exchange_pairs(side)
-        _exchange_pairs(_Side(weights.T, columns, rows))
+        _exchange_pairs(_Side(weights.transposed, columns, rows))
     _polish(weights, rows, columns, goal)
     after = _load(_Side(weights, rows, columns))
     if after.maximum >= before.maximum:
@@ -80,9 +83,45 @@ def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> Feat
 
 def load(counts: NDArray, tiles: tuple[int, int]) -> Load:
     """Non-zeros per tile as the weight lies; `counts` and `tiles` as in `balance`."""
-    weights = np.asarray(counts).astype(np.float32)
+    weights = _Weights.of(counts)
     rows, columns = _slices(weights.shape[0], tiles[0]), _slices(weights.shape[1], tiles[1])
     return _load(_Side(weights, rows, columns))
+
+
+def _sweeps(shape: tuple[int, int], tiles: tuple[int, int]) -> int:
+    rows, columns = shape
+    work = rows * rows * tiles[1] + columns * columns * tiles[0]
+    return max(1, min(_SWEEPS, round(_WORK / max(work, 1))))
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Non-zeros (rows, columns), by rows and by columns, so that slices of both are summed fast."""
+
+    by_rows: Counts
+    by_columns: Counts
+
+    @classmethod
+    def of(cls, counts: NDArray) -> _Weights:
+        array = np.asarray(counts)
+        array = array.view(np.uint8) if array.dtype == np.bool_ else array
+        return cls(np.ascontiguousarray(array), np.ascontiguousarray(array.T))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.by_rows.shape[0], self.by_rows.shape[1]
+
+    @property
+    def transposed(self) -> _Weights:
+        return _Weights(self.by_columns, self.by_rows)
+
+    def sums(self, slices: Order) -> Floats:
+        """(rows, slices): non-zeros of every row in each slice of columns."""
+        found = np.empty((len(slices), self.shape[0]), np.float32)
+        for index, members in enumerate(slices):
+            inside = self.by_columns[members[members >= 0]]
+            found[index] = np.add.reduce(inside, axis=0, dtype=np.int32)
+        return np.ascontiguousarray(found.T)
 
 
 def _slices(size: int, split: int) -> Order:
@@ -96,17 +135,15 @@ def _slices(size: int, split: int) -> Order:
 class _Side:
     """Rows (or columns) of the weight with their non-zeros per slice of the other side.
 
-    order: (slices, length) indices; rows: (slices, length, other slices); loads: their sum, the
-    non-zeros per tile. `order` is changed in place.
+    order: (slices, length) indices; rows: (slices, length, other slices); squares: their squared
+    norms; loads: their sum, the non-zeros per tile. `order` is changed in place.
     """
 
-    def __init__(self, weights: Floats, order: Order, other: Order) -> None:
-        membership = np.zeros((weights.shape[1], len(other)), np.float32)
-        for index, members in enumerate(other):
-            membership[members[members >= 0], index] = 1
+    def __init__(self, weights: _Weights, order: Order, other: Order) -> None:
         self.order = order
-        self.rows = (weights @ membership)[order] * (order >= 0)[..., None]
+        self.rows = weights.sums(other)[order] * (order >= 0)[..., None]
         self.loads = self.rows.sum(1)
+        self.squares = np.square(self.rows).sum(2)
 
     def exchange(self, a: int, i: int, b: int, j: int) -> None:
         """Row i of slice a against row j of slice b."""
@@ -114,7 +151,8 @@ class _Side:
         self.loads[a] += change
         self.loads[b] -= change
         self.rows[a, i], self.rows[b, j] = self.rows[b, j].copy(), self.rows[a, i].copy()
-        self.order[a, i], self.order[b, j] = self.order[b, j], self.order[a, i]
+        for values in (self.order, self.squares):
+            values[a, i], values[b, j] = values[b, j], values[a, i]
 
 
 def _exchange_pairs(side: _Side) -> None:
@@ -127,13 +165,17 @@ def _exchange_pairs(side: _Side) -> None:
     for a, b in _rounds(len(side.order)):
         left, right = side.rows[a], side.rows[b]
         apart = (side.loads[a] - side.loads[b])[:, :, None]
-        pull = (right @ apart)[:, None, :, 0] - left @ apart
-        norms = np.square(left).sum(-1)[:, :, None] + np.square(right).sum(-1)[:, None, :]
-        change = pull + norms - 2 * left @ right.transpose(0, 2, 1)
-        empty = (side.order[a] < 0)[:, :, None] | (side.order[b] < 0)[:, None, :]
-        change = np.where(empty, _NO_ROW, change).reshape(len(a), -1)
-        best = change.argmin(1)
-        for pair in np.flatnonzero(change.min(1) < -0.5):
+        of_left = side.squares[a] - (left @ apart)[:, :, 0]
+        of_right = side.squares[b] + (right @ apart)[:, :, 0]
+        change = left @ right.transpose(0, 2, 1)
+        change *= -2
+        change += of_left[:, :, None]
+        change += of_right[:, None, :]
+        change[side.order[a] < 0] = _NO_ROW
+        change.transpose(0, 2, 1)[side.order[b] < 0] = _NO_ROW
+        flat = change.reshape(len(a), -1)
+        best = flat.argmin(1)
+        for pair in np.flatnonzero(flat[np.arange(len(a)), best] < -0.5):
             i, j = divmod(int(best[pair]), length)
             side.exchange(int(a[pair]), i, int(b[pair]), j)
 
@@ -149,12 +191,12 @@ def _rounds(count: int) -> Iterator[tuple[Order, Order]]:
         ring = [ring[0], ring[-1], *ring[1:-1]]
 
 
-def _polish(weights: Floats, rows: Order, columns: Order, goal: float) -> None:
+def _polish(weights: _Weights, rows: Order, columns: Order, goal: float) -> None:
     """Exchange rows, then columns, of slices with one of the fullest tiles above `goal`."""
     generator = np.random.Generator(np.random.PCG64(0))
     for round_ in range(_POLISH_ROUNDS):
         orders = (rows, columns) if round_ % 2 == 0 else (columns, rows)
-        side = _Side(weights if round_ % 2 == 0 else weights.T, *orders)
+        side = _Side(weights if round_ % 2 == 0 else weights.transposed, *orders)
         limit = np.floor(goal * side.loads.mean())
         if side.loads.max() <= limit:
             return

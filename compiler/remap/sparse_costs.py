@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ...backend.sparsity import configure
 from ..kernels.layout import find_layout
 from ..kernels.nonzeros import WeightTiles
@@ -171,10 +169,12 @@ class _Costs:
     def _even(self) -> dict[int, WeightTiles]:
         """As many non-zeros, on every pair of features the same."""
         return {
-            index: replace(
-                tiles,
-                counts=np.full((tiles.out_features, tiles.in_features), tiles.total / tiles.pairs),
-                _cache={},
+            index: WeightTiles(
+                tiles.out_features,
+                tiles.in_features,
+                tiles.taps,
+                density=tiles.total / tiles.dense,
+                is_even=True,
             )
             for index, tiles in self.tiles.items()
         }

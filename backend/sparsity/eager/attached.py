@@ -22,12 +22,14 @@ from .select import kept
 class Held:
     """The mask in force on a parameter, and whether it will change.
 
-    A copy's mask has no optimizer to belong to: it stays as it was when the copy was made.
+    A copy's mask has no optimizer to belong to: it stays as it was when the copy was made. On the
+    meta device a mask has no values, but a share of zeros.
     """
 
     mask: Tensor
     is_dynamic: bool = False
     is_copy: bool = False
+    share_of_zeros: float | None = None
 
 
 _held: WeakIdKeyDictionary = WeakIdKeyDictionary()

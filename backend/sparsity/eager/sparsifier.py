@@ -218,8 +218,11 @@ class Sparsifier:
         self._hold(names)
 
     def _draw_mask(self, name: str) -> None:
-        parameter = self._places[name].parameter
-        self._entries[name].mask = self.rules[name].first_mask(parameter).to(parameter.device)
+        parameter, entry, rule = self._places[name].parameter, self._entries[name], self.rules[name]
+        if parameter.is_meta:
+            entry.share_of_zeros = 1 - int(rule.kept(0).sum()) / max(parameter.numel(), 1)
+        else:
+            entry.mask = rule.first_mask(parameter).to(parameter.device)
 
     def _before_forward(self) -> None:
         if torch.compiler.is_compiling():
