@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..named_models import ModelEntry, model_entry, models
-from . import depth, reversible
+from . import depth, lora, reversible
 from .depth import prune_depth
 from .hebbian import HebbianClassifier, HebbianSoftmax
 from .ift_sizes import widened
@@ -33,6 +33,7 @@ __all__ = [
     "ResNet",
     "SparseIFT",
     "depth",
+    "lora",
     "make_norm",
     "mlp",
     "model_entry",
