@@ -14,6 +14,7 @@ from .backend.nn import (
     OnlineNorm,
     RMSNorm,
     SparseIFT,
+    Upcycled,
     depth,
     lora,
     make_norm,
@@ -23,6 +24,7 @@ from .backend.nn import (
     reversible,
     sparse_ift,
     standardize_weights,
+    upcycle,
     widened,
 )
 
@@ -35,6 +37,7 @@ __all__ = [
     "OnlineNorm",
     "RMSNorm",
     "SparseIFT",
+    "Upcycled",
     "depth",
     "lora",
     "make_norm",
@@ -44,5 +47,6 @@ __all__ = [
     "reversible",
     "sparse_ift",
     "standardize_weights",
+    "upcycle",
     "widened",
 ]

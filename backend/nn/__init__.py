@@ -18,6 +18,7 @@ from .revbifpn import revbifpn
 from .revnet import revnet
 from .rivals import BatchChannelNorm, FilterResponseNorm, RMSNorm
 from .sparse_ift import SparseIFT, sparse_ift
+from .upcycling import Upcycled, upcycle
 from .weight_standardization import standardize_weights
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RMSNorm",
     "ResNet",
     "SparseIFT",
+    "Upcycled",
     "depth",
     "lora",
     "make_norm",
@@ -48,5 +50,6 @@ __all__ = [
     "revnet",
     "sparse_ift",
     "standardize_weights",
+    "upcycle",
     "widened",
 ]

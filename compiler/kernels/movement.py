@@ -71,6 +71,7 @@ REORDERS = frozenset(
         "aten.as_strided.default",
         "aten.im2col.default",
         "aten.index_select.default",
+        "weft.local_loss.default",
         "aten.reflection_pad1d.default",
         "aten.reflection_pad2d.default",
         "aten.repeat.default",

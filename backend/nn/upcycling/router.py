@@ -1,0 +1,80 @@
+"""Which experts take a token, with what weights, and what balances them."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Order = Literal["softmax-top-k", "top-k-softmax"]
+
+
+class Router(nn.Module):
+    """A linear layer (width to experts, no bias, at least float32) and the choice of `top_k`.
+
+    softmax-top-k: the probabilities of the chosen, as they are. top-k-softmax: renormalised over
+    the chosen, so that they sum to 1. Equal scores go to the expert of the lower number. In
+    training the input is multiplied by uniform numbers in [1 - jitter, 1 + jitter].
+    """
+
+    def __init__(
+        self, width: int, experts: int, top_k: int, order: Order, jitter: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(experts, width).normal_(0, 0.02))
+        self.top_k, self.order, self.jitter = top_k, order, jitter
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of tokens (tokens, width): weights and choice (tokens, experts), 0 and False where an
+        expert is not chosen; and the logits."""
+        wide = torch.promote_types(x.dtype, self.weight.dtype)
+        x = x.to(wide)
+        if self.jitter and self.training:
+            x = x * (1 + self.jitter * (2 * torch.rand_like(x) - 1))
+        logits = x @ self.weight.to(wide).mT
+        order = torch.sort(logits.detach(), dim=-1, descending=True, stable=True).indices
+        chosen = torch.zeros_like(logits).scatter(-1, order[..., : self.top_k], 1.0) > 0
+        if self.order == "softmax-top-k":
+            weights = torch.softmax(logits, -1) * chosen
+        else:
+            weights = torch.softmax(logits.masked_fill(~chosen, float("-inf")), -1)
+        return weights, chosen, logits
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Router:
+        """Half precision would flip the choice between nearly equal scores."""
+        super()._apply(fn, recurse)
+        if self.weight.dtype in (torch.float16, torch.bfloat16):
+            self.weight.data = self.weight.data.float()
+        return self
+
+    def extra_repr(self) -> str:
+        """Sizes and order."""
+        experts, width = self.weight.shape
+        return f"{width}, experts={experts}, top_k={self.top_k}, order={self.order}"
+
+
+def balance_loss(chosen: Tensor, logits: Tensor) -> Tensor:
+    """experts * sum over experts of (share of tokens) * (mean probability) (Fedus et al. 2021).
+
+    The share of tokens has no gradient and counts every choice: at balance it sums to top_k, and
+    the loss, at least 1 for top_k = 1, is top_k. The mean is over the tokens given.
+    """
+    share = chosen.to(logits.dtype).mean(0)
+    return logits.shape[-1] * (share * torch.softmax(logits, -1).mean(0)).sum()
+
+
+def z_loss(logits: Tensor) -> Tensor:
+    """mean of logsumexp(logits)^2 (Zoph et al. 2022)."""
+    return torch.logsumexp(logits, -1).square().mean()
+
+
+def capacity_of(tokens: int, experts: int, top_k: int, factor: float | None) -> int:
+    """Tokens that an expert takes: ceil(factor * tokens * top_k / experts), or all."""
+    return tokens if factor is None else min(tokens, ceil(factor * tokens * top_k / experts))
+
+
+def within_capacity(chosen: Tensor, capacity: int) -> Tensor:
+    """The choice without what is over an expert's capacity: the first tokens are taken."""
+    return chosen & (chosen.to(torch.int64).cumsum(0) <= capacity)
