@@ -11,6 +11,7 @@ from .mlp import MLP, mlp
 from .norm_swap import replace_norms
 from .norms import make_norm, norm_kinds
 from .online_norm import OnlineNorm
+from .prompt import SoftPrompt
 from .recurrent import OnlineLSTMCell
 from .resnet import ResNet, resnet
 from .rev_unet import rev_unet
@@ -32,6 +33,7 @@ __all__ = [
     "OnlineNorm",
     "RMSNorm",
     "ResNet",
+    "SoftPrompt",
     "SparseIFT",
     "Upcycled",
     "depth",

@@ -1,0 +1,7 @@
+"""Soft prompts (Lester et al. 2021): trained virtual tokens before a frozen model's own."""
+
+from __future__ import annotations
+
+from .soft_prompt import SoftPrompt
+
+__all__ = ["SoftPrompt"]
