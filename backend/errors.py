@@ -60,6 +60,10 @@ class UnsupportedError(UserError):
     """The model asks for something weft cannot lower: an operator, a dtype, a control flow."""
 
 
+class WitnessError(UnsupportedError):
+    """The stages compute something else than the model itself. Says where the two part."""
+
+
 class InfeasibleError(UserError):
     """The plan does not fit the target. `report` is the full Infeasible report as text."""
 

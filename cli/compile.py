@@ -54,6 +54,10 @@ def compile_verb(
         str | None,
         typer.Option(metavar="auto", help="Recompute, coarsen, add wafers until the model fits."),
     ] = None,
+    witness: Annotated[
+        str,
+        typer.Option(metavar="on|off", help="Run the model once and hold its stages against it."),
+    ] = "on",
     weights: Weights = None,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
@@ -76,7 +80,7 @@ def compile_verb(
     watch = Watch(print_after)
     check_output(directory)
     with Steps() as step:
-        plan = compile_recipe(recipe, on_begin=step, on_end=watch)
+        plan = compile_recipe(recipe, on_begin=step, on_end=watch, witness=_is_on(witness))
         if weights is not None:
             step("weights")
             plan = load_weights(plan, weights)
@@ -93,6 +97,14 @@ def compile_verb(
         typer.echo()
     typer.echo(plan.summary())
     typer.echo(f"\nwritten to {directory}; next: weft show {directory}, weft simulate {directory}")
+
+
+def _is_on(witness: str) -> bool:
+    from ..backend.errors import UnknownNameError
+
+    if witness not in ("on", "off"):
+        raise UnknownNameError("witness", witness, ("on", "off"), "weft compile --help")
+    return witness == "on"
 
 
 def _check(recipe: Recipe, json: bool) -> None:

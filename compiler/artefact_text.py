@@ -12,6 +12,7 @@ from .plan.program import HOST, Origin, Source, Stage, Stages, TensorSpec
 from .plan.program_graph import packet_name, spec_of
 from .plan.text.numbers import table
 from .stages.group import Assignment
+from .witness.witness import Verdict
 
 
 def graph_text(graph: Graph) -> str:
@@ -100,6 +101,14 @@ def _stage_row(stage: Stage) -> tuple[object, ...]:
 
 def _source(source: Source) -> str:
     return f"{'host' if source.stage == HOST else source.stage}.{source.output}"
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """What was held against the model itself, and how near it is."""
+    if not verdict.counts:
+        return f"{verdict.level}: nothing was run"
+    counts = ", ".join(f"{count} {kind}" for kind, count in verdict.counts.items())
+    return f"{verdict.level}: {counts} agree to {verdict.distance:.1e}"
 
 
 def kernels_text(kernels: Kernels) -> str:

@@ -20,6 +20,7 @@ from .plan.plan import Plan
 from .plan.program import HOST, Source, Stage, Stages, TensorSpec
 from .plan.text.show import show
 from .stages.group import Assignment
+from .witness.witness import Verdict
 
 
 @singledispatch
@@ -170,9 +171,16 @@ def _plan(plan: Plan) -> Iterator[str]:
     yield from map(str, check(plan.document, None, plan.programs))
 
 
+@violations.register
+def _verdict(_: Verdict) -> Iterator[str]:
+    """A disagreement is an error of the pass itself."""
+    yield from ()
+
+
 text.register(Graph, artefact_text.graph_text)
 text.register(Assignment, artefact_text.assignment_text)
 text.register(Stages, artefact_text.stages_text)
 text.register(Kernels, artefact_text.kernels_text)
 text.register(Placement, artefact_text.placement_text)
+text.register(Verdict, artefact_text.verdict_text)
 text.register(Plan, lambda plan: show(plan.document))

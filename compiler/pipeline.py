@@ -13,7 +13,7 @@ from ..backend.errors import InfeasibleError
 from .capture.capture import Capture, own_tensors
 from .capture.graph import Graph
 from .capture.masks_in_force import by_first_name, first_names, masks_in_force
-from .capture.sample import Loss, OneSample, Sample
+from .capture.sample import Loss, OneSample, Sample, apart
 from .driver import Driver, PassRun, ignore, pass_name
 from .emit.emit import Emit, Labels
 from .fit.fit import fit, report
@@ -32,8 +32,9 @@ from .stages.group import Group
 from .stages.recompute import Recompute
 from .targets.load import load_target
 from .targets.target import Target
+from .witness.witness import Verdict, Witness
 
-_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Map, Place, Balance, Emit)
+_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Witness, Map, Place, Balance, Emit)
 PASSES = {pass_name(kind): kind for kind in _ORDER}
 """Every pass by its name, which is that of its file, in the order of the pipeline."""
 
@@ -51,7 +52,9 @@ class Options:
     which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
     forward again in the backward where that saves memory (docs/stages.md). `limits` are those of
     granularity 'auto'. With `fit` 'auto' recompute, coarser stages and more wafers are tried in
-    this order until the model fits. `recipe` is stored in the plan as it is. `on_begin` is told the
+    this order until the model fits. With `witness` the model itself is run once and held against
+    its stages; `witness_model` is run in its place, if it is too large or has no weights
+    (docs/models.md). `recipe` is stored in the plan as it is. `on_begin` is told the
     name of each pass as it begins, `on_end` what it made and what that took.
     """
 
@@ -63,6 +66,8 @@ class Options:
     recompute: bool = False
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
+    witness: bool = True
+    witness_model: nn.Module | None = None
     name: str | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
     on_begin: Callable[[str], None] = ignore
@@ -98,8 +103,10 @@ def compile_model(
     options = replace(options, name=options.name or type(model).__name__)
     graph = options.driver(Capture(loss), model, example_inputs)
     options = _with_masks_of(model, graph, options)
-    tensors = own_tensors(OneSample(model, loss))
-    return compile_graph(graph, {**graph.constants, **tensors}, target, options)
+    tensors = {**graph.constants, **own_tensors(OneSample(model, loss))}
+    run = OneSample(options.witness_model or model, loss)
+    witness = Witness(run, apart(example_inputs), graph) if options.witness else None
+    return compile_graph(graph, tensors, target, options, witness)
 
 
 def _with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
@@ -115,16 +122,21 @@ def _with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
 
 
 def compile_graph(
-    graph: Graph, tensors: Mapping[str, Tensor], target: str | Target, options: Options
+    graph: Graph,
+    tensors: Mapping[str, Tensor],
+    target: str | Target,
+    options: Options,
+    witness: Witness | None = None,
 ) -> Plan:
     """Lower a captured graph; `tensors` are its parameters and buffers by name.
 
-    Those on the meta device and those that are missing are left out of the plan.
+    Those on the meta device and those that are missing are left out of the plan. Its stages are
+    held against `witness`, if there is one.
     """
     compiler = GraphCompiler(graph, options)
     chosen = compiler.choose(load_target(target) if isinstance(target, str) else target)
     try:
-        return compiler.plan(chosen, tensors)
+        return compiler.plan(chosen, tensors, witness)
     except InfeasibleError as error:
         raise report(compiler.fitting, chosen.setting).error() from error
 
@@ -154,19 +166,27 @@ class GraphCompiler:
             return Chosen(machine, setting)
         return Chosen(machine, *fit(self.fitting, setting))
 
-    def plan(self, chosen: Chosen, tensors: Mapping[str, Tensor] = {}) -> Plan:
-        """The plan of a setting. Raises InfeasibleError of the stage or wafer that is too small."""
+    def plan(
+        self,
+        chosen: Chosen,
+        tensors: Mapping[str, Tensor] = {},
+        witness: Witness | None = None,
+    ) -> Plan:
+        """The plan of a setting. Raises InfeasibleError of the stage or wafer that is too small,
+        WitnessError if its stages compute something else than the witness."""
         options, setting = self.options, chosen.setting
         recipe = options.recipe
         if chosen.levers:
             recipe = fitted_recipe(recipe, chosen.machine, setting)
+        stages = self.stages(setting)
+        verdict = options.driver(witness, stages) if witness else Verdict("off")
         labels = Labels(
             options.name or "model",
             granularity=setting.granularity,
             fit=chosen.levers,
+            witness=verdict.level,
             recipe=recipe,
         )
-        stages = self.stages(setting)
         return lower(stages, setting.target, options.training, labels, tensors, options.driver)
 
     def stages(self, setting: Setting) -> Stages:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 _CONTAINERS = frozenset({list, dict, set, OrderedDict})
 
@@ -59,16 +60,48 @@ def _restore(module: nn.Module, attributes: Mapping[str, tuple[Any, Any]]) -> No
 
 
 @contextmanager
-def swapped(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> Iterator[None]:
-    """Tensors of a module hold other values, of another type too, and afterwards their own.
+def swapped(model: nn.Module, values: Mapping[int, Tensor]) -> Iterator[None]:
+    """Tensors of a module, by their ids, hold other values, of another type too, and afterwards
+    their own.
 
-    They stay the objects they are, so whoever holds one reads the other values.
+    They stay the objects they are, so whoever holds one reads the other values; those without
+    numbers (on the meta device) are replaced by new ones in their modules.
     """
-    before = {name: tensors[name].data for name in values}
+    places = [
+        (tensors, name, value)
+        for module in model.modules()
+        for tensors in (module._parameters, module._buffers)
+        for name, value in tensors.items()
+        if value is not None and id(value) in values
+    ]
+    before = {id(value): (value, value.data) for _, _, value in places}
+    made: dict[int, Tensor] = {}
     try:
-        for name, value in values.items():
-            tensors[name].data = value
+        for tensors, name, value in places:
+            if _is_alike(value, values[id(value)]):
+                value.data = values[id(value)]
+            else:
+                made.setdefault(id(value), _stand_in(value, values[id(value)]))
+                tensors[name] = made[id(value)]  # type: ignore[assignment]
         yield
     finally:
-        for name, value in before.items():
-            tensors[name].data = value
+        for tensors, name, value in places:
+            tensors[name] = value  # type: ignore[assignment]
+        for key, (value, data) in before.items():
+            if key not in made:
+                value.data = data
+
+
+def _is_alike(value: Tensor, other: Tensor) -> bool:
+    is_fake = isinstance(value, FakeTensor) or isinstance(other, FakeTensor)
+    return value.device.type == other.device.type and not is_fake
+
+
+def _stand_in(value: Tensor, numbers: Tensor) -> Tensor:
+    """A tensor of the same kind with numbers, and with the same hooks."""
+    if not isinstance(value, nn.Parameter):
+        return numbers
+    made = nn.Parameter(numbers, requires_grad=value.requires_grad)
+    for hook in (value._backward_hooks or {}).values():
+        made.register_hook(hook)
+    return made

@@ -75,7 +75,7 @@ class Trace(TorchDispatchMode):
     def number_backward(self, results: Sequence[Tensor]) -> None:
         """Let the operators of a backward from `results` have the numbers of what they
         differentiate."""
-        for node in _reached([result.grad_fn for result in results]):
+        for node in autograd_nodes([result.grad_fn for result in results]):
             node.register_prehook(partial(_begin, self._running, node._sequence_nr()))
             node.register_hook(partial(_end, self._running))
 
@@ -190,7 +190,7 @@ def _snapshot(value: Any) -> Any:
     return type(value)(map(_snapshot, value)) if isinstance(value, list | tuple) else value
 
 
-def _reached(roots: Sequence[Any]) -> Iterator[Any]:
+def autograd_nodes(roots: Sequence[Any]) -> Iterator[Any]:
     """The autograd nodes that a backward from `roots` may run."""
     pending = [node for node in roots if node is not None]
     seen = set(pending)

@@ -41,6 +41,7 @@ def compile_recipe(
     recipe: Recipe,
     on_begin: Callable[[str], None] = ignore,
     on_end: Callable[[PassRun], None] = ignore,
+    witness: bool = True,
 ) -> Plan:
     """Compile what a recipe describes. Weights and masks follow from the recipe's seed.
 
@@ -48,7 +49,8 @@ def compile_recipe(
     not take, and what `compile_model` raises.
     """
     model, masks = build_model(recipe)
-    options = replace(_options(recipe, masks), on_begin=on_begin, on_end=on_end)
+    options = _options(recipe, masks)
+    options = replace(options, on_begin=on_begin, on_end=on_end, witness=witness)
     target = load_target(recipe.target.name, recipe.target.overrides)
     return compile_model(model, _example(recipe, model), _loss(recipe), target, options)
 

@@ -42,9 +42,15 @@ def hook_parameters(graph: Graph, tensors: Mapping[str, Tensor]) -> Graph:
 def _hooks(parameter: Tensor) -> Iterator[Hook]:
     """Those that change a gradient, in the order they run."""
     for hook in (getattr(parameter, "_backward_hooks", None) or {}).values():
-        owner = getattr(getattr(hook, "func", hook), "__self__", hook)
-        if not type(owner).__module__.startswith("weft.backend.sparsity"):
+        if not is_of_sparsity(hook):
             yield hook
+
+
+def is_of_sparsity(hook: Any) -> bool:
+    """Whether a hook is one of weft.sparsity, which masks weights and gradients."""
+    function = getattr(hook, "func", hook)
+    kinds = {type(hook).__module__, type(getattr(function, "__self__", hook)).__module__}
+    return any(kind.startswith("weft.backend.sparsity") for kind in kinds)
 
 
 class _Hooks:

@@ -1,0 +1,25 @@
+"""What one step of training computes, before weights change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .draws import Draw
+
+
+@dataclass(frozen=True)
+class Step:
+    """Loss, the model's outputs, gradients by parameter, what tensors are afterwards, draws.
+
+    A parameter that no gradient reaches is missing from `gradients`, and a tensor that nothing
+    changes may be missing from `after`.
+    """
+
+    loss: Tensor
+    outputs: tuple[Tensor, ...]
+    gradients: Mapping[str, Tensor]
+    after: Mapping[str, Tensor]
+    draws: tuple[Draw, ...] = field(default=())

@@ -1,0 +1,97 @@
+"""Which numbers a witness computes with: those of the model, or seeded ones where it has none.
+
+A tensor whose elements are all the same hides what multiplies it: behind a layer of zeros every
+gradient is zero, right or wrong. Parameters and floating-point inputs of that kind get seeded
+noise. The captured graph is the same function for all numbers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from ..capture.guards.module_tree import is_weightless
+from ..capture.sample import OneSample, Sample
+from .eager import buffers, parameters
+
+_NOISE = 0.05
+
+
+@dataclass(frozen=True)
+class Values:
+    """Numbers of a model's parameters and buffers by their first names, and of its inputs,
+    floating-point ones in one type."""
+
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    inputs: Sample
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers."""
+        return {**self.parameters, **self.buffers}
+
+
+def values_of(sample: OneSample, inputs: Sample, dtype: torch.dtype) -> Values:
+    """Numbers for a step in `dtype`; those on the meta device are made up, from their names."""
+    count = iter(range(10**6))
+    return Values(
+        {name: _weights(name, value, dtype) for name, value in parameters(sample).items()},
+        {name: _state(name, value, dtype) for name, value in buffers(sample).items()},
+        tree_map_only(Tensor, lambda t: _input(f"input {next(count)}", t, dtype), inputs),
+    )
+
+
+def _weights(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    if not value.is_floating_point():
+        return torch.zeros(value.shape, dtype=value.dtype) if is_weightless(value) else value.data
+    if is_weightless(value):
+        fan_in = value[0].numel() if value.ndim > 1 else 1
+        centre = 1.0 if value.ndim == 1 and name.endswith("weight") else 0.0
+        scale = fan_in**-0.5 if value.ndim > 1 else 2 * _NOISE
+        return centre + scale * _normal(name, value, dtype)
+    wide = value.detach().to(dtype)
+    if not _is_flat(wide):
+        return wide
+    size = max(1.0, float(wide.flatten()[0].abs()))
+    return wide + _NOISE * size * _normal(name, value, dtype)
+
+
+def _state(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    if not is_weightless(value):
+        return value.detach().to(dtype) if value.is_floating_point() else value.detach()
+    if value.is_floating_point():
+        return 1 + 2 * _NOISE * _normal(name, value, dtype)
+    is_mask = value.dtype is torch.bool
+    return torch.full(value.shape, is_mask, dtype=value.dtype)
+
+
+def _input(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    if not value.is_floating_point():
+        is_given = not is_weightless(value)
+        return value.detach() if is_given else torch.ones(value.shape, dtype=value.dtype)
+    if is_weightless(value):
+        return _normal(name, value, dtype)
+    wide = value.detach().to(dtype)
+    is_odd = _is_flat(wide) or not bool(torch.isfinite(wide).all())
+    return _normal(name, value, dtype) if is_odd else wide
+
+
+def _is_flat(value: Tensor) -> bool:
+    """Whether all elements are the same, so that they say little; a single one only if it is 0."""
+    if value.numel() < 2:
+        return value.numel() == 1 and not bool(value.any())
+    first = value.flatten()
+    return bool(first[0] == first[1]) and bool((value == first[0]).all())
+
+
+def _normal(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers that depend on the name alone, in the shape of a tensor."""
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    drawn = torch.randn(value.shape, generator=generator, dtype=torch.float32)
+    return drawn.to(dtype=dtype, device="cpu" if is_weightless(value) else value.device)

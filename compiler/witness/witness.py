@@ -1,0 +1,207 @@
+"""The pass that runs a model once, as it is, and holds its stages against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from ...backend.errors import WitnessError
+from ..capture.capture import own_tensors
+from ..capture.graph import Graph
+from ..capture.guards.module_tree import is_weightless
+from ..capture.sample import OneSample, Sample, arguments
+from ..plan.program import Stages
+from ..stages.group import sample_dependent
+from .compare import Difference, compared
+from .eager import run_eager
+from .parting import Subject, parting
+from .staged import StagedRun
+from .step import Step
+from .values import values_of
+
+_WIDE_WEIGHTS = 20_000_000
+"""Up to so many weights a witness computes in float64. [weights]"""
+_SEEDED_BYTES = 2 * 2**30
+"""Up to so large a model without numbers is given some. [bytes]"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a plan's numbers were held against, and what was the same.
+
+    `level` is one of the plan's WITNESSES; `counts` counts tensors by kind, `distance` is the
+    largest relative distance of them.
+    """
+
+    level: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    distance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Run the model itself once, by torch, and hold what the stages compute against it.
+
+    before: stages of `loss(model(x), target)`      after: float64: 1 loss, 2 gradients agree
+    """
+
+    sample: OneSample
+    inputs: Sample
+    graph: Graph
+
+    def __call__(self, stages: Stages) -> Verdict:
+        """Loss, outputs, gradients, buffers and draws of the stages, held against the model's.
+
+        Raises WitnessError, with the first operator and line where the two part.
+        """
+        level = level_of(self.sample)
+        if level == "structure":
+            return Verdict(level)
+        held = _Held(self, stages, getattr(torch, level))
+        found = list(held.differences())
+        if found:
+            raise _refusal(found, held)
+        return Verdict(level, held.counts, held.distance)
+
+
+def level_of(sample: OneSample) -> str:
+    """In which arithmetic a model is run: that of a plan's `witness`."""
+    tensors = list({id(value): value for value in own_tensors(sample).values()}.values())
+    is_seeded = any(map(is_weightless, tensors))
+    size = sum(value.numel() * value.element_size() for value in tensors)
+    if is_seeded and size > _SEEDED_BYTES:
+        return "structure"
+    if any(value.device.type not in ("cpu", "meta") for value in tensors):
+        return "structure"
+    weights = sum(value.numel() for value in tensors)
+    return "float64" if weights <= _WIDE_WEIGHTS else "float32"
+
+
+class _Held:
+    """One step of a model and of its stages, with the same numbers."""
+
+    def __init__(self, witness: Witness, stages: Stages, dtype: torch.dtype) -> None:
+        self.graph, self.stages = witness.graph, stages
+        self.counts: dict[str, int] = {}
+        self.distance = 0.0
+        self.written: dict[str, Tensor] = {}  # what buffers should be, of those that are not
+        own = own_tensors(witness.sample)
+        first: dict[int, str] = {}
+        self.first = {name: first.setdefault(id(value), name) for name, value in own.items()}
+        self.subject = _subject(witness, dtype, self.first)
+
+    def differences(self) -> Iterator[Difference]:
+        """What is not the same, in the order that it is computed."""
+        subject, values = self.subject, self.subject.values
+        before = _prints(values.parameters)
+        eager = run_eager(subject.sample, values.inputs, values.tensors, subject.dtype)
+        after = _prints(values.parameters)
+        changed = [name for name in before if before[name] != after[name]]
+        yield from (Difference("parameter", n, "changed by the forward") for n in changed)
+        yield from self._draws(eager)
+        run = StagedRun(self.stages.stages, subject.tensors, subject.inputs, subject.dtype)
+        run.forward()
+        yield from self._results(eager, run)
+        yield from self._gradients(eager, run)
+        yield from self._state(eager, run)
+
+    def _draws(self, eager: Step) -> Iterator[Difference]:
+        nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]
+        planned = sorted((node.meta["draw"], tuple(node.args[1])) for node in nodes)  # type: ignore[arg-type]
+        made = sorted((draw.kind, draw.shape) for draw in eager.draws)
+        self.counts["draw"] = len(made)
+        if planned != made:
+            yield Difference("draws", "", f"{_listed(made)} against {_listed(planned)}")
+
+    def _results(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+        yield from self._held("loss", "", eager.loss, run.values[self.stages.loss])
+        made = {node.name for node in sample_dependent(self.graph)}
+        sources = iter(self.stages.predictions)
+        pairs = zip(self.graph.predictions, eager.outputs, strict=True)
+        for number, (name, expected) in enumerate(pairs):
+            if name in made:
+                got = run.values[next(sources)]
+                yield from self._held("output", str(number), expected, got)
+
+    def _gradients(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+        norms = [float(torch.linalg.vector_norm(g)) for g in eager.gradients.values()]
+        largest = max((norm for norm in norms if norm < float("inf")), default=0.0)
+        waiting = dict(eager.gradients)
+        loss = run.values[self.stages.loss]
+        for name, got in run.backward({self.stages.loss: torch.ones_like(loss)}):
+            first = self.first[name]
+            if first in waiting:
+                yield from self._held("gradient", first, waiting.pop(first), got, largest)
+            else:
+                yield Difference("gradient", first, "none, so it is not trained, against zeros")
+        for name, expected in waiting.items():
+            yield from self._held("gradient", name, expected, None, largest)
+
+    def _state(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+        for name, key in self.graph.constants.items():
+            if name in self.graph.state_updates and name not in self.first:
+                expected = key + torch.tensor([0, 1])
+                yield from self._held("random key", name, expected, run.state.get(name, key))
+        state = {self.first.get(name, name): value for name, value in run.state.items()}
+        for name, before in self.subject.values.buffers.items():
+            expected = eager.after.get(name, before)
+            found = list(self._held("buffer", name, expected, state.get(name, before)))
+            if found:
+                self.written[name] = expected
+            yield from found
+
+    def _held(
+        self, kind: str, name: str, expected: Tensor, got: Tensor | None, largest: float = 0.0
+    ) -> Iterator[Difference]:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        found, distance = compared(kind, name, expected, got, largest)
+        self.distance = max(self.distance, distance)
+        if found is not None:
+            yield found
+
+
+def _subject(witness: Witness, dtype: torch.dtype, first: Mapping[str, str]) -> Subject:
+    values = values_of(witness.sample, witness.inputs, dtype)
+    own = {name: values.tensors[key] for name, key in first.items()}
+    leaves = tree_leaves(arguments(values.inputs))
+    return Subject(
+        witness.sample,
+        witness.graph,
+        values,
+        {**witness.graph.constants, **own},
+        [leaf for leaf in leaves if isinstance(leaf, Tensor)],
+        dtype,
+    )
+
+
+def _prints(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
+    """Two numbers of each tensor, which a change of its elements changes."""
+    return {
+        name: (float(value.sum()), float(torch.linalg.vector_norm(value)))
+        for name, value in tensors.items()
+        if value.is_floating_point()
+    }
+
+
+def _listed(draws: Sequence[tuple[str, tuple[int, ...]]]) -> str:
+    return ", ".join(f"{kind} {list(shape)}" for kind, shape in draws) or "none"
+
+
+def _refusal(found: Sequence[Difference], held: _Held) -> WitnessError:
+    place = parting(held.subject, held.written)
+    more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return WitnessError(
+        str(place) if place else "the programs of the stages",
+        expected="what the model itself computes, run once by torch (the witness)",
+        got="; ".join(map(str, found[:_TOLD])) + more,
+        change="this is a defect of weft: write this line in another way, and report it; without"
+        " the witness (--witness off) the plan trains what its stages compute",
+    )
+
+
+_TOLD = 3
+"""Differences that a message tells of."""
