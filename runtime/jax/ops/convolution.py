@@ -2,8 +2,9 @@
 
 On CPU a convolution of one sample is a gather of shifted inputs side by side ("columns") and one
 matrix product: XLA's own convolution is a plain loop nest there in channels-first order (16
-channels, 8 x 8 pixels, forward and backward: 338 us with it, 37 us so). Elsewhere, and for what
-the columns do not cover, it is XLA's convolution.
+channels, 8 x 8 pixels, forward and backward: 338 us with it, 37 us so). Both gradients are products
+with the columns of the output's gradient, where there is no stride. Elsewhere, and for what the
+columns do not cover, it is XLA's convolution.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +81,8 @@ def convolution_backward(
     if columns is None:
         _, transpose = jax.vjp(lambda x, weight: _general(x, weight, window), x, weight)
         grad_x, grad_weight = transpose(grad)
+    elif (mirror := columns.mirror) and mirror.is_cheaper(weight):
+        grad_x, grad_weight = mirror.gradients(grad, x, weight)
     else:
         grad_x = columns.gradient_of_input(grad, weight, x.shape)
         grad_weight = columns.gradient_of_weight(grad, x, weight.shape)
@@ -138,7 +141,7 @@ def _columns(x: Array, weight: Array, window: Window) -> Columns | None:
 
 @dataclass(frozen=True)
 class Columns:
-    """The gather tables of one convolution: K kernel offsets, L output and P input positions."""
+    """The shifts of one convolution: K kernel offsets, L output and P input positions."""
 
     spatial: tuple[int, ...]
     kernel: tuple[int, ...]
@@ -152,6 +155,12 @@ class Columns:
             self.spatial, self.kernel, window.stride, window.padding, window.dilation, strict=True
         )
         return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+
+    def unfolded(self, x: Array, flipped: bool = False) -> Array:
+        """(N, C, *spatial) to (N, C, K, L): what each offset meets, zero outside; or last first."""
+        table = self.input_of[::-1] if flipped else self.input_of
+        taken = x.reshape(*x.shape[:2], -1).at[:, :, np.maximum(table, 0)]
+        return jnp.where(table >= 0, taken.get(mode="promise_in_bounds"), 0)
 
     @cached_property
     def input_of(self) -> np.ndarray:
@@ -169,14 +178,15 @@ class Columns:
 
     def convolve(self, x: Array, weight: Array) -> Array:
         """(N, C, *spatial) to (N, out, *sizes)."""
-        y = wide_matmul(weight.reshape(weight.shape[0], -1), self._unfold(x))
+        columns = self.unfolded(x).reshape(x.shape[0], math.prod(weight.shape[1:]), -1)
+        y = wide_matmul(weight.reshape(weight.shape[0], -1), columns)
         return y.reshape(x.shape[0], weight.shape[0], *self.sizes)
 
     def gradient_of_weight(self, grad: Array, x: Array, shape: Sequence[int]) -> Array:
         """Sum over samples and output positions of gradient times column."""
         grad = grad.reshape(*grad.shape[:2], -1)
-        contracted = (((0, 2), (0, 2)), ((), ()))
-        return wide_contraction(grad, self._unfold(x), contracted).reshape(shape)
+        contracted = (((0, 2), (0, 3)), ((), ()))
+        return wide_contraction(grad, self.unfolded(x), contracted).reshape(shape)
 
     def gradient_of_input(self, grad: Array, weight: Array, shape: Sequence[int]) -> Array:
         """The columns' gradients, each added up at the input position it came from.
@@ -190,6 +200,37 @@ class Columns:
         shifted = [self._shifted(parts[:, :, k], offset) for k, offset in enumerate(offsets)]
         return sum(shifted[1:], start=shifted[0])
 
+    @property
+    def mirror(self) -> Columns | None:
+        """The columns that outputs make for inputs, by the flipped kernel; None for strides."""
+        window = self.window
+        sizes = zip(window.dilation, self.kernel, window.padding, strict=True)
+        padding = tuple(d * (k - 1) - p for d, k, p in sizes)
+        if min(padding, default=0) < 0 or max(window.stride, default=1) > 1:
+            return None
+        return Columns(self.sizes, self.kernel, replace(window, padding=padding))
+
+    def is_cheaper(self, weight: Array) -> bool:
+        """Whether `gradients` move less: they unfold outputs, and reorder the weights."""
+        outputs, inputs = weight.shape[:2]
+        return outputs <= 2 * inputs and min(outputs, inputs) <= math.prod(self.sizes)
+
+    def gradients(self, grad: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        """Those of x and the weight of the convolution whose mirror this is: of one unfolding.
+
+        Column (o, k) at input position p holds the gradient at p - k, which weight (o, c, k) sends
+        to p: times the weights that is the gradient of x, times x at p that of the weights.
+        """
+        columns = self.unfolded(grad, flipped=True)
+        weights = weight.reshape(*weight.shape[:2], -1)
+        grad_x = wide_contraction(weights, columns, (((0, 2), (1, 2)), ((), ())))
+        inputs = x.reshape(*x.shape[:2], -1)
+        grad_weight = wide_contraction(columns, inputs, (((0, 3), (0, 2)), ((), ())))
+        return (
+            jnp.moveaxis(grad_x, 0, 1).reshape(x.shape),
+            jnp.moveaxis(grad_weight, 2, 1).reshape(weight.shape),
+        )
+
     def _shifted(self, part: Array, offset: Sequence[int]) -> Array:
         """(N, C, *sizes) at the input positions that one offset meets, (N, C, *spatial)."""
         window = self.window
@@ -201,15 +242,3 @@ class Columns:
         firsts = [(o * d - p, n, size, s) for o, n, size, s, p, d in axes]
         edges = [(a, n - a - (size - 1) * s - 1, s - 1) for a, n, size, s in firsts]
         return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), (0, 0, 0), *edges])
-
-    def _unfold(self, x: Array) -> Array:
-        """(N, C, *spatial) to (N, C*K, L)."""
-        flat = x.reshape(*x.shape[:2], -1)
-        taken = _take(flat, self.input_of)
-        return taken.reshape(x.shape[0], -1, taken.shape[-1])
-
-
-def _take(x: Array, table: np.ndarray) -> Array:
-    """x (N, C, n) at the table's positions: (N, C, *table.shape), zero where it holds -1."""
-    taken = x.at[:, :, np.maximum(table, 0)].get(mode="promise_in_bounds")
-    return jnp.where(table >= 0, taken, 0)

@@ -180,6 +180,10 @@ CASES: dict[str, list[Case]] = {
         lambda: convolution_backward((1, 3, 6, 5), (4, 3, 3, 3), [1, 1], [1, 1], [1, 1]),
         lambda: convolution_backward((2, 3, 9, 7), (4, 3, 3, 2), [2, 1], [0, 2], [1, 2]),
         lambda: convolution_backward((1, 3, 8, 8), (4, 3, 1, 1), [2, 2], [0, 0], [1, 1]),
+        lambda: convolution_backward((2, 3, 9, 7), (4, 3, 3, 2), [1, 1], [1, 0], [2, 3]),
+        lambda: convolution_backward((2, 3, 5, 5), (4, 3, 3, 1), [1, 1], [3, 0], [1, 1]),
+        lambda: convolution_backward((1, 2, 5, 5), (7, 2, 3, 3), [1, 1], [1, 1], [1, 1]),
+        lambda: convolution_backward((2, 3, 9), (4, 3, 3), [1], [2], [2]),
         lambda: convolution_backward((2, 4, 6, 6), (6, 2, 3, 3), [1, 1], [1, 1], [1, 1], groups=2),
         lambda: convolution_backward(
             (1, 4, 5, 5), (4, 3, 3, 3), [2, 2], [1, 1], [1, 1], transposed=True
@@ -474,7 +478,7 @@ def convolution_backward(
     transposed: bool = False,
     groups: int = 1,
 ) -> tuple[Any, ...]:
-    arguments = (stride, padding, dilation, transposed, [0, 0], groups)
+    arguments = (stride, padding, dilation, transposed, [0] * len(stride), groups)
     x_value, w_value = r(*x), r(*weight)
     y = torch.ops.aten.convolution.default(x_value, w_value, None, *arguments)
     grad = r(*y.shape)
