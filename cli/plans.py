@@ -145,7 +145,7 @@ def _accepted(directory: Path, found: tuple[Violation, ...]) -> tuple[Violation,
 
 def _target_of(plan: PlanDocument) -> Target | None:
     """The target the plan names, with the constants the user had set; None for a foreign file."""
-    from ..compiler.plan.target_of import target_of
+    from ..compiler.plan.constants import target_of
     from ..compiler.targets.load import known_targets
 
     if plan.target not in known_targets():

@@ -16,10 +16,10 @@ from ...backend.version import VERSION
 from ..mapping.choices import PlacedStage, Placement
 from ..place.slow import slowed
 from ..place.streams import Streams
+from ..plan.causes import are_ports_full, stage_bound
 from ..plan.document import FORMAT_VERSION, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
 from ..plan.program import Stage, Stages
-from ..plan.stage_bound import are_ports_full, stage_bound
 from ..plan.stage_record import SourceRecord, StageRecord
 from ..plan.training import Training
 from ..targets.target import Target

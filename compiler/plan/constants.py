@@ -1,10 +1,12 @@
-"""Hardware constants of a plan, by their dotted name. The plan carries them as provenance."""
+"""Hardware constants of a plan, by their dotted name, and the target that they are of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ...backend.errors import UserError
+from ..targets.load import load_target
+from ..targets.target import Target
 from .document import PlanDocument
 
 
@@ -44,3 +46,12 @@ def has_constants(plan: PlanDocument, *names: str) -> bool:
 def where_of(plan: PlanDocument) -> str:
     """How a message names a plan."""
     return f"plan of {plan.model} for {plan.target}"
+
+
+def target_of(plan: PlanDocument) -> Target:
+    """The target that the plan names, with the constants that its user had set.
+
+    Raises UnknownNameError if it does not come with weft.
+    """
+    changed = {c.name: str(c.value) for c in plan.provenance if c.source.startswith("set by")}
+    return load_target(plan.target, changed)

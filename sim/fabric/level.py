@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ...backend.errors import UserError
+from ...compiler.plan.constants import target_of
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
-from ...compiler.plan.target_of import target_of
 from ...compiler.targets.target import Target
 from ..event.level import event
 from ..model.report import SimReport

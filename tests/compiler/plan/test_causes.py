@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from weft.compiler.plan.stage_bound import are_ports_full, stage_bound
+from weft.compiler.plan.causes import are_ports_full, stage_bound
 from weft.compiler.plan.stage_record import OperatorCost
 
 
