@@ -1,0 +1,143 @@
+"""Many annealings from many starts on all cores; any time, and the same for the same budget.
+
+A round is a fixed number of runs, each with a seed of its own, dealt to the threads; what they
+found is put together in the order of their numbers. So a limit in rounds gives the same layout on
+any machine, and a limit in seconds is looked at between rounds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from .anneal import anneal, place_blocks
+from .problem import Block, Layout, Problem
+from .settle import settled, wire_of
+
+_RUNS_A_ROUND = 8
+_KEPT = 12
+_SETTLED = 6
+_HOTTEST, _COLDEST, _SPAN = 8e-3, 5e-5, 60.0
+_FRESH = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best layout, its blocks and its cost; `rounds` that it took."""
+
+    layout: Layout
+    blocks: tuple[Block, ...]
+    cost: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: after so many rounds, or at a time of `time.monotonic`, what comes first."""
+
+    rounds: int | None = None
+    until: float | None = None
+    steps: int = 200_000
+
+    def spent(self, rounds: int) -> bool:
+        """Whether no further round may begin."""
+        out_of_time = self.until is not None and time.monotonic() >= self.until
+        return out_of_time or (self.rounds is not None and rounds >= self.rounds)
+
+
+def search(
+    problem: Problem,
+    starts: Sequence[Layout],
+    budget: Budget,
+    seed: int = 0,
+    share: float = 0.01,
+    report: Callable[[float], None] | None = None,
+) -> Found | None:
+    """The best layout that fits, or None if none was found; `starts` need not fit.
+
+    Each run starts from one of the best layouts so far, or from a start, at a temperature drawn
+    between hot and cold: hot runs leave a layout's surroundings, cold ones finish it.
+    """
+    pool: list[Layout] = [start for start in starts if fits(problem, start)]
+    fresh = sorted(starts, key=lambda start: start.cost)
+    random = np.random.default_rng(seed)
+    rounds = 0
+    with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as threads:
+        while not budget.spent(rounds):
+            runs = [
+                _run(problem, _pick(random, pool, fresh), random, budget.steps, share)
+                for _ in range(_RUNS_A_ROUND)
+            ]
+            done = list(threads.map(lambda run: run(), runs))
+            pool = _best([*pool, *(one for one in done if np.isfinite(one.cost))])
+            rounds += 1
+            if report is not None and pool:
+                report(pool[0].cost)
+    ends = [_settled(problem, layout, rounds) for layout in _best(pool)[:_SETTLED]]
+    return min(ends, key=lambda found: found.cost, default=None)
+
+
+def _settled(problem: Problem, layout: Layout, rounds: int) -> Found:
+    blocks = settled(problem, blocks_of(problem, layout))
+    cost = float(problem.levels.costs[layout.level]) + wire_of(problem, blocks)
+    return Found(layout, blocks, cost, rounds)
+
+
+def fits(problem: Problem, layout: Layout) -> bool:
+    """Whether a layout is inside the wafer."""
+    return _placed(problem, layout)[2] <= problem.rows
+
+
+def blocks_of(problem: Problem, layout: Layout) -> tuple[Block, ...]:
+    """Where the blocks lie, on whole tiles."""
+    box = _placed(problem, layout)[0]
+    return tuple(
+        Block(int(box[0, i]) // 2, int(box[1, i]) // 2, int(box[2, i]), int(box[3, i]))
+        for i in range(problem.count)
+    )
+
+
+def _placed(problem: Problem, layout: Layout) -> tuple[np.ndarray, float, int]:
+    levels = problem.levels
+    return place_blocks(
+        layout.links, layout.root, layout.level, layout.narrow, problem.rows, levels.costs,
+        levels.number, levels.heights, levels.widths, problem.edges, problem.weights,
+    )  # fmt: skip
+
+
+def _pick(random: np.random.Generator, pool: list[Layout], fresh: list[Layout]) -> Layout:
+    """One of the best, the better the likelier; now and then one of the starts."""
+    choices = fresh if not pool or (fresh and random.random() < _FRESH) else pool
+    return choices[int(len(choices) * random.random() ** 2)]
+
+
+def _run(
+    problem: Problem, start: Layout, random: np.random.Generator, steps: int, share: float
+) -> Callable[[], Layout]:
+    hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
+    seed, steps = int(random.integers(1 << 31)), int(steps * random.choice((0.5, 1, 2)))
+    levels, (joined, joins) = problem.levels, problem.joined
+    scale = float(levels.costs[start.level])
+
+    def run() -> Layout:
+        cost, links, root, level, narrow = anneal(
+            seed, steps, hot * scale, hot * scale / _SPAN, share, start.links, start.root,
+            start.level, start.narrow, problem.rows, levels.costs, levels.number, levels.heights,
+            levels.widths, problem.edges, problem.weights, joined, joins,
+        )  # fmt: skip
+        return Layout(links, int(root), int(level), float(narrow), float(cost))
+
+    return run
+
+
+def _best(layouts: Sequence[Layout]) -> list[Layout]:
+    """The cheapest layouts, one of each cost."""
+    kept: dict[float, Layout] = {}
+    for layout in sorted(layouts, key=lambda layout: layout.cost):
+        kept.setdefault(round(layout.cost, 6), layout)
+    return list(kept.values())[:_KEPT]

@@ -1,0 +1,88 @@
+"""Packings: nothing overlaps or sticks out, shapes are from the curves, and costs are right."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from weft.compiler.place.packing import Block, Budget, Layout, Levels, Problem, search
+from weft.compiler.place.packing.curves import curve_of
+from weft.compiler.place.packing.nested import nested_layout
+from weft.compiler.place.packing.rows import row_layouts
+from weft.compiler.place.packing.settle import settled, wire_of
+
+
+def _problem(areas: list[int], edges: list[tuple[int, int]], columns: int, rows: int) -> Problem:
+    """Blocks of these areas in all whole shapes."""
+    curves = []
+    for area in areas:
+        widths = np.arange(1, columns + 1)
+        curves.append(curve_of(widths, -(-area // widths), columns))
+    levels = Levels.of([1000.0], [curves], rows)
+    pairs = np.array(edges, np.int64).reshape(-1, 2)
+    return Problem(columns, rows, levels, pairs, np.ones(len(edges)))
+
+
+def _starts(problem: Problem) -> list[Layout]:
+    order = np.arange(problem.count)
+    nested = nested_layout(problem, order, 0)
+    return row_layouts(problem, order, 0) + ([] if nested is None else [nested])
+
+
+def _check(problem: Problem, blocks: tuple[Block, ...], areas: list[int]) -> None:
+    for block, area in zip(blocks, areas, strict=True):
+        assert block.width * block.height >= area
+        assert 0 <= block.x <= problem.columns - block.width
+        assert 0 <= block.y <= problem.rows - block.height
+    for a, b in itertools.combinations(blocks, 2):
+        apart_x = a.x + a.width <= b.x or b.x + b.width <= a.x
+        assert apart_x or a.y + a.height <= b.y or b.y + b.height <= a.y
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 120), min_size=1, max_size=9),
+    st.integers(8, 40),
+    st.integers(8, 40),
+    st.randoms(use_true_random=False),
+)
+def test_nothing_overlaps(areas: list[int], columns: int, rows: int, random) -> None:
+    pairs = list(itertools.combinations(range(len(areas)), 2))
+    edges = random.sample(pairs, min(len(pairs), 2 * len(areas)))
+    problem = _problem(areas, edges, columns, rows)
+    starts = _starts(problem)
+    if not starts:
+        return
+    found = search(problem, starts, Budget(rounds=1, steps=300))
+    if found is None:
+        assert sum(areas) > 0.5 * columns * rows
+        return
+    _check(problem, found.blocks, areas)
+    assert found.cost == pytest.approx(1000 + wire_of(problem, found.blocks))
+
+
+def test_equal_seeds_and_rounds_give_equal_layouts() -> None:
+    areas = [30, 25, 60, 44, 12, 80]
+    problem = _problem(areas, [(k, k + 1) for k in range(5)], 20, 15)
+    found = [search(problem, _starts(problem), Budget(rounds=2, steps=2000), 7) for _ in range(2)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[0].blocks == found[1].blocks
+
+
+def test_a_chain_of_strips_reaches_its_least_wire() -> None:
+    problem = _problem([40] * 5, [(k, k + 1) for k in range(4)], 20, 10)
+    found = search(problem, _starts(problem), Budget(rounds=2, steps=2000))
+    assert found is not None
+    assert found.cost == 1000 + 8  # five strips of 20 x 2, two tiles from each to the next
+
+
+def test_settling_brings_joined_blocks_together_and_nothing_else() -> None:
+    problem = _problem([6, 6, 6], [(0, 2)], 20, 10)
+    blocks = (Block(0, 0, 3, 2), Block(0, 6, 2, 3), Block(15, 8, 3, 2))
+    assert wire_of(problem, settled(problem, blocks)) == 2.0  # one right above the other
+    odd = (Block(0, 0, 3, 2), Block(8, 4, 2, 3), Block(0, 5, 2, 3))
+    assert wire_of(problem, settled(problem, odd)) == 3.0  # 2.5 apart and half a tile askew
