@@ -18,6 +18,7 @@ from . import (
     doctor,
     export,
     models,
+    place,
     plans,
     predict,
     simulate,
@@ -61,7 +62,7 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, plans, simulate, compare, train, predict, export):
+for verbs in (demo, compile, place, plans, simulate, compare, train, predict, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")

@@ -11,6 +11,7 @@ from .compressed import compressed
 from .coverage import coverage
 from .equality import equality
 from .norm import norm
+from .place import place
 from .remap import remap
 from .run import run
 from .sim import sim
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "equality": equality,
     "compile": compile_models,
     "sim": sim,
+    "place": place,
 }
 """By its name on the command line; the options are the parameters of its function."""
 
