@@ -23,6 +23,7 @@ from . import (
     predict,
     simulate,
     sparsity,
+    sweep,
     targets,
     train,
     validate,
@@ -62,7 +63,7 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, place, plans, simulate, compare, train, predict, export):
+for verbs in (demo, compile, place, plans, simulate, compare, sweep, train, predict, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(targets.app, name="targets")

@@ -7,6 +7,8 @@ with (`Roofline`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -119,7 +121,7 @@ def _read(name_or_path: str) -> tuple[str, str]:
 
 def _parse(where: str, text: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(text)
+        document = deepcopy(_yaml(text))
     except yaml.YAMLError as error:
         raise UserError(
             where,
@@ -135,6 +137,12 @@ def _parse(where: str, text: str) -> dict[str, Any]:
             change="start from a copy of tiny_mesh.yaml",
         )
     return document
+
+
+@lru_cache(maxsize=32)
+def _yaml(text: str) -> Any:
+    """A file under many overrides is parsed once."""
+    return yaml.safe_load(text)
 
 
 def _leaves(
@@ -201,14 +209,20 @@ def _build(
     for constant in constants:
         _put(values, constant.name.split("."), constant.value)
     try:
-        machine = TypeAdapter(kind).validate_python(values)
+        machine = _validator(kind).validate_python(values)
     except ValidationError as error:
         raise mistake(where, kind, error) from error
     resolved = tuple(
         Constant(c.name, _get(machine, c.name.split(".")), c.source, c.confidence)
         for c in constants
     )
-    return TypeAdapter(kind).validate_python({**values, "provenance": resolved})
+    return _validator(kind).validate_python({**values, "provenance": resolved})
+
+
+@cache
+def _validator(kind: type[_Kind]) -> TypeAdapter[_Kind]:
+    """Made once for each kind: it takes longer than all targets do to read."""
+    return TypeAdapter(kind)
 
 
 def _derived_relay(target: Target) -> Constant:

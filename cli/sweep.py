@@ -1,0 +1,158 @@
+"""`weft sweep`: one recipe under many settings, each compiled and simulated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import LiveLine, print_json, print_table
+from .names import check_model
+from .options import Json, recipe_of
+
+if TYPE_CHECKING:
+    from ..compiler.recipes.recipe import Recipe
+    from ..study.sweep import Axis
+    from ..study.sweep.log import Shard
+    from ..study.sweep.points import Overrides
+
+_MOST_ROWS = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(sweep)
+
+
+def sweep(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
+        ),
+    ],
+    set_: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUES",
+            help="Vary a key: [a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or"
+            " lograndom(LOW:HIGH); one value fixes it; repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    points: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many points at random; default: all.")
+    ] = None,
+    points_file: Annotated[
+        Path | None, typer.Option(help="Take the points of a .csv or .jsonl file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of points drawn at random.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Directory of the points; a second run goes on there."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Processes.")] = 1,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only every N-th point, from 0/N on.")
+    ] = "0/1",
+    samples: Annotated[int, typer.Option(min=1, help="Training samples to simulate.")] = 1000,
+    objective: Annotated[
+        list[str], typer.Option(metavar="NAME:max|min", help="Of the Pareto front; repeatable.")
+    ] = ["throughput_samples_per_s:max", "pes:min"],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Compile and simulate a recipe under many settings; print what no other setting beats."""
+    check_model(model)
+    from ..runtime.checkpoint.lock import locked
+    from ..study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective
+    from ..study.sweep import sweep as run
+    from ..study.sweep.run import override, tasks_of
+
+    wanted, part = [parse_objective(one) for one in objective], _shard(shard)
+    axes = [parse_axis(text) for text in set_]
+    fixed = [override(axis.key, axis.values[0]) for axis in axes if len(axis.values) == 1]
+    recipe = recipe_of(model, fixed)
+    chosen, how = _points(axes, points, points_file, seed)
+    tasks = tasks_of(recipe, chosen, part)
+    directory = output or Path(f"{Path(model.rpartition(':')[2]).stem}.sweep")
+    line = LiveLine()
+    log = Log(directory, Sweep(_identity(recipe), tuple(set_), how, samples), part)
+    with locked(directory / f".shard-{part.index}-of-{part.count}"):
+        lines = run(tasks, log, samples, jobs, lambda done, of: line(_progress(done, of)))
+    line(_progress(len(lines), len(tasks)), final=True)
+    front = pareto_front(lines, wanted)
+    if json:
+        print_json({"directory": str(directory), "points": lines, "front": front})
+        return
+    _print(lines, front, [axis.key for axis in axes if len(axis.values) != 1])
+    typer.echo(f"\n{len(lines):,} points in {directory / part.file}")
+
+
+def _points(
+    axes: list[Axis], count: int | None, file: Path | None, seed: int
+) -> tuple[list[Overrides], str]:
+    """The points, and how they were chosen."""
+    from ..study.sweep import file_points, grid_points, random_points
+
+    if file is None:
+        if count is None:
+            return grid_points(axes), "grid"
+        return random_points(axes, count, seed), f"{count} at random, seed {seed}"
+    found = file_points(file)
+    grid = grid_points(axes)
+    return [{**one, **two} for one in grid for two in found], f"{len(found)} of a file"
+
+
+def _identity(recipe: Recipe) -> str:
+    from ..study.sweep.log import recipe_hash
+
+    return recipe_hash(recipe)
+
+
+def _shard(text: str) -> Shard:
+    from ..backend.errors import UserError
+    from ..study.sweep.log import Shard
+
+    index, _, count = text.partition("/")
+    if index.isdigit() and count.isdigit() and int(index) < int(count):
+        return Shard(int(index), int(count))
+    raise UserError(
+        f"--shard {text}", expected="I/N with I from 0 to N - 1", got=f"'{text}'", change="0/4"
+    )
+
+
+def _progress(done: int, count: int) -> str:
+    return f"  {done:,}/{count:,} points"
+
+
+def _shown(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _print(lines: list[dict[str, Any]], front: list[dict[str, Any]], keys: list[str]) -> None:
+    """The front as a table, and what did not fit."""
+    from ..compiler.plan.text.numbers import duration, percent, quantity
+
+    shown = keys or sorted({key for line in lines for key in line["overrides"]})
+    print_table(
+        (*shown, "samples/s", "latency", "PEs", "memory", "bound by"),
+        [
+            (
+                *(_shown(line["overrides"].get(key, "")) for key in shown),
+                quantity(line["throughput_samples_per_s"]),
+                duration(line["latency_s"]),
+                f"{line['pes']:,}",
+                percent(line["memory_share"]),
+                line["bound_by"],
+            )
+            for line in front[:_MOST_ROWS]
+        ],
+    )
+    if len(front) > _MOST_ROWS:
+        typer.echo(f"and {len(front) - _MOST_ROWS} more that nothing beats")
+    refused = [line for line in lines if not line["fits"]]
+    if refused:
+        typer.echo(f"\n{len(refused):,} of {len(lines):,} do not fit, such as")
+        typer.echo(f"  {refused[0]['overrides']}: {refused[0]['reason']}")

@@ -1,0 +1,31 @@
+"""What if: one recipe under many settings, each compiled and simulated.
+
+Reading order: axes (what varies), points (which combinations), evaluate (a recipe's outcome),
+log (one line a point, resumed), run (processes, shards), front (what nothing beats).
+"""
+
+from __future__ import annotations
+
+from .axes import Axis, parse_axis
+from .evaluate import Outcome, evaluate
+from .front import Objective, pareto_front, parse_objective
+from .log import Log, Sweep
+from .points import file_points, grid_points, random_points
+from .run import Point, sweep
+
+__all__ = [
+    "Axis",
+    "Log",
+    "Objective",
+    "Outcome",
+    "Point",
+    "Sweep",
+    "evaluate",
+    "file_points",
+    "grid_points",
+    "pareto_front",
+    "parse_axis",
+    "parse_objective",
+    "random_points",
+    "sweep",
+]

@@ -1,0 +1,132 @@
+"""What varies: a key of a recipe with its values, from one line of text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from ...backend.errors import UserError
+
+FORMS = "[a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or lograndom(LOW:HIGH)"
+_DIGITS = 12
+"""Significant decimals of a value of a range: 0.1 + 0.05 is 0.15."""
+_MOST_VALUES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A dotted key of a recipe and its values; or, drawn at random, the interval they lie in."""
+
+    key: str
+    values: tuple[Any, ...] = ()
+    interval: tuple[float, float] | None = None
+    is_log: bool = False
+
+    def at(self, share: float) -> Any:
+        """The value at a share in [0, 1) of the axis."""
+        if self.interval is None:
+            return self.values[int(share * len(self.values))]
+        low, high = self.interval
+        value = low * (high / low) ** share if self.is_log else low + (high - low) * share
+        return _rounded(value)
+
+
+def parse_axis(text: str) -> Axis:
+    """The axis in 'KEY=VALUES'; a single value is an axis of one.
+
+    VALUES is a list, whose entries are the values (so that a value that is itself a list stands in
+    a list of its own), or one of `FORMS`. Raises UserError for anything else.
+    """
+    key, equals, values = (part.strip() for part in text.partition("="))
+    if not equals or not key or not values:
+        raise _mistake(text, f"KEY=VALUES with {FORMS}", f"'{text}'")
+    for pattern, make in _PATTERNS:
+        found = re.fullmatch(pattern, values)
+        if found:
+            return make(text, key, [_number(text, part) for part in found[1].split(":")])
+    try:
+        value = yaml.safe_load(values)
+    except yaml.YAMLError:
+        raise _mistake(text, FORMS, f"'{values}'") from None
+    chosen = tuple(value) if isinstance(value, list) else (value,)
+    if not chosen:
+        raise _mistake(text, "at least one value", "an empty list")
+    return Axis(key, tuple(_as_number(item) for item in chosen))
+
+
+def _as_number(value: Any) -> Any:
+    """YAML 1.1 takes 1e9 for a word; a recipe takes it for a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _range(text: str, key: str, bounds: Sequence[float]) -> Axis:
+    if len(bounds) != 3 or not bounds[2] or (bounds[1] - bounds[0]) / bounds[2] < 0:
+        raise _mistake(text, "LOW:HIGH:STEP with a step that leads from one to the other", text)
+    low, high, step = bounds
+    count = math.floor((high - low) / step + 1e-9) + 1
+    _check_count(text, count)
+    return Axis(key, tuple(_rounded(low + number * step) for number in range(count)))
+
+
+def _log(text: str, key: str, bounds: Sequence[float]) -> Axis:
+    if len(bounds) != 3 or min(bounds) <= 0 or bounds[2] != int(bounds[2]):
+        raise _mistake(text, "log(LOW:HIGH:COUNT) with positive bounds and a whole count", text)
+    low, high, count = bounds[0], bounds[1], int(bounds[2])
+    _check_count(text, count)
+    shares = [number / max(count - 1, 1) for number in range(count)]
+    return Axis(key, tuple(_rounded(low * (high / low) ** share) for share in shares))
+
+
+def _random(text: str, key: str, bounds: Sequence[float]) -> Axis:
+    if len(bounds) != 2 or bounds[0] >= bounds[1]:
+        raise _mistake(text, "random(LOW:HIGH) with LOW below HIGH", text)
+    return Axis(key, interval=(bounds[0], bounds[1]))
+
+
+def _lograndom(text: str, key: str, bounds: Sequence[float]) -> Axis:
+    if len(bounds) != 2 or not 0 < bounds[0] < bounds[1]:
+        raise _mistake(text, "lograndom(LOW:HIGH) with 0 < LOW < HIGH", text)
+    return Axis(key, interval=(bounds[0], bounds[1]), is_log=True)
+
+
+_PATTERNS: tuple[tuple[str, Callable[[str, str, Sequence[float]], Axis]], ...] = (
+    (r"log\((.*)\)", _log),
+    (r"random\((.*)\)", _random),
+    (r"lograndom\((.*)\)", _lograndom),
+    (r"([^\[\]{}'\"/\\a-df-zA-DF-Z]*:[^\[\]{}'\"/\\a-df-zA-DF-Z]*:[^:\[\]{}'\"/\\]*)", _range),
+)
+
+
+def _number(text: str, part: str) -> float:
+    try:
+        value = float(part)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _mistake(text, "numbers with colons between", f"'{part}'")
+    return value
+
+
+def _rounded(value: float) -> float | int:
+    """With 12 significant digits; a whole number as one."""
+    near = float(f"{value:.{_DIGITS}g}")
+    return int(near) if near == int(near) and abs(near) < 2**53 else near
+
+
+def _check_count(text: str, count: float) -> None:
+    if not 1 <= count <= _MOST_VALUES:
+        raise _mistake(text, f"1 to {_MOST_VALUES:,} values", f"{count:,}")
+
+
+def _mistake(text: str, expected: str, got: str) -> UserError:
+    return UserError(
+        f"--set {text}", expected=expected, got=got, change='as in "sparsity=0:0.95:0.05"'
+    )

@@ -1,0 +1,133 @@
+"""What becomes of a recipe: compiled and simulated; what does not fit is a result, too."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...backend.errors import InfeasibleError, UnsupportedError
+from ...compiler.pipeline import Chosen, GraphCompiler
+from ...compiler.plan.document import Demand
+from ...compiler.recipes.build import graph_compiler
+from ...compiler.recipes.read import make_recipe
+from ...compiler.recipes.recipe import Recipe
+from ...compiler.targets.load import load_target
+from ...compiler.targets.target import Target
+from ...sim.simulate import simulate
+
+_MODELS_KEPT = 2
+_TARGETS_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A plan's figures. `pes` are those of its regions, `memory_share` is of the fullest PE."""
+
+    throughput_samples_per_s: float
+    interval_cycles: float
+    latency_s: float
+    pes: int
+    wafers: int
+    stages: int
+    memory_share: float
+    bound_by: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Figures; or, where there is no plan, the reason, with demand and bound where it is size."""
+
+    figures: Simulated | None
+    reason: str = ""
+    demand: Demand | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat object for JSON."""
+        data: dict[str, Any] = {"fits": self.figures is not None}
+        data |= {} if self.figures is None else asdict(self.figures)
+        data |= {"reason": self.reason} if self.reason else {}
+        if self.demand is not None:
+            data |= {
+                "demand": self.demand.amount,
+                "bound": self.demand.bound,
+                "unit": self.demand.unit,
+            }
+        return data
+
+
+def evaluate(recipe: Recipe, overrides: Iterable[str] = (), samples: int = 1000) -> Outcome:
+    """What becomes of a recipe with `key=value` overrides: the same in any process, at any time.
+
+    Raises UserError for overrides that the recipe does not take.
+    """
+    data = recipe.model_dump(mode="json", exclude_unset=True)
+    return Evaluator(samples)(make_recipe(data, overrides))
+
+
+class Evaluator:
+    """Evaluates recipes one after the other; those of one model share its captured graph."""
+
+    def __init__(self, samples: int = 1000) -> None:
+        self._samples = samples
+        self._models: OrderedDict[str, GraphCompiler] = OrderedDict()
+        self._targets: OrderedDict[str, Target] = OrderedDict()
+
+    def __call__(self, recipe: Recipe) -> Outcome:
+        """Raises UserError for a model that cannot be made or a target that is unknown."""
+        target = self._target(recipe)
+        try:
+            model = self._model(recipe)
+            chosen = model.choose(target)
+        except (UnsupportedError, InfeasibleError) as error:
+            return Outcome(None, f"{error.where}: {error.got}")
+        return self._simulated(model, chosen)
+
+    def _simulated(self, model: GraphCompiler, chosen: Chosen) -> Outcome:
+        try:
+            plan = model.plan(chosen).document
+        except InfeasibleError as error:
+            demand = model.fitting.demand(chosen.setting)
+            return Outcome(None, f"{error.where}: {error.got}", demand)
+        except UnsupportedError as error:
+            return Outcome(None, f"{error.where}: {error.got}")
+        report, totals = simulate(plan, self._samples), plan.totals
+        return Outcome(
+            Simulated(
+                throughput_samples_per_s=report.throughput_samples_per_s,
+                interval_cycles=report.clock_hz / report.throughput_samples_per_s,
+                latency_s=report.forward_latency_cycles / report.clock_hz,
+                pes=totals.pes_used,
+                wafers=totals.wafers_used,
+                stages=len(plan.stages),
+                memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
+                bound_by=report.bound_by,
+            )
+        )
+
+    def _model(self, recipe: Recipe) -> GraphCompiler:
+        """The recipe's captured graph; a recipe that differs in its target only has the same."""
+        key = model_key(recipe)
+        if key not in self._models:
+            self._models[key] = graph_compiler(recipe)
+            while len(self._models) > _MODELS_KEPT:
+                self._models.popitem(last=False)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+    def _target(self, recipe: Recipe) -> Target:
+        key = recipe.target.model_dump_json()
+        if key not in self._targets:
+            self._targets[key] = load_target(recipe.target.name, recipe.target.overrides)
+            while len(self._targets) > _TARGETS_KEPT:
+                self._targets.popitem(last=False)
+        return self._targets[key]
+
+
+def model_key(recipe: Recipe) -> str:
+    """Equal for recipes that differ in nothing but the target."""
+    data = recipe.model_dump(mode="json")
+    del data["target"]
+    return json.dumps(data, sort_keys=True)
