@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import LiveLine, print_json, print_table
 from .names import check_model
 from .options import Json, recipe_of
+from .terminal.console import LiveLine, print_json, print_table
 
 if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe
