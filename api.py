@@ -151,6 +151,8 @@ def train(
     directory = _directory(checkpoint, start)
     written = (directory, None if log is None else Path(log)) if is_first() else ()
     job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
+    rooms = MapRooms(plan)
+    job = replace(job, mask_rules=rooms.given_to(job.mask_rules))
     scoring = Scoring.of(job.stages, recipe.loss, recipe.training.scores)
     begun = None if start is None else start.path
     with (
@@ -177,7 +179,7 @@ def train(
             logs=_logs(directory if log is None else Path(log), tensorboard, start),
             store=store,
             start=start,
-            map_watch=MapWatch(MapRooms(plan), stops=recipe.training.new_map == "stop"),
+            map_watch=MapWatch(rooms, stops=recipe.training.new_map == "stop"),
         )
 
 

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from .group import Dynamic
 from .schedules import Constant
-from .select import Counts, Mask, highest, magnitude
+from .select import Counts, Grow, Mask, grow_highest, highest, magnitude
 
 
 class GMP(Dynamic):
@@ -35,6 +35,7 @@ class GMP(Dynamic):
         kept: Counts,
         step: int,
         rng: np.random.Generator,
+        grow: Grow = grow_highest,
     ) -> Mask:
         """The `kept[b]` largest weights of each block; pruned ones come after all others."""
         return highest(np.where(mask, magnitude(weight), -1 - rng.random(mask.shape)), kept)

@@ -12,7 +12,7 @@ from .blocks import Blocks
 from .distributions import Distribution
 from .filters import Filter
 from .schedules import Constant, Schedule
-from .select import Counts, Mask
+from .select import Counts, Grow, Mask, grow_highest
 from .updates import NEVER, Every, Updates
 
 
@@ -71,8 +71,9 @@ class Group(BaseModel):
         kept: Counts,
         step: int,
         rng: np.random.Generator,
+        grow: Grow = grow_highest,
     ) -> Mask:
-        """The mask after an update, with `kept[b]` True in block b.
+        """The mask after an update, with `kept[b]` True in block b; `grow` adds what is missing.
 
         mask, weight, gradient: (blocks, elements). The gradient is dense, of pruned weights too.
         """
@@ -126,9 +127,21 @@ class Dynamic(Group):
 
 
 class DropAndGrow(Dynamic):
-    """Drops the smallest `drop_fraction` of the kept weights, then grows as many elsewhere."""
+    """Drops the smallest `drop_fraction` of the kept weights, then grows as many elsewhere.
+
+    growth: free is anywhere; room is where the tile that a plan puts the weight on has room.
+    """
 
     drop_fraction: Schedule = Constant(value=0.3)
+    growth: Literal["free", "room"] = "free"
+
+    @model_validator(mode="after")
+    def _room_of_whole_weights(self) -> DropAndGrow:
+        if self.growth == "room" and self.blocks.count > 1:
+            raise ValueError("growth: room takes no balanced groups, which are tiles of their own")
+        if self.growth == "room" and self.starts_dense:
+            raise ValueError("growth: room needs masks from step 0: a dense start fills all tiles")
+        return self
 
     def drop_at(self, step: int) -> float:
         """Share of the kept weights that an update at `step` drops."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..errors import UserError
 from .group import DropAndGrow
-from .select import Counts, Mask, drop_lowest, grow_highest, magnitude, survivors
+from .select import Counts, Grow, Mask, drop_lowest, grow_highest, magnitude, survivors
 
 
 class RigL(DropAndGrow):
@@ -35,6 +35,7 @@ class RigL(DropAndGrow):
         kept: Counts,
         step: int,
         rng: np.random.Generator,
+        grow: Grow = grow_highest,
     ) -> Mask:
         """Drop, then grow back to `kept`. Raises `UserError` without a gradient."""
         if gradient is None:
@@ -45,4 +46,4 @@ class RigL(DropAndGrow):
                 change="run a backward pass before the step, or take algorithm: set",
             )
         stay = drop_lowest(mask, magnitude(weight), survivors(mask, self.drop_at(step), kept))
-        return grow_highest(stay, magnitude(gradient), kept)
+        return grow(stay, magnitude(gradient), kept)

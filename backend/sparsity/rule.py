@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import UserError
 from .distributions import Distribution, kept_counts
 from .group import Group
 from .initializers import INITIALIZERS, kept_count
+from .room import TileRoom
 from .select import Counts
 
 
@@ -23,12 +25,13 @@ class MaskRule:
     """How the mask of parameter `name` begins and changes; all of it follows from `step`.
 
     `step` counts optimizer steps with finite gradients. `shapes` are those of the whole group,
-    over which the distribution spreads the non-zeros.
+    over which the distribution spreads the non-zeros. With `room` weights grow where it has any.
     """
 
     name: str
     group: Group
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    room: TileRoom | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,6 +47,16 @@ class MaskRule:
     def window(self) -> tuple[object, int]:
         """All that `collects` depends on."""
         return getattr(self.group, "update", None), self.group.gradient_window
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether weights grow only where a plan's tiles have room."""
+        return getattr(self.group, "growth", "free") == "room"
+
+    @property
+    def refused(self) -> int:
+        """Weights that did not grow for want of room, over all updates so far."""
+        return 0 if self.room is None else sum(self.room.refused.values())
 
     @property
     def is_dynamic(self) -> bool:
@@ -103,9 +116,18 @@ class MaskRule:
         """The mask that follows `mask` at `step`; arrays of the parameter's shape.
 
         `gradient` is the dense gradient where `needs_gradient`. The result has exactly
-        `kept(step)` True and depends on nothing but the arguments, the seed and the name.
+        `kept(step)` True and depends on nothing but the arguments, the seed and the name. Raises
+        `UserError` for growth that needs room and has none.
         """
+        if self.needs_room and self.room is None:
+            raise UserError(
+                f"sparsity of '{self.name}': growth",
+                expected="'free', or 'room' in a run of a plan, which has tiles",
+                got="'room' without a plan",
+                change="train a plan of the model (weft.train), or leave growth out",
+            )
         split = self.group.blocks.split
+        how = {} if self.room is None else {"grow": partial(self.room.grow, self.name, step)}
         new = self.group.next_mask(
             split(mask),
             split(weight),
@@ -113,6 +135,7 @@ class MaskRule:
             self.kept(step),
             step,
             _random_numbers(self.group.seed, self.name, step),
+            **how,
         )
         if (new.sum(axis=1) != self.kept(step)).any():
             raise AssertionError(f"mask of {self.name} at step {step} keeps a wrong count")

@@ -6,6 +6,8 @@ order of their index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,10 @@ from .initializers import kept_count
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.floating]
 Counts = NDArray[np.int64]
+Grow = Callable[[Mask, Scores, Counts], Mask]
+"""`grow_highest`, or what takes its place."""
 
-_WORST = -2.0
+WORST = -2.0
 """Below every score that counts (scores are at least -1)."""
 
 
@@ -27,7 +31,7 @@ def highest(scores: Scores, counts: Counts) -> Mask:
 
 def drop_lowest(mask: Mask, scores: Scores, counts: Counts) -> Mask:
     """Of the True positions, the `counts[b]` with the highest scores."""
-    return highest(np.where(mask, scores, _WORST), counts) & mask
+    return highest(np.where(mask, scores, WORST), counts) & mask
 
 
 def survivors(mask: Mask, drop: float, kept: Counts) -> Counts:
@@ -43,7 +47,7 @@ def survivors(mask: Mask, drop: float, kept: Counts) -> Counts:
 def grow_highest(mask: Mask, scores: Scores, counts: Counts) -> Mask:
     """`mask` and those False positions with the highest scores that bring it to `counts[b]`."""
     missing = np.maximum(counts - mask.sum(axis=1), 0)
-    return mask | highest(np.where(mask, _WORST, scores), missing)
+    return mask | highest(np.where(mask, WORST, scores), missing)
 
 
 def magnitude(values: NDArray[np.floating]) -> Scores:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .group import DropAndGrow
-from .select import Counts, Mask, drop_lowest, grow_highest, magnitude, survivors
+from .select import Counts, Grow, Mask, drop_lowest, grow_highest, magnitude, survivors
 
 
 class SET(DropAndGrow):
@@ -24,7 +24,8 @@ class SET(DropAndGrow):
         kept: Counts,
         step: int,
         rng: np.random.Generator,
+        grow: Grow = grow_highest,
     ) -> Mask:
         """Drop, then grow back to `kept`."""
         stay = drop_lowest(mask, magnitude(weight), survivors(mask, self.drop_at(step), kept))
-        return grow_highest(stay, rng.random(mask.shape), kept)
+        return grow(stay, rng.random(mask.shape), kept)

@@ -82,6 +82,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
         *_memory_facts(run),
         *_skipped_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
+        *[("growth refused", f"{n:,} weights of {name}") for name, n in run.refused_growth.items()],
     ]
 
 
@@ -134,6 +135,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "accuracies": [list(pair) for pair in run.accuracies],
         "skipped_updates": dict(run.skipped),
         "new_maps": [new.data() for new in run.new_maps],
+        "refused_growth": dict(run.refused_growth),
         "final_loss": float(recent.mean()),
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,

@@ -8,11 +8,13 @@ their own fullest tile. What does not fit asks for a new map: compile again with
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
+from ...backend.sparsity import MaskRule
+from ...backend.sparsity.room import TileRoom
 from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import vector_elements
 from ..kernels.tilings import Tilings
@@ -50,6 +52,7 @@ class MapRooms:
     """What a plan's map has room for. Read off the plan once, asked after every mask update."""
 
     def __init__(self, plan: Plan) -> None:
+        self._masks = plan.masks
         self._index_bytes = _index_bytes(plan)
         self._capacity_bytes = plan.document.totals.memory_capacity_per_pe_bytes
         self._stages = [
@@ -65,6 +68,36 @@ class MapRooms:
         stage that the plan balanced and that keeps its mask is what the plan says it is.
         """
         return tuple(self._room(stage, masks) for stage in self._stages if stage.has(masks))
+
+    def given_to(self, rules: Mapping[str, MaskRule]) -> dict[str, MaskRule]:
+        """The same rules; those that grow where there is room know it."""
+        if not any(rule.needs_room for rule in rules.values()):
+            return dict(rules)
+        tiles = self.tiles()
+        return {
+            name: replace(rule, room=tiles[name]) if rule.needs_room else rule
+            for name, rule in rules.items()
+        }
+
+    def tiles(self) -> dict[str, TileRoom]:
+        """The room of each tile of every weight that the plan has a mask of, by parameter.
+
+        What a stage's PE could hold beside its masks is shared among its masked weights as their
+        fullest tiles are.
+        """
+        found: dict[str, TileRoom] = {}
+        for stage in self._stages:
+            room = self._room(stage, self._masks)
+            names = stage.stage.parameters
+            held = list(stage.held(self._masks, self._index_bytes))
+            most = {n: h.elements for n, h in zip(names, held, strict=True) if n in self._masks}
+            spare = max(room.capacity - sum(part.elements for part in held), 0)
+            for name, elements in most.items():
+                share = spare * elements // max(sum(most.values()), 1)
+                shape = tuple(self._masks[name].shape)
+                splits = stage.splits(names.index(name))
+                found[name] = TileRoom(shape, splits, elements + share)
+        return found
 
     def _room(self, stage: _Lying, masks: Mapping[str, Tensor]) -> Room:
         held, record = list(stage.held(masks, self._index_bytes)), stage.record
@@ -107,6 +140,11 @@ class _Lying:
     def has(self, masks: Mapping[str, Tensor]) -> bool:
         """Whether a mask is for this stage."""
         return any(name in masks for name in self.stage.parameters)
+
+    def splits(self, index: int) -> tuple[int, int]:
+        """Slices along the first and the second axis of a matrix."""
+        out, into = self.record.tiling.out_split, self.record.tiling.in_split
+        return (out, into) if self.layout.matrices[index].in_axis == 1 else (into, out)
 
     @property
     def other_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -52,4 +53,5 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         train_s=sum(report.train_s for report in reports),
         data_wait_s=sum(report.data_wait_s for report in reports),
         new_maps=tuple(new_maps),
+        refused_growth=dict(sum((Counter(r.refused_growth) for r in reports), Counter())),
     )

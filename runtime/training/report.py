@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor, nn
@@ -54,9 +54,10 @@ class RunReport:
     `activations` is the type of the real numbers that stages pass on. `skipped` says for each
     stage with any how many of its updates were skipped because a gradient or the loss was not
     finite. `tensors` and `masks` are those at the end. `new_maps` has each stage whose masks
-    outgrew the map of the plan. `state_bytes` is what weights, states and FIFOs take on all
-    devices, `temporary_bytes` what XLA's training program needs beside them on each; None where
-    an executor does not tell.
+    outgrew the map of the plan; `refused_growth` counts by parameter the weights that had no room
+    to grow, since the run was begun or resumed. `state_bytes` is what weights, states and FIFOs
+    take on all devices, `temporary_bytes` what XLA's training program needs beside them on each;
+    None where an executor does not tell.
     """
 
     executor: str
@@ -77,6 +78,7 @@ class RunReport:
     new_maps: tuple[NewMap, ...]
     state_bytes: int | None
     temporary_bytes: int | None
+    refused_growth: Mapping[str, int] = field(default_factory=dict)
 
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""

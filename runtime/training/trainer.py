@@ -95,6 +95,7 @@ def train(
     compile_s = getattr(machine, "compile_seconds", 0.0)
     names = [stage.name for stage in job.stages.stages]
     skips = zip(names, machine.skips(), strict=True)
+    rules = job.mask_rules.items()
     return RunReport(
         executor=executor,
         mode=mode,
@@ -114,6 +115,7 @@ def train(
         new_maps=() if map_watch is None else map_watch.found,
         state_bytes=getattr(machine, "state_bytes", None),
         temporary_bytes=getattr(machine, "temporary_bytes", None),
+        refused_growth={name: n for name, rule in rules if (n := rule.refused)},
     )
 
 

@@ -77,6 +77,7 @@ class Sparsifier:
         self._unmasked_load = False
         self._hooks = ExitStack()
         self._check(self.rules)
+        _refuse_growth_in_tiles(everything)
         release(model)
         self._hold(self.rules)
         self.draw_masks()
@@ -303,6 +304,17 @@ class Sparsifier:
                 present = module._parameters.get(key)
                 if present is not place.parameter and not _is_lent(present):
                     raise replaced_parameter(name)
+
+
+def _refuse_growth_in_tiles(rules: Mapping[str, MaskRule]) -> None:
+    in_tiles = [name for name, rule in rules.items() if rule.needs_room]
+    if in_tiles:
+        raise UserError(
+            f"Sparsifier: growth of '{in_tiles[0]}'",
+            expected="'free': an eager model has no tiles",
+            got="'room'",
+            change="train a plan of the model (weft.train), or leave growth out",
+        )
 
 
 def _is_lent(present: Tensor | None) -> bool:

@@ -102,3 +102,16 @@ def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: 
     assert {new.samples for new in run.new_maps} == {150}
     first = spdf.document.stages[0]
     assert first.id in {new.room.stage for new in run.new_maps}
+
+
+@pytest.mark.parametrize("executor", ["reference", "jax"])
+def test_growth_where_there_is_room_never_asks_for_a_new_map(data: Dataset, executor: str) -> None:
+    plan = small_plan(sparsity={**RIGL, "growth": "room"})
+    run = weft.train(plan, data, executor=executor, epochs=2)
+    assert run.new_maps == ()
+    assert not any(room.needs_new_map for room in rooms(plan, run.masks))
+    assert sum(run.refused_growth.values()) > 0
+    assert run.refused_growth.keys() <= plan.masks.keys()
+    for name, mask in plan.masks.items():
+        assert int(run.masks[name].sum()) == int(mask.sum())
+    assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
