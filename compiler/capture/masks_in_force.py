@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ...backend.errors import UserError
@@ -28,7 +29,7 @@ def masks_in_force(model: nn.Module, graph: Graph) -> dict[str, Held]:
 def by_first_name(model: nn.Module, masks: Mapping[str, Any]) -> dict[str, Any]:
     """The same masks; one of a tied parameter may be given under any of its names.
 
-    Raises UserError for one on the meta device.
+    Raises UserError for one on the meta device, or of other numbers than 0 and 1.
     """
     first = _first_names(model, masks)
     for name, mask in masks.items():
@@ -39,7 +40,21 @@ def by_first_name(model: nn.Module, masks: Mapping[str, Any]) -> dict[str, Any]:
                 got="a mask on the meta device",
                 change=f"give the share: masks={{'{name}': 0.9}}; non-zeros are then expected ones",
             )
-    return {first[name]: mask for name, mask in masks.items()}
+    return {first[name]: _as_bool(name, mask) for name, mask in masks.items()}
+
+
+def _as_bool(name: str, mask: Any) -> Any:
+    """A mask of numbers 0 and 1 as one of truth values."""
+    if not isinstance(mask, Tensor) or mask.dtype is torch.bool:
+        return mask
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise UserError(
+            f"mask of '{name}'",
+            expected="True, or 1, where a weight is kept, and False, or 0, elsewhere",
+            got=f"a {str(mask.dtype).removeprefix('torch.')} tensor with other numbers",
+            change="mask != 0",
+        )
+    return mask.bool()
 
 
 def first_names(model: nn.Module, names: Collection[str]) -> frozenset[str]:

@@ -17,7 +17,10 @@ from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, ten
 
 @dataclass(frozen=True)
 class Matrix:
-    """A parameter that a contraction multiplies with: (out, in, taps) features, and positions."""
+    """A parameter that a contraction multiplies with: (out, in, taps) features, and positions.
+
+    A batch of matrices is one whose taps they are.
+    """
 
     in_axis: int
     in_features: int
@@ -25,6 +28,11 @@ class Matrix:
     taps: int
     in_positions: int
     out_positions: int
+    is_batch: bool = False
+
+    def arranged(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask with its two axes of features first."""
+        return np.moveaxis(mask, 0, -1) if self.is_batch else mask
 
     @property
     def tiles(self) -> WeightTiles:
@@ -35,7 +43,7 @@ class Matrix:
         """The weight with the zeros of a mask."""
         if mask is None:
             return self.tiles
-        counts = count_mask(mask, self.in_axis)
+        counts = count_mask(self.arranged(mask), self.in_axis)
         return WeightTiles(self.out_features, self.in_features, self.taps, counts=counts)
 
 
@@ -111,7 +119,10 @@ def _linear_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
     left, right = linear.factors(node)
     contracted, m, n = shape_of(left)[-1], shape_of(left)[-2], shape_of(right)[-1]
     out_features = m * n // use.positions
-    return Matrix(use.contracted_axis, contracted, out_features, 1, use.positions, use.positions)
+    batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
+    positions = use.positions, use.positions
+    is_batch = len(shape_of(left)) == 3
+    return Matrix(use.contracted_axis, contracted, out_features, batch, *positions, is_batch)
 
 
 def _operands(

@@ -89,11 +89,13 @@ def ceil_div(numerator: Ints | int, denominator: Ints | int) -> Ints:
 
 
 def useful_splits(size: int) -> tuple[int, ...]:
-    """Ways to cut `size` items into equal slices with none empty, about two per octave.
+    """Ways to cut `size` items into equal slices with none empty, about two per octave; nothing
+    is left whole.
 
     >>> useful_splits(16)
     (1, 2, 3, 4, 6, 8, 16)
     """
+    size = max(size, 1)
     slices = {min(size, round(2 ** (half / 2))) for half in range(2 * size.bit_length() + 1)}
     return tuple(sorted({-(-size // slice_size) for slice_size in slices}))
 

@@ -202,7 +202,7 @@ def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> Wei
         return WeightTiles(*sizes, density=density)
     if isinstance(mask, float):
         return WeightTiles(*sizes, density=1.0 - mask)
-    kept = np.asarray(mask, dtype=bool)
+    kept = matrix.arranged(np.asarray(mask, dtype=bool))
     return WeightTiles(*sizes, counts=count_mask(kept, matrix.in_axis))
 
 

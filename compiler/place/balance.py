@@ -70,7 +70,7 @@ def orders(
     found = {}
     for index, matrix in layout.matrices.items():
         name = stage.parameters[index]
-        if name in masks:
+        if name in masks and not matrix.is_batch:
             counts = count_mask(masks[name], matrix.in_axis)
             found[name] = balance(counts, (tiling.out_split, tiling.in_split))
     return found

@@ -27,10 +27,12 @@ from ..plan.program import TensorSpec
 Specs = tuple[TensorSpec, ...]
 
 _ALSO_DECOMPOSED = (
-    torch.ops.aten._native_batch_norm_legit.no_stats,
+    torch.ops.aten._native_batch_norm_legit,
+    torch.ops.aten._native_batch_norm_legit_no_training,
     torch.ops.aten.native_batch_norm_backward,
 )
-"""Batch normalization of weights, which is how weight standardization is written."""
+"""Batch normalization of weights, which is how weight standardization is written, and that with
+fixed statistics."""
 
 
 @dataclass(frozen=True)

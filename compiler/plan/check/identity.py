@@ -120,17 +120,20 @@ def program_signatures(subject: Subject) -> Iterator[Finding]:
 
 
 def host_inputs(subject: Subject) -> Iterator[Finding]:
-    """Streams from the host are among the model's inputs, and every input is used."""
+    """Streams from the host are among the model's inputs, which have names of their own."""
     used = {
         source.output
         for stage in subject.plan.stages
         for source in stage.inputs
         if source.stage == HOST
     }
-    known = set(range(len(subject.plan.inputs)))
-    for number in sorted(used ^ known):
-        expected = "one use at least" if number in known else f"one of {len(known)} inputs"
-        yield Finding(f"inputs[{number}]", expected, "none" if number in known else "no such input")
+    known = len(subject.plan.inputs)
+    names = [record.name for record in subject.plan.inputs]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            yield Finding(f"inputs[{number}].name", "a name of its own", name)
+    for number in sorted(used - set(range(known))):
+        yield Finding(f"inputs[{number}]", f"one of {known} inputs", "no such input")
 
 
 def tensor_bytes(record: TensorRecord) -> int | None:
