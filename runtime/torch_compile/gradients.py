@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -48,7 +48,7 @@ class _Stages(Function):
         ctx.sizes = [len(saved) for saved in made.saved]
         ctx.save_for_backward(*(tensors[name] for name in names), *chain(*made.saved))
         ctx.set_materialize_grads(False)
-        outputs = tuple(value.clone() if value._is_view() else value for value in made.outputs)
+        outputs = tuple(_apart(made.outputs))
         fixed = [
             value
             for value, source in zip(outputs, function.results, strict=True)
@@ -68,6 +68,15 @@ class _Stages(Function):
         made = ctx.function.backward(tensors, saved, gradients)
         found = {**made.parameters, **made.inputs}
         return (None, None, None, None, *(found.get(key) for key in ctx.keys))
+
+
+def _apart(values: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Tensors of their own: a value and the same value detached are one in a program."""
+    seen: set[int] = set()
+    for value in values:
+        is_own = not value._is_view() and id(value) not in seen
+        seen.add(id(value))
+        yield value if is_own else value.clone()
 
 
 def _has_gradient(function: StageFunction, source: Source, keys: Sequence[str | int]) -> bool:

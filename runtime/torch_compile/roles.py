@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
+from torch._functorch.autograd_function import autograd_function_apply
+from torch.autograd import Function
 from torch.fx.traceback import preserve_node_meta
 
 _STEP = re.compile(r"\._(modules|parameters|buffers)\['([^']*)'\]")
@@ -116,7 +118,17 @@ class GraphWithRoles(nn.Module):
 
 
 class _Run(fx.Interpreter):
-    """Takes a number that dynamo made a tensor of shape () for what it is: fixed, or a tensor."""
+    """Takes a number that dynamo made a tensor of shape () for what it is: fixed, or a tensor.
+
+    Runs what dynamo puts into graphs of their own, checkpointed parts and autograd Functions.
+    """
+
+    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if target is torch.ops.higher_order.tag_activation_checkpoint:
+            return _Run(args[0]).run(*args[1:])
+        if target is autograd_function_apply:
+            return _applied(*args, **kwargs)
+        return super().call_function(target, args, kwargs)
 
     def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if target == "item" and isinstance(args[0], int | float):
@@ -124,6 +136,34 @@ class _Run(fx.Interpreter):
         if target == "item" and args[0].ndim == 0 and args[0].dtype is torch.float64:
             return args[0]
         return super().call_method(target, args, kwargs)
+
+
+def _applied(
+    forward: fx.GraphModule,
+    backward: fx.GraphModule,
+    *operands: Any,
+    args_tensor_mask: Sequence[bool],
+    non_differentiable_idx: Sequence[int],
+) -> Any:
+    """What an autograd Function returns that dynamo has traced; its last operands, which it finds
+    by itself, get no gradient."""
+    count = sum(args_tensor_mask)
+
+    class Applied(Function):
+        @staticmethod
+        def forward(ctx: Any, *given: Any) -> Any:
+            results, ctx.kept = forward(None, *given)
+            fixed = [results[n] for n in non_differentiable_idx]
+            ctx.mark_non_differentiable(*fixed)
+            return results
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> Any:
+            found = backward(None, *gradients, *ctx.kept)
+            found = found if isinstance(found, tuple | list) else (found,)
+            return (*found, *[None] * (len(operands) - count))
+
+    return Applied.apply(*operands)
 
 
 def _inside(root: nn.Module, path: str) -> nn.Module:
