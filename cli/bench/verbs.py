@@ -10,6 +10,7 @@ from .compile import compile_models
 from .compressed import compressed
 from .coverage import coverage
 from .equality import equality
+from .headline import headline
 from .norm import norm
 from .place import place
 from .remap import remap
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "compile": compile_models,
     "sim": sim,
     "place": place,
+    "headline": headline,
 }
 """By its name on the command line; the options are the parameters of its function."""
 

@@ -11,6 +11,7 @@ from torch import fx
 
 from ..plan.program import Origin, Stage, StageProgram
 from ..targets.target import Target
+from ..timing.streams import side_links
 from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, store_parameter
 from .nonzeros import WeightTiles
@@ -118,7 +119,7 @@ def stream_cycles(program: StageProgram, tilings: Tilings, target: Target) -> In
     """
     arriving = sum(spec.size_bytes for spec in program.inputs)
     leaving = sum(spec.size_bytes for spec in program.outputs)
-    lanes = np.maximum(tilings.height, tilings.width)
+    lanes = side_links(tilings.height, tilings.width)
     return ceil_div(max(arriving, leaving), lanes * target.noc.link_bytes_per_cycle)
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import Rectangle
+
+Ints = NDArray[np.int64]
 
 
 def parallel_links(ends: Iterable[Rectangle]) -> int:
@@ -15,7 +20,12 @@ def parallel_links(ends: Iterable[Rectangle]) -> int:
     turn every lane by itself, so that can be the longer side. The host, which streams in along the
     machine's whole edge, is never the narrower end: leave it out.
     """
-    return min(max(region.height, region.width) for region in ends)
+    return min(int(side_links(region.height, region.width)) for region in ends)
+
+
+def side_links(height: int | Ints, width: int | Ints) -> Ints:
+    """Links of the longer side of a region, or of many."""
+    return np.maximum(height, width)
 
 
 def wafers_between(edge: EdgeRecord, regions: Sequence[Rectangle]) -> range:

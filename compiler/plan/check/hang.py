@@ -59,7 +59,7 @@ def cannot_hang(subject: Subject) -> Iterator[Finding]:
 def premises(subject: Subject) -> tuple[Premise, ...]:
     """What a sound plan's proof rests on, with the numbers of this plan."""
     plan, timed = subject.plan, subject.timing
-    if timed is None:
+    if timed is None or not plan.edges:
         return ()
     turns = len(_turns(plan, timed))
     interval = plan.totals.initiation_interval_cycles
