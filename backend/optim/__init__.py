@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from .build import build_rule, default_compensation, fitting_compensations, rules
+from .build import (
+    MATRIX_RULES,
+    build_rule,
+    default_compensation,
+    default_momentum,
+    fitting_compensations,
+    rules,
+)
 from .compensation import compensations
 from .guard import Guard, sum_of_squares
 from .rule import Array, Settings, State, UpdateRule, states_per_weight
 from .scaling import AdamSetting, scale_adamw_to_batch_size, scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
+from .stage_rates import StageRates
 
 __all__ = [
+    "MATRIX_RULES",
     "AdamSetting",
     "Array",
     "Constant",
@@ -19,11 +28,13 @@ __all__ = [
     "MultiStep",
     "Schedule",
     "Settings",
+    "StageRates",
     "State",
     "UpdateRule",
     "build_rule",
     "compensations",
     "default_compensation",
+    "default_momentum",
     "fitting_compensations",
     "rules",
     "scale_adamw_to_batch_size",

@@ -42,7 +42,7 @@ class AdamW:
         """All that a step depends on of a delay."""
         return self.compensation.constants(0.0, delay)
 
-    def init(self, parameter: Array, xp: Any) -> State:
+    def init(self, parameter: Array, xp: Any, by_element: bool = False) -> State:
         """Both moments zero, and the count of updates as a scalar of at least float32."""
         wide = xp.promote_types(parameter.dtype, xp.float32)
         return {
@@ -71,6 +71,7 @@ class AdamW:
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,
+        mask: Array | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         first, second = self.betas

@@ -6,14 +6,39 @@ from ..errors import UnknownNameError, UserError
 from .adamw import AdamW
 from .compensation import compensation as find_compensation
 from .compensation import compensations
+from .muon import Muon
+from .rotated import RotatedAdamW
 from .rule import UpdateRule
 from .sgdm import SGDM
 
-_FITTING = {"sgdm": compensations(), "adamw": ("none", "stash", "lwp")}
+_FITTING = {
+    "sgdm": compensations(),
+    "adamw": ("none", "stash", "lwp"),
+    "rotated_adamw": ("none", "stash"),
+    "muon": ("none", "stash"),
+    "normuon": ("none", "stash"),
+}
 """The delay compensations that are defined for each update rule."""
 
-_DEFAULTS = {"sgdm": "ab", "adamw": "none"}
+_DEFAULTS = {
+    "sgdm": "ab",
+    "adamw": "none",
+    "rotated_adamw": "stash",
+    "muon": "stash",
+    "normuon": "stash",
+}
 """What trains best at the best rate of each, over the experiments of docs/training.md."""
+
+
+_MOMENTA = {"muon": 0.95, "normuon": 0.95}
+_ROW_BETA = 0.95
+MATRIX_RULES = frozenset({"rotated_adamw", "muon", "normuon"})
+"""Rules that step a parameter as a matrix."""
+
+
+def default_momentum(name: str) -> float:
+    """The momentum that a rule is published with; 0.9 where there is none."""
+    return _MOMENTA.get(name, 0.9)
 
 
 def rules() -> tuple[str, ...]:
@@ -41,15 +66,19 @@ def default_compensation(name: str) -> str:
 def build_rule(
     name: str,
     *,
-    momentum: float = 0.9,
+    momentum: float | None = None,
     weight_decay: float = 0.0,
     nesterov: bool = False,
     compensation: str = "none",
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     braking_rho: float = 2.0,
+    rotate_every: int = 10,
+    rotate_largest: int = 128,
 ) -> UpdateRule:
-    """The rule "sgdm" (momentum, nesterov, braking_rho) or "adamw" (betas, eps).
+    """The rule "sgdm" (momentum, nesterov, braking_rho), "adamw" (betas, eps), "rotated_adamw"
+    (these, rotate_every and rotate_largest), "muon" or "normuon" (momentum, nesterov; betas and eps
+    for what is no matrix).
 
     Raises `UserError` for an unknown name, a value out of range, and a compensation that is not
     among `fitting_compensations`.
@@ -58,13 +87,21 @@ def build_rule(
     chosen = find_compensation(compensation)
     if compensation not in fitting:
         raise _unfit(f"{name} with nesterov" if nesterov else name, compensation, fitting)
+    momentum = default_momentum(name) if momentum is None else momentum
     _check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
     _check_range("weight_decay", weight_decay, weight_decay >= 0, ">= 0")
+    if name == "sgdm":
+        return SGDM(momentum, weight_decay, nesterov, chosen, braking_rho)
+    _check_range("betas", betas, all(0 <= beta < 1 for beta in betas), "both in [0, 1)")
+    _check_range("eps", eps, eps > 0, "> 0")
+    plain = AdamW(betas, eps, weight_decay, chosen)
     if name == "adamw":
-        _check_range("betas", betas, all(0 <= beta < 1 for beta in betas), "both in [0, 1)")
-        _check_range("eps", eps, eps > 0, "> 0")
-        return AdamW(betas, eps, weight_decay, chosen)
-    return SGDM(momentum, weight_decay, nesterov, chosen, braking_rho)
+        return plain
+    if name == "rotated_adamw":
+        _check_range("rotate_every", rotate_every, rotate_every > 0, "> 0")
+        return RotatedAdamW(plain, rotate_every, rotate_largest)
+    row_beta = _ROW_BETA if name == "normuon" else None
+    return Muon(momentum, weight_decay, nesterov, chosen, plain, row_beta)
 
 
 def _check_range(option: str, value: object, valid: bool, expected: str) -> None:

@@ -19,12 +19,14 @@ from ..errors import UnknownNameError
 class DelayConstants(NamedTuple):
     """What a rule computes from a delay: numbers, or arrays where one program has several delays.
 
-    `horizon` is how many updates a prediction looks ahead; the step is a*v + b*g.
+    `horizon` is how many updates a prediction looks ahead; the step is a*v + b*g, and with rates by
+    stage the learning rate is divided by `slowness`.
     """
 
     horizon: Any
     a: Any
     b: Any
+    slowness: Any = 1.0
 
 
 Delay = int | DelayConstants

@@ -18,7 +18,10 @@ Array = Any
 """A torch tensor, a jax array or a numpy array."""
 
 State = dict[str, Array]
-"""Optimizer state of one parameter; every entry has the parameter's shape or none."""
+"""Optimizer state of one parameter, by name."""
+
+PER_WEIGHT = frozenset({"velocity", "step", "first", "second"})
+"""Entries of a state that hold one value for each weight, and of that weight alone."""
 
 
 Settings = Mapping[str, str | float | bool]
@@ -41,8 +44,11 @@ class UpdateRule(Protocol):
         """All that `predict` and `update` depend on of a delay; they take it in its place."""
         ...
 
-    def init(self, parameter: Array, xp: Any) -> State:
-        """State before the first update."""
+    def init(self, parameter: Array, xp: Any, by_element: bool = False) -> State:
+        """State before the first update.
+
+        Rules that step a parameter as a matrix step one that is `by_element` entry by entry.
+        """
         ...
 
     def predict(
@@ -60,10 +66,12 @@ class UpdateRule(Protocol):
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,
+        mask: Array | None = None,
     ) -> tuple[Array, State]:
         """New parameter and state, from a gradient of weights `delay` updates old.
 
-        Where the scalar `applies` is false both stay as they are.
+        Where the scalar `applies` is false both stay as they are. What the `mask` prunes is zero in
+        the parameter and the gradient, and stays zero.
         """
         ...
 
@@ -78,7 +86,12 @@ def chosen(applies: Array | bool, new: Array, old: Array, xp: Any) -> Array:
     return new if applies is True else xp.where(applies, new, old)
 
 
+def masked(array: Array, mask: Array | None, xp: Any) -> Array:
+    """The array with zero where the mask prunes; itself without one."""
+    return array if mask is None else xp.where(mask, array, xp.zeros_like(array))
+
+
 def states_per_weight(rule: UpdateRule) -> int:
-    """How many tensors of a parameter's shape the rule keeps beside it."""
-    shape = (2, 3)
-    return sum(value.shape == shape for value in rule.init(np.zeros(shape), np).values())
+    """How many values the rule keeps beside each entry of a large square matrix."""
+    matrix = np.zeros((64, 64))
+    return sum(value.size for value in rule.init(matrix, np).values()) // matrix.size

@@ -50,7 +50,7 @@ class SGDM:
         """All that a step depends on of a delay."""
         return self.compensation.constants(self.momentum, delay)
 
-    def init(self, parameter: Array, xp: Any) -> State:
+    def init(self, parameter: Array, xp: Any, by_element: bool = False) -> State:
         """Velocity zero; for the weight form also the latest step of the weights, zero."""
         state = {"velocity": xp.zeros_like(parameter)}
         if self._predicts_by_weight:
@@ -77,6 +77,7 @@ class SGDM:
         lr: float | Array,
         xp: Any,
         applies: Array | bool = True,
+        mask: Array | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         if self.weight_decay:
@@ -95,8 +96,10 @@ class SGDM:
     def _direction(self, velocity: Array, gradient: Array, delay: Delay) -> Array:
         if self.nesterov:
             return self.momentum * velocity + gradient
-        _, a, b = self.constants(delay)
-        return velocity if is_off(b) else a * velocity + b * gradient
+        constants = self.constants(delay)
+        if is_off(constants.b):
+            return velocity
+        return constants.a * velocity + constants.b * gradient
 
     def _brake(self, gradient: Array, velocity: Array, xp: Any) -> Array:
         wide = xp.promote_types(gradient.dtype, xp.float32)
