@@ -77,7 +77,7 @@ def _setup(recipe: Recipe, data: Dataset) -> str:
     return (
         f"{recipe.model.name}{f' {options}' if options else ''}, {recipe.normalization.kind} norm,"
         f" sparsity {recipe.sparsity}; {optimizer.name}, lr {optimizer.lr:g}, momentum"
-        f" {optimizer.momentum:g}, weight decay {optimizer.weight_decay:g}, {schedule.kind}"
+        f" {optimizer.own_momentum:g}, weight decay {optimizer.weight_decay:g}, {schedule.kind}"
         f" schedule with a warm-up of {schedule.warmup:g}; {data.name}: {len(data.x_train)}"
         f" training and {len(data.x_test)} test samples"
     )

@@ -55,7 +55,7 @@ def sparsity_experiment(
         f" linear layers, {set_['distribution']}; masks of set and rigl change every"
         f" {set_['update']['freq']} samples until {set_['update']['stop']}, drop fraction 0.3 to 0"
         f" (cosine), dense gradients of {set_['gradient_steps']} samples; {optimizer.name}, lr"
-        f" {optimizer.lr:g}, momentum {optimizer.momentum:g}, {recipe.pipeline.compensation};"
+        f" {optimizer.lr:g}, momentum {optimizer.own_momentum:g}, {recipe.pipeline.compensation};"
         f" {data.name}: {len(data.x_train)} training and {len(data.x_test)} test samples",
         data=data,
         epochs=epochs,

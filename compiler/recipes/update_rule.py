@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ...backend.optim import UpdateRule, build_rule, default_compensation
+from ...backend.optim import StageRates, UpdateRule, build_rule, default_compensation
 from .recipe import Recipe
 
 
-def update_rule(recipe: Recipe, mode: Literal["pipelined", "sequential"]) -> UpdateRule:
-    """The rule of a recipe at batch size 1, with its delay compensation.
+def update_rule(
+    recipe: Recipe, mode: Literal["pipelined", "sequential"], updates: int = 1
+) -> UpdateRule:
+    """The rule of a recipe at batch size 1 for so many updates, with its delay compensation.
 
     In sequential mode there is no delay and hence no compensation.
     Raises UserError for a compensation that is not defined for the optimizer.
     """
     optimizer = recipe.optimizer.at_batch_size_1()
     chosen = recipe.pipeline.compensation or default_compensation(optimizer.name)
-    return build_rule(
+    rule = build_rule(
         optimizer.name,
-        momentum=optimizer.momentum,
+        momentum=optimizer.own_momentum,
         weight_decay=optimizer.weight_decay,
         nesterov=optimizer.nesterov,
         compensation=chosen if mode == "pipelined" else "none",
         betas=optimizer.betas,
         eps=optimizer.eps,
+        rotate_every=optimizer.rotate_every,
+        rotate_largest=optimizer.rotate_largest,
     )
+    if optimizer.stage_rate is None or mode == "sequential":
+        return rule
+    share = optimizer.stage_rate.anneal
+    anneal = None if share is None else max(1, round(share * updates))
+    return StageRates(rule, optimizer.stage_rate.delay, anneal)

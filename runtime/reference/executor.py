@@ -161,9 +161,9 @@ class ReferenceExecutor(ReferenceState):
         if not is_finite:
             return
         for name, gradient in zip(stage.trained, usable, strict=True):
-            self.weights[name], self.optimizer[name] = self.job.rule.update(
-                self.weights[name], gradient, self.optimizer[name], delay, rate, torch
-            )
+            given = gradient, self.optimizer[name], delay, rate, torch, True, self.mask.get(name)
+            after = self.job.rule.update(self.weights[name], *given)
+            self.weights[name], self.optimizer[name] = after
         step = sample + 1 - self.skipped[stage.index].total
         for name, gradient in zip(stage.trained, gradients, strict=True):
             if name in self.job.mask_rules:

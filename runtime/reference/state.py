@@ -35,7 +35,7 @@ class ReferenceState:
         self.tick = 0
         self.fed = range(0)
         self.weights = {n: job.start(n) for stage in self.stages for n in stage.parameters}
-        self.optimizer = {n: job.rule.init(w, torch) for n, w in self.weights.items()}
+        self.optimizer = {n: job.optimizer_start(n, w, torch) for n, w in self.weights.items()}
         states = [(*stage.forward_state, *stage.backward_state) for stage in self.stages]
         self.state = {name: job.start(name) for names in states for name in names}
         self.readers = job.stages.readers

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...backend.errors import UnsupportedError, UserError
-from ...backend.optim import Guard, Schedule, Settings, UpdateRule
+from ...backend.optim import Guard, Schedule, Settings, State, UpdateRule
 from ...backend.sparsity import MaskRule
 from ...compiler.plan.program import Stages
 from ...compiler.plan.schedule import TickSchedule, pipelined, sequential
@@ -28,7 +28,8 @@ class Job:
     tensors: where a mask is False the weight is zero and stays exactly zero. Update number j of a
     stage, made with the gradient of sample j, has the learning rate `schedule(j)`; `guard` clips
     that gradient and says if it may be used at all. A parameter with a rule in `mask_rules` gets
-    new masks as training goes on. `settings` says in words and numbers what rule and schedule are.
+    new masks as training goes on. Rules of matrices step parameters in `by_element` entry by entry.
+    `settings` says in words and numbers what rule and schedule are.
     Raises UserError for a tensor that is missing or has another shape, UnsupportedError for a
     tensor that several stages own.
     """
@@ -41,6 +42,7 @@ class Job:
     guard: Guard = field(default_factory=Guard)
     mask_rules: Mapping[str, MaskRule] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
+    by_element: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         owners: dict[str, str] = {}
@@ -66,6 +68,10 @@ class Job:
         if mode == "sequential":
             return sequential(self.stages)
         return pipelined(self.stages, self.rule.stash)
+
+    def optimizer_start(self, name: str, value: Any, xp: Any) -> State:
+        """The state of the update rule for a parameter before its first update."""
+        return self.rule.init(value, xp, name in self.by_element)
 
     @property
     def collecting(self) -> tuple[str, ...]:

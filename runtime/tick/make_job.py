@@ -11,6 +11,7 @@ from ...backend.errors import UserError
 from ...backend.ops import draw_number, place_of
 from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule
 from ...backend.sparsity import MaskRule, configure
+from ...compiler.plan.by_element import stepped_by_element
 from ...compiler.plan.plan import Plan
 from ...compiler.recipes.optimizer import OptimizerRecipe
 from ...compiler.recipes.recipe import Recipe
@@ -32,7 +33,7 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
             got="one compiled on the meta device, without any",
             change="compile the model with real weights to train it",
         )
-    rule = update_rule(recipe, mode)
+    rule = update_rule(recipe, mode, updates)
     optimizer = recipe.optimizer.at_batch_size_1()
     schedule = _schedule(optimizer, updates)
     guard = Guard(recipe.training.clip_norm)
@@ -46,6 +47,7 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         guard,
         _mask_rules(plan, recipe),
         settings={"learning_rate": optimizer.lr, **rule.settings, **_scaled(recipe.optimizer)},
+        by_element=stepped_by_element(plan.stages, optimizer.by_element),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backend.optim.rule import Array, State
+from ...backend.optim.rule import PER_WEIGHT, Array, State, masked
 from ...backend.sparsity import MaskRule
 
 
@@ -20,19 +20,18 @@ class Masked(NamedTuple):
     def updated(self, rule: MaskRule, collected: Array | None, step: int, xp: Any) -> Masked:
         """With the mask that follows at `step`; what that prunes is zero.
 
-        Optimizer state of the weight's shape is pruned with it, so that a weight which revives
-        starts at zero without a past. `collected` is the sum of dense gradients, for rules that
-        need one.
+        Optimizer state that each weight has for itself is pruned with it, so that a weight which
+        revives starts at zero without a past. `collected` is the sum of dense gradients, for rules
+        that need one.
         """
         gradient = None if collected is None else _numpy(collected, xp)
         found = rule.update(np.asarray(self.mask), _numpy(self.weight, xp), gradient, step)
         mask = xp.asarray(found, copy=True)
-        state = {key: _pruned(value, mask, xp) for key, value in self.optimizer.items()}
-        return Masked(mask, _pruned(self.weight, mask, xp), state)
-
-
-def _pruned(value: Array, mask: Array, xp: Any) -> Array:
-    return xp.where(mask, value, xp.zeros_like(value)) if value.shape == mask.shape else value
+        state = {
+            name: masked(value, mask if name in PER_WEIGHT else None, xp)
+            for name, value in self.optimizer.items()
+        }
+        return Masked(mask, masked(self.weight, mask, xp), state)
 
 
 def _numpy(value: Array, xp: Any) -> np.ndarray:

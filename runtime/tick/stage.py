@@ -109,7 +109,8 @@ class StageFunctions:
         for name, gradient in zip(self.stage.trained, usable, strict=True):
             weight, state = model.weights[name], model.optimizer[name]
             given = self._typed(weight), self._own_rate(rate, weight), self.xp, valid
-            after = self.job.rule.update(weight, gradient, state, *given)
+            mask = model.masks.get(name)
+            after = self.job.rule.update(weight, gradient, state, *given, mask)
             changed.weights[name], changed.optimizer[name] = after
         if key in model.steps:
             self._collect(model, changed, gradients, valid)

@@ -69,7 +69,8 @@ def _form(job: Job, stage: Stage) -> Hashable:
     masked = tuple(name in job.masks for name in stage.parameters)
     rules = (job.mask_rules.get(name) for name in stage.parameters)
     windows = tuple(rule and (rule.window, rule.needs_gradient) for rule in rules)
-    return stage.program.key, masked, windows, tuple(map(is_off, constants))
+    by_element = tuple(name in job.by_element for name in stage.parameters)
+    return stage.program.key, masked, windows, by_element, tuple(map(is_off, constants))
 
 
 def _may_share(job: Job, stage: Stage) -> bool:

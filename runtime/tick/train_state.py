@@ -42,7 +42,9 @@ class Model:
         names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
         return Model(
             weights=weights,
-            optimizer={name: job.rule.init(value, xp) for name, value in weights.items()},
+            optimizer={
+                name: job.optimizer_start(name, value, xp) for name, value in weights.items()
+            },
             state={name: to_array(job.start(name)) for name in names},
             masks={name: to_array(job.masks[name]) for name in weights if name in job.masks},
             skips={str(s.index): _zeros(3, to_array) for s in stages if s.parameters},

@@ -57,7 +57,15 @@ def trace(function: Callable[..., Tree], *arguments: Tree) -> Traced:
     leaves, form = pytree.tree_flatten(arguments)
     # Real zeros: an operator that torch_xla hands to the CPU aborts the process on placeholders.
     places = [leaf if isinstance(leaf, bool) else _place(leaf) for leaf in leaves]
+    before = _done_by_cpu()
     made, result = pytree.tree_flatten(function(*pytree.tree_unflatten(places, form)))
+    if _done_by_cpu() > before:  # its result would be a constant of the program
+        raise UnsupportedError(
+            "torch-xla's program",
+            expected="operators that torch_xla lowers",
+            got="one that it hands to the CPU, such as the QR of rotated_adamw",
+            change="take --executor jax, or another optimizer.name",
+        )
     lowering = _XLAC.lowering.LoweringContext("traced")
     lowering.build(made)
     order: dict[int, int | Tensor] = {
