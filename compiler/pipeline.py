@@ -48,9 +48,10 @@ class Options:
     while training. Without any, those that a Sparsifier has in force on the model are taken, of a
     model on the meta device by their share.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
-    SGD with momentum, 2 for AdamW). A stage is what `granularity` says, except that each module
-    which one of the globs `stages` matches ("layers.*") is one; with `recompute` stages do their
-    forward again in the backward where that saves memory (docs/stages.md). `limits` are those of
+    SGD with momentum, 2 for AdamW); `matrix_rule` and `by_element` are those of `Training`.
+    A stage is what `granularity` says, except that each module which one of the globs `stages`
+    matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
+    where that saves memory (docs/stages.md). `limits` are those of
     granularity 'auto'. With `fit` 'auto' recompute, coarser stages and more wafers are tried in
     this order until the model fits. With `witness` the model itself is run once and held against
     its stages; `witness_model` is run in its place, if it is too large or has no weights
@@ -61,6 +62,8 @@ class Options:
     masks: Mapping[str, Mask] = field(default_factory=dict)
     dynamic: Collection[str] = ()
     optimizer_states: int = 1
+    matrix_rule: str | None = None
+    by_element: tuple[str, ...] | None = None
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
     recompute: bool = False
@@ -76,7 +79,13 @@ class Options:
     @property
     def training(self) -> Training:
         """What mapping and memory depend on."""
-        return Training(self.masks, frozenset(self.dynamic), self.optimizer_states)
+        return Training(
+            self.masks,
+            frozenset(self.dynamic),
+            self.optimizer_states,
+            self.matrix_rule,
+            self.by_element,
+        )
 
     @property
     def driver(self) -> Driver:

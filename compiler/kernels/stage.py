@@ -15,7 +15,7 @@ from ..timing.streams import side_links
 from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, store_parameter
 from .nonzeros import WeightTiles
-from .optimizer import update
+from .optimizer import Step, matrix_step, update
 from .registry import cost_of, kernel_for
 from .roles import Roles, calls, operator_of
 from .site import Cost, Site
@@ -71,7 +71,7 @@ def price_stage(
     layout: Layout,
     weights: Mapping[int, WeightTiles],
     target: Target,
-    optimizer_states: int,
+    step: Step,
     tilings: Tilings | None = None,
 ) -> StageTable:
     """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`.
@@ -95,14 +95,14 @@ def price_stage(
             "backward",
             stage,
         ),
-        *_update_costs(site, stage, program, stored, optimizer_states),
+        *_update_costs(site, stage, program, stored, step),
     )
     dense = sum(spec.elements for spec in program.parameters)
     zeros = sum(w.dense - w.total for w in weights.values())
     return StageTable(
         tilings=tilings,
         operators=operators,
-        memory=memory_table(site, layout, program, stored, optimizer_states),
+        memory=memory_table(site, layout, program, stored, step.states),
         stream_cycles=stream_cycles(program, tilings, target),
         nonzeros_dense=dense,
         nonzeros_total=dense - zeros,
@@ -147,12 +147,14 @@ def _update_costs(
     stage: Stage,
     program: StageProgram,
     stored: list[Stored],
-    optimizer_states: int,
+    step: Step,
 ) -> Iterator[Priced]:
     for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):
         if not program.trainable[index]:
             continue
-        cost = update(site, stored[index].elements, spec.dtype, optimizer_states)
+        cost = update(site, stored[index].elements, spec.dtype, step.states)
+        if step.rule is not None and name not in step.by_element:
+            cost = cost + matrix_step(site, step.rule, spec)
         yield _priced(f"update({name})", "weft.update", "optimizer", "update", stage.origin, cost)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
+from ..kernels.optimizer import Step
 from ..kernels.pareto import pareto
 from ..kernels.stage import Priced, StageTable, price_stage
 from ..kernels.tilings import Floats, Ints, Tilings, filling_tilings
@@ -36,15 +37,17 @@ MASK_SLACK = 0.1
 the PE has asks for a new map, see remap/mask_room.py."""
 
 
+TableKey = tuple[str, tuple[float, ...] | str, tuple[bool, ...], bool]
+"""Program, masks, which parameters are stepped as matrices, and whether the mesh is filled."""
+
+
 @dataclass(frozen=True)
 class Known:
     """Layouts by program, and tables by program and masks: of one target, its length apart, and one
     choice of masks."""
 
     layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
-    tables: dict[tuple[str, tuple[float, ...] | str, bool], StageTable] = field(
-        default_factory=dict
-    )
+    tables: dict[TableKey, StageTable] = field(default_factory=dict)
 
 
 class Pricing:
@@ -67,6 +70,7 @@ class Pricing:
         count = Counter(stage.program.key for stage in stages.stages)
         self.shared = {key for key, stages_of in count.items() if stages_of > 1}
         self.passing = passing_bytes(stages)
+        self.step = Step.of(training, stages)
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
         table, post = self.table(stage), self.post(stage)
@@ -141,7 +145,8 @@ class Pricing:
         return self._table(stage, filling=True)
 
     def _table(self, stage: Stage, *, filling: bool) -> StageTable:
-        key = stage.program.key, self._mask_key(stage), filling
+        as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
+        key = stage.program.key, self._mask_key(stage), as_matrices, filling
         if key not in self.tables:
             self.tables[key] = self.reprice(stage, filling=filling)
         return self.tables[key]
@@ -169,13 +174,13 @@ class Pricing:
             index: _tiles(layout, index, self.training.masks.get(stage.parameters[index]), density)
             for index in layout.matrices
         }
-        states = self.training.optimizer_states if optimizer_states is None else optimizer_states
+        step = self.step if optimizer_states is None else Step(optimizer_states)
         machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
         if filling:
             sizes = layout.in_features, layout.positions, layout.out_features
             chosen = filling_tilings(*sizes, machine.rows, machine.columns)
-        return price_stage(stage, program, layout, weights, machine, states, chosen)
+        return price_stage(stage, program, layout, weights, machine, step, chosen)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from ...backend.optim import MATRIX_RULES
 from .document import PlanDocument
 from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .stage_record import PEMemory, StageRecord
@@ -53,7 +55,15 @@ class Plan:
     def training(self) -> Training:
         """What its mapping was made for."""
         document = self.document
-        return Training(self.masks, frozenset(document.dynamic), document.optimizer_states)
+        optimizer: Any = document.recipe.get("optimizer") or {}
+        globs, name = optimizer.get("by_element"), optimizer.get("name")
+        return Training(
+            self.masks,
+            frozenset(document.dynamic),
+            document.optimizer_states,
+            name if name in MATRIX_RULES else None,
+            None if globs is None else tuple(globs),
+        )
 
     def delays(self) -> tuple[int, ...]:
         """Updates between forward and backward of a sample, stage by stage: D_s = 2(S-1-s)."""

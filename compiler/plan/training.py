@@ -19,12 +19,15 @@ class Training:
     `masks` maps parameter names to boolean tensors or to a sparsity; parameters without one are
     dense. Masks of the parameters in `dynamic` change during training: their stages keep room for
     it and are not balanced. `optimizer_states` is the number of state tensors per weight (1 for SGD
-    with momentum, 2 for AdamW).
+    with momentum, 2 for AdamW). `matrix_rule` names the update rule if it steps parameters as
+    matrices, but for those that `by_element` is about (see by_element.py).
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
     dynamic: frozenset[str] = frozenset()
     optimizer_states: int = 1
+    matrix_rule: str | None = None
+    by_element: tuple[str, ...] | None = None
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
 from ...backend.nn.norm_swap import replace_norms
-from ...backend.optim import states_per_weight
+from ...backend.optim import MATRIX_RULES, states_per_weight
 from ...backend.sparsity import configure
 from ..capture.capture import capture
 from ..capture.sample import Loss
@@ -60,6 +60,8 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         masks=masks,
         dynamic=_dynamic(recipe, masks),
         optimizer_states=states_per_weight(update_rule(recipe, recipe.pipeline.mode)),
+        matrix_rule=recipe.optimizer.name if recipe.optimizer.name in MATRIX_RULES else None,
+        by_element=recipe.optimizer.by_element,
         granularity=recipe.pipeline.granularity,
         stages=recipe.pipeline.stages,
         recompute=recipe.pipeline.recompute,

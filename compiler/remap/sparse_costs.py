@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ...backend.sparsity import configure
 from ..kernels.layout import find_layout
 from ..kernels.nonzeros import WeightTiles
+from ..kernels.optimizer import Step
 from ..kernels.stage import StageTable, price_stage
 from ..kernels.tilings import Tilings
 from ..plan.plan import Plan
@@ -131,6 +132,7 @@ class _Costs:
         self.plan, self.stage, self.record, self.target = plan, stage, record, target
         self.layout = find_layout(stage.program)
         self.tilings = Tilings.of(record.tiling)
+        self.step = Step.of(plan.training, plan.stages)
         self.tiles = plan_tiles(plan, stage, record, self.layout)
         self.now = self.price(self.tiles, target)
 
@@ -143,9 +145,9 @@ class _Costs:
         return self.price(tiles, self.target)
 
     def price(self, tiles: dict[int, WeightTiles], target: Target) -> StageTable:
-        """The stage's costs; optimizer state does not matter to cycles that change."""
+        """The stage's costs."""
         arguments = self.stage, self.stage.program, self.layout, tiles, target
-        return price_stage(*arguments, 1, self.tilings)
+        return price_stage(*arguments, self.step, self.tilings)
 
     def limits(self) -> dict[str, int]:
         """Cycles by cause, see above."""

@@ -10,6 +10,7 @@ from helpers.stages_of import mlp_stages, resnet8_stages, stages_of
 from torch import fx, nn
 from weft.backend.errors import UnsupportedError
 from weft.compiler.kernels.layout import find_layout
+from weft.compiler.kernels.optimizer import Step
 from weft.compiler.kernels.registry import KERNELS, kernel_for
 from weft.compiler.kernels.stage import price_stage
 from weft.compiler.mapping.map import map_kernels
@@ -133,7 +134,7 @@ def test_more_pes_mean_less_arithmetic_per_pe():
     stage = resnet8_stages().stages[1]
     layout = find_layout(stage.program)
     tiles = {index: matrix.tiles for index, matrix in layout.matrices.items()}
-    table = price_stage(stage, stage.program, layout, tiles, TARGET, 1)
+    table = price_stage(stage, stage.program, layout, tiles, TARGET, Step(1))
     compute = sum(operator.compute for operator in table.operators)
     area = table.tilings.height * table.tilings.width
     assert compute[np.argmax(area)] < compute[np.argmin(area)] / 50
