@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from .quadratic import QuadraticRow
+from .searched import Search
 from .summary import Cell, Spread, cells
 from .training import SEQUENTIAL, Record
 
@@ -36,12 +37,21 @@ and 45 half-lives: where two roots are nearly equal, the smaller one has not qui
 
 
 def page(
-    records: Sequence[Record], rows: Sequence[QuadraticRow], planned: Mapping[str, int]
+    records: Sequence[Record],
+    rows: Sequence[QuadraticRow],
+    planned: Mapping[str, int],
+    search: Search | None = None,
+    searched: Sequence[Record] = (),
 ) -> str:
-    """The whole page in Markdown; `planned` is the number of runs that each experiment needs."""
+    """The whole page in Markdown; `planned` is the number of runs that each experiment needs.
+
+    `searched` are the records of a `search`.
+    """
     parts = [_HEAD]
     for name, runs in planned.items():
         parts.append(_experiment(name, [r for r in records if r.experiment == name], runs))
+    if search is not None:
+        parts.append(_search(search, searched))
     if rows:
         parts.append(_QUADRATIC)
         for condition in dict.fromkeys(row.condition for row in rows):
@@ -65,6 +75,56 @@ def _experiment(name: str, records: Sequence[Record], planned: int) -> str:
     ]
     table = markdown(training_table(records))
     return "\n".join([title, *([note] if note else []), *lines, "", table, ""])
+
+
+def _search(search: Search, records: Sequence[Record]) -> str:
+    name, left = search.experiment.name, search.runs - len(records)
+    lines = [f"## {name[0].upper()}{name[1:]}\n"]
+    if left:
+        lines.append(f"**Not finished: {left} of {search.runs} runs are missing.**\n")
+    lines += [
+        f"- {search.experiment.setup}",
+        f"- {_counted(search.experiment.epochs, 'epoch')}, test seeds"
+        f" {', '.join(map(str, search.seeds))}; mean ± standard deviation over the seeds",
+        *dict.fromkeys(f"- {record.machine}" for record in records),
+    ]
+    return "\n".join([*lines, "", markdown(search_table(search, records)), ""])
+
+
+def search_table(search: Search, records: Sequence[Record]) -> Table:
+    """A row per method: validation losses by rate, the chosen rate, accuracy and loss in the test,
+    the gap to the first method, and what is missing."""
+    found = {record.key: record for record in records}
+    rates = [f"{search.experiment.rate * factor:g}" for factor in search.factors]
+    headers = ["method", *(f"val. at {rate}" for rate in rates), "chosen"]
+    headers += ["accuracy, %", "loss, nats", "gap", "missing"]
+    rows, first = [], Spread.of([])
+    for method in search.experiment.methods:
+        tried = [r for r in records if r.method == method and r.part == "validation"]
+        tested = [r for r in records if r.method == method and r.part == "test"]
+        cell = next(iter(cells(tested).values()), None)
+        loss = Spread.of([]) if cell is None else cell.loss
+        first = loss if method == search.experiment.methods[0] else first
+        factor = search.chosen_factor(method, found)
+        gap = _number(loss.mean - first.mean, 3, "+") if loss.count and loss is not first else ""
+        missing = search.runs // len(search.experiment.methods) - len(tried) - len(tested)
+        rows.append(
+            [
+                method if method.endswith(SEQUENTIAL) else f"PB {method}",
+                *(_validation(tried, factor) for factor in search.factors),
+                "" if factor is None else f"{search.experiment.rate * factor:g}",
+                "" if cell is None else _spread(cell.accuracy, scale=100, digits=2),
+                _spread(loss, scale=1, digits=3) if loss.count else "",
+                gap if first.count else "",
+                str(missing) if missing else "",
+            ]
+        )
+    return headers, rows
+
+
+def _validation(records: Sequence[Record], factor: float) -> str:
+    own = [math.inf if r.loss is None else r.loss for r in records if r.factor == factor]
+    return _number(Spread.of(own).mean, 3) if own else ""
 
 
 def training_table(records: Sequence[Record]) -> Table:

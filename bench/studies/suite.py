@@ -12,10 +12,12 @@ from .digits import digits_experiment
 from .evidence import page
 from .quadratic import QuadraticRow, quadratic_rows
 from .records import measure_missing
+from .rules import rules_search
+from .searched import measure_search
 from .text import DEFAULT_TEXT, OPTIMIZERS, text_experiment
 from .training import SEQUENTIAL, Experiment, Record, Setting, settings
 
-PARTS = ("quadratic", "digits", "text")
+PARTS = ("quadratic", "digits", "text", "rules")
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Suite:
     """What to measure.
 
     `methods` keeps those among SEQUENTIAL and the compensations; none given keeps all. `overrides`
-    are of the digits' recipe, `epochs` their epochs; a text is read once.
+    are of the digits' recipe, `epochs` their epochs; a text is read once. Of 'rules' all methods
+    are run, at rates and seeds of its own. After `limit_s` seconds no run of it is begun.
     """
 
     parts: Sequence[str] = PARTS
@@ -33,6 +36,7 @@ class Suite:
     epochs: int = 5
     overrides: Sequence[str] = ()
     text: Path = DEFAULT_TEXT
+    limit_s: float | None = None
 
     def __post_init__(self) -> None:
         for part in self.parts:
@@ -70,15 +74,22 @@ def run(
     """
     chosen = [(experiment, suite.settings(experiment)) for experiment in suite.experiments()]
     planned = {experiment.name: len(own) for experiment, own in chosen}
+    search = rules_search(suite.text) if "rules" in suite.parts else None
+    searched: list[Record] = []
     rows = list(quadratic_rows()) if "quadratic" in suite.parts else []
     found: list[Record] = []
-    _write(write, page(found, rows, planned))
+    _write(write, page(found, rows, planned, search, searched))
     for experiment, own in chosen:
         for record in measure_missing(experiment, own, records):
             found.append(record)
             (on_record or (lambda record: None))(record)
-            _write(write, page(found, rows, planned))
-    return found, rows
+            _write(write, page(found, rows, planned, search, searched))
+    if search is not None:
+        for searched in measure_search(search, records, suite.limit_s):
+            _write(write, page(found, rows, planned, search, searched))
+            if searched:
+                (on_record or (lambda record: None))(searched[-1])
+    return found + searched, rows
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -57,12 +57,12 @@ def text_experiment(optimizer: str, path: Path = DEFAULT_TEXT, epochs: int = 1) 
         epochs=epochs,
         rate=chosen.rate,
         methods=(SEQUENTIAL, *chosen.methods),
-        job=_Jobs(optimizer, chosen.rate, epochs * len(data.x_train)),
+        job=TextJobs(optimizer, chosen.rate, epochs * len(data.x_train)),
     )
 
 
 @dataclass(frozen=True)
-class _Jobs:
+class TextJobs:
     """The job of a setting; the model is captured once, at the first."""
 
     optimizer: str

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -26,21 +26,27 @@ if TYPE_CHECKING:
 SEQUENTIAL = "sequential"
 """The method without a pipeline: batch size 1, no delay."""
 
+Part = Literal["validation", "test"]
 _DIVERGED_AFTER = 25
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One run: SEQUENTIAL or a delay compensation, `factor` times the usual rate, a seed."""
+    """One run: a method, `factor` times the usual rate, a seed, and what is tested at its end.
+
+    A method is SEQUENTIAL or a delay compensation; one with a name of its own that ends with
+    SEQUENTIAL has no pipeline either.
+    """
 
     method: str
     factor: float
     seed: int
+    part: Part = "test"
 
     @property
     def mode(self) -> Mode:
         """How an executor runs it."""
-        return "sequential" if self.method == SEQUENTIAL else "pipelined"
+        return "sequential" if self.method.endswith(SEQUENTIAL) else "pipelined"
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class Experiment:
 
     Settings of equal `program` (by default, of one method) have jobs that one compiled program can
     run: the same stages, rule, masked names and schedule of mask updates.
-    `setup` says in words all that decides the result beside the setting.
+    `setup` says in words all that decides the result beside the setting. `validation` has inputs
+    and labels that are neither trained on nor tested.
     """
 
     name: str
@@ -60,15 +67,24 @@ class Experiment:
     methods: tuple[str, ...]
     job: Callable[[Setting], Job]
     program: Callable[[Setting], str] = attrgetter("method")
+    validation: tuple[np.ndarray, np.ndarray] | None = None
 
     def key(self, setting: Setting) -> tuple[object, ...]:
         """What running a setting measures; the key of its record."""
-        return (self.name, self.setup, self.epochs, setting.method, setting.factor, setting.seed)
+        run = setting.method, setting.factor, setting.seed, setting.part
+        return (self.name, self.setup, self.epochs, *run)
+
+    def held_out(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels of a part."""
+        if part == "test":
+            return self.data.x_test, self.data.y_test
+        assert self.validation is not None
+        return self.validation
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one run gave: accuracy and mean cross-entropy (nats) on the test samples.
+    """What one run gave: accuracy and mean cross-entropy (nats) on the samples of a part.
 
     `loss` is None if it is not finite. `first_delay` is the delay of the first stage, in updates
     (the last has none); `samples` counts those trained on, fewer than planned for a run that was
@@ -89,11 +105,13 @@ class Record:
     diverged: bool
     seconds: float
     machine: str
+    part: Part = "test"
 
     @property
     def key(self) -> tuple[object, ...]:
         """What was run: two records with one key repeat the same measurement."""
-        return (self.experiment, self.setup, self.epochs, self.method, self.factor, self.seed)
+        run = self.method, self.factor, self.seed, self.part
+        return (self.experiment, self.setup, self.epochs, *run)
 
 
 def settings(
@@ -123,7 +141,7 @@ def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExec
     compiled = machine.compile_seconds
     began = time.perf_counter()
     samples, diverged = _train(machine, experiment, setting.seed)
-    accuracy, loss = _test(machine, experiment.data)
+    accuracy, loss = _test(machine, *experiment.held_out(setting.part))
     compiling = machine.compile_seconds - compiled
     return Record(
         experiment=experiment.name,
@@ -140,6 +158,7 @@ def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExec
         diverged=diverged,
         seconds=time.perf_counter() - began - compiling,
         machine=machine_line(),
+        part=setting.part,
     )
 
 
@@ -156,9 +175,9 @@ def _train(machine: Executor, experiment: Experiment, seed: int) -> tuple[int, b
     return samples, False
 
 
-def _test(machine: Executor, data: Dataset) -> tuple[float, float]:
-    """Accuracy and loss on the test samples."""
-    predictions = machine.evaluate([data.x_test, data.y_test])[0]
-    axis = class_axes(predictions.shape, data.y_test.shape)[0]
+def _test(machine: Executor, inputs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Accuracy and loss."""
+    predictions = machine.evaluate([inputs, labels])[0]
+    axis = class_axes(predictions.shape, labels.shape)[0]
     with np.errstate(all="ignore"):  # of a run that diverged
-        return class_score(predictions, data.y_test, axis)
+        return class_score(predictions, labels, axis)

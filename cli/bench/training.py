@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Names = list[str]
 Parts = Annotated[
-    Names, typer.Option("--experiment", "-e", help="quadratic, digits or text; default: all.")
+    Names,
+    typer.Option("--experiment", "-e", help="quadratic, digits, text, rules; default: all."),
 ]
 Methods = Annotated[
     Names, typer.Option("--method", help="'sequential' or a delay compensation; default: all.")
@@ -39,6 +40,9 @@ def training(
     records: Annotated[
         Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
     ] = Path("weft-bench-training.jsonl"),
+    limit: Annotated[
+        float | None, typer.Option(min=0, help="Begin no run of rules after so many seconds.")
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write the page here, as a Markdown file.")
     ] = None,
@@ -60,6 +64,7 @@ def training(
         epochs=epochs,
         overrides=set_,
         text=text or DEFAULT_TEXT,
+        limit_s=limit,
     )
     found, rows = run(suite, records, write, _tell)
     if json:
@@ -81,8 +86,11 @@ def _tell(record: Record) -> None:
 
 def _print(records: list[Record], rows: list[QuadraticRow]) -> None:
     from ...bench.studies.evidence import quadratic_table, training_table
+    from ...bench.studies.rules import RULES
 
     for name in dict.fromkeys(record.experiment for record in records):
+        if name == RULES:
+            continue  # its table is on the page
         own = [record for record in records if record.experiment == name]
         typer.echo(f"\n{name}: {own[0].setup}; {own[0].epochs} epochs\n{own[0].machine}\n")
         print_table(*training_table(own))

@@ -1,0 +1,129 @@
+"""Rates are chosen on validation data alone, the same way for every method; runs are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.jobs import job_of, perceptron
+from helpers.stages_of import stages_of
+from weft.backend.optim import Constant
+from weft.bench.studies import searched
+from weft.bench.studies.evidence import page, search_table
+from weft.bench.studies.rules import METHODS, rules_search
+from weft.bench.studies.searched import Search, measure_search
+from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, Setting, measure
+from weft.runtime.data import Dataset
+from weft.runtime.tick.job import Job
+
+pytest.importorskip("jax")
+
+RATE = 0.01
+LABELS = np.arange(60) % 3
+X = (np.random.default_rng(0).normal(size=(60, 9)) + LABELS[:, None] - 1).astype(np.float32)
+DATA = Dataset("noise", X[:30], LABELS[:30], X[30:40], LABELS[30:40], "none")
+
+
+def experiment() -> Experiment:
+    torch.manual_seed(0)
+    model = perceptron()
+    stages = stages_of(model, torch.zeros(1, 9))
+
+    def job(setting: Setting) -> Job:
+        made = job_of(model, stages, compensation="none")
+        return replace(made, schedule=Constant(RATE * setting.factor))
+
+    methods = (f"a, {SEQUENTIAL}", "b")
+    return Experiment("noise", "x", DATA, 1, RATE, methods, job, validation=(X[40:], LABELS[40:]))
+
+
+@pytest.fixture
+def search() -> Search:
+    return Search(experiment(), (0.5, 1.0, 2.0), (7,), (0, 1))
+
+
+LOSSES = {f"a, {SEQUENTIAL}": {0.5: 1.0, 1.0: 0.8, 2.0: None}, "b": {0.5: 0.9, 1.0: 1.0, 2.0: 1.1}}
+
+
+def fake(asked: list[Setting], experiment: Experiment, chosen: Iterator[Setting]):
+    """Records of the losses above; tests say the opposite, which must not matter."""
+    for setting in chosen:
+        asked.append(setting)
+        loss = LOSSES[setting.method][setting.factor]
+        if setting.part == "test":
+            loss = 5.0 - (loss or 0) + setting.seed
+        yield Record(
+            "noise", "x", setting.method, setting.factor, RATE * setting.factor, setting.seed, 1,
+            0, 30, 0.5, loss, loss is None, 0.0, "m", setting.part,
+        )  # fmt: skip
+
+
+def test_the_best_rate_of_the_validation_is_tested_with_every_seed(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Setting] = []
+    monkeypatch.setattr(searched, "measure", lambda e, chosen: fake(asked, e, chosen))
+    states = list(measure_search(search, tmp_path / "r.jsonl"))
+    assert [len(state) for state in states] == list(range(search.runs + 1))
+    assert search.runs == 2 * (3 + 2)
+    tested = [(s.method, s.factor, s.seed) for s in asked if s.part == "test"]
+    assert tested == [(f"a, {SEQUENTIAL}", 1.0, 0), ("b", 0.5, 0), (f"a, {SEQUENTIAL}", 1.0, 1),
+                      ("b", 0.5, 1)]  # fmt: skip
+    headers, rows = search_table(search, states[-1])
+    by_name = [dict(zip(headers, row, strict=True)) for row in rows]
+    assert by_name[0]["chosen"] == "0.01"
+    assert by_name[0]["val. at 0.02"] == "inf"
+    assert by_name[1]["chosen"] == "0.005"
+    assert by_name[1]["gap"] == "-0.100"
+    assert "Not finished" not in page([], [], {}, search, states[-1])
+
+
+def test_a_run_that_was_stopped_goes_on_and_the_page_says_what_is_missing(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Setting] = []
+    monkeypatch.setattr(searched, "measure", lambda e, chosen: fake(asked, e, chosen))
+    path = tmp_path / "r.jsonl"
+    first = measure_search(search, path)
+    for _ in range(5):
+        latest = next(first)
+    first.close()
+    text = page([], [], {}, search, latest)
+    assert "**Not finished: 6 of 10 runs are missing.**" in text
+    done = list(measure_search(search, path))
+    assert len(done[0]) == 4
+    assert len(done[-1]) == 10 == len(asked)
+    assert list(measure_search(search, path)) == [done[-1]]
+    assert list(measure_search(search, tmp_path / "other.jsonl", limit_s=0)) == [[]]
+
+
+def test_what_is_tested_is_the_part_that_was_asked_for() -> None:
+    chosen = [Setting("b", 1.0, 0, "validation"), Setting("b", 1.0, 0, "test")]
+    one, two = measure(experiment(), chosen)
+    assert (one.part, two.part) == ("validation", "test")
+    assert one.loss != two.loss
+    assert one.key != two.key
+
+
+def test_the_rules_are_searched_alike_on_windows_that_none_trains_on(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(bytes(range(97, 123)) * 80)
+    search = rules_search(text)
+    validation = search.experiment.validation
+    assert validation is not None
+    train = search.experiment.data.x_train
+    whole = np.concatenate([train, validation[0], search.experiment.data.x_test])
+    np.testing.assert_array_equal(whole.reshape(-1)[:26], np.arange(97, 123))
+    assert len(validation[0]) == round(0.1 * (len(train) + len(validation[0])))
+    for method in METHODS:
+        job = search.experiment.job(Setting(method, 1.0, 0))
+        name = method.split(",")[0].split(" ")[0]
+        assert job.rule.settings["optimizer"] == name
+        assert job.rule.stash is ("stash" in method)
+        assert ("stage_rate_delay" in job.rule.settings) is ("stage rates" in method)
+        assert ("stage_rate_anneal" in job.rule.settings) is ("annealed" in method)
+        assert job.by_element
