@@ -7,6 +7,7 @@ parameter's name fit is added or taken away.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,11 +47,13 @@ def load_weights(plan: Plan, source: str | Path | Mapping[str, Tensor]) -> Plan:
 def copy_into(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
     """Write tensors into the parameters and buffers of the same names, in place.
 
-    What shares memory in the model, as tied weights do, still does. Raises UserError, and writes
-    nothing, if the model lacks a name or has another shape under it.
+    What shares memory in the model, as tied weights do, still does. Keys of random draws, constants
+    of a trace and tensors of the loss are not the model's. Raises UserError, and writes nothing, if
+    the model lacks a name or has another shape under it.
     """
     own = dict(model.named_parameters(remove_duplicate=False))
     own |= dict(model.named_buffers(remove_duplicate=False))
+    tensors = {n: v for n, v in tensors.items() if n in own or not _OF_TRACE.match(n)}
     missing = [name for name in tensors if name not in own]
     other = [n for n, v in tensors.items() if n in own and own[n].shape != v.shape]
     if missing or other:
@@ -67,6 +70,10 @@ def copy_into(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
     with torch.no_grad():
         for name, value in tensors.items():
             own[name].copy_(value)
+
+
+_OF_TRACE = re.compile(r"random\.\d+\.key$|hook\.\d+$|lifted_tensor_\d+$|loss\.")
+"""Names of a plan's tensors that are not the model's."""
 
 
 @dataclass(frozen=True)

@@ -235,3 +235,12 @@ def assert_logits(model: nn.Module, x: np.ndarray, expected: np.ndarray) -> None
     with torch.no_grad():
         logits = model.eval()(torch.from_numpy(x)).logits
     np.testing.assert_allclose(logits.numpy(), expected, atol=1e-5)
+
+
+def test_what_is_not_the_models_is_not_written():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    weight = torch.ones(3, 4)
+    copy_into({"0.weight": weight, "random.0.key": torch.tensor([0, 9])}, model)
+    assert torch.equal(model[0].weight, weight)
+    with pytest.raises(UserError, match=r"random\.key"):
+        copy_into({"random.key": torch.tensor([0, 9])}, model)
