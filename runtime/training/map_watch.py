@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...backend.errors import UserError
+from ...compiler.plan.plan import Plan
 from ...compiler.remap.mask_room import MapRooms, Room
 
 
@@ -35,9 +36,9 @@ class NewMap:
 class MapWatch:
     """Looks at the masks of a run. With `stops`, a run ends where they do not fit any more."""
 
-    def __init__(self, rooms: MapRooms, stops: bool = False) -> None:
+    def __init__(self, plan: Plan, stops: bool = False) -> None:
         self.found: tuple[NewMap, ...] = ()
-        self._rooms, self._stops = rooms, stops
+        self.rooms, self._stops = MapRooms(plan), stops
         self._latest: Mapping[str, Tensor] | None = None
 
     def look(self, samples: int, masks: Mapping[str, Tensor]) -> tuple[NewMap, ...]:
@@ -46,7 +47,7 @@ class MapWatch:
             return ()
         self._latest = masks
         known = {new.room.stage for new in self.found}
-        outgrown = (room for room in self._rooms.under(masks) if room.needs_new_map)
+        outgrown = (room for room in self.rooms.under(masks) if room.needs_new_map)
         new = tuple(NewMap(samples, room) for room in outgrown if room.stage not in known)
         self.found += new
         return new
