@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...backend.optim import StageRates, UpdateRule, build_rule
-from ...compiler.plan.by_element import stepped_by_element
+from ...compiler.plan.training import stepped_by_element
 from ...runtime.data import Dataset, load_data
 from ...runtime.tick.job import Job
 from .searched import Search

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from math import prod
 
 from ...backend.optim.matrices import STEPS
-from ..plan.by_element import stepped_by_element
 from ..plan.program import Stages, TensorSpec
-from ..plan.training import Training
+from ..plan.training import Training, stepped_by_element
 from .contraction import Contraction, Kind, Part, price
 from .nonzeros import WeightTiles
 from .site import Cost, Site

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
+
+from .program import Stage, Stages
+from .program_graph import packet_name
 
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
@@ -20,7 +24,7 @@ class Training:
     dense. Masks of the parameters in `dynamic` change during training: their stages keep room for
     it and are not balanced. `optimizer_states` is the number of state tensors per weight (1 for SGD
     with momentum, 2 for AdamW). `matrix_rule` names the update rule if it steps parameters as
-    matrices, but for those that `by_element` is about (see by_element.py).
+    matrices, but for those that `by_element` is about (see `stepped_by_element`).
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -34,3 +38,32 @@ class Training:
         """The masks that say of each weight whether it is kept."""
         found = {n: mask for n, mask in self.masks.items() if not isinstance(mask, float)}
         return {name: torch.as_tensor(mask) for name, mask in found.items()}
+
+
+def stepped_by_element(stages: Stages, globs: Sequence[str] | None) -> frozenset[str]:
+    """Names of parameters that a glob matches.
+
+    By default the tables of embeddings, whose rows are no directions of one space, and all of the
+    last stage that has a matrix: the head.
+    """
+    if globs is None:
+        return frozenset((*_tables(stages), *_head(stages)))
+    names = (name for stage in stages.stages for name in stage.parameters)
+    return frozenset(name for name in names if any(fnmatchcase(name, glob) for glob in globs))
+
+
+def _tables(stages: Stages) -> Iterator[str]:
+    for stage in stages.stages:
+        places = stage.program.forward.graph.find_nodes(op="placeholder")
+        for name, place in zip(stage.parameters, places, strict=False):
+            if any(packet_name(user) == "aten.embedding" for user in place.users):
+                yield name
+
+
+def _head(stages: Stages) -> tuple[str, ...]:
+    last = next((stage for stage in reversed(stages.stages) if _has_matrix(stage)), None)
+    return () if last is None else tuple(last.parameters)
+
+
+def _has_matrix(stage: Stage) -> bool:
+    return any(len(spec.shape) > 1 for spec in stage.program.parameters)

@@ -11,8 +11,8 @@ from ...backend.errors import UserError
 from ...backend.ops import draw_number, place_of
 from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule
 from ...backend.sparsity import MaskRule, configure
-from ...compiler.plan.by_element import stepped_by_element
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.training import stepped_by_element
 from ...compiler.recipes.optimizer import OptimizerRecipe
 from ...compiler.recipes.recipe import Recipe
 from ...compiler.recipes.update_rule import update_rule

@@ -141,7 +141,7 @@ def test_recipes_reach_the_rule() -> None:
 
 def test_tables_of_embeddings_are_stepped_entry_by_entry() -> None:
     import weft
-    from weft.compiler.plan.by_element import stepped_by_element
+    from weft.compiler.plan.training import stepped_by_element
 
     tokens = torch.zeros(1, 6, dtype=torch.long)
     model = ByteModel(blocks=1, width=8, window=6)
