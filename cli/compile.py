@@ -58,6 +58,9 @@ def compile_verb(
         str,
         typer.Option(metavar="on|off", help="Run the model once and hold its stages against it."),
     ] = "on",
+    place_seconds: Annotated[
+        float, typer.Option(min=0, help="Search for a placement with shorter wires this long.")
+    ] = 0.0,
     weights: Weights = None,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
@@ -80,7 +83,13 @@ def compile_verb(
     watch = Watch(print_after)
     check_output(directory)
     with Steps() as step:
-        plan = compile_recipe(recipe, on_begin=step, on_end=watch, witness=_is_on(witness))
+        plan = compile_recipe(
+            recipe,
+            on_begin=step,
+            on_end=watch,
+            witness=_is_on(witness),
+            place_seconds=place_seconds,
+        )
         if weights is not None:
             step("weights")
             plan = load_weights(plan, weights)

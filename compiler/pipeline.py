@@ -55,8 +55,9 @@ class Options:
     granularity 'auto'. With `fit` 'auto' recompute, coarser stages and more wafers are tried in
     this order until the model fits. With `witness` the model itself is run once and held against
     its stages; `witness_model` is run in its place, if it is too large or has no weights
-    (docs/models.md). `recipe` is stored in the plan as it is. `on_begin` is told the
-    name of each pass as it begins, `on_end` what it made and what that took.
+    (docs/models.md). For `place_seconds` shorter wires are searched for. `recipe` is stored in the
+    plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it made and
+    what that took.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Options:
     fit: Literal["auto"] | None = None
     witness: bool = True
     witness_model: nn.Module | None = None
+    place_seconds: float = 0.0
     name: str | None = None
     recipe: Mapping[str, object] = field(default_factory=dict)
     on_begin: Callable[[str], None] = ignore
@@ -196,7 +198,10 @@ class GraphCompiler:
             witness=verdict.level,
             recipe=recipe,
         )
-        return lower(stages, setting.target, options.training, labels, tensors, options.driver)
+        place = Place(options.place_seconds)
+        return lower(
+            stages, setting.target, options.training, labels, tensors, options.driver, place
+        )
 
     def stages(self, setting: Setting) -> Stages:
         """The stages of a setting."""
@@ -225,6 +230,7 @@ def lower(
     labels: Labels,
     tensors: Mapping[str, Tensor] = {},
     run: Driver | None = None,
+    place: Place | None = None,
 ) -> Plan:
     """The plan of stages: the second half of the sentence, and its only spelling.
 
@@ -232,7 +238,7 @@ def lower(
     """
     run = run or Driver()
     kernels = run(Map(target, training), stages)
-    placement = run(Balance(training), stages, run(Place(), stages, kernels))
+    placement = run(Balance(training), stages, run(place or Place(), stages, kernels))
     bound = _bound(stages, tensors, training.tensors)
     return run(Emit(labels, training), stages, placement, bound)
 

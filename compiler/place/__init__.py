@@ -1,6 +1,7 @@
 """Placement: which choice each stage takes, and where its rectangle lies.
 
-Reading order: place (the pass), strips (packing), route, row_windows (in how many parts a sample
+Reading order: place (the pass), strips (packing), free_layout (packing off the strips, by
+slicing trees in packing/), route, row_windows (in how many parts a sample
 crosses a stream), streams (records and pace of the streams), shift and slow (slow cores), balance
 and feature_order (masks of placed stages).
 """

@@ -23,6 +23,7 @@ from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
+from .free_layout import freed
 from .route import route
 from .shift import shifted
 from .slow import slowest_cycles
@@ -41,19 +42,24 @@ class Place:
 
     before: stage 0:  4 x  8 PEs, 2,250 cycles      after: stage 0: 8 x 16 PEs at (0, 0)
                       8 x 16 PEs,   610 cycles             stage 1: 4 x 16 PEs at (8, 0)
+
+    With `seconds` the strips are then packed anew for shorter wires (see free_layout.py).
     """
 
+    seconds: float = 0.0
+
     def __call__(self, stages: Stages, kernels: Kernels) -> Placement:
-        return place(stages, kernels)
+        return place(stages, kernels, self.seconds)
 
 
-def place(stages: Stages, kernels: Kernels) -> Placement:
+def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     """Choose one choice per stage and lay the rectangles out, consecutive stages side by side.
 
     Packings are compared by the interval of the whole plan: stages with their slow cores, and
     streams on the links that they share. If the links of all packings for the least interval of the
     stages are slower than the stages, slower stages with other packings are tried. Of equal ones
-    that with the shortest wires wins. Deterministic.
+    that with the shortest wires wins. Deterministic; but what `seconds` of searching for shorter
+    wires find depends on the machine. It is taken if its interval is no longer than that of strips.
     Raises InfeasibleError if nothing fits the grid.
     """
     least = smallest_interval(kernels)
@@ -61,6 +67,12 @@ def place(stages: Stages, kernels: Kernels) -> Placement:
     for interval in _worth_trying(kernels, least):
         if best is None or interval < best.interval:
             best = _best(_placements(kernels, interval), streams, best)
+    assert best is not None
+    if seconds > 0:
+        slowest = max(one.choice.interval_cycles for one in best.placement.placed)
+        shapes = _shapes(kernels, slowest)
+        free = freed(best.placement, kernels.stages, shapes, stages.dag, seconds)
+        best = _best([free], streams, best)
     assert best is not None
     return replace(best.placement, wafers_least=wafers_least(kernels))
 

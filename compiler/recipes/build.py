@@ -42,15 +42,20 @@ def compile_recipe(
     on_begin: Callable[[str], None] = ignore,
     on_end: Callable[[PassRun], None] = ignore,
     witness: bool = True,
+    place_seconds: float = 0.0,
 ) -> Plan:
     """Compile what a recipe describes. Weights and masks follow from the recipe's seed.
+
+    For `place_seconds` shorter wires are searched for; see `Place`.
 
     Raises UnknownNameError for an unknown model or target, UserError for options the model does
     not take, and what `compile_model` raises.
     """
     model, masks = build_model(recipe)
     options = _options(recipe, masks)
-    options = replace(options, on_begin=on_begin, on_end=on_end, witness=witness)
+    options = replace(
+        options, on_begin=on_begin, on_end=on_end, witness=witness, place_seconds=place_seconds
+    )
     target = load_target(recipe.target.name, recipe.target.overrides)
     return compile_model(model, _example(recipe, model), _loss(recipe), target, options)
 

@@ -1,0 +1,99 @@
+"""Stages off the strips: each wafer's stages packed anew in shapes of any mix, wires shortened.
+
+before: strips of full height, stages one below the other     after: a slicing tree of the wafer
+
+Every stage keeps its wafer and takes any of its choices of at most the interval. The search of
+`packing` starts from the strips, so what it finds is no longer than they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import networkx as nx
+import numpy as np
+
+from ..mapping.choices import PlacedStage, Placement, StageKernel
+from ..plan.stage_record import Rectangle
+from .packing import Block, Budget, Layout, Levels, Problem, search
+from .packing.curves import curve_of
+from .packing.nested import TreeMaker, rated
+from .packing.tree import ABREAST, STACKED
+from .strips import Shapes, shape_in
+
+_STEPS = 10_000
+
+
+def freed(
+    placement: Placement,
+    kernels: Sequence[StageKernel],
+    shapes: Sequence[Shapes],
+    dag: nx.DiGraph,
+    seconds: float,
+    rounds: int | None = None,
+) -> Placement:
+    """The placement with each wafer's stages packed anew; `shapes` are those to choose from.
+
+    `placement` is in strips. The wafers share out the seconds by their stages; a wafer's search
+    may end earlier, after so many `rounds`.
+    """
+    began, done, moved = time.monotonic(), 0, []
+    for _, group in groupby(placement.placed, key=lambda placed: placed.region.wafer):
+        stages = list(group)
+        done += len(stages)
+        until = began + seconds * done / len(placement.placed)
+        moved += _packed(placement, stages, kernels, shapes, dag, Budget(rounds, until, _STEPS))
+    return replace(placement, placed=tuple(moved))
+
+
+def _packed(
+    placement: Placement,
+    stages: Sequence[PlacedStage],
+    kernels: Sequence[StageKernel],
+    shapes: Sequence[Shapes],
+    dag: nx.DiGraph,
+    budget: Budget,
+) -> list[PlacedStage]:
+    """One wafer's stages in the best layout found, as they are if there is none."""
+    index = {kernel.stage: number for number, kernel in enumerate(kernels)}
+    own = [shapes[index[placed.stage]] for placed in stages]
+    problem = _problem(placement, stages, own, dag)
+    found = search(problem, [rated(problem, _in_strips(stages))], budget)
+    if found is None:
+        return list(stages)
+    return [
+        _placed(one, kernels[index[one.stage]], shape, block)
+        for one, shape, block in zip(stages, own, found.blocks, strict=True)
+    ]
+
+
+def _problem(
+    placement: Placement, stages: Sequence[PlacedStage], own: Sequence[Shapes], dag: nx.DiGraph
+) -> Problem:
+    target = placement.target
+    curves = {id(shape): curve_of(shape.widths, shape.heights, target.columns) for shape in own}
+    place = {placed.stage: number for number, placed in enumerate(stages)}
+    edges = [(place[a], place[b]) for a, b in dag.edges if a in place and b in place and a != b]
+    pairs = np.array(edges, np.int64).reshape(-1, 2)
+    price = 10.0 * (target.rows + target.columns)  # temperatures are shares of it
+    levels = Levels.of([price], [[curves[id(shape)] for shape in own]], target.rows)
+    return Problem(target.columns, target.rows, levels, pairs, np.ones(len(pairs)))
+
+
+def _in_strips(stages: Sequence[PlacedStage]) -> Layout:
+    """The tree of a placement in strips; stages of a strip share their first column."""
+    maker, strips = TreeMaker(len(stages)), []
+    numbered = list(enumerate(stages))
+    for _, group in groupby(numbered, key=lambda entry: entry[1].region.column):
+        ascending = sorted(group, key=lambda entry: entry[1].region.row)
+        strips.append(maker.join([number for number, _ in ascending], STACKED))
+    return Layout(maker.links, maker.join(strips, ABREAST), 0)
+
+
+def _placed(one: PlacedStage, kernel: StageKernel, shapes: Shapes, block: Block) -> PlacedStage:
+    shape = shape_in(shapes, block.width)
+    region = Rectangle(block.y, block.x, shape.height, shape.width, one.region.wafer)
+    return PlacedStage(one.stage, kernel.choices[shape.choice], region)
