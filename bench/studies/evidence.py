@@ -26,6 +26,15 @@ Rates were chosen with the test samples in sight, so absolute figures flatter al
 digits for pipelined runs with `sc+lwp`, on the text for undelayed ones (AdamW's rate, and four
 times the rate of SGDM). Compare rows, not tables.
 """
+_SEARCH_HEAD = """\
+# Update rules under delay: measured
+
+Written by `weft bench training -e rules`. *sequential* trains each sample through the whole network
+before the next one and has no delay; *PB* is pipelined backpropagation. The rate of every rule is
+chosen by the same search, on validation data; the test is read at the chosen rate alone, with other
+seeds. A gap is the difference of means to the first row. *missing* is how many runs a row still
+needs: the same command with the same `--records` goes on where it stopped.
+"""
 _QUADRATIC = """\
 ## The convex quadratic
 
@@ -47,7 +56,7 @@ def page(
 
     `searched` are the records of a `search`.
     """
-    parts = [_HEAD]
+    parts = [_HEAD] if planned or rows else [_SEARCH_HEAD]
     for name, runs in planned.items():
         parts.append(_experiment(name, [r for r in records if r.experiment == name], runs))
     if search is not None:
