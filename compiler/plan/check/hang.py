@@ -107,8 +107,9 @@ def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
 
 
 def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
-    """If colours or queues do not suffice: all streams that meet take turns, in a tick activations
-    before gradients, by stage. Whichever of them share one, their turns are among these."""
+    """If colours or queues do not suffice: all streams that meet another take turns, one after the
+    other, in a tick activations before gradients, by stage. Whichever of them share one, the order
+    of their turns follows from this."""
     streams, pairs = timed.streams, set[tuple[int, int]]()
     if not colour_use(plan, streams).suffices:
         pairs |= set(meetings(routers_of(plan, streams)))
@@ -117,13 +118,17 @@ def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
         pairs |= {
             (a, b) for a in numbers for b in range(a + 1, len(streams)) if _have_end(streams, a, b)
         }
-    found = []
-    for pair in sorted(pairs):
-        a, b = sorted((streams[number] for number in pair), key=_rank)
-        ticks = _tick(plan, a) - _tick(plan, b)
-        found.append(Wait(a.event("left"), b.event("departs"), 0, ticks))
-        found.append(Wait(b.event("left"), a.event("departs"), 0, 1 - ticks))
-    return found
+    own = sorted((streams[n] for n in {n for pair in pairs for n in pair}), key=_rank)
+    following = [*own[1:], *own[:1]]
+    return [
+        Wait(
+            one.event("left"),
+            other.event("departs"),
+            0,
+            _tick(plan, one) - _tick(plan, other) + (other is own[0]),
+        )
+        for one, other in zip(own, following, strict=True)
+    ]
 
 
 def _rank(stream: Stream) -> tuple[bool, int, int]:
