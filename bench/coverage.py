@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..backend.errors import UnknownNameError, UserError
+from ..backend.errors import UnknownNameError, UserError, WitnessError
 from ..compiler.capture.capture import capture
+from ..compiler.capture.sample import OneSample, apart
 from ..compiler.emit.emit import Labels
 from ..compiler.pipeline import lower
 from ..compiler.plan.check import check
@@ -19,6 +20,7 @@ from ..compiler.plan.program import Stages
 from ..compiler.plan.training import Training
 from ..compiler.stages.cut import cut
 from ..compiler.targets.target import Target
+from ..compiler.witness.witness import Witness
 from .models import language, vision
 from .models.case import Case
 
@@ -32,6 +34,7 @@ REQUIRED_SHARE = 0.95
 class Row:
     """How one model fared, in seconds of processor time; `reason` is empty if its plan is sound.
 
+    `witness` is what the model itself was run in and held against.
     `is_defect`: it failed by a mistake of weft, not for a reason that weft gives.
     """
 
@@ -39,6 +42,7 @@ class Row:
     seconds: float
     stages: int = 0
     distinct: int = 0
+    witness: str = ""
     reason: str = ""
     is_defect: bool = False
 
@@ -46,7 +50,7 @@ class Row:
         """One line of the table."""
         return (
             f"{self.name:40} {self.stages:6} {self.distinct:8} {self.seconds:8.1f}"
-            f"  {self.reason or 'sound'}"
+            f"  {self.witness or '-':9}  {self.reason or 'sound'}"
         )
 
 
@@ -54,7 +58,7 @@ class _OutOfTime(BaseException):
     """Not an Exception, so that nothing on the way takes it for a failure of the model."""
 
 
-HEADER = f"{'model':40} {'stages':>6} {'distinct':>8} {'seconds':>8}  result"
+HEADER = f"{'model':40} {'stages':>6} {'distinct':>8} {'seconds':>8}  {'witness':9}  result"
 
 
 def cases() -> dict[str, Build]:
@@ -98,11 +102,17 @@ def _row(name: str, build: Build, target: Target, limit_s: int) -> Row:
         with _time_limit(limit_s):
             case = build()
             started = time.process_time()
-            stages = cut(capture(case.model, case.sample, case.loss))
+            graph = capture(case.model, case.sample, case.loss)
+            stages = cut(graph)
             keys = {stage.program.key for stage in stages.stages}
             row = replace(row, stages=len(stages), distinct=len(keys))
+            sample = OneSample(case.model, case.loss)
+            verdict = Witness(sample, apart(case.sample), graph)(stages)
+            row = replace(row, witness=verdict.level)
             violations = _violations(stages, target, name)
             row = replace(row, reason=violations, is_defect=bool(violations))
+    except WitnessError as error:
+        row = replace(row, witness="DISAGREES", reason=str(error), is_defect=True)
     except UserError as error:
         row = replace(row, reason=f"{type(error).__name__}: {error.where}: {error.got}")
     except _OutOfTime:
