@@ -9,8 +9,8 @@ import typer
 
 from .names import check_model, check_output, check_target, check_weights
 from .options import Json, Overrides, Weights, recipe_of, with_target
-from .passes import Watch, list_passes, show_passes
 from .terminal.console import Steps, print_json, print_table
+from .terminal.passes import Watch, list_passes, show_passes
 
 if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from ...backend.errors import PlanFileError
 from .codec import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
-from .tables import Table, fold, unfold
+from .text.tables import Table, fold, unfold
 
 PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"

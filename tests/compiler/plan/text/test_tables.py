@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from weft.compiler.plan.codec import DataError, from_data, to_data
 from weft.compiler.plan.document import PlanDocument, TensorRecord
 from weft.compiler.plan.files import document_text
-from weft.compiler.plan.tables import fold, unfold
+from weft.compiler.plan.text.tables import fold, unfold
 
 
 @dataclass(frozen=True)

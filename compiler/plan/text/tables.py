@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from .codec import DataError
+from ..codec import DataError
 
 _BARE = re.compile(r"[!#-\[\]-~]+")
 """Printable ASCII without space, quote and backslash."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .terminal.console import print_table
+from .console import print_table
 
 if TYPE_CHECKING:
-    from ..compiler.driver import PassRun
+    from ...compiler.driver import PassRun
 
 MIB = 2**20
 
@@ -24,8 +24,8 @@ class Watch:
     """
 
     def __init__(self, print_after: Iterable[str]) -> None:
-        from ..backend.errors import UnknownNameError
-        from ..compiler.pipeline import PASSES
+        from ...backend.errors import UnknownNameError
+        from ...compiler.pipeline import PASSES
 
         self.rows: list[dict[str, Any]] = []
         self.texts: dict[str, str] = {}
@@ -35,7 +35,7 @@ class Watch:
 
     def __call__(self, run: PassRun) -> None:
         """Take note of a pass that ended."""
-        from ..compiler.artefacts import text
+        from ...compiler.artefacts import text
 
         row = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
         row["artefact"] = type(run.artefact).__name__
@@ -60,7 +60,7 @@ def list_passes(is_asked: bool) -> None:
     """Callback of `--list-passes`: print every pass with its options, and leave."""
     if not is_asked:
         return
-    from ..compiler.pipeline import PASSES
+    from ...compiler.pipeline import PASSES
 
     rows = [(name, *_signature(kind), _first_line(kind)) for name, kind in PASSES.items()]
     print_table(("pass", "takes", "gives", "options", "what it does"), rows)
