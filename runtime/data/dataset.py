@@ -82,10 +82,14 @@ class Dataset:
         test = ArraySamples(self.name, (self.x_test, self.y_test))
         return Splits(self.name, train, None, test, self.normalization)
 
+    def order(self, epoch: int, seed: int) -> np.ndarray:
+        """The order of the training samples in an epoch; a function of its arguments alone."""
+        return epoch_order(len(self.x_train), epoch, seed)
+
     def epochs(self, epochs: int, seed: int) -> Iterator[np.ndarray]:
         """The orders of all epochs."""
         for epoch in range(epochs):
-            yield epoch_order(len(self.x_train), epoch, seed)
+            yield self.order(epoch, seed)
 
 
 def epoch_order(samples: int, epoch: int, seed: int) -> np.ndarray:
