@@ -15,17 +15,34 @@ from .backend.version import VERSION
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity
     from .api import predict, train
+    from .backend import errors
     from .compiler.pipeline import Options
     from .compiler.pipeline import compile_model as compile
+    from .compiler.plan.check import check
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
+    from .compiler.plan.text.diff import diff
+    from .compiler.recipes.build import compile_recipe
+    from .compiler.recipes.read import load_recipe
+    from .compiler.recipes.recipe import Recipe
+    from .compiler.targets import known_targets, load_target
+    from .runtime.data import Dataset
     from .runtime.torch_compile.plans import plan_of, plans_of
     from .runtime.weights.load import load_weights
     from .sim import simulate
 
 __version__ = VERSION
 _PLACES = {
+    "Dataset": ("runtime.data", "Dataset"),
     "Options": ("compiler.pipeline", "Options"),
+    "Recipe": ("compiler.recipes.recipe", "Recipe"),
+    "check": ("compiler.plan.check", "check"),
+    "compile_recipe": ("compiler.recipes.build", "compile_recipe"),
+    "diff": ("compiler.plan.text.diff", "diff"),
+    "errors": ("backend", "errors"),
+    "known_targets": ("compiler.targets", "known_targets"),
+    "load_recipe": ("compiler.recipes.read", "load_recipe"),
+    "load_target": ("compiler.targets", "load_target"),
     "compile": ("compiler.pipeline", "compile_model"),
     "Plan": ("compiler.plan.plan", "Plan"),
     "load": ("compiler.plan.store", "load"),
@@ -39,11 +56,20 @@ _PLACES = {
 _FACES = ("nn", "sparsity", "optim", "models")
 
 __all__ = [
+    "Dataset",
     "Options",
     "Plan",
+    "Recipe",
     "__version__",
+    "check",
     "compile",
+    "compile_recipe",
+    "diff",
+    "errors",
+    "known_targets",
     "load",
+    "load_recipe",
+    "load_target",
     "load_weights",
     "models",
     "nn",
@@ -65,3 +91,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'weft' has no attribute '{name}'")
     module, attribute = _PLACES[name]
     return getattr(import_module(f".{module}", __name__), attribute)
+
+
+def __dir__() -> list[str]:
+    """The public names, as tab completion shows them."""
+    return sorted(__all__)

@@ -10,7 +10,6 @@ import typer
 from ..compiler.plan.atomic_output import staged
 from .names import check_where
 from .options import Overrides
-from .simulate import simulated_facts
 from .terminal.console import Steps
 from .terminal.progress import TrainingLine, run_facts
 from .train import Epochs, Executor
@@ -73,7 +72,7 @@ def _simulate(plan: Plan) -> SimReport:
 
     typer.echo(f"\n2. simulate {SIMULATED_SAMPLES:,} training samples on {plan.document.target}")
     report = simulate(plan, SIMULATED_SAMPLES)
-    typer.echo(facts(simulated_facts(report)))
+    typer.echo(facts(report.facts()))
     return report
 
 

@@ -120,7 +120,7 @@ def print_report(plan: PlanDocument, report: SimReport) -> None:
     from ..sim.page.advice import advise
 
     typer.echo(f"{report.model} on {report.target}, {report.level} level")
-    typer.echo(facts([*simulated_facts(report), *_energy_facts(plan, report)]))
+    typer.echo(facts([*report.facts(), *_energy_facts(plan, report)]))
     if report.deadlock:
         waits = "\n".join(f"    {wait}" for wait in report.deadlock)
         typer.echo(f"  deadlock: each of these waits for the next\n{waits}")
@@ -146,26 +146,3 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
         return []
     pes, system = joules(spent.busy_pes_j), joules(spent.system_j)
     return [("energy", f"at most {pes} per sample in busy PEs; {system} of the system")]
-
-
-def simulated_facts(report: SimReport) -> list[tuple[str, str]]:
-    """The headline numbers as (name, readable value)."""
-    from ..compiler.plan.text.numbers import cycles, duration, percent, quantity
-    from ..compiler.plan.text.summary import latency
-
-    fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
-    to_loss = report.forward_latency_cycles, report.host_latency_cycles
-    return [
-        (
-            "throughput",
-            f"{quantity(report.throughput_samples_per_s)} samples/s, one sample every"
-            f" {cycles(report.initiation_interval_cycles)}"
-            + ("" if report.steady else ", the mean of a run too short for a steady state"),
-        ),
-        ("latency", latency(*to_loss, report.clock_hz)),
-        ("run", f"{report.samples:,} samples in {duration(report.seconds)} of machine time"),
-        ("fill, drain", f"{report.fill_cycles:,} and {report.drain_cycles:,} cycles"),
-        ("utilisation", f"{percent(report.utilisation)} of the PEs used"),
-        ("bound by", report.bound_by),
-        ("memory", f"{fullest:,} bytes on the fullest PE"),
-    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from ...backend.optim import MATRIX_RULES
 from .document import PlanDocument
 from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .stage_record import PEMemory, StageRecord
+from .text.numbers import quantity
 from .training import Training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A compiled model: everything the simulator and the executors need, and nothing else.
 
@@ -28,6 +30,17 @@ class Plan:
     programs: Mapping[str, StageProgram]
     tensors: Mapping[str, Tensor]
     masks: Mapping[str, Tensor]
+
+    def __repr__(self) -> str:
+        """One line: model, machine, stages, throughput."""
+        document = self.document
+        rate = quantity(document.totals.throughput_samples_per_s)
+        count = len(document.stages)
+        return f"Plan({document.model} on {document.target}: {count} stages, {rate} samples/s)"
+
+    def _repr_html_(self) -> str:
+        """The summary, where a notebook shows a plan."""
+        return f"<pre>{escape(self.summary())}</pre>"
 
     @property
     def stages(self) -> Stages:

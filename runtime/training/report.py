@@ -40,7 +40,7 @@ class Progress:
         return replace(self, accuracy=test.accuracy, test_loss=test.loss)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunReport:
     """What a run gave. Losses are per training sample in the order they were fed.
 
@@ -79,6 +79,15 @@ class RunReport:
     state_bytes: int | None
     temporary_bytes: int | None
     refused_growth: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line: samples, speed, the last score."""
+        tested = "".join(f", {name} {v:.4g}" for name, v in self._last_values())
+        rate = f"{self.samples_per_s:,.0f} samples/s"
+        return f"RunReport({self.executor}: {len(self.losses):,} samples at {rate}{tested})"
+
+    def _last_values(self) -> list[tuple[str, float]]:
+        return [pair for score in self.scores[-1:] for pair in score.values.items()]
 
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""

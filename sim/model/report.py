@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 from ...compiler.plan.stage_record import PEMemory
+from ...compiler.plan.text.numbers import cycles, duration, percent, quantity
+from ...compiler.plan.text.numbers import facts as text_of
+from ...compiler.plan.text.summary import latency
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Wait:
         return f"{self.stage}, {self.phase}{sample}: waits for {self.wants} in {self.stream}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimReport:
     """A plan in time.
 
@@ -110,6 +114,42 @@ class SimReport:
     stages: tuple[StageRow, ...]
     edges: tuple[EdgeRow, ...]
     deadlock: tuple[Wait, ...]
+
+    def summary(self) -> str:
+        """A few lines: throughput, latency, what bounds the run."""
+        return f"{self._title}, {self.level} level\n{text_of(self.facts())}"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """The headline numbers as (name, readable value)."""
+        fullest = max(row.memory_per_pe.total_bytes for row in self.stages)
+        to_loss = self.forward_latency_cycles, self.host_latency_cycles
+        return [
+            (
+                "throughput",
+                f"{quantity(self.throughput_samples_per_s)} samples/s, one sample every"
+                f" {cycles(self.initiation_interval_cycles)}"
+                + ("" if self.steady else ", the mean of a run too short for a steady state"),
+            ),
+            ("latency", latency(*to_loss, self.clock_hz)),
+            ("run", f"{self.samples:,} samples in {duration(self.seconds)} of machine time"),
+            ("fill, drain", f"{self.fill_cycles:,} and {self.drain_cycles:,} cycles"),
+            ("utilisation", f"{percent(self.utilisation)} of the PEs used"),
+            ("bound by", self.bound_by),
+            ("memory", f"{fullest:,} bytes on the fullest PE"),
+        ]
+
+    def __repr__(self) -> str:
+        """One line: model, machine, samples, throughput."""
+        rate = quantity(self.throughput_samples_per_s)
+        return f"SimReport({self._title}: {self.samples:,} samples, {rate} samples/s)"
+
+    def _repr_html_(self) -> str:
+        """The summary, where a notebook shows a report."""
+        return f"<pre>{escape(self.summary())}</pre>"
+
+    @property
+    def _title(self) -> str:
+        return f"{self.model} on {self.target}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; an infinite interval becomes null."""
