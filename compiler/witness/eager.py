@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from ..capture.capture import own_name, training
@@ -38,7 +39,8 @@ def run_eager(
 ) -> Step:
     """One step of the model with `values` as parameters and buffers, computed in `dtype`.
 
-    It draws the numbers that the plan draws for its first sample. The model is afterwards as it
+    It draws the numbers that the plan draws for its first sample; attention is written out, so that
+    its dropout is an operator of its own. The model is afterwards as it
     was. It runs inside `watch()`; `after` is told the loss before its backward runs.
     """
     draws, claimed = Replay(0, dtype), _claimed(sample)
@@ -46,6 +48,7 @@ def run_eager(
         values_in(sample, values),
         draws.drawing(),
         watch(),
+        sdpa_kernel(SDPBackend.MATH),
         Claimed(dtype, claimed),
         Wide(dtype, draws),
     ):
