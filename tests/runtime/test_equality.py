@@ -31,6 +31,9 @@ COUNT = 200
 
 # float32 rounds to 6e-8; 200 updates feed it back. At most 1.5e-6 is seen.
 FLOAT32 = 1e-5
+# Momentum of a bias whose gradients nearly cancel: the reference in float32 is itself 3.1e-5 from
+# the reference in float64 (u-net, stash, rigl), where jax in float64 is 2.8e-14 from it.
+FLOAT32_OF_MOMENTUM = 3e-5
 
 COVERING = [
     ("mlp", "sgdm", "sc", "static"),
@@ -50,7 +53,9 @@ def test_float32(model: str, rule: str, compensation: str, masks: str) -> None:
     found = case(model, COUNT)
     job = job_of(found, rule, compensation, masks)
     far = distance(job, found.inputs, JaxExecutor(job, chunk=64))
-    assert far.largest <= FLOAT32, far
+    assert far.masks_equal
+    assert max(far.losses, far.weights, far.state) <= FLOAT32, far
+    assert far.optimizer <= FLOAT32_OF_MOMENTUM, far
 
 
 BITWISE = [

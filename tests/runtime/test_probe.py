@@ -7,8 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from weft.runtime.executors import EXECUTORS
-from weft.runtime.probe import DEVICES, brief, probe, probe_all
+from weft.runtime.probe import DEVICES, EXECUTORS, brief, probe, probe_all
 
 
 def package(directory: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:

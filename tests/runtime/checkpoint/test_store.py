@@ -82,13 +82,12 @@ def test_sequential(name: str, tmp_path: Path) -> None:
 
 def test_jax_keeps_the_bits_of_bfloat16(tmp_path: Path) -> None:
     jnp = pytest.importorskip("jax.numpy")
-    from weft.runtime.jax.snapshot import _array, _tensor
-
+    executor = make_executor("jax", perceptron_job("none"), "pipelined")
     values = jnp.array([1.0, -0.0, 3.14159, float("inf"), 1e-30], jnp.bfloat16)
-    write(tmp_path / "c", HEADER, {"x": _tensor(values)})
+    write(tmp_path / "c", HEADER, {"x": executor._tensor(values)})
     tensor = read(tmp_path / "c").tensors["x"]
     assert tensor.dtype == torch.bfloat16
-    again = _array(tensor, values)
+    again = executor._array(tensor, values)
     assert again.dtype == values.dtype
     assert np.asarray(again).tobytes() == np.asarray(values).tobytes()
 

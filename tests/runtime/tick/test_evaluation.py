@@ -12,7 +12,7 @@ import weft
 from torch import Tensor, nn
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
-from weft.runtime.executors import EXECUTORS
+from weft.runtime.probe import EXECUTORS
 from weft.runtime.tick.evaluation import without_draws
 
 

@@ -210,7 +210,7 @@ def test_the_plan_is_sound_survives_the_disk_and_has_the_weights_of_now(tmp_path
         assert torch.equal(plan.tensors[name], value)
     assert weft.simulate(plan, samples=5).throughput_samples_per_s > 0
     sources = {stage.source.partition(":")[0] for stage in plan.document.stages[:2]}
-    assert sources == {"torch_compile/test_backend.py"}
+    assert sources == {"runtime/torch_compile/test_backend.py"}
 
 
 def test_a_model_of_several_graphs_has_several_plans() -> None:

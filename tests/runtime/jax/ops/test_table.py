@@ -321,6 +321,7 @@ CASES |= {
 }
 CASES |= UNDEFINED
 CASES |= {
+    "weft.local_loss.default": [lambda: (r(3, 4), torch.tensor(2.0))],
     "aten.acosh.default": [lambda: (1 + positive(9),)],
     "aten.atan2.default": [lambda: (r(9), r(9))],
     "aten.isnan.default": [lambda: (torch.tensor([1.0, float("nan"), float("inf")]),)],
