@@ -131,25 +131,36 @@ def _print_summaries(report: ValidationReport) -> None:
     headers = (
         "set",
         "quantity",
+        "on",
         "rows",
         "fitted on",
+        "chosen",
+        "pinned",
         "median",
         "worst",
         "worst unfitted",
+        "spread",
         "in bar",
     )
     print_table(
         headers,
         [
             (
-                *(s.set_name, s.quantity, s.rows, s.fitted_rows),
+                *(s.set_name, s.quantity, s.kind, s.rows, s.fitted_rows),
+                *(s.chosen_rows, s.pinned_rows),
                 *(_percent(s.median_error), _percent(s.worst_error)),
-                *(_percent(s.worst_error_unfitted), "yes" if s.passed else "NO"),
+                *(_percent(s.worst_error_unfitted), _percent(s.spread)),
+                "yes" if s.passed else "NO",
             )
             for s in report.summaries
         ],
     )
     typer.echo(f"median error of {len(report.points)} points: {_percent(report.median_error)}")
+    count, (chosen, pinned) = len(report.points), report.through_plans()
+    typer.echo(
+        f"operator records of plans: {chosen} of {count} numbers by the mapper's own choice,"
+        f" {pinned} pinned to the measured algorithm"
+    )
 
 
 def _percent(share: float | None) -> str:

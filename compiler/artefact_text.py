@@ -10,6 +10,7 @@ from .capture.graph import Graph
 from .mapping.choices import Kernels, Placement
 from .plan.program import HOST, Origin, Source, Stage, Stages, TensorSpec
 from .plan.program_graph import packet_name, spec_of
+from .plan.stage_record import Tiling
 from .plan.text.numbers import table
 from .stages.group import Assignment
 from .witness.witness import Verdict
@@ -111,6 +112,12 @@ def verdict_text(verdict: Verdict) -> str:
     return f"{verdict.level}: {counts} agree to {verdict.distance:.1e}"
 
 
+def _tiling(tiling: Tiling) -> str:
+    splits = f"in {tiling.in_split}, space {tiling.space_split}, out {tiling.out_split}"
+    order = ", interleaved" if tiling.interleaved else ""
+    return splits + order + ("" if tiling.algorithm == "multicast" else f", {tiling.algorithm}")
+
+
 def kernels_text(kernels: Kernels) -> str:
     """One row per choice of every stage."""
     columns = ("stage", "PEs", "rows", "columns", "interval cycles", "bytes/PE", "tiling")
@@ -118,8 +125,7 @@ def kernels_text(kernels: Kernels) -> str:
         (
             *(stage.stage, choice.area, choice.height, choice.width, choice.interval_cycles),
             choice.memory.total_bytes,
-            f"in {choice.tiling.in_split}, space {choice.tiling.space_split},"
-            f" out {choice.tiling.out_split}{', interleaved' if choice.tiling.interleaved else ''}",
+            _tiling(choice.tiling),
         )
         for stage in kernels.stages
         for choice in stage.choices

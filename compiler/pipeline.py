@@ -25,6 +25,7 @@ from .place.place import Place
 from .plan.document import LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
+from .plan.stage_record import Tiling
 from .plan.training import Mask, Training
 from .stages.coarsen import Coarsen, Granularity
 from .stages.cut import Cut
@@ -49,6 +50,8 @@ class Options:
     model on the meta device by their share.
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW); `matrix_rule` and `by_element` are those of `Training`.
+    `tilings` says how stages are mapped whose module matches a glob; the mapper chooses for the
+    others.
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory (docs/stages.md). `limits` are those of
@@ -65,6 +68,7 @@ class Options:
     optimizer_states: int = 1
     matrix_rule: str | None = None
     by_element: tuple[str, ...] | None = None
+    tilings: Mapping[str, Tiling] = field(default_factory=dict)
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
     recompute: bool = False
@@ -87,6 +91,7 @@ class Options:
             self.optimizer_states,
             self.matrix_rule,
             self.by_element,
+            self.tilings,
         )
 
     @property

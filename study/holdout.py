@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.targets import Target, load_target
-from ..sim.machine import KERNELS
 from ..sim.validation.tables import TableRow, shipped_rows
+from .published import KERNELS
 
 _TARGET = "wse3"
 _PREDICTABLE = ("gemv", "gemm", "fmach")
 _SIZES = (("gemv", "p", 208), ("gemm", "p", 208), ("gemm", "tile", 3), ("fmach", "tile", 8))
 """Sets, and a size at which they are cut in two; a tile's size is its longest side."""
 _ROUNDS = 4
-_STEP = 1e-3
+_STEP = 0.03
+"""Cycles of plans are whole: a smaller step would not be seen."""
 _DAMPING = 1e-6
 
 Floats = NDArray[np.float64]
@@ -129,18 +130,19 @@ def _errors(fitted_on: str, target: Target, points: Sequence[Measured]) -> Holdo
 
 
 def refit(target: Target, points: Sequence[Measured]) -> Target:
-    """The target with its fitted software constants found again on `points` alone.
+    """The target with its fitted constants found again on `points` alone.
 
     A constant that no point depends on keeps its value.
     """
     names = fitted_constants(target)
-    values = np.array([float(getattr(target.software, name)) for name in names])
+    values = np.array([float(constant_of(target, name)) for name in names])
     for _ in range(_ROUNDS):
-        base = _residuals(_with(target, names, values), points)
+        base = _residuals(with_constants(target, names, values), points)
         steps = np.maximum(np.abs(values), 1.0) * _STEP
         slopes = np.stack(
             [
-                (_residuals(_with(target, names, values + step), points) - base) / step.sum()
+                (_residuals(with_constants(target, names, values + step), points) - base)
+                / step.sum()
                 for step in np.diag(steps)
             ],
             axis=1,
@@ -148,22 +150,26 @@ def refit(target: Target, points: Sequence[Measured]) -> Target:
         normal = slopes.T @ slopes
         normal += _DAMPING * np.diag(np.diag(normal) + 1e-12)
         values = np.maximum(values - np.linalg.solve(normal, slopes.T @ base), 0.0)
-    return _with(target, names, values)
+    return with_constants(target, names, values)
 
 
 def fitted_constants(target: Target) -> tuple[str, ...]:
-    """Names of the constants of the `software` block that are marked as fitted."""
-    prefix = "software."
-    return tuple(
-        constant.name.removeprefix(prefix)
-        for constant in target.constants()
-        if constant.confidence == "fitted" and constant.name.startswith(prefix)
-    )
+    """Dotted names of the constants that are marked as fitted."""
+    return tuple(c.name for c in target.constants() if c.confidence == "fitted")
 
 
-def _with(target: Target, names: Sequence[str], values: Floats) -> Target:
-    changed: Mapping[str, float] = dict(zip(names, map(float, values), strict=True))
-    return replace(target, software=replace(target.software, **changed))
+def constant_of(target: Target, name: str) -> float:
+    """The value behind a dotted name."""
+    block, constant = name.split(".")
+    return getattr(getattr(target, block), constant)
+
+
+def with_constants(target: Target, names: Sequence[str], values: Floats) -> Target:
+    """The target with other values."""
+    for name, value in zip(names, map(float, values), strict=True):
+        block, constant = name.split(".")
+        target = replace(target, **{block: replace(getattr(target, block), **{constant: value})})
+    return target
 
 
 def _residuals(target: Target, points: Sequence[Measured]) -> Floats:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..backend.errors import UserError
 from ..backend.packages import model_package
 from ..compiler.targets import Target, load_target
-from ..sim.machine import Kernel, Row
 from ..sim.simulate import simulate
 from ..sim.validation.report import Point, Trend
+from ..sim.validation.row import Row
 from ..sim.validation.trends import setting
+from .published import Kernel
 
 if TYPE_CHECKING:
     from torch import nn

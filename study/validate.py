@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.targets import Target, known_targets, load_target
-from ..sim.machine import KERNELS as CYCLE_KERNELS
-from ..sim.machine import Kernel
 from ..sim.validation.report import Omission, Point, ValidationReport, summarise
 from ..sim.validation.screening import (
     at_peak,
@@ -20,11 +18,13 @@ from ..sim.validation.screening import (
 )
 from ..sim.validation.tables import TableRow, shipped_rows, user_rows
 from ..sim.validation.trends import trends
+from .published import KERNELS as CYCLE_KERNELS
+from .published import AnyKernel
 from .training import KERNEL as TRAINING
 from .training import KERNELS as TRAINING_KERNELS
 from .training import reason_against, training_trends
 
-KERNELS: dict[str, Kernel] = CYCLE_KERNELS | {kernel.name: kernel for kernel in TRAINING_KERNELS}
+KERNELS: dict[str, AnyKernel] = CYCLE_KERNELS | {kernel.name: kernel for kernel in TRAINING_KERNELS}
 _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 
 
@@ -121,7 +121,7 @@ def _reason_against(row: TableRow, whole: bool) -> str:
 
 
 def _load(
-    overrides: Mapping[str, str], loaded: dict[str, Target], target: str | None, kernel: Kernel
+    overrides: Mapping[str, str], loaded: dict[str, Target], target: str | None, kernel: AnyKernel
 ) -> Target:
     """The kernel's target with those overrides that it has a constant for."""
     name = target or kernel.target
@@ -152,20 +152,24 @@ def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
             got=f"columns {', '.join(row.columns)}",
             change="take the header of the shipped table of the same kernel",
         )
-    simulated = dict(zip(kernel.measured, kernel.simulate(load(kernel), row), strict=True))
+    figures = dict(zip(kernel.measured, kernel.figures(load(kernel), row), strict=True))
     for quantity in quantities:
+        figure = figures[quantity]
         yield Point(
             set_name=table_row.set_name,
             kernel=kernel.name,
             quantity=quantity,
             settings=_settings(table_row, kernel.measured),
             measured=row.number(quantity),
-            simulated=simulated[quantity],
+            simulated=figure.value,
             fitted=table_row.fitted,
+            kind=row.columns.get("kind") or "",
+            pinned=figure.pinned,
+            chosen=figure.chosen,
         )
 
 
 def _settings(table_row: TableRow, measured: tuple[str, ...]) -> str:
-    hidden = {"kernel", *measured}
+    hidden = {"kernel", "kind", *measured}
     columns = table_row.row.columns.items()
     return " ".join(f"{key}={value}" for key, value in columns if key not in hidden and value)

@@ -11,12 +11,14 @@ from typing import cast
 
 from torch import fx
 
-from .contraction import Contraction, Kind, Part, price
+from ..machine.arrays import Floats
+from ..machine.cost import Cost
+from ..machine.product import Kind
+from .contraction import Contraction, Part, price
 from .nonzeros import WeightTiles
 from .reduction import channel_sums
-from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
-from .site import Cost, Site
-from .tilings import Floats
+from .roles import OUTPUTS, dtype_of, operand, operator_of, shape_of, tensors_of
+from .site import Site
 
 FORWARD = "aten.convolution.default"
 BACKWARD = "aten.convolution_backward.default"
@@ -93,7 +95,7 @@ def convolution_backward(node: fx.Node, site: Site) -> Cost:
     if not _wants_bias(node):
         return cost
     itemsize = tensors_of(node)[0].element_size()
-    sums = channel_sums(site, dense_tiles(node).out_features, 1, itemsize)
+    sums = channel_sums(site, dense_tiles(node).out_features, 1, itemsize, OUTPUTS)
     return cost + Cost(site.zeros(), sums.cycles(site.target.noc), sums=(sums,))
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from ..machine.cost import Cost
 from .roles import dtype_of, tensors_of
-from .site import Cost, Site
+from .site import Site
 
 
 @dataclass(frozen=True)

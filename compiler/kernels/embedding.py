@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from torch import fx
 
-from .collectives import transfer, words
+from ..machine.arrays import ceil_div
+from ..machine.collectives import transfer, words
+from ..machine.cost import Cost
 from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
-from .site import Cost, Site
-from .tilings import ceil_div
+from .site import Site
 
 FORWARD = "aten.embedding.default"
 BACKWARD = "aten.embedding_dense_backward.default"

@@ -64,6 +64,13 @@ class Layout:
     positions: int
     out_features: int
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether all its products multiply positions with matrices that lie there."""
+        own = self.matrices.values()
+        plain = all(m.taps == 1 and m.in_positions == m.out_positions for m in own)
+        return len(own) > 0 and plain and not self.operands
+
 
 def find_layout(program: StageProgram) -> Layout:
     """Read the layout off the program's graphs."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from .contraction import Contraction, Kind, Part, price
+from ..machine.arrays import Floats
+from ..machine.cost import Cost
+from ..machine.product import Kind
+from .contraction import Contraction, Part, price
 from .nonzeros import WeightTiles
 from .roles import Roles, dtype_of, operand, operator_of, shape_of, tensors_of
-from .site import Cost, Site
-from .tilings import Floats
+from .site import Site
 
 OPERATORS = frozenset({"aten.mm.default", "aten.addmm.default", "aten.bmm.default"})
 _WITH_BIAS = "aten.addmm.default"

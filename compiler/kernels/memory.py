@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..machine.arrays import Floats, Ints, ceil_div
+from ..machine.product import side_bytes
+from ..machine.tilings import Tilings
 from ..plan.program import StageProgram, TensorSpec
 from ..plan.stage_record import PEMemory
 from .layout import Layout
 from .site import Site
-from .tilings import Floats, Ints, Tilings, ceil_div
 from .workspace import workspace_bytes
 
 _DOUBLE_BUFFER = 2
@@ -119,9 +121,9 @@ def memory_table(
     nothing = np.zeros(len(site.tilings), np.int64)
     trained = [s for s, is_trained in zip(stored, program.trainable, strict=True) if is_trained]
     values = sum((s.value_bytes for s in trained), nothing)
-    capacity = site.target.capacity_bytes
-    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward, capacity)
-    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward, capacity)
+    side = side_bytes(site.target)
+    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward, side)
+    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward, side)
     streams = (*program.inputs, *program.outputs)
     return MemoryTable(
         tilings=site.tilings,

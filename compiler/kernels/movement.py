@@ -12,10 +12,11 @@ from __future__ import annotations
 import numpy as np
 from torch import fx
 
-from .collectives import transfer, words
+from ..machine.arrays import ceil_div
+from ..machine.collectives import transfer, words
+from ..machine.cost import Cost
 from .roles import VIEWS, dtype_of, tensors_of
-from .site import Cost, Site
-from .tilings import ceil_div
+from .site import Site
 
 ALIASES = VIEWS | {
     "aten.select.int",

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from .tilings import Ints, ceil_div
+from ..machine.arrays import Ints, ceil_div
 
 
 @dataclass(frozen=True)
@@ -105,14 +105,19 @@ class WeightTiles:
         self._sums["all"] = _sums(self.counts, rows, columns)
 
     def _expected_maximum(self, in_split: int, out_split: int) -> int:
-        """Expected largest of m binomial counts, as a normal order statistic (Blom 1958)."""
         size = int(self.tile_size(np.int64(in_split), np.int64(out_split)))  # type: ignore[arg-type]
         if self.is_even:
             return int(round(size * self.density, 6))
-        tiles = in_split * out_split
-        quantile = NormalDist().inv_cdf((tiles - 0.375) / (tiles + 0.25))
-        deviation = (size * self.density * (1 - self.density)) ** 0.5
-        return min(size, round(size * self.density + quantile * deviation))
+        return expected_extreme(size, self.density, in_split * out_split)
+
+
+def expected_extreme(size: int, density: float, tiles: int, *, least: bool = False) -> int:
+    """Expected largest, or least, of so many binomial counts: a normal order statistic (Blom 1958),
+    bent by the counts' skewness (Cornish and Fisher 1938)."""
+    quantile = NormalDist().inv_cdf((tiles - 0.375) / (tiles + 0.25)) * (-1 if least else 1)
+    deviation = (size * density * (1 - density)) ** 0.5
+    skew = (1 - 2 * density) * (quantile**2 - 1) / 6
+    return min(size, max(0, round(size * density + quantile * deviation + skew)))
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import fx
 
+from ..machine.cost import Cost
 from .reduction import channel_sums, group_sums
 from .roles import dtype_of, operand, operator_of, tensors_of
-from .site import Cost, Site
+from .site import Site
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
         + passes.special * vector.special_cycles * groups_per_pe
     )
     if operator_of(node).startswith("weft."):
-        sums = channel_sums(site, groups, passes.sums, size)
+        sums = channel_sums(site, groups, passes.sums, size, site.roles.channels.get(node))
     else:
         sums = group_sums(site, groups * passes.sums, size)
     return Cost(compute, sums.cycles(site.target.noc), sums=(sums,))

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from math import prod
 
 from ...backend.optim.matrices import STEPS
+from ..machine.arrays import Ints
+from ..machine.cost import Cost
+from ..machine.product import Kind
 from ..plan.program import Stages, TensorSpec
 from ..plan.training import Training, stepped_by_element
-from .contraction import Contraction, Kind, Part, price
+from .contraction import Contraction, Part, price
 from .nonzeros import WeightTiles
-from .site import Cost, Site
-from .tilings import Ints
+from .site import Site
 
 _PASSES_PER_TENSOR = 2
 _RENEWAL = 0.1

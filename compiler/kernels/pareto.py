@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .tilings import Ints
+from ..machine.arrays import Ints
 
 
 def pareto(height: Ints, width: Ints, cycles: Ints) -> Ints:

@@ -6,9 +6,10 @@ from math import prod
 
 from torch import Tensor, fx
 
-from .collectives import transfer, words
+from ..machine.collectives import transfer, words
+from ..machine.cost import Cost
 from .roles import dtype_of, operand, operator_of, tensors_of
-from .site import Cost, Site
+from .site import Site
 
 # operator -> (position of the kernel argument, of the image)
 POOLING: dict[str, tuple[int, int]] = {

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import fx
 
-from .collectives import AllReduce, words
-from .roles import dtype_of, operand, tensors_of
-from .site import Cost, Site
-from .tilings import ceil_div
+from ..machine.arrays import ceil_div
+from ..machine.collectives import AllReduce, words
+from ..machine.cost import Cost
+from ..machine.tilings import ALL_REDUCE
+from .roles import INPUTS, dtype_of, operand, tensors_of
+from .site import Site
 
 
 @dataclass(frozen=True)
@@ -75,23 +78,40 @@ ORDERINGS: dict[str, int] = {
 
 
 def group_sums(site: Site, results: int, itemsize: int, rounds: int = 1) -> AllReduce:
-    """All-reduces of `results` sums over the PEs that hold their parts."""
+    """All-reduces of `results` sums over the PEs that hold their parts, along rows of PEs first;
+    where all lines of PEs hold the same, along one of them."""
+    tilings = site.tilings
     per_pe = words(site.target.noc, site.share(results), itemsize)
-    return AllReduce(rounds, per_pe, site.pes_per_result(results), site.tilings.width)
+    pes = site.pes_per_result(results)
+    row = np.where(tilings.algorithm == ALL_REDUCE, pes, tilings.width)
+    along = np.minimum(pes, row)
+    one = np.ones_like(pes)
+    return AllReduce(rounds, per_pe, along, ceil_div(pes, along), one, tilings.groups)
 
 
-def channel_sums(site: Site, channels: int, sums: int, itemsize: int) -> AllReduce:
+def channel_sums(
+    site: Site, channels: int, sums: int, itemsize: int, beside: str | None
+) -> AllReduce:
     """One all-reduce of `sums` sums for each of `channels` over all positions.
 
-    Beside a product its out features lie along the columns and the positions along the rows of PEs,
-    so each column sums its own channels. Elsewhere what is summed lies together.
+    The output features of a product lie along the columns of PEs and the positions along the rows,
+    so each column sums its own channels. Its input features lie with the rows that hold them: each
+    row sums its own, over its PEs and then over the slices of the positions. Elsewhere what is
+    summed lies together. `beside` says which of a product's features they are.
     """
-    if not site.weights:
-        return group_sums(site, channels * sums, itemsize)
     tilings = site.tilings
-    per_pe = words(site.target.noc, ceil_div(channels, tilings.width) * sums, itemsize)
-    pes = tilings.height * ceil_div(tilings.width, channels)
-    return AllReduce(1, per_pe, pes, tilings.height)
+    if beside is None:
+        return group_sums(site, channels * sums, itemsize)
+    if beside == INPUTS:
+        own = ceil_div(channels, tilings.in_split)
+        along, across = tilings.width, np.minimum(tilings.height, tilings.space_split)
+        spacing = np.where(tilings.is_square, 1, tilings.space_spacing)
+    else:
+        own = ceil_div(channels, tilings.width)
+        along, across = tilings.height, ceil_div(tilings.width, channels)
+        spacing = np.ones_like(along)
+    per_pe = words(site.target.noc, own * sums, itemsize)
+    return AllReduce(1, per_pe, along, across, spacing, tilings.groups)
 
 
 def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:

@@ -9,11 +9,12 @@ from functools import partial
 from torch import fx
 
 from ...backend.errors import UnsupportedError
+from ..machine.cost import Cost
 from ..plan.program import Origin
 from . import convolution, elementwise, embedding, linear, movement, normalization, pooling
 from . import reduction as reductions
 from .roles import operator_of
-from .site import Cost, Site
+from .site import Site
 
 CostFunction = Callable[[fx.Node, Site], Cost]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor, fx
@@ -29,6 +29,13 @@ VIEWS = frozenset(
 _SWAPS = frozenset({"aten.t.default", "aten.permute.default", "aten.transpose.int"})
 
 
+PRODUCTS = frozenset(
+    f"aten.{name}.default" for name in ("mm", "addmm", "bmm", "convolution", "convolution_backward")
+)
+INPUTS, OUTPUTS = "inputs", "outputs"
+"""Which features of a product the channels of a normalization beside it are."""
+
+
 @dataclass(frozen=True)
 class Alias:
     """A view of parameter `index`; `swapped` if its two axes are exchanged."""
@@ -40,10 +47,12 @@ class Alias:
 @dataclass(frozen=True)
 class Roles:
     """`weight`: nodes that are views of a parameter. `gradient`: nodes that compute the gradient
-    of a parameter (the last operation before its views), by parameter index."""
+    of a parameter (the last operation before its views), by parameter index. `channels`: nodes that
+    normalize the inputs or the outputs of a product with a weight."""
 
     weight: Mapping[fx.Node, Alias]
     gradient: Mapping[fx.Node, int]
+    channels: Mapping[fx.Node, str] = field(default_factory=dict)
 
 
 def operator_of(node: fx.Node) -> str:
@@ -107,7 +116,39 @@ def find_roles(module: fx.GraphModule, trainable: Sequence[bool], is_backward: b
         trained = [index for index, is_trained in enumerate(trainable) if is_trained]
         for index, result in zip(trained, results, strict=False):
             gradient |= dict.fromkeys(_computed_by(result), index)
-    return Roles(weight, gradient)
+    return Roles(weight, gradient, dict(_channels(module.graph, weight, is_backward)))
+
+
+def _channels(
+    graph: fx.Graph, weight: Mapping[fx.Node, Alias], is_backward: bool
+) -> Iterator[tuple[fx.Node, str]]:
+    """What is normalized behind a product are its outputs, what is before one its inputs; gradients
+    come the other way. A product behind and one before: the values lie as the first left them."""
+    before, behind = (OUTPUTS, INPUTS) if is_backward else (INPUTS, OUTPUTS)
+    nodes = list(calls(graph))
+    products = {n for n in nodes if operator_of(n) in PRODUCTS and _uses(n, weight)}
+    after = _reached(nodes, products, lambda node: node.all_input_nodes)
+    ahead = _reached(reversed(nodes), products, lambda node: list(node.users))
+    for node in nodes:
+        if operator_of(node).startswith("weft.online_norm") and (node in after or node in ahead):
+            yield node, behind if node in after else before
+
+
+def _uses(node: fx.Node, weight: Mapping[fx.Node, Alias]) -> bool:
+    return any(source in weight for source in node.all_input_nodes)
+
+
+def _reached(
+    nodes: Iterable[fx.Node],
+    start: set[fx.Node],
+    neighbours: Callable[[fx.Node], Sequence[fx.Node]],
+) -> set[fx.Node]:
+    """Those that a value of `start` gets to, not `start` itself unless from another one."""
+    found: set[fx.Node] = set()
+    for node in nodes:
+        if any(other in start or other in found for other in neighbours(node)):
+            found.add(node)
+    return found
 
 
 def _computed_by(node: fx.Node) -> Iterator[fx.Node]:

@@ -7,35 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..machine.arrays import Floats, Ints, ceil_div
+from ..machine.cost import Cost
+from ..machine.instruction import pass_cycles
+from ..machine.tilings import ALL_REDUCE, Tilings
 from ..targets.target import Target
-from .collectives import AllReduce
 from .nonzeros import WeightTiles
 from .roles import Roles
-from .tilings import Floats, Ints, Tilings, ceil_div
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Cycles of one operator on the slowest PE, for every tiling of a site.
-
-    `network` is the communication that arithmetic does not hide; the two add up. `sums` are those
-    all-reduces that are a part of it. MACs are per sample, over all PEs.
-    """
-
-    compute: Floats
-    network: Floats
-    macs_dense: int = 0
-    macs_effective: int = 0
-    sums: tuple[AllReduce, ...] = ()
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.compute + other.compute,
-            self.network + other.network,
-            self.macs_dense + other.macs_dense,
-            self.macs_effective + other.macs_effective,
-            self.sums + other.sums,
-        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +36,14 @@ class Site:
 
     def pes_per_result(self, results: int) -> Ints:
         """PEs that hold parts of one result of a reduction, when what is summed lies together."""
-        return np.maximum(1, ceil_div(self.tilings.height * self.tilings.width, results))
+        return np.maximum(1, ceil_div(self.holders, results))
+
+    @property
+    def holders(self) -> Ints:
+        """PEs that a tensor is dealt out over: a line, where all lines hold the same."""
+        tilings = self.tilings
+        line = np.minimum(tilings.height, tilings.width)
+        return np.where(tilings.algorithm == ALL_REDUCE, line, tilings.height * tilings.width)
 
     def zeros(self) -> Floats:
         return np.zeros(len(self.tilings))
@@ -69,5 +54,4 @@ class Site:
 
     def vector_cycles(self, elements: Ints, dtype: str, passes: float = 1) -> Floats:
         """`passes` vector instructions over `elements` each."""
-        rate = self.target.arithmetic(dtype).sustained_elements_per_cycle
-        return passes * (self.target.vector.issue_cycles + elements / rate)
+        return pass_cycles(self.target, dtype, elements, passes)

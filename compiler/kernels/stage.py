@@ -9,6 +9,11 @@ from functools import cached_property
 import numpy as np
 from torch import fx
 
+from ..machine.arrays import Floats, Ints, ceil_div
+from ..machine.collectives import AllReduce
+from ..machine.cost import Cost, PricedProduct
+from ..machine.summa import has_squares
+from ..machine.tilings import Tilings, enumerate_tilings, line_tilings, square_tilings
 from ..plan.program import Origin, Stage, StageProgram
 from ..targets.target import Target
 from ..timing.streams import side_links
@@ -18,10 +23,12 @@ from .nonzeros import WeightTiles
 from .optimizer import Step, matrix_step, update
 from .registry import cost_of, kernel_for
 from .roles import Roles, calls, operator_of
-from .site import Cost, Site
-from .tilings import Floats, Ints, Tilings, ceil_div, enumerate_tilings
+from .site import Site
 
 PHASES = ("forward", "backward", "update")
+
+_VECTORS = 8
+"""Of so few positions it may pay that all lines of PEs hold the same."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Priced:
     macs_effective: int
     compute: Ints
     network: Ints
+    products: tuple[PricedProduct, ...]
+    sums: tuple[AllReduce, ...]
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,7 @@ def price_stage(
     Raises UnsupportedError for an operator or a dtype the target has no kernel for.
     """
     if tilings is None:
-        sizes = layout.in_features, layout.positions, layout.out_features
-        tilings = enumerate_tilings(*sizes, target.rows, target.columns)
+        tilings = _tilings(layout, target)
     site = _site(target, tilings, layout.forward, layout, weights)
     stored = [
         store_parameter(site, layout, index, spec) for index, spec in enumerate(program.parameters)
@@ -109,6 +117,20 @@ def price_stage(
         nonzeros_mean=sum((s.mean_elements for s in stored), site.zeros()),
         nonzeros_max=sum((s.elements for s in stored), np.zeros(len(tilings), np.int64)),
     )
+
+
+def _tilings(layout: Layout, target: Target) -> Tilings:
+    """All that fit the grid, of every algorithm that the stage's products and the target allow."""
+    sizes = layout.in_features, layout.positions, layout.out_features
+    grid = target.rows, target.columns
+    found = enumerate_tilings(*sizes, *grid)
+    if not layout.is_linear:
+        return found
+    if layout.positions <= _VECTORS:
+        found = found.beside(line_tilings(layout.in_features, layout.out_features, *grid))
+    if has_squares(target):
+        found = found.beside(square_tilings(sizes, *grid))
+    return found
 
 
 def stream_cycles(program: StageProgram, tilings: Tilings, target: Target) -> Ints:
@@ -171,4 +193,6 @@ def _priced(
         cost.macs_effective,
         np.ceil(cost.compute).astype(np.int64),
         np.ceil(cost.network).astype(np.int64),
+        cost.products,
+        cost.sums,
     )

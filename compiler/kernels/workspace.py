@@ -7,8 +7,9 @@ reads any more. Each value is dealt out evenly over the region.
 
 While a contraction runs it also holds, on every PE, one side of its product in whole and two
 vectors of the other: the sums, while operands stream past them, or the operands, while sums leave
-one by one (see contraction.py): of those that its memory allows the larger counts, in one turn. A
-product of two activations holds its second factor where a weight would lie.
+one by one (see machine/multicast.py): of those that its memory allows the larger counts, in one
+turn. A product of two activations holds its second factor where a weight would lie. Where tiles
+travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import cast
 import numpy as np
 from torch import Tensor, fx
 
+from ..machine.arrays import Ints, ceil_div
+from ..machine.product import Sides
+from ..machine.tilings import Tilings
 from . import convolution, linear
-from .contraction import Sides
 from .layout import Layout, Matrix
 from .movement import ALIASES
 from .registry import KERNELS
 from .roles import Roles, calls, operand, operator_of, shape_of, tensors_of
-from .tilings import Ints, Tilings, ceil_div
 
 Storage = tuple[fx.Node, int]
 """A value that has a place of its own: a node, and which of its tensors."""
@@ -41,16 +43,17 @@ class _Lies:
 
     tilings: Tilings
     layout: Layout
-    capacity_bytes: int
+    side_bytes: int
 
 
 def workspace_bytes(
-    module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles, capacity_bytes: int
+    module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles, side_bytes: int
 ) -> Ints:
-    """The most that one phase, a graph of a stage's program, holds at any time."""
+    """The most that one phase, a graph of a stage's program, holds at any time; one side of a
+    product may take `side_bytes`."""
     sizes = _sizes(module.graph, tilings, _held_elsewhere(module, roles))
     nothing = np.zeros(len(tilings), np.int64)
-    lies = _Lies(tilings, layout, capacity_bytes)
+    lies = _Lies(tilings, layout, side_bytes)
     live, peak, last = nothing, nothing, _last_reads(module.graph)
     read = {place for places in last.values() for place in places}
     for node in calls(module.graph):
@@ -174,7 +177,8 @@ def _sides(lies: _Lies, matrix: Matrix, in_positions: int, out_positions: int, s
     out = ceil_div(matrix.out_features, tilings.out_split)
     longest = np.maximum(arriving, leaving)
     ends = into * arriving * size, out * leaving * size
-    sides = Sides.of(lies.capacity_bytes, *ends, longest)
+    sides = Sides.of(lies.side_bytes, *ends, longest)
     arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns)
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
-    return (held + _VECTORS * np.maximum(arriving, leaving)) * size
+    travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
+    return (held + _VECTORS * np.maximum(arriving, leaving) + travelling) * size

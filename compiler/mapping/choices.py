@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.tilings import Ints
+from ..machine.arrays import Ints
 from ..plan.stage_record import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from ..targets.target import Target
 

@@ -1,17 +1,16 @@
 """Prices of every tiling of a stage, and the Pareto set of those that fit a PE.
 
 For each stage all tilings are priced in one sweep (see kernels/), those over a PE's memory are
-dropped, and the Pareto set of (height, width, interval) is kept. Where none is left, tilings that
-fill the mesh better are priced too. Stages that share a program and
+dropped, and the Pareto set of (height, width, interval) is kept. Stages that share a program and
 have no mask, or random ones alike, are priced once; their FIFO depths still differ.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -23,9 +22,17 @@ from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import Step
 from ..kernels.pareto import pareto
 from ..kernels.stage import Priced, StageTable, price_stage
-from ..kernels.tilings import Floats, Ints, Tilings, filling_tilings
+from ..machine.arrays import Floats, Ints
+from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
-from ..plan.stage_record import NonZeros, OperatorCost, PhaseCycles, Tiling
+from ..plan.stage_record import (
+    NonZeros,
+    OperatorCost,
+    PhaseCycles,
+    ProductStep,
+    SumStep,
+    Tiling,
+)
 from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
@@ -37,8 +44,8 @@ MASK_SLACK = 0.1
 the PE has asks for a new map, see remap/mask_room.py."""
 
 
-TableKey = tuple[str, tuple[float, ...] | str, tuple[bool, ...], bool]
-"""Program, masks, which parameters are stepped as matrices, and whether the mesh is filled."""
+TableKey = tuple[str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None]
+"""Program, masks, which parameters are stepped as matrices, and the tiling asked for."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,7 @@ class Pricing:
         table, post = self.table(stage), self.post(stage)
         fits = np.flatnonzero(self.needed_bytes(stage) <= self.target.capacity_bytes)
         if len(fits) == 0:
-            filling = partial(self.reprice, filling=True)
-            raise memory_report(stage, post, self.target, filling).error()
+            raise memory_report(stage, post, self.target, self.reprice).error()
         kept = self.kept(table, fits)
         sharing = self.sharing(stage)
         memory = table.memory.total(post)[kept.tilings]
@@ -137,18 +143,12 @@ class Pricing:
         return self.layouts[key]
 
     def table(self, stage: Stage) -> StageTable:
-        """Prices of the stage's tilings: of those that fill the mesh only if no other one fits,
-        since they double the time that pricing takes."""
-        usual = self._table(stage, filling=False)
-        if self._needed_bytes(stage, usual).min() <= self.target.capacity_bytes:
-            return usual
-        return self._table(stage, filling=True)
-
-    def _table(self, stage: Stage, *, filling: bool) -> StageTable:
+        """Prices of the stage's tilings, or of the one that is asked for."""
+        pinned = self.training.tiling_of(stage.name)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
-        key = stage.program.key, self._mask_key(stage), as_matrices, filling
+        key = stage.program.key, self._mask_key(stage), as_matrices, pinned
         if key not in self.tables:
-            self.tables[key] = self.reprice(stage, filling=filling)
+            self.tables[key] = self.reprice(stage, tiling=pinned)
         return self.tables[key]
 
     def _mask_key(self, stage: Stage) -> tuple[float, ...] | str:
@@ -166,7 +166,6 @@ class Pricing:
         density: float = 1.0,
         optimizer_states: int | None = None,
         tiling: Tiling | None = None,
-        filling: bool = False,
     ) -> StageTable:
         """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
@@ -177,9 +176,6 @@ class Pricing:
         step = self.step if optimizer_states is None else Step(optimizer_states)
         machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
-        if filling:
-            sizes = layout.in_features, layout.positions, layout.out_features
-            chosen = filling_tilings(*sizes, machine.rows, machine.columns)
         return price_stage(stage, program, layout, weights, machine, step, chosen)
 
 
@@ -295,4 +291,29 @@ def _operator(priced: Priced, index: int, own_origin: Origin | None) -> Operator
         macs_effective=priced.macs_effective,
         compute_cycles=int(priced.compute[index]),
         network_cycles=int(priced.network[index]),
+        steps=tuple(_steps(priced, index)),
     )
+
+
+def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep]:
+    """What the operator consists of, under one tiling."""
+    for one in priced.products:
+        product = one.product
+        yield ProductStep(
+            kind=product.kind.value,
+            in_features=product.in_features,
+            out_features=product.out_features,
+            taps=product.taps,
+            in_positions=product.in_positions,
+            out_positions=product.out_positions,
+            halo=product.halo,
+            dtype=product.dtype,
+            item_bytes=product.itemsize,
+            loaded=product.loaded,
+            batch=product.batch,
+            nonzeros=int(one.nonzeros[index]),
+            cycles=ceil(one.compute[index]),
+        )
+    for of in priced.sums:
+        sizes = (of.words, of.along, of.across, of.spacing)
+        yield SumStep(of.rounds, *(int(size[index]) for size in sizes))

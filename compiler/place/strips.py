@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.tilings import Ints
+from ..machine.arrays import Ints
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,24 @@ class Rectangle:
         return replace(self, column=self.wafer * columns + self.column, wafer=0)
 
 
+ALGORITHMS = ("multicast", "all-reduce", "ring", "summa")
+"""How products run on a region, see `Tiling`."""
+
+
 @dataclass(frozen=True)
 class Tiling:
-    """How the tensor axes are split over the region's PEs.
+    """How the tensor axes are split over the region's PEs, and how products run on them.
 
     Rows of PEs hold `in_split` slices of the input features times `space_split` slices of the
     spatial (or token) positions; columns hold `out_split` slices of the output features.
     height = in_split * space_split, width = out_split. Row `position slice * in_split + input
     slice` holds two slices, or row `input slice * space_split + position slice` if `interleaved`.
+
+    By `algorithm` the weights stay and `multicast` brings them their operands, sums leave by a
+    reduction; or vectors lie on every line of PEs alike and sums come back to all (`all-reduce`);
+    or all three matrices are cut the same number of times along both axes of a square region and
+    tiles travel on a `ring`, or are multicast in turn (`summa`): then a row holds a slice of the
+    positions, and height = space_split.
     """
 
     in_split: int
@@ -63,10 +73,15 @@ class Tiling:
     """Slices of the output features. [count]"""
     interleaved: bool = False
     """Whether position slices of the same input features lie together, not the reverse."""
+    algorithm: str = "multicast"
+    """How products run: `multicast`, `all-reduce`, `ring` or `summa`."""
+    groups: int = 0
+    """Groups of a line of PEs that are summed first; 1: one chain, 0: what is fastest. [count]"""
 
     @property
     def height(self) -> int:
-        return self.in_split * self.space_split
+        is_square = self.algorithm in ("ring", "summa")
+        return self.space_split * (1 if is_square else self.in_split)
 
     @property
     def width(self) -> int:
@@ -87,6 +102,54 @@ class PhaseCycles:
     @property
     def total_cycles(self) -> int:
         return self.forward_cycles + self.backward_cycles + self.update_cycles
+
+
+@dataclass(frozen=True)
+class ProductStep:
+    """A product with a weight that an operator consists of; sizes are of one sample."""
+
+    kind: str
+    """`forward`, `input gradient` or `weight gradient`."""
+    in_features: int
+    """Features that the weight multiplies in the forward pass. [count]"""
+    out_features: int
+    """Features that it gives there. [count]"""
+    taps: int
+    """Weights between an input and an output feature: positions of a kernel. [count]"""
+    in_positions: int
+    """Pixels or tokens of the inputs. [count]"""
+    out_positions: int
+    """Pixels or tokens of the outputs. [count]"""
+    halo: int
+    """Input positions that a slice of them needs beyond its own. [count]"""
+    dtype: str
+    """Type of the elements."""
+    item_bytes: int
+    """Of one element. [bytes]"""
+    loaded: bool
+    """Whether the weight is sent to its PEs first: it is no parameter that lies there."""
+    batch: int
+    """Such products, independent of each other. [count]"""
+    nonzeros: int
+    """Weights that cost time, on the slowest PE. [count]"""
+    cycles: int
+    """Arithmetic on the slowest PE. [cycles]"""
+
+
+@dataclass(frozen=True)
+class SumStep:
+    """Sums over PEs and back to all of them that an operator consists of."""
+
+    rounds: int
+    """One after the other. [count]"""
+    words: int
+    """Link words of each. [words]"""
+    along: int
+    """PEs of a line of neighbours, which are summed first. [PEs]"""
+    across: int
+    """Such lines, which are summed then. [count]"""
+    spacing: int
+    """Hops from each line to the next. [links]"""
 
 
 @dataclass(frozen=True)
@@ -113,6 +176,8 @@ class OperatorCost:
     """Arithmetic on the slowest PE. [cycles]"""
     network_cycles: int
     """Broadcasts and reductions inside the region. [cycles]"""
+    steps: tuple[ProductStep | SumStep, ...] = ()
+    """The products and sums that it consists of, besides passes over elements."""
 
     @property
     def cycles(self) -> int:

@@ -11,6 +11,7 @@ import torch
 
 from .program import Stage, Stages
 from .program_graph import packet_name
+from .stage_record import Tiling
 
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
@@ -25,6 +26,8 @@ class Training:
     it and are not balanced. `optimizer_states` is the number of state tensors per weight (1 for SGD
     with momentum, 2 for AdamW). `matrix_rule` names the update rule if it steps parameters as
     matrices, but for those that `by_element` is about (see `stepped_by_element`).
+    Stages that match one of the globs of `tilings` ("layers.*") are mapped so; of several globs
+    that match the first counts.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -32,6 +35,12 @@ class Training:
     optimizer_states: int = 1
     matrix_rule: str | None = None
     by_element: tuple[str, ...] | None = None
+    tilings: Mapping[str, Tiling] = field(default_factory=dict)
+
+    def tiling_of(self, stage: str) -> Tiling | None:
+        """What is asked for the stage made for a module, by the module's path."""
+        found = (tiling for glob, tiling in self.tilings.items() if fnmatchcase(stage, glob))
+        return next(found, None)
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from ...backend.sparsity import MaskRule
 from ...backend.sparsity.room import TileRoom
 from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import vector_elements
-from ..kernels.tilings import Tilings
+from ..machine.tilings import Tilings
 from ..plan.plan import Plan
 from ..plan.program import Stage
 from ..plan.stage_record import StageRecord

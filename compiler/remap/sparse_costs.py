@@ -16,7 +16,7 @@ from ..kernels.layout import find_layout
 from ..kernels.nonzeros import WeightTiles
 from ..kernels.optimizer import Step
 from ..kernels.stage import StageTable, price_stage
-from ..kernels.tilings import Tilings
+from ..machine.tilings import Tilings
 from ..plan.plan import Plan
 from ..plan.program import Stage
 from ..plan.stage_record import StageRecord

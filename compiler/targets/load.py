@@ -28,7 +28,6 @@ _PROSE = ("name", "vendor", "year", "description", "advertised")
 _LIST_COMMAND = "weft targets"
 _PACKAGE = __name__.rpartition(".")[0]
 _ROOFLINES = "rooflines"
-_RELAY = "software.relay_cycles"
 
 Machine = Target | Roofline
 _Kind = TypeVar("_Kind", Target, Roofline)
@@ -88,8 +87,9 @@ def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machin
     if kind != "mesh":
         raise UnknownNameError(f"kind of {where}", str(kind), ("mesh", "roofline"), _LIST_COMMAND)
     target = _build(Target, where, prose, found)
-    if target.software.relay_cycles is None:
-        target = _build(Target, where, prose, (*found, _derived_relay(target)))
+    derived = [one for one in _derived(target) if one.name not in constants]
+    if derived:
+        target = _build(Target, where, prose, (*found, *derived))
     _check_consistent(where, target)
     return target
 
@@ -225,9 +225,16 @@ def _validator(kind: type[_Kind]) -> TypeAdapter[_Kind]:
     return TypeAdapter(kind)
 
 
-def _derived_relay(target: Target) -> Constant:
-    source = "one element at the rate of element-wise arithmetic, a cycle at least"
-    return Constant(_RELAY, target.relay_cycles, source, "derived")
+def _derived(target: Target) -> tuple[Constant, ...]:
+    """What a file may leave out."""
+    relay = max(1.0, 1 / max(rate.elements_per_cycle for rate in target.compute.values()))
+    element = "one element at the rate of element-wise arithmetic, a cycle at least"
+    return (
+        Constant("noc.relay_cycles", relay, element, "derived"),
+        Constant(
+            "noc.issue_cycles", target.vector.issue_cycles, "as vector.issue_cycles", "derived"
+        ),
+    )
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:

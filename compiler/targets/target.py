@@ -121,7 +121,8 @@ class Sparsity:
     With `zero_skip` each non-zero weight triggers one vector multiply-add that costs
     `nonzero_cycles` on top of its elements; without it zeros cost as much as non-zeros. Compressed
     weights carry `index_bytes` each. Scattered single multiply-adds run at
-    `indexed_macs_per_cycle`.
+    `indexed_macs_per_cycle`. Programs that loop over non-zeros find them by columns (csc), by rows
+    (csr) or in one list (coo), as `storage` says, or multiply dense columns (strided).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -129,14 +130,18 @@ class Sparsity:
     nonzero_cycles: Cycles
     index_bytes: Count
     indexed_macs_per_cycle: PositiveFloat
+    storage: Literal["csc", "csr", "coo", "strided"] = "csc"
 
 
 @dataclass(frozen=True)
 class Noc:
     """The mesh: per link and direction, per hop, and between router and core (`ramp_cycles`).
 
-    `collective_start_cycles` is the fixed cost of one collective operation. A router keeps a route
-    for each of `colours`; `queues` are those between router and core, so many each way.
+    `relay_cycles` is what a core adds between a word's arrival and its sum's departure, beside the
+    ramps, on WSE-2 the published 1 of (2 T_R + 1) D (arXiv:2404.15888). `issue_cycles` starts an
+    instruction with an operand that comes or leaves. `collective_start_cycles` is the fixed cost of
+    one collective operation, its first instruction with it. A router keeps a
+    route for each of `colours`; `queues` are those between router and core, so many each way.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -147,31 +152,32 @@ class Noc:
     multicast: bool
     colours: Positive
     queues: Positive | None = None
+    relay_cycles: Cycles = 1.0
+    issue_cycles: Cycles = 0.0
 
 
 @dataclass(frozen=True)
 class Software:
-    """What hand-written kernels pay around their vector instructions, in cycles.
+    """How kernels are programmed, and what hand-written ones pay around their vector instructions.
 
-    A constant that nobody measured on the machine is absent; a kernel that needs it is refused.
+    If `triggered`, hardware starts the instructions of a product as words arrive, and communication
+    hides behind arithmetic; otherwise programs write instructions out in loops and wait for what
+    they send and receive, as most measured kernels do.
 
-    `relay_cycles` is what a core adds between a word's arrival and its sum's departure, beside the
-    ramps. `fabric_issue_cycles` starts a vector instruction with a fabric operand. `beat_bytes`
-    is what the datapath moves between memory and ramp per cycle. `call_cycles` surrounds one
-    collective written out in the kernel, `library_call_cycles` one of the vendor's library.
-    `exchange_cycles` is a blocking exchange with a neighbour before its first word moves,
-    `step_cycles` a step that computes while it exchanges, `turn_cycles` one turn of an inline loop
-    around a vector instruction, `mapped_cycles` one instruction, of one SIMD group, repeated over a
-    vector of scalars. `route_cycles` re-programs one colour's route; `multicast_step_cycles` is a
-    step that finds out who sends, re-programs two routes and starts the transfers.
+    Cycles that nobody measured on the machine are absent; a kernel that needs them is refused.
+    `beat_bytes` is what the datapath moves between memory and ramp per cycle.
+    `library_call_cycles` surrounds a collective of the vendor's library. `exchange_cycles` is a
+    blocking exchange with a neighbour before its first word moves, `step_cycles` a step that
+    computes while it exchanges, `turn_cycles` one turn of an inline loop around a vector
+    instruction, `mapped_cycles` one instruction, of one SIMD group, repeated over a vector of
+    scalars. `route_cycles` re-programs one colour's route; `multicast_step_cycles` is a step that
+    finds out who sends, re-programs two routes and starts the transfers.
     `layout_cycles` is a fixed cost seen in kernels with a padded memory layout.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    relay_cycles: Cycles | None = None
-    fabric_issue_cycles: Cycles | None = None
+    triggered: bool = True
     beat_bytes: Positive | None = None
-    call_cycles: Cycles | None = None
     library_call_cycles: Cycles | None = None
     exchange_cycles: Cycles | None = None
     step_cycles: Cycles | None = None
@@ -290,16 +296,6 @@ class Target:
     def capacity_bytes(self) -> int:
         """Bytes of one PE that tensors may fill."""
         return self.sram.bytes_per_pe - self.sram.reserved_bytes
-
-    @property
-    def relay_cycles(self) -> float:
-        """What a core adds between a word's arrival and its sum's departure. Where nobody measured
-        it: the time of one element, a cycle at least, which is on WSE-2 the published 1 of
-        (2 T_R + 1) D (arXiv:2404.15888)."""
-        measured = self.software.relay_cycles
-        if measured is not None:
-            return measured
-        return max(1.0, 1 / max(rate.elements_per_cycle for rate in self.compute.values()))
 
     @property
     def host_bytes_per_cycle(self) -> float:

@@ -68,23 +68,26 @@ def add_two_phase(
 def add_chain(
     region: Region,
     line: Places,
-    members: range,
+    members: Sequence[int],
     words: int,
     pair: tuple[int, int],
     towards: Port = _WEST,
     how: Message = MESSAGE,
+    first_how: Message | None = None,
 ) -> None:
-    """The last member sends towards the first, those between add and send, the first adds.
+    """The last member sends towards the first, those between add and send, the first adds; it does
+    so in its own way, `first_how`, if that is given.
 
     `line` goes from one end of the line to the other, step by step; `members` are positions on it.
     """
     last, back = len(members) - 1, OPPOSITE[towards]
+    way = 1 if last < 1 or members[1] > members[0] else -1
     for place, position in enumerate(members):
         outgoing, incoming = pair[place % 2], pair[(place + 1) % 2]
         if place > 0:
             region.route(*line[position], outgoing, _RAMP, [towards])
-            for between in line[members[place - 1] + 1 : position]:
-                region.route(*between, outgoing, back, [towards])
+            for between in range(members[place - 1] + way, position, way):
+                region.route(*line[between], outgoing, back, [towards])
         if place < last:
             region.route(*line[position], incoming, back, [_RAMP])
         if last == 0:
@@ -92,7 +95,8 @@ def add_chain(
         if place == last:
             step = Instruction.send(words, outgoing, how.setup)
         elif place == 0:
-            step = Instruction.add(words, incoming, how.setup)
+            own = first_how or how
+            step = Instruction.add(words, incoming, own.setup)
         else:
             step = Instruction.add_and_send(words, incoming, outgoing, how.setup)
         region.program(*line[position], how.applied(step))
@@ -106,14 +110,16 @@ def add_multicast(
     colour: int,
     how: Message = MESSAGE,
 ) -> None:
-    """From the first member to the others, along a line that runs east or south."""
+    """From the first member to the others, either way along a line that runs east or south."""
     onward = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
+    way = 1 if members[-1] > members[0] else -1
+    onward = onward if way == 1 else OPPOSITE[onward]
     region.route(*line[members[0]], colour, _RAMP, [onward])
     send = Instruction.send(words, colour, how.setup)
     region.program(*line[members[0]], how.applied(send))
     receive = how.applied(Instruction.receive(words, colour))
-    for position in range(members[0] + 1, members[-1] + 1):
-        ports = [onward] if position < members[-1] else []
+    for position in range(members[0] + way, members[-1] + way, way):
+        ports = [onward] if position != members[-1] else []
         if position in members:
             region.program(*line[position], receive)
             ports.append(_RAMP)

@@ -13,7 +13,6 @@ from ...backend.errors import UserError
 from ...compiler.plan.constants import target_of
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.plan import Plan
-from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import PhaseCycles, StageRecord
 from ...compiler.targets.target import Target
 from ..event.level import event
@@ -70,8 +69,8 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
 
     return tuple(
         _row(record, phase, operators, cycles)
-        for stage, record in zip(plan.stages.stages, plan.document.stages, strict=True)
-        for operators in [_operators(plan, stage, record, target)]
+        for record in plan.document.stages
+        for operators in [_operators(record, target)]
         for phase in PHASES
     )
 
@@ -79,9 +78,9 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
 Operators = Mapping[tuple[str, str], Operator]
 
 
-def _operators(plan: Plan, stage: Stage, record: StageRecord, target: Target) -> Operators:
+def _operators(record: StageRecord, target: Target) -> Operators:
     small = record.region.area <= LARGEST_PES
-    return operators_of(plan, stage, record, target) if small else {}
+    return operators_of(record, target) if small else {}
 
 
 def _row(

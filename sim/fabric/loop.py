@@ -159,7 +159,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
         got += 1
         acted += 1
     if can_send and operation != _ADD_AND_SEND:
-        there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp)
+        there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
         for number in range(values.shape[1]):
             values[there, number] = memory[pe, sent, number]
         sent += 1
@@ -180,12 +180,16 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
 
 
 @njit(cache=True, inline="always")
-def _next_event(wake, after):
-    """Least wake-up cycle later than `after`."""
+def _next_event(wake, core, after):
+    """Least wake-up cycle later than `after`. A core that has yet to begin an instruction counts
+    itself: its router may look every cycle at words that wait for that very instruction."""
     soonest = _NEVER
     for pe in range(wake.size):
         if wake[pe] > after:
             soonest = min(soonest, wake[pe])
+        begun = max(core[pe, _BEGUN], core[pe, _NEXT])
+        if core[pe, _LINE] < core[pe, _END] and begun > after:
+            soonest = min(soonest, begun)
     return soonest
 
 
@@ -282,7 +286,7 @@ def _run(
         if moves > before:
             last_move = now
         if not awake or now - last_move > patience:
-            later = _next_event(wake, now + 1 if awake else now)
+            later = _next_event(wake, core, now + 1 if awake else now)
             if later == _NEVER:
                 break
             now = later - 1

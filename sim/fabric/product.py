@@ -13,9 +13,9 @@ import numpy as np
 
 from ...compiler.targets.target import Target
 from .kernels import Message, add_multicast
+from .line_sums import add_sum, chain_is_faster
 from .region import Instruction, Port, Region
 from .slices import Border, Copies, turns_of_lines
-from .sums import add_sum, chain_is_faster
 
 _MOST_COLUMN_ROUTES = 5
 

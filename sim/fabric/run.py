@@ -101,7 +101,7 @@ def _spread(cycles: float, region: Region, part: Part) -> np.ndarray:
 
 def _latencies(target: Target) -> tuple[int, int, float]:
     hop, ramp = round(target.noc.hop_cycles), round(target.noc.ramp_cycles)
-    relay = target.relay_cycles
+    relay = target.noc.relay_cycles
     if max(hop, ramp + ceil(relay)) >= QUEUE or hop < 1 or ramp < 1:
         raise UserError(
             f"target {target.name}, noc",

@@ -14,9 +14,10 @@ from itertools import chain, repeat
 
 from ...compiler.targets.target import Target
 from .kernels import Message, Places, add_multicast
+from .line_sums import add_sum, chain_is_faster, groups_of_tree
 from .region import MAX_ROUTES, OPPOSITE, Instruction, Port, Region
 from .run import run
-from .sums import add_sum, chain_is_faster
+from .tree import ROUTES, add_tree
 
 _BORDER_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 4, 3, 5
 
@@ -57,6 +58,9 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
     the first of them are summed."""
     if copies.slices == 1:
         return multiply_cycles
+    groups = groups_of_tree(target, copies.slices, copies.words)
+    if groups and copies.spacing == 1 and multiply_cycles == 0:
+        return _cycles(_tree_region(copies, groups, target), target)
     on_link = copies.spacing * copies.words
     in_chain = chain_is_faster(target, copies.slices, on_link, multiply_cycles > 0)
     turns = turns_of_lines(copies.spacing, _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES)
@@ -65,6 +69,16 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
         _cycles(copies_region(copies, lines, in_chain, target, multiply), target)
         for lines, multiply in zip(turns, arithmetic, strict=False)
     )
+
+
+def _tree_region(copies: Copies, groups: int, target: Target) -> Region:
+    """One line of neighbours; the others do alike."""
+    found = Region(copies.slices, 1, colours=ROUTES)
+    column = [(row, 0) for row in range(copies.slices)]
+    start = Message(round(target.noc.collective_start_cycles))
+    issue, colours = round(target.noc.issue_cycles), range(ROUTES)
+    add_tree(found, column, copies.words, groups, colours, Port.NORTH, start, issue)
+    return found
 
 
 def turns_of_lines(lines: int, routes: int, taken: int = 0) -> Iterator[range]:

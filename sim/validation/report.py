@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -14,7 +15,9 @@ from .tables import USER_SET
 class Point:
     """One measured number (cycles, or a speed-up) beside the simulated one.
 
-    `fitted`: a constant of the target file was fitted on this row.
+    `fitted`: a constant of the target file was fitted on this row. `kind` is what it was measured
+    on. `pinned`: the simulated number is the cycles of an operator's record in a plan pinned to the
+    measured algorithm; `chosen`: the mapper by itself makes that record too.
     """
 
     set_name: str
@@ -24,6 +27,9 @@ class Point:
     measured: float
     simulated: float
     fitted: bool
+    kind: str = ""
+    pinned: bool = False
+    chosen: bool = False
 
     @property
     def error(self) -> float:
@@ -41,12 +47,18 @@ class Bar:
 
 @dataclass(frozen=True)
 class Summary:
-    """Absolute relative errors of one quantity of one set."""
+    """Absolute relative errors of one quantity of one set, and how many of its numbers are records
+    of plans: pinned to the measured algorithm, or chosen by the mapper too. `spread` is how far
+    apart measured rows are for which the same is predicted: builds of one kernel differ so."""
 
     set_name: str
     quantity: str
+    kind: str
     rows: int
     fitted_rows: int
+    pinned_rows: int
+    chosen_rows: int
+    spread: float
     median_error: float
     worst_error: float
     worst_settings: str
@@ -98,6 +110,11 @@ class ValidationReport:
         """Median of the absolute errors of all points."""
         return median(abs(point.error) for point in self.points) if self.points else 0.0
 
+    def through_plans(self) -> tuple[int, int]:
+        """How many numbers are records of plans: mapped by the mapper's own choice, and pinned."""
+        chosen = sum(point.chosen for point in self.points)
+        return chosen, sum(point.pinned for point in self.points)
+
     @property
     def passed(self) -> bool:
         within = not self.whole or self.median_error <= MEDIAN_BAR
@@ -144,7 +161,11 @@ def _summary(points: Sequence[Point], set_name: str, quantity: str) -> Summary:
     return Summary(
         set_name=set_name,
         quantity=quantity,
+        kind=", ".join(dict.fromkeys(point.kind for point in points)),
         rows=len(points),
+        pinned_rows=sum(point.pinned for point in points),
+        chosen_rows=sum(point.chosen for point in points),
+        spread=_spread(points),
         fitted_rows=sum(point.fitted for point in points),
         median_error=median(abs(point.error) for point in points),
         worst_error=abs(worst.error),
@@ -153,3 +174,17 @@ def _summary(points: Sequence[Point], set_name: str, quantity: str) -> Summary:
         worst_error_unfitted=max(unfitted) if unfitted else None,
         bar=_BARS.get((set_name, quantity), default),
     )
+
+
+def _spread(points: Sequence[Point]) -> float:
+    """The largest distance of measured numbers whose predictions are within a hundredth, what the
+    predictions differ by taken off."""
+    ordered = sorted(points, key=lambda point: (point.kernel, point.simulated))
+    found = 0.0
+    for index, one in enumerate(ordered):
+        for other in ordered[index + 1 :]:
+            same = other.kernel == one.kernel and other.simulated <= 1.01 * one.simulated
+            if not same:
+                break
+            found = max(found, abs(math.log((1 + one.error) / (1 + other.error))))
+    return math.expm1(found)

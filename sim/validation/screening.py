@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from ...backend.errors import UnknownNameError, UserError
-from ...compiler.targets.target import Software, Target
-from ..machine import Kernel
+from ...compiler.targets.target import Target
 from .tables import TableRow
 
 _UNIT, _CYCLES = "unit", "cycles"
+
+
+class Kernel(Protocol):
+    """What has rows: `measured` are the columns that are compared."""
+
+    @property
+    def measured(self) -> tuple[str, ...]: ...
 
 
 def refusal(row: TableRow, kernels: Mapping[str, Kernel]) -> str | None:
@@ -63,16 +70,19 @@ def _settings(row: TableRow, kernels: Mapping[str, Kernel]) -> tuple[object, ...
 def at_peak(target: Target) -> Target:
     """The machine without overheads: nothing takes time but arithmetic at its peak, the memory's
     ports and words on links. No program on the machine is faster."""
-    names = {name: 0.0 for name in vars(target.software) if name != "beat_bytes"}
+    kept = {"beat_bytes", "triggered"}
+    free = {name: 0.0 for name in vars(target.software) if name not in kept}
     vector = replace(target.vector, **dict.fromkeys(vars(target.vector), 0.0))
     rates = {dtype: replace(rate, sustained_fraction=1.0) for dtype, rate in target.compute.items()}
     return replace(
         target,
         vector=vector,
         compute=rates,
-        noc=replace(target.noc, collective_start_cycles=0, ramp_cycles=0),
+        noc=replace(
+            target.noc, collective_start_cycles=0, ramp_cycles=0, relay_cycles=0, issue_cycles=0
+        ),
         sparsity=replace(target.sparsity, nonzero_cycles=0),
-        software=Software(**names, beat_bytes=target.software.beat_bytes),
+        software=replace(target.software, **free),
     )
 
 

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from ...backend.errors import UnknownNameError, UserError
-from ..machine import Row
+from .row import Row
 
 _PACKAGE = __name__.rpartition(".")[0]
 _FOLDER = "measured"
@@ -18,6 +18,7 @@ _FITTED = "fitted_rows.csv"
 _TABLES: dict[str, tuple[str, str | None]] = {
     "reduce": ("reduce_wse2_sim", None),
     "spmm": ("spmm_wse2", None),
+    "spmm_formats": ("spmm_formats_wse2", None),
     "sparse_speedup": ("sparse_speedup_cs2", "sparse_speedup"),
     "gemv": ("gemv_wse3_hw", None),
     "gemv_chain": ("gemv_chain_wse3_hw", None),

@@ -28,10 +28,10 @@ def test_a_constant_that_no_row_depends_on_stays():
 
 def test_only_constants_marked_as_fitted_are_fitted():
     names = fitted_constants(load_target("wse3"))
-    assert "exchange_cycles" in names
-    assert "beat_bytes" not in names  # published
+    assert "software.exchange_cycles" in names
+    assert "software.beat_bytes" not in names  # published
     assert fitted_constants(load_target("wse3", {"software.exchange_cycles": "1"})) == tuple(
-        name for name in names if name != "exchange_cycles"
+        name for name in names if name != "software.exchange_cycles"
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..stage_record import Rectangle, StageRecord
+from ..stage_record import ALGORITHMS, Rectangle, StageRecord, Tiling
+from .dealt import size_of
 from .violation import Finding, Subject
 
 
@@ -60,11 +61,12 @@ def _share_columns(a: Rectangle, b: Rectangle) -> bool:
 def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
     """Splits are positive; in_split * space_split rows and out_split columns make the region.
 
-    Rows are interleaved only where that is another order.
+    Rows are interleaved only where that is another order. Rings and SUMMA cut three axes alike, and
+    sums to all of a line leave the positions whole.
     """
     for stage in subject.plan.stages:
         tiling, region = stage.tiling, stage.region
-        size = (tiling.in_split * tiling.space_split, tiling.out_split)
+        size = size_of(tiling)
         positive = min(tiling.in_split, tiling.space_split, tiling.out_split) > 0
         if not positive or size != (region.height, region.width):
             expected = f"{region.height} x {region.width} PEs, as the region"
@@ -72,6 +74,20 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
         if tiling.interleaved and min(tiling.in_split, tiling.space_split) == 1:
             expected = "false: with one slice of inputs or of positions rows have one order"
             yield Finding(f"{stage.id}.tiling.interleaved", expected, "true")
+        yield from _algorithm(stage.id, tiling)
+
+
+def _algorithm(stage: str, tiling: Tiling) -> Iterator[Finding]:
+    where = f"{stage}.tiling"
+    splits = {tiling.in_split, tiling.space_split, tiling.out_split}
+    if tiling.algorithm not in ALGORITHMS:
+        yield Finding(f"{where}.algorithm", f"one of {', '.join(ALGORITHMS)}", tiling.algorithm)
+    elif tiling.algorithm in ("ring", "summa") and (len(splits) > 1 or tiling.interleaved):
+        yield Finding(where, f"three equal splits in blocks for {tiling.algorithm}", tiling)
+    elif tiling.algorithm == "all-reduce" and tiling.space_split > 1:
+        yield Finding(f"{where}.space_split", "1 for all-reduce", tiling.space_split)
+    if not 0 <= tiling.groups <= max(tiling.in_split, tiling.out_split):
+        yield Finding(f"{where}.groups", "0, or one for each PE of a line at most", tiling.groups)
 
 
 def _text(region: Rectangle) -> str:

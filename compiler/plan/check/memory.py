@@ -10,6 +10,7 @@ from math import ceil, prod
 from ..document import HOST, TensorRecord
 from ..program import TensorSpec
 from ..stage_record import PEMemory, StageRecord
+from .dealt import dealt
 from .identity import tensor_bytes
 from .violation import Finding, Subject
 
@@ -89,8 +90,7 @@ def skip_fifos(subject: Subject) -> Iterator[Finding]:
             for edge in edges
             if edge.source < position < edge.sink
         )
-        row = ceil(passing / max(stage.region.height, 1))
-        expected = ceil(row / max(stage.region.width, 1))
+        expected = dealt(passing, stage.tiling, stage.region)
         given = stage.memory_per_pe.skip_fifo_bytes
         if given != expected:
             yield Finding(f"{stage.id}.memory_per_pe.skip_fifo_bytes", expected, given)
@@ -142,9 +142,8 @@ def _has_frozen(subject: Subject, stage: StageRecord) -> bool:
 
 
 def _share(stage: StageRecord, spec: TensorSpec) -> int:
-    """Bytes on the fullest PE of a tensor dealt out over the rows, then along each row."""
-    row = ceil(spec.elements / max(stage.region.height, 1))
-    return ceil(row / max(stage.region.width, 1)) * spec.torch_dtype.itemsize
+    """Bytes on the fullest PE of a tensor that is dealt out."""
+    return dealt(spec.elements, stage.tiling, stage.region) * spec.torch_dtype.itemsize
 
 
 def _slice_bytes(record: TensorRecord, slices: int) -> int | None:

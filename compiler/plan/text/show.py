@@ -116,7 +116,8 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
             "tiling",
             f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows"
             f"{', interleaved' if tiling.interleaved else ''},"
-            f" {tiling.out_split} output slices over the columns",
+            f" {tiling.out_split} output slices over the columns; products by {tiling.algorithm}"
+            f"{f' in {tiling.groups} groups' if tiling.groups else ''}",
         ),
         (
             "cycles",

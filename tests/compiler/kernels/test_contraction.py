@@ -1,38 +1,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.kernels.collectives import all_reduce, reduce, transfer
-from weft.compiler.kernels.contraction import (
-    Contraction,
-    Kind,
-    Part,
-    forward,
-    input_gradient,
-    price,
-    weight_gradient,
-    weight_triggered,
-)
+from weft.compiler.kernels.contraction import Contraction, Part, price
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.kernels.tilings import Tilings, enumerate_tilings, filling_tilings, useful_splits
+from weft.compiler.machine.collectives import all_reduce, reduce, transfer
+from weft.compiler.machine.local_product import weight_triggered
+from weft.compiler.machine.product import Kind, tile_of
+from weft.compiler.machine.tilings import Tilings, enumerate_tilings, useful_splits
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.targets import load_target
 
 WSE2 = load_target("wse2")
+
+
+def forward(place: Site, product: Contraction):
+    return price(place, Part(Kind.FORWARD, product))
+
+
+def input_gradient(place: Site, product: Contraction):
+    return price(place, Part(Kind.INPUT_GRADIENT, product))
+
+
+def weight_gradient(place: Site, product: Contraction):
+    return price(place, Part(Kind.WEIGHT_GRADIENT, product))
+
+
 PRODUCTS = (forward, input_gradient, weight_gradient)
 
 
 def site(target, *tilings: tuple[int, int, int], interleaved: bool = False) -> Site:
     columns = (np.array(axis, np.int64) for axis in zip(*tilings, strict=True))
     order = np.full(len(tilings), interleaved)
-    return Site(target, Tilings(*columns, order), Roles({}, {}), {}, {})
+    found = replace(Tilings.in_blocks(*columns), interleaved=order)
+    return Site(target, found, Roles({}, {}), {}, {})
 
 
 def cycles(cost) -> np.ndarray:
@@ -103,20 +112,21 @@ def _over(place: Site) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(*(st.integers(1, 3000) for _ in range(3)))
-def test_filling_tilings_are_the_usual_ones_and_the_fullest_beside_them(into, positions, out):
-    sizes, mesh = (into, positions, out), (50, 70)
-    usual, filling = enumerate_tilings(*sizes, *mesh), filling_tilings(*sizes, *mesh)
-    found = {filling.tiling(i) for i in range(len(filling))}
-    assert len(found) == len(filling)
-    assert {usual.tiling(i) for i in range(len(usual))} <= found
-    assert (filling.height <= mesh[0]).all()
-    assert (filling.width <= mesh[1]).all()
+def test_tilings_are_the_useful_splits_and_the_fullest_beside_them(into, positions, out):
+    found = enumerate_tilings(into, positions, out, rows=50, columns=70)
+    tilings = {found.tiling(i) for i in range(len(found))}
+    assert len(tilings) == len(found)
+    axes = map(useful_splits, (into, positions, out))
+    usual = {Tiling(i, s, o) for i, s, o in product(*axes) if i * s <= 50 and o <= 70}
+    assert usual <= tilings
+    assert (found.height <= 50).all()
+    assert (found.width <= 70).all()
     fullest = max(n for n in range(1, 71) if -(-out // -(-out // n)) == n)
-    assert filling.out_split.max() == fullest
-    for space in set(usual.space_split.tolist()):
-        most = mesh[0] // space
+    assert found.out_split.max() == fullest
+    for space in {tiling.space_split for tiling in usual}:
+        most = 50 // space
         fullest = max(n for n in range(1, most + 1) if -(-into // -(-into // n)) == n)
-        assert filling.in_split[filling.space_split == space].max() == fullest
+        assert found.in_split[found.space_split == space].max() == fullest
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.data())
@@ -227,8 +237,11 @@ def test_sparse_speed_up_of_the_wafer(density, measured):
 
     def streamed(kept: float) -> float:
         weights = WeightTiles(size, size, 1, density=kept)
-        compute = weight_triggered(place, Contraction(weights, columns, columns, 0, "float16", 2))
+        sizes = Contraction(weights, columns, columns, 0, "float16", 2).product(Kind.FORWARD)
         rows = place.tilings.in_split
+        nonzeros = weights.tile_max(rows, one)
+        tile = tile_of(target, place.tilings, sizes, nonzeros)
+        compute = weight_triggered(target, tile.arithmetic)
         latency = reduce(target.noc, one, rows)
         leaving = reduce(target.noc, one * size * columns // 2, rows)
         return float((compute + np.maximum(latency, leaving - compute))[0])

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from weft.compiler.kernels.memory import MemoryTable, Post
-from weft.compiler.kernels.tilings import Tilings
+from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.stage_record import PEMemory, Tiling
 
 TILINGS = Tilings.of(Tiling(1, 1, 1))

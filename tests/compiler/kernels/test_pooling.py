@@ -13,7 +13,7 @@ from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.kernels import pooling
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.kernels.tilings import Tilings
+from weft.compiler.machine.tilings import Tilings
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place.place import place
 from weft.compiler.plan.check import check

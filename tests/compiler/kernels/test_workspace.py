@@ -12,8 +12,8 @@ from helpers.stages_of import mlp_stages, resnet8_stages
 from torch import Tensor, fx, nn
 from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
-from weft.compiler.kernels.tilings import Tilings
 from weft.compiler.kernels.workspace import storage, workspace_bytes
+from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.document import HOST
 from weft.compiler.plan.program import Stage, Stages
 from weft.compiler.plan.stage_record import Tiling
@@ -154,14 +154,14 @@ def test_workspace_of_two_layers_by_hand():
 
 
 def test_a_small_memory_holds_one_side_of_a_product_turn_by_turn():
-    """(3 x 4) x (4 x 5): operands of 48 bytes, sums of 60. A quarter of 240 bytes has room for
-    both, of 239 for the operands only; of 60 for neither, so the operands come in turns, of one
-    position each. Two vectors of the other side, of 3 positions or 1, come on top."""
+    """(3 x 4) x (4 x 5): operands of 48 bytes, sums of 60. A side of 60 bytes has room for either,
+    of 59 for the operands only; of 15 for neither, so the operands come in turns, of one position
+    each. Two vectors of the other side, of 3 positions or 1, come on top."""
     linear = nn.Linear(4, 5, bias=False)
     graph = capture(linear, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 5)), F.mse_loss)
     (forward, layout, roles), _ = _phases(cut(graph).stages[0])
-    for capacity, counted in ((240, 15 + 2 * 3), (239, 12 + 2 * 3), (60, 4 + 2 * 1)):
-        assert workspace_bytes(forward, ONE_PE, layout, roles, capacity) == 4 * counted
+    for side, counted in ((60, 15 + 2 * 3), (59, 12 + 2 * 3), (15, 4 + 2 * 1)):
+        assert workspace_bytes(forward, ONE_PE, layout, roles, side) == 4 * counted
 
 
 def test_more_pes_never_need_more_workspace_each():

@@ -117,24 +117,18 @@ def test_stages_with_random_masks_alike_share_one_table():
     assert real.table(first) is not real.table(second)
 
 
-def test_what_fits_no_usual_tiling_may_fit_one_that_fills_the_mesh():
-    """1,650 features on 100 rows: the usual slices leave 28 of them unused."""
+def test_large_stages_may_fill_the_mesh():
+    """1,650 features on 100 rows: slices of powers of two, and halves between, use 72 of them."""
     grid = replace(TINY.grid, rows=100, columns=100)
     roomy = replace(TINY, grid=grid, sram=replace(TINY.sram, bytes_per_pe=2**20))
     stages = stages_of(nn.Linear(1650, 1650), torch.zeros(1, 1650))
     pricing, stage = Pricing(stages, roomy, Training()), stages.stages[0]
-    usual, filling = (
-        int(pricing.reprice(stage, filling=f).memory.total(pricing.post(stage)).min())
-        for f in (False, True)
-    )
-    assert filling < 0.7 * usual
-    for bytes_per_pe, most in ((usual, 72), (usual - 1, 98), (filling, 98)):
-        sram = replace(roomy.sram, bytes_per_pe=bytes_per_pe + roomy.sram.reserved_bytes)
-        kernel = map_kernels(stages, replace(roomy, sram=sram)).stages[0]
-        assert max(choice.height for choice in kernel.choices) == most
-        assert all(choice.memory.total_bytes <= bytes_per_pe for choice in kernel.choices)
-    sram = replace(roomy.sram, bytes_per_pe=filling - 1 + roomy.sram.reserved_bytes)
-    with pytest.raises(InfeasibleError, match=f"got: +{filling:,} bytes"):
+    least = int(pricing.reprice(stage).memory.total(pricing.post(stage)).min())
+    sram = replace(roomy.sram, bytes_per_pe=least + roomy.sram.reserved_bytes)
+    kernel = map_kernels(stages, replace(roomy, sram=sram)).stages[0]
+    assert {(choice.height, choice.width) for choice in kernel.choices} == {(98, 98)}
+    sram = replace(roomy.sram, bytes_per_pe=least - 1 + roomy.sram.reserved_bytes)
+    with pytest.raises(InfeasibleError, match=f"got: +{least:,} bytes"):
         map_kernels(stages, replace(roomy, sram=sram))
 
 

@@ -245,9 +245,11 @@ def test_the_sustained_rate_of_wse3_is_that_of_its_ports():
     assert rate.sustained_fraction == 1 / max(reads, writes)
 
 
-def test_a_mesh_without_a_relay_gets_one_that_is_marked():
-    relay = {c.name: c for c in load_target("dojo_d1").constants()}["software.relay_cycles"]
+def test_a_mesh_without_a_relay_gets_one_that_is_marked(tmp_path):
+    lines = [line for line in target_text("tiny_mesh").splitlines() if "relay_cycles" not in line]
+    (file := tmp_path / "mesh.yaml").write_text("\n".join(lines))
+    target = load_target(str(file))
+    relay = {c.name: c for c in target.constants()}["noc.relay_cycles"]
     assert (relay.value, relay.confidence) == (1.0, "derived")
-    dtypes = load_target("dojo_d1").compute
-    rates = {f"compute.{dtype}.elements_per_cycle": "0.25" for dtype in dtypes}
-    assert load_target("dojo_d1", rates).relay_cycles == 4.0
+    rates = {f"compute.{dtype}.elements_per_cycle": "0.25" for dtype in target.compute}
+    assert load_target(str(file), rates).noc.relay_cycles == 4.0

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from weft.backend.errors import UserError
-from weft.compiler.kernels import collectives
+from weft.compiler.machine import collectives
 from weft.compiler.targets import load_target
 from weft.sim.fabric import (
     Instruction,
@@ -22,17 +22,22 @@ from weft.sim.fabric import (
     two_phase,
 )
 from weft.sim.fabric.kernels import Message, add_chain, add_two_phase
-from weft.sim.machine.kernels import KERNELS, Row
-from weft.sim.machine.line import Timing, broadcast_cycles, chain_cycles, exchange_cycles
 
 WSE2, WSE3 = load_target("wse2"), load_target("wse3")
 SIZES = [(8, 32), (32, 256), (64, 16), (64, 1024)]
 
 
-def message(target) -> Timing:
-    """The target's message timing with free instruction starts, a word per cycle."""
-    noc, relay = target.noc, target.relay_cycles
-    return Timing(noc.hop_cycles, noc.ramp_cycles, relay, issue=0, word=1)
+def cycles(target, collective, *sizes: int) -> float:
+    """Of a collective, without what starts it."""
+    arrays = (np.array(size) for size in sizes)
+    return float(collective(target.noc, *arrays)) - target.noc.collective_start_cycles
+
+
+def way(target, hops: int) -> float:
+    """Of a word from one core's memory to another core: through the datapath, down and up a ramp,
+    over the links."""
+    noc = target.noc
+    return noc.relay_cycles + 2 * noc.ramp_cycles + hops * noc.hop_cycles
 
 
 def data(pes: int, words: int, rows: int = 1) -> np.ndarray:
@@ -48,16 +53,14 @@ def test_reductions_sum_and_take_the_time_of_the_formulas(target, pes, words):
     single = run(chain(pes, words), target, memory)
     assert not single.stuck
     assert (single.memory[0, 0] == memory[0].sum(0)).all()
-    assert single.cycles == pytest.approx(chain_cycles(pes, words, message(target)), rel=0.05)
+    expected = cycles(target, collectives.reduce_chain, words, pes)
+    assert single.cycles == pytest.approx(expected, rel=0.05)
 
     for group in (4, 8):
         both = run(two_phase(pes, group, words), target, memory)
         assert (both.memory[0, 0] == memory[0].sum(0)).all()
-        columns = {"pes": str(pes), "words_f32": str(words), "group_size": str(group)}
-        (formula,) = KERNELS["reduce_two_phase"].simulate(target, Row("test", columns))
-        relays = (group - 1) * target.relay_cycles
-        start = target.noc.collective_start_cycles
-        assert both.cycles == pytest.approx(formula - start, rel=0.05, abs=relays + 2)
+        expected = cycles(target, collectives.reduce_two_phase, words, pes, group)
+        assert both.cycles == pytest.approx(expected, rel=0.05, abs=2)
 
 
 @pytest.mark.parametrize(("pes", "words"), SIZES)
@@ -101,7 +104,8 @@ def test_broadcast_reaches_all(target, pes, words):
     memory = data(pes, words)
     result = run(broadcast(pes, words), target, memory)
     assert (result.memory[0] == memory[0, 0]).all()
-    assert result.cycles == pytest.approx(broadcast_cycles(pes, words, message(target)), rel=0.05)
+    expected = cycles(target, collectives.broadcast, words, pes)
+    assert result.cycles == pytest.approx(expected, rel=0.05)
     assert (result.link_words[0, :-1, Port.EAST] == words).all()
     assert result.link_words.sum() == words * (pes - 1)
 
@@ -110,7 +114,8 @@ def test_broadcast_reaches_all(target, pes, words):
 def test_blocking_exchange_is_slower_until_the_wait_has_crossed_the_line(repeats):
     pes, words, step = 16, 8, 30
     result = run(shift(pes, words, repeats, step), WSE2)
-    expected = exchange_cycles(pes, repeats, step + words, message(WSE2))
+    waits = min(repeats, pes - 1) * float(collectives.step_cycles(WSE2.noc))
+    expected = repeats * (step + words) + waits
     assert result.cycles == pytest.approx(expected, rel=0.05)
 
 
@@ -154,7 +159,7 @@ def test_a_core_that_computes_with_every_word_holds_the_stream_up():
     region.program(0, 0, Instruction.send(100, 0))
     region.program(0, 3, replace(Instruction.receive(100, 0), pace=3))
     result = run(region, WSE2, data(4, 100))
-    first = 2 * WSE2.noc.ramp_cycles + 3 * WSE2.noc.hop_cycles
+    first = way(WSE2, hops=3)
     assert result.cycles == first + 300
     assert 150 < result.finish[0, 0] < 300
 
@@ -166,7 +171,7 @@ def test_a_word_leaves_while_its_core_computes(pace):
     region.program(0, 0, replace(Instruction.send(3, 0), pace=pace))
     region.program(0, 3, Instruction.receive(3, 0))
     arrived = run(region, WSE2).finish[0, 3]
-    assert arrived == 2 * pace + 2 * WSE2.noc.ramp_cycles + 3 * WSE2.noc.hop_cycles + 1
+    assert arrived == 2 * pace + way(WSE2, hops=3) + 1
 
 
 def line(pes: int, colours: int) -> Region:
@@ -203,10 +208,8 @@ def test_latency_of_one_word():
         region = line(6, 1)
         region.program(0, 0, Instruction.send(1, 0))
         region.program(0, 5, Instruction.receive(1, 0))
-        noc = target.noc
         # sent in cycle 0, received in the cycle in which it arrives
-        expected = 2 * noc.ramp_cycles + 5 * noc.hop_cycles + 1
-        assert run(region, target).cycles == expected
+        assert run(region, target).cycles == way(target, hops=5) + 1
 
 
 def test_two_colours_share_a_link():

@@ -14,8 +14,8 @@ from helpers.networks import NETWORKS
 from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.kernels import stage as stage_kernels
-from weft.compiler.kernels.collectives import reduce, reduce_behind
-from weft.compiler.kernels.tilings import enumerate_tilings
+from weft.compiler.machine.collectives import reduce, reduce_behind
+from weft.compiler.machine.tilings import enumerate_tilings
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.store import load
 from weft.compiler.targets import load_target

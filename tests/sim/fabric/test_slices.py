@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.compiler.kernels.collectives import all_reduce
+from weft.compiler.machine.collectives import all_reduce
 from weft.compiler.targets import load_target
 from weft.sim.fabric import Port, run
 from weft.sim.fabric.slices import (

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.compiler.kernels.collectives import all_reduce_area
+from weft.compiler.machine.collectives import AllReduce, broadcast, reduce
 from weft.compiler.targets import load_target
 from weft.sim.fabric import run
+from weft.sim.fabric.line_sums import groups_of_tree
 from weft.sim.fabric.sums import Sum, sum_cycles, sum_region
 
-WSE2 = load_target("wse2")
-SUMS = [Sum(1, 10, 8), Sum(8, 64, 8), Sum(40, 12, 16), Sum(5, 30, 1), Sum(100, 256, 16)]
+TARGETS = WSE2, WSE3 = load_target("wse2"), load_target("wse3")
+SUMS = [
+    *(Sum(1, 8, 2), Sum(8, 8, 8), Sum(40, 12, 1), Sum(5, 1, 30), Sum(100, 16, 16)),
+    *(Sum(1, 40, 1), Sum(2, 7, 61), Sum(1, 90, 3), Sum(3, 1, 25)),
+]
+SPACED = [Sum(4, 12, 5, spacing=3), Sum(30, 1, 6, spacing=8), Sum(1, 20, 4, spacing=5)]
 
 
 @pytest.mark.parametrize("of", SUMS)
 def test_every_pe_ends_with_the_sum_over_all(of):
     region = sum_region(of, WSE2)
-    values = np.random.default_rng(of.pes).integers(-9, 9, (region.height, region.width, of.words))
+    values = np.random.default_rng(of.along).integers(
+        -9, 9, (region.height, region.width, of.words)
+    )
     result = run(region, WSE2, values.astype(np.float32))
     assert not result.stuck
     assert (result.memory == values.sum((0, 1))).all()
 
 
-@pytest.mark.parametrize("of", SUMS)
-def test_the_formula_agrees(of):
-    sizes = (np.array([size]) for size in (of.words, of.pes, of.width))
-    formula = all_reduce_area(WSE2.noc, *sizes)[0]
-    assert sum_cycles(of, WSE2) == pytest.approx(formula, rel=0.05, abs=6)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+@pytest.mark.parametrize("of", [*SUMS, *SPACED])
+def test_the_formula_agrees(of, target):
+    sizes = (of.words, of.along, of.across, of.spacing, 0)
+    formula = AllReduce(1, *(np.array([size]) for size in sizes)).cycles(target.noc)[0]
+    assert sum_cycles(of, target) == pytest.approx(formula, rel=0.05, abs=6)
+
+
+@pytest.mark.parametrize("words", [1, 6])
+@pytest.mark.parametrize("pes", [32, 40, 77])
+def test_long_lines_with_few_words_are_summed_by_a_tree(pes, words):
+    """Which beats a sum that runs to the first PE and comes back."""
+    assert groups_of_tree(WSE2, pes, words) > 1
+    line = Sum(words, pes, 1)
+    one, back = np.array([words]), np.array([pes])
+    there = reduce(WSE2.noc, one, back)[0] + broadcast(WSE2.noc, one, back)[0]
+    assert sum_cycles(line, WSE2) < there - WSE2.noc.collective_start_cycles
 
 
 def test_one_pe_has_nothing_to_add():
-    assert sum_cycles(Sum(3, 1, 8), WSE2) == 0
+    assert sum_cycles(Sum(3, 1, 1), WSE2) == 0

@@ -19,6 +19,7 @@ DEMANDS = [
 LEVER = {"lever": "recompute", "change": "", "before": DEMANDS[0], "after": DEMANDS[1]}
 FITTING = {"lever": "recompute", "change": "", "before": DEMANDS[1], "after": DEMANDS[2]}
 CORNER = {"row": 0, "column": 0, "height": 9, "width": 9, "wafer": 0}
+SUM = {"rounds": 1, "words": 2, "along": 4, "across": 2, "spacing": 1}
 Change = Callable[[Any, random.Random], Any]
 
 DROP = object()
@@ -86,6 +87,13 @@ MUTATIONS: tuple[tuple[str, str, Change], ...] = (
     ("tiling-fills-region", "stages.*.tiling.out_split", plus(-1)),
     ("tiling-fills-region", "stages.*.tiling.space_split", put(0)),
     ("tiling-fills-region", "stages.2.tiling.interleaved", put(True)),
+    ("tiling-fills-region", "stages.*.tiling.algorithm", put("magic")),
+    ("tiling-fills-region", "stages.*.tiling.algorithm", put("ring")),
+    ("tiling-fills-region", "stages.1.tiling.algorithm", put("all-reduce")),
+    ("tiling-fills-region", "stages.*.tiling.groups", put(99)),
+    ("operator-steps", "stages.*.operators.*.steps", put([SUM | {"along": 99}])),
+    ("operator-steps", "stages.*.operators.*.steps", put([SUM | {"spacing": 9}])),
+    ("operator-steps", "stages.*.operators.*.steps", put([SUM | {"rounds": 0}])),
     ("delay", "stages.*.delay", nudge),
     ("fifo-depth", "stages.*.fifo_depth", nudge),
     ("operators-sound", "stages.*.operators.*.phase", put("sideways")),
@@ -199,6 +207,12 @@ COMPILED: tuple[tuple[str, str, Change], ...] = (
     ("fifo-depth", "stages.*.fifo_depth", nudge),
     ("cycles-sum", "stages.*.cycles.backward_cycles", nudge),
     ("cycles-sum", "stages.*.operators.*.compute_cycles", plus(1)),
+    ("operator-steps", "stages.0.operators.0.steps.0.in_features", plus(1)),
+    ("operator-steps", "stages.0.operators.0.steps.0.kind", put("sideways")),
+    ("operator-steps", "stages.0.operators.0.steps.0.nonzeros", put(-1)),
+    ("operator-steps", "stages.0.operators.0.steps.0.nonzeros", plus(10**6)),
+    ("operator-steps", "stages.0.operators.0.steps.0.halo", put(-1)),
+    ("operator-steps", "stages.0.operators.0.steps.0.cycles", plus(10**6)),
     ("bound-by", "stages.*.bound_by", put("magic")),
     ("initiation-interval", "totals.initiation_interval_cycles", nudge),
     ("throughput", "totals.throughput_samples_per_s", times(1.0001)),

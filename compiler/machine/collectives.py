@@ -1,0 +1,251 @@
+"""Time of collective communication on a line of PEs.
+
+    T = C + L * hop + (2 * ramp + relay) * D + start
+
+C contention (words through the busiest ramp), L longest distance in hops, D longest chain of PEs
+that wait for one another (Luczynski et al., arXiv:2404.15888). The additive form and the start
+constant fit the vendor's fabric simulator within 2 %; the paper's max(C, E / N + L) misses the same
+points by 3 to 6 %.
+
+All functions take arrays of words and PEs and return cycles; one PE alone, or nothing to send,
+costs nothing. Words are link words (`noc.link_bytes_per_cycle` bytes each). `start` has the first
+instruction in it; those that begin when an earlier one has ended pay `noc.issue_cycles` each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..targets.target import Noc
+from .arrays import Floats, Ints, ceil_div
+
+
+@dataclass(frozen=True)
+class AllReduce:
+    """`rounds` sums of `words` each, and back to all PEs that hold a part: along lines of `along`
+    neighbours, then over `across` such lines, `spacing` hops from each to the next. Lines are
+    summed in `groups` first; 0: as is fastest."""
+
+    rounds: int
+    words: Ints
+    along: Ints
+    across: Ints
+    spacing: Ints
+    groups: Ints
+
+    def cycles(self, noc: Noc) -> Floats:
+        """Of all rounds, one after the other."""
+        one = np.ones_like(self.along)
+        lines = (self.along, one), (self.across, self.spacing)
+        flights = [_all_reduce(noc, self.words, *line, self.groups) for line in lines]
+        return self.rounds * _started(noc, flights[0] + flights[1])
+
+
+def words(noc: Noc, elements: Ints | int, itemsize: int) -> Ints:
+    """Link words that carry `elements` values of `itemsize` bytes."""
+    return ceil_div(np.asarray(elements) * itemsize, noc.link_bytes_per_cycle)
+
+
+def step_cycles(noc: Noc, hops: Ints | int = 1) -> Floats:
+    """From one core's sum to the sum of the next in a chain, `hops` away."""
+    return np.asarray(2 * noc.ramp_cycles + noc.relay_cycles + noc.hop_cycles * np.asarray(hops))
+
+
+def transfer(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Floats:
+    """The formula above, in cycles; zero where nothing is sent or nothing is crossed."""
+    return _started(noc, _flight(noc, contention, distance, depth))
+
+
+def broadcast(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
+    """One PE's words to a line of `pes`: in one go with multicast, else from PE to PE.
+
+    Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
+    `all_reduce`).
+    """
+    flight = _broadcast(noc, spacing * word_count, pes)
+    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
+
+
+def reduce_chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """Each PE adds its words to what its neighbour sends and passes the sum on."""
+    return _started(noc, _chain(noc, word_count, pes))
+
+
+def reduce_two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Floats:
+    """Chains inside groups, then a chain between the group leaders."""
+    return _started(noc, _two_phase(noc, word_count, pes, group_size))
+
+
+def reduce(
+    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1, groups: Ints | int = 0
+) -> Floats:
+    """A chain, or two phases in `groups`; 0: the faster, with groups of about the root of `pes`.
+
+    Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
+    `all_reduce`).
+    """
+    flight = _reduce(noc, spacing * word_count, pes, groups)
+    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
+
+
+def all_reduce(
+    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int = 0
+) -> Floats:
+    """A sum over a line and back to all of it: to its first PE and from there, or by a tree of
+    `groups`; 0: what is fastest.
+
+    Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
+    that `spacing` lines share every link, and each link carries the words of all. Lines take turns:
+    what was summed first goes back while others are summed, on the links the other way. Trees need
+    links of their own.
+    """
+    return _started(noc, _all_reduce(noc, word_count, pes, spacing, groups))
+
+
+def all_reduce_tree(noc: Noc, word_count: Ints, pes: Ints, groups: Ints) -> Floats:
+    """A sum over a line of neighbours and back to all of it, in two levels.
+
+    Inside each of `groups` groups, as equal as can be, both halves run a chain towards the PE in
+    the middle; the middle PEs run chains towards the middle group's; that one sends the sum back by
+    multicast, to one side and then to the other.
+    """
+    return _started(noc, _tree(noc, word_count, pes, groups))
+
+
+def tree_groups(noc: Noc, pes: Ints) -> Ints:
+    """Groups with which a tree over `pes` is about as fast as it can be.
+
+    A line of p in g groups takes p / 2g steps inside a group and g / 2 between them, in which hops
+    count for both: the sum is least where g * g = p * (2 ramp + relay + hop) / (2 ramp + relay).
+    """
+    between = 2 * noc.ramp_cycles + noc.relay_cycles
+    ratio = (between + noc.hop_cycles) / between if between else 1.0
+    return np.clip(np.rint(np.sqrt(pes * ratio)), 1, pes).astype(np.int64)
+
+
+def reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
+    """What remains of a reduction behind arithmetic that makes the words one after the other.
+
+    In a chain the multiply-add that completes a word is the addition too, so only the last word's
+    way remains. In two phases the first cores of the groups add all words once more, while their
+    arithmetic would need them: the second phase remains whole. Of `spacing` lines that share every
+    link the sums are ready at the same time.
+    """
+    behind = _reduce_behind(noc, spacing * word_count, pes)
+    return _started(noc, _spread(noc, behind, pes, spacing, ways=1))
+
+
+def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """The same of an all-reduce: cores that take words back do not compute meanwhile, and the sums
+    of all lines are ready at the same time."""
+    on_link = spacing * word_count
+    behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
+    return _started(noc, _spread(noc, behind, pes, spacing, ways=2))
+
+
+def border(noc: Noc, received: Ints, passing: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """PEs of a line, `spacing` hops from each to the next, receive words from both sides.
+
+    Each receives `received` words; `passing` words pass between two of them in one direction, on
+    the way to the furthest PE that needs them, `pes` away. `spacing` such lines share the links.
+    """
+    return transfer(noc, np.maximum(received, spacing * passing), pes * spacing, 1)
+
+
+def _started(noc: Noc, flight: Floats) -> Floats:
+    return np.where(flight > 0, flight + noc.collective_start_cycles, 0.0)
+
+
+def _flight(noc: Noc, contention: Ints, distance: Ints, depth: Ints | int) -> Floats:
+    waits = (2 * noc.ramp_cycles + noc.relay_cycles) * np.asarray(depth)
+    cycles = contention + distance * noc.hop_cycles + waits
+    return np.where((contention > 0) & (distance > 0), cycles, 0.0)
+
+
+def _spread(noc: Noc, flight: Floats, pes: Ints, spacing: Ints | int, ways: int) -> Floats:
+    """What a collective takes if its `pes` are no neighbours; it goes along their line `ways`
+    times."""
+    further = ways * (pes - 1) * (spacing - 1) * noc.hop_cycles
+    return np.where(flight > 0, flight + further, 0.0)
+
+
+def _broadcast(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    return _flight(noc, word_count, pes - 1, 1 if noc.multicast else pes - 1)
+
+
+def _chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    return _flight(noc, word_count, pes - 1, pes - 1)
+
+
+def _two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Floats:
+    """The last group, if smaller, is ready a step earlier, when the second phase begins with it.
+    One group, or groups of one, are a single chain."""
+    uneven = (pes % group_size > 0) & (pes > group_size)
+    depth = (group_size - 1) + (ceil_div(pes, group_size) - 1) - uneven
+    phases = 1 + ((group_size > 1) & (pes > group_size))
+    return _flight(noc, phases * word_count, pes - 1, depth)
+
+
+def _reduce(noc: Noc, word_count: Ints, pes: Ints, groups: Ints | int = 0) -> Floats:
+    asked = np.asarray(groups)
+    size = np.where(asked > 1, ceil_div(pes, np.maximum(asked, 1)), _group_size(pes))
+    chain, two_phase = _chain(noc, word_count, pes), _two_phase(noc, word_count, pes, size)
+    chosen = np.where(asked > 1, two_phase, np.minimum(chain, two_phase))
+    return np.where(asked == 1, chain, chosen)
+
+
+def _reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    last = np.minimum(word_count, 1)
+    two_phase = _two_phase(noc, last, pes, _group_size(pes)) + (word_count - last)
+    return np.where(pes > 1, np.minimum(_chain(noc, last, pes), two_phase), 0.0)
+
+
+def _group_size(pes: Ints) -> Ints:
+    """About the root of `pes`."""
+    return np.maximum(1, np.ceil(np.sqrt(pes))).astype(np.int64)
+
+
+def _all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int) -> Floats:
+    there = _reduce(noc, spacing * word_count, pes, groups)
+    through_first = there + _broadcast(noc, word_count, pes)
+    through_first = _spread(noc, through_first, pes, spacing, ways=2)
+    tree = _tree(noc, word_count, pes, _tree_groups(noc, pes, groups))
+    asked = np.asarray(groups)
+    chosen = np.where(asked > 1, tree, np.minimum(through_first, tree))
+    return np.where((asked == 1) | (spacing > 1), through_first, chosen)
+
+
+def _tree_groups(noc: Noc, pes: Ints, groups: Ints | int) -> Ints:
+    """Those asked for, at most one for each PE."""
+    asked = np.minimum(np.asarray(groups), pes)
+    return np.where(asked > 1, asked, tree_groups(noc, pes))
+
+
+def _tree(noc: Noc, word_count: Ints, pes: Ints, groups: Ints) -> Floats:
+    size = ceil_div(pes, groups)
+    inside = _towards_middle(noc, word_count, size, 1)
+    between = _towards_middle(noc, word_count, groups, size)
+    issue = np.where(between > 0, noc.issue_cycles, 0.0)
+    flight = inside + between + issue + _from_middle(noc, word_count, pes, groups, size)
+    return np.where((word_count > 0) & (pes > 1), flight, 0.0)
+
+
+def _towards_middle(noc: Noc, word_count: Ints, pes: Ints, hops: Ints | int) -> Floats:
+    """Two chains of PEs, `hops` apart, towards the middle one, which adds one after the other."""
+    before, after = pes // 2, pes - 1 - pes // 2
+    step, adding = step_cycles(noc, hops), word_count + noc.issue_cycles
+    arrived = np.maximum(np.where(after > 0, after * step + adding, 0.0), before * step)
+    return np.where(before > 0, arrived + word_count, 0.0)
+
+
+def _from_middle(noc: Noc, word_count: Ints, pes: Ints, groups: Ints, size: Ints) -> Floats:
+    """Multicast of the middle group's middle PE, to the first half and then to the other; without
+    multicast from PE to PE."""
+    root = groups // 2 * size + size // 2
+    step = noc.hop_cycles if noc.multicast else step_cycles(noc)
+    second = word_count + noc.issue_cycles + step * (pes - 1 - root)
+    way = 2 * noc.ramp_cycles + noc.relay_cycles + word_count
+    farther = np.maximum(step * root, second).astype(np.float64)
+    return noc.issue_cycles + way + farther

@@ -1,0 +1,45 @@
+"""Cycles on the slowest PE, and what they consist of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .arrays import Floats, Ints
+from .collectives import AllReduce
+from .product import Product
+
+
+@dataclass(frozen=True)
+class PricedProduct:
+    """A product that an operator consists of, with the weights of the slowest tile that cost time
+    and the cycles of its arithmetic."""
+
+    product: Product
+    nonzeros: Ints
+    compute: Floats
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cycles of one operator on the slowest PE, for every tiling of a site.
+
+    `network` is the communication that arithmetic does not hide; the two add up. `products` and
+    `sums` are what it consists of, besides passes over elements. MACs are per sample, over all PEs.
+    """
+
+    compute: Floats
+    network: Floats
+    macs_dense: int = 0
+    macs_effective: int = 0
+    products: tuple[PricedProduct, ...] = ()
+    sums: tuple[AllReduce, ...] = ()
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.compute + other.compute,
+            self.network + other.network,
+            self.macs_dense + other.macs_dense,
+            self.macs_effective + other.macs_effective,
+            self.products + other.products,
+            self.sums + other.sums,
+        )

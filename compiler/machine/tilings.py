@@ -1,0 +1,165 @@
+"""Many tilings at once, as arrays: costs are computed for all of them in one sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from ..plan.stage_record import ALGORITHMS, Tiling
+from .arrays import Bools, Ints, ceil_div
+
+MULTICAST, ALL_REDUCE, RING, SUMMA = range(len(ALGORITHMS))
+"""Numbers of the algorithms in `Tilings.algorithm`."""
+
+
+@dataclass(frozen=True)
+class Tilings:
+    """Parallel arrays of what makes a `Tiling`; `algorithm` is its number."""
+
+    in_split: Ints
+    space_split: Ints
+    out_split: Ints
+    interleaved: Bools
+    algorithm: Ints
+    groups: Ints
+
+    @staticmethod
+    def of(tiling: Tiling) -> Tilings:
+        """One tiling."""
+        splits = (tiling.in_split, tiling.space_split, tiling.out_split)
+        algorithm = ALGORITHMS.index(tiling.algorithm)
+        into, space, out, number, groups = (
+            np.array([one], np.int64) for one in (*splits, algorithm, tiling.groups)
+        )
+        return Tilings(into, space, out, np.array([tiling.interleaved]), number, groups)
+
+    @staticmethod
+    def in_blocks(
+        in_split: Ints, space_split: Ints, out_split: Ints, algorithm: int = MULTICAST
+    ) -> Tilings:
+        """A slice of positions is a block of rows in each of them."""
+        zeros = np.zeros(len(in_split), np.int64)
+        splits = in_split, space_split, out_split
+        return Tilings(*splits, zeros > 0, zeros + algorithm, zeros)
+
+    def __len__(self) -> int:
+        return len(self.in_split)
+
+    @property
+    def is_square(self) -> Bools:
+        """Whether all three matrices of a product are cut alike along both axes."""
+        return self.algorithm >= RING
+
+    @property
+    def height(self) -> Ints:
+        return np.where(self.is_square, 1, self.in_split) * self.space_split
+
+    @property
+    def width(self) -> Ints:
+        return self.out_split
+
+    @property
+    def in_spacing(self) -> Ints:
+        """Hops from a slice of input features to the next, of the same positions."""
+        return np.where(self.interleaved, self.space_split, 1)
+
+    @property
+    def space_spacing(self) -> Ints:
+        """Hops from a slice of positions to the next, of the same input features."""
+        return np.where(self.interleaved, 1, self.in_split)
+
+    def where(self, keep: Bools) -> Tilings:
+        """The tilings for which `keep` is true."""
+        return Tilings(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+    def beside(self, other: Tilings) -> Tilings:
+        """These, then those of `other`."""
+        names = [field.name for field in fields(self)]
+        both = ((getattr(self, name), getattr(other, name)) for name in names)
+        return Tilings(*map(np.concatenate, both))
+
+    def in_both_orders(self) -> Tilings:
+        """These, then those again whose rows have a second order, interleaved."""
+        other = self.where((self.in_split > 1) & (self.space_split > 1))
+        return self.beside(replace(other, interleaved=np.ones(len(other), np.bool_)))
+
+    def tiling(self, index: int) -> Tiling:
+        """One of them."""
+        splits = self.in_split[index], self.space_split[index], self.out_split[index]
+        return Tiling(
+            *map(int, splits),
+            interleaved=bool(self.interleaved[index]),
+            algorithm=ALGORITHMS[self.algorithm[index]],
+            groups=int(self.groups[index]),
+        )
+
+    def share(self, elements: int) -> Ints:
+        """Elements on the fullest PE of a tensor without an axis to respect.
+
+        Such a tensor is dealt out evenly: over the rows of PEs, then along each row; or over the
+        shorter line of PEs, where all lines hold the same vectors.
+        """
+        evenly = ceil_div(ceil_div(elements, self.height), self.width)
+        along = ceil_div(elements, np.minimum(self.height, self.width))
+        return np.where(self.algorithm == ALL_REDUCE, along, evenly)
+
+
+def useful_splits(size: int) -> tuple[int, ...]:
+    """Ways to cut `size` items into equal slices with none empty, about two per octave; nothing
+    is left whole.
+
+    >>> useful_splits(16)
+    (1, 2, 3, 4, 6, 8, 16)
+    """
+    size = max(size, 1)
+    slices = {min(size, round(2 ** (half / 2))) for half in range(2 * size.bit_length() + 1)}
+    return tuple(sorted({-(-size // slice_size) for slice_size in slices}))
+
+
+def enumerate_tilings(
+    in_features: int, positions: int, out_features: int, rows: int, columns: int
+) -> Tilings:
+    """All combinations of useful splits whose rectangle fits `rows` x `columns` PEs, with both
+    orders of rows where these differ, and others that leave few rows and columns unused.
+
+    Useful splits are up to a factor of 1.4 apart, so a large stage may leave a quarter of a mesh
+    or more unused, and its memory with it. To each split of an axis come those of the axes beside
+    it that fill the rest.
+    """
+    into, space, out = map(useful_splits, (in_features, positions, out_features))
+    down = {(i, s) for i in into for s in space}
+    down |= {(_filling(in_features, rows // s), s) for s in space if s <= rows}
+    down |= {(i, _filling(positions, rows // i)) for i in into if i <= rows}
+    across = {*out, _filling(out_features, columns)}
+    splits = np.array([(*d, o) for d in sorted(down) for o in sorted(across)], np.int64)
+    return _fitting(Tilings.in_blocks(*splits.T.copy()), rows, columns).in_both_orders()
+
+
+def _fitting(tilings: Tilings, rows: int, columns: int) -> Tilings:
+    return tilings.where((tilings.height <= rows) & (tilings.width <= columns))
+
+
+def _filling(size: int, most: int) -> int:
+    """The most slices, of equal size and none empty, that are at most `most`."""
+    size = max(size, 1)
+    return -(-size // -(-size // min(size, most)))
+
+
+def line_tilings(in_features: int, out_features: int, rows: int, columns: int) -> Tilings:
+    """Useful splits of the features of vectors that every line of PEs holds alike, and those that
+    fill the grid."""
+    most = (in_features, rows), (out_features, columns)
+    axes = [np.array(sorted({*useful_splits(n), _filling(n, pes)})) for n, pes in most]
+    into, out = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
+    lines = Tilings.in_blocks(into, np.ones_like(into), out, ALL_REDUCE)
+    return _fitting(lines, rows, columns)
+
+
+def square_tilings(sizes: tuple[int, int, int], rows: int, columns: int) -> Tilings:
+    """Square regions that cut all three matrices of a product alike, on a ring and by multicast."""
+    most = min(*sizes, rows, columns)
+    sides = {split for size in sizes for split in useful_splits(size) if 1 < split <= most}
+    pes = np.array(sorted(sides), np.int64)
+    ring, summa = (Tilings.in_blocks(pes, pes, pes, algorithm) for algorithm in (RING, SUMMA))
+    return ring.beside(summa)

@@ -1,0 +1,106 @@
+"""One transformer layer for one token (decoding), fp16, on p x p PEs, one merged head.
+
+The published program: vectors lie on every line of PEs alike, each product is local and followed by
+an all-reduce in two levels, along a column and along a row in turn; products that share their input
+share the all-reduce, so queries, keys and values are one layer here, as are the two wide ones.
+Rotary embedding works on halves of the vectors in place. The exponential is a short polynomial.
+SiLU is applied to the first `dim` values of a PE only, as published.
+
+Keys and values of earlier tokens lie there like weights.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from ...compiler.plan.program import Stages
+from ...compiler.plan.stage_record import Tiling
+from ...compiler.targets.target import Target
+from ...sim.validation.row import Row
+from .kernel import PlanKernel
+from .measured import Measured, all_cycles, on_grid, stages_of
+
+_KEYS = 4096
+# Groups of the two-level sum, as the measured programs were configured; elsewhere 20.
+_GROUPS = {360: 20, 375: 15, 420: 20, 540: 20, 660: 22}
+
+
+class Norm(nn.Module):
+    """Scale by a weight and the root of the mean square."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = (x * x).sum(-1, keepdim=True) / x.shape[-1]
+        return x * self.weight * torch.rsqrt(mean + 1e-6)
+
+
+class Layer(nn.Module):
+    """`silu` is how many of the wide values the activation is applied to."""
+
+    def __init__(self, dim: int, ffn: int, keys: int, silu: int) -> None:
+        super().__init__()
+        self.dim, self.ffn, self.silu = dim, ffn, silu
+        self.norm, self.wide_norm = Norm(dim), Norm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.keys = nn.Linear(dim, keys, bias=False)
+        self.values = nn.Linear(keys, dim, bias=False)
+        self.output = nn.Linear(dim, dim, bias=False)
+        self.wide = nn.Linear(dim, 2 * ffn, bias=False)
+        self.down = nn.Linear(ffn, dim, bias=False)
+        self.cosine, self.sine = (nn.Parameter(torch.empty(dim // 2)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, _ = self.qkv(self.norm(x)).split(self.dim, -1)
+        query, key = self._rotated(query), self._rotated(key)
+        scores = self._softmax(self.keys(query) * self.dim**-0.5)
+        x = x + self.output(self.values(scores)) + 0 * key
+        return x + self.down(self._gated(self.wide(self.wide_norm(x))))
+
+    def _rotated(self, x: Tensor) -> Tensor:
+        """Six half vectors, written in place."""
+        half = self.dim // 2
+        even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
+        first = even * self.cosine - odd * self.sine
+        second = even * self.sine + odd * self.cosine
+        return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
+
+    def _softmax(self, scores: Tensor) -> Tensor:
+        powers = _exponential(scores - scores.amax(-1, keepdim=True))
+        return powers * torch.reciprocal(powers.sum(-1, keepdim=True))
+
+    def _gated(self, wide: Tensor) -> Tensor:
+        gate, up = wide.split(self.ffn, -1)
+        first = gate.narrow(-1, 0, self.silu)
+        first = first / (1 + _exponential(-first))
+        return gate.slice_scatter(first, -1, 0, self.silu) * up
+
+
+def _exponential(x: Tensor) -> Tensor:
+    """(1 + x / 256) to the fourth power, as published."""
+    power = 1 + x / 256
+    power = power * power
+    return power * power
+
+
+@lru_cache(maxsize=64)
+def _stages(dim: int, ffn: int, keys: int, silu: int) -> Stages:
+    return stages_of(lambda: Layer(dim, ffn, keys, silu), [(1, dim)], torch.float16)
+
+
+def decode_layer(target: Target, row: Row) -> tuple[Measured]:
+    """Mean cycles of one of many layers. Columns `kv` and `groups` are optional."""
+    pes, dim, ffn = row.count("p"), row.count("dim_per_pe"), row.count("ffn_per_pe")
+    groups = min(pes, row.optional("groups", _GROUPS.get(pes, 20)))
+    keys = pes * -(-row.optional("kv", _KEYS) // pes)
+    stages = _stages(pes * dim, pes * ffn, keys, pes * min(dim, ffn))
+    tiling = Tiling(pes, 1, pes, algorithm="all-reduce", groups=groups)
+    return (Measured(stages, on_grid(target, pes, pes), tiling, all_cycles, row.where),)
+
+
+KERNELS = (PlanKernel("decode_layer", "wse3", ("cycles",), decode_layer),)

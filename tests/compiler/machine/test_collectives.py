@@ -1,0 +1,141 @@
+"""The communication model against cycles of the vendor's fabric simulator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from weft.compiler.kernels.contraction import Contraction, Part, price
+from weft.compiler.kernels.nonzeros import WeightTiles
+from weft.compiler.kernels.roles import Roles
+from weft.compiler.kernels.site import Site
+from weft.compiler.machine import collectives
+from weft.compiler.machine.product import Kind
+from weft.compiler.machine.tilings import Tilings
+from weft.compiler.targets import load_target
+
+WSE2 = load_target("wse2")
+NOC = WSE2.noc
+PES, WORDS = np.array([512]), np.array([4096])
+
+# 1-D f32 sums of 4096 words over 512 PEs (public SpMM repository, WSE-2 fabric simulator).
+TWO_PHASE = {2: 10055, 4: 9421, 16: 8989, 32: 8973, 128: 9297}
+CHAIN = 7218
+
+
+def test_chain_is_within_two_percent():
+    assert collectives.reduce_chain(NOC, WORDS, PES)[0] == pytest.approx(CHAIN, rel=0.02)
+
+
+@pytest.mark.parametrize(("group_size", "measured"), TWO_PHASE.items())
+def test_two_phase_is_within_two_percent(group_size, measured):
+    modelled = collectives.reduce_two_phase(NOC, WORDS, PES, np.array([group_size]))[0]
+    assert modelled == pytest.approx(measured, rel=0.02)
+
+
+def test_reduce_takes_the_faster_form():
+    few, many = np.array([1]), np.array([100_000])
+    chain = collectives.reduce_chain
+    assert collectives.reduce(NOC, many, PES)[0] == chain(NOC, many, PES)[0]
+    assert collectives.reduce(NOC, few, PES)[0] < chain(NOC, few, PES)[0]
+
+
+@pytest.mark.parametrize("words", [1, 7, 64, 4096])
+def test_arithmetic_hides_a_part_of_a_reduction_but_not_its_last_word(words):
+    count = np.array([words])
+    one, all_words = (collectives.reduce(NOC, of, PES)[0] for of in (count // count, count))
+    behind = collectives.reduce_behind(NOC, count, PES)[0]
+    assert one <= behind <= all_words
+    assert behind <= collectives.reduce_chain(NOC, count // count, PES)[0]
+
+
+def test_nothing_to_send_and_nowhere_to_send_cost_nothing():
+    zero, one = np.array([0]), np.array([1])
+    for collective in (collectives.reduce, collectives.broadcast, collectives.reduce_behind):
+        assert collective(NOC, WORDS, one)[0] == 0
+        assert collective(NOC, zero, PES)[0] == 0
+    for collective in (collectives.all_reduce, collectives.all_reduce_behind):
+        assert collective(NOC, WORDS, one, one)[0] == 0
+        assert collective(NOC, zero, PES, one)[0] == 0
+    assert collectives.border(NOC, zero, zero, one, PES)[0] == 0
+
+
+def test_an_all_reduce_of_many_words_is_a_reduction_and_a_broadcast_started_once():
+    both = collectives.reduce(NOC, WORDS, PES) + collectives.broadcast(NOC, WORDS, PES)
+    one = np.array([1])
+    found = collectives.all_reduce(NOC, WORDS, PES, one)
+    assert found[0] == both[0] - NOC.collective_start_cycles
+
+
+def busiest_link(moves: list[tuple[int, int, int]]) -> int:
+    """Words on the busiest link of a column, one direction; a move is (from row, to row, words)."""
+    load = Counter()
+    for source, sink, words in moves:
+        step = 1 if sink > source else -1
+        for row in range(source, sink, step):
+            load[row, step] += words
+    return max(load.values())
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 50))
+def test_lines_that_share_links_take_as_long_as_the_busiest_link(slices, rows, words):
+    """Blocks of `rows` one after the other; every row sums with the same row of all blocks."""
+    up = [(s * rows + r, (s - 1) * rows + r, words) for s in range(1, slices) for r in range(rows)]
+    down = [(above, below, words) for below, above, _ in up]
+    links = busiest_link(up)
+    assert links == busiest_link(down) == rows * words
+    way = 2 * (slices - 1) * rows * NOC.hop_cycles
+    (found,) = collectives.all_reduce(NOC, *map(one_of, (words, slices, rows)))
+    waits = (2 * NOC.ramp_cycles + 1) * slices
+    assert links + words + way < found
+    assert found <= 2 * links + words + way + waits + NOC.collective_start_cycles
+    behind = collectives.all_reduce_behind(NOC, *map(one_of, (words, slices, rows)))[0]
+    assert busiest_link(down) + way < behind <= found
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
+def test_a_border_takes_as_long_as_the_busiest_link_or_ramp(slices, rows, own, reach):
+    """Each block holds `own` positions and needs `reach` more of either side, each of which
+    crosses a link once on its way to the furthest block that needs it."""
+    moves, received = [], [0] * slices
+    for position in range(slices * own):
+        block = position // own
+        first, last = max(0, position - reach), min(slices * own - 1, position + reach)
+        moves += [(block, end // own, 1) for end in (first, last) if end // own != block]
+        for other in range(first // own, last // own + 1):
+            received[other] += other != block
+    passing, furthest = busiest_link(moves), max(abs(a - b) for a, b, _ in moves)
+    (found,) = collectives.border(NOC, *map(one_of, (max(received), passing, furthest, rows)))
+    busiest = max(max(received), rows * passing)
+    waits = 2 * NOC.ramp_cycles + 1 + NOC.collective_start_cycles
+    assert found == busiest + furthest * rows * NOC.hop_cycles + waits
+
+
+@given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
+def test_a_convolution_asks_for_what_its_slices_lack(slices, rows, own, reach):
+    """Its stream is longer by what the border takes, counted in positions."""
+    weights, positions = WeightTiles(1, rows, 1), slices * own
+    product = Contraction(weights, positions, positions, 2 * reach, "float32", 4)
+    tilings = Tilings.in_blocks(*map(one_of, (rows, slices, 1)))
+    site = Site(WSE2, tilings, Roles({}, {}), {}, {})
+    side, received = min(reach, positions - own), min(2 * reach, positions - own)
+    counts = received, side, -(-side // own), rows
+    expected = collectives.border(NOC, *map(one_of, counts))
+    parts = (Part(Kind.WEIGHT_GRADIENT, p) for p in (product, replace(product, halo=0)))
+    whole, alone = (price(site, part) for part in parts)
+    longer = whole.network - alone.network
+    assert (longer <= expected).all()
+    assert (longer >= expected - whole.compute).all()
+
+
+def one_of(value: int):
+    return np.array([value])
+
+
+def test_words_round_up_to_the_link_width():
+    assert collectives.words(NOC, 3, 2) == 2
+    assert collectives.words(NOC, 3, 4) == 3
