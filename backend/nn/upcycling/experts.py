@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...ops.local_loss import with_local_loss
+from .feed_forward import FeedForward
 from .router import Router, balance_loss, capacity_of, within_capacity, z_loss
 
 
@@ -76,19 +77,10 @@ class Experts(nn.Module):
 
     def _each(self, x: Tensor) -> Tensor:
         """(experts, tokens, width), each expert on its own tokens."""
-        hidden = _affine(x, self.up, self.up_bias)
-        if self.gate is None:
-            hidden = self.activation(hidden)
-        else:
-            hidden = self.activation(_affine(x, self.gate, self.gate_bias)) * hidden
-        return _affine(hidden, self.down, self.down_bias)
+        weights = self.up, self.down, self.activation, self.gate
+        return FeedForward(*weights, self.up_bias, self.gate_bias, self.down_bias)(x)
 
     def extra_repr(self) -> str:
         """Sizes and capacity."""
         experts, hidden, width = self.up.shape
         return f"experts={experts}, hidden={hidden}, width={width}, capacity={self.capacity}"
-
-
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y = x @ weight.mT
-    return y if bias is None else y + bias.unsqueeze(1)

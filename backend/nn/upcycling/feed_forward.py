@@ -29,6 +29,7 @@ _ACTIVATIONS = ("act_fn", "act", "activation", "activation_fn", "act_func")
 class FeedForward:
     """Weights (hidden, width), and `down` (width, hidden); biases (hidden,) and (width,), or None.
 
+    Stacked, all have a first axis of experts, and so has what they are called on.
     `dropout` is the module's own, on its output.
     """
 
@@ -163,4 +164,6 @@ def _is_form_of(first: FeedForward, second: FeedForward) -> bool:
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     y = x @ weight.mT
-    return y if bias is None else y + bias
+    if bias is None:
+        return y
+    return y + (bias if bias.ndim == 1 else bias.unsqueeze(1))
