@@ -191,6 +191,16 @@ def is_random(target: Any) -> bool:
     return torch.Tag.nondeterministic_seeded in tags or str(target).startswith(_UNTAGGED)
 
 
+def without_rule(target: Any, place: object) -> UnsupportedError:
+    """The refusal of a random operator that no rule is for; `place` is where it is called."""
+    return UnsupportedError(
+        f"{target} in {place}",
+        expected="a random operator that can be computed from uniform numbers",
+        got=f"{target.overloadpacket}, which weft cannot draw",
+        change="draw with another function of torch, or give the numbers to the model as an input",
+    )
+
+
 _UNTAGGED = (
     *("aten.feature_dropout", "aten.feature_alpha_dropout", "aten.rrelu.", "aten.random"),
     *("aten.binomial", "aten._standard_gamma", "aten._sample_dirichlet"),

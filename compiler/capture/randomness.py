@@ -23,7 +23,7 @@ from torch.fx.node import map_arg
 from ...backend.errors import UnsupportedError
 from ...backend.ops import key_name
 from ..plan.program_graph import packet_name
-from .draws import arguments, bernoulli, is_random, leaky, rule_of
+from .draws import arguments, bernoulli, is_random, leaky, rule_of, without_rule
 from .graph import Graph
 
 _ATEN = torch.ops.aten
@@ -42,7 +42,7 @@ def key_random_operators(graph: Graph) -> Graph:
         if rewrite is not None:
             sites.rewrite(node, rewrite)
         elif is_random(node.target) and packet_name(node) not in _LAYERS:
-            raise _without_rule(node)
+            raise without_rule(node.target, node.meta["origin"])
     if not sites.renamed:
         return graph
     sites.keep_updates()
@@ -53,15 +53,6 @@ def key_random_operators(graph: Graph) -> Graph:
         constants={**graph.constants, **sites.constants},
         state_updates={**graph.state_updates, **sites.updates},
         predictions=tuple(sites.renamed.get(name, name) for name in graph.predictions),
-    )
-
-
-def _without_rule(node: fx.Node) -> UnsupportedError:
-    return UnsupportedError(
-        f"{node.target} in {node.meta['origin']}",
-        expected="a random operator that can be computed from uniform numbers",
-        got=f"{packet_name(node)}, which weft cannot draw",
-        change="draw with another function of torch, or give the numbers to the model as an input",
     )
 
 

@@ -18,7 +18,7 @@ from torch._ops import OpOverload
 
 from ...backend.errors import UnsupportedError
 from ...backend.ops import uniform
-from ..capture.draws import arguments, bernoulli, leaky, rule_of
+from ..capture.draws import arguments, bernoulli, leaky, rule_of, without_rule
 from ..capture.source_lines import calling_line, running_line
 
 _ATEN = torch.ops.aten
@@ -64,12 +64,7 @@ class Replay:
             return self._dropout(given)
         rule = rule_of(target)
         if rule is None:
-            raise UnsupportedError(
-                f"{target} in {running_line()}",
-                expected="a random operator that can be computed from uniform numbers",
-                got=f"{name}, which weft cannot draw",
-                change="draw with another function of torch",
-            )
+            raise without_rule(target, running_line())
         if target._schema.is_mutable:
             return given["self"].copy_(rule(self, given["self"], given))
         return rule(self, self._described(given), given)
