@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .names import check_model
-from .options import Json, Overrides, recipe_of
+from .options import Json, Model, Overrides, recipe_of
 from .terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
@@ -32,13 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
-        ),
-    ],
+    model: Model,
     targets: Annotated[
         str, typer.Option(help="Names or YAML files, with commas between; default: all.")
     ] = "",

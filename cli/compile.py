@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .names import check_model, check_output, check_target, check_weights
-from .options import Json, Overrides, Weights, recipe_of, with_target
+from .options import Json, Model, Overrides, Weights, recipe_of, with_target
 from .terminal.console import Steps, print_json, print_table
 from .terminal.passes import Watch, list_passes, show_passes
 
@@ -22,13 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compile_verb(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
-        ),
-    ],
+    model: Model,
     target: Annotated[str | None, typer.Option(help="Name or YAML file of a target.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Plan directory to write.")

@@ -15,6 +15,13 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
 ]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
+    ),
+]
 PlanDirectory = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")]
 Weights = Annotated[
     Path | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .names import check_model
-from .options import Json, recipe_of
+from .options import Json, Model, recipe_of
 from .terminal.console import LiveLine, print_json, print_table
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE",
-            help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
-        ),
-    ],
+    model: Model,
     set_: Annotated[
         list[str],
         typer.Option(
