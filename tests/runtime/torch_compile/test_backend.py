@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,14 +22,6 @@ pytestmark = pytest.mark.filterwarnings(  # dynamo looks at .grad of what goes o
 )
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-12}
 """Relative to the largest element: the sums of a backward are taken in another order."""
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    torch.manual_seed(0)
-    yield
-    torch._dynamo.reset()
 
 
 class Tied(nn.Module):
