@@ -102,11 +102,10 @@ def _simulated(model: GraphCompiler, target: Target, samples: int) -> tuple[Figu
     made = model.plan(model.choose(target))
     plan, work = made.document, work_of(made.stages)
     report = simulate(plan, samples)
-    totals = plan.totals
     figures = Figures(
         throughput_samples_per_s=report.throughput_samples_per_s,
-        latency_s=report.forward_latency_cycles / report.clock_hz,
-        memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
+        latency_s=report.forward_latency_s,
+        memory_share=plan.totals.memory_share,
         utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
         bound_by=report.bound_by.partition(":")[0],
     )

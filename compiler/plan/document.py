@@ -91,6 +91,11 @@ class Totals:
     memory_capacity_per_pe_bytes: int
     """Memory of a PE that a plan may use. [bytes]"""
 
+    @property
+    def memory_share(self) -> float:
+        """How full the fullest PE is. [1]"""
+        return self.max_memory_per_pe_bytes / self.memory_capacity_per_pe_bytes
+
 
 @dataclass(frozen=True)
 class Demand:

@@ -115,6 +115,11 @@ class SimReport:
     edges: tuple[EdgeRow, ...]
     deadlock: tuple[Wait, ...]
 
+    @property
+    def forward_latency_s(self) -> float:
+        """From when the host is asked for the first sample until its loss. [s]"""
+        return self.forward_latency_cycles / self.clock_hz
+
     def summary(self) -> str:
         """A few lines: throughput, latency, what bounds the run."""
         return f"{self._title}, {self.level} level\n{text_of(self.facts())}"

@@ -123,7 +123,7 @@ def _cards(
     interval = report.initiation_interval_cycles
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     capacity = plan.totals.memory_capacity_per_pe_bytes
-    latency = duration(report.forward_latency_cycles / clock)
+    latency = duration(report.forward_latency_s)
     skipped = 1 - plan.totals.macs_effective / max(plan.totals.macs_dense, 1)
     cards = [
         (

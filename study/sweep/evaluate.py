@@ -15,11 +15,9 @@ from ...compiler.recipes.build import graph_compiler
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
 from ...compiler.targets.load import load_target
-from ...compiler.targets.target import Target
 from ...sim.simulate import simulate
 
 _MODELS_KEPT = 2
-_TARGETS_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,10 @@ class Evaluator:
     def __init__(self, samples: int = 1000) -> None:
         self._samples = samples
         self._models: OrderedDict[str, GraphCompiler] = OrderedDict()
-        self._targets: OrderedDict[str, Target] = OrderedDict()
 
     def __call__(self, recipe: Recipe) -> Outcome:
         """Raises UserError for a model that cannot be made or a target that is unknown."""
-        target = self._target(recipe)
+        target = load_target(recipe.target.name, recipe.target.overrides)
         try:
             model = self._model(recipe)
             chosen = model.choose(target)
@@ -97,12 +94,12 @@ class Evaluator:
         return Outcome(
             Simulated(
                 throughput_samples_per_s=report.throughput_samples_per_s,
-                interval_cycles=report.clock_hz / report.throughput_samples_per_s,
-                latency_s=report.forward_latency_cycles / report.clock_hz,
+                interval_cycles=report.initiation_interval_cycles,
+                latency_s=report.forward_latency_s,
                 pes=totals.pes_used,
                 wafers=totals.wafers_used,
                 stages=len(plan.stages),
-                memory_share=totals.max_memory_per_pe_bytes / totals.memory_capacity_per_pe_bytes,
+                memory_share=totals.memory_share,
                 bound_by=report.bound_by,
             )
         )
@@ -116,14 +113,6 @@ class Evaluator:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
-
-    def _target(self, recipe: Recipe) -> Target:
-        key = recipe.target.model_dump_json()
-        if key not in self._targets:
-            self._targets[key] = load_target(recipe.target.name, recipe.target.overrides)
-            while len(self._targets) > _TARGETS_KEPT:
-                self._targets.popitem(last=False)
-        return self._targets[key]
 
 
 def model_key(recipe: Recipe) -> str:
