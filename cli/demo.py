@@ -10,9 +10,9 @@ import typer
 from ..compiler.plan.atomic_output import staged
 from .names import check_where
 from .options import Overrides
+from .run.train import Epochs, Executor
 from .terminal.console import Steps
 from .terminal.progress import TrainingLine, run_facts
-from .train import Epochs, Executor
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan

@@ -10,25 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from ..backend.version import VERSION
-from . import (
-    checkpoint,
-    compare,
-    compile,
-    demo,
-    doctor,
-    export,
-    models,
-    place,
-    plans,
-    predict,
-    simulate,
-    sparsity,
-    sweep,
-    targets,
-    train,
-    validate,
-)
+from . import compile, demo, doctor, models, place, plans, simulate, sparsity, targets
 from .bench import verbs as bench
+from .run import checkpoint, export, predict, train
+from .study import compare, sweep, validate
 from .terminal.failure import INTERRUPTED, explain
 
 _COLLECT_AFTER = 50_000, 20, 100

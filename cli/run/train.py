@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .names import check_output, check_plan, check_weights, check_where
-from .options import Json, Overrides, PlanDirectory, Weights
-from .terminal.console import print_json
-from .terminal.progress import TrainingLine, run_data, run_facts
+from ..names import check_output, check_plan, check_weights, check_where
+from ..options import Json, Overrides, PlanDirectory, Weights
+from ..terminal.console import print_json
+from ..terminal.progress import TrainingLine, run_data, run_facts
 
 if TYPE_CHECKING:
-    from ..compiler.plan.plan import Plan
+    from ...compiler.plan.plan import Plan
 
 Executor = Annotated[str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
@@ -90,11 +90,11 @@ def train(
     check_where(executor, device)
     check_weights(weights)
     check_output(output)
-    from ..api import train as run_plan
-    from ..compiler.plan.store import load
-    from ..compiler.plan.text.numbers import facts
-    from ..runtime.jax.cache import keep_compiled_programs
-    from ..runtime.jax.shards.processes import is_first, join
+    from ...api import train as run_plan
+    from ...compiler.plan.store import load
+    from ...compiler.plan.text.numbers import facts
+    from ...runtime.jax.cache import keep_compiled_programs
+    from ...runtime.jax.shards.processes import is_first, join
 
     if coordinator is not None:
         _libraries_print_to_stderr()
@@ -144,8 +144,8 @@ def _libraries_print_to_stderr() -> None:
 
 
 def _started(plan: Plan, weights: Path, resume: Path | None) -> Plan:
-    from ..backend.errors import UserError
-    from ..runtime.weights.load import load_weights
+    from ...backend.errors import UserError
+    from ...runtime.weights.load import load_weights
 
     if resume is not None:
         raise UserError(

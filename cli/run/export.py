@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import PlanDirectory
+from ..options import PlanDirectory
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +25,11 @@ def export(
     ] = None,
 ) -> None:
     """Write the forward of a plan, or of one stage, as StableHLO with a list of its arguments."""
-    from ..backend.errors import UserError
-    from ..compiler.plan.store import load
+    from ...backend.errors import UserError
+    from ...compiler.plan.store import load
 
     try:
-        from ..runtime.jax.stablehlo import export_forward, export_stage, save
+        from ...runtime.jax.stablehlo import export_forward, export_stage, save
     except ImportError as error:
         raise UserError(
             "weft export",

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .names import check_plan, check_weights, check_where
-from .options import Json, PlanDirectory, Weights
-from .terminal.console import print_json
-from .terminal.progress import score_facts
+from ..names import check_plan, check_weights, check_where
+from ..options import Json, PlanDirectory, Weights
+from ..terminal.console import print_json
+from ..terminal.progress import score_facts
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +41,15 @@ def predict(
     check_where(executor, device)
     check_weights(weights)
     _check_output(output)
-    from .. import api
-    from ..compiler.plan.store import load
-    from ..compiler.plan.text.numbers import facts
-    from ..compiler.recipes.carried import carried_recipe
-    from ..compiler.recipes.read import make_recipe
-    from ..runtime.data import load_test
-    from ..runtime.training.predict import write_predictions
-    from ..runtime.training.scores import Scoring
-    from ..runtime.weights.load import load_weights
+    from ... import api
+    from ...compiler.plan.store import load
+    from ...compiler.plan.text.numbers import facts
+    from ...compiler.recipes.carried import carried_recipe
+    from ...compiler.recipes.read import make_recipe
+    from ...runtime.data import load_test
+    from ...runtime.training.predict import write_predictions
+    from ...runtime.training.scores import Scoring
+    from ...runtime.weights.load import load_weights
 
     loaded = load(plan) if weights is None else load_weights(load(plan), weights)
     recipe = make_recipe(carried_recipe(loaded), where="the plan's recipe")
@@ -73,7 +73,7 @@ def predict(
 
 
 def _check_output(output: Path | None) -> None:
-    from ..backend.errors import UserError
+    from ...backend.errors import UserError
 
     if output is not None and output.suffix != ".npz":
         raise UserError(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .names import check_model
-from .options import Json, Model, recipe_of
-from .terminal.console import LiveLine, print_json, print_table
+from ..names import check_model
+from ..options import Json, Model, recipe_of
+from ..terminal.console import LiveLine, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..compiler.recipes.recipe import Recipe
-    from ..study.sweep import Axis
-    from ..study.sweep.log import Shard
-    from ..study.sweep.points import Overrides
+    from ...compiler.recipes.recipe import Recipe
+    from ...study.sweep import Axis
+    from ...study.sweep.log import Shard
+    from ...study.sweep.points import Overrides
 
 _MOST_ROWS = 20
 
@@ -59,10 +59,10 @@ def sweep(
 ) -> None:
     """Compile and simulate a recipe under many settings; print what no other setting beats."""
     check_model(model)
-    from ..runtime.checkpoint.lock import locked
-    from ..study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective
-    from ..study.sweep import sweep as run
-    from ..study.sweep.run import override, tasks_of
+    from ...runtime.checkpoint.lock import locked
+    from ...study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective
+    from ...study.sweep import sweep as run
+    from ...study.sweep.run import override, tasks_of
 
     wanted, part = [parse_objective(one) for one in objective], _shard(shard)
     axes = [parse_axis(text) for text in set_]
@@ -88,7 +88,7 @@ def _points(
     axes: list[Axis], count: int | None, file: Path | None, seed: int
 ) -> tuple[list[Overrides], str]:
     """The points, and how they were chosen."""
-    from ..study.sweep import file_points, grid_points, random_points
+    from ...study.sweep import file_points, grid_points, random_points
 
     if file is None:
         if count is None:
@@ -100,14 +100,14 @@ def _points(
 
 
 def _identity(recipe: Recipe) -> str:
-    from ..study.sweep.log import recipe_hash
+    from ...study.sweep.log import recipe_hash
 
     return recipe_hash(recipe)
 
 
 def _shard(text: str) -> Shard:
-    from ..backend.errors import UserError
-    from ..study.sweep.log import Shard
+    from ...backend.errors import UserError
+    from ...study.sweep.log import Shard
 
     index, _, count = text.partition("/")
     if index.isdigit() and count.isdigit() and int(index) < int(count):
@@ -127,7 +127,7 @@ def _shown(value: object) -> object:
 
 def _print(lines: list[dict[str, Any]], front: list[dict[str, Any]], keys: list[str]) -> None:
     """The front as a table, and what did not fit."""
-    from ..compiler.plan.text.numbers import duration, percent, quantity
+    from ...compiler.plan.text.numbers import duration, percent, quantity
 
     shown = keys or sorted({key for line in lines for key in line["overrides"]})
     print_table(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .names import check_model
-from .options import Json, Model, Overrides, recipe_of
-from .terminal.console import Steps, print_json, print_table
+from ..names import check_model
+from ..options import Json, Model, Overrides, recipe_of
+from ..terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..study.compare import Row
+    from ...study.compare import Row
 
 _HEADERS = (
     "target",
@@ -45,13 +45,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
-    from ..compiler.targets import known_rooflines, known_targets, load_machine
+    from ...compiler.targets import known_rooflines, known_targets, load_machine
 
     check_model(model)
     names = targets.split(",") if targets else [*known_targets(), *known_rooflines()]
     machines = [load_machine(name.strip()) for name in names]
-    from ..compiler.recipes.build import graph_compiler
-    from ..study.compare import compare as run
+    from ...compiler.recipes.build import graph_compiler
+    from ...study.compare import compare as run
 
     recipe, to = recipe_of(model, set_), _dtype(dtype)
     with Steps() as step:
@@ -68,7 +68,7 @@ def compare(
 def _dtype(name: str | None):
     import torch
 
-    from ..backend.errors import UnknownNameError
+    from ...backend.errors import UnknownNameError
 
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if name is None or name in known:
@@ -94,7 +94,7 @@ def print_rows(rows: tuple[Row, ...]) -> None:
 
 
 def _line(row: Row) -> tuple[object, ...]:
-    from ..compiler.plan.text.numbers import duration, percent, quantity
+    from ...compiler.plan.text.numbers import duration, percent, quantity
 
     figures = row.figures
     if figures is None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Json
-from .terminal.console import print_records
+from ..options import Json
+from ..terminal.console import print_records
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export, plan.")
 
@@ -23,8 +23,8 @@ Plan = Annotated[
 @app.command("list")
 def list_checkpoints(directory: Directory, json: Json = False) -> None:
     """The checkpoints of a directory: where they stand, and whether they are whole."""
-    from ..backend.errors import CheckpointFileError
-    from ..runtime.checkpoint import found_in, newest, read
+    from ...backend.errors import CheckpointFileError
+    from ...runtime.checkpoint import found_in, newest, read
 
     rows = []
     for path in found_in(directory) or [newest(directory).path]:
@@ -45,7 +45,7 @@ def export_verb(
     plan: Plan = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the weights by the model's own names."""
-    from ..runtime import checkpoint
+    from ...runtime import checkpoint
 
     found = checkpoint.newest(directory)
     tensors = checkpoint.export(found, output, plan)
@@ -63,7 +63,7 @@ def plan_verb(
     plan: Plan = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the trained plan: its weights and masks."""
-    from ..runtime import checkpoint
+    from ...runtime import checkpoint
 
     found = checkpoint.newest(directory)
     checkpoint.drained(found, plan).save(output)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Json
-from .terminal.console import print_json, print_table
-from .terminal.failure import CHECK_FAILED
+from ..options import Json
+from ..terminal.console import print_json, print_table
+from ..terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
-    from ..sim.validation import ValidationReport
+    from ...sim.validation import ValidationReport
 
 
 def register(app: typer.Typer) -> None:
@@ -52,14 +52,14 @@ def validate(
     json: Json = False,
 ) -> None:
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
-    from ..study.validate import validate as run
+    from ...study.validate import validate as run
 
     if holdout:
         _print_holdouts(json)
         return
     report = run(set_name, _overrides(constant), file, target)
     if page is not None:
-        from ..sim.page.validation_page import write_validation
+        from ...sim.page.validation_page import write_validation
 
         write_validation(report, page)
     if json:
@@ -71,7 +71,7 @@ def validate(
 
 
 def _print_holdouts(json: bool) -> None:
-    from ..study.holdout import holdouts
+    from ...study.holdout import holdouts
 
     found = holdouts()
     if json:
@@ -88,7 +88,7 @@ def _print_holdouts(json: bool) -> None:
 
 
 def _overrides(pairs: list[str]) -> dict[str, str]:
-    from ..backend.errors import UserError
+    from ...backend.errors import UserError
 
     for pair in pairs:
         if "=" not in pair:
@@ -118,7 +118,7 @@ def print_report(report: ValidationReport, with_rows: bool) -> None:
 
 
 def _row(point: object) -> tuple[object, ...]:
-    from ..sim.validation import Point
+    from ...sim.validation import Point
 
     assert isinstance(point, Point)
     return (

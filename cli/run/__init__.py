@@ -1,0 +1,1 @@
+"""Verbs that train, and what a run leaves: checkpoints, predictions, exported weights."""

@@ -1,0 +1,1 @@
+"""Verbs that compile and simulate: comparison of machines, sweeps, validation."""
