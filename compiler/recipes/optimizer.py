@@ -13,52 +13,63 @@ from .part import Decay, Part, Positive, Share
 
 
 class ScheduleRecipe(Part):
-    """Learning rate over the run; `warmup` and `milestones` are shares of all updates.
-
-    'cosine' ends at `final` x lr, 'multistep' multiplies by `factor` at each milestone.
-    """
+    """Learning rate over the run."""
 
     kind: Literal["constant", "cosine", "multistep"] = "constant"
+    """cosine ends at `final` x lr, multistep multiplies by `factor` at each milestone."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of all updates over which the rate rises from 0."""
     final: Share = 0.0
+    """Last rate of cosine, as a share of lr."""
     milestones: tuple[Share, ...] = ()
+    """Of multistep, as shares of all updates."""
     factor: Share = 0.1
+    """Of multistep."""
 
 
 class StageRateRecipe(Part):
-    """Learning rates by a stage's delay D: lr / (1 + D / `delay`)^p.
-
-    p is 1, or falls from 1 to 0 over a share `anneal` of all updates and stays there.
-    """
+    """Learning rates by a stage's delay D: lr / (1 + D / `delay`)^p; null: lr for all."""
 
     delay: Annotated[float, Field(gt=0)] = 10.0
+    """The delay, in updates, at which the rate is halved while p is 1."""
     anneal: Annotated[float, Field(gt=0, le=1)] | None = None
+    """p falls from 1 to 0 over this share of all updates and stays there; null: p is 1."""
 
 
 class OptimizerRecipe(Part):
-    """An update rule of `weft.optim`: `lr` is per update, that is per sample.
+    """An update rule of `weft.optim`, per sample.
 
-    momentum (null: 0.9, of muon 0.95) and nesterov are for sgdm, muon and normuon, betas and eps
-    for adamw. rotated_adamw is adamw in a basis that is renewed every `rotate_every` updates, for
-    sides of at most `rotate_largest`. Rules of matrices (muon, normuon, rotated_adamw) step what is
-    no matrix as adamw does, and what `by_element` matches, globs of parameter names; null: the
-    tables of embeddings and the last stage's parameters. With `reference_batch_size` all
-    are those of that batch size, and are scaled to batch size 1 by the optimizer's own rule.
+    Rules of matrices (muon, normuon, rotated_adamw) step what is no matrix as adamw does.
     """
 
     name: Literal["sgdm", "adamw", "rotated_adamw", "muon", "normuon"] = "sgdm"
+    """rotated_adamw is adamw in a basis that is renewed every `rotate_every` updates."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
+    """Learning rate of an update, that is of a sample."""
     momentum: Decay | None = None
+    """Of sgdm, muon and normuon; null: 0.9, of muon 0.95."""
     weight_decay: Annotated[float, Field(ge=0)] = 2e-4
+    """Times the weights: sgdm adds it to the gradient, others take it from the weights times lr."""
     nesterov: bool = False
+    """Of sgdm, muon and normuon."""
     betas: tuple[Decay, Decay] = (0.9, 0.999)
+    """Of adamw, and of steps as adamw does them."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the root of the second moment; of adamw, and of steps as adamw does them."""
     rotate_every: Positive = 10
+    """Updates between two bases of rotated_adamw."""
     rotate_largest: Annotated[int, Field(ge=0)] = 128
+    """Longest side that rotated_adamw rotates."""
     by_element: tuple[str, ...] | None = None
+    """Globs of parameter names that rules of matrices step as adamw does, too; null: the tables of
+    embeddings and the last stage's parameters."""
     schedule: ScheduleRecipe = ScheduleRecipe()
+    """Learning rate over the run."""
     stage_rate: StageRateRecipe | None = None
+    """Learning rates by a stage's delay."""
     reference_batch_size: Positive | None = None
+    """The batch size that lr, momentum and betas are meant for: they are scaled to batch size 1 by
+    the optimizer's own rule. null: they are meant for batch size 1."""
 
     @property
     def own_momentum(self) -> float:

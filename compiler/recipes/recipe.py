@@ -1,6 +1,7 @@
 """Recipes: a whole run as readable data. Unknown keys are refused; the resolved recipe is stored.
 
-The classes hold the fields and their bounds; `read.py` reads YAML and overrides into them.
+The classes hold the fields and their bounds; the text under a field is what `weft recipe show`
+prints. `read.py` reads YAML and overrides into them.
 """
 
 from __future__ import annotations
@@ -15,31 +16,32 @@ from .part import Decay, Part, Positive
 
 
 class ModelRecipe(Part):
-    """A name from `weft models`, 'FILE.py:NAME' or 'package.module:NAME'.
-
-    `options` go to the function of that name, which returns the module.
-    """
+    """The network. `model: NAME` is short for `model: {name: NAME}`."""
 
     name: str
+    """A name from `weft models`, FILE.py:NAME or package.module:NAME."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the function of that name, which returns the module."""
 
 
 class InputRecipe(Part):
-    """Shape of one sample, without the batch dimension, and the number of classes.
-
-    Models of weft need `classes`. `dtype` int64 is for tokens. `label_shape` is empty for one label
-    per sample; a language model has one per token: the window's shape. `label_dtype` float32 is for
-    regression and for several labels at once. With `mean` and `deviation`, one for all or one per
-    channel, samples are fed as (x - mean) / deviation; bytes are divided by 255 first.
-    """
+    """One sample and its label. Left out, weft's own models have the shapes in `weft models`."""
 
     shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    """Shape of one sample, without the batch dimension."""
     classes: Positive | None = None
+    """Number of classes; models of weft need it."""
     dtype: Literal["float32", "int64"] = "float32"
+    """Type of a sample; int64 is for tokens."""
     label_shape: tuple[Positive, ...] = ()
+    """Shape of a label: empty for one number; of a language model the window's shape."""
     label_dtype: Literal["int64", "float32"] = "int64"
+    """Type of a label; float32 is for regression and for several labels at once."""
     mean: tuple[float, ...] = ()
+    """With `deviation`: samples are fed as (x - mean) / deviation, one for all or one per channel;
+    bytes are divided by 255 first."""
     deviation: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """See `mean`."""
 
     @model_validator(mode="after")
     def _both(self) -> InputRecipe:
@@ -49,28 +51,39 @@ class InputRecipe(Part):
 
 
 class AugmentationRecipe(Part):
-    """What is done to training images at random, by the seed, the epoch and the sample's number.
-
-    `pad_crop` pads by so many pixels of zero and cuts the image's size out again; `flip` mirrors
-    half of the images.
-    """
+    """What is done to training images at random, by the seed, the epoch and the sample's number."""
 
     pad_crop: Annotated[int, Field(ge=0)] = 0
+    """Pixels of zero put around an image before its size is cut out again."""
     flip: bool = False
+    """Mirror half of the images, left to right."""
 
 
 class NormalizationRecipe(Part):
-    """The normalization that the named models are built with, and its options where set."""
+    """The normalization that the named models are built with, and its options where set.
+
+    `normalization: KIND` is short for `normalization: {kind: KIND}`. In a model of one's own norms
+    are swapped only if this part is given.
+    """
 
     kind: str = "online"
+    """online, group, layer, rms or another of `weft.nn.norm_kinds()`."""
     alpha_fwd: Decay | None = None
+    """Decay of the forward's moving statistics (online)."""
     alpha_bkw: Decay | None = None
+    """Decay of the backward's error accumulators (online)."""
     eps: Annotated[float, Field(gt=0)] | None = None
+    """Added to a variance before its root."""
     affine: bool | None = None
+    """Whether it has a trained scale and shift."""
     ecm: Literal["clamp", "layer_scale", "none"] | None = None
+    """How activations are kept from growing (online)."""
     clamp: Annotated[float, Field(gt=0)] | None = None
+    """Bound of `ecm: clamp`, in deviations."""
     group_size: Positive | None = None
+    """Channels that `ecm: layer_scale` takes together; null: all (online)."""
     groups: Positive | None = None
+    """Number of groups (group, batch_channel)."""
 
     def options(self) -> dict[str, Any]:
         """The options that are set, as the layer's keyword arguments."""
@@ -79,89 +92,104 @@ class NormalizationRecipe(Part):
 
 
 class PipelineRecipe(Part):
-    """How the model is cut and how delayed gradients are compensated.
-
-    `stages` are globs of module paths ("blocks.*"): every module that one matches is one stage.
-    The limits of granularity 'auto': stages, updates of delay of the first stage, and the share of
-    the machine's memory that activation FIFOs may take. `fit: auto` pulls levers until it fits.
-    `compensation` is one of `weft.optim.compensations()`; null: the one that suits the optimizer.
-    """
+    """How the model is cut and how delayed gradients are compensated."""
 
     granularity: Granularity = "finest"
+    """finest: a stage for each layer with weights; block: for each block; auto: as fine as
+    `max_stages`, `max_delay` and `activation_memory` allow."""
     stages: tuple[str, ...] = ()
+    """Globs of module paths ("blocks.*"): every module that one matches is one stage."""
     recompute: bool = False
+    """Keep a stage's input only, and compute the rest again in the backward."""
     max_stages: Positive | None = None
+    """Limit of granularity auto: number of stages."""
     max_delay: Annotated[int, Field(ge=0)] | None = None
+    """Limit of granularity auto: delay of the first stage, in updates."""
     activation_memory: Annotated[float, Field(gt=0)] = 0.5
+    """Limit of granularity auto: share of the machine's memory that activation FIFOs may take."""
     fit: Literal["auto"] | None = None
+    """auto: recompute, coarsen, add wafers until the model fits."""
     compensation: str | None = None
+    """Of delayed gradients, one of `weft.optim.compensations()`; null: what suits the optimizer."""
     mode: Literal["pipelined", "sequential"] = "pipelined"
+    """pipelined: a sample enters each tick and gradients are late; sequential: no delay."""
 
 
 class TrainingRecipe(Part):
-    """Precision, guards and tests of a run.
-
-    `precision` bfloat16 is mixed: activations, FIFOs and products; it and float32 need a plan of
-    float32 parameters. null: the types are the plan's. `clip_norm` cuts the 2-norm of each stage's
-    gradient, all its parameters together. A run stops after `max_nonfinite` non-finite losses, or
-    skipped updates of one stage, in a row. It is tested every `evaluate_every` samples; null: after
-    each epoch. `new_map` says what happens when masks that changed do not fit the plan's map any
-    more. A share `validation` of the training samples is held out and tested meanwhile; the test
-    samples are then read once, at the end. `scores` asks for more than accuracy and loss: top5 (or
-    any number), perplexity and dice of classes; dice, mae, mse and r2 of real-valued labels.
-    `workers` threads read samples ahead.
-    """
+    """Precision, guards and tests of a run."""
 
     precision: Literal["float32", "bfloat16"] | None = None
+    """bfloat16 is mixed: activations, FIFOs and products; it and float32 need a plan of float32
+    parameters. null: the types are the plan's."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest 2-norm of a stage's gradient, all its parameters together."""
     max_nonfinite: Positive = 25
+    """A run stops after so many non-finite losses, or skipped updates of one stage, in a row."""
     evaluate_every: Positive | None = None
+    """Samples between two tests; null: a test after each epoch."""
     new_map: Literal["warn", "stop"] = "warn"
+    """What happens when masks that changed do not fit the plan's map any more."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training samples that is held out and tested meanwhile; the test samples are
+    then read once, at the end."""
     scores: tuple[str, ...] = ()
+    """More than accuracy and loss: top5 (or any number), perplexity and dice of classes; dice, mae,
+    mse and r2 of real-valued labels."""
     workers: Annotated[int, Field(ge=0)] = 2
+    """Threads that read samples ahead."""
 
 
 class PhaseRecipe(Part):
-    """One phase of a run, with a learning-rate schedule and an optimizer state of its own.
-
-    `dense` revives all pruned weights, which start at zero; `optimizer` replaces keys of the
-    recipe's optimizer.
-    """
+    """One phase of a run, with a learning-rate schedule and an optimizer state of its own."""
 
     epochs: Positive
+    """Epochs of this phase."""
     dense: bool = False
+    """Revive all pruned weights, which start at zero."""
     optimizer: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `optimizer` that this phase replaces."""
 
 
 class TargetRecipe(Part):
-    """A name from `weft targets` or a YAML file; `overrides` replace constants by dotted name."""
+    """The machine. `target: NAME` is short for `target: {name: NAME}`."""
 
     name: str = "wse2"
+    """A name from `weft targets`, or a YAML file."""
     overrides: dict[str, str] = Field(default_factory=dict)
+    """Constants by dotted name; `--set target.clock_hz=1.1e9` sets one."""
 
 
 class Recipe(Part):
-    """Everything a run needs: what to compile, for which target, and how to train it.
-
-    `loss` is 'cross_entropy' of the model's scores, 'binary_cross_entropy' of logits, 'mse', 'l1',
-    'model' if model(input, label) returns its own loss, or 'FILE.py:NAME' of a function of
-    prediction and label.
-    `sparsity` takes what `weft.sparsity.configure` takes (a share, one configuration, or a list).
-    With `phases`, a run goes through them in order, and their epochs replace `epochs`.
-    """
+    """Everything a run needs: what to compile, for which target, and how to train it."""
 
     model: ModelRecipe
+    """The network."""
     input: InputRecipe
+    """One sample and its label."""
     loss: str = "cross_entropy"
+    """cross_entropy of the model's scores, binary_cross_entropy of logits, mse, l1, 'model' if
+    model(input, label) returns its own loss, or FILE.py:NAME of a function of prediction and
+    label."""
     normalization: NormalizationRecipe = NormalizationRecipe()
+    """The normalization of named models."""
     sparsity: Any = None
+    """A share, one configuration, or a list of them: the keys are in docs/sparsity.md."""
     optimizer: OptimizerRecipe = OptimizerRecipe()
+    """The update rule."""
     pipeline: PipelineRecipe = PipelineRecipe()
+    """How the model is cut."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
+    """Random changes of training images."""
     training: TrainingRecipe = TrainingRecipe()
+    """Precision, guards and tests."""
     target: TargetRecipe = TargetRecipe()
+    """The machine."""
     data: str | None = None
+    """What `weft train` reads if it gets no --data: digits, a .npz file, a text file or others of
+    `weft train --help`."""
     epochs: Positive = 10
+    """Passes over the training samples."""
     phases: tuple[PhaseRecipe, ...] = ()
+    """Phases in order, whose epochs replace `epochs`."""
     seed: int = 0
+    """Of weights, masks, dropout, augmentation and the order of samples."""

@@ -5,17 +5,16 @@ python -m weft.compiler.plan.text.format_page > docs/plan-format.md
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
 import re
 import types
 import typing
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 from ..document import FORMAT_VERSION, PlanDocument
+from .field_docstrings import field_docstrings
 
 INTRODUCTION = f"""\
 # Plan format {FORMAT_VERSION}
@@ -111,7 +110,7 @@ def records() -> list[type]:
 
 def rows(kind: type) -> Iterator[Row]:
     """One row per field: its docstring is the meaning, brackets at its end are the unit."""
-    meanings = _field_docstrings(kind)
+    meanings = field_docstrings(kind)
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         meaning = meanings.get(field.name, "")
@@ -130,21 +129,6 @@ def _section(kind: type) -> str:
     lines += ["|---|---|---|---|"]
     lines += [f"| `{row.name}` | {row.kind} | {row.unit} | {row.meaning} |" for row in rows(kind)]
     return "\n".join([*lines, ""])
-
-
-def _field_docstrings(kind: type) -> dict[str, str]:
-    """Field name -> the string literal that follows it in the class's source."""
-    tree = ast.parse(inspect.getsource(kind)).body[0]
-    body = tree.body if isinstance(tree, ast.ClassDef) else []
-    return {
-        field.target.id: inspect.cleandoc(note.value.value)
-        for field, note in pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(note, ast.Expr)
-        and isinstance(note.value, ast.Constant)
-        and isinstance(note.value.value, str)
-    }
 
 
 def _records_in(hint: Any) -> Iterator[type]:
