@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...backend.named_models import model_entry
 from .recipe import Recipe, TargetRecipe
 from .update_rule import update_rule
 from .user_code import is_user_code
+from .yaml_text import read_yaml
 
 _SHORT = {"model": "name", "normalization": "kind", "target": "name"}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
@@ -99,17 +99,6 @@ def phase_recipe(recipe: Recipe, number: int) -> Recipe:
     return make_recipe(own, where=f"phases.{number}")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers: `1e-3` is a number, not a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$"),
-    list("-+0123456789."),
-)
-
-
 def _parse(where: str, text: str) -> dict[str, Any]:
     data = _yaml(where, text)
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
@@ -124,7 +113,7 @@ def _parse(where: str, text: str) -> dict[str, Any]:
 
 def _yaml(where: str, text: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
+        return read_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(
             where, expected="valid YAML", got=_reason(error), change="correct the syntax"
