@@ -30,12 +30,12 @@ def register(app: typer.Typer) -> None:
 def train(
     plan: PlanDirectory,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="digits, or the path of: an .npz file, CIFAR-10's binary files, a folder of images"
-            " by class, a text (for language models)."
+            " by class, a text (for language models). Default: the recipe's."
         ),
-    ],
+    ] = None,
     executor: Annotated[
         str | None, typer.Option(help="jax (default), torch-xla or reference; see `weft doctor`.")
     ] = None,
@@ -105,7 +105,7 @@ def train(
     line = TrainingLine("train")
     run = run_plan(
         loaded,
-        data,
+        data or _data_of(loaded, set_),
         executor=executor,
         device=device,
         devices=devices,
@@ -155,3 +155,20 @@ def _started(plan: Plan, weights: Path, resume: Path | None) -> Plan:
             change="leave out one of them",
         )
     return load_weights(plan, weights)
+
+
+def _data_of(plan: Plan, overrides: list[str]) -> str:
+    """The data that the plan's recipe names."""
+    from ...backend.errors import UserError
+    from ...compiler.recipes.carried import carried_recipe
+    from ...compiler.recipes.read import make_recipe
+
+    found = make_recipe(carried_recipe(plan), overrides).data
+    if found is None:
+        raise UserError(
+            "data",
+            expected="--data, or a recipe that names its data",
+            got="neither",
+            change="give --data digits or the path of a file",
+        )
+    return found

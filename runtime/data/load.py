@@ -33,8 +33,7 @@ def load_data(
     if path.is_dir():
         is_cifar = any(path.glob(TRAIN_FILES))
         return cifar10(path, raw) if is_cifar else image_folder(path, shape, raw)
-    if not path.is_file():
-        raise UnknownNameError("data set", name_or_path, _KNOWN, "weft train --help")
+    check_present(name_or_path)
     if path.suffix == ".npz":
         return archive(path)
     if shape is None or len(shape) != 1:
@@ -45,6 +44,12 @@ def load_data(
             change="write the samples with numpy.savez, or compile a language model",
         )
     return text(path, shape[0])
+
+
+def check_present(name_or_path: str) -> None:
+    """Raises UnknownNameError for data that are neither known by name nor there."""
+    if name_or_path != "digits" and not Path(name_or_path).exists():
+        raise UnknownNameError("data set", name_or_path, _KNOWN, "weft train --help")
 
 
 def load_test(

@@ -41,6 +41,16 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_data_may_be_the_recipes(weft: Weft, small_plan: Path, small_data: Path) -> None:
+    """Without --data a run reads what its recipe names, and says so if that is nothing."""
+    few = ("train", str(small_plan), "--executor", "reference", "--epochs", "1", "--json")
+    done = weft(*few, "--set", f"data={small_data}")
+    assert json.loads(done.out)["samples"] == 150
+    refused = weft(*few)
+    assert refused.code == 2
+    assert "--data" in refused.err
+
+
 def test_train_prints_what_the_run_gave(weft: Weft, small_plan: Path) -> None:
     arguments = ("--data", "digits", "--executor", "reference", "--epochs", "1", "--json")
     faster = ("--set", "optimizer.reference_batch_size=null", "--set", "optimizer.lr=0.005")
