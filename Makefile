@@ -23,6 +23,7 @@ check: $(READY)  ## lint, format, types, import direction
 
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m weft.compiler.plan.text.format_page > docs/plan-format.md
+	$(BIN)/python -m weft.compiler.recipes.keys_page > docs/recipes.md
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..backend.version import VERSION
-from . import compile, demo, doctor, models, place, plans, simulate, sparsity, targets
+from . import compile, demo, doctor, models, place, plans, recipe, simulate, sparsity, targets
 from .bench import verbs as bench
 from .run import checkpoint, export, predict, train
 from .study import compare, sweep, validate
@@ -51,6 +51,7 @@ app = typer.Typer(
 for verbs in (demo, compile, place, plans, simulate, compare, sweep, train, predict, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(targets.app, name="targets")
 app.add_typer(sparsity.app, name="sparsity")
 app.add_typer(bench.app, name="bench")

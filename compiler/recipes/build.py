@@ -60,6 +60,16 @@ def compile_recipe(
     return compile_model(model, _example(recipe, model), _loss(recipe), target, options)
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Find and build everything that a recipe names; nothing is captured.
+
+    Raises what `compile_recipe` raises for a model, masks, loss or target that is wrong.
+    """
+    load_target(recipe.target.name, recipe.target.overrides)
+    _loss(recipe)
+    build_model(recipe)
+
+
 def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
     return Options(
         masks=masks,

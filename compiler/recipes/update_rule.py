@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ...backend.optim import StageRates, UpdateRule, build_rule, default_compensation
+from ...backend.optim import Settings, StageRates, UpdateRule, build_rule, default_compensation
 from .recipe import Recipe
 
 
@@ -34,3 +34,15 @@ def update_rule(
     share = optimizer.stage_rate.anneal
     anneal = None if share is None else max(1, round(share * updates))
     return StageRates(rule, optimizer.stage_rate.delay, anneal)
+
+
+def settings(recipe: Recipe, rule: UpdateRule) -> Settings:
+    """The highest learning rate and the constants of the rule, per sample.
+
+    `scaled_from` says what the recipe asked for where that is of another batch size.
+    """
+    given = recipe.optimizer
+    found = {"learning_rate": given.at_batch_size_1().lr, **rule.settings}
+    if given.reference_batch_size is not None:
+        found["scaled_from"] = f"{given.lr:g} at batch size {given.reference_batch_size}"
+    return found

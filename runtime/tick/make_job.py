@@ -15,7 +15,7 @@ from ...compiler.plan.plan import Plan
 from ...compiler.plan.training import stepped_by_element
 from ...compiler.recipes.optimizer import OptimizerRecipe
 from ...compiler.recipes.recipe import Recipe
-from ...compiler.recipes.update_rule import update_rule
+from ...compiler.recipes.update_rule import settings, update_rule
 from .job import Job, Mode
 from .precision import in_precision
 
@@ -46,7 +46,7 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         schedule,
         guard,
         _mask_rules(plan, recipe),
-        settings={"learning_rate": optimizer.lr, **rule.settings, **_scaled(recipe.optimizer)},
+        settings=settings(recipe, rule),
         by_element=stepped_by_element(plan.stages, optimizer.by_element),
     )
 
@@ -60,13 +60,6 @@ def _seeded(tensors: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
         if number is not None
     }
     return {**tensors, **own}
-
-
-def _scaled(given: OptimizerRecipe) -> dict[str, str]:
-    """What the recipe asked for, where that is of another batch size."""
-    if given.reference_batch_size is None:
-        return {}
-    return {"scaled_from": f"{given.lr:g} at batch size {given.reference_batch_size}"}
 
 
 def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
