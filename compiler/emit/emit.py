@@ -20,7 +20,7 @@ from ..plan.causes import are_ports_full, stage_bound
 from ..plan.document import FORMAT_VERSION, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
 from ..plan.program import Stage, Stages
-from ..plan.stage_record import SourceRecord, StageRecord
+from ..plan.stage_record import Region, RegionUse, SourceRecord, StageRecord
 from ..plan.training import Training
 from ..targets.target import Target
 from ..timing.layout import Layout, Site
@@ -118,6 +118,7 @@ def emit(
 
 def _stage_record(stage: Stage, placed: PlacedStage, delay: int, ports: bool) -> StageRecord:
     choice = placed.choice
+    region = Region(f"r{stage.index:02d}", placed.region, choice.tiling)
     return StageRecord(
         index=stage.index,
         id=f"s{stage.index:02d}:{stage.name}",
@@ -129,8 +130,7 @@ def _stage_record(stage: Stage, placed: PlacedStage, delay: int, ports: bool) ->
         backward_state=stage.backward_state,
         inputs=tuple(SourceRecord(source.stage, source.output) for source in stage.inputs),
         operators=tuple(choice.operators),
-        region=placed.region,
-        tiling=choice.tiling,
+        uses=(RegionUse(region, "all", choice.cycles.total_cycles),),
         cycles=choice.cycles,
         macs_dense=sum(operator.macs_dense for operator in choice.operators),
         macs_effective=sum(operator.macs_effective for operator in choice.operators),

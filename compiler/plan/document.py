@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..targets.constant import Constant
-from .stage_record import SourceRecord, StageRecord
+from .stage_record import Region, SourceRecord, StageRecord
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 WITNESSES = ("float64", "float32", "structure", "off")
 
@@ -204,3 +204,9 @@ class PlanDocument:
     """SHA-256 of every other file, by its path in the plan."""
     provenance: tuple[Constant, ...]
     """Every hardware constant of the target, with its source."""
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """All regions, each once, in the order of the stages that use them first."""
+        uses = (use for stage in self.stages for use in stage.uses)
+        return tuple(dict.fromkeys(use.region for use in uses))

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from ...backend.errors import PlanFileError
 from .codec import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
-from .text.tables import Table, fold, unfold
+from .text.regions import fold_plan, unfold_plan
+from .text.tables import Table
 
 PLAN_FILE = "plan.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -86,12 +87,12 @@ def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> Pla
     with reading(path):
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         _check_version(path, data)
-        return from_data(PlanDocument, unfold(PlanDocument, data, PlanDocument.__name__))
+        return from_data(PlanDocument, unfold_plan(data))
 
 
 def document_text(document: PlanDocument) -> str:
     """plan.yaml of a plan."""
-    data = fold(PlanDocument, to_data(document))
+    data = fold_plan(to_data(document))
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=_WIDTH)
 
 

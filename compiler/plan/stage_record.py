@@ -5,7 +5,7 @@ Units are those of `document.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,34 @@ class Tiling:
     @property
     def width(self) -> int:
         return self.out_split
+
+
+@dataclass(frozen=True)
+class Region:
+    """PEs that one stage or several run on, and how their tensors are split over them."""
+
+    id: str
+    """Unique name: `r07` is the region of stage 7, or of the first of its stages."""
+    rectangle: Rectangle
+    """The PEs it occupies."""
+    tiling: Tiling
+    """How tensors are split over them."""
+
+
+PURPOSES = ("all",)
+"""What of a stage a region may be for, see `RegionUse`."""
+
+
+@dataclass(frozen=True)
+class RegionUse:
+    """What a stage does on a region. Uses of one region take turns: their cycles add up."""
+
+    region: Region = field(metadata={"by": "id"})
+    """The region, in plan.yaml by its id in `regions`."""
+    purpose: str
+    """Which phases of the stage: `all`."""
+    cycles: int
+    """Time that one sample takes of the region. [cycles]"""
 
 
 @dataclass(frozen=True)
@@ -269,10 +297,8 @@ class StageRecord:
     """Where each input of its program comes from."""
     operators: tuple[OperatorCost, ...]
     """What its time is spent on, forward first."""
-    region: Rectangle
-    """The PEs it occupies."""
-    tiling: Tiling
-    """How its tensors are split over them."""
+    uses: tuple[RegionUse, ...]
+    """Where it runs: one use of one region, for all its phases."""
     cycles: PhaseCycles
     """Time of one sample; the phases share the PEs, so they add up."""
     macs_dense: int
@@ -292,3 +318,22 @@ class StageRecord:
     """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
     fifo_depth: int
     """Samples in flight between them: delay + 1. [samples]"""
+
+    def __post_init__(self) -> None:
+        if not self.uses:
+            raise ValueError("a stage runs on a region at least")
+
+    def with_cycles(self, cycles: PhaseCycles) -> StageRecord:
+        """The stage with other cycles, its use of its region with them."""
+        (use,) = self.uses
+        return replace(self, cycles=cycles, uses=(replace(use, cycles=cycles.total_cycles),))
+
+    @property
+    def region(self) -> Rectangle:
+        """The PEs it occupies."""
+        return self.uses[0].region.rectangle
+
+    @property
+    def tiling(self) -> Tiling:
+        """How its tensors are split over them."""
+        return self.uses[0].region.tiling

@@ -118,5 +118,5 @@ def with_fabric_cycles(plan: PlanDocument, rows: tuple[PhaseRow, ...]) -> PlanDo
     for stage in plan.stages:
         forward, backward = (found[stage.id, phase] for phase in PHASES)
         cycles = PhaseCycles(forward, backward, stage.cycles.update_cycles)
-        stages.append(replace(stage, cycles=cycles))
+        stages.append(stage.with_cycles(cycles))
     return replace(plan, stages=tuple(stages))

@@ -11,6 +11,8 @@ from weft.compiler.plan.stage_record import (
     PEMemory,
     PhaseCycles,
     Rectangle,
+    Region,
+    RegionUse,
     SourceRecord,
     StageRecord,
     Tiling,
@@ -40,8 +42,7 @@ def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> Sta
         backward_state=(),
         inputs=tuple(SourceRecord(source, 0) for source in sources),
         operators=(),
-        region=region,
-        tiling=Tiling(2, 2, 8),
+        uses=(RegionUse(Region(f"r{index}", region, Tiling(2, 2, 8)), "all", sum(cycles)),),
         cycles=PhaseCycles(*cycles),
         macs_dense=4000,
         macs_effective=1000,
@@ -87,7 +88,7 @@ def plan(
     )
     slowest = max(sum(c) for c in cycles)
     return PlanDocument(
-        format=2,
+        format=3,
         weft_version="0",
         model="handmade",
         fingerprint="f",
@@ -145,8 +146,21 @@ def chain(cycles: Sequence[Cycles], size: int = 0, depth: int = 1) -> PlanDocume
 
 def with_cycles(document: PlanDocument, index: int, cycles: Cycles) -> PlanDocument:
     stages = list(document.stages)
-    stages[index] = replace(stages[index], cycles=PhaseCycles(*cycles))
+    stages[index] = stages[index].with_cycles(PhaseCycles(*cycles))
     return replace(document, stages=tuple(stages))
+
+
+def moved(
+    stage: StageRecord, rectangle: Rectangle | None = None, tiling: Tiling | None = None
+) -> StageRecord:
+    """The stage with its region elsewhere, or laid out otherwise."""
+    use = stage.uses[0]
+    region = replace(
+        use.region,
+        rectangle=rectangle or use.region.rectangle,
+        tiling=tiling or use.region.tiling,
+    )
+    return replace(stage, uses=(replace(use, region=region),))
 
 
 def with_depths(document: PlanDocument, extra: int) -> PlanDocument:

@@ -53,7 +53,7 @@ def test_a_stream_between_wafers_too():
     plan = crossing((20, 20, 20, 20))
     slow = plans.CONSTANTS | {"wafer_link.bytes_per_s": 1e9, "wafer_link.latency_s": 0}
     far = plans.plan([(20, 1, 1)] * 4, plan.edges, slow)
-    stages = (replace(s, region=replace(s.region, wafer=s.index // 2)) for s in far.stages)
+    stages = (plans.moved(s, replace(s.region, wafer=s.index // 2)) for s in far.stages)
     channels = wire(Layout.of(replace(far, stages=tuple(stages), wafers=2))).channels
     assert [(c.work_cycles, c.occupancy_cycles) for c in channels] == [(3200, 6400)] * 2
 

@@ -40,6 +40,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "tensor-records": identity.tensor_records,
         "program-signatures": identity.program_signatures,
         "host-inputs": identity.host_inputs,
+        "region-uses": geometry.region_uses,
         "region-inside-grid": geometry.inside_grid,
         "wafers-in-order": geometry.wafers_in_order,
         "regions-disjoint": geometry.disjoint,

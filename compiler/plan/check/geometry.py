@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..stage_record import ALGORITHMS, Rectangle, StageRecord, Tiling
+from ..stage_record import ALGORITHMS, PURPOSES, Rectangle, Region, StageRecord, Tiling
 from .dealt import size_of
 from .violation import Finding, Subject
+
+
+def region_uses(subject: Subject) -> Iterator[Finding]:
+    """A stage runs on one region for all its phases, as long as they take; equal ids are equal
+    regions."""
+    known: dict[str, Region] = {}
+    for stage in subject.plan.stages:
+        for use in stage.uses:
+            where, region = f"{stage.id}.uses.{use.region.id}", use.region
+            if use.purpose not in PURPOSES:
+                yield Finding(f"{where}.purpose", f"one of {', '.join(PURPOSES)}", use.purpose)
+            if known.setdefault(region.id, region) != region:
+                yield Finding(where, "one region by this id", "two")
+        if [use.purpose for use in stage.uses] != ["all"]:
+            yield Finding(f"{stage.id}.uses", "one use for all", len(stage.uses))
+        cycles = stage.cycles
+        total = cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
+        if sum(use.cycles for use in stage.uses) != total:
+            given = [use.cycles for use in stage.uses]
+            yield Finding(f"{stage.id}.uses.cycles", f"{total}, as its phases", given)
 
 
 def inside_grid(subject: Subject) -> Iterator[Finding]:

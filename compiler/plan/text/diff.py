@@ -13,6 +13,7 @@ _IGNORED = ("weft_version", "files")
 _KEYS = {
     "stages": ("id",),
     "edges": ("source", "sink"),
+    "uses": ("purpose",),
     "operators": ("phase", "name"),
     "fit": ("lever",),
     "parameters": ("name",),

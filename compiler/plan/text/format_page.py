@@ -50,7 +50,7 @@ A plan of another format is refused with the version that wrote it: compile the 
 
 plan.yaml is YAML. A list of records without records in them (`operators`, `edges`, `parameters`,
 `provenance` and others) is a block of text: a line of field names, then a line for each record. A
-single small one (`region`, `tiling`, `memory_per_pe` and others) is a line of its fields.
+single small one (`cycles`, `nonzeros`, `memory_per_pe` and others) is a line of its fields.
 
 ```yaml
 operators: |
@@ -58,6 +58,9 @@ operators: |
   relu  aten.relu.default  elementwise  forward  blocks.0  resnet.py:42           0  ...
 cycles: forward_cycles=11 backward_cycles=30 update_cycles=0
 ```
+
+`regions` has each region once: its id, then the fields of its rectangle and its tiling. A stage's
+`uses` name it by its id; in JSON they hold it.
 
 A cell is JSON without spaces outside of quotes; a text goes without quotes if it has neither spaces
 nor quotes and its field holds nothing but texts. Any number of spaces separates two cells.

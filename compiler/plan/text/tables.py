@@ -37,7 +37,7 @@ def fold(kind: type, data: dict[str, Any]) -> dict[str, Any]:
         folded[name] = _line(record, data[name])
     for name, row in _row_kinds(kind).items():
         folded[name] = (
-            _table(row, data[name]) if _is_flat(row) else [fold(row, item) for item in data[name]]
+            table(row, data[name]) if _is_flat(row) else [fold(row, item) for item in data[name]]
         )
     return folded
 
@@ -55,7 +55,7 @@ def unfold(kind: type, data: Any, path: str) -> Any:
         if name not in data:
             continue
         if _is_flat(row):
-            unfolded[name] = _records(row, data[name], where)
+            unfolded[name] = records(row, data[name], where)
         elif isinstance(data[name], list):
             items = enumerate(data[name])
             unfolded[name] = [unfold(row, item, f"{where}[{i}]") for i, item in items]
@@ -88,25 +88,33 @@ def _row_kinds(kind: type) -> dict[str, type]:
 
 @lru_cache(maxsize=64)
 def _is_flat(kind: type) -> bool:
-    hints = typing.get_type_hints(kind).values()
-    return not _row_kinds(kind) and not any(map(dataclasses.is_dataclass, hints))
+    own = [hint for name, hint in typing.get_type_hints(kind).items() if name not in _by_id(kind)]
+    return not _row_kinds(kind) and not any(map(dataclasses.is_dataclass, own))
 
 
 @lru_cache(maxsize=64)
 def _texts(kind: type) -> frozenset[str]:
     """Fields that hold nothing but texts."""
-    return frozenset(name for name, hint in typing.get_type_hints(kind).items() if hint is str)
+    texts = {name for name, hint in typing.get_type_hints(kind).items() if hint is str}
+    return frozenset(texts | _by_id(kind))
 
 
-def _table(kind: type, records: Sequence[dict[str, Any]]) -> Table:
+@lru_cache(maxsize=64)
+def _by_id(kind: type) -> frozenset[str]:
+    """Fields that hold a record in memory and its id as text."""
+    return frozenset(field.name for field in dataclasses.fields(kind) if "by" in field.metadata)
+
+
+def table(kind: type, rows: Sequence[dict[str, Any]]) -> Table:
+    """Records of `kind`, given as plain data, as a table."""
     names = [field.name for field in dataclasses.fields(kind)]
     texts = _texts(kind)
-    columns = [[name, *(_cell(r[name], name in texts) for r in records)] for name in names]
+    columns = [[name, *(_cell(r[name], name in texts) for r in rows)] for name in names]
     widths = [max(map(len, column)) for column in columns]
     sides = ["<" if name in texts else ">" for name in names]
     line = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
-    rows: Iterable[tuple[str, ...]] = zip(*columns, strict=True)
-    return Table("\n".join(line.format(*row).rstrip() for row in rows) + "\n")
+    lines: Iterable[tuple[str, ...]] = zip(*columns, strict=True)
+    return Table("\n".join(line.format(*row).rstrip() for row in lines) + "\n")
 
 
 def _cell(value: Any, is_text: bool) -> str:
@@ -130,7 +138,8 @@ def _record(kind: type, text: Any, path: str) -> dict[str, Any]:
     return _parsed(kind, names, [values], path)[0]
 
 
-def _records(kind: type, text: Any, path: str) -> list[dict[str, Any]]:
+def records(kind: type, text: Any, path: str) -> list[dict[str, Any]]:
+    """Plain data of the records of a table. Raises DataError with the path of what is none."""
     if not isinstance(text, str):
         raise DataError(f"{path}: expected a table, got {type(text).__name__}")
     header, *lines = [_cells(line) for line in text.splitlines()] or [[]]

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import weft
+from helpers.plans import moved
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -139,7 +140,7 @@ MUTATIONS: dict[str, Callable[[PlanDocument], PlanDocument]] = {
 def _moved(document: PlanDocument, index: int, wafer: int) -> PlanDocument:
     stages = list(document.stages)
     region = replace(stages[index].region, wafer=wafer)
-    stages[index] = replace(stages[index], region=region)
+    stages[index] = moved(stages[index], region)
     return replace(document, stages=tuple(stages))
 
 

@@ -13,6 +13,8 @@ from weft.compiler.plan.stage_record import (
     PEMemory,
     PhaseCycles,
     Rectangle,
+    Region,
+    RegionUse,
     SourceRecord,
     StageRecord,
     Tiling,
@@ -53,7 +55,7 @@ def document(target: Target) -> PlanDocument:
     stages = _stages()
     area = sum(stage.region.area for stage in stages)
     return PlanDocument(
-        format=2,
+        format=3,
         weft_version="0.1.0",
         model="small",
         fingerprint="f" * 64,
@@ -184,8 +186,7 @@ def _stage(
         backward_state=state[1],
         inputs=inputs,
         operators=operators,
-        region=region,
-        tiling=tiling,
+        uses=(RegionUse(Region(f"r{index}", region, tiling), "all", 3 * (720 + 10 * index)),),
         cycles=PhaseCycles(*[720 + 10 * index] * 3),
         macs_dense=3 * dense * 64,
         macs_effective=3 * nonzeros * 64,

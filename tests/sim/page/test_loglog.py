@@ -81,7 +81,7 @@ def test_heat_map_is_to_scale():
 
 def test_heat_map_shows_the_used_part_of_wafers_side_by_side():
     plan = plans.chain([(10, 20, 5), (30, 40, 10)])
-    far = replace(plan.stages[1], region=Rectangle(3, 5, 4, 8, wafer=1))
+    far = plans.moved(plan.stages[1], Rectangle(3, 5, 4, 8, wafer=1))
     svg = ElementTree.fromstring(
         heatmap_svg(replace(plan, stages=(plan.stages[0], far), wafers=2), [0.1, 0.2], "memory")
     )

@@ -114,7 +114,7 @@ def test_every_stage_is_numbered_once_and_numbers_in_the_margin_do_not_overlap()
     """40 regions of one PE each on a big wafer: all numbers go to the margins."""
     tiny = plans.chain([(10, 20, 5)] * 40)
     stages = tuple(
-        replace(s, region=Rectangle(500 + s.index % 3, 5 * s.index, 1, 1)) for s in tiny.stages
+        plans.moved(s, Rectangle(500 + s.index % 3, 5 * s.index, 1, 1)) for s in tiny.stages
     )
     svg = ElementTree.fromstring(floorplan_svg(replace(tiny, stages=stages, grid=(994, 750))))
     numbers = [t for t in svg.findall(f"{SVG}text") if t.text.isdigit()]

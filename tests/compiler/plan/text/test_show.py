@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from helpers.plans import moved
 from weft.backend.errors import UnknownNameError
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.stage_record import Rectangle
@@ -34,7 +35,7 @@ def test_show_stage(document: PlanDocument, golden: Golden) -> None:
 def test_a_stage_says_if_its_rows_are_interleaved(document: PlanDocument) -> None:
     stages = list(document.stages)
     assert "interleaved" not in show_stage(document, "1")
-    stages[1] = replace(stages[1], tiling=replace(stages[1].tiling, interleaved=True))
+    stages[1] = moved(stages[1], tiling=replace(stages[1].tiling, interleaved=True))
     shown = show_stage(replace(document, stages=tuple(stages)), "1")
     assert "4 input slices x 2 position slices down the rows, interleaved, 8 output slices" in shown
 
@@ -45,10 +46,10 @@ def test_an_unknown_stage_is_named_with_the_closest_first(document: PlanDocument
 
 
 def test_diff(document: PlanDocument, golden: Golden) -> None:
-    moved = replace(document.stages[1], region=Rectangle(8, 0, 8, 8), delay=5)
+    other_place = replace(moved(document.stages[1], Rectangle(8, 0, 8, 8)), delay=5)
     other = replace(
         document,
-        stages=(document.stages[0], moved, document.stages[3]),
+        stages=(document.stages[0], other_place, document.stages[3]),
         edges=document.edges[:-1],
         totals=replace(document.totals, initiation_interval_cycles=1125),
         recipe={"model": {"name": "small"}, "epochs": 3},

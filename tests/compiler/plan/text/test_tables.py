@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from weft.compiler.plan.codec import DataError, from_data, to_data
 from weft.compiler.plan.document import PlanDocument, TensorRecord
 from weft.compiler.plan.files import document_text
+from weft.compiler.plan.text.regions import unfold_plan
 from weft.compiler.plan.text.tables import fold, unfold
 
 
@@ -100,7 +101,7 @@ def test_any_names_survive_the_file(
 ) -> None:
     written = replace(document, model=odd, state=tensors, masks=(odd, odd), files={odd: odd})
     data = yaml.safe_load(document_text(written))
-    assert from_data(PlanDocument, unfold(PlanDocument, data, "plan")) == written
+    assert from_data(PlanDocument, unfold_plan(data)) == written
 
 
 def test_a_line_for_each_record(document: PlanDocument) -> None:
@@ -115,7 +116,7 @@ def test_columns_and_records_may_be_moved(document: PlanDocument) -> None:
     data = yaml.safe_load(document_text(document))
     reverse = [" ".join(reversed(line.split())) for line in data["edges"].splitlines()]
     data["edges"] = "\n".join([reverse[0], *reversed(reverse[1:])])
-    edges = from_data(PlanDocument, unfold(PlanDocument, data, "plan")).edges
+    edges = from_data(PlanDocument, unfold_plan(data)).edges
     assert edges == document.edges[::-1]
 
 
