@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .quadratic import QuadraticRow
 from .searched import Search
@@ -60,7 +60,7 @@ def page(
     for name, runs in planned.items():
         parts.append(_experiment(name, [r for r in records if r.experiment == name], runs))
     if search is not None:
-        parts.append(_search(search, searched))
+        parts.append(search_part(search, searched))
     if rows:
         parts.append(_QUADRATIC)
         for condition in dict.fromkeys(row.condition for row in rows):
@@ -86,8 +86,11 @@ def _experiment(name: str, records: Sequence[Record], planned: int) -> str:
     return "\n".join([title, *([note] if note else []), *lines, "", table, ""])
 
 
-def _search(search: Search, records: Sequence[Record]) -> str:
-    name, left = search.experiment.name, search.runs - len(records)
+def search_part(
+    search: Search, records: Sequence[Record], named: Callable[[str], str] | None = None
+) -> str:
+    """A search as a part of a page; `named` gives the names of methods in its table."""
+    name, left = search.experiment.name, search.runs - _done(search, records)
     lines = [f"## {name[0].upper()}{name[1:]}\n"]
     if left:
         lines.append(f"**Not finished: {left} of {search.runs} runs are missing.**\n")
@@ -97,10 +100,29 @@ def _search(search: Search, records: Sequence[Record]) -> str:
         f" {', '.join(map(str, search.seeds))}; mean ± standard deviation over the seeds",
         *dict.fromkeys(f"- {record.machine}" for record in records),
     ]
-    return "\n".join([*lines, "", markdown(search_table(search, records)), ""])
+    table = search_table(search, records, named or searched_label)
+    return "\n".join([*lines, "", markdown(table), ""])
 
 
-def search_table(search: Search, records: Sequence[Record]) -> Table:
+def _done(search: Search, records: Sequence[Record]) -> int:
+    """Runs of the search that are there, those that were only `first` left out."""
+    return sum(len(_of_search(search, records, method)) for method in search.experiment.methods)
+
+
+def _of_search(search: Search, records: Sequence[Record], method: str) -> list[Record]:
+    factor = search.chosen_factor(method, {record.key: record for record in records})
+    own = [record for record in records if record.method == method]
+    return [r for r in own if r.part == "validation" or r.factor == factor]
+
+
+def searched_label(method: str) -> str:
+    """A method's name in the table of a search over update rules."""
+    return method if method.endswith(SEQUENTIAL) else f"PB {method}"
+
+
+def search_table(
+    search: Search, records: Sequence[Record], named: Callable[[str], str] = searched_label
+) -> Table:
     """A row per method: validation losses by rate, the chosen rate, accuracy and loss in the test,
     the gap to the first method, and what is missing."""
     found = {record.key: record for record in records}
@@ -109,8 +131,8 @@ def search_table(search: Search, records: Sequence[Record]) -> Table:
     headers += ["accuracy, %", "loss, nats", "gap", "missing"]
     rows, first = [], Spread.of([])
     for method in search.experiment.methods:
-        tried = [r for r in records if r.method == method and r.part == "validation"]
-        tested = [r for r in records if r.method == method and r.part == "test"]
+        own = _of_search(search, records, method)
+        tried, tested = ([r for r in own if r.part == part] for part in ("validation", "test"))
         cell = next(iter(cells(tested).values()), None)
         loss = Spread.of([]) if cell is None else cell.loss
         first = loss if method == search.experiment.methods[0] else first
@@ -119,7 +141,7 @@ def search_table(search: Search, records: Sequence[Record]) -> Table:
         missing = search.runs // len(search.experiment.methods) - len(tried) - len(tested)
         rows.append(
             [
-                method if method.endswith(SEQUENTIAL) else f"PB {method}",
+                named(method),
                 *(_validation(tried, factor) for factor in search.factors),
                 "" if factor is None else f"{search.experiment.rate * factor:g}",
                 "" if cell is None else _spread(cell.accuracy, scale=100, digits=2),

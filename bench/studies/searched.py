@@ -5,15 +5,41 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 from .records import read_records
 from .training import Experiment, Record, Setting, measure
 
 Found = Mapping[tuple[object, ...], Record]
+Run = Callable[[Iterator[Setting]], Iterator[Record]]
+
+
+class Searched(Protocol):
+    """What a search needs of an experiment; `validation` is what rates are chosen on, or None."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def setup(self) -> str: ...
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+
+    @property
+    def validation(self) -> object: ...
+
+    def key(self, setting: Setting) -> tuple[object, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -21,13 +47,15 @@ class Search:
     """Every method is run at each factor of the usual rate with each of `search_seeds`; at the one
     whose mean validation loss is least it is run with each of `seeds` and tested.
 
+    The runs `first` are made before that, at rates that no search has chosen.
     Raises ValueError for an experiment without validation data.
     """
 
-    experiment: Experiment
+    experiment: Searched
     factors: tuple[float, ...]
     search_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
+    first: tuple[Setting, ...] = ()
 
     def __post_init__(self) -> None:
         if self.experiment.validation is None:
@@ -35,7 +63,7 @@ class Search:
 
     @property
     def runs(self) -> int:
-        """How many runs it takes."""
+        """How many runs it takes, without those that are `first`."""
         each = len(self.factors) * len(self.search_seeds) + len(self.seeds)
         return each * len(self.experiment.methods)
 
@@ -61,16 +89,17 @@ class Search:
         return best if math.isfinite(losses[best]) else None
 
     def settings(self, found: Found) -> list[Setting]:
-        """All runs that are known to be needed, given those that are there."""
+        """All runs that are known to be needed, given those that are there, each once."""
         methods = self.experiment.methods
         wanted = [setting for method in methods for setting in self.searching(method)]
         chosen = {method: self.chosen_factor(method, found) for method in methods}
-        return wanted + [
+        tested = [
             Setting(method, factor, seed)
             for seed in self.seeds
             for method, factor in chosen.items()
             if factor is not None
         ]
+        return list(dict.fromkeys([*self.first, *wanted, *tested]))
 
     def records(self, found: Found) -> list[Record]:
         """Those of its runs that are there."""
@@ -79,11 +108,11 @@ class Search:
 
 
 def measure_search(
-    search: Search, path: Path, limit_s: float | None = None
+    search: Search, path: Path, limit_s: float | None = None, run: Run | None = None
 ) -> Iterator[list[Record]]:
     """All records so far, first those that a former run left in the file, then after each new one.
 
-    With `limit_s` no run is begun after so many seconds.
+    With `limit_s` no run is begun after so many seconds. `run` does them; by default `measure`.
     """
     began = time.monotonic()
     found = {record.key: record for record in read_records(path)}
@@ -98,11 +127,17 @@ def measure_search(
                 return
             yield left[0]
 
-    for record in measure(search.experiment, missing()):
+    for record in (run or _measured(search))(missing()):
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
         found[record.key] = record
         yield search.records(found)
+
+
+def _measured(search: Search) -> Run:
+    experiment = search.experiment
+    assert isinstance(experiment, Experiment)
+    return lambda chosen: measure(experiment, chosen)
 
 
 def _loss(record: Record) -> float:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...backend.errors import UnknownNameError
+from ...backend.errors import UnknownNameError, UserError
 from ...backend.optim import compensations
+from .cifar.page import cifar_page
+from .cifar.study import cifar_study
 from .digits import digits_experiment
 from .evidence import page
 from .quadratic import QuadraticRow, quadratic_rows
@@ -18,6 +20,8 @@ from .text import DEFAULT_TEXT, OPTIMIZERS, text_experiment
 from .training import SEQUENTIAL, Experiment, Record, Setting, settings
 
 PARTS = ("quadratic", "digits", "text", "rules")
+CIFAR10 = "cifar10"
+"""An experiment with a page of its own, for which the images must be given."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,9 @@ class Suite:
 
     `methods` keeps those among SEQUENTIAL and the compensations; none given keeps all. `overrides`
     are of the digits' recipe, `epochs` their epochs; a text is read once. Of 'rules' all methods
-    are run, at rates and seeds of its own. After `limit_s` seconds no run of it is begun.
+    are run, at rates and seeds of its own. After `limit_s` seconds no run of it is begun. All that
+    goes for 'cifar10' too, on a folder `images` of CIFAR-10's .bin files; what its unfinished runs
+    go on from is kept in `progress`.
     """
 
     parts: Sequence[str] = PARTS
@@ -37,11 +43,21 @@ class Suite:
     overrides: Sequence[str] = ()
     text: Path = DEFAULT_TEXT
     limit_s: float | None = None
+    images: Path | None = None
+    progress: Path = Path("weft-bench-training")
 
     def __post_init__(self) -> None:
         for part in self.parts:
-            if part not in PARTS:
-                raise UnknownNameError("experiment", part, PARTS, "weft bench training --help")
+            if part not in (*PARTS, CIFAR10):
+                known = (*PARTS, CIFAR10)
+                raise UnknownNameError("experiment", part, known, "weft bench training --help")
+        if CIFAR10 in self.parts and (len(self.parts) > 1 or self.images is None):
+            raise UserError(
+                "weft bench training -e cifar10",
+                expected="that experiment alone, and the images",
+                got=f"experiments {', '.join(self.parts)}; images {self.images}",
+                change="give -e cifar10 --images FOLDER with CIFAR-10's .bin files",
+            )
         for method in self.methods:
             known = (SEQUENTIAL, *compensations())
             if method not in known:
@@ -72,6 +88,8 @@ def run(
 
     Raises UserError for unfit records, data or recipes, and without jax.
     """
+    if CIFAR10 in suite.parts:
+        return _run_cifar(suite, records, write, on_record or (lambda record: None)), []
     chosen = [(experiment, suite.settings(experiment)) for experiment in suite.experiments()]
     planned = {experiment.name: len(own) for experiment, own in chosen}
     search = rules_search(suite.text) if "rules" in suite.parts else None
@@ -90,6 +108,19 @@ def run(
             if searched:
                 (on_record or (lambda record: None))(searched[-1])
     return found + searched, rows
+
+
+def _run_cifar(
+    suite: Suite, records: Path, write: Path | None, on_record: Callable[[Record], None]
+) -> list[Record]:
+    assert suite.images is not None
+    study = cifar_study(suite.images, suite.progress)
+    search, found = study.search(), list[Record]()
+    for found in measure_search(search, records, suite.limit_s, study.measure):
+        _write(write, cifar_page(search, found))
+        if found:
+            on_record(found[-1])
+    return found
 
 
 def _write(path: Path | None, text: str) -> None:

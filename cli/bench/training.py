@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Names = list[str]
 Parts = Annotated[
     Names,
-    typer.Option("--experiment", "-e", help="quadratic, digits, text, rules; default: all."),
+    typer.Option(
+        "--experiment", "-e", help="quadratic, digits, text, rules; default: all. Or cifar10."
+    ),
 ]
 Methods = Annotated[
     Names, typer.Option("--method", help="'sequential' or a delay compensation; default: all.")
@@ -41,8 +43,14 @@ def training(
         Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
     ] = Path("weft-bench-training.jsonl"),
     limit: Annotated[
-        float | None, typer.Option(min=0, help="Begin no run of rules after so many seconds.")
+        float | None, typer.Option(min=0, help="Begin no run of a search after so many seconds.")
     ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="A folder of CIFAR-10's .bin files, for cifar10.")
+    ] = None,
+    progress: Annotated[
+        Path, typer.Option(help="Where unfinished runs of cifar10 are kept.")
+    ] = Path("weft-bench-training"),
     write: Annotated[
         Path | None, typer.Option(help="Write the page here, as a Markdown file.")
     ] = None,
@@ -65,6 +73,8 @@ def training(
         overrides=set_,
         text=text or DEFAULT_TEXT,
         limit_s=limit,
+        images=images,
+        progress=progress,
     )
     found, rows = run(suite, records, write, _tell)
     if json:
@@ -87,9 +97,10 @@ def _tell(record: Record) -> None:
 def _print(records: list[Record], rows: list[QuadraticRow]) -> None:
     from ...bench.studies.evidence import quadratic_table, training_table
     from ...bench.studies.rules import RULES
+    from ...bench.studies.suite import CIFAR10
 
     for name in dict.fromkeys(record.experiment for record in records):
-        if name == RULES:
+        if name in (RULES, CIFAR10):
             continue  # its table is on the page
         own = [record for record in records if record.experiment == name]
         typer.echo(f"\n{name}: {own[0].setup}; {own[0].epochs} epochs\n{own[0].machine}\n")
