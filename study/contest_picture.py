@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from html import escape
 
+from ..sim.page.svg import text, tooltip
 from .contest_score import Rectangle, Score
 
 _PIXELS = 900
@@ -38,9 +38,8 @@ def _drawn(one: Rectangle, rows: int, hue: float) -> str:
     title = f"{one.name}: {one.width} x {one.height} at ({one.x}, {one.y}), {float(one.time):g}"
     return (
         f'<rect x="{x}" y="{y}" width="{one.width}" height="{one.height}" fill="{colour}" '
-        f'stroke="#20242a" stroke-width="0.6"><title>{escape(title)}</title></rect>'
-        f'<text x="{x + one.width / 2:g}" y="{y + one.height / 2:g}" font-size="{font:g}" '
-        f'text-anchor="middle" dominant-baseline="central">{escape(one.name)}</text>'
+        f'stroke="#20242a" stroke-width="0.6">{tooltip(title)}</rect>'
+        + text(x + one.width / 2, y + one.height / 2, one.name, size=round(font, 1))
     )
 
 

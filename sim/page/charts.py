@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from ..event.recording import Slice
+from .svg import axis, picture, text, tooltip
 
 WIDTH = 1180.0
 
@@ -22,15 +22,13 @@ def timeline_svg(stages: Sequence[str], slices: Sequence[Slice], window: tuple[i
         first, last = max(item.begin, begin), min(item.end, end)
         if last <= first or item.stage not in place:
             continue
-        title = (
-            f"{item.stage}: {item.phase} of sample {item.sample}, {item.end - item.begin:,} cycles"
-        )
+        spent = f"{item.phase} of sample {item.sample}, {item.end - item.begin:,} cycles"
         parts.append(
             f'<rect class="{item.phase}" x="{left + (first - begin) * per_cycle:.1f}"'
             f' y="{place[item.stage] * row + 1:.1f}" width="{(last - first) * per_cycle:.2f}"'
-            f' height="{row - 2:.1f}"><title>{escape(title)}</title></rect>'
+            f' height="{row - 2:.1f}">{tooltip(f"{item.stage}: {spent}")}</rect>'
         )
-    return _svg(WIDTH, row * len(stages) + 22, "".join(parts), "Pipeline over time")
+    return picture(WIDTH, row * len(stages) + 22, "".join(parts), "Pipeline over time")
 
 
 def curve_svg(values: Sequence[float], label: str, points: int = 300) -> str:
@@ -47,10 +45,10 @@ def curve_svg(values: Sequence[float], label: str, points: int = 300) -> str:
     parts = [f'<polyline class="curve" points="{path}"/>']
     for share in (0.0, 0.5, 1.0):
         y = 10 + share * (height - 40)
-        parts.append(f'<path class="axis" d="M{left} {y:.1f}H{width - 8}"/>')
-        parts.append(_text(left - 6, y, f"{high - share * span:.3g}", "end"))
-        parts.append(_text(left + share * (width - left - 8), height - 12, *_sample(values, share)))
-    return _svg(width, height, "".join(parts), label)
+        parts.append(axis(f"M{left} {y:.1f}H{width - 8}"))
+        parts.append(text(left - 6, y, f"{high - share * span:.3g}", "end"))
+        parts.append(text(left + share * (width - left - 8), height - 12, *_sample(values, share)))
+    return picture(width, height, "".join(parts), label)
 
 
 def _sample(values: Sequence[float], share: float) -> tuple[str, str]:
@@ -68,9 +66,7 @@ def _tick(begin: int, end: int, share: float, left: float, height: float) -> str
     x = left + share * (WIDTH - left)
     anchor = "start" if share == 0 else "end" if share == 1 else "middle"
     cycle = round(begin + share * (end - begin))
-    return f'<path class="axis" d="M{x:.1f} 0V{height:.1f}"/>' + _text(
-        x, height + 12, f"{cycle:,} cycles", anchor
-    )
+    return axis(f"M{x:.1f} 0V{height:.1f}") + text(x, height + 12, f"{cycle:,} cycles", anchor)
 
 
 def _every(row: float) -> int:
@@ -79,16 +75,4 @@ def _every(row: float) -> int:
 
 
 def _row_label(number: int, row: float) -> str:
-    return _text(28, (number + 0.5) * row, str(number), "end")
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}"'
-    return f'<text {place} font-size="10.5">{escape(text)}</text>'
-
-
-def _svg(width: float, height: float, body: str, label: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">'
-        f"{body}</svg>"
-    )
+    return text(28, (number + 0.5) * row, str(number), "end")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import StageRecord
-from .colours import RAMP, ramp
+from .colours import ramp
+from .svg import colour_scale, picture, text, tooltip
 
 HEIGHT = 860.0
 """Pixels for the longer side of the wafer."""
@@ -73,12 +73,12 @@ def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None
         _scale(width, height),
     ]
     across, down = round(width + 2 * MARGIN), round(height + 2 * MARGIN + 6)
-    return (
-        f'<svg class="floorplan" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {down}"'
-        f' width="{across}" height="{down}" role="img"'
-        f' aria-label="Floorplan of {escape(plan.model)} on {escape(plan.target)}">'
-        f"<style>{_STYLE}</style>{''.join(parts)}</svg>"
+    label = f"Floorplan of {plan.model} on {plan.target}"
+    attributes = (
+        f'class="floorplan" xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}"'
     )
+    body = f"<style>{_STYLE}</style>{''.join(parts)}"
+    return picture(across, down, body, label, attributes)
 
 
 def _wafer(number: int, width: float, height: float) -> str:
@@ -108,14 +108,19 @@ def _region(box: _Box, share: float) -> str:
     )
     return (
         f'<rect class="region" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}"'
-        f' height="{box.height:.1f}" fill="{ramp(share)[0]}"><title>{escape(title)}</title></rect>'
+        f' height="{box.height:.1f}" fill="{ramp(share)[0]}">{tooltip(title)}</rect>'
     )
 
 
 def _number(box: _Box, share: float) -> str:
     if box.font < LABEL:
         return ""
-    return _text(*box.centre, box.stage.index, box.font, f'style="fill:{ramp(share)[1]}"')
+    return text(
+        *box.centre,
+        box.stage.index,
+        size=round(box.font, 1),
+        attributes=f'style="fill:{ramp(share)[1]}"',
+    )
 
 
 def _callouts(boxes: list[_Box], width: float, height: float) -> list[str]:
@@ -148,36 +153,23 @@ def _callout(box: _Box, at: float, edge: float, direction: int) -> str:
     x, y = box.centre
     bend, end = edge + 4 * direction, edge + 14 * direction
     anchor = "end" if direction < 0 else "start"
-    return f'<path class="line" d="M{x:.1f} {y:.1f}L{bend:.1f} {at:.1f}H{end:.1f}"/>' + _text(
-        end + 3 * direction, at, box.stage.index, 10.5, f'text-anchor="{anchor}"'
+    return f'<path class="line" d="M{x:.1f} {y:.1f}L{bend:.1f} {at:.1f}H{end:.1f}"/>' + text(
+        end + 3 * direction, at, box.stage.index, anchor
     )
 
 
 def _heading(plan: PlanDocument, width: float) -> str:
     rows, columns = plan.grid
     share = plan.totals.wafer_share * 100
-    text = f"{plan.model} on {plan.target}: {rows} x {columns} PEs, {share:.1f} % used"
-    return _text(MARGIN, MARGIN / 2, text, 14.0, 'text-anchor="start"')
+    title = f"{plan.model} on {plan.target}: {rows} x {columns} PEs, {share:.1f} % used"
+    return text(MARGIN, MARGIN / 2, title, "start", 14)
 
 
 def _scale(width: float, height: float) -> str:
     """The colour scale below the wafer, 0 to 100 % busy."""
     y, length = MARGIN + height + 14, min(width * 0.5, 220.0)
-    stops = "".join(
-        f'<stop offset="{number / (len(RAMP) - 1)}" stop-color="rgb{colour}"/>'
-        for number, colour in enumerate(RAMP)
-    )
     return (
-        f'<defs><linearGradient id="busy">{stops}</linearGradient></defs>'
-        f'<rect x="{MARGIN + 58}" y="{y}" width="{length}" height="10" fill="url(#busy)"/>'
-        + _text(MARGIN, y + 5, "busy: 0 %", 11.0, 'text-anchor="start"')
-        + _text(MARGIN + 64 + length, y + 5, "100 %", 11.0, 'text-anchor="start"')
-    )
-
-
-def _text(x: float, y: float, text: object, size: float, attributes: str) -> str:
-    anchor = "" if "text-anchor" in attributes else 'text-anchor="middle" '
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" dy=".35em" font-size="{size:.1f}" {anchor}{attributes}>'
-        f"{escape(str(text))}</text>"
+        colour_scale("busy", MARGIN + 58, y, length)
+        + text(MARGIN, y + 5, "busy: 0 %", "start", 11)
+        + text(MARGIN + 64 + length, y + 5, "100 %", "start", 11)
     )

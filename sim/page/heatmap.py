@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import Rectangle
-from .colours import RAMP, ramp
+from .colours import ramp
+from .svg import colour_scale, picture, text, tooltip
 
 HEIGHT = 380.0
 """Pixels for the longer side of what is shown."""
@@ -29,12 +29,10 @@ def heatmap_svg(plan: PlanDocument, shares: Sequence[float], label: str) -> str:
         for stage, region, share in zip(plan.stages, regions, shares, strict=True)
     )
     across = max(width, _WIDTH)
-    return (
-        f'<svg class="heatmap" viewBox="0 0 {across + 2:.0f} {height + _FOOT:.0f}" role="img"'
-        f' width="{across + 2:.0f}" aria-label="{escape(label)}">'
-        f'<rect class="ground" x="1" y="1" width="{width:.1f}" height="{height:.1f}"/>'
-        f"{''.join(drawn)}{_scale(across, height, label)}{_place(part, height)}</svg>"
-    )
+    ground = f'<rect class="ground" x="1" y="1" width="{width:.1f}" height="{height:.1f}"/>'
+    body = f"{ground}{''.join(drawn)}{_scale(across, height, label)}{_place(part, height)}"
+    attributes = f'class="heatmap" width="{across + 2:.0f}"'
+    return picture(across + 2, height + _FOOT, body, label, attributes)
 
 
 def _around(regions: Sequence[Rectangle]) -> Rectangle:
@@ -48,13 +46,12 @@ def _around(regions: Sequence[Rectangle]) -> Rectangle:
 def _region(
     name: str, region: Rectangle, part: Rectangle, share: float, scale: float, label: str
 ) -> str:
-    title = escape(f"{name}: {label} {share * 100:.0f} %")
     x, y = 1 + (region.column - part.column) * scale, 1 + (region.row - part.row) * scale
     return (
         f'<rect class="heat" x="{x:.1f}" y="{y:.1f}"'
         f' width="{max(region.width * scale, _LEAST):.1f}"'
         f' height="{max(region.height * scale, _LEAST):.1f}" fill="{ramp(share)[0]}">'
-        f"<title>{title}</title></rect>"
+        f"{tooltip(f'{name}: {label} {share * 100:.0f} %')}</rect>"
     )
 
 
@@ -62,25 +59,15 @@ def _place(part: Rectangle, height: float) -> str:
     """Which PEs are shown."""
     rows = f"rows {part.row} to {part.row + part.height - 1}"
     columns = f"columns {part.column} to {part.column + part.width - 1}"
-    return f'<text x="1" y="{height + 34:.1f}" font-size="11">{rows}, {columns}</text>'
+    return text(1, height + 34, f"{rows}, {columns}", "start")
 
 
 def _scale(width: float, height: float, label: str) -> str:
     """The colour scale below the wafer."""
-    name = "ramp-" + "".join(c if c.isalnum() else "-" for c in label)
-    stops = "".join(
-        f'<stop offset="{number / (len(RAMP) - 1)}" stop-color="rgb{colour}"/>'
-        for number, colour in enumerate(RAMP)
-    )
     y = height + 16
     return (
-        f'<defs><linearGradient id="{name}">{stops}</linearGradient></defs>'
-        f'<rect x="{width - 130:.0f}" y="{y - 5:.1f}" width="90" height="10" fill="url(#{name})"/>'
-        f'<text x="1" y="{y:.1f}" dy=".35em" font-size="12">{escape(label)}</text>'
-        f"{_number(width - 134, y, '0')}{_number(width, y, '100 %')}"
+        colour_scale(label, width - 130, y - 5, 90)
+        + text(1, y, label, "start", 12)
+        + text(width - 134, y, "0", "end")
+        + text(width, y, "100 %", "end")
     )
-
-
-def _number(x: float, y: float, text: str) -> str:
-    place = f'x="{x:.0f}" y="{y:.1f}" dy=".35em" text-anchor="end"'
-    return f'<text {place} font-size="11">{text}</text>'

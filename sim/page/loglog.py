@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from ...compiler.plan.constants import constant, has_constants
 from ...compiler.plan.document import PlanDocument
 from ..model.report import SimReport
+from .svg import axis, picture, text, tooltip
 
 _WIDTH, _HEIGHT = 560.0, 410.0
 _LEFT, _TOP, _RIGHT, _FOOT = 64.0, 10.0, 150.0, 44.0
@@ -120,17 +120,15 @@ def _chart(
         colour = groups.index(dot.group) % _COLOURS
         parts.append(
             f'<circle class="dot c{colour}" cx="{axes.x(dot.x):.1f}" cy="{axes.y(dot.y):.1f}"'
-            f' r="4"><title>{escape(dot.title)}</title></circle>'
+            f' r="4">{tooltip(dot.title)}</circle>'
         )
     for number, group in enumerate(groups):
         y = _TOP + 10 + 18 * number
         x = _WIDTH - _RIGHT + 18
         parts.append(f'<circle class="dot c{number % _COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        parts.append(_text(x + 12, y, group, "start"))
-    return (
-        f'<svg class="loglog" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}" width="{_WIDTH:.0f}"'
-        f' role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
-    )
+        parts.append(text(x + 12, y, group, "start"))
+    attributes = f'class="loglog" width="{_WIDTH:.0f}"'
+    return picture(_WIDTH, _HEIGHT, "".join(parts), label, attributes)
 
 
 def _grid(axes: Axes) -> list[str]:
@@ -139,19 +137,16 @@ def _grid(axes: Axes) -> list[str]:
     parts = []
     for power in range(axes.x_from, axes.x_to + 1):
         x = axes.x(10.0**power)
-        parts.append(f'<path class="axis" d="M{x:.1f} {_TOP}V{bottom}"/>')
-        parts.append(_text(x, bottom + 13, _power(power), "middle"))
+        parts.append(axis(f"M{x:.1f} {_TOP}V{bottom}"))
+        parts.append(text(x, bottom + 13, _power(power), "middle"))
     for power in range(axes.y_from, axes.y_to + 1):
         y = axes.y(10.0**power)
-        parts.append(f'<path class="axis" d="M{_LEFT} {y:.1f}H{right}"/>')
-        parts.append(_text(_LEFT - 6, y, _power(power), "end"))
-    parts.append(_text((_LEFT + right) / 2, _HEIGHT - 10, axes.x_name, "middle"))
+        parts.append(axis(f"M{_LEFT} {y:.1f}H{right}"))
+        parts.append(text(_LEFT - 6, y, _power(power), "end"))
+    parts.append(text((_LEFT + right) / 2, _HEIGHT - 10, axes.x_name, "middle"))
     middle = (_TOP + bottom) / 2
     turned = f'transform="rotate(-90 12 {middle})"'
-    parts.append(
-        f'<text x="12" y="{middle}" {turned} text-anchor="middle" font-size="11">'
-        f"{escape(axes.y_name)}</text>"
-    )
+    parts.append(text(12, middle, axes.y_name, attributes=turned))
     return parts
 
 
@@ -167,8 +162,3 @@ def _power(exponent: int) -> str:
 def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> str:
     path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in points)
     return f'<polyline class="roof" points="{path}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}"'
-    return f'<text {place} font-size="11">{escape(text)}</text>'

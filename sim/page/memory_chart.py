@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from .memory import Held
+from .svg import axis, picture, text, tooltip
 
 WIDTH, HEIGHT = 1180.0, 220.0
 _LEFT, _FOOT, _TOP = 64.0, 24.0, 10.0
@@ -25,13 +25,10 @@ def memory_svg(held: Sequence[Held], capacity_bytes: int) -> str:
         for number, name in reversed(list(enumerate(LAYERS)))
     ]
     marks = [_level(bytes_, ground - bytes_ * per_byte) for bytes_ in (0, capacity_bytes)]
-    ends = _text(_LEFT, HEIGHT - 8, f"{begin:,} cycles", "start")
-    ends += _text(WIDTH, HEIGHT - 8, f"{end:,} cycles", "end")
+    ends = text(_LEFT, HEIGHT - 8, f"{begin:,} cycles", "start")
+    ends += text(WIDTH, HEIGHT - 8, f"{end:,} cycles", "end")
     label = f"Memory over time: {held[0].stage}"
-    return (
-        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(layers)}{''.join(marks)}{ends}</svg>"
-    )
+    return picture(WIDTH, HEIGHT, f"{''.join(layers)}{''.join(marks)}{ends}", label)
 
 
 def _tops(entry: Held) -> tuple[int, int, int]:
@@ -44,14 +41,8 @@ def _layer(name: str, at: Sequence[float], tops: Sequence[float], ground: float)
     """A staircase from one entry to the next, closed along the ground."""
     steps = "".join(f"H{x:.1f}V{top:.1f}" for x, top in zip(at[1:], tops[1:], strict=True))
     path = f"M{at[0]:.1f} {ground:.1f}V{tops[0]:.1f}{steps}V{ground:.1f}Z"
-    return f'<path class="held {name}" d="{path}"><title>{name}</title></path>'
+    return f'<path class="held {name}" d="{path}">{tooltip(name)}</path>'
 
 
 def _level(bytes_: int, y: float) -> str:
-    line = f'<path class="axis" d="M{_LEFT} {y:.1f}H{WIDTH}"/>'
-    return line + _text(_LEFT - 6, y, f"{bytes_:,} B", "end")
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" dy=".35em" text-anchor="{anchor}"'
-    return f'<text {place} font-size="10.5">{escape(text)}</text>'
+    return axis(f"M{_LEFT} {y:.1f}H{WIDTH}") + text(_LEFT - 6, y, f"{bytes_:,} B", "end")
