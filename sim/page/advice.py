@@ -48,6 +48,32 @@ def advise(plan: PlanDocument, report: SimReport) -> tuple[Advice, ...]:
     )
 
 
+def verdict(plan: PlanDocument, report: SimReport, advice: Sequence[Advice]) -> str:
+    """The bottleneck in a sentence or two."""
+    if report.deadlock:
+        return "The pipeline stands still: stages wait for each other."
+    pace, slowest = report.initiation_interval_cycles, slowest_stage(report)
+    row = report.stages[slowest]
+    alike = sum(r.utilisation >= _AT_PACE for r in report.stages) - 1
+    others = f" and {alike} more as slow" if alike > 0 else ""
+    said = f"A sample takes {pace:,.0f} cycles. "
+    if row.utilisation >= _AT_PACE:
+        return (
+            f"{said}{row.id}{others} set{'' if others else 's'} the pace: {advice[slowest].advice}."
+        )
+    cause, _, at = report.bound_by.partition(": ")
+    return (
+        f"{said}No stage is busy all the time (the busiest, {row.id}, {row.utilisation:.0%}):"
+        f" {cause} sets the pace{f', {at}' if at else ''}."
+    )
+
+
+def slowest_stage(report: SimReport) -> int:
+    """The number of the busiest stage, the first of several."""
+    shares = [row.utilisation for row in report.stages]
+    return shares.index(max(shares))
+
+
 def _line(stage: StageRecord, row: StageRow, report: SimReport) -> str:
     cause, _, at = report.bound_by.partition(": ")
     if cause == "fill":

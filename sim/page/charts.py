@@ -34,26 +34,37 @@ def timeline_svg(stages: Sequence[str], slices: Sequence[Slice], window: tuple[i
 def curve_svg(values: Sequence[float], label: str, points: int = 300) -> str:
     """A line through the means of at most `points` equal groups of `values`."""
     means = _grouped(values, points)
-    low, high = min(means), max(means)
-    span = (high - low) or 1.0
+    last = len(values) - 1
+    across = [number * last / max(len(means) - 1, 1) for number in range(len(means))]
+    return _line_svg(list(zip(across, means, strict=True)), label, "{:.3g}")
+
+
+def accuracy_svg(tests: Sequence[tuple[int, float]]) -> str:
+    """A line through (samples trained, share of test samples classified correctly)."""
+    return _line_svg(tests, "Test accuracy", "{:.1%}")
+
+
+def _line_svg(points: Sequence[tuple[float, float]], label: str, number: str) -> str:
+    """Values by sample; `number` says how a value is written at the axis."""
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    first, last = points[0][0], points[-1][0]
     left, width, height = 52.0, WIDTH, 240.0
-    step = (width - left - 8) / max(len(means) - 1, 1)
+    per_sample = (width - left - 8) / ((last - first) or 1.0)
+    per_value = (height - 40) / ((high - low) or 1.0)
     path = " ".join(
-        f"{left + number * step:.1f},{10 + (high - mean) / span * (height - 40):.1f}"
-        for number, mean in enumerate(means)
+        f"{left + (sample - first) * per_sample:.1f},{10 + (high - value) * per_value:.1f}"
+        for sample, value in points
     )
     parts = [f'<polyline class="curve" points="{path}"/>']
-    for share in (0.0, 0.5, 1.0):
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         y = 10 + share * (height - 40)
+        x = left + share * (width - left - 8)
         parts.append(axis(f"M{left} {y:.1f}H{width - 8}"))
-        parts.append(text(left - 6, y, f"{high - share * span:.3g}", "end"))
-        parts.append(text(left + share * (width - left - 8), height - 12, *_sample(values, share)))
+        parts.append(text(left - 6, y, number.format(high - share * (high - low)), "end"))
+        parts.append(
+            text(x, height - 12, f"sample {round(first + share * (last - first)):,}", anchor)
+        )
     return picture(width, height, "".join(parts), label)
-
-
-def _sample(values: Sequence[float], share: float) -> tuple[str, str]:
-    anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[share]
-    return f"sample {round(share * (len(values) - 1)):,}", anchor
 
 
 def _grouped(values: Sequence[float], points: int) -> list[float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import StageRecord
+from ...compiler.plan.stage_record import Rectangle, StageRecord
 from .colours import ramp
 from .svg import colour_scale, picture, text, tooltip
 
@@ -20,6 +21,12 @@ LEAST = 3.0
 LABEL = 8.5
 """Smallest font in pixels; a region too small for it gets its number in the margin."""
 _GLYPH = 0.62
+_LINE = 11.0
+"""Pixels between two numbers in a margin."""
+_INSET = 130.0
+"""Pixels for the longer side of a wafer that is drawn small."""
+_MOST = 0.7
+"""Share of a wafer above which its used part is not worth a picture of its own."""
 _STYLE = (
     ".floorplan text{font-family:system-ui,sans-serif;fill:#333}"
     ".floorplan .wafer{fill:#eceef1;stroke:#8a8f98}"
@@ -51,25 +58,30 @@ class _Box:
         return min(self.width * 0.8 / (digits * _GLYPH), self.height * 0.85, 18.0)
 
 
-def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None) -> str:
+def floorplan_svg(
+    plan: PlanDocument,
+    utilisation: Sequence[float] | None = None,
+    part: Rectangle | None = None,
+) -> str:
     """A self-contained SVG of the wafer with all stages, numbered, and a colour scale.
 
     `utilisation` is one share per stage in [0, 1]; without it, a stage's cycles over the initiation
-    interval in the plan's totals. Hovering over a region shows its name and numbers.
+    interval in the plan's totals. Hovering over a region shows its name and numbers. With `part`
+    only that rectangle of a plan's one wafer is drawn.
     """
     interval = max(plan.totals.initiation_interval_cycles, 1)
     shares = utilisation or [stage.cycles.total_cycles / interval for stage in plan.stages]
-    rows, columns = plan.grid
-    scale = HEIGHT / max(rows, columns)
-    one, height = columns * scale, rows * scale
+    part = part or Rectangle(0, 0, *plan.grid)
+    scale = HEIGHT / max(part.height, part.width)
+    one, height = part.width * scale, part.height * scale
     width = plan.totals.wafers_used * (one + GAP) - GAP
-    boxes = [_box(stage, scale, one + GAP) for stage in plan.stages]
+    boxes = [_box(stage, part, scale, one + GAP) for stage in plan.stages]
     parts = [
         *(_wafer(number, one, height) for number in range(plan.totals.wafers_used)),
         *(_region(box, share) for box, share in zip(boxes, shares, strict=True)),
         *(_number(box, share) for box, share in zip(boxes, shares, strict=True)),
         *_callouts([box for box in boxes if box.font < LABEL], width, height),
-        _heading(plan, width),
+        _heading(plan, part),
         _scale(width, height),
     ]
     across, down = round(width + 2 * MARGIN), round(height + 2 * MARGIN + 6)
@@ -81,19 +93,48 @@ def floorplan_svg(plan: PlanDocument, utilisation: Sequence[float] | None = None
     return picture(across, down, body, label, attributes)
 
 
+def inset_svg(plan: PlanDocument, part: Rectangle) -> str:
+    """A wafer with its regions, small, and a frame around the part that is shown elsewhere."""
+    scale = _INSET / max(plan.grid)
+    height, width = (size * scale for size in plan.grid)
+    drawn = [(stage.region, "used") for stage in plan.stages] + [(part, "frame")]
+    body = f'<rect class="ground" width="{width:.1f}" height="{height:.1f}"/>' + "".join(
+        f'<rect class="{kind}" x="{r.column * scale:.1f}" y="{r.row * scale:.1f}"'
+        f' width="{max(r.width * scale, 1):.1f}" height="{max(r.height * scale, 1):.1f}"/>'
+        for r, kind in drawn
+    )
+    attributes = f'class="inset" width="{width:.0f}" height="{height:.0f}"'
+    return picture(width, height, body, f"The part of {plan.target} that is used", attributes)
+
+
+def used_part(plan: PlanDocument) -> Rectangle | None:
+    """The smallest rectangle with all regions; None for a chain of wafers, or most of a wafer."""
+    part = around([stage.region for stage in plan.stages])
+    is_most = part.height * part.width > _MOST * math.prod(plan.grid)
+    return None if plan.totals.wafers_used > 1 or is_most else part
+
+
+def around(regions: Sequence[Rectangle]) -> Rectangle:
+    """The smallest rectangle with all of them."""
+    row, column = min(r.row for r in regions), min(r.column for r in regions)
+    last_row = max(r.row + r.height for r in regions)
+    last_column = max(r.column + r.width for r in regions)
+    return Rectangle(row, column, last_row - row, last_column - column)
+
+
 def _wafer(number: int, width: float, height: float) -> str:
     x = MARGIN + number * (width + GAP)
     size = f'width="{width:.1f}" height="{height:.1f}"'
     return f'<rect class="wafer" x="{x:.1f}" y="{MARGIN:.1f}" {size}/>'
 
 
-def _box(stage: StageRecord, scale: float, step: float) -> _Box:
+def _box(stage: StageRecord, part: Rectangle, scale: float, step: float) -> _Box:
     """`step` is the distance of two wafers in pixels."""
     region = stage.region
     return _Box(
         stage,
-        MARGIN + region.wafer * step + region.column * scale,
-        MARGIN + region.row * scale,
+        MARGIN + region.wafer * step + (region.column - part.column) * scale,
+        MARGIN + (region.row - part.row) * scale,
         max(region.width * scale, LEAST),
         max(region.height * scale, LEAST),
     )
@@ -107,8 +148,9 @@ def _region(box: _Box, share: float) -> str:
         f" {share * 100:.0f} % busy"
     )
     return (
-        f'<rect class="region" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}"'
-        f' height="{box.height:.1f}" fill="{ramp(share)[0]}">{tooltip(title)}</rect>'
+        f'<rect class="region" data-stage="{stage.index}" x="{box.x:.1f}" y="{box.y:.1f}"'
+        f' width="{box.width:.1f}" height="{box.height:.1f}" fill="{ramp(share)[0]}">'
+        f"{tooltip(title)}</rect>"
     )
 
 
@@ -124,9 +166,14 @@ def _number(box: _Box, share: float) -> str:
 
 
 def _callouts(boxes: list[_Box], width: float, height: float) -> list[str]:
-    """Numbers of small regions in the nearer margin, spread so that they do not overlap."""
-    left = [box for box in boxes if box.centre[0] < MARGIN + width / 2]
-    right = [box for box in boxes if box not in left]
+    """Numbers of small regions in the nearer margin, spread so that they do not overlap.
+
+    Where there are too many for a margin, the smallest regions have none.
+    """
+    room = int(height / _LINE)
+    boxes = sorted(boxes, key=lambda box: -box.stage.region.area)
+    left = [box for box in boxes if box.centre[0] < MARGIN + width / 2][:room]
+    right = [box for box in boxes if box.centre[0] >= MARGIN + width / 2][:room]
     sides = ((left, MARGIN, -1), (right, MARGIN + width, 1))
     return [
         _callout(box, at, edge, direction)
@@ -138,7 +185,7 @@ def _callouts(boxes: list[_Box], width: float, height: float) -> list[str]:
 def _spread(boxes: list[_Box], height: float) -> list[tuple[_Box, float]]:
     """Every box with the height of its number: its own, or the next free one below or above."""
     ordered = sorted(boxes, key=lambda box: (box.centre[1], box.stage.index))
-    step = min(11.0, height / max(len(ordered), 1))
+    step = min(_LINE, height / max(len(ordered), 1))
     heights: list[float] = []
     for box in ordered:
         heights.append(max(box.centre[1], heights[-1] + step if heights else MARGIN))
@@ -158,10 +205,11 @@ def _callout(box: _Box, at: float, edge: float, direction: int) -> str:
     )
 
 
-def _heading(plan: PlanDocument, width: float) -> str:
-    rows, columns = plan.grid
+def _heading(plan: PlanDocument, part: Rectangle) -> str:
     share = plan.totals.wafer_share * 100
-    title = f"{plan.model} on {plan.target}: {rows} x {columns} PEs, {share:.1f} % used"
+    shown = f"{part.height} x {part.width} PEs"
+    shown = shown if part.height * part.width == math.prod(plan.grid) else f"{shown} of the wafer"
+    title = f"{plan.model} on {plan.target}: {shown}, {share:.1f} % used"
     return text(MARGIN, MARGIN / 2, title, "start", 14)
 
 

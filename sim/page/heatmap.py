@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import Rectangle
 from .colours import ramp
+from .floorplan import around
 from .svg import colour_scale, picture, text, tooltip
 
 HEIGHT = 380.0
@@ -21,7 +22,7 @@ def heatmap_svg(plan: PlanDocument, shares: Sequence[float], label: str) -> str:
     """One share in [0, 1] per stage; `label` says of what. Wafers lie side by side; what is drawn
     is the smallest rectangle with all regions."""
     regions = [stage.region.on_chain(plan.grid[1]) for stage in plan.stages]
-    part = _around(regions)
+    part = around(regions)
     scale = HEIGHT / max(part.height, part.width)
     width, height = part.width * scale, part.height * scale
     drawn = (
@@ -33,14 +34,6 @@ def heatmap_svg(plan: PlanDocument, shares: Sequence[float], label: str) -> str:
     body = f"{ground}{''.join(drawn)}{_scale(across, height, label)}{_place(part, height)}"
     attributes = f'class="heatmap" width="{across + 2:.0f}"'
     return picture(across + 2, height + _FOOT, body, label, attributes)
-
-
-def _around(regions: Sequence[Rectangle]) -> Rectangle:
-    """The smallest rectangle with all of them."""
-    row, column = min(r.row for r in regions), min(r.column for r in regions)
-    last_row = max(r.row + r.height for r in regions)
-    last_column = max(r.column + r.width for r in regions)
-    return Rectangle(row, column, last_row - row, last_column - column)
 
 
 def _region(

@@ -14,14 +14,16 @@ from ...compiler.plan.text.numbers import energy as joules
 from ..event.recording import Slice, timeline
 from ..model.report import SimReport, StageRow
 from ..validation.report import ValidationReport
-from .advice import advise
-from .charts import curve_svg, timeline_svg
+from .advice import advise, slowest_stage, verdict
+from .charts import accuracy_svg, curve_svg, timeline_svg
 from .energy import energy
-from .floorplan import floorplan_svg
+from .floorplan import floorplan_svg, inset_svg, used_part
 from .heatmap import heatmap_svg
 from .loglog import roofline_svg
 from .memory import memory_over_time
 from .memory_chart import memory_svg
+from .network import network_svg
+from .stage_facts import stage_facts
 from .validation_plot import points_svg
 
 MOST_STAGES = 400
@@ -34,13 +36,15 @@ class RunCurve:
     """What a training run adds to the page.
 
     `losses` is one value per training sample in order (may be empty), `accuracy` the share of test
-    samples classified correctly (None without a test), `executor` the name of what ran it.
+    samples classified correctly (None without a test), `executor` the name of what ran it;
+    `accuracies` has (samples trained, accuracy) of each test.
     """
 
     losses: tuple[float, ...]
     samples_per_s: float
     accuracy: float | None
     executor: str
+    accuracies: tuple[tuple[int, float], ...] = ()
 
 
 def write_report(
@@ -69,8 +73,16 @@ def report_html(
     """The page as text."""
     advice = advise(plan, report)
     capacity = max(plan.totals.memory_capacity_per_pe_bytes, 1)
+    shares = [row.utilisation for row in report.stages]
+    part = used_part(plan)
     return render(
         "report.html",
+        verdict=verdict(plan, report, advice),
+        slowest=slowest_stage(report),
+        network=network_svg(plan, report),
+        facts=stage_facts(plan, report, advice),
+        used=floorplan_svg(plan, shares, part) if part else "",
+        inset=inset_svg(plan, part) if part else "",
         plan=plan,
         report=report,
         rows=list(zip(plan.stages, report.stages, advice, strict=True)),
@@ -78,7 +90,7 @@ def report_html(
         cards=_cards(plan, report, run),
         reasons=_reasons(report),
         memory_classes=_memory_classes(report),
-        floorplan=floorplan_svg(plan, [row.utilisation for row in report.stages]),
+        floorplan=floorplan_svg(plan, shares),
         memory_map=heatmap_svg(
             plan, [row.memory_per_pe.total_bytes / capacity for row in report.stages], "memory"
         ),
@@ -88,6 +100,7 @@ def report_html(
         roofline=roofline_svg(plan, report),
         timeline=_timeline(plan, report),
         loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
+        accuracy=accuracy_svg(run.accuracies) if run and len(run.accuracies) > 1 else "",
         validation=validation,
         validation_plot=points_svg(validation.points) if validation else "",
     )
@@ -110,9 +123,9 @@ def render(template: str, **values: object) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"quantity": quantity, "percent": percent, "classes": asdict}
     folder = resources.files(str(__package__)).joinpath("templates")
-    style = folder.joinpath("style.css").read_text("utf-8")
-    text = folder.joinpath(template).read_text("utf-8")
-    return environment.from_string(text).render(style=style, **values)
+    files = ("style.css", "page.js", template)
+    style, script, text = (folder.joinpath(name).read_text("utf-8") for name in files)
+    return environment.from_string(text).render(style=style, script=script, **values)
 
 
 def _cards(

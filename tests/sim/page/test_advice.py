@@ -10,7 +10,7 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.text.numbers import energy as joules
 from weft.compiler.targets.constant import Constant
 from weft.sim import simulate
-from weft.sim.page.advice import advise
+from weft.sim.page.advice import advise, slowest_stage, verdict
 from weft.sim.page.energy import energy
 
 CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
@@ -61,3 +61,24 @@ def test_energy_by_hand():
 )
 def test_energy_is_readable(value: float, said: str) -> None:
     assert joules(value) == said
+
+
+def test_the_verdict_names_the_stage_that_sets_the_pace():
+    plan = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
+    report = simulate(plan, 200)
+    said = verdict(plan, report, advise(plan, report))
+    assert said.startswith("A sample takes 80 cycles. layer1 sets the pace: ")
+    assert slowest_stage(report) == 1
+
+
+def test_the_verdict_of_equal_stages_counts_them():
+    plan = plans.chain([(10, 20, 10)] * 3, size=4)
+    report = simulate(plan, 200)
+    assert "layer0 and 2 more as slow set the pace" in verdict(plan, report, advise(plan, report))
+
+
+def test_the_verdict_of_a_deadlock():
+    edges = [plans.edge(-1, 0, 8), *(plans.edge(i, i + 1, 8, 8) for i in range(3))]
+    stuck = plans.plan([(10, 10, 10)] * 4, [*edges, plans.edge(0, 3, 8, 8, depth=1)])
+    report = simulate(stuck, 100)
+    assert "stands still" in verdict(stuck, report, advise(stuck, report))

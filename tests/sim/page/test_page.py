@@ -13,7 +13,7 @@ from helpers import plans
 from weft.compiler.plan.stage_record import Rectangle
 from weft.sim import simulate
 from weft.sim.page.colours import RAMP, ramp
-from weft.sim.page.floorplan import HEIGHT, floorplan_svg
+from weft.sim.page.floorplan import HEIGHT, floorplan_svg, inset_svg, used_part
 from weft.sim.page.page import RunCurve, report_html, write_report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -67,19 +67,26 @@ def test_page_needs_no_network():
     page = report_html(PLAN, simulate(PLAN, 200), RUN)
     addresses = set(re.findall(r"https?://[^\"' )]+", page))
     assert addresses == {"http://www.w3.org/2000/svg"}
-    assert not re.search(r"<(script|link|img|iframe)\b|@import|url\((?!#)", page)
+    assert not re.search(r"<(link|img|iframe)\b|@import|url\((?!#)|\bsrc=|fetch\(|import\(", page)
 
 
 def test_without_a_run_there_is_no_curve():
     text = text_of(report_html(PLAN, simulate(PLAN, 200)))
-    assert "Training loss" not in text
+    assert "Training" not in text
     assert "test accuracy" not in text
+
+
+def test_accuracies_are_a_curve():
+    run = replace(RUN, accuracies=((0, 0.1), (500, 0.8), (1000, 0.9651)))
+    page = report_html(PLAN, simulate(PLAN, 200), run)
+    assert "96.5%" in text_of(page)
+    assert "sample 500" in text_of(page)
 
 
 def test_names_are_escaped():
     odd = replace(PLAN, model="<script>net</script>")
     page = report_html(odd, simulate(odd, 50))
-    assert "<script>" not in page
+    assert "<script>net" not in page
     assert "<script>net</script>" in text_of(page)
 
 
@@ -122,6 +129,30 @@ def test_every_stage_is_numbered_once_and_numbers_in_the_margin_do_not_overlap()
     for side in {t.get("text-anchor") for t in numbers}:
         heights = sorted(float(t.get("y")) for t in numbers if t.get("text-anchor") == side)
         assert all(b - a >= 10.9 for a, b in pairwise(heights))
+
+
+def test_the_used_part_is_drawn_larger_and_framed_on_the_wafer():
+    wide = replace(PLAN, grid=(200, 300))
+    part = used_part(wide)
+    assert part == Rectangle(0, 0, 4, 28)
+    svg = ElementTree.fromstring(floorplan_svg(wide, [0.0, 0.5, 1.0], part))
+    drawn = svg.findall(f"{SVG}rect[@class='region']")
+    assert float(drawn[0].get("width")) == pytest.approx(8 * HEIGHT / 28, abs=0.1)
+    frame = ElementTree.fromstring(inset_svg(wide, part)).find("rect[@class='frame']")
+    assert float(frame.get("width")) == pytest.approx(28 * 130 / 300, abs=0.1)
+
+
+def test_most_of_a_wafer_is_no_part():
+    assert used_part(replace(PLAN, grid=(4, 30))) is None
+
+
+def test_too_many_numbers_for_a_margin_are_those_of_the_largest_regions():
+    many = plans.chain([(10, 20, 5)] * 400)
+    stages = tuple(plans.moved(s, Rectangle(s.index, 0, 1, 1 + s.index % 2)) for s in many.stages)
+    svg = ElementTree.fromstring(floorplan_svg(replace(many, stages=stages, grid=(994, 750))))
+    numbers = [int(t.text) for t in svg.findall(f"{SVG}text") if t.text.isdigit()]
+    assert len(numbers) == int(994 * HEIGHT / 994 / 11)
+    assert all(number % 2 for number in numbers)
 
 
 def test_the_ramp_goes_through_its_colours_with_readable_text():
