@@ -13,7 +13,7 @@ from ..backend.version import VERSION
 from . import compile, demo, doctor, models, place, plans, recipe, simulate, sparsity, targets
 from .bench import verbs as bench
 from .run import checkpoint, export, predict, train
-from .study import compare, sweep, validate
+from .study import compare, report, sweep, validate
 from .terminal.failure import INTERRUPTED, explain
 
 _COLLECT_AFTER = 50_000, 20, 100
@@ -48,7 +48,9 @@ app = typer.Typer(
     " XLA, one sample at a time. Start with: weft demo",
 )
 
-for verbs in (demo, compile, place, plans, simulate, compare, sweep, train, predict, export):
+for verbs in (demo, compile, place, plans, simulate, compare, sweep, report):
+    verbs.register(app)
+for verbs in (train, predict, export):
     verbs.register(app)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(recipe.app, name="recipe")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from ..event.recording import Slice
 from .svg import axis, picture, text, tooltip
@@ -31,46 +32,58 @@ def timeline_svg(stages: Sequence[str], slices: Sequence[Slice], window: tuple[i
     return picture(WIDTH, row * len(stages) + 22, "".join(parts), "Pipeline over time")
 
 
-def curve_svg(values: Sequence[float], label: str, points: int = 300) -> str:
-    """A line through the means of at most `points` equal groups of `values`."""
-    means = _grouped(values, points)
-    last = len(values) - 1
-    across = [number * last / max(len(means) - 1, 1) for number in range(len(means))]
-    return _line_svg(list(zip(across, means, strict=True)), label, "{:.3g}")
+def curve_svg(values: Sequence[float], label: str) -> str:
+    """A line through the means of equal groups of `values`, one for each sample."""
+    return lines_svg({label: grouped(list(enumerate(values)))}, label, "{:.3g}")
 
 
 def accuracy_svg(tests: Sequence[tuple[int, float]]) -> str:
     """A line through (samples trained, share of test samples classified correctly)."""
-    return _line_svg(tests, "Test accuracy", "{:.1%}")
+    return lines_svg({"test": tests}, "Test accuracy", "{:.1%}")
 
 
-def _line_svg(points: Sequence[tuple[float, float]], label: str, number: str) -> str:
-    """Values by sample; `number` says how a value is written at the axis."""
+def grouped(points: Sequence[Sequence[float]], count: int = 300) -> list[tuple[float, float]]:
+    """Means of at most `count` equal groups of neighbouring points."""
+    size = max(-(-len(points) // count), 1)
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]
+
+
+def lines_svg(lines: Mapping[str, Sequence[tuple[float, float]]], label: str, number: str) -> str:
+    """Lines by name, each through points (sample, value), of which there is at least one.
+
+    `number` says how a value is written at the axis. Several lines have a legend.
+    """
+    points = [point for line in lines.values() for point in line]
     low, high = min(value for _, value in points), max(value for _, value in points)
-    first, last = points[0][0], points[-1][0]
+    first, last = min(sample for sample, _ in points), max(sample for sample, _ in points)
     left, width, height = 52.0, WIDTH, 240.0
     per_sample = (width - left - 8) / ((last - first) or 1.0)
     per_value = (height - 40) / ((high - low) or 1.0)
-    path = " ".join(
-        f"{left + (sample - first) * per_sample:.1f},{10 + (high - value) * per_value:.1f}"
-        for sample, value in points
-    )
-    parts = [f'<polyline class="curve" points="{path}"/>']
+    parts = []
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        y = 10 + share * (height - 40)
-        x = left + share * (width - left - 8)
+        y, x = 10 + share * (height - 40), left + share * (width - left - 8)
         parts.append(axis(f"M{left} {y:.1f}H{width - 8}"))
         parts.append(text(left - 6, y, number.format(high - share * (high - low)), "end"))
-        parts.append(
-            text(x, height - 12, f"sample {round(first + share * (last - first)):,}", anchor)
+        sample = round(first + share * (last - first))
+        parts.append(text(x, height - 12, f"sample {sample:,}", anchor))
+    for place, line in enumerate(lines.values()):
+        path = " ".join(
+            f"{left + (sample - first) * per_sample:.1f},{10 + (high - value) * per_value:.1f}"
+            for sample, value in line
         )
-    return picture(width, height, "".join(parts), label)
+        parts.append(f'<polyline class="curve c{place % 10}" points="{path}"/>')
+    legend = _legend(list(lines), height) if len(lines) > 1 else ""
+    under = 18.0 * len(lines) if legend else 0.0
+    return picture(width, height + under, "".join(parts) + legend, label)
 
 
-def _grouped(values: Sequence[float], points: int) -> list[float]:
-    size = max(-(-len(values) // points), 1)
-    groups = [values[start : start + size] for start in range(0, len(values), size)]
-    return [sum(group) / len(group) for group in groups]
+def _legend(names: Sequence[str], top: float) -> str:
+    return "".join(
+        f'<path class="curve c{place % 10}" d="M52 {top + 18 * place + 6:.1f}h24"/>'
+        + text(82, top + 18 * place + 6, name, "start", 11.5)
+        for place, name in enumerate(names)
+    )
 
 
 def _tick(begin: int, end: int, share: float, left: float, height: float) -> str:

@@ -87,7 +87,7 @@ def report_html(
         report=report,
         rows=list(zip(plan.stages, report.stages, advice, strict=True)),
         run=run,
-        cards=_cards(plan, report, run),
+        cards=cards(plan, report, run),
         reasons=_reasons(report),
         memory_classes=_memory_classes(report),
         floorplan=floorplan_svg(plan, shares),
@@ -128,7 +128,7 @@ def render(template: str, **values: object) -> str:
     return environment.from_string(text).render(style=style, script=script, **values)
 
 
-def _cards(
+def cards(
     plan: PlanDocument, report: SimReport, run: RunCurve | None
 ) -> list[tuple[str, str, str]]:
     """Key figures: what, the figure, what it means."""
@@ -138,7 +138,7 @@ def _cards(
     capacity = plan.totals.memory_capacity_per_pe_bytes
     latency = duration(report.forward_latency_s)
     skipped = 1 - plan.totals.macs_effective / max(plan.totals.macs_dense, 1)
-    cards = [
+    found = [
         (
             "throughput",
             f"{quantity(report.throughput_samples_per_s)} samples/s",
@@ -166,8 +166,8 @@ def _cards(
     ]
     if spent:
         system = f"per sample at most, in busy PEs; {joules(spent.system_j)} of the system"
-        cards.append(("energy", joules(spent.busy_pes_j), system))
-    return cards + (_run_cards(run) if run else [])
+        found.append(("energy", joules(spent.busy_pes_j), system))
+    return found + (_run_cards(run) if run else [])
 
 
 def _run_cards(run: RunCurve) -> list[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ def stage_facts(plan: PlanDocument, report: SimReport, advice: Iterable[Advice])
     data = [
         {
             "name": stage.id,
-            "facts": _facts(plan, stage, row, entry),
+            "facts": [pair for pair in _facts(plan, stage, row, entry) if pair[1]],
             "operators": _operators(stage, row),
             "from": [_stream(e, e.source, numbers) for e in report.edges if e.sink == stage.id],
             "to": [_stream(e, e.sink, numbers) for e in report.edges if e.source == stage.id],

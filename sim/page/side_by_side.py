@@ -1,0 +1,108 @@
+"""One page about several plans and training runs, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...backend.errors import UserError
+from ...compiler.plan.atomic_output import staged_file
+from ...compiler.plan.document import PlanDocument
+from ..model.report import SimReport
+from .advice import advise, verdict
+from .charts import grouped, lines_svg
+from .floorplan import floorplan_svg
+from .page import cards, render
+
+METRICS_FILE = "metrics.jsonl"
+"""What a training run writes beside its checkpoints or to its log directory."""
+_LOSS, _ACCURACY = "loss", "test_accuracy"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A plan and its simulation under the name that the page gives them."""
+
+    name: str
+    plan: PlanDocument
+    report: SimReport
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's records in order, each with `samples` and what was measured there."""
+
+    name: str
+    records: tuple[dict[str, Any], ...]
+
+
+def read_metrics(directory: Path) -> tuple[dict[str, Any], ...]:
+    """The records of a run's metrics.jsonl; a last line that is not whole is left out.
+
+    Raises UserError for a file that holds anything else.
+    """
+    lines = (directory / METRICS_FILE).read_text(encoding="utf-8").splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        record = _record(line)
+        if record is not None:
+            records.append(record)
+        elif number < len(lines):
+            raise UserError(
+                f"{directory / METRICS_FILE}:{number}",
+                expected="a record of `weft train`, with its samples",
+                got=line[:60],
+                change="give the directory of a run",
+            )
+    return tuple(records)
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """The record in a line; None if it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    is_record = isinstance(record, dict) and isinstance(record.get("samples"), int)
+    return record if is_record else None
+
+
+def write_side_by_side(
+    path: str | Path, plans: Sequence[Simulated], runs: Sequence[Trained]
+) -> None:
+    """Write the page to `path`, under a temporary name until it is complete."""
+    with staged_file(path) as file:
+        file.write(side_by_side_html(plans, runs))
+
+
+def side_by_side_html(plans: Sequence[Simulated], runs: Sequence[Trained]) -> str:
+    """Key figures in a table with a column for each plan, floorplans, curves of all runs."""
+    return render(
+        "side_by_side.html",
+        names=[entry.name for entry in plans],
+        verdicts=[verdict(e.plan, e.report, advise(e.plan, e.report)) for e in plans],
+        rows=list(_rows(plans)),
+        floorplans=[floorplan_svg(e.plan, [r.utilisation for r in e.report.stages]) for e in plans],
+        loss=_curves(runs, _LOSS, "Training loss", "{:.3g}"),
+        accuracy=_curves(runs, _ACCURACY, "Test accuracy", "{:.1%}"),
+    )
+
+
+def _rows(plans: Sequence[Simulated]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What, and each plan's figure with its meaning; empty where a plan has none."""
+    columns = [{what: own for what, *own in cards(e.plan, e.report, None)} for e in plans]
+    for what in dict.fromkeys(name for column in columns for name in column):
+        found = (column.get(what, ("", "")) for column in columns)
+        yield what, [(figure, meaning) for figure, meaning in found]
+
+
+def _curves(runs: Sequence[Trained], key: str, label: str, number: str) -> str:
+    lines = {
+        run.name: grouped([(r["samples"], r[key]) for r in run.records if r.get(key) is not None])
+        for run in runs
+    }
+    lines = {name: points for name, points in lines.items() if points}
+    return lines_svg(lines, label, number) if lines else ""
