@@ -14,10 +14,9 @@ from .backend.version import VERSION
 
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity
-    from .api import predict, train
+    from .api import compare, compile, predict, train
     from .backend import errors
     from .compiler.pipeline import Options
-    from .compiler.pipeline import compile_model as compile
     from .compiler.plan.check import check
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from .runtime.torch_compile.plans import plan_of, plans_of
     from .runtime.weights.load import load_weights
     from .sim import simulate
+    from .study.validate import validate
 
 __version__ = VERSION
 _PLACES = {
@@ -43,7 +43,8 @@ _PLACES = {
     "known_targets": ("compiler.targets", "known_targets"),
     "load_recipe": ("compiler.recipes.read", "load_recipe"),
     "load_target": ("compiler.targets", "load_target"),
-    "compile": ("compiler.pipeline", "compile_model"),
+    "compare": ("api", "compare"),
+    "compile": ("api", "compile"),
     "Plan": ("compiler.plan.plan", "Plan"),
     "load": ("compiler.plan.store", "load"),
     "plan_of": ("runtime.torch_compile.plans", "plan_of"),
@@ -52,6 +53,7 @@ _PLACES = {
     "predict": ("api", "predict"),
     "simulate": ("sim", "simulate"),
     "train": ("api", "train"),
+    "validate": ("study.validate", "validate"),
 }
 _FACES = ("nn", "sparsity", "optim", "models")
 
@@ -62,6 +64,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "check",
+    "compare",
     "compile",
     "compile_recipe",
     "diff",
@@ -80,6 +83,7 @@ __all__ = [
     "simulate",
     "sparsity",
     "train",
+    "validate",
 ]
 
 

@@ -1,16 +1,23 @@
-"""`weft.predict` and `weft.train`, with their arguments as records of runtime/training/run.py."""
+"""The functions that a user calls first; what they are given becomes records and passes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
 from .backend.optim import Settings
+from .compiler.capture.capture import capture
+from .compiler.capture.sample import Loss, Sample
+from .compiler.pipeline import GraphCompiler, Options, compile_model, with_masks_of
 from .compiler.plan.plan import Plan
 from .compiler.recipes.carried import carried_recipe
+from .compiler.recipes.given import as_loss, as_module, as_options, as_sample
 from .compiler.recipes.read import make_recipe
+from .compiler.targets import Roofline, Target, load_machine
 from .runtime.tick.make_job import make_job
 from .runtime.training.keeping import Keeping
 from .runtime.training.predict import predict as run_forward
@@ -18,8 +25,65 @@ from .runtime.training.recipe_data import input_constants
 from .runtime.training.report import Progress, RunReport
 from .runtime.training.reporting import Reporting
 from .runtime.training.run import Run
+from .runtime.training.training_line import TrainingLine
+from .study.compare import Row
+from .study.compare import compare as rows_of
 
 PathLike = str | Path
+
+
+def compile(
+    model: nn.Module,
+    example_inputs: Sample | Tensor,
+    loss: Loss | str | None = None,
+    target: str | Target = "wse2",
+    options: Options | Mapping[str, Any] | None = None,
+) -> Plan:
+    """Lower a torch model to a dataflow plan for `target`, a name of `weft.known_targets()`.
+
+    `example_inputs` is one sample, whose tensors have batch dimension 1: a tuple of the model's
+    inputs (1, ...) and, if there is a loss, its target last; or a mapping by name with 'target'.
+    Their values do not matter but for the check that the plan computes what the model does.
+    `loss` is a function of prediction and target that returns a scalar, or one of
+    'cross_entropy', 'binary_cross_entropy', 'mse', 'l1'; without it the model returns its own.
+    `options` is a `weft.Options`, or a mapping of its fields.
+
+    >>> sample = torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.int64)
+    >>> plan = weft.compile(model, sample, "cross_entropy", target="wse2")
+    >>> print(plan.summary())
+
+    Cycles of the plan are of the target's clock and for one training sample; memory is in bytes
+    per PE. Raises UnsupportedError for a model that cannot be captured or an operator without a
+    cost, WitnessError if the plan would compute something else than the model, InfeasibleError for
+    a plan that does not fit, and UserError for other mistakes in the input.
+    """
+    sample, function = as_sample(example_inputs, loss), as_loss(loss)
+    return compile_model(as_module(model), sample, function, target, as_options(options))
+
+
+def compare(
+    model: nn.Module,
+    example_inputs: Sample | Tensor,
+    loss: Loss | str | None = None,
+    targets: Sequence[str | Target | Roofline] = ("wse2", "wse3"),
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    samples: int = 1000,
+    batch: int = 1,
+) -> tuple[Row, ...]:
+    """One row per target, in order: figures of the simulated plan, or what a roofline allows.
+
+    Arguments are as of `compile`; `samples` are simulated, `batch` is that of rooflines, since
+    meshes train one sample at a time. A model that does not fit a target has a row that says why.
+
+    Raises UserError for an unknown target and what `compile` raises for the model itself.
+    """
+    machines = [load_machine(each) if isinstance(each, str) else each for each in targets]
+    sample, function = as_sample(example_inputs, loss), as_loss(loss)
+    module, given = as_module(model), as_options(options) or Options()
+    graph = capture(module, sample, function)
+    compiler = GraphCompiler(graph, with_masks_of(module, graph, given))
+    return rows_of(compiler, machines, samples, batch)
 
 
 def predict(
@@ -62,6 +126,7 @@ def train(
     resume: PathLike | None = None,
     log: PathLike | None = None,
     tensorboard: bool = False,
+    progress: bool = False,
 ) -> RunReport:
     """Train a plan by the recipe it carries, one sample at a time.
 
@@ -74,7 +139,7 @@ def train(
     `jax.distributed.initialize` was called), of which the first writes.
     `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the recipe's;
     `settings` are `key=value` overrides of it. `on_start` is told what the optimizer comes to,
-    `on_progress` where the run is.
+    `on_progress` where the run is; with `progress` both are shown in a line on standard error.
 
     With a directory `checkpoint`, everything including what is in flight is written there every
     `every` samples (default: each epoch) and at Ctrl-C, and the last `keep` (3) are kept. `resume`
@@ -98,8 +163,13 @@ def train(
         *([] if mode is None else [f"pipeline.mode={mode}"]),
     )
     keeping = Keeping(_path(checkpoint), every, keep, _path(resume))
-    reporting = Reporting(on_start, on_progress, _path(log), tensorboard)
-    return Run(plan, data, chosen, executor, device, devices, keeping, reporting).train()
+    line = TrainingLine("train") if progress else None
+    told = (on_start, on_progress) if line is None else line.beside(on_start, on_progress)
+    reporting = Reporting(*told, _path(log), tensorboard)
+    report = Run(plan, data, chosen, executor, device, devices, keeping, reporting).train()
+    if line is not None:
+        line.close()
+    return report
 
 
 def _path(given: PathLike | None) -> Path | None:

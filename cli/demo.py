@@ -12,7 +12,7 @@ from .names import check_where
 from .options import Overrides
 from .run.train import Epochs, Executor
 from .terminal.console import Steps
-from .terminal.progress import TrainingLine, run_facts
+from .terminal.progress import run_facts
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
@@ -100,6 +100,7 @@ def _compare(plan: Plan, recipe: Recipe, executor: str, run: RunReport) -> None:
 def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
     from ..api import train
     from ..runtime.jax.cache import keep_compiled_programs
+    from ..runtime.training.training_line import TrainingLine
 
     if executor == "jax":
         keep_compiled_programs()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -44,9 +44,15 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Compile torch models to wafer-scale dataflow plans; simulate them; train them through"
-    " XLA, one sample at a time. Start with: weft demo",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"weft {VERSION}")
+        raise typer.Exit
+
 
 for verbs in (demo, compile, place, plans, simulate, compare, sweep, report):
     verbs.register(app)
@@ -61,10 +67,21 @@ for verbs in (validate, models, doctor):
     verbs.register(app)
 
 
+@app.callback()
+def weft(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="As `version`."),
+    ] = False,
+) -> None:
+    """Compile torch models to wafer-scale dataflow plans; simulate them; train them through XLA,
+    one sample at a time. Start with: weft demo"""
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(f"weft {VERSION}")
+    _print_version(True)
 
 
 def main() -> None:

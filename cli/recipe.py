@@ -81,10 +81,10 @@ def init(
 def check(model: Model, set_: Overrides = [], json: Json = False) -> None:  # noqa: B006
     """Say what is wrong in a recipe before anything is compiled, and what it trains with."""
     check_model(model)
+    from ..backend.optim import settings_text
     from ..compiler.plan.text.numbers import facts
     from ..compiler.recipes.build import check_recipe
     from ..compiler.recipes.update_rule import settings, update_rule
-    from .terminal.progress import optimizer_text
 
     recipe = recipe_of(model, set_)
     check_target(recipe.target.name)
@@ -99,7 +99,7 @@ def check(model: Model, set_: Overrides = [], json: Json = False) -> None:  # no
         ("model", recipe.model.name),
         ("input", f"{list(recipe.input.shape)} {recipe.input.dtype}"),
         ("target", recipe.target.name),
-        ("trains with", optimizer_text(used)),
+        ("trains with", settings_text(used)),
         ("data", recipe.data or "what --data names"),
     ]
     typer.echo(facts(pairs))

@@ -118,14 +118,14 @@ def compile_model(
     options = options or Options()
     options = replace(options, name=options.name or type(model).__name__)
     graph = options.driver(Capture(loss), model, example_inputs)
-    options = _with_masks_of(model, graph, options)
+    options = with_masks_of(model, graph, options)
     tensors = {**graph.constants, **own_tensors(OneSample(model, loss))}
     run = OneSample(options.witness_model or model, loss)
     witness = Witness(run, apart(example_inputs), graph) if options.witness else None
     return compile_graph(graph, tensors, target, options, witness)
 
 
-def _with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
+def with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
     """Masks by the graph's names; those in force on the model if none are given."""
     if options.masks:
         masks = by_first_name(model, options.masks)

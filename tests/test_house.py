@@ -66,6 +66,7 @@ def test_folders_are_small():
 
 
 SIGNATURES = {
+    "compare": "model, example_inputs, loss=, targets=, options=, *, samples=, batch=",
     "compile": "model, example_inputs, loss=, target=, options=",
     "load": "directory, *, allow_edited=",
     "load_weights": "plan, source",
@@ -74,7 +75,8 @@ SIGNATURES = {
     "predict": "plan, inputs, *, executor=, device=",
     "simulate": "plan, samples=, level=",
     "train": "plan, data, *, executor=, device=, devices=, epochs=, mode=, settings=, on_start=,"
-    " on_progress=, checkpoint=, every=, keep=, resume=, log=, tensorboard=",
+    " on_progress=, checkpoint=, every=, keep=, resume=, log=, tensorboard=,"
+    " progress=",
 }
 
 

@@ -15,6 +15,7 @@ from .guard import Guard, sum_of_squares
 from .rule import Array, Settings, State, UpdateRule, states_per_weight
 from .scaling import AdamSetting, scale_adamw_to_batch_size, scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
+from .settings_text import settings_text
 from .stage_rates import StageRates
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "rules",
     "scale_adamw_to_batch_size",
     "scale_to_batch_size",
+    "settings_text",
     "states_per_weight",
     "sum_of_squares",
 ]

@@ -13,7 +13,7 @@ import typer
 from ..names import check_output, check_plan, check_weights, check_where
 from ..options import Json, Overrides, PlanDirectory, Weights
 from ..terminal.console import print_json
-from ..terminal.progress import TrainingLine, run_data, run_facts
+from ..terminal.progress import run_data, run_facts
 
 if TYPE_CHECKING:
     from ...compiler.plan.plan import Plan
@@ -95,6 +95,7 @@ def train(
     from ...compiler.plan.text.numbers import facts
     from ...runtime.jax.cache import keep_compiled_programs
     from ...runtime.jax.shards.processes import is_first, join
+    from ...runtime.training.training_line import TrainingLine
 
     if coordinator is not None:
         _libraries_print_to_stderr()

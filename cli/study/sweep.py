@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...backend.live_line import LiveLine
 from ..names import check_model
 from ..options import Json, Model, recipe_of
-from ..terminal.console import LiveLine, print_json, print_table
+from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...compiler.recipes.recipe import Recipe

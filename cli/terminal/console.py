@@ -1,4 +1,4 @@
-"""What verbs print: tables, JSON, timed steps, a live line. Rich on a terminal, plain otherwise."""
+"""What verbs print: tables, JSON, timed steps."""
 
 from __future__ import annotations
 
@@ -70,24 +70,3 @@ class Steps:
             spent = time.perf_counter() - self._since
             typer.echo(f"{start}  {self._name:<20} {spent:6.2f} s", err=True)
         self._name = None
-
-
-class LiveLine:
-    """One line that is rewritten on a terminal; elsewhere a line every `every_s` seconds."""
-
-    def __init__(self, every_s: float = 10.0) -> None:
-        self._live, self._every_s = sys.stderr.isatty(), every_s
-        self._last, self._width = 0.0, 0
-
-    def __call__(self, text: str, final: bool = False) -> None:
-        """Show `text`; a `final` line stays."""
-        now = time.perf_counter()
-        pause = 0.1 if self._live else self._every_s
-        if not final and now - self._last < pause:
-            return
-        self._last = now
-        if self._live:
-            typer.echo(f"\r{text:<{self._width}}", err=True, nl=final)
-            self._width = 0 if final else len(text)
-        else:
-            typer.echo(text, err=True)

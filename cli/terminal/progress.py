@@ -1,77 +1,23 @@
-"""A training run while it goes on, and what it gave."""
+"""What a training run gave."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from .console import LiveLine
-
 if TYPE_CHECKING:
-    from ...backend.optim import Settings
     from ...runtime.checkpoint import Score
-    from ...runtime.training.trainer import Progress, RunReport
-
-
-class TrainingLine:
-    """Loss, accuracy and samples/s on one live line; it stays when the run has ended."""
-
-    def __init__(self, label: str) -> None:
-        self._label, self._line = label, LiveLine()
-        self._latest: Progress | None = None
-
-    def __call__(self, progress: Progress) -> None:
-        """Show where the run is."""
-        self._latest = progress
-        self._line(self._text(progress))
-
-    def start(self, optimizer: Settings) -> None:
-        """Show what is trained with."""
-        typer.echo(f"  {self._label}: {optimizer_text(optimizer)}", err=True)
-
-    def close(self) -> None:
-        """Leave the last state on the screen."""
-        if self._latest is not None:
-            self._line(self._text(self._latest), final=True)
-
-    def _text(self, progress: Progress) -> str:
-        tested = "" if progress.test_loss is None else f"  test loss {progress.test_loss:.4f}"
-        if progress.accuracy is not None:
-            tested = f"  test {progress.accuracy * 100:.1f} %"
-        skipped = f"  {progress.skipped} updates skipped" if progress.skipped else ""
-        maps = f"  stages that need a new map: {progress.new_maps}" if progress.new_maps else ""
-        return (
-            f"  {self._label}: {progress.samples:,}/{progress.total:,} samples"
-            f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s{skipped}"
-            f"{maps}"
-        )
-
-
-def optimizer_text(optimizer: Settings) -> str:
-    """The constants of an update rule in one line: "sgdm, learning rate 1e-05, ..."."""
-    values = dict(optimizer)
-    name = values.pop("optimizer")
-    flags = {n: v for n, v in values.items() if isinstance(v, bool)}
-    shown = [f"{_words(n)} {_constant(v)}" for n, v in values.items() if n not in flags]
-    return ", ".join([str(name), *shown, *[_words(n) for n, v in flags.items() if v]])
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _constant(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    from ...runtime.training.trainer import RunReport
 
 
 def run_facts(run: RunReport) -> list[tuple[str, str]]:
     """The result of a run as (name, readable value)."""
+    from ...backend.optim import settings_text
+
     samples = len(run.losses)
     since = f" since sample {run.first_loss:,}" if run.first_loss else ""
     return [
         *[fact for score in run.last_scores for fact in score_facts(score)],
-        ("optimizer", optimizer_text(run.optimizer)),
+        ("optimizer", settings_text(run.optimizer)),
         ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
         (
             "run",

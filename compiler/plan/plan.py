@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...backend.frame import frame
 from ...backend.optim import MATRIX_RULES
 from .document import PlanDocument
 from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
@@ -91,6 +92,14 @@ class Plan:
         from .text.summary import summarize
 
         return summarize(self.document)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each stage. Raises UserError without pandas."""
+        from .codec import to_data
+
+        nested = ("operators", "parameters", "forward_state", "backward_state", "inputs")
+        rows = (to_data(stage) for stage in self.document.stages)
+        return frame({k: v for k, v in row.items() if k not in nested} for row in rows)
 
     def save(self, directory: str | Path) -> Path:
         """Write the plan directory (beside, then renamed); an existing plan there is replaced."""

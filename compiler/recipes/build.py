@@ -28,7 +28,7 @@ from .recipe import Recipe
 from .update_rule import update_rule
 from .user_code import find, is_user_code, running
 
-_LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, Loss] = {
     "cross_entropy": F.cross_entropy,
     "mse": F.mse_loss,
     "l1": F.l1_loss,
@@ -205,11 +205,11 @@ def _loss(recipe: Recipe) -> Loss | None:
         return None
     if is_user_code(recipe.loss):
         return find(recipe.loss, "loss")
-    if recipe.loss not in _LOSSES:
-        known = (*_LOSSES, "model", "FILE.py:function", "package.module:function")
+    if recipe.loss not in LOSSES:
+        known = (*LOSSES, "model", "FILE.py:function", "package.module:function")
         raise UnknownNameError("loss", recipe.loss, known, "weft compile --help")
     is_foreign = is_user_code(recipe.model.name)
-    return class_loss if is_foreign and recipe.loss == "cross_entropy" else _LOSSES[recipe.loss]
+    return class_loss if is_foreign and recipe.loss == "cross_entropy" else LOSSES[recipe.loss]
 
 
 def class_loss(prediction: Any, label: Tensor) -> Tensor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
+from ...backend.frame import frame
 from ...backend.optim import Settings
 from ..checkpoint import Score
 from ..tick.job import Mode
@@ -88,6 +90,10 @@ class RunReport:
 
     def _last_values(self) -> list[tuple[str, float]]:
         return [pair for score in self.scores[-1:] for pair in score.values.items()]
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each test. Raises UserError without pandas."""
+        return frame({"samples": score.samples, **score.values} for score in self.scores)
 
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""

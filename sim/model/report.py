@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
+from ...backend.frame import frame
 from ...compiler.plan.stage_record import PEMemory
 from ...compiler.plan.text.numbers import cycles, duration, percent, quantity
 from ...compiler.plan.text.numbers import facts as text_of
@@ -151,6 +152,10 @@ class SimReport:
     def _repr_html_(self) -> str:
         """The summary, where a notebook shows a report."""
         return f"<pre>{escape(self.summary())}</pre>"
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each stage. Raises UserError without pandas."""
+        return frame(asdict(row) for row in self.stages)
 
     @property
     def _title(self) -> str:

@@ -192,3 +192,10 @@ def test_simulate_refuses_an_unknown_level(weft: Weft, small_plan: Path) -> None
     outcome = weft("simulate", small_plan, "--level", "event2")
     assert outcome.code == 2
     assert "did you mean 'event'" in outcome.err
+
+
+def test_version_and_short_help(weft: Weft) -> None:
+    for arguments, said in ((["--version"], "weft "), (["-h"], "Usage"), (["show", "-h"], "PLAN")):
+        done = weft(*arguments)
+        assert done.code == 0
+        assert said in done.out
