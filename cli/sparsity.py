@@ -58,7 +58,7 @@ asked, zero  share of the masked weights: by the recipe's first masks, and as th
 ideal        speed-up if every zero were skipped at no cost
 predicted    speed-up on {target}: a tick of the stage at the plan's tiling, against no zeros
 break-even   least share of zeros that is faster than none
-limited by   what takes most of a tick beside the products themselves (docs/sparsity.md)
+limited by   what takes most of a tick beside the products themselves (docs/sparse-plans.md)
 room         so many times the weights of the fullest PE fit its memory"""
 _HOST = """\
 host us      measured here, masked dense: the stage's forward in torch at batch size 1,
