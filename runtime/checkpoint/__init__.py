@@ -6,13 +6,14 @@ from .export import drained, export
 from .file import Checkpoint, Header, named, read, write
 from .lock import locked
 from .score import Score
-from .store import Store, found_in, newest, newest_whole, plan_fingerprint
+from .store import Store, digest_of, found_in, newest, newest_whole, plan_fingerprint
 
 __all__ = [
     "Checkpoint",
     "Header",
     "Score",
     "Store",
+    "digest_of",
     "drained",
     "export",
     "found_in",

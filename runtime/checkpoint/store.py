@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...backend.errors import CheckpointFileError, UserError
@@ -83,6 +84,15 @@ def plan_fingerprint(plan: Plan) -> str:
     for name, mask in sorted(plan.masks.items()):
         found.update(f"{name} {tuple(mask.shape)}\n".encode())
         found.update(np.packbits(mask.cpu().numpy()).tobytes())
+    return found.hexdigest()
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by name."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -9,9 +9,9 @@ from ...compiler.plan.program import Stages
 from ...compiler.recipes.carried import carried_recipe
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
-from ..checkpoint import found_in, locked
+from ..checkpoint import digest_of, found_in, locked
 from ..jax.shards.balance import split_plan
-from ..jax.shards.processes import is_first, is_joined
+from ..jax.shards.processes import check_alike, is_first, is_joined
 from ..tick.make_job import make_job
 from ..tick.shard import Shards
 from .device_failure import device_failures
@@ -76,6 +76,14 @@ class Run:
         recipe = make_recipe(origin, self.settings, where=where)
         splits = recipe_data(plan, recipe, self.data)
         header = keeping.header(plan, recipe, splits, self.executor, start)
+        check_alike(
+            version=header.weft_version,
+            plan=header.plan,
+            weights=digest_of(plan.tensors) if is_joined() else "",
+            data=header.data_digest,
+            recipe=sorted(header.recipe.items()),
+            checkpoint=start and (start.path.name, start.header.samples),
+        )
         directory, begun = keeping.directory(start), start and start.path
         job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
         watch = MapWatch(plan, stops=recipe.training.new_map == "stop")

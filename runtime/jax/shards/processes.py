@@ -7,6 +7,7 @@ run their own stages. Only the first process writes files and tells of progress.
 from __future__ import annotations
 
 import sys
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,27 @@ def any_of(flag: bool) -> bool:
     from jax.experimental.multihost_utils import process_allgather
 
     return bool(np.any(process_allgather(np.array(flag))))
+
+
+def check_alike(**values: object) -> None:
+    """Every process has to call it, with the same names.
+
+    Raises UserError, in all of them, unless each value reads the same in every process.
+    """
+    if not is_joined():
+        return
+    from jax.experimental.multihost_utils import process_allgather
+
+    own = [sha256(str(value).encode()).digest() for value in values.values()]
+    found = process_allgather(np.frombuffer(b"".join(own), np.uint8).reshape(len(own), -1))
+    others = [n for n, all_of_it in enumerate(found) if (all_of_it != found[0]).any()]
+    for place, name in enumerate(values):
+        if (found[:, place] != found[0, place]).any():
+            listed = ", ".join(map(str, others))
+            raise UserError(
+                f"a run of {len(found)} processes",
+                expected=f"the same {name} in all of them",
+                got=f"another one than process 0 in process {listed}",
+                change="start all with the same plan, data and options, from a directory that all"
+                " see",
+            )
