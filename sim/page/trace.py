@@ -1,8 +1,8 @@
 """A timeline in the Chrome trace format, which Perfetto and chrome://tracing open.
 
 Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
-times in microseconds. Stages are the threads of process 0; FIFOs are the counters of process 1,
-bytes on the fullest PE of each stage those of process 2. An arrow leads from a sample's forward on
+times in microseconds. Stages are the threads of process 1; FIFOs are the counters of process 2,
+bytes on the fullest PE of each stage those of process 3. An arrow leads from a sample's forward on
 a stage to its backward there, and on to the update.
 """
 
@@ -16,9 +16,16 @@ from typing import Any
 
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.stage_record import StageRecord
+from ...compiler.timing.wiring import PHASES
 from ..event.recording import Fill, Recording, Slice, record
 from .memory import Held, memory_over_time
 
+_STAGES, _FIFOS, _BYTES = 1, 2, 3
+"""Processes. Not 0: a thread with the number of its process would be taken for its main thread."""
+_FIRST_TRACK = 10
+_MOST_SLICES = 200_000
+"""Above this many the filling of the pipeline is left out."""
 _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
 
 
@@ -27,16 +34,19 @@ def write_trace(
 ) -> None:
     """Write what every stage does with `samples` samples from `first` on; one track per stage.
 
-    Without `first` the window begins when the pipeline is full. Events are written one by one, to a
-    temporary name that becomes `path` at the end. The run goes on for as many samples after the
-    window as before it, so that the window shows no drain.
+    Without `first` the window begins with the first sample and ends `samples` after the pipeline
+    has filled; of a pipeline so long that this would be too much to look at, it begins there.
+    Events are written one by one, to a temporary name that becomes `path` at the end. The run goes
+    on for `samples` and the depth of the pipeline after the window, which so shows no drain.
 
     Raises OSError if the file cannot be written, UserError for a plan that cannot be simulated or
     a folder that is not there.
     """
     depth = max((stage.delay for stage in plan.stages), default=0)
-    begin = depth if first is None else first
-    recording = record(plan, begin + samples + depth, begin, samples)
+    if first is None:
+        is_short = len(PHASES) * len(plan.stages) * (depth + samples) <= _MOST_SLICES
+        first, samples = (0, depth + samples) if is_short else (depth, samples)
+    recording = record(plan, first + samples + depth, first, samples)
     with staged_file(path) as file:
         file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
         for number, event in enumerate(_events(plan, recording, samples)):
@@ -46,24 +56,28 @@ def write_trace(
 
 def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[dict[str, Any]]:
     yield from _names(plan)
-    track = {stage.id: stage.index for stage in plan.stages}
+    track = {stage.id: _track(stage) for stage in plan.stages}
     microseconds = 1e6 / plan.clock_hz
     for (stage, sample), group in groupby(recording.slices(), lambda s: (s.stage, s.sample)):
         slices = list(group)
         yield from (_slice(item, track[stage], microseconds) for item in slices)
-        number = sample * len(track) + track[stage]
+        number = sample * len(track) + track[stage] - _FIRST_TRACK
         yield from _arrows(slices, track[stage], number, microseconds)
     yield from (_counter(fill, microseconds) for fill in recording.fills())
     for stage in memory_over_time(plan, recording.run.samples, recording.first, samples):
         yield from (_memory(held, microseconds) for held in stage)
 
 
+def _track(stage: StageRecord) -> int:
+    return stage.index + _FIRST_TRACK
+
+
 def _names(plan: PlanDocument) -> Iterator[dict[str, Any]]:
     name = f"{plan.model} on {plan.target} at {plan.clock_hz / 1e6:g} MHz"
-    for process, title in enumerate((name, "samples in FIFOs", "bytes per PE")):
+    for process, title in enumerate((name, "samples in FIFOs", "bytes per PE"), _STAGES):
         yield _named({"ph": "M", "pid": process, "tid": 0}, "process_name", name=title)
     for stage in plan.stages:
-        place: dict[str, Any] = {"ph": "M", "pid": 0, "tid": stage.index}
+        place: dict[str, Any] = {"ph": "M", "pid": _STAGES, "tid": _track(stage)}
         yield _named(place, "thread_name", name=stage.id)
         yield _named(place, "thread_sort_index", sort_index=stage.index)
 
@@ -75,7 +89,7 @@ def _named(place: dict[str, Any], what: str, **args: object) -> dict[str, Any]:
 def _slice(item: Slice, track: int, microseconds: float) -> dict[str, Any]:
     return {
         "ph": "X",
-        "pid": 0,
+        "pid": _STAGES,
         "tid": track,
         "name": f"{item.phase[0].upper()}{item.sample}",
         "cat": item.phase,
@@ -96,7 +110,7 @@ def _arrows(
     for item, kind in zip(steps, kinds, strict=False) if len(steps) > 1 else ():
         yield {
             "ph": kind,
-            "pid": 0,
+            "pid": _STAGES,
             "tid": track,
             "name": "sample",
             "cat": "sample",
@@ -109,7 +123,7 @@ def _arrows(
 def _counter(fill: Fill, microseconds: float) -> dict[str, Any]:
     return {
         "ph": "C",
-        "pid": 1,
+        "pid": _FIFOS,
         "name": fill.stream,
         "ts": fill.cycle * microseconds,
         "args": {"samples": fill.items},
@@ -120,7 +134,7 @@ def _memory(held: Held, microseconds: float) -> dict[str, Any]:
     """Stacked by the viewer."""
     return {
         "ph": "C",
-        "pid": 2,
+        "pid": _BYTES,
         "name": held.stage,
         "ts": held.cycle * microseconds,
         "args": {

@@ -25,7 +25,7 @@ def events(tmp_path):
 
 def test_one_named_track_per_stage(events):
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert names == {stage.index: stage.id for stage in PLAN.stages}
+    assert names == {stage.index + 10: stage.id for stage in PLAN.stages}
 
 
 def test_slices_are_the_timeline(events):
@@ -45,7 +45,7 @@ def test_slices_of_a_track_do_not_overlap(events):
         own = sorted(
             (e["args"]["begin_cycle"], e["args"]["end_cycle"])
             for e in events
-            if e["ph"] == "X" and e["tid"] == stage.index
+            if e["ph"] == "X" and e["tid"] == stage.index + 10
         )
         assert all(a[1] <= b[0] for a, b in pairwise(own))
 
@@ -58,9 +58,18 @@ def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
 
 def test_memory_is_a_counter_of_each_stage(events):
     """What `memory_over_time` says, never more than the plan gives a stage."""
-    counters = [e for e in events if e["ph"] == "C" and e["pid"] == 2]
+    counters = [e for e in events if e["ph"] == "C" and e["pid"] == 3]
     for stage, held in zip(PLAN.stages, memory_over_time(PLAN, 6 + 5 + 4, 6, 5), strict=True):
         own = [e for e in counters if e["name"] == stage.id]
         assert [round(e["ts"] * 1000) for e in own] == [entry.cycle for entry in held]
         assert [sum(e["args"].values()) for e in own] == [entry.total_bytes for entry in held]
         assert max(entry.total_bytes for entry in held) <= stage.memory_per_pe.total_bytes
+
+
+def test_the_trace_begins_with_the_first_sample_and_shows_the_fill(tmp_path):
+    write_trace(PLAN, tmp_path / "trace.json", samples=5)
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    last = PLAN.stages[-1].index + 10
+    begun = {e["tid"]: e["ts"] for e in reversed(events) if e["ph"] == "X"}
+    assert {e["args"]["sample"] for e in events if e["ph"] == "X"} == set(range(4 + 5))
+    assert begun[last] > begun[10]
