@@ -19,6 +19,7 @@ from torch import Tensor, fx
 from torch._ops import OpOverload
 
 from ..plan.program_graph import packet_name
+from .fx_tools import functional_overload
 
 _OWN_RESULT = frozenset(
     f"aten.{name}"
@@ -132,13 +133,7 @@ def _functional(node: fx.Node) -> OpOverload | None:
     target = node.target
     if not isinstance(target, OpOverload) or packet_name(node) == "aten.copy_":
         return None
-    name = target._schema.name.removeprefix("aten::")
-    packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
-    found = getattr(packet, target._overloadname, None)
-    if not name.endswith("_") or found is None:
-        return None
-    own, other = ([a.name for a in t._schema.arguments] for t in (target, found))
-    return found if own == other else None
+    return functional_overload(target)
 
 
 def _rewrite(node: fx.Node, order: dict[fx.Node, int], updates: dict[str, fx.Node]) -> None:

@@ -7,8 +7,27 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch._ops import OpOverload
 
 from ..plan.program_graph import is_view, packet_name
+
+
+def functional_overload(target: OpOverload) -> OpOverload | None:
+    """The operator that returns what the in-place operator `target` writes, with the same
+    arguments; None if torch has none."""
+    name = target._schema.name.removeprefix("aten::")
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
+    if not name.endswith("_") or name.startswith("_") or packet is None:
+        return None
+    wanted = _arguments(target)
+    overloads = (getattr(packet, name) for name in packet.overloads())
+    return next((found for found in overloads if _arguments(found) == wanted), None)
+
+
+def _arguments(target: OpOverload) -> list[tuple[str, str, bool]]:
+    """Names and types: `pow_.Scalar` is `pow.Tensor_Scalar`, and not `pow.Scalar`."""
+    listed = target._schema.arguments
+    return [(one.name, str(one.type), one.kwarg_only) for one in listed]
 
 
 def forget_strides(graph: fx.Graph) -> None:
@@ -61,12 +80,11 @@ def replace_mutations(graph: fx.Graph) -> None:
     """
     order = {node: position for position, node in enumerate(graph.nodes)}
     for node in list(graph.nodes):
-        name = packet_name(node).partition(".")[2]
-        if not name.endswith("_") or name.startswith("_") or is_view(node.all_input_nodes[0]):
+        target = node.target
+        found = functional_overload(target) if isinstance(target, OpOverload) else None
+        if found is None or is_view(node.all_input_nodes[0]):
             continue
-        changed = node.all_input_nodes[0]
-        overload = node.target._overloadname  # type: ignore[union-attr]
-        node.target = getattr(getattr(torch.ops.aten, name[:-1]), overload)
+        changed, node.target = node.all_input_nodes[0], found
         for user in list(changed.users):
             if order[user] > order[node]:
                 user.replace_input_with(changed, node)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 RELATIVE: Mapping[torch.dtype, float] = {torch.float64: 1e-9, torch.float32: 1e-2}
 """Largest norm of a difference, in norms of what is expected."""
-_OF_LARGEST: Mapping[torch.dtype, float] = {torch.float64: 1e-13, torch.float32: 1e-6}
+_OF_LARGEST: Mapping[torch.dtype, float] = {torch.float64: 1e-12, torch.float32: 1e-6}
 """What is not larger than this share of the largest of its kind is rounding."""
 
 

@@ -222,7 +222,7 @@ def _operand(
 
 def _watch(value: Any, note: Callable[[Print], None]) -> None:
     if isinstance(value, Tensor) and value.requires_grad:
-        value.register_hook(lambda gradient: note(print_of(gradient)))
+        value.register_hook(lambda gradient: None if gradient is None else note(print_of(gradient)))
 
 
 class _Known:

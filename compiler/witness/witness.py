@@ -130,6 +130,7 @@ class _Held:
     def _gradients(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
         norms = [float(torch.linalg.vector_norm(g)) for g in eager.gradients.values()]
         largest = max((norm for norm in norms if norm < float("inf")), default=0.0)
+        largest = largest or abs(float(eager.loss))  # all are zero, but for rounding
         waiting = dict(eager.gradients)
         loss = run.values[self.stages.loss]
         for name, got in run.backward({self.stages.loss: torch.ones_like(loss)}):
@@ -180,11 +181,12 @@ def _subject(witness: Witness, dtype: torch.dtype, first: Mapping[str, str]) -> 
 
 def _prints(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
     """Two numbers of each tensor, which a change of its elements changes."""
-    return {
-        name: (float(value.sum()), float(torch.linalg.vector_norm(value)))
-        for name, value in tensors.items()
-        if value.is_floating_point()
-    }
+    return {name: _print(value) for name, value in tensors.items() if value.is_floating_point()}
+
+
+def _print(value: Tensor) -> tuple[float, float]:
+    total, norm = float(value.sum()), float(torch.linalg.vector_norm(value))
+    return (total, norm) if total == total else _print(value.detach().nan_to_num(0.5))
 
 
 def _listed(draws: Sequence[tuple[str, tuple[int, ...]]]) -> str:

@@ -20,6 +20,8 @@ _SELECTING = (
     *("aten.split.", "aten.split_with_sizes."),
 )
 """Views of a part of their operand."""
+_GATHERING = ("aten.as_strided.default", "aten.unfold.default")
+"""Views to torch; here copies, since a value that lies over many PEs has no strides."""
 _TRANSPOSING = ("aten.t.default", "aten.permute.default", "aten.transpose.int")
 
 
@@ -235,7 +237,7 @@ def _name(node: fx.Node) -> str:
 
 def _is_alias(node: fx.Node) -> bool:
     """Whether an operator only describes anew the data of its first operand, as torch declares."""
-    declared = bool(getattr(node.target, "is_view", False))
+    declared = bool(getattr(node.target, "is_view", False)) and _name(node) not in _GATHERING
     return declared or _name(node) == "aten._unsafe_view.default"
 
 

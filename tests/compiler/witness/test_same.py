@@ -1,0 +1,63 @@
+"""What agrees with the model but for rounding, or what torch's own kernels round, is no mistake."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+import weft
+from torch import nn
+
+
+class Function(nn.Module):
+    """Calls a function between two layers."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.first, self.second = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.second(self.function(self.first(x)))
+
+
+SAME = {
+    "hard sigmoid, whose kernel rounds a sixth to float32": F.hardsigmoid,
+    "a norm over one element, which is zero": lambda h: F.layer_norm(h[:, :, None], [1])[:, :, 0],
+    "a norm whose backward is written in place": lambda h: h / torch.linalg.vector_norm(h, 3),
+    "a change in place of another name": lambda h: h.clone().pow_(3.0),
+    "strides": lambda h: torch.as_strided(h, (2, 1, 1, 3), (1, 7, 7, 1)).reshape(1, 6),
+    "strides that overlap": lambda h: h.unfold(1, 4, 1).sum(2).repeat(1, 2),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_model_compiles(name):
+    torch.manual_seed(0)
+    sample = torch.randn(1, 4), torch.tensor([1])
+    plan = weft.compile(Function(SAME[name]), sample, F.cross_entropy, "wse2")
+    assert plan.document.witness == "float64"
+
+
+def test_all_gradients_zero_but_for_rounding():
+    class OneElement(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.tensor([0.3]))
+
+        def forward(self, x):
+            return F.layer_norm(x + self.shift, [1]).sum()
+
+    assert weft.compile(OneElement(), (torch.tensor([[0.7]]),)).document.witness == "float64"
+
+
+def test_weights_that_are_no_numbers_are_not_taken_for_changed():
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.tensor([0.3, float("nan"), 1.0]))
+
+        def forward(self, x):
+            return torch.nansum(x + self.shift)
+
+    assert weft.compile(Mean(), (torch.ones(1, 3) / 3,)).document.witness == "float64"
