@@ -47,6 +47,7 @@ class Trace(TorchDispatchMode):
         self._stand_ins: dict[int, Tensor] = {}
         self._traced: list[Tensor] = []  # kept, so that no id is given out twice
         self._running: list[int] = []  # numbers of the autograd nodes whose backward runs
+        self._in_parts: list[OpOverload] = []  # those that are being traced as what they call
 
     def placeholder(self, name: str, value: Tensor) -> None:
         """An argument of the graph."""
@@ -108,14 +109,22 @@ class Trace(TorchDispatchMode):
         return self._stand_ins.get(id(value), value)
 
     def _written_out(self, func: OpOverload, args: Sequence[Any], kwargs: Any) -> Any:
-        """The result by the operator's decomposition, NotImplemented for one that has none."""
+        """The result by the operator's decomposition, NotImplemented for one that has none, or
+        whose decomposition calls it."""
         result = NotImplemented
+        if func.namespace == "prims":  # what torch's references of operators call
+            with self:
+                return func.impl_aten(*args, **kwargs)  # type: ignore[attr-defined]
+        if func in self._in_parts:
+            return result
+        self._in_parts.append(func)
         if func in self._decompositions:
             with self:
                 result = self._decompositions[func](*args, **kwargs)
         if result is NotImplemented and func._can_decompose():
             with self:
                 result = func.decompose(*args, **kwargs)
+        self._in_parts.pop()
         return result
 
     def _called(self, func: OpOverload, args: Sequence[Any], kwargs: Any) -> Any:

@@ -6,14 +6,12 @@ written down (tracing.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import _core_aten_decompositions_post_autograd, get_decompositions
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.node import map_arg
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -23,16 +21,9 @@ from ..capture.custom_backward.call import CustomCall
 from ..capture.recurrent_layers import step_by_step
 from ..capture.tracing import Trace
 from ..plan.program import TensorSpec
+from .decompositions import before_autograd, decompositions
 
 Specs = tuple[TensorSpec, ...]
-
-_ALSO_DECOMPOSED = (
-    torch.ops.aten._native_batch_norm_legit,
-    torch.ops.aten._native_batch_norm_legit_no_training,
-    torch.ops.aten.native_batch_norm_backward,
-)
-"""Batch normalization of weights, which is how weight standardization is written, and that with
-fixed statistics."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ def trace_joint(subgraph: Subgraph) -> tuple[fx.Graph, tuple[bool, ...]]:
     Its results are (*outputs, *new_forward_state, *parameter_grads, *input_grads,
     *new_backward_state), gradients of those only that need one.
     """
-    trace = Trace(_decompositions())
+    trace = Trace(decompositions())
     with FakeTensorMode(), torch.enable_grad():
         arguments = _Arguments.of(subgraph)
         for role, values in vars(arguments).items():
@@ -75,12 +66,6 @@ def trace_joint(subgraph: Subgraph) -> tuple[fx.Graph, tuple[bool, ...]]:
     flags = zip(outputs, is_read, strict=True)
     needs_grad = tuple(value.requires_grad and read for value, read in flags)
     return trace.finish([*results, *gradients]), needs_grad
-
-
-@lru_cache(maxsize=1)
-def _decompositions() -> dict[Any, Callable]:
-    """Core ATen's; composite operators, which its public table lists one by one, have their own."""
-    return {**_core_aten_decompositions_post_autograd(), **get_decompositions(_ALSO_DECOMPOSED)}
 
 
 @dataclass(frozen=True)
@@ -139,6 +124,7 @@ def _called(node: fx.Node, values: dict[fx.Node, Any], trace: Trace) -> Any:
     args: Any
     args, named = map_arg((node.args, node.kwargs), values.__getitem__)
     target: Any = step_by_step().get(node.target, node.target)
+    target = before_autograd(target) or target
     if isinstance(target, CustomCall):
         for foreign, value in target.stand_ins(args):
             trace.stand_in(foreign, value)
