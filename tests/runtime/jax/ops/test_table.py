@@ -184,6 +184,11 @@ CASES: dict[str, list[Case]] = {
         lambda: convolution_backward((2, 3, 5, 5), (4, 3, 3, 1), [1, 1], [3, 0], [1, 1]),
         lambda: convolution_backward((1, 2, 5, 5), (7, 2, 3, 3), [1, 1], [1, 1], [1, 1]),
         lambda: convolution_backward((2, 3, 9), (4, 3, 3), [1], [2], [2]),
+        lambda: convolution_backward((1, 5, 1, 1), (4, 5, 3, 3), [1, 1], [1, 1], [1, 1]),
+        lambda: convolution_backward((2, 5, 1, 1), (4, 5, 3, 3), [1, 1], [1, 1], [1, 1]),
+        lambda: convolution_backward((1, 5, 2, 2), (6, 5, 3, 3), [2, 2], [1, 1], [1, 1]),
+        lambda: convolution_backward((1, 6, 2, 2), (7, 6, 3, 3), [1, 1], [1, 1], [1, 1]),
+        lambda: convolution_backward((2, 6, 3, 2), (9, 6, 3, 2), [1, 2], [1, 0], [1, 1]),
         lambda: convolution_backward((2, 4, 6, 6), (6, 2, 3, 3), [1, 1], [1, 1], [1, 1], groups=2),
         lambda: convolution_backward(
             (1, 4, 5, 5), (4, 3, 3, 3), [2, 2], [1, 1], [1, 1], transposed=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 
 import numpy as np
 import pytest
@@ -91,3 +92,39 @@ def test_squares_of_an_outer_product_do_not_need_its_entries() -> None:
     run = lower(outer_graph(torch.zeros(30, 1), torch.zeros(1, 50)), squares=1)
     alone = jax.jit(lambda a, b: run(a, b)[1]).lower(jnp.zeros((30, 1)), jnp.zeros((1, 50)))
     assert "30x50" not in alone.as_text()
+
+
+def convolution_graph(grad: Tensor, x: Tensor, weight: Tensor) -> fx.GraphModule:
+    """The gradient of the weight of a convolution, 3 x 3 with a border of one pixel."""
+    graph = fx.Graph()
+    given = [graph.placeholder(name) for name in ("grad", "x", "weight")]
+    window = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+    arguments = (*given, None, *window, [False, True, False])
+    backward = graph.call_function(ATEN.convolution_backward.default, arguments)
+    backward.meta["val"] = (None, weight, None)
+    entry = graph.call_function(operator.getitem, (backward, 1))
+    entry.meta["val"] = weight
+    graph.output((entry,))
+    return fx.GraphModule({}, graph)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("scale", [1.0, 1e15, 1e-15])
+def test_squares_of_the_gradient_of_a_convolution_are_those_of_its_entries(
+    size: int, scale: float
+) -> None:
+    torch.manual_seed(0)
+    grad, x = scale * torch.randn(1, 30, size, size), torch.randn(1, 20, size, size) / scale
+    run = jax.jit(lower(convolution_graph(grad, x, torch.zeros(30, 20, 3, 3)), squares=1))
+    entries, square = run(*(jnp.asarray(v.numpy()) for v in (grad, x)), jnp.zeros((30, 20, 3, 3)))
+    expected = float((np.asarray(entries, np.float64) ** 2).sum())
+    assert float(square) == pytest.approx(expected, rel=1e-4)
+
+
+def test_squares_of_a_convolution_to_one_position_do_not_need_its_entries() -> None:
+    shapes = ((1, 30, 1, 1), (1, 20, 1, 1), (30, 20, 3, 3))
+    run = lower(convolution_graph(*map(torch.zeros, shapes)), squares=1)
+    lowered = jax.jit(lambda *given: run(*given)[1]).lower(*map(jnp.zeros, shapes))
+    program = lowered.compile().as_text()  # what nobody needs is gone from it
+    used = [line for line in program.splitlines() if "f32[30,20,3,3]" in line or "[30,180]" in line]
+    assert all("parameter(" in line or "ENTRY" in line or "HloModule" in line for line in used)
