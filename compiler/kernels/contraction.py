@@ -93,6 +93,25 @@ def price(site: Site, part: Part) -> Cost:
     return Cost(compute, network, *macs, products=(PricedProduct(product, nonzeros, compute),))
 
 
+def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
+    """A weight's gradient, then the input gradient, behind which the first is summed over the
+    slices where the target overlaps the two."""
+    first, second = price(site, weight), price(site, inputs)
+    both = first + second
+    tilings, target = site.tilings, site.target
+    own: Bools = (tilings.algorithm == MULTICAST) & (tilings.space_split > 1)
+    if not own.any() or not target.software.triggered:
+        return both
+    sliced, tiles = tilings.where(own), []
+    for part, cost in ((weight, first), (inputs, second)):
+        nonzeros = cost.products[0].nonzeros[own]
+        tiles.append(tile_of(target, sliced, part.product.product(part.kind), nonzeros))
+    network = both.network.copy()
+    loading = _loading(target, sliced, tiles[1].product, np.ones(len(sliced), np.int64))
+    network[own] = multicast.gradients_network(target, *tiles) + loading
+    return replace(both, network=network)
+
+
 def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:
     """Of tilings with one algorithm."""
     tile = tile_of(target, tilings, product, nonzeros)

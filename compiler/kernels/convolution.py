@@ -5,8 +5,9 @@ The weight of a grouped convolution is (out, in / groups, taps); its in axis is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 from typing import cast
 
 from torch import fx
@@ -14,7 +15,7 @@ from torch import fx
 from ..machine.arrays import Floats
 from ..machine.cost import Cost
 from ..machine.product import Kind
-from .contraction import Contraction, Part, price
+from .contraction import Contraction, Part, price, price_gradients
 from .nonzeros import WeightTiles
 from .reduction import channel_sums
 from .roles import OUTPUTS, dtype_of, operand, operator_of, shape_of, tensors_of
@@ -23,6 +24,7 @@ from .site import Site
 FORWARD = "aten.convolution.default"
 BACKWARD = "aten.convolution_backward.default"
 _TRANSPOSED_ARGUMENT = {FORWARD: 6, BACKWARD: 7}
+_STRIDE_ARGUMENT = {FORWARD: 3, BACKWARD: 4}
 _DILATION_ARGUMENT = {FORWARD: 5, BACKWARD: 6}
 
 
@@ -52,22 +54,31 @@ def describe(node: fx.Node, weights: WeightTiles) -> Contraction:
     is_forward = operator_of(node) == FORWARD
     image = shape_of(operand(node, 0 if is_forward else 1))
     result = shape_of(node) if is_forward else shape_of(operand(node, 0))
-    kernel = shape_of(weight_operand(node))[2:]
     return Contraction(
         weights=weights,
         in_positions=image[0] * prod(image[2:]),
         out_positions=result[0] * prod(result[2:]),
-        halo=_halo(kernel, node.args[_DILATION_ARGUMENT[operator_of(node)]], image[2:]),
+        halo=halo(node),
         dtype=dtype_of(node),
         itemsize=tensors_of(node)[0].element_size(),
     )
 
 
-def _halo(kernel: tuple[int, ...], dilation, spatial: tuple[int, ...]) -> int:
-    """Positions in memory order between the first and the last a kernel touches."""
-    strides = [prod(spatial[axis + 1 :]) for axis in range(len(spatial))]
-    reach = zip(kernel, dilation, strides, strict=True)
-    return sum((size - 1) * step * stride for size, step, stride in reach)
+def halo(node: fx.Node) -> int:
+    """Outputs in memory order between the first and the last that one input reaches.
+
+    Along an axis an input is used by outputs up to (kernel - 1) x dilation / stride apart; of a
+    transposed convolution, up to (kernel - 1) x dilation.
+    """
+    name = operator_of(node)
+    kernel = shape_of(weight_operand(node))[2:]
+    spatial = shape_of(node if name == FORWARD else operand(node, 0))[2:]
+    strides = cast("Sequence[int]", node.args[_STRIDE_ARGUMENT[name]])
+    dilations = cast("Sequence[int]", node.args[_DILATION_ARGUMENT[name]])
+    steps = [1] * len(kernel) if node.args[_TRANSPOSED_ARGUMENT[name]] else strides
+    reaches = zip(kernel, dilations, steps, strict=True)
+    apart = [ceil((size - 1) * dilation / step) for size, dilation, step in reaches]
+    return sum(reach * prod(spatial[axis + 1 :]) for axis, reach in enumerate(apart))
 
 
 def parts(node: fx.Node, site: Site) -> tuple[Part, ...]:
@@ -80,8 +91,11 @@ def parts(node: fx.Node, site: Site) -> tuple[Part, ...]:
     if operator_of(node) == FORWARD:
         return (Part(Kind.FORWARD, loaded),)
     wants_input, wants_weight, _ = cast("list[bool]", node.args[10])
-    kinds = [Kind.INPUT_GRADIENT] * wants_input + [Kind.WEIGHT_GRADIENT] * wants_weight
-    return tuple(Part(kind, product if at else loaded) for at, kind in enumerate(kinds))
+    weight = Part(Kind.WEIGHT_GRADIENT, product if wants_input else loaded)
+    inputs = Part(Kind.INPUT_GRADIENT, loaded)
+    in_order = ((weight, wants_weight), (inputs, wants_input))
+    found = tuple(part for part, is_wanted in in_order if is_wanted)
+    return found[::-1] if site.in_sequence else found
 
 
 def convolution(node: fx.Node, site: Site) -> Cost:
@@ -100,7 +114,10 @@ def convolution_backward(node: fx.Node, site: Site) -> Cost:
 
 
 def _products(node: fx.Node, site: Site) -> Cost:
-    return sum((price(site, part) for part in parts(node, site)), site.free())
+    found = parts(node, site)
+    if len(found) == 2 and not site.in_sequence:
+        return price_gradients(site, *found)
+    return sum((price(site, part) for part in found), site.free())
 
 
 def bias_cycles(node: fx.Node, site: Site) -> Floats:

@@ -21,7 +21,8 @@ class Site:
     """A region of a target under many tilings, with one graph of a stage's program.
 
     `weights` maps parameter indices to tiles, for the parameters of contractions; `in_axis` says
-    which axis of such a parameter the forward pass contracts.
+    which axis of such a parameter the forward pass contracts. `in_sequence`: a product begins when
+    the sums of the one before are complete.
     """
 
     target: Target
@@ -29,6 +30,7 @@ class Site:
     roles: Roles
     weights: Mapping[int, WeightTiles]
     in_axis: Mapping[int, int]
+    in_sequence: bool = False
 
     def share(self, elements: int) -> Ints:
         """Elements per PE of a tensor that is dealt out evenly."""

@@ -159,7 +159,7 @@ def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     product = convolution.describe(node, tiles)
     ends = product.in_positions, product.out_positions
     matrix = Matrix(1, tiles.in_features, tiles.out_features, tiles.taps, *ends)
-    held = _sides(lies, matrix, *ends, product.itemsize)
+    held = _sides(lies, matrix, *ends, product.itemsize, product.halo)
     if convolution.weight_operand(node) not in roles.weight:
         held = held + product.itemsize * tiles.taps * (
             ceil_div(tiles.in_features, tilings.in_split)
@@ -168,17 +168,20 @@ def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     return held
 
 
-def _sides(lies: _Lies, matrix: Matrix, in_positions: int, out_positions: int, size: int) -> Ints:
-    """Bytes of the larger side that a PE may hold, and of the vectors that stream past it."""
+def _sides(
+    lies: _Lies, matrix: Matrix, in_positions: int, out_positions: int, size: int, halo: int = 0
+) -> Ints:
+    """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
+    the outputs are `halo` longer where there are so many beyond the PE's slice."""
     tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
     into = ceil_div(matrix.in_features, tilings.in_split)
     out = ceil_div(matrix.out_features, tilings.out_split)
-    longest = np.maximum(arriving, leaving)
-    ends = into * arriving * size, out * leaving * size
+    longest, border = np.maximum(arriving, leaving), np.minimum(halo, out_positions - leaving)
+    ends = into * arriving * size, out * (leaving + border) * size
     sides = Sides.of(lies.side_bytes, *ends, longest)
-    arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns)
+    arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns) + border
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
     travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
     return (held + _VECTORS * np.maximum(arriving, leaving) + travelling) * size

@@ -21,6 +21,11 @@ import numpy as np
 from ..targets.target import Noc
 from .arrays import Floats, Ints, ceil_div
 
+_POSITIONS = 4
+"""Of every colour that a router keeps: routes that control messages switch between."""
+_CHAIN_ROUTES, _TWO_PHASE_ROUTES = 3, 5
+"""Of a line that is summed and told the sum: two that a chain takes in turn, and one back."""
+
 
 @dataclass(frozen=True)
 class AllReduce:
@@ -93,8 +98,8 @@ def reduce(
 def all_reduce(
     noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int = 0
 ) -> Floats:
-    """A sum over a line and back to all of it: to its first PE and from there, or by a tree of
-    `groups`; 0: what is fastest.
+    """A sum over a line and back to all of it: to its first PE or its middle one and from there, or
+    by a tree of `groups`; 0: what is fastest, 1: a chain to the first PE.
 
     Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
     that `spacing` lines share every link, and each link carries the words of all. Lines take turns:
@@ -112,6 +117,16 @@ def all_reduce_tree(noc: Noc, word_count: Ints, pes: Ints, groups: Ints) -> Floa
     multicast, to one side and then to the other.
     """
     return _started(noc, _tree(noc, word_count, pes, groups))
+
+
+def all_reduce_middle(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """A sum over a line in two chains towards its middle PE, which adds one after the other and
+    sends the sum back both ways at once.
+
+    Each PE is `spacing` hops from the next; so many lines share every link and take turns, as in
+    `all_reduce`.
+    """
+    return _started(noc, _middle(noc, word_count, pes, spacing))
 
 
 def tree_groups(noc: Noc, pes: Ints) -> Ints:
@@ -142,16 +157,17 @@ def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> F
     of all lines are ready at the same time."""
     on_link = spacing * word_count
     behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
-    return _started(noc, _spread(noc, behind, pes, spacing, ways=2))
+    behind = _started(noc, _spread(noc, behind, pes, spacing, ways=2))
+    return np.minimum(behind, all_reduce(noc, word_count, pes, spacing))
 
 
-def border(noc: Noc, received: Ints, passing: Ints, pes: Ints, spacing: Ints) -> Floats:
-    """PEs of a line, `spacing` hops from each to the next, receive words from both sides.
+def border(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """PEs of a line, `spacing` hops from each to the next, send words one way, then the other.
 
-    Each receives `received` words; `passing` words pass between two of them in one direction, on
-    the way to the furthest PE that needs them, `pes` away. `spacing` such lines share the links.
+    Each receives `word_count` words from either side, from up to `pes` PEs away; those between pass
+    on what came to them. The links are this line's own.
     """
-    return transfer(noc, np.maximum(received, spacing * passing), pes * spacing, 1)
+    return transfer(noc, 2 * word_count, 2 * pes * spacing, 2 * pes)
 
 
 def _started(noc: Noc, flight: Floats) -> Floats:
@@ -208,13 +224,46 @@ def _group_size(pes: Ints) -> Ints:
 
 
 def _all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int) -> Floats:
-    there = _reduce(noc, spacing * word_count, pes, groups)
-    through_first = there + _broadcast(noc, word_count, pes)
-    through_first = _spread(noc, through_first, pes, spacing, ways=2)
+    through_first = _through_first(noc, word_count, pes, spacing, groups)
     tree = _tree(noc, word_count, pes, _tree_groups(noc, pes, groups))
+    middle = np.minimum(through_first, _middle(noc, word_count, pes, spacing))
     asked = np.asarray(groups)
     chosen = np.where(asked > 1, tree, np.minimum(through_first, tree))
-    return np.where((asked == 1) | (spacing > 1), through_first, chosen)
+    chosen = np.where(spacing > 1, middle, chosen)
+    return np.where(asked == 1, through_first, chosen)
+
+
+def _through_first(
+    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int
+) -> Floats:
+    """Up in a chain or in two phases, as `_reduce` does, and back from the first PE."""
+    found = []
+    for routes, asked in ((_CHAIN_ROUTES, 1), (_TWO_PHASE_ROUTES, groups)):
+        turns = _turns(noc, spacing, routes)
+        sums = _reduce(noc, ceil_div(spacing, turns) * word_count, pes, asked)
+        flight = _spread(noc, sums + _broadcast(noc, word_count, pes), pes, spacing, ways=2)
+        found.append(turns * flight + (turns - 1) * noc.collective_start_cycles * (flight > 0))
+    in_chain, either = found
+    chosen = np.where(np.asarray(groups) == 1, in_chain, np.minimum(in_chain, either))
+    return np.where(np.asarray(groups) > 1, either, chosen)
+
+
+def _turns(noc: Noc, lines: Ints, routes: int) -> Ints:
+    """A router has routes for so many lines at once; the others come after them."""
+    return ceil_div(lines, max(1, _POSITIONS * noc.colours // routes))
+
+
+def _middle(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+    """A link carries the words of all lines twice: those that come, and in the middle those that
+    have gone back already; but of two lines that start together, each goes one way first. With
+    every second line a link loses a cycle."""
+    turns = _turns(noc, spacing, _CHAIN_ROUTES)
+    there = _towards_middle(noc, word_count, pes, spacing) + noc.issue_cycles
+    back = _flight(noc, word_count, pes // 2 * spacing, 1 if noc.multicast else pes // 2)
+    lines = spacing - turns
+    others = lines // 2 + word_count * np.where(pes > 2, 2 * lines - (lines > 0), lines)
+    flight = turns * (there + back) + (turns - 1) * noc.collective_start_cycles + others
+    return np.where((word_count > 0) & (pes > 1), flight, 0.0)
 
 
 def _tree_groups(noc: Noc, pes: Ints, groups: Ints | int) -> Ints:

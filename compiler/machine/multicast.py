@@ -12,6 +12,13 @@ weights are neighbours: then what passes between slices of the in features goes 
 links that as many slices of the positions share. The tiling says which; both are searched. A batch
 of products keeps the order inside the rows that each of them has to itself.
 
+An input position reaches outputs of the slices beside its own (`Product.halo`). The sums of a
+column of PEs end in its first PE, and there the gradients of the outputs enter it; so the first PEs
+of columns exchange borders, on links of their own: sums after a forward product, gradients before
+the others.
+
+The sum of a weight's gradient over the slices may run while the input gradient is computed.
+
 The loops run in one of two orders, whichever is faster: operands outermost, then their arrival
 overlaps the arithmetic and the reduction follows it; or sums outermost, then the arithmetic waits
 for the operands and the reduction overlaps it as far as it can. The first order holds the sums of a
@@ -33,11 +40,11 @@ from .arrays import Floats, Ints, ceil_div
 from .collectives import (
     all_reduce,
     all_reduce_behind,
+    all_reduce_middle,
     border,
     broadcast,
     reduce,
     reduce_behind,
-    words,
 )
 from .cost import Cost
 from .product import Kind, Tile
@@ -46,36 +53,72 @@ from .product import Kind, Tile
 def cost(target: Target, tile: Tile) -> Cost:
     """Arithmetic, and the communication it does not hide in the better loop order."""
     compute = local_product.cycles(target, tile.arithmetic)
-    stream, sums = _stream(target, tile), _sums(target, tile)
+    stream, after = _stream(target, tile), np.zeros(len(tile.tilings))
+    if tile.product.kind is Kind.FORWARD:
+        after = _border(target, tile)
+    else:
+        stream = stream + _border(target, tile)
+    return Cost(compute, _unhidden(target, tile, compute, stream) + after)
+
+
+def gradients_network(target: Target, weight: Tile, inputs: Tile) -> Floats:
+    """Communication that arithmetic does not hide of a weight's gradient and the input gradient
+    that follows it, while the first is summed over the slices.
+
+    The PEs of a line add the sums between their own instructions, the middle one from both sides,
+    and links that carry sums carry fewer operands. The borders of the gradient of the outputs are
+    exchanged once.
+    """
+    noc, tilings = target.noc, weight.tilings
+    arithmetic = [local_product.cycles(target, tile.arithmetic) for tile in (weight, inputs)]
+    stream = _stream(target, weight) + _border(target, weight)
+    sums, slices = weight.weight_words(noc), (tilings.space_split, tilings.space_spacing)
+    passing = ceil_div(tilings.space_spacing * sums, tilings.in_spacing)
+    down = _down(target, inputs, passing)
+    own = _unhidden(target, inputs, arithmetic[1], down)
+    own = own + np.where(sums > 0, ADDING * (sums + noc.issue_cycles), 0.0)
+    left = all_reduce_middle(noc, sums, *slices) - arithmetic[1] - own
+    return np.maximum(0.0, stream - arithmetic[0]) + own + np.maximum(0.0, left)
+
+
+ADDING = 3
+"""Instructions over its words that a PE spends at most on a sum in the middle of a line: it adds
+what comes from either side, and sends."""
+
+
+def _unhidden(target: Target, tile: Tile, compute: Floats, stream: Floats) -> Floats:
+    """Operands and sums around the arithmetic, in the better of the orders that memory allows."""
+    sums = _sums(target, tile)
     if not target.software.triggered:
-        return Cost(compute, stream + tile.turns * sums.alone)
+        return stream + tile.turns * sums.alone
     operands_outermost = np.maximum(0.0, stream - compute) + sums.alone
     sums_outermost = stream + np.maximum(sums.behind, sums.alone - compute)
     allowed = zip(tile.orders, (operands_outermost, sums_outermost), strict=True)
     first, second = (np.where(order, cycles, np.inf) for order, cycles in allowed)
-    turned = (tile.turns - 1) * sums.one_word
-    return Cost(compute, np.minimum(first, second) + turned)
+    return np.minimum(first, second) + (tile.turns - 1) * sums.one_word
 
 
 def _stream(target: Target, tile: Tile) -> Floats:
-    """Operands: inputs along a row of PEs, gradients down a column, and the borders of a slice."""
-    noc, tilings, kind = target.noc, tile.tilings, tile.product.kind
-    down = broadcast(noc, tile.out_words(noc), tilings.in_split, tilings.in_spacing)
-    if kind is Kind.INPUT_GRADIENT:
-        return down + _border(target, tile, tile.out_features)
-    along = broadcast(noc, tile.in_words(noc), tilings.out_split)
-    stream = along + _border(target, tile, tile.in_features)
-    return stream + down if kind is Kind.WEIGHT_GRADIENT else stream
+    """Operands: inputs along a row of PEs, gradients down a column."""
+    noc, kind = target.noc, tile.product.kind
+    along = broadcast(noc, tile.in_words(noc), tile.tilings.out_split)
+    if kind is Kind.FORWARD:
+        return along
+    down = _down(target, tile, 0)
+    return down if kind is Kind.INPUT_GRADIENT else along + down
 
 
-def _border(target: Target, tile: Tile, features: Ints) -> Floats:
-    """Exchange of a slice's border with the neighbouring slices, features at a time."""
-    product, noc = tile.product, target.noc
-    halo = np.minimum(product.halo, product.in_positions - tile.in_positions)
-    side = np.minimum(ceil_div(product.halo, 2), halo)
-    received, passing = (words(noc, features * of, product.itemsize) for of in (halo, side))
-    slices = ceil_div(side, tile.in_positions)
-    return border(noc, received, passing, slices, tile.tilings.space_spacing)
+def _down(target: Target, tile: Tile, passing: Ints | int) -> Floats:
+    """Gradients of the outputs down a column of PEs, whose links carry `passing` more words."""
+    noc, tilings = target.noc, tile.tilings
+    words = tile.out_words(noc) + passing
+    return broadcast(noc, words, tilings.in_split, tilings.in_spacing)
+
+
+def _border(target: Target, tile: Tile) -> Floats:
+    """What the first PEs of a slice's columns exchange with those of the slices beside it."""
+    slices = ceil_div(ceil_div(tile.border, 2), tile.out_positions)
+    return border(target.noc, tile.border_words(target.noc), slices, tile.tilings.space_spacing)
 
 
 @dataclass(frozen=True)

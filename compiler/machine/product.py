@@ -41,8 +41,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Product:
-    """Sizes for one sample; `halo` counts the input positions a slice needs beyond its own (zero
-    for one tap).
+    """Sizes for one sample; `halo` counts the output positions that a slice of the inputs reaches
+    beyond its own share of them (zero for one tap).
 
     A `loaded` weight is no parameter that lies there: it is sent to its PEs first. There may be a
     `batch` of such products, independent of each other (the heads of an attention). Products follow
@@ -102,6 +102,11 @@ class Tile:
     sides: Sides
 
     @property
+    def border(self) -> Ints:
+        """Positions of the outputs beyond its own that its inputs reach."""
+        return np.minimum(self.product.halo, self.product.out_positions - self.out_positions)
+
+    @property
     def orders(self) -> tuple[Bools, Bools]:
         """A weight's gradient lies where the weight does: it allows both."""
         if self.product.kind is Kind.WEIGHT_GRADIENT:
@@ -141,8 +146,13 @@ class Tile:
         return words(noc, self.in_features * self.in_positions, self.product.itemsize)
 
     def out_words(self, noc: Noc) -> Ints:
-        """Link words of its slice of the outputs."""
-        return words(noc, self.out_features * self.out_positions, self.product.itemsize)
+        """Link words of its slice of the outputs and of its borders."""
+        reached = self.out_positions + self.border
+        return words(noc, self.out_features * reached, self.product.itemsize)
+
+    def border_words(self, noc: Noc) -> Ints:
+        """Link words of the outputs beyond its slice, on one side of it."""
+        return words(noc, self.out_features * ceil_div(self.border, 2), self.product.itemsize)
 
     def weight_words(self, noc: Noc) -> Ints:
         """Link words of a gradient of its weights."""
@@ -162,8 +172,9 @@ def tile_of(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) 
     out = ceil_div(product.out_features, tilings.out_split)
     arriving = ceil_div(product.in_positions, tilings.space_split)
     leaving = ceil_div(product.out_positions, tilings.space_split)
+    reached = leaving + np.minimum(product.halo, product.out_positions - leaving)
     size, longest = product.itemsize, np.maximum(arriving, leaving)
-    ends = into * arriving * size, out * leaving * size
+    ends = into * arriving * size, out * reached * size
     sides = Sides.of(side_bytes(target), *ends, longest)
     return Tile(product, tilings, into, out, arriving, leaving, nonzeros, sides)
 

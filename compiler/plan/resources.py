@@ -3,7 +3,8 @@
 Operators of a stage run one after the other and use the same ones again. Operands come along rows
 (one colour) and down columns (one more); sums go to one PE of a line, each PE taking words on one
 colour and sending them on another, and go back on that of the operands. Slices of the positions
-exchange borders both ways.
+exchange borders both ways, then sum the gradients of the weights, beside the operators that follow:
+in two chains to the middle slice and back from there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ COLOURS, QUEUES = "noc.colours", "noc.queues"
 def collective_colours(region: Rectangle, slices: int) -> int:
     """Colours that the messages inside a region need on its routers."""
     across, down = int(region.width > 1), int(region.height > 1)
-    return across + down + 2 * max(across, down) + 2 * int(slices > 1)
+    return across + down + 2 * max(across, down) + 3 * int(slices > 1)
 
 
 def collective_queues(region: Rectangle, slices: int) -> int:
     """Queues that they need into a core, and out of it: one for the operands of each direction, one
-    for sums and one for borders."""
+    for sums; slices have one for borders or their sums, and one for what comes back."""
     across, down = int(region.width > 1), int(region.height > 1)
-    return across + down + max(across, down) + int(slices > 1)
+    return across + down + max(across, down) + 2 * int(slices > 1)

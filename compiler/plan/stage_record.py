@@ -149,7 +149,7 @@ class ProductStep:
     out_positions: int
     """Pixels or tokens of the outputs. [count]"""
     halo: int
-    """Input positions that a slice of them needs beyond its own. [count]"""
+    """Output positions that a slice of the inputs reaches beyond its own. [count]"""
     dtype: str
     """Type of the elements."""
     item_bytes: int

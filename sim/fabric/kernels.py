@@ -111,19 +111,46 @@ def add_multicast(
     how: Message = MESSAGE,
 ) -> None:
     """From the first member to the others, either way along a line that runs east or south."""
-    onward = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
-    way = 1 if members[-1] > members[0] else -1
-    onward = onward if way == 1 else OPPOSITE[onward]
-    region.route(*line[members[0]], colour, _RAMP, [onward])
+    _send_out(region, line, members, members[0], words, colour, how)
+
+
+def add_spread(
+    region: Region,
+    line: Places,
+    members: range,
+    words: int,
+    colour: int,
+    how: Message = MESSAGE,
+) -> None:
+    """From the middle member of a line that runs east or south to the others, both ways at once."""
+    _send_out(region, line, members, members[len(members) // 2], words, colour, how)
+
+
+def _send_out(
+    region: Region,
+    line: Places,
+    members: range,
+    root: int,
+    words: int,
+    colour: int,
+    how: Message,
+) -> None:
+    """From the member at `root`, by multicast, along the line on both sides of it."""
+    towards_end = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
+    ends = {1: max(members[0], members[-1]), -1: min(members[0], members[-1])}
+    ways = {way: end for way, end in ends.items() if end != root}
+    ports = {1: towards_end, -1: OPPOSITE[towards_end]}
+    region.route(*line[root], colour, _RAMP, [ports[way] for way in ways])
     send = Instruction.send(words, colour, how.setup)
-    region.program(*line[members[0]], how.applied(send))
+    region.program(*line[root], how.applied(send))
     receive = how.applied(Instruction.receive(words, colour))
-    for position in range(members[0] + way, members[-1] + way, way):
-        ports = [onward] if position != members[-1] else []
-        if position in members:
-            region.program(*line[position], receive)
-            ports.append(_RAMP)
-        region.route(*line[position], colour, OPPOSITE[onward], ports)
+    for way, end in ways.items():
+        for position in range(root + way, end + way, way):
+            onward = [ports[way]] if position != end else []
+            if position in members:
+                region.program(*line[position], receive)
+                onward.append(_RAMP)
+            region.route(*line[position], colour, OPPOSITE[ports[way]], onward)
 
 
 def _row(row: int, pes: int) -> Places:

@@ -29,7 +29,8 @@ class Product:
     block; it multiplies for `multiply_cycles` in all and adds up `sum_words` with the PEs of its
     column of the block. Memory may rule out one of the loop orders, or make it go through its
     positions in several turns, each with sums of its own. Blocks of different slices exchange
-    `border` before, and sum a weight's gradient over the slices with `copies` after.
+    `border` before, or their sums after if `is_border_after`, and sum a weight's gradient over the
+    slices with `copies` after. They may sum the `beside` of a product before, meanwhile.
 
     So many blocks as `column_spacing` says have their rows interleaved: the PEs of one's column lie
     so many hops apart, and as many columns share every link down. So it is with `row_spacing` and
@@ -48,7 +49,9 @@ class Product:
     sums_outermost: bool = True
     turns: int = 1
     border: Border | None = None
+    is_border_after: bool = False
     copies: Copies | None = None
+    beside: Copies | None = None
     row_spacing: int = 1
     column_spacing: int = 1
 

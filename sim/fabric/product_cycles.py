@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...compiler.machine.multicast import ADDING
 from ...compiler.targets.target import Target
 from .kernels import Message, add_multicast
 from .product import Product, first_operands, lines_in_turns, region, sums_in_chain
 from .region import Region
 from .run import run
-from .slices import border_cycles, copies_cycles
+from .slices import Copies, border_cycles, copies_cycles, middle_cycles
 
 
 def product_cycles(product: Product, target: Target) -> int:
@@ -23,8 +24,12 @@ def product_cycles(product: Product, target: Target) -> int:
     brings them. If its arithmetic waits for all of them, their whole way counts, and so it does if
     communication alone takes longer than arithmetic.
 
+    A sum beside it takes the links of its operands a while, and its PEs' instructions.
+
     Raises UserError for a target whose latencies the fabric level cannot step.
     """
+    if product.beside is not None:
+        return _beside(product, product.beside, target)
     alone = replace(product, multiply_cycles=0)
     in_chain = sums_in_chain(product, target, sums_outermost=False)
     lines = next(lines_in_turns(product, in_chain))
@@ -32,6 +37,13 @@ def product_cycles(product: Product, target: Target) -> int:
     started = _in_better_order(product, target, ahead)
     turned = (product.turns - 1) * _one_sum(product, target)
     return _loading(product, target) + max(started, _in_better_order(alone, target, 0)) + turned
+
+
+def _beside(product: Product, copies: Copies, target: Target) -> int:
+    passing = -(-copies.spacing * copies.words // product.row_spacing)
+    delayed = replace(product, row_words=product.row_words + passing, beside=None)
+    adding = ADDING * (copies.words + round(target.noc.issue_cycles))
+    return max(product_cycles(delayed, target) + adding, middle_cycles(copies, target))
 
 
 def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int:
@@ -64,8 +76,9 @@ def _loading(product: Product, target: Target) -> int:
 
 
 def _operands_outermost(product: Product, target: Target) -> int:
-    """Arithmetic hides the exchange of borders."""
+    """Arithmetic hides the exchange of borders, but not of sums that it made."""
     hiding = max(0, product.multiply_cycles - product.arriving_words)
+    hiding = 0 if product.is_border_after else hiding
     cycles = _stepped(product, target, sums_outermost=False)
     exchange = max(0, _border(product, target) - hiding)
     return cycles + exchange + (copies_cycles(product.copies, target) if product.copies else 0)

@@ -8,7 +8,8 @@ stage's tiling.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -53,8 +54,20 @@ def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operato
     products = [step for step in operator.steps if isinstance(step, ProductStep)]
     sums = [one for step in operator.steps if isinstance(step, SumStep) for one in _sums(step)]
     rest = operator.compute_cycles - sum(step.cycles for step in products)
-    stepped = tuple(_product(step, tiling, target) for step in products)
+    stepped = tuple(_in_order(products, tiling, target))
     return Operator(stepped, tuple(sums), max(0, rest))
+
+
+def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Iterator[Product]:
+    """A weight's gradient that another product follows is summed over the slices beside that, with
+    the borders that it has then."""
+    behind: Copies | None = None
+    for number, step in enumerate(steps, 1):
+        found = _product(step, tiling, target)
+        if behind is not None:
+            found = replace(found, beside=behind, border=None)
+        behind = found.copies if number < len(steps) else None
+        yield found if behind is None else replace(found, copies=None)
 
 
 def _sums(step: SumStep) -> list[Sum]:
@@ -103,6 +116,7 @@ def _product(step: ProductStep, tiling: Tiling, target: Target) -> Product:
         sums_outermost=sums_outermost,
         turns=1 + turn * (_int(tile.turns) - 1),
         border=_border(tile, target),
+        is_border_after=sizes.kind is Kind.FORWARD,
         copies=_copies(tile, target) if sizes.kind is Kind.WEIGHT_GRADIENT else None,
         row_spacing=spacing if turned else 1,
         column_spacing=1 if turned else spacing,
@@ -114,16 +128,15 @@ def _int(size: np.ndarray) -> int:
 
 
 def _border(tile: Tile, target: Target) -> Border | None:
-    """Half of what a kernel touches beyond a slice lies before it, half after."""
+    """Half of what inputs reach beyond a slice of the outputs lies before it, half after."""
     sizes, tilings = tile.product, tile.tilings
-    own = _int(tile.in_positions)
-    side = min(ceil(sizes.halo / 2), sizes.in_positions - own)
-    if side == 0:
+    own, beyond = _int(tile.out_positions), _int(tile.border)
+    if beyond == 0:
         return None
-    turned = sizes.kind is Kind.INPUT_GRADIENT
-    features = _int(tile.out_features if turned else tile.in_features)
+    features = _int(tile.out_features)
     held, needed = (
-        _int(words(target.noc, features * positions, sizes.itemsize)) for positions in (own, side)
+        _int(words(target.noc, features * positions, sizes.itemsize))
+        for positions in (own, ceil(beyond / 2))
     )
     return Border(_int(tilings.space_split), _int(tilings.space_spacing), held, needed)
 

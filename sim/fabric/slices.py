@@ -1,9 +1,9 @@
 """What slices of the positions tell each other, stepped on one column of PEs; all columns do alike.
 
 A slice is a block of `spacing` rows of PEs, and slices lie one after the other, so the PEs that
-hold the same weights, or the next pixels, are `spacing` hops apart and as many lines share every
-link; of interleaved slices they are neighbours, with a `spacing` of one. Each line has routes of
-its own, as many lines at a time as a router has room for.
+hold the same weights are `spacing` hops apart and as many lines share every link; of interleaved
+slices they are neighbours, with a `spacing` of one. Each line has routes of its own, as many lines
+at a time as a router has room for. Only the first PEs of slices exchange borders.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
 
+import numpy as np
+
+from ...compiler.machine.collectives import all_reduce, all_reduce_middle
 from ...compiler.targets.target import Target
-from .kernels import Message, Places, add_multicast
+from .kernels import Message, Places, add_chain, add_multicast, add_spread
 from .line_sums import add_sum, chain_is_faster, groups_of_tree
 from .region import MAX_ROUTES, OPPOSITE, Instruction, Port, Region
 from .run import run
 from .tree import ROUTES, add_tree
 
-_BORDER_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 4, 3, 5
+_TURNING = 2
+"""Cycles between the words of one line and of the next."""
+_BORDER_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES, _MIDDLE_ROUTES = 4, 3, 5, 3
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,7 @@ def border_cycles(border: Border, target: Target) -> int:
     """Cycles until every PE has its borders, every PE of a column stepped."""
     if border.slices == 1 or border.side_words == 0:
         return 0
-    return sum(
-        _cycles(border_region(border, lines, target), target)
-        for lines in turns_of_lines(border.spacing, _BORDER_ROUTES)
-    )
+    return _cycles(border_region(border, target), target)
 
 
 def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> int:
@@ -61,6 +63,8 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
     groups = groups_of_tree(target, copies.slices, copies.words)
     if groups and copies.spacing == 1 and multiply_cycles == 0:
         return _cycles(_tree_region(copies, groups, target), target)
+    if copies.spacing > 1 and multiply_cycles == 0 and _middle_is_faster(copies, target):
+        return middle_cycles(copies, target)
     on_link = copies.spacing * copies.words
     in_chain = chain_is_faster(target, copies.slices, on_link, multiply_cycles > 0)
     turns = turns_of_lines(copies.spacing, _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES)
@@ -69,6 +73,47 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
         _cycles(copies_region(copies, lines, in_chain, target, multiply), target)
         for lines, multiply in zip(turns, arithmetic, strict=False)
     )
+
+
+def _middle_is_faster(copies: Copies, target: Target) -> bool:
+    sizes = (np.array(size) for size in (copies.words, copies.slices, copies.spacing))
+    words, slices, spacing = sizes
+    middle = all_reduce_middle(target.noc, words, slices, spacing)
+    return bool(middle <= all_reduce(target.noc, words, slices, spacing))
+
+
+def middle_cycles(copies: Copies, target: Target) -> int:
+    """Cycles of the sum in the middle slice and back both ways, every PE of a column stepped."""
+    if copies.slices == 1 or copies.words == 0:
+        return 0
+    turns = turns_of_lines(copies.spacing, _MIDDLE_ROUTES)
+    return sum(_cycles(middle_region(copies, lines, target), target) for lines in turns)
+
+
+def middle_region(copies: Copies, lines: range, target: Target) -> Region:
+    """Programs and routes of `lines`: each has two chains, on the same pair of colours, that meet
+    in its middle PE. Lines take turns; of two that start together one adds first what comes from
+    behind the middle, the other what comes from before it.
+    """
+    rows = copies.slices * copies.spacing
+    found, column = Region(rows, 1, len(lines) * _MIDDLE_ROUTES), [(row, 0) for row in range(rows)]
+    start, issue = round(target.noc.collective_start_cycles), round(target.noc.issue_cycles)
+    for number, line in enumerate(lines):
+        members = range(line, rows, copies.spacing)
+        one, other, back = (number * _MIDDLE_ROUTES + route for route in range(_MIDDLE_ROUTES))
+        middle, turn = len(members) // 2, number - number % 2 * (copies.slices > 2)
+        later = Message(issue)
+        chains = [
+            (members[middle:], (one, other), Port.NORTH),
+            (members[middle::-1], (other, one), Port.SOUTH),
+        ]
+        used = [chain for chain in chains[:: -1 if number % 2 else 1] if len(chain[0]) > 1]
+        for step, (part, pair, towards) in enumerate(used):
+            how = Message(start + (turn + step) * (copies.words + _TURNING))
+            own = later if step else how
+            add_chain(found, column, part, copies.words, pair, towards, how, own)
+        add_spread(found, column, members, copies.words, back, later)
+    return found
 
 
 def _tree_region(copies: Copies, groups: int, target: Target) -> Region:
@@ -119,29 +164,20 @@ def _compute(found: Region, rows: range, cycles: int) -> None:
             found.program(row, 0, Instruction.compute(cycles))
 
 
-def border_region(border: Border, lines: range, target: Target) -> Region:
-    """Programs and routes of `lines`, each with one PE per slice.
+def border_region(border: Border, target: Target) -> Region:
+    """Programs and routes of one line with a PE per slice.
 
-    Words come to a slice from the next, which then passes on what came to it. Every other line goes
-    the other way first, so that both directions of the links are in use; the odd one out goes one
-    way with half its words before it goes the other.
+    Words come to a slice from the next, which then passes on what came to it: one way, then the
+    other.
     """
     rows = border.slices * border.spacing
-    found = Region(rows, 1, len(lines) * _BORDER_ROUTES)
+    found, column = Region(rows, 1, _BORDER_ROUTES), [(row, 0) for row in range(rows)]
+    members, steps = range(0, rows, border.spacing), _steps(border)
     start = round(target.noc.collective_start_cycles)
-    column, steps = [(row, 0) for row in range(rows)], _steps(border)
-    for number, line in enumerate(lines):
-        members = range(line, rows, border.spacing)
-        colour = number * _BORDER_ROUTES
-        there = _Way(members, Port.NORTH, (colour, colour + 1))
-        back = _Way(members[::-1], Port.SOUTH, (colour + 2, colour + 3))
-        first, second = (there, back) if number % 2 else (back, there)
-        _route(found, column, first)
-        _route(found, column, second)
-        is_odd_one = len(lines) > 1 and len(lines) % 2 == 1 and number == len(lines) - 1
-        near, far = _halves(steps) if is_odd_one else (steps, [])
-        for way, part, setup in ((first, near, start), (second, steps, 0), (first, far, 0)):
-            _pass_on(found, column, way, part, setup)
+    ways = _Way(members, Port.NORTH, (0, 1)), _Way(members[::-1], Port.SOUTH, (2, 3))
+    for way, setup in zip(ways, (start, 0), strict=True):
+        _route(found, column, way)
+        _pass_on(found, column, way, steps, setup)
     return found
 
 
@@ -190,18 +226,6 @@ def _steps(border: Border) -> list[tuple[int, int]]:
     """Words that pass from slice to slice, one slice of them after the other."""
     whole, rest = divmod(border.side_words, border.own_words)
     return list(enumerate([border.own_words] * whole + [rest] * (rest > 0)))
-
-
-def _halves(steps: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Steps with the first half of the words, and with the others."""
-    left = sum(words for _, words in steps) // 2
-    first, second = [], []
-    for hop, words in steps:
-        now = min(left, words)
-        left -= now
-        first += [(hop, now)] * (now > 0)
-        second += [(hop, words - now)] * (words > now)
-    return first, second
 
 
 def _cycles(found: Region, target: Target) -> int:

@@ -48,8 +48,8 @@ def _product(where: str, step: ProductStep) -> Iterator[Finding]:
     if not 0 <= step.nonzeros <= _weights(step):
         expected = f"between 0 and {_weights(step)} weights"
         yield Finding(f"{where}.nonzeros", expected, step.nonzeros)
-    if not 0 <= step.halo <= step.in_positions * step.taps:
-        yield Finding(f"{where}.halo", "positions of the inputs", step.halo)
+    if not 0 <= step.halo <= step.out_positions * step.taps:
+        yield Finding(f"{where}.halo", "positions of the outputs", step.halo)
 
 
 def _sum(where: str, stage: StageRecord, step: SumStep) -> Iterator[Finding]:

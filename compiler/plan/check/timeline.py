@@ -36,7 +36,8 @@ class Value:
 @dataclass(frozen=True)
 class Product:
     """Sizes of a contraction: features, and positions of both sides; `factor` is how many matrices
-    of (in, out) features come as activations, 0 if the weight lies there already."""
+    of (in, out) features come as activations, 0 if the weight lies there already. One input reaches
+    outputs up to `halo` positions apart."""
 
     in_features: int
     out_features: int
@@ -44,6 +45,7 @@ class Product:
     out_positions: int
     factor: int
     item_bytes: int
+    halo: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,19 @@ def _convolution(node: fx.Node, phase: Phase) -> Product:
     taps = torch.Size(_shape(weight)[2:]).numel()
     factor = 0 if weight in phase.weights else taps
     sizes = (_pixels(_shape(image)), _pixels(_shape(result)))
-    return Product(into, out, *sizes, factor, _item_bytes(node))
+    return Product(into, out, *sizes, factor, _item_bytes(node), _reach(node, weight, result))
+
+
+def _reach(node: fx.Node, weight: fx.Node, result: fx.Node) -> int:
+    """From the first to the last output that uses one input, in memory order."""
+    strides, _, dilations, is_transposed = node.args[3:7] if result is node else node.args[4:8]
+    found, below = 0, 1
+    axes = zip(_shape(weight)[2:], strides, dilations, _shape(result)[2:], strict=True)
+    for kernel, stride, dilation, size in reversed(list(axes)):
+        step = 1 if is_transposed else stride
+        found += -(-(kernel - 1) * dilation // step) * below
+        below *= size
+    return found
 
 
 def _channels(node: fx.Node, weight: object, is_transposed: object) -> tuple[int, int]:

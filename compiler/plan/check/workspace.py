@@ -75,6 +75,7 @@ def _held(moment: Moment, stage: StageRecord, elementwise: Collection[str], most
 
 def _product_bytes(product: Product, tiling: Tiling, most: int) -> int:
     """The larger side that a PE can hold of a product, two vectors, and a factor that must come.
+    Outputs beyond its slice, which its inputs reach, are among them.
 
     It can hold a side that takes `most` bytes or less, and the smaller one in turns.
     Where tiles travel it also takes the next ones of the inputs and of the weights.
@@ -85,10 +86,11 @@ def _product_bytes(product: Product, tiling: Tiling, most: int) -> int:
         ceil(positions / tiling.space_split)
         for positions in (product.in_positions, product.out_positions)
     ]
-    sides = [into * ends[0], out * ends[1]]
+    beyond = min(product.halo, product.out_positions - ends[1])
+    sides = [into * ends[0], out * (ends[1] + beyond)]
     shares = [side * product.item_bytes / max(most, 1) for side in sides]
     turns = max(1, min(ceil(min(shares)), max(ends)))
-    arriving, leaving = (ceil(positions / turns) for positions in ends)
+    arriving, leaving = ceil(ends[0] / turns), ceil(ends[1] / turns) + beyond
     parts = zip((into * arriving, out * leaving), shares, strict=True)
     held = max(part for part, share in parts if share <= max(1, min(shares)))
     elements = held + 2 * max(arriving, leaving)

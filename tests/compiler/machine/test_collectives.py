@@ -61,7 +61,7 @@ def test_nothing_to_send_and_nowhere_to_send_cost_nothing():
     for collective in (collectives.all_reduce, collectives.all_reduce_behind):
         assert collective(NOC, WORDS, one, one)[0] == 0
         assert collective(NOC, zero, PES, one)[0] == 0
-    assert collectives.border(NOC, zero, zero, one, PES)[0] == 0
+    assert collectives.border(NOC, zero, one, PES)[0] == 0
 
 
 def test_an_all_reduce_of_many_words_is_a_reduction_and_a_broadcast_started_once():
@@ -88,48 +88,46 @@ def test_lines_that_share_links_take_as_long_as_the_busiest_link(slices, rows, w
     down = [(above, below, words) for below, above, _ in up]
     links = busiest_link(up)
     assert links == busiest_link(down) == rows * words
-    way = 2 * (slices - 1) * rows * NOC.hop_cycles
+    there_and_back = 2 * rows * NOC.hop_cycles
     (found,) = collectives.all_reduce(NOC, *map(one_of, (words, slices, rows)))
     waits = (2 * NOC.ramp_cycles + 1) * slices
-    assert links + words + way < found
+    assert links + words + slices // 2 * there_and_back < found
+    way = (slices - 1) * there_and_back
     assert found <= 2 * links + words + way + waits + NOC.collective_start_cycles
     behind = collectives.all_reduce_behind(NOC, *map(one_of, (words, slices, rows)))[0]
-    assert busiest_link(down) + way < behind <= found
+    assert busiest_link(down) + slices // 2 * there_and_back < behind <= found
 
 
 @given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
-def test_a_border_takes_as_long_as_the_busiest_link_or_ramp(slices, rows, own, reach):
-    """Each block holds `own` positions and needs `reach` more of either side, each of which
-    crosses a link once on its way to the furthest block that needs it."""
-    moves, received = [], [0] * slices
+def test_a_border_takes_as_long_as_the_busiest_link_and_every_way_twice(slices, rows, own, reach):
+    """Each block holds `own` positions and reaches `reach` more on either side, each of which
+    crosses a link once on its way to the furthest block; first up, then down."""
+    moves = []
     for position in range(slices * own):
-        block = position // own
-        first, last = max(0, position - reach), min(slices * own - 1, position + reach)
-        moves += [(block, end // own, 1) for end in (first, last) if end // own != block]
-        for other in range(first // own, last // own + 1):
-            received[other] += other != block
-    passing, furthest = busiest_link(moves), max(abs(a - b) for a, b, _ in moves)
-    (found,) = collectives.border(NOC, *map(one_of, (max(received), passing, furthest, rows)))
-    busiest = max(max(received), rows * passing)
-    waits = 2 * NOC.ramp_cycles + 1 + NOC.collective_start_cycles
-    assert found == busiest + furthest * rows * NOC.hop_cycles + waits
+        ends = max(0, position - reach), min(slices * own - 1, position + reach)
+        moves += [(position // own, end // own, 1) for end in ends if end // own != position // own]
+    busiest, furthest = busiest_link(moves), max(abs(a - b) for a, b, _ in moves)
+    (found,) = collectives.border(NOC, *map(one_of, (busiest, furthest, rows)))
+    step = 2 * NOC.ramp_cycles + 1 + rows * NOC.hop_cycles
+    assert found == 2 * busiest + 2 * furthest * step + NOC.collective_start_cycles
 
 
 @given(st.integers(2, 9), st.integers(1, 7), st.integers(1, 20), st.integers(1, 20))
-def test_a_convolution_asks_for_what_its_slices_lack(slices, rows, own, reach):
-    """Its stream is longer by what the border takes, counted in positions."""
-    weights, positions = WeightTiles(1, rows, 1), slices * own
-    product = Contraction(weights, positions, positions, 2 * reach, "float32", 4)
-    tilings = Tilings.in_blocks(*map(one_of, (rows, slices, 1)))
-    site = Site(WSE2, tilings, Roles({}, {}), {}, {})
-    side, received = min(reach, positions - own), min(2 * reach, positions - own)
-    counts = received, side, -(-side // own), rows
-    expected = collectives.border(NOC, *map(one_of, counts))
-    parts = (Part(Kind.WEIGHT_GRADIENT, p) for p in (product, replace(product, halo=0)))
-    whole, alone = (price(site, part) for part in parts)
-    longer = whole.network - alone.network
-    assert (longer <= expected).all()
-    assert (longer >= expected - whole.compute).all()
+def test_borders_lengthen_a_product_by_their_exchange_and_their_words(slices, rows, own, reach):
+    """Of one PE across nothing else moves along rows; sums and gradients of `rows` PEs down a
+    column are as many more as the borders."""
+    positions = slices * own
+    plain = Contraction(WeightTiles(1, rows, 1), positions, positions, 0, "float32", 4)
+    site = Site(WSE2, Tilings.in_blocks(*map(one_of, (rows, slices, 1))), Roles({}, {}), {}, {})
+    beyond = min(2 * reach, positions - own)
+    side = -(-beyond // 2)
+    exchange = collectives.border(NOC, *map(one_of, (side, -(-side // own), rows)))[0]
+    for kind in Kind:
+        parts = (Part(kind, p) for p in (replace(plain, halo=2 * reach), plain))
+        whole, alone = (price(site, part) for part in parts)
+        longer = (whole.network - alone.network)[0]
+        assert 0 < longer <= exchange + 3 * beyond or whole.network[0] == 0
+        assert kind is not Kind.FORWARD or longer >= exchange
 
 
 def one_of(value: int):

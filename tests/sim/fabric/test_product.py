@@ -90,6 +90,13 @@ def biased(channels, features, pixels):
     )
 
 
+def between(channels, features, kernel, pixels, stride=1):
+    """A convolution in the middle, with a gradient for its inputs."""
+    own = nn.Conv2d(channels, features, kernel, stride, kernel // 2, bias=False)
+    rest = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, 3)
+    return nn.Sequential(nn.Conv2d(2, channels, 1), own, *rest), (1, 2, pixels, pixels)
+
+
 KERNELS = {
     "linear 64 x 64": (linear(64, 64), (8, 16)),
     "linear 256 x 128": (linear(256, 128), (16, 16)),
@@ -107,12 +114,16 @@ KERNELS = {
     "convolution with a bias": (biased(32, 16, 10), (20, 12)),
     "sliced 3 x 3 convolution": (image(3, 8, 3, 32), (64, 8)),
     "sliced 5 x 5 convolution": (image(4, 6, 5, 40), (48, 6)),
+    "between, 3 x 3 in slices": (between(8, 8, 3, 30), (64, 8)),
+    "between, 5 x 5 in slices": (between(6, 6, 5, 20), (40, 6)),
+    "between, of few rows": (between(4, 8, 3, 16), (64, 8)),
+    "between, of stride 2": (between(8, 12, 3, 24, 2), (48, 12)),
     "attention of one head": (attention(1, 16, 32), (12, 12)),
     "attention of four heads": (attention(4, 24, 32), (12, 12)),
 }
 
 
-STAGE = {"inner": 1, "attention": 1}
+STAGE = {"inner": 1, "attention": 1, "between,": 1}
 """Where the kernel is not the first stage of its model."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.compiler.machine.collectives import all_reduce
+from weft.compiler.machine.collectives import all_reduce, all_reduce_middle, border
 from weft.compiler.targets import load_target
 from weft.sim.fabric import Port, run
 from weft.sim.fabric.slices import (
@@ -14,10 +14,12 @@ from weft.sim.fabric.slices import (
     border_region,
     copies_cycles,
     copies_region,
+    middle_cycles,
+    middle_region,
 )
 
 WSE2 = load_target("wse2")
-START, HOP, RAMP = WSE2.noc.collective_start_cycles, WSE2.noc.hop_cycles, WSE2.noc.ramp_cycles
+START = WSE2.noc.collective_start_cycles
 
 
 @pytest.mark.parametrize("in_chain", [True, False])
@@ -56,22 +58,56 @@ def test_arithmetic_hides_a_sum_but_not_its_way_back():
 @pytest.mark.parametrize(("own", "side"), [(100, 30), (30, 30), (12, 30)])
 def test_borders_come_from_as_many_slices_as_they_span(own, side):
     """A whole slice passes on what came to it; the words that a border needs cross every link."""
-    border = Border(slices=9, spacing=3, own_words=own, side_words=side)
-    result = run(border_region(border, range(3), WSE2), WSE2)
+    shape = Border(slices=9, spacing=3, own_words=own, side_words=side)
+    result = run(border_region(shape, WSE2), WSE2)
     assert not result.stuck
     steps = -(-side // own)
     inner = result.link_words[3 * steps : -3 * steps, 0]
-    assert (inner[2::3, Port.SOUTH] == 3 * side).all()
-    assert (inner[::3, Port.NORTH] == 3 * side).all()
+    assert (inner[2::3, Port.SOUTH] == side).all()
+    assert (inner[::3, Port.NORTH] == side).all()
 
 
-@pytest.mark.parametrize("spacing", [1, 2, 3, 5, 7, 8, 30])
-def test_both_directions_of_the_links_are_in_use(spacing):
-    """A core takes in what comes from both sides; a link carries one side of every line."""
-    words = 200
-    cycles = border_cycles(Border(6, spacing, 300, words), WSE2)
-    way = START + spacing * HOP + 2 * RAMP + 1
-    assert cycles == pytest.approx(max(2, spacing) * words + way, rel=0.1)
+@pytest.mark.parametrize("spacing", [1, 2, 7, 30, 64])
+@pytest.mark.parametrize(("own", "side"), [(300, 200), (40, 33), (12, 30)])
+def test_a_border_takes_what_it_is_priced_at(own, side, spacing):
+    """One way, then the other, on links that no other line uses."""
+    cycles = border_cycles(Border(6, spacing, own, side), WSE2)
+    sizes = (np.array([size]) for size in (side, -(-side // own), spacing))
+    assert cycles == border(WSE2.noc, *sizes)[0]
+
+
+@pytest.mark.parametrize("slices", [2, 3, 6, 7])
+def test_a_sum_in_the_middle_comes_back_to_every_copy(slices):
+    copies = Copies(slices, spacing=3, words=5)
+    values = np.random.default_rng(0).integers(-9, 9, (3 * slices, 1, 5)).astype(np.float32)
+    result = run(middle_region(copies, range(3), WSE2), WSE2, values)
+    assert not result.stuck
+    for line in range(3):
+        assert (result.memory[line::3] == values[line::3].sum(0)).all()
+
+
+@pytest.mark.parametrize("words", [1, 5, 9, 40])
+@pytest.mark.parametrize(
+    ("slices", "spacing"), [(2, 16), (3, 8), (16, 16), (23, 16), (35, 11), (25, 32), (9, 64)]
+)
+def test_a_sum_in_the_middle_takes_what_it_is_priced_at(slices, spacing, words):
+    """Routers may lose a cycle with each turn of a link, of which there are two for every line."""
+    cycles = middle_cycles(Copies(slices, spacing, words), WSE2)
+    sizes = (np.array([size]) for size in (words, slices, spacing))
+    priced = all_reduce_middle(WSE2.noc, *sizes)[0]
+    assert cycles == pytest.approx(priced, rel=0.05, abs=2 * spacing)
+
+
+@pytest.mark.parametrize(("slices", "words"), [(5, 2), (5, 40), (17, 9)])
+def test_lines_that_a_router_has_no_routes_for_sum_after_the_others(slices, words):
+    """96 routes serve 32 lines of three routes each."""
+    few, many = (copies_cycles(Copies(slices, lines, words), WSE2) for lines in (32, 64))
+    priced = [
+        all_reduce(WSE2.noc, *(np.array([size]) for size in (words, slices, lines)))[0]
+        for lines in (32, 64)
+    ]
+    assert many > 1.5 * few
+    assert [few, many] == pytest.approx(priced, rel=0.05, abs=2 * 64)
 
 
 def test_nothing_to_exchange_takes_no_time():

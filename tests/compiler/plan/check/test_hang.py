@@ -71,9 +71,9 @@ def test_the_premises_of_a_plan():
     }
     assert found["room"] == "FIFOs hold 1 to 3 samples"
     assert found["colours"] == (
-        "at most 6 streams on a router and 6 of collectives, of 24; streams that meet share none"
+        "at most 6 streams on a router and 7 of collectives, of 24; streams that meet share none"
     )
-    assert found["queues"] == "at most 3 streams at a core, each way and 4 of collectives, of 8"
+    assert found["queues"] == "at most 3 streams at a core, each way and 5 of collectives, of 8"
     few = {premise.about: premise.text for premise in premises(skip(3, noc__colours=8))}
     assert "of 8; turns in the order of ticks: " in few["colours"]
     assert few["queues"].endswith("of a number not known")
