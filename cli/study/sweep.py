@@ -53,6 +53,11 @@ def sweep(
         str, typer.Option(metavar="I/N", help="Only every N-th point, from 0/N on.")
     ] = "0/1",
     samples: Annotated[int, typer.Option(min=1, help="Training samples to simulate.")] = 1000,
+    over: Annotated[str, typer.Option(help="processes of this machine, or ray.")] = "processes",
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="optuna", help="Let each point follow from those before; --points N."),
+    ] = None,
     objective: Annotated[
         list[str], typer.Option(metavar="NAME:max|min", help="Of the Pareto front; repeatable.")
     ] = ["throughput_samples_per_s:max", "pes:min"],  # noqa: B006
@@ -61,7 +66,8 @@ def sweep(
     """Compile and simulate a recipe under many settings; print what no other setting beats."""
     check_model(model)
     from ...runtime.checkpoint.lock import locked
-    from ...study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective
+    from ...study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective, workers
+    from ...study.sweep import search as run_search
     from ...study.sweep import sweep as run
     from ...study.sweep.run import override, tasks_of
 
@@ -69,14 +75,27 @@ def sweep(
     axes = [parse_axis(text) for text in set_]
     fixed = [override(axis.key, axis.values[0]) for axis in axes if len(axis.values) == 1]
     recipe = recipe_of(model, fixed)
-    chosen, how = _points(axes, points, points_file, seed)
-    tasks = tasks_of(recipe, chosen, part)
+    if search is None:
+        chosen, how = _points(axes, points, points_file, seed)
+        tasks = tasks_of(recipe, chosen, part)
+    else:
+        how, tasks = _check_search(search, points, points_file, part), []
+        how = f"{how}, {jobs} at once, seed {seed}, for {', '.join(objective)}"
     directory = output or Path(f"{Path(model.rpartition(':')[2]).stem}.sweep")
     line = LiveLine()
     log = Log(directory, Sweep(_identity(recipe), tuple(set_), how, samples), part)
-    with locked(directory / f".shard-{part.index}-of-{part.count}"):
-        lines = run(tasks, log, samples, jobs, lambda done, of: line(_progress(done, of)))
-    line(_progress(len(lines), len(tasks)), final=True)
+
+    def shown(done: int, of: int) -> None:
+        line(_progress(done, of), final=done == of)
+
+    lock = locked(directory / f".shard-{part.index}-of-{part.count}")
+    with lock, workers(samples, jobs, over) as evaluate:
+        if search is None:
+            lines = run(tasks, log, evaluate, shown)
+        else:
+            varied = [axis for axis in axes if len(axis.values) != 1]
+            count = points or 0
+            lines = run_search(recipe, varied, wanted, log, evaluate, count, jobs, seed, shown)
     front = pareto_front(lines, wanted)
     if json:
         print_json({"directory": str(directory), "points": lines, "front": front})
@@ -98,6 +117,23 @@ def _points(
     found = file_points(file)
     grid = grid_points(axes)
     return [{**one, **two} for one in grid for two in found], f"{len(found)} of a file"
+
+
+def _check_search(search: str, count: int | None, file: Path | None, shard: Shard) -> str:
+    """How points are chosen, in words. Raises UserError for options that do not go together."""
+    from ...backend.errors import UnknownNameError, UserError
+    from ...study.sweep.search import SEARCHES
+
+    if search not in SEARCHES:
+        raise UnknownNameError("search", search, SEARCHES, "weft sweep --help")
+    if count is None or file is not None or shard.count != 1:
+        raise UserError(
+            f"--search {search}",
+            expected="--points N, and neither --points-file nor --shard",
+            got="no --points" if count is None else "both",
+            change="--points 100; several processes help with --jobs",
+        )
+    return search
 
 
 def _identity(recipe: Recipe) -> str:

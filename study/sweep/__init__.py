@@ -1,7 +1,8 @@
 """What if: one recipe under many settings, each compiled and simulated.
 
 Reading order: axes (what varies), points (which combinations), evaluate (a recipe's outcome),
-log (one line a point, resumed), run (processes, shards), front (what nothing beats).
+log (one line a point, resumed), workers (processes, Ray), run (each point once), search (Optuna),
+front (what nothing beats).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from .evaluate import Outcome, evaluate
 from .front import Objective, pareto_front, parse_objective
 from .log import Log, Sweep
 from .points import file_points, grid_points, random_points
-from .run import Point, sweep
+from .run import sweep
+from .search import search
+from .workers import Point, workers
 
 __all__ = [
     "Axis",
@@ -27,5 +30,7 @@ __all__ = [
     "parse_axis",
     "parse_objective",
     "random_points",
+    "search",
     "sweep",
+    "workers",
 ]

@@ -1,0 +1,165 @@
+"""Who evaluates points: this process, several of this machine, or Ray's."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ...backend.errors import UnknownNameError, UserError
+from ...compiler.recipes.recipe import Recipe
+from .evaluate import Evaluator
+from .points import Overrides
+
+PLACES = ("processes", "ray")
+_AT_ONCE = 8
+"""Points that a worker is given together: what a crash makes it do again."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A point to evaluate; `hash` is that of its whole recipe."""
+
+    overrides: Overrides
+    hash: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting and what became of it. `recipe` is the hash of its whole recipe."""
+
+    overrides: Overrides
+    recipe: str
+    outcome: dict[str, Any]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """One line of the log."""
+        return {
+            "recipe": self.recipe,
+            "overrides": dict(self.overrides),
+            **self.outcome,
+            "seconds": round(self.seconds, 6),
+        }
+
+
+Workers = Callable[[Sequence[Task]], Iterator[list[Point]]]
+"""Points as they are done, some at a time, in any order."""
+
+
+@contextmanager
+def workers(samples: int, jobs: int = 1, over: str = "processes") -> Iterator[Workers]:
+    """So many workers, which keep models between calls, until the block ends.
+
+    Raises UserError for no jobs and where Ray is missing, UnknownNameError for another place.
+    """
+    if jobs < 1:
+        raise UserError("--jobs", expected="1 or more", got=str(jobs), change="--jobs 2")
+    if over not in PLACES:
+        raise UnknownNameError("place of workers", over, PLACES, "weft sweep --help")
+    with ExitStack() as stack:
+        if over == "ray":
+            yield stack.enter_context(_ray(samples, jobs))
+        elif jobs > 1:
+            yield stack.enter_context(_processes(samples, jobs))
+        else:
+            evaluator = Evaluator(samples)
+            yield lambda tasks: ([_point(evaluator, task)] for task in tasks)
+
+
+def _parts(tasks: Sequence[Task], jobs: int) -> list[Sequence[Task]]:
+    """Tasks for one worker at a time: few enough that all have some."""
+    size = max(1, min(_AT_ONCE, len(tasks) // jobs))
+    return [tasks[i : i + size] for i in range(0, len(tasks), size)]
+
+
+@contextmanager
+def _processes(samples: int, jobs: int) -> Iterator[Workers]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, _begin, (samples,))
+
+    def evaluate(tasks: Sequence[Task]) -> Iterator[list[Point]]:
+        running: set[Future[list[Point]]] = {pool.submit(_part, p) for p in _parts(tasks, jobs)}
+        while running:
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in ready)
+
+    try:
+        yield evaluate
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ray(samples: int, jobs: int) -> Iterator[Workers]:
+    """Actors of the cluster that RAY_ADDRESS names, or of one that is started here."""
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(
+            "--over ray",
+            expected="ray in this environment",
+            got=str(error),
+            change="pip install 'weft[ray]'",
+        ) from error
+    was_up = ray.is_initialized()
+    if not was_up:
+        ray.init(num_cpus=None if "RAY_ADDRESS" in os.environ else jobs, log_to_driver=False)
+    actors: list[Any] = [ray.remote(num_cpus=1)(_Actor).remote(samples) for _ in range(jobs)]
+    pool = ray.util.ActorPool(actors)
+
+    def evaluate(tasks: Sequence[Task]) -> Iterator[list[Point]]:
+        parts = _parts(tasks, jobs)
+        yield from pool.map_unordered(lambda actor, part: actor.evaluate.remote(part), parts)
+
+    try:
+        yield evaluate
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+        if not was_up:
+            ray.shutdown()
+
+
+class _Actor:
+    """A worker of Ray's; imports weft when it begins."""
+
+    def __init__(self, samples: int) -> None:
+        self._evaluator = Evaluator(samples)
+
+    def evaluate(self, tasks: Sequence[Task]) -> list[Point]:
+        return [_point(self._evaluator, task) for task in tasks]
+
+
+def _begin(samples: int) -> None:
+    """Begin a process of the pool; it ends with the one that began it, however that ends."""
+    global _evaluator
+    _evaluator = Evaluator(samples)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+_evaluator = Evaluator()
+
+
+def _part(tasks: Sequence[Task]) -> list[Point]:
+    return [_point(_evaluator, task) for task in tasks]
+
+
+def _point(evaluator: Evaluator, task: Task) -> Point:
+    start = time.perf_counter()
+    outcome = evaluator(task.recipe).to_dict()
+    return Point(task.overrides, task.hash, outcome, time.perf_counter() - start)
