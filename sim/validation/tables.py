@@ -41,6 +41,12 @@ class TableRow:
     row: Row
     fitted: bool = False
 
+    def settings(self, measured: tuple[str, ...] = ()) -> str:
+        """The columns that say what was run, without those that were `measured`."""
+        hidden = {"kernel", "kind", *measured}
+        columns = self.row.columns.items()
+        return " ".join(f"{key}={value}" for key, value in columns if key not in hidden and value)
+
 
 def known_sets() -> tuple[str, ...]:
     """Names of the tables that come with weft."""

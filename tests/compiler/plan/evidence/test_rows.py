@@ -1,0 +1,70 @@
+"""The rows that error bars are made from, as they come with weft."""
+
+import io
+from dataclasses import replace
+from importlib import resources
+
+import pytest
+from weft.compiler.plan.evidence import Calibration, coverage, evidence_rows
+from weft.compiler.plan.evidence.mechanisms import CONSTANTS
+from weft.compiler.plan.evidence.rows import write_rows
+from weft.compiler.targets import load_target
+from weft.sim.validation.tables import shipped_rows
+
+RATES = ("speedup_measured", "samples_per_s")
+
+
+def test_terms_are_known_mechanisms_and_add_up():
+    for row in evidence_rows():
+        assert set(row.terms) <= set(CONSTANTS)
+        assert sum(row.terms.values()) == pytest.approx(1, abs=0.003)
+
+
+def test_what_is_written_is_what_is_read():
+    text = io.StringIO()
+    write_rows(evidence_rows(), text)
+    shipped = resources.files("weft.compiler.plan.evidence") / "rows.csv"
+    assert text.getvalue() == shipped.read_text()
+
+
+def test_every_measured_number_of_the_tables_is_there():
+    known = {(row.set_name, row.settings, row.measured) for row in evidence_rows()}
+    for entry in shipped_rows():
+        if entry.row.columns.get("mode") == "weight-streaming":
+            continue
+        measured = {
+            float(value)
+            for name, value in entry.row.columns.items()
+            if value
+            and (name.startswith("cycles") or name in ("speedup_measured", "samples_per_s"))
+        }
+        found = {value for name, _, value in known if name == entry.set_name}
+        assert measured
+        assert measured <= found, entry.row.where
+
+
+def test_their_error_bars_hold_what_is_promised():
+    found = {of.set_name: of for of in coverage(evidence_rows())}
+    assert all(of.passed for of in found.values())
+    whole = found["all"]
+    assert whole.rows == sum(of.rows for name, of in found.items() if name != "all") > 350
+    assert 0.85 <= whole.share <= 0.95
+    assert whole.half_width <= 0.08
+
+
+def test_a_set_that_is_far_off_is_not_covered():
+    rows = [
+        replace(row, held_out=1.3 * row.held_out) if row.set_name == "gemm" else row
+        for row in evidence_rows()
+    ]
+    found = {of.set_name: of for of in coverage(rows)}
+    assert not found["gemm"].passed
+    assert found["gemm"].share < 0.1
+
+
+def test_the_constants_of_mechanisms_exist():
+    names = {constant.name for constant in load_target("wse3").constants()}
+    dotted = {name.replace("compute.float16.", "compute.") for name in names}
+    for mechanism, constants in CONSTANTS.items():
+        assert set(constants) & dotted, mechanism
+    assert Calibration(evidence_rows()).quantile < 0.05
