@@ -92,19 +92,19 @@ def _size(point: Measured, column: str) -> int:
     return max(int(text) for name, text in point.columns.items() if name.startswith(column))
 
 
-def measured_points(rows: Iterable[TableRow]) -> list[Measured]:
+def measured_points(rows: Iterable[TableRow], target: str = _TARGET) -> list[Measured]:
     """Every measured number of the rows that were measured on the target."""
     count: Counter[str] = Counter()
     points = []
     for row in rows:
-        points += _measured(row, count[row.set_name])
+        points += _measured(row, count[row.set_name], target)
         count[row.set_name] += 1
     return points
 
 
-def _measured(row: TableRow, number: int) -> list[Measured]:
+def _measured(row: TableRow, number: int, target: str) -> list[Measured]:
     kernel = KERNELS.get(row.kernel)
-    if kernel is None or kernel.target != _TARGET:
+    if kernel is None or kernel.target != target:
         return []
 
     def simulation(index: int) -> Callable[[Target], float]:
@@ -113,6 +113,7 @@ def _measured(row: TableRow, number: int) -> list[Measured]:
     return [
         Measured(row.set_name, number, row.row.columns, simulation(index), row.row.number(column))
         for index, column in enumerate(kernel.measured)
+        if row.row.columns.get(column)
     ]
 
 

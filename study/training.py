@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..backend.errors import UserError
 from ..backend.packages import model_package
+from ..compiler.plan.evidence.of_plan import bound_mix
+from ..compiler.plan.plan import Plan
 from ..compiler.targets import Target, load_target
 from ..sim.simulate import simulate
 from ..sim.validation.report import Point, Trend
 from ..sim.validation.row import Row
 from ..sim.validation.trends import setting
-from .published import Kernel
+from .published import Prediction
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,11 +85,27 @@ def reason_against(row: Row) -> str:
     return ""
 
 
-def training_run(target: Target, row: Row) -> tuple[float]:
-    """Samples per second in steady state, one stage per block, at the event level.
+@dataclass(frozen=True)
+class TrainingRun:
+    """A measured run: samples per second of a plan in steady state, at the event level."""
 
-    Raises UserError for a run that cannot be simulated, or without transformers.
-    """
+    name: str = KERNEL
+    target: str = _TARGET
+    measured: tuple[str, ...] = ("samples_per_s",)
+
+    def simulate(self, target: Target, row: Row) -> tuple[float]:
+        """Raises UserError for a run that cannot be simulated, or without transformers."""
+        return (simulate(plan_of(target, row), _SAMPLES).throughput_samples_per_s,)
+
+    def figures(self, target: Target, row: Row) -> tuple[Prediction]:
+        """The same, and what the plan's cycles are spent on."""
+        plan = plan_of(target, row)
+        value = simulate(plan, _SAMPLES).throughput_samples_per_s
+        return (Prediction(value, bound_mix(plan.document)),)
+
+
+def plan_of(target: Target, row: Row) -> Plan:
+    """The model of a run, one stage per block."""
     from ..compiler.pipeline import Options, compile_model
 
     reason = reason_against(row)
@@ -97,8 +115,7 @@ def training_run(target: Target, row: Row) -> tuple[float]:
     options = Options(
         granularity="block", optimizer_states=subject.optimizer_states, name=row.columns["model"]
     )
-    plan = compile_model(subject.model, subject.sample, target=target, options=options)
-    return (simulate(plan, _SAMPLES).throughput_samples_per_s,)
+    return compile_model(subject.model, subject.sample, target=target, options=options)
 
 
 def streaming_bound(target: Target, weight_bytes: int, batch: int) -> float:
@@ -127,4 +144,4 @@ def _beats_streaming(point: Point) -> Trend:
     )
 
 
-KERNELS = (Kernel(KERNEL, _TARGET, ("samples_per_s",), training_run),)
+KERNELS = (TrainingRun(),)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from ..backend.errors import UnknownNameError, UserError
+from ..compiler.plan.evidence import coverage, evidence_rows
 from ..compiler.targets import Target, known_targets, load_target
 from ..sim.validation.report import Omission, Point, ValidationReport, summarise
 from ..sim.validation.screening import (
@@ -22,9 +25,14 @@ from .published import KERNELS as CYCLE_KERNELS
 from .published import AnyKernel
 from .training import KERNEL as TRAINING
 from .training import KERNELS as TRAINING_KERNELS
-from .training import reason_against, training_trends
+from .training import TrainingRun, reason_against, training_trends
 
-KERNELS: dict[str, AnyKernel] = CYCLE_KERNELS | {kernel.name: kernel for kernel in TRAINING_KERNELS}
+KERNELS: dict[str, AnyKernel | TrainingRun] = {
+    **CYCLE_KERNELS,
+    **{kernel.name: kernel for kernel in TRAINING_KERNELS},
+}
+_STALE = 0.005
+"""By how much a prediction may differ from that which an error bar was made from."""
 _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 
 
@@ -56,12 +64,26 @@ def validate(
         for point in _points(load, row)
     )
     omissions = tuple(
-        Omission(row.set_name, _settings(row, ()), reason)
+        Omission(row.set_name, row.settings(), reason)
         for row, reason in zip(rows, reasons, strict=True)
         if reason
     )
     found = (*trends(points), *training_trends(points))
-    return ValidationReport(points, summarise(points), found, omissions, whole)
+    report = ValidationReport(points, summarise(points), found, omissions, whole)
+    is_changed = bool(target_overrides) or target is not None
+    return report if is_changed or not whole else with_error_bars(report)
+
+
+def with_error_bars(report: ValidationReport) -> ValidationReport:
+    """How often the shipped error bars were right, and whether they are of this model."""
+    rows = evidence_rows()
+    known = {(row.set_name, row.quantity, row.settings): row.predicted for row in rows}
+    stale = sum(
+        abs(known.get((p.set_name, p.quantity, p.settings), math.inf) / p.simulated - 1) > _STALE
+        for p in report.points
+    )
+    runs = tuple(row for row in rows if row.kernel == TRAINING)
+    return replace(report, coverages=coverage(rows), stale=stale, whole_plans=runs)
 
 
 def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
@@ -74,7 +96,7 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
     for row in rows:
         found = tried[row.row.where]
         if isinstance(found, str):
-            omissions.append(Omission(row.set_name, _settings(row, ()), found))
+            omissions.append(Omission(row.set_name, row.settings(), found))
         else:
             points += found
     if not points:
@@ -121,7 +143,10 @@ def _reason_against(row: TableRow, whole: bool) -> str:
 
 
 def _load(
-    overrides: Mapping[str, str], loaded: dict[str, Target], target: str | None, kernel: AnyKernel
+    overrides: Mapping[str, str],
+    loaded: dict[str, Target],
+    target: str | None,
+    kernel: AnyKernel | TrainingRun,
 ) -> Target:
     """The kernel's target with those overrides that it has a constant for."""
     name = target or kernel.target
@@ -159,7 +184,7 @@ def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
             set_name=table_row.set_name,
             kernel=kernel.name,
             quantity=quantity,
-            settings=_settings(table_row, kernel.measured),
+            settings=table_row.settings(kernel.measured),
             measured=row.number(quantity),
             simulated=figure.value,
             fitted=table_row.fitted,
@@ -167,9 +192,3 @@ def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
             pinned=figure.pinned,
             chosen=figure.chosen,
         )
-
-
-def _settings(table_row: TableRow, measured: tuple[str, ...]) -> str:
-    hidden = {"kernel", "kind", *measured}
-    columns = table_row.row.columns.items()
-    return " ".join(f"{key}={value}" for key, value in columns if key not in hidden and value)

@@ -13,6 +13,9 @@ from ..terminal.console import print_json, print_table
 from ..terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...compiler.plan.evidence import Coverage
     from ...sim.validation import ValidationReport
 
 
@@ -49,6 +52,13 @@ def validate(
             "--holdout", help="Fit the constants again on some rows, predict the others (a minute)."
         ),
     ] = False,
+    error_bars: Annotated[
+        Path | None,
+        typer.Option(
+            help="Predict each set with constants fitted without it (10 minutes); write the rows"
+            " that error bars are made from."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
@@ -56,6 +66,9 @@ def validate(
 
     if holdout:
         _print_holdouts(json)
+        return
+    if error_bars is not None:
+        _write_error_bars(error_bars, json)
         return
     report = run(set_name, _overrides(constant), file, target)
     if page is not None:
@@ -83,6 +96,40 @@ def _print_holdouts(json: bool) -> None:
         [
             (r.fitted_on, r.set_name, r.rows, _percent(r.median_error), _percent(r.worst_error))
             for r in found
+        ],
+    )
+
+
+def _write_error_bars(path: Path, json: bool) -> None:
+    from ...compiler.plan.atomic_output import staged_file
+    from ...compiler.plan.evidence import coverage
+    from ...compiler.plan.evidence.rows import write_rows
+    from ...study.error_bars import measured_rows
+    from ..terminal.console import Steps
+
+    rows = []
+    with Steps() as step:
+        for row in measured_rows(step):
+            rows.append(row)  # noqa: PERF402 - a set may take minutes
+    with staged_file(path) as file:
+        write_rows(rows, file)
+    found = coverage(rows)
+    if json:
+        print_json([asdict(of) | {"passed": of.passed} for of in found])
+    else:
+        _print_coverages(found)
+
+
+def _print_coverages(found: Sequence[Coverage]) -> None:
+    headers = ("left out", "rows", "covered", "half-width", "in bar")
+    print_table(
+        headers,
+        [
+            (
+                *(of.set_name, of.rows, _percent(of.share), _percent(of.half_width)),
+                "yes" if of.passed else "NO",
+            )
+            for of in found
         ],
     )
 
@@ -161,6 +208,17 @@ def _print_summaries(report: ValidationReport) -> None:
         f"operator records of plans: {chosen} of {count} numbers by the mapper's own choice,"
         f" {pinned} pinned to the measured algorithm"
     )
+    if report.coverages:
+        _print_error_bars(report)
+
+
+def _print_error_bars(report: ValidationReport) -> None:
+    runs = "; ".join(f"{r.settings}: {r.error * 100:+.1f} %" for r in report.whole_plans)
+    typer.echo(f"whole plans measured: {len(report.whole_plans)} ({runs})")
+    typer.echo("\nerror bars (90 %), each set left out in turn")
+    _print_coverages(report.coverages)
+    if report.stale:
+        typer.echo(f"error bars are of another model: {report.stale} numbers have changed")
 
 
 def _percent(share: float | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from ...compiler.plan.evidence import Coverage, EvidenceRow
 from .tables import USER_SET
 
 
@@ -96,7 +97,12 @@ class Omission:
 class ValidationReport:
     """All of it; `whole` if every shipped set is in.
 
-    `passed` asks for every summary within its bar, every trend, and of the whole the median.
+    `coverages` say how often the error bars that come with weft were right; `stale` counts the
+    numbers that they were made from and that are predicted otherwise now. `whole_plans` are the
+    measured runs that whole plans were compiled and simulated for.
+
+    `passed` asks for every summary within its bar, every trend, and of the whole the median, the
+    error bars' coverage, and that they are of this model.
     """
 
     points: tuple[Point, ...]
@@ -104,6 +110,9 @@ class ValidationReport:
     trends: tuple[Trend, ...]
     omissions: tuple[Omission, ...]
     whole: bool
+    coverages: tuple[Coverage, ...] = ()
+    stale: int = 0
+    whole_plans: tuple[EvidenceRow, ...] = ()
 
     @property
     def median_error(self) -> float:
@@ -118,7 +127,8 @@ class ValidationReport:
     @property
     def passed(self) -> bool:
         within = not self.whole or self.median_error <= MEDIAN_BAR
-        return within and all(item.passed for item in (*self.summaries, *self.trends))
+        judged = (*self.summaries, *self.trends, *self.coverages)
+        return within and not self.stale and all(item.passed for item in judged)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -127,6 +137,9 @@ class ValidationReport:
             "passed": self.passed,
             "summaries": [asdict(s) | {"passed": s.passed} for s in self.summaries],
             "trends": [asdict(trend) for trend in self.trends],
+            "error_bars": [asdict(c) | {"passed": c.passed} for c in self.coverages],
+            "stale_error_bars": self.stale,
+            "whole_plans": [asdict(r) | {"error": r.error} for r in self.whole_plans],
             "not_simulated": [asdict(omission) for omission in self.omissions],
             "points": [asdict(point) | {"error": point.error} for point in self.points],
         }

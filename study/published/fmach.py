@@ -11,6 +11,7 @@ from ...compiler.machine.exchange import message
 from ...compiler.machine.instruction import software
 from ...compiler.machine.local_product import mapped_product_cycles
 from ...compiler.machine.ring import ring_cycles
+from ...compiler.plan.evidence.mechanisms import EXCHANGE, WRITTEN_PRODUCT, Mix
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
 from .kernel import Kernel
@@ -32,5 +33,11 @@ def fmach_loop(target: Target, row: Row) -> tuple[float, float, float]:
     return none, once, twice
 
 
+def _mixes(values: tuple[float, ...]) -> tuple[Mix, ...]:
+    """What is beyond the ring without a product is the products'."""
+    ring = values[0]
+    return tuple({EXCHANGE: ring / all_, WRITTEN_PRODUCT: 1 - ring / all_} for all_ in values)
+
+
 _MEASURED = ("cycles_repeat0", "cycles_repeat1", "cycles_repeat2")
-KERNELS = (Kernel("fmach_loop", "wse3", _MEASURED, fmach_loop),)
+KERNELS = (Kernel("fmach_loop", "wse3", _MEASURED, fmach_loop, _mixes),)

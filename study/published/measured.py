@@ -15,13 +15,15 @@ from ...compiler.capture.capture import capture
 from ...compiler.emit.emit import Labels
 from ...compiler.mapping.pricing import Pricing, choice_at
 from ...compiler.pipeline import GraphCompiler, Options, lower
+from ...compiler.plan.evidence.mechanisms import Mix, cycles_by_mechanism, shares
 from ...compiler.plan.program import Stages
 from ...compiler.plan.stage_record import OperatorCost, StageRecord, Tiling
 from ...compiler.plan.training import Training
 from ...compiler.targets.target import Target
 
-Reading = Callable[[Sequence[OperatorCost]], float]
-"""What of the forward operators of the stage is compared with the measurement."""
+Reading = Callable[[Sequence[OperatorCost]], Sequence[OperatorCost]]
+"""What of the forward operators of the stage is compared with the measurement: their cycles, one
+after the other."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,17 @@ class Measured:
     where: str
     zeros: Mapping[str, float] = field(default_factory=dict)
 
-    def cycles(self) -> float:
-        """Of the plan pinned to the measured algorithm.
+    def operators(self) -> Sequence[OperatorCost]:
+        """What was measured, as the plan pinned to the measured algorithm has it.
 
         Raises UserError where it needs more memory than a PE has.
         """
         return self.reading(_forward(self._record(self._training)))
+
+    def mix(self, operators: Sequence[OperatorCost]) -> Mix:
+        """What the cycles of `operators` are spent on."""
+        is_triggered = self.machine.software.triggered
+        return shares(cycles_by_mechanism(operators, self.tiling, is_triggered))
 
     def is_own_choice(self) -> bool:
         """Whether the mapper maps so by itself: of all tilings that fill the measured region and
@@ -61,12 +68,12 @@ class Measured:
         return replace(tilings.tiling(fastest), groups=self.tiling.groups) == self.tiling
 
     def price(self) -> float:
-        """As `cycles`, of the prices of the operators alone: nothing is placed."""
+        """Cycles of `operators`, of their prices alone: nothing is placed."""
         pricing = Pricing(self.stages, self.machine, self._training)
         (stage,) = self.stages.stages
         table = pricing.table(stage)
         choice = choice_at(table, 0, pricing.post(stage), None)
-        return self.reading([o for o in choice.operators if o.phase == "forward"])
+        return cycles_of(self.reading([o for o in choice.operators if o.phase == "forward"]))
 
     @property
     def _training(self) -> Training:
@@ -136,24 +143,27 @@ def linear_stages(tokens: int, inputs: int, outputs: int, dtype: torch.dtype) ->
     return stages_of(lambda: nn.Linear(inputs, outputs, bias=False), [(1, tokens, inputs)], dtype)
 
 
-def product_cycles(operators: Sequence[OperatorCost]) -> float:
-    """Arithmetic and communication of the one product."""
-    (operator,) = (o for o in operators if o.family == "linear")
-    return operator.cycles
-
-
-def arithmetic_cycles(operators: Sequence[OperatorCost]) -> float:
-    """Arithmetic of the one product."""
-    (operator,) = (o for o in operators if o.family == "linear")
-    return operator.compute_cycles
-
-
-def network_cycles(operators: Sequence[OperatorCost]) -> float:
-    """Communication of the one product."""
-    (operator,) = (o for o in operators if o.family == "linear")
-    return operator.network_cycles
-
-
-def all_cycles(operators: Sequence[OperatorCost]) -> float:
+def cycles_of(operators: Sequence[OperatorCost]) -> float:
     """One operator after the other."""
     return sum(operator.cycles for operator in operators)
+
+
+def product_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
+    """Arithmetic and communication of the one product."""
+    (operator,) = (o for o in operators if o.family == "linear")
+    return (operator,)
+
+
+def arithmetic_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
+    """Arithmetic of the one product."""
+    return [replace(o, network_cycles=0) for o in product_cycles(operators)]
+
+
+def network_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
+    """Communication of the one product."""
+    return [replace(o, compute_cycles=0) for o in product_cycles(operators)]
+
+
+def all_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
+    """All operators."""
+    return operators

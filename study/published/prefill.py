@@ -21,9 +21,10 @@ from ...compiler.machine.exchange import message, overlapped_cycles
 from ...compiler.machine.instruction import multiply_add_cycles, software, written_cycles
 from ...compiler.machine.local_product import mapped_product_cycles
 from ...compiler.machine.ring import ring_cycles
+from ...compiler.plan.evidence.mechanisms import EXCHANGE
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel
+from .kernel import Kernel, made_of
 
 _DTYPE, _ITEMSIZE = "float16", 2
 _TOKENS = 4096
@@ -132,4 +133,4 @@ class _Layer:
         return float(multiply_add_cycles(self.target, _DTYPE, elements))
 
 
-KERNELS = (Kernel("prefill_layer", "wse3", ("cycles",), prefill_layer),)
+KERNELS = (Kernel("prefill_layer", "wse3", ("cycles",), prefill_layer, made_of(EXCHANGE)),)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...compiler.machine.exchange import message, shift_cycles
+from ...compiler.plan.evidence.mechanisms import EXCHANGE
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel
+from .kernel import Kernel, made_of
 
 _HALF_BYTES = 2
 
@@ -21,4 +22,4 @@ def shift_blocking(target: Target, row: Row) -> tuple[float]:
     return (float(shift_cycles(target, tile, pes, repeats)),)
 
 
-KERNELS = (Kernel("shift_blocking", "wse3", ("cycles",), shift_blocking),)
+KERNELS = (Kernel("shift_blocking", "wse3", ("cycles",), shift_blocking, made_of(EXCHANGE)),)

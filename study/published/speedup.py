@@ -14,9 +14,10 @@ from functools import lru_cache
 import numpy as np
 
 from ...compiler.machine.instruction import multiply_add_cycles
+from ...compiler.plan.evidence.mechanisms import TRIGGERED_PRODUCT
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel
+from .kernel import Kernel, made_of
 
 _SIZE = 12_000
 _DTYPE = "float16"
@@ -52,4 +53,6 @@ def _cycles(target: Target, density: float) -> float:
     return slowest_nonzeros(_SIZE, density, target.rows) * each + triggers
 
 
-KERNELS = (Kernel("sparse_speedup", "wse2", ("speedup_measured",), speedup),)
+KERNELS = (
+    Kernel("sparse_speedup", "wse2", ("speedup_measured",), speedup, made_of(TRIGGERED_PRODUCT)),
+)

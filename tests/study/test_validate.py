@@ -84,7 +84,9 @@ def test_a_wrong_constant_misses_the_bar(constant, value, set_name):
 
 def test_plain_data_has_everything():
     data = REPORT.to_dict()
-    assert {"median_error", "passed", "summaries", "trends", "not_simulated", "points"} == set(data)
+    bars = {"error_bars", "stale_error_bars", "whole_plans"}
+    results = {"median_error", "passed", "summaries", "trends", "not_simulated", "points"}
+    assert results | bars == set(data)
     point = data["points"][0]
     assert point["error"] == pytest.approx(point["simulated"] / point["measured"] - 1)
 
