@@ -65,6 +65,7 @@ def compile_verb(
     check_weights(weights)
     check_output(None if check_only else output)
     from ..compiler.plan.codec import to_data
+    from ..compiler.plan.evidence import figures_of
     from ..compiler.recipes.build import compile_recipe
     from ..runtime.weights.load import load_weights
 
@@ -91,7 +92,8 @@ def compile_verb(
         plan.save(directory)
     if json:
         totals = to_data(plan.document.totals)
-        made = {"plan": str(directory), "totals": totals, "passes": watch.rows}
+        bars = figures_of(plan.document).bars()
+        made = {"plan": str(directory), "totals": totals, "error_bars": bars, "passes": watch.rows}
         print_json({**made, "printed": watch.texts} if print_after else made)
         return
     show_passes(watch)

@@ -110,7 +110,7 @@ def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
     spent = energy(plan, report)
     return report.to_dict() | {
         "advice": [asdict(entry) for entry in advise(plan, report)],
-        "energy": asdict(spent) if spent else None,
+        "energy": spent.to_dict() if spent else None,
     }
 
 
@@ -144,5 +144,5 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
     spent = energy(plan, report)
     if spent is None:
         return []
-    pes, system = joules(spent.busy_pes_j), joules(spent.system_j)
+    pes, system = (f"{joules(of.value)} {of.bar()}" for of in (spent.busy_pes, spent.system))
     return [("energy", f"at most {pes} per sample in busy PEs; {system} of the system")]

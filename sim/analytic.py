@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ..backend.errors import UserError
 from ..compiler.plan.document import PlanDocument
+from ..compiler.plan.evidence import figures_of
 from ..compiler.timing.cycle_ratio import Critical
 from ..compiler.timing.event_graph import OWN, EventGraph
 from ..compiler.timing.first_sample import times_of
@@ -57,6 +58,7 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
         stages=tuple(_rows(plan, samples, times.cycles, interval)),
         edges=edge_rows(plan, graph.wiring, interval),
         deadlock=_waits(graph, pace.critical) if pace.is_stuck else (),
+        figures=figures_of(plan),
     )
 
 

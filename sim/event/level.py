@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ...backend.errors import UserError
 from ...compiler.plan.causes import Bound
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.evidence import figures_of
 from ...compiler.timing.layout import Layout
 from ...compiler.timing.pace import Pace, pace_of
 from ...compiler.timing.wiring import Wiring, host_cycles
@@ -94,6 +95,7 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
         stages=tuple(_row(plan, run, index, interval) for index in stages),
         edges=edge_rows(plan, run.wiring, interval),
         deadlock=run.deadlock,
+        figures=figures_of(plan),
     )
 
 

@@ -7,15 +7,16 @@ Row keys are stage ids, as in the report of a training run.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from html import escape
 from typing import Any
 
 from ...backend.frame import frame
+from ...compiler.plan.evidence import PlanFigures
 from ...compiler.plan.stage_record import PEMemory
 from ...compiler.plan.text.numbers import cycles, duration, percent, quantity
 from ...compiler.plan.text.numbers import facts as text_of
-from ...compiler.plan.text.summary import latency
+from ...compiler.plan.text.summary import latency, rate
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class SimReport:
     `host_latency_cycles` of that pass before its first byte comes. Fill ends when the first stage
     starts its first backward, drain begins when it has done its last forward. With a `deadlock`
     (the cycle of waits; empty when there is none) the interval is infinite and the throughput 0.
+    `figures` are those of the plan: how far off they may be, and why.
     """
 
     level: str
@@ -115,6 +117,7 @@ class SimReport:
     stages: tuple[StageRow, ...]
     edges: tuple[EdgeRow, ...]
     deadlock: tuple[Wait, ...]
+    figures: PlanFigures
 
     @property
     def forward_latency_s(self) -> float:
@@ -129,14 +132,15 @@ class SimReport:
         """The headline numbers as (name, readable value)."""
         fullest = max(row.memory_per_pe.total_bytes for row in self.stages)
         to_loss = self.forward_latency_cycles, self.host_latency_cycles
+        throughput = self.figures.throughput.at(self.throughput_samples_per_s)
         return [
             (
                 "throughput",
-                f"{quantity(self.throughput_samples_per_s)} samples/s, one sample every"
+                f"{rate(throughput)}, one sample every"
                 f" {cycles(self.initiation_interval_cycles)}"
                 + ("" if self.steady else ", the mean of a run too short for a steady state"),
             ),
-            ("latency", latency(*to_loss, self.clock_hz)),
+            ("latency", latency(*to_loss, self.clock_hz, self.figures.latency)),
             ("run", f"{self.samples:,} samples in {duration(self.seconds)} of machine time"),
             ("fill, drain", f"{self.fill_cycles:,} and {self.drain_cycles:,} cycles"),
             ("utilisation", f"{percent(self.utilisation)} of the PEs used"),
@@ -163,7 +167,13 @@ class SimReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; an infinite interval becomes null."""
-        data = asdict(self)
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "figures"}
+        data = {name: _plain(value) for name, value in own.items()}
+        data["error_bars"] = self.figures.bars()
         if math.isinf(self.initiation_interval_cycles):
             data["initiation_interval_cycles"] = None
         return data
+
+
+def _plain(value: Any) -> Any:
+    return tuple(map(asdict, value)) if isinstance(value, tuple) else value

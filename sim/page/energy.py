@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ...compiler.plan.constants import constant, has_constants
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.evidence import Figure, energy_of
+from ...compiler.plan.evidence.mechanisms import PE_POWER, SYSTEM_POWER
 from ..model.report import SimReport
 
 
@@ -13,13 +15,25 @@ from ..model.report import SimReport
 class Energy:
     """Joules per sample in steady state.
 
-    `busy_pes_j`: every PE of a region draws its peak power while its stage is busy; an upper bound
-    for the arithmetic. `system_j`: the system of each wafer used draws its rated power all the
+    `busy_pes`: every PE of a region draws its peak power while its stage is busy; an upper bound
+    for the arithmetic. `system`: the system of each wafer used draws its rated power all the
     time.
     """
 
-    busy_pes_j: float
-    system_j: float
+    busy_pes: Figure
+    system: Figure
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data, for JSON."""
+        return {
+            name: {
+                "value_j": of.value,
+                "low_j": of.low,
+                "high_j": of.high,
+                "assumed": of.is_assumed,
+            }
+            for name, of in (("busy_pes", self.busy_pes), ("system", self.system))
+        }
 
 
 def energy(plan: PlanDocument, report: SimReport) -> Energy | None:
@@ -30,8 +44,9 @@ def energy(plan: PlanDocument, report: SimReport) -> Energy | None:
         stage.region.area * row.cycles_per_sample
         for stage, row in zip(plan.stages, report.stages, strict=True)
     )
+    busy_j = busy / plan.clock_hz * constant(plan, "power.pe_peak_w")
     systems_w = constant(plan, "power.system_w") * plan.totals.wafers_used
     return Energy(
-        busy_pes_j=busy / plan.clock_hz * constant(plan, "power.pe_peak_w"),
-        system_j=systems_w / report.throughput_samples_per_s,
+        energy_of(plan, PE_POWER, busy_j),
+        energy_of(plan, SYSTEM_POWER, systems_w / report.throughput_samples_per_s),
     )

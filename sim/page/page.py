@@ -11,6 +11,7 @@ from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.text.numbers import duration, percent, quantity
 from ...compiler.plan.text.numbers import energy as joules
+from ...compiler.plan.text.summary import rate
 from ..event.recording import Slice, timeline
 from ..model.report import SimReport, StageRow
 from ..validation.report import ValidationReport
@@ -136,12 +137,13 @@ def cards(
     interval = report.initiation_interval_cycles
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     capacity = plan.totals.memory_capacity_per_pe_bytes
-    latency = duration(report.forward_latency_s)
+    bar = report.figures.latency.bar()
+    latency = f"{duration(report.forward_latency_s)} {bar}"
     skipped = 1 - plan.totals.macs_effective / max(plan.totals.macs_dense, 1)
     found = [
         (
             "throughput",
-            f"{quantity(report.throughput_samples_per_s)} samples/s",
+            rate(report.figures.throughput.at(report.throughput_samples_per_s)),
             f"one training sample every {interval:,.0f} cycles at {clock / 1e6:g} MHz",
         ),
         ("bound by", report.bound_by.partition(": ")[0], report.bound_by.partition(": ")[2]),
@@ -165,8 +167,8 @@ def cards(
         ),
     ]
     if spent:
-        system = f"per sample at most, in busy PEs; {joules(spent.system_j)} of the system"
-        found.append(("energy", joules(spent.busy_pes_j), system))
+        pes, system = (f"{joules(of.value)} {of.bar()}" for of in (spent.busy_pes, spent.system))
+        found.append(("energy", pes, f"per sample at most, in busy PEs; {system} of the system"))
     return found + (_run_cards(run) if run else [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..document import Demand, PlanDocument
+from ..evidence import Figure, figures_of
 from .numbers import cycles, duration, facts, percent, quantity
 
 
@@ -22,7 +23,7 @@ def headline(plan: PlanDocument) -> str:
 
 def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     """The plan's totals as (name, readable value)."""
-    sums = plan.totals
+    sums, figures = plan.totals, figures_of(plan)
     return (
         (
             "PEs",
@@ -31,10 +32,13 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         *_wafers(plan),
         (
             "throughput",
-            f"{quantity(sums.throughput_samples_per_s)} samples/s, one sample every"
+            f"{rate(figures.throughput)}, one sample every"
             f" {cycles(sums.initiation_interval_cycles)} at {quantity(plan.clock_hz, 'Hz')}",
         ),
-        ("latency", latency(sums.latency_cycles, sums.host_latency_cycles, plan.clock_hz)),
+        (
+            "latency",
+            latency(sums.latency_cycles, sums.host_latency_cycles, plan.clock_hz, figures.latency),
+        ),
         ("utilisation", f"{percent(sums.utilisation)} of the PEs used"),
         ("bound by", sums.bound_by),
         ("work", _work(plan)),
@@ -53,11 +57,17 @@ def _wafers(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     return (("wafers", used),)
 
 
-def latency(whole_cycles: int, host_cycles: int, clock_hz: float) -> str:
-    """Of a sample alone, to its loss, and its parts: '217 us to the loss: 200 us until ...'."""
+def rate(figure: Figure) -> str:
+    """'138 k samples/s (-9 % .. +10 %)'."""
+    return f"{quantity(figure.value)} {figure.unit} {figure.bar()}"
+
+
+def latency(whole_cycles: int, host_cycles: int, clock_hz: float, figure: Figure) -> str:
+    """Of a sample alone, to its loss, with the error bar of `figure`, and its parts: '217 us (-9 %
+    .. +10 %) to the loss: 200 us until ...'."""
     if clock_hz <= 0:
-        return f"{whole_cycles:,} cycles to the loss of a sample alone"
-    text = f"{duration(whole_cycles / clock_hz)} to the loss of a sample alone"
+        return f"{whole_cycles:,} cycles {figure.bar()} to the loss of a sample alone"
+    text = f"{duration(whole_cycles / clock_hz)} {figure.bar()} to the loss of a sample alone"
     if host_cycles:
         inside = duration((whole_cycles - host_cycles) / clock_hz)
         text += f": {duration(host_cycles / clock_hz)} to the host's first byte, {inside} from it"

@@ -45,15 +45,15 @@ def test_energy_by_hand():
     report = simulate(plan, 200)
     spent = energy(plan, report)
     assert spent is not None
-    assert spent.system_j == pytest.approx(1000 / report.throughput_samples_per_s)
+    assert spent.system.value == pytest.approx(1000 / report.throughput_samples_per_s)
     busy = sum(s.region.area * s.cycles.total_cycles for s in plan.stages)
-    assert spent.busy_pes_j == pytest.approx(2 * busy / plan.clock_hz)
+    assert spent.busy_pes.value == pytest.approx(2 * busy / plan.clock_hz)
     assert energy(CHAIN, report) is None
     three = replace(plan, totals=replace(plan.totals, wafers_used=3))
     of_three = energy(three, report)
     assert of_three is not None
-    assert of_three.system_j == pytest.approx(3 * spent.system_j)
-    assert of_three.busy_pes_j == spent.busy_pes_j
+    assert of_three.system.value == pytest.approx(3 * spent.system.value)
+    assert of_three.busy_pes.value == spent.busy_pes.value
 
 
 @pytest.mark.parametrize(
