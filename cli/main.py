@@ -10,11 +10,24 @@ import typer
 from typer.core import TyperGroup
 
 from ..backend.version import VERSION
-from . import compile, demo, doctor, models, place, plans, recipe, simulate, sparsity, targets
+from . import (
+    compile,
+    demo,
+    doctor,
+    explain,
+    models,
+    place,
+    plans,
+    recipe,
+    simulate,
+    sparsity,
+    targets,
+)
 from .bench import verbs as bench
 from .run import checkpoint, export, predict, train
 from .study import compare, report, sweep, validate
-from .terminal.failure import INTERRUPTED, explain
+from .terminal.failure import INTERRUPTED
+from .terminal.failure import explain as explained
 
 _COLLECT_AFTER = 50_000, 20, 100
 """Objects made, then collections of the next younger generation, before garbage is looked for:
@@ -32,7 +45,7 @@ class _Verbs(TyperGroup):
             typer.echo(text, err=True)
             raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
-            code = explain(error)
+            code = explained(error)
             if code is None:
                 raise
             raise typer.Exit(code) from error
@@ -54,7 +67,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-for verbs in (demo, compile, place, plans, simulate, compare, sweep, report):
+for verbs in (demo, compile, place, plans, explain, simulate, compare, sweep, report):
     verbs.register(app)
 for verbs in (train, predict, export):
     verbs.register(app)
