@@ -144,5 +144,5 @@ def _energy_facts(plan: PlanDocument, report: SimReport) -> list[tuple[str, str]
     spent = energy(plan, report)
     if spent is None:
         return []
-    pes, system = (f"{joules(of.value)} {of.bar()}" for of in (spent.busy_pes, spent.system))
+    pes, system = (f"{joules(of.value)}{of.bar()}" for of in (spent.busy_pes, spent.system))
     return [("energy", f"at most {pes} per sample in busy PEs; {system} of the system")]

@@ -138,7 +138,7 @@ def cards(
     fullest = max(row.memory_per_pe.total_bytes for row in report.stages)
     capacity = plan.totals.memory_capacity_per_pe_bytes
     bar = report.figures.latency.bar()
-    latency = f"{duration(report.forward_latency_s)} {bar}"
+    latency = f"{duration(report.forward_latency_s)}{bar}"
     skipped = 1 - plan.totals.macs_effective / max(plan.totals.macs_dense, 1)
     found = [
         (
@@ -167,7 +167,7 @@ def cards(
         ),
     ]
     if spent:
-        pes, system = (f"{joules(of.value)} {of.bar()}" for of in (spent.busy_pes, spent.system))
+        pes, system = (f"{joules(of.value)}{of.bar()}" for of in (spent.busy_pes, spent.system))
         found.append(("energy", pes, f"per sample at most, in busy PEs; {system} of the system"))
     return found + (_run_cards(run) if run else [])
 

@@ -88,9 +88,9 @@ class Figure:
         return self.times(value / self.value if self.value else 0.0, self.unit)
 
     def bar(self) -> str:
-        """'(-9 % .. +14 %)'."""
-        if not self.value:
-            return "(no figure)"
+        """' (-9 % .. +14 %)', to follow the value; empty where nothing is known of it."""
+        if not self.value or not self.terms:
+            return ""
         low, high = (of / self.value - 1 for of in (self.low, self.high))
         assumed = ", assumed constants alone" if self.is_assumed else ""
-        return f"({low * 100:+.0f} % .. {high * 100:+.0f} %{assumed})"
+        return f" ({low * 100:+.0f} % .. {high * 100:+.0f} %{assumed})"

@@ -74,7 +74,7 @@ def _figure(name: str, figure: Figure) -> str:
     written = {"s": duration, "J": joules}.get(figure.unit)
     value = written(figure.value) if written else f"{quantity(figure.value)} {figure.unit}"
     rows = [_term(term) for term in figure.terms]
-    return f"{name} {value} {figure.bar()}\n{table(_TERMS, rows, '  ')}"
+    return f"{name} {value}{figure.bar()}\n{table(_TERMS, rows, '  ')}"
 
 
 def _term(term: Term) -> tuple[object, ...]:

@@ -59,15 +59,15 @@ def _wafers(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
 
 def rate(figure: Figure) -> str:
     """'138 k samples/s (-9 % .. +10 %)'."""
-    return f"{quantity(figure.value)} {figure.unit} {figure.bar()}"
+    return f"{quantity(figure.value)} {figure.unit}{figure.bar()}"
 
 
 def latency(whole_cycles: int, host_cycles: int, clock_hz: float, figure: Figure) -> str:
     """Of a sample alone, to its loss, with the error bar of `figure`, and its parts: '217 us (-9 %
     .. +10 %) to the loss: 200 us until ...'."""
     if clock_hz <= 0:
-        return f"{whole_cycles:,} cycles {figure.bar()} to the loss of a sample alone"
-    text = f"{duration(whole_cycles / clock_hz)} {figure.bar()} to the loss of a sample alone"
+        return f"{whole_cycles:,} cycles{figure.bar()} to the loss of a sample alone"
+    text = f"{duration(whole_cycles / clock_hz)}{figure.bar()} to the loss of a sample alone"
     if host_cycles:
         inside = duration((whole_cycles - host_cycles) / clock_hz)
         text += f": {duration(host_cycles / clock_hz)} to the host's first byte, {inside} from it"
