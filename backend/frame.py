@@ -22,4 +22,4 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
             got=str(error),
             change="pip install pandas",
         ) from error
-    return pandas.json_normalize(list(rows))
+    return pandas.json_normalize([dict(row) for row in rows])
