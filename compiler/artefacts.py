@@ -103,8 +103,13 @@ def _signature(stage: Stage) -> Iterator[str]:
             len(program.outputs) + len(program.forward_state) + len(program.saved),
         ),
         "backward": (
-            parameters + len(program.backward_state) + len(program.saved) + gradients,
-            sum(program.trainable) + sum(program.input_needs_grad) + len(program.backward_state),
+            parameters
+            + sum(map(len, (program.backward_state, program.saved, program.arriving)))
+            + gradients,
+            sum(program.trainable)
+            + sum(program.input_needs_grad)
+            + len(program.backward_state)
+            + len(program.rebuilt),
         ),
     }
     for phase, expected in sizes.items():

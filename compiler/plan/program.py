@@ -70,6 +70,14 @@ class BackwardResult(NamedTuple, Generic[Value]):
     parameters: Sequence[Value]
     inputs: Sequence[Value]
     state: Sequence[Value]
+    rebuilt: Sequence[Value]
+
+
+class Place(NamedTuple):
+    """One of a stage's own outputs, or of its inputs: `kind` is 'output' or 'input'."""
+
+    kind: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,8 @@ class StageProgram:
 
     forward(*parameters, *forward_state, *inputs)
         -> (*outputs, *new_forward_state, *saved)
-    backward(*parameters, *backward_state, *saved, *output_grads)
-        -> (*parameter_grads, *input_grads, *new_backward_state)
+    backward(*parameters, *backward_state, *saved, *output_grads, *arriving)
+        -> (*parameter_grads, *input_grads, *new_backward_state, *rebuilt)
 
     `parameter_grads` has one entry per parameter whose `trainable` is true; the others are frozen
     and never updated.
@@ -89,6 +97,8 @@ class StageProgram:
     it holds that much of one sample while it runs. Empty for a program that saves what it needs.
     `input_grads` has one entry per input whose `input_needs_grad` is true, in order; likewise
     `output_grads` has one per output whose `output_needs_grad` is true.
+    `arriving` are outputs and inputs of the stage that it did not keep: a later stage has rebuilt
+    or kept them. `rebuilt` are the inputs, by number, that it gives to earlier stages in turn.
     Placeholders and nodes carry a FakeTensor in `node.meta["val"]` (a meta tensor, if read from a
     plan), and `node.meta["origin"]` (an `Origin`) where the node comes from a line of the model's
     source.
@@ -107,6 +117,19 @@ class StageProgram:
     input_needs_grad: tuple[bool, ...]
     output_needs_grad: tuple[bool, ...]
     trainable: tuple[bool, ...]
+    arriving: tuple[Place, ...] = ()
+    rebuilt: tuple[int, ...] = ()
+
+    @property
+    def arriving_specs(self) -> tuple[TensorSpec, ...]:
+        """Of each value in `arriving`."""
+        of = {"output": self.outputs, "input": self.inputs}
+        return tuple(of[place.kind][place.number] for place in self.arriving)
+
+    @property
+    def rebuilt_specs(self) -> tuple[TensorSpec, ...]:
+        """Of each value in `rebuilt`."""
+        return tuple(self.inputs[number] for number in self.rebuilt)
 
     @property
     def recomputes(self) -> bool:
@@ -127,7 +150,10 @@ class StageProgram:
         """Sort what `backward` returned."""
         parameters = sum(self.trainable)
         inputs = parameters + sum(self.input_needs_grad)
-        return BackwardResult(values[:parameters], values[parameters:inputs], values[inputs:])
+        state = inputs + len(self.backward_state)
+        return BackwardResult(
+            values[:parameters], values[parameters:inputs], values[inputs:state], values[state:]
+        )
 
 
 @dataclass(frozen=True)
@@ -140,6 +166,15 @@ class Source:
 
 Reader = tuple[int, int]
 """A stage index and the position among its inputs."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A value as a stage's backward gives it back: its input `input`, rebuilt or kept."""
+
+    stage: int
+    input: int
+
 
 Places = Mapping[Origin, Origin]
 """Where the nodes of a shared program come from -> where a stage that shares it has them from."""
@@ -190,6 +225,19 @@ class Stage:
         needed = enumerate(self.program.input_needs_grad)
         return [(self.index, position) for position, is_needed in needed if is_needed]
 
+    @property
+    def arriving(self) -> list[Source]:
+        """The values that its backward is given back by later stages."""
+        return [
+            Source(self.index, number) if kind == "output" else self.inputs[number]
+            for kind, number in self.program.arriving
+        ]
+
+    @property
+    def rebuilt(self) -> list[Rebuilt]:
+        """The values that its backward gives back to earlier stages."""
+        return [Rebuilt(self.index, number) for number in self.program.rebuilt]
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -215,6 +263,20 @@ class Stages:
             for position, source in enumerate(stage.inputs):
                 found.setdefault(source, []).append((stage.index, position))
         return {source: tuple(sorted(where)) for source, where in found.items()}
+
+    @cached_property
+    def rebuilt(self) -> dict[Source, Rebuilt]:
+        """Every value that a backward gives back to earlier ones."""
+        return {stage.inputs[key.input]: key for stage in self.stages for key in stage.rebuilt}
+
+    @cached_property
+    def asking(self) -> dict[Source, tuple[int, ...]]:
+        """The stages that each of these values is given back to, in ascending order."""
+        found: dict[Source, list[int]] = {}
+        for stage in self.stages:
+            for source in stage.arriving:
+                found.setdefault(source, []).append(stage.index)
+        return {source: tuple(stages) for source, stages in found.items()}
 
     @property
     def results(self) -> tuple[Source, ...]:

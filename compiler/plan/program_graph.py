@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, fx
 from torch.fx._lazy_graph_module import _make_graph_module, _use_lazy_graph_module
 
-from .program import TensorSpec
+from .program import StageProgram, TensorSpec
 
 KEPT_META = ("val", "origin")
 _VIEWS = frozenset(
@@ -55,6 +56,16 @@ def ancestors(results: Sequence[fx.Node], stop: Sequence[fx.Node] = ()) -> set[f
             found.add(node)
             pending.extend(node.all_input_nodes)
     return found
+
+
+def kept_inputs(program: StageProgram) -> tuple[int, ...]:
+    """The inputs that a program's backward gives back as its forward saved them."""
+    arguments = program.backward.graph.find_nodes(op="placeholder")
+    first = len(program.parameters) + len(program.backward_state)
+    saved = arguments[first : first + len(program.saved)]
+    results = cast("Sequence[fx.Node]", program.backward.graph.output_node().args[0])
+    given = zip(program.rebuilt, results[len(results) - len(program.rebuilt) :], strict=True)
+    return tuple(number for number, node in given if node in saved)
 
 
 def extract(inputs: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.GraphModule:

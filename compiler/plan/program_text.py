@@ -11,6 +11,7 @@ import hashlib
 import json
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, fx
 
 from ...backend import ops as _weft_operators
 from ...backend.errors import PlanFileError, UnsupportedError
+from .program import StageProgram
 from .program_graph import graph_module
 
 _NAMESPACES = frozenset({"aten", "prims", _weft_operators.NAMESPACE})
@@ -25,10 +27,22 @@ _BUILTINS = {"operator.getitem": operator.getitem}
 _TYPES = {"dtype": torch.dtype, "layout": torch.layout, "memory_format": torch.memory_format}
 
 
-def program_key(forward: fx.GraphModule, backward: fx.GraphModule) -> str:
-    """Structural hash of a stage: equal for stages that compute the same on the same shapes."""
-    text = json.dumps([graph_to_data(forward), graph_to_data(backward)], sort_keys=True)
+def program_key(
+    forward: fx.GraphModule, backward: fx.GraphModule, given_back: Sequence[Any] = ()
+) -> str:
+    """Structural hash of a stage: equal for stages that compute the same on the same shapes.
+
+    `given_back` says what of its backward's values later stages give back, and it to earlier ones.
+    """
+    graphs = [graph_to_data(forward), graph_to_data(backward)]
+    text = json.dumps([*graphs, given_back] if given_back else graphs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def keyed(program: StageProgram) -> StageProgram:
+    """A program that was made of another one, with a key of its own."""
+    given_back = (*map(list, program.arriving), *program.rebuilt)
+    return replace(program, key=program_key(program.forward, program.backward, given_back))
 
 
 def graph_to_data(module: fx.GraphModule) -> dict[str, Any]:

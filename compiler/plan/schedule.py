@@ -16,12 +16,12 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from .program import HOST, Reader, Source, Stage, Stages, TensorSpec
+from .program import HOST, Reader, Rebuilt, Source, Stage, Stages, TensorSpec
 
-Key = Source | Reader | tuple[str, int, int]
+Key = Source | Reader | Rebuilt | tuple[str, int, int]
 """A value that is handed on or kept: a stage's output or the host's input by its `Source`; the
-gradient that a stage gives for one of its inputs by its `Reader`; ("saved" or "stash", stage,
-number) for what a forward keeps for its backward."""
+gradient that a stage gives for one of its inputs by its `Reader`; an input that it gives back by
+`Rebuilt`; ("saved" or "stash", stage, number) for what a forward keeps for its backward."""
 
 
 class Read(NamedTuple):
@@ -38,7 +38,8 @@ class Step:
     `reads` has an entry for each argument of the program after parameters and state: the values
     that are added up to it, in this order. For the gradient of the loss that is the loss.
     `writes` names what is handed on or kept: of a forward its outputs, what it saves, and the
-    weights it used if they are stashed; of a backward the gradients of its inputs.
+    weights it used if they are stashed; of a backward the gradients of its inputs, and the inputs
+    that it gives back.
     `weights` reads stashed weights; without any, a backward takes the weights of its tick.
     """
 
@@ -126,6 +127,7 @@ def keys_of(stages: Stages) -> Iterator[Key]:
     yield from stages.readers
     for stage in stages.stages:
         yield from stage.gradient_inputs
+        yield from stage.rebuilt
         yield from _saved(stage)
         yield from _stashed(stage)
 
@@ -136,6 +138,8 @@ def spec_of(stages: Stages, key: Key) -> TensorSpec:
         if key.stage == HOST:
             return stages.model_inputs[key.output]
         return stages.stages[key.stage].program.outputs[key.output]
+    if isinstance(key, Rebuilt):
+        return stages.stages[key.stage].program.inputs[key.input]
     if len(key) == 2:
         return spec_of(stages, stages.stages[key[0]].inputs[key[1]])
     kind, stage, number = key
@@ -168,11 +172,13 @@ def _schedule(stages: Stages, stash: bool, forward_age: Age, backward_age: Age) 
             else tuple(Read(r, age - backward_age(r[0])) for r in stages.readers[output])
             for output in stage.gradient_outputs
         )
+        given_back = (stages.rebuilt[source] for source in stage.arriving)
+        back = ((Read(key, age - backward_age(key.stage)),) for key in given_back)
         return Step(
             stage.index,
             age,
-            reads=(*((Read(key, delay),) for key in _saved(stage)), *arrived),
-            writes=tuple(stage.gradient_inputs),
+            reads=(*((Read(key, delay),) for key in _saved(stage)), *arrived, *back),
+            writes=(*stage.gradient_inputs, *stage.rebuilt),
             weights=tuple(Read(key, delay) for key in _stashed(stage)) if stash else (),
         )
 

@@ -74,6 +74,8 @@ def _write(plan: Contents, directory: Path) -> None:
 def _program_text(program: StageProgram) -> bytes:
     data: dict[str, Any] = {"key": program.key}
     data |= {name: to_data(getattr(program, name)) for name in (*SPEC_FIELDS, *FLAG_FIELDS)}
+    if program.arriving or program.rebuilt:
+        data |= {"arriving": to_data(program.arriving), "rebuilt": to_data(program.rebuilt)}
     data |= {
         "forward": graph_to_data(program.forward),
         "backward": graph_to_data(program.backward),

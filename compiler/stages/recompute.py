@@ -20,7 +20,7 @@ from torch import fx
 
 from ..plan.program import Stage, StageProgram, Stages
 from ..plan.program_graph import KEPT_META, ancestors, graph_module
-from ..plan.program_text import program_key
+from ..plan.program_text import keyed
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def recompute_program(program: StageProgram) -> StageProgram:
         saved=tuple(specs[node] for node in needed),
         recomputed=tuple(spec for node, spec in redone if node not in inputs),
     )
-    return replace(changed, key=program_key(changed.forward, changed.backward))
+    return keyed(changed)
 
 
 def _forward(module: fx.GraphModule, results: list[fx.Node]) -> fx.GraphModule:
