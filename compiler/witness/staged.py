@@ -30,6 +30,7 @@ class StagedRun:
         self.stages, self.tensors, self.dtype = stages, tensors, dtype
         self.values = {Source(HOST, number): value for number, value in enumerate(inputs)}
         self.state: dict[str, Tensor] = {}
+        self.rebuilt: Arrived = {}
         self._saved: list[Sequence[Tensor]] = []
 
     def forward(self) -> None:
@@ -67,7 +68,9 @@ class StagedRun:
             for number, is_needed in enumerate(program.output_needs_grad)
             if is_needed
         ]
-        results = iter(run(program.backward, [*own, *self._saved.pop(), *tangents]))
+        given_back = [self.rebuilt[source] for source in stage.arriving]
+        given = [*own, *self._saved.pop(), *tangents, *given_back]
+        results = iter(run(program.backward, given))
         for name, is_trained in zip(stage.parameters, program.trainable, strict=True):
             if is_trained:
                 yield name, next(results)
@@ -75,7 +78,9 @@ class StagedRun:
             if is_needed:
                 gradient = next(results)
                 arrived[source] = arrived[source] + gradient if source in arrived else gradient
-        self.state |= dict(zip(stage.backward_state, results, strict=True))
+        self.state |= {name: next(results) for name in stage.backward_state}
+        sources = (stage.inputs[number] for number in program.rebuilt)
+        self.rebuilt |= dict(zip(sources, results, strict=True))
 
     def _tangent(self, source: Source, arrived: Arrived) -> Tensor:
         return arrived.pop(source) if source in arrived else torch.zeros_like(self.values[source])

@@ -5,7 +5,9 @@ the start of the tick:
 
 1. the forward of sample i = t - s, at the weights its update rule predicts;
 2. the backward of sample j = t - 2(S-1) + s, at its weights now (or those that the forward of j
-   used, if the rule stashes), with what the forward of j saved;
+   used, if the rule stashes), with what the forward of j saved; a reversible stage saved next to
+   nothing of j, it is given its outputs back by the backwards of later stages, rebuilds its inputs
+   at the weights of its backward, and gives them back in turn;
 3. the update of its parameters with that gradient, at learning rate schedule(j);
 4. if that was update number n of the stage and the mask schedule has an update at step n, the
    change of its masks: pruned weights and their optimizer state become zero at once.
@@ -122,9 +124,12 @@ class ReferenceExecutor(ReferenceState):
         state = [self.state[name] for name in stage.backward_state]
         saved = self.saved[stage.index].pop(sample)
         arrived = [self._gradient(out, stage, sample) for out in stage.gradient_outputs]
-        values = stage.program.backward(*weights, *state, *saved, *arrived)
+        given_back = [self._given_back(source, stage, sample) for source in stage.arriving]
+        values = stage.program.backward(*weights, *state, *saved, *arrived, *given_back)
         result = stage.program.backward_result(values)
         self._advance(stage.backward_state, result.state)
+        for key, value in zip(stage.rebuilt, row_major(result.rebuilt), strict=True):
+            self.rebuilt[key][sample] = value
         arriving = row_major(result.inputs)
         for reader, value in zip(stage.gradient_inputs, arriving, strict=True):
             self.gradients[reader][sample] = value
@@ -139,6 +144,12 @@ class ReferenceExecutor(ReferenceState):
         """A stage's input; whoever reads it last takes it out."""
         is_last = self.readers[source][-1][0] == stage.index
         return self.values[source].pop(sample) if is_last else self.values[source][sample]
+
+    def _given_back(self, source: Source, stage: Stage, sample: int) -> Tensor:
+        """A value as a later stage rebuilt it; the earliest stage to read it takes it out."""
+        by_sample = self.rebuilt[self.job.stages.rebuilt[source]]
+        is_last = self.job.stages.asking[source][0] == stage.index
+        return by_sample.pop(sample) if is_last else by_sample[sample]
 
     def _gradient(self, output: Source, stage: Stage, sample: int) -> Tensor:
         """1 for the loss, else the sum over the output's readers in ascending stage index."""

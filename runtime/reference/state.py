@@ -9,6 +9,7 @@ values/STAGE/OUTPUT/SAMPLE           in flight: what a stage or the host (-1) ma
 saved/STAGE/NUMBER/SAMPLE            what a forward keeps for its backward
 stashed/STAGE/NUMBER/SAMPLE          weights kept for it
 gradients/STAGE/INPUT/SAMPLE         what a backward made for an input of the stage
+rebuilt/STAGE/INPUT/SAMPLE           an input of the stage that its backward gave back
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ...compiler.plan.program import Reader, Source, Stage, TensorSpec
+from ...compiler.plan.program import Reader, Rebuilt, Source, Stage, TensorSpec
 from ..tick.job import Job, Skips
 from ..tick.snapshot import NamedTensors, copied
 
@@ -45,6 +46,9 @@ class ReferenceState:
         self.stashed: list[dict[int, list[Tensor]]] = [{} for _ in self.stages]
         self.gradients: dict[Reader, BySample] = {
             reader: {} for stage in self.stages for reader in stage.gradient_inputs
+        }
+        self.rebuilt: dict[Rebuilt, BySample] = {
+            key: {} for stage in self.stages for key in stage.rebuilt
         }
         self.skipped = [Skips() for _ in self.stages]
         self.mask = {n: job.masks[n].clone() for n in self.weights if n in job.masks}
@@ -89,7 +93,8 @@ class ReferenceState:
         }
         stash = self.job.rule.stash
         waiting = [_waiting(given, stage, stash) for stage in self.stages]
-        flights = {kind: given.take_flights(kind) for kind in ("values", "gradients")}
+        kinds = ("values", "gradients", "rebuilt")
+        flights = {kind: given.take_flights(kind) for kind in kinds}
         given.check_empty()
         self.tick, self.fed = tick, range(first, stop)
         self.skipped = [Skips(*row) for row in skips.tolist()]
@@ -107,7 +112,8 @@ class ReferenceState:
             ("values", (source.stage, source.output), by_sample)
             for source, by_sample in self.values.items()
         ]
-        return values + [("gradients", place, s) for place, s in self.gradients.items()]
+        values += [("gradients", place, s) for place, s in self.gradients.items()]
+        return values + [("rebuilt", (k.stage, k.input), s) for k, s in self.rebuilt.items()]
 
 
 def _waiting(given: NamedTensors, stage: Stage, stash: bool) -> tuple[ByNumber, ByNumber]:

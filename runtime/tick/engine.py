@@ -102,12 +102,13 @@ def _backward(own: ClassSteps, model: Model, moment: Moment, traffic: Traffic) -
     ]
     weights = weights or [old.weights[name] for name in own.stage.parameters]
     made = own.functions.backward(old, weights, arguments, valid)
-    for keys, value in zip(_written(own.backwards), made.inputs, strict=True):
+    handed_on = [*made.inputs, *made.rebuilt]
+    for keys, value in zip(_written(own.backwards), handed_on, strict=True):
         traffic.push(keys, value)
     yield _with_state(made.state)
     if own.stage.trained:
         if valid is not True:
-            valid = traffic.known(_written(own.forwards), made.inputs) & valid
+            valid = traffic.known(_written(own.forwards), handed_on) & valid
         rate = moment.rate(_ages(own.backwards))
         yield own.functions.update(old, made.parameters, made.squares, rate, valid)
 

@@ -11,12 +11,14 @@
   gives beside its result. They are few, and the backward subtracts them from what is close to them.
 - So does all that the stage of the loss gives and saves: it is read in the same tick.
 - Inputs from the host keep their type.
+- So do streams of reversible layers, which are rebuilt from what left a stage: a chain in bfloat16
+  loses a tenth of its input after 54 blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -24,9 +26,9 @@ from torch import fx
 from torch.utils._pytree import tree_map
 
 from ...backend.errors import UserError
-from ...compiler.plan.program import HOST, Stage, StageProgram, Stages, TensorSpec
+from ...compiler.plan.program import HOST, Source, Stage, StageProgram, Stages, TensorSpec
 from ...compiler.plan.program_graph import KEPT_META, graph_module, is_view, packet_name
-from ...compiler.plan.program_text import program_key
+from ...compiler.plan.program_text import keyed
 from .statistics import statistics
 
 PRODUCTS = frozenset(
@@ -80,24 +82,37 @@ def in_bfloat16(stages: Stages) -> Stages:
 def _rounded(stages: Stages, stage: Stage, made: dict[object, StageProgram]) -> Stage:
     """The stage in mixed precision; equal programs at equal places are made once."""
     is_loss = stage.index == stages.loss.stage
-    from_host = tuple(source.stage == HOST for source in stage.inputs)
-    key = stage.program.key, is_loss, from_host
+    outputs = (Source(stage.index, number) for number, _ in enumerate(stage.program.outputs))
+    wide = _Wide(
+        tuple(source.stage == HOST or source in stages.rebuilt for source in stage.inputs),
+        tuple(is_loss or source in stages.rebuilt for source in outputs),
+        is_loss,
+    )
+    key = stage.program.key, wide
     if key not in made:
-        made[key] = _program(stage.program, is_loss, from_host)
+        made[key] = _program(stage.program, wide)
     return replace(stage, program=made[key])
 
 
-def _program(program: StageProgram, is_loss: bool, from_host: Sequence[bool]) -> StageProgram:
-    inputs = tuple(
-        spec if is_kept else _narrow(spec)
-        for spec, is_kept in zip(program.inputs, from_host, strict=True)
+@dataclass(frozen=True)
+class _Wide:
+    """Which inputs and outputs of a stage keep their type, and whether all that it saves does."""
+
+    inputs: tuple[bool, ...]
+    outputs: tuple[bool, ...]
+    saved: bool
+
+
+def _program(program: StageProgram, wide: _Wide) -> StageProgram:
+    inputs, outputs = (
+        tuple(spec if is_wide else _narrow(spec) for spec, is_wide in zip(specs, own, strict=True))
+        for specs, own in ((program.inputs, wide.inputs), (program.outputs, wide.outputs))
     )
-    wide = [is_loss or is_statistic for is_statistic in statistics(program)]
     saved = tuple(
-        spec if is_kept else _narrow(spec)
-        for spec, is_kept in zip(program.saved, wide, strict=True)
+        spec if wide.saved or is_kept else _narrow(spec)
+        for spec, is_kept in zip(program.saved, _kept_wide(program), strict=True)
     )
-    outputs = program.outputs if is_loss else tuple(map(_narrow, program.outputs))
+    of = {"output": outputs, "input": inputs}
     trained = _those(program.parameters, program.trainable)
     forward = _rewritten(
         program.forward,
@@ -109,18 +124,27 @@ def _program(program: StageProgram, is_loss: bool, from_host: Sequence[bool]) ->
         (
             *(*program.parameters, *program.backward_state, *saved),
             *_those(outputs, program.output_needs_grad),
+            *(of[kind][number] for kind, number in program.arriving),
         ),
-        (*trained, *_those(inputs, program.input_needs_grad), *program.backward_state),
+        (
+            *(*trained, *_those(inputs, program.input_needs_grad), *program.backward_state),
+            *(inputs[number] for number in program.rebuilt),
+        ),
     )
-    return replace(
-        program,
-        key=program_key(forward, backward),
-        forward=forward,
-        backward=backward,
-        inputs=inputs,
-        outputs=outputs,
-        saved=saved,
+    narrow = replace(
+        program, forward=forward, backward=backward, inputs=inputs, outputs=outputs, saved=saved
     )
+    return keyed(narrow)
+
+
+def _kept_wide(program: StageProgram) -> list[bool]:
+    """Of each saved value, whether it is a statistic, or an input that is given back."""
+    inputs = program.forward.graph.find_nodes(op="placeholder")[-len(program.inputs) :]
+    results: Any = program.forward.graph.output_node().args[0]
+    given_back = {inputs[number] for number in program.rebuilt}
+    saved = results[len(results) - len(program.saved) :]
+    pairs = zip(saved, statistics(program), strict=True)
+    return [is_statistic or node in given_back for node, is_statistic in pairs]
 
 
 def _narrow(spec: TensorSpec) -> TensorSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...compiler.plan.program import HOST, Reader, Source, Stages
+from ...compiler.plan.program import HOST, Reader, Rebuilt, Source, Stages
 from ...compiler.plan.schedule import Key, Read, Step, TickSchedule, spec_of
 
 Shards = tuple[range, ...]
@@ -23,7 +23,7 @@ def hops(shards: Shards, number: int, key: Key) -> int:
     """
     if isinstance(key, tuple) and len(key) == 3:
         return 0
-    stage = key.stage if isinstance(key, Source) else key[0]
+    stage = key.stage if isinstance(key, Source | Rebuilt) else key[0]
     return 0 if stage == HOST else abs(shard_of(shards, stage) - number)
 
 
@@ -55,14 +55,21 @@ def activations_across(stages: Stages, first: int) -> tuple[Source, ...]:
     return tuple(s for s, where in read if HOST != s.stage < first <= where[-1][0])
 
 
-def gradients_across(stages: Stages, first: int) -> tuple[Reader, ...]:
-    """The gradients that stage `first` and later ones send to stages before it."""
+def gradients_across(stages: Stages, first: int) -> tuple[Reader | Rebuilt, ...]:
+    """The gradients that stage `first` and later ones send to stages before it, and what they give
+    back to them."""
     sent = [reader for stage in stages.stages for reader in stage.gradient_inputs]
-    return tuple(
+    gradients = (
         (stage, position)
         for stage, position in sent
         if stages.stages[stage].inputs[position].stage < first <= stage
     )
+    given_back = (
+        key
+        for source, key in stages.rebuilt.items()
+        if source in stages.asking and stages.asking[source][0] < first <= key.stage
+    )
+    return (*gradients, *given_back)
 
 
 def bytes_across(stages: Stages, first: int) -> int:

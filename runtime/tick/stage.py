@@ -36,10 +36,12 @@ class StageForward(NamedTuple):
 
 
 class StageBackward(NamedTuple):
-    """What a backward made: gradients, and the sum of squares of each parameter's."""
+    """What a backward made: gradients, the sum of squares of each parameter's, and the inputs that
+    it gives back."""
 
     parameters: Sequence[Array]
     inputs: Sequence[Array]
+    rebuilt: Sequence[Array]
     squares: Sequence[Array]
     state: Tensors
 
@@ -75,21 +77,24 @@ class StageFunctions:
         arguments: Sequence[Array],
         valid: Array | bool,
     ) -> StageBackward:
-        """The backward program, of what was saved and the outputs' gradients.
+        """The backward program, of what was saved, the outputs' gradients, and what is given back.
 
         In place of the gradient of the loss the loss is given.
         """
         names, saved = self.stage.backward_state, len(self.stage.program.saved)
-        arrived = zip(self.stage.gradient_outputs, arguments[saved:], strict=True)
+        outputs = self.stage.gradient_outputs
+        arrived = zip(outputs, arguments[saved : saved + len(outputs)], strict=True)
         gradients = [
             self._loss_gradient(value) if output == self.job.stages.loss else value
             for output, value in arrived
         ]
         state = [model.state[name] for name in names]
-        values, squares = self.programs.backward(*weights, *state, *arguments[:saved], *gradients)
-        parameters, inputs, state = self.stage.program.backward_result(values)
+        back = arguments[saved + len(outputs) :]
+        given = (*weights, *state, *arguments[:saved], *gradients, *back)
+        values, squares = self.programs.backward(*given)
+        parameters, inputs, state, rebuilt = self.stage.program.backward_result(values)
         return StageBackward(
-            parameters, inputs, squares, self._advanced(model, names, state, valid)
+            parameters, inputs, rebuilt, squares, self._advanced(model, names, state, valid)
         )
 
     def update(

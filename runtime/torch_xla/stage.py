@@ -61,7 +61,8 @@ def traced_stage(
     valid = like((), torch.bool) if has_bubbles else True
     weights = [own.weights[name] for name in stage.parameters]
     arrived = [_like(spec_of(stages, output)) for output in stage.gradient_outputs]
-    arguments = [*_likes(stage.program.saved), *arrived]
+    program = stage.program
+    arguments = [*_likes(program.saved), *arrived, *_likes(program.arriving_specs)]
     gradients = [own.weights[name] for name in stage.trained]
     squares = [like((), torch.promote_types(g.dtype, torch.float32)) for g in gradients]
     return TracedStage(
