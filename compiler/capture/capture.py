@@ -29,6 +29,8 @@ from .mixture_of_experts import batched_experts
 from .origin import origin_of
 from .randomness import key_random_operators
 from .recurrent_layers import part_layers
+from .reversible.halves import join_halves
+from .reversible.updates import reversible_updates
 from .sample import Loss, OneSample, Sample, apart, check_sample
 from .unreached import unreached
 
@@ -144,6 +146,9 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
     forget_strides(module.graph)
     for node in module.graph.nodes:
         node.meta["origin"] = origin_of(node, strip="model")
+    reversible = reversible_updates(sample.model, module.graph)
+    if reversible:
+        join_halves(module.graph)
     return Graph(
         module=module,
         parameters=parameters,
@@ -159,6 +164,7 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
         },
         loss=results[0].name,
         predictions=tuple(node.name for node in results[1:]),
+        reversible=reversible,
     )
 
 

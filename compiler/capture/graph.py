@@ -38,7 +38,8 @@ class Graph:
     the names of parameters that are not trained, those that no gradient reaches among them;
     `inputs` lists the placeholders of the sample in order. `state_updates` maps a buffer's name to
     the node that computes its next value; `constants` holds tensors the trace itself created (they
-    count as buffers). Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
+    count as buffers). `reversible` holds the paths of the modules that are updates of reversible
+    layers. Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
     """
 
     module: fx.GraphModule
@@ -51,6 +52,7 @@ class Graph:
     constants: Mapping[str, Tensor]
     loss: str
     predictions: tuple[str, ...]
+    reversible: frozenset[str] = frozenset()
 
     def node(self, name: str) -> fx.Node:
         """The node called `name`."""

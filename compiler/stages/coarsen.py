@@ -54,7 +54,7 @@ def merge_modules(
     if blocks:
         found = zip(labels, find_blocks(finest.modules), strict=True)
         labels = [label or block for label, block in found]
-    return _merge(finest, labels)
+    return merge_labels(finest, labels)
 
 
 def find_blocks(modules: Sequence[str]) -> list[str]:
@@ -102,10 +102,11 @@ def _check_globs(finest: Assignment, globs: Sequence[str]) -> None:
             raise UnknownNameError("module glob in pipeline.stages", glob, known, "weft show PLAN")
 
 
-def _merge(finest: Assignment, labels: Sequence[str]) -> Assignment:
-    """One stage per label, and per stage without one; what is on a cycle between them joins.
+def merge_labels(finest: Assignment, labels: Sequence[str]) -> Assignment:
+    """One stage per label, and per stage without one ('').
 
-    The loss, in the last stage, is to stay there: all others come before it or join it.
+    What is on a cycle between them joins. The loss, in the last stage, is to stay there: all others
+    come before it or join it.
     """
     count = len(labels)
     merged = nx.DiGraph(finest.edges)

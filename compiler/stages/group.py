@@ -72,9 +72,12 @@ class Group:
         return assign(graph)
 
 
-def assign(graph: Graph) -> Assignment:
-    """The finest stage of every node that depends on the sample."""
-    groups = _Groups(graph)
+def assign(graph: Graph, apart: Mapping[fx.Node, str] | None = None) -> Assignment:
+    """The finest stage of every node that depends on the sample.
+
+    No stage has nodes of two of the modules in `apart`, or of one and of none.
+    """
+    groups = _Groups(graph, apart or {})
     groups.gather_upstream()
     groups.settle_shared()
     groups.attach_followers()
@@ -99,8 +102,8 @@ def sample_dependent(graph: Graph) -> set[fx.Node]:
 class _Groups:
     """Node -> anchor node, built in two sweeps over the graph."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, apart: Mapping[fx.Node, str]) -> None:
+        self.graph, self.apart = graph, apart
         self.order = {node: i for i, node in enumerate(graph.module.graph.nodes)}
         self.dependent = sample_dependent(graph)
         self.loss = graph.node(graph.loss)
@@ -155,8 +158,10 @@ class _Groups:
         for node in sorted(self.live, key=self.order.__getitem__, reverse=True):
             if node.target is operator.getitem:
                 continue
-            groups = {self.anchor[reader] for reader in self.readers(node)}
-            if self.is_anchor(node) or len(groups) != 1:
+            readers = self.readers(node)
+            groups = {self.anchor[reader] for reader in readers}
+            leaves = any(self.apart.get(r) != self.apart.get(node) for r in readers)
+            if self.is_anchor(node) or leaves or len(groups) != 1:
                 self.anchor[node] = node
             else:
                 self.anchor[node] = groups.pop()
@@ -169,6 +174,8 @@ class _Groups:
         for head in sorted(groups, key=self.order.__getitem__):
             members = groups[head]
             if any(map(self.is_anchor, members)) or any(map(self._has_parameter, members)):
+                continue
+            if any(member in self.apart for member in members):
                 continue
             into = self._producer_or_reader(members) or self.loss
             self._merge(members, into)

@@ -70,6 +70,10 @@ class AdditiveUpdate(nn.Module):
         self.target, self.sources, self.creates = target, tuple(sources), creates
         self.functions = nn.ModuleList(functions)
 
+    def forward(self, *streams: Tensor) -> Streams:
+        """The streams after the update. Its nodes in a captured graph have this module's path."""
+        return self.apply_to(streams)
+
     def change(self, parts: Sequence[Tensor]) -> Tensor:
         """The sum of the functions of the sources' parts."""
         first, *others = zip(self.functions, parts, strict=True)
@@ -109,7 +113,7 @@ class AdditiveLayer(ReversibleLayer):
     def forward(self, *streams: Tensor) -> Streams:
         """The outputs."""
         for update in self.updates():
-            streams = update.apply_to(streams)
+            streams = update(*streams)
         return tuple(self.permuted(streams))
 
     def inverse(self, *streams: Tensor) -> Streams:

@@ -6,30 +6,17 @@ from copy import deepcopy
 
 import pytest
 import torch
+from helpers.reversible_chains import chain, halves, residual, silo
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.backend.nn.online_norm import OnlineNorm
 from weft.backend.nn.reversible import (
     AdditiveCoupling,
-    ResidualCoupling,
     ReversibleLayer,
     ReversibleSequence,
-    RevSilo,
 )
 
 SAMPLES = 5
-
-
-def function(inputs: int, outputs: int, spatial: int = 2, stride: int = 1) -> nn.Module:
-    conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[spatial - 1]
-    drop = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)[spatial - 1]
-    return nn.Sequential(
-        conv(inputs, outputs, 3, stride, padding=1),
-        OnlineNorm(outputs, alpha_fwd=0.9, alpha_bkw=0.8),
-        nn.SiLU(),
-        nn.Dropout(0.2),
-        drop(0.1),
-    )
 
 
 class Scaled(ReversibleLayer):
@@ -44,38 +31,6 @@ class Scaled(ReversibleLayer):
 
     def inverse(self, *streams: Tensor) -> tuple[Tensor, ...]:
         return tuple(stream * (-self.log).exp() for stream in streams)
-
-
-def chain(spatial: int) -> list[ReversibleLayer]:
-    return [AdditiveCoupling(function(4, 4, spatial), function(4, 4, spatial)) for _ in range(3)]
-
-
-def halves() -> list[ReversibleLayer]:
-    return [AdditiveCoupling(function(4, 3), function(3, 4), stream=0) for _ in range(2)]
-
-
-def residual() -> list[ReversibleLayer]:
-    return [ResidualCoupling(function(4, 4)) for _ in range(5)]
-
-
-def silo() -> list[ReversibleLayer]:
-    channels = (4, 6, 5)
-
-    def down(i: int, j: int) -> nn.Module:
-        return function(channels[i], channels[j], stride=2 ** (j - i))
-
-    def up(i: int, j: int) -> nn.Module:
-        return nn.Sequential(
-            function(channels[i], channels[j]), nn.Upsample(scale_factor=2 ** (i - j))
-        )
-
-    return [
-        AdditiveCoupling(function(2, 2), function(2, 2), stream=0),
-        RevSilo(2, down, up, creates=True),
-        RevSilo(3, down, up, creates=True),
-        AdditiveCoupling(function(3, 3), function(3, 3), stream=1),
-        RevSilo(3, down, up),
-    ]
 
 
 def image(*shape: int) -> Tensor:
