@@ -20,6 +20,7 @@ from ..plan.causes import are_ports_full, stage_bound
 from ..plan.document import FORMAT_VERSION, LeverRecord, PlanDocument, TensorRecord
 from ..plan.plan import Plan
 from ..plan.program import Stage, Stages
+from ..plan.program_graph import kept_inputs
 from ..plan.stage_record import Region, RegionUse, SourceRecord, StageRecord
 from ..plan.training import Training
 from ..targets.target import Target
@@ -138,6 +139,8 @@ def _stage_record(stage: Stage, placed: PlacedStage, delay: int, ports: bool) ->
         memory_per_pe=choice.memory,
         bound_by=stage_bound(choice.operators, ports),
         recompute=stage.program.recomputes,
+        rebuilds=bool(stage.program.arriving),
+        anchors=kept_inputs(stage.program),
         delay=delay,
         fifo_depth=delay + 1,
     )

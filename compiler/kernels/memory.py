@@ -5,6 +5,8 @@ tile. Gradients and optimizer state exist for non-zeros only. Saved activations 
 over the region, each tensor by itself, and held for delay + 1 samples. Forward, backward and update
 take turns, so what only one of them needs shares its bytes with what only another one needs: the
 workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger.
+Streams have two buffers, as gradients need those of what they are gradients of; activations that
+are given back have one.
 """
 
 from __future__ import annotations
@@ -21,8 +23,6 @@ from ..plan.stage_record import PEMemory
 from .layout import Layout
 from .site import Site
 from .workspace import workspace_bytes
-
-_DOUBLE_BUFFER = 2
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def memory_table(
     forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward, side)
     backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward, side)
     streams = (*program.inputs, *program.outputs)
+    back = (*program.arriving_specs, *program.rebuilt_specs)
     return MemoryTable(
         tilings=site.tilings,
         weights=sum((s.weight_bytes for s in stored), nothing),
@@ -133,7 +134,7 @@ def memory_table(
         saved_bytes=sum((_dealt(site, spec) for spec in program.saved), nothing),
         workspace=np.maximum(backward, forward - values),
         normalization=sum((_state(site, spec) for spec in _states(program)), nothing),
-        stream_buffer=_DOUBLE_BUFFER * sum((_dealt(site, spec) for spec in streams), nothing),
+        stream_buffer=sum((_dealt(site, spec) for spec in (*streams, *streams, *back)), nothing),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 from torch import fx
@@ -14,7 +15,7 @@ from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
 from ..machine.tilings import Tilings, enumerate_tilings, line_tilings, square_tilings
-from ..plan.program import Origin, Stage, StageProgram
+from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..targets.target import Target
 from ..timing.streams import side_links
 from .layout import Layout
@@ -137,12 +138,22 @@ def stream_cycles(program: StageProgram, tilings: Tilings, target: Target) -> In
     """Cycles that a sample's inputs (or outputs, if more) take to pass one side of the region.
 
     A region sends and receives through one side, each PE of it over its own link. Lanes can turn,
-    so that may be the longer side. Gradients run the other way on the same links at once.
+    so that may be the longer side. Gradients, and what is given back, run the other way on the same
+    links at once.
     """
-    arriving = sum(spec.size_bytes for spec in program.inputs)
-    leaving = sum(spec.size_bytes for spec in program.outputs)
+    arriving, leaving = _size_bytes(program.inputs), _size_bytes(program.outputs)
+    taken = compress(program.outputs, program.output_needs_grad)
+    given = compress(program.inputs, program.input_needs_grad)
+    back = (
+        _size_bytes((*taken, *program.arriving_specs)),
+        _size_bytes((*given, *program.rebuilt_specs)),
+    )
     lanes = side_links(tilings.height, tilings.width)
-    return ceil_div(max(arriving, leaving), lanes * target.noc.link_bytes_per_cycle)
+    return ceil_div(max(arriving, leaving, *back), lanes * target.noc.link_bytes_per_cycle)
+
+
+def _size_bytes(specs: Iterable[TensorSpec]) -> int:
+    return sum(spec.size_bytes for spec in specs)
 
 
 def _site(

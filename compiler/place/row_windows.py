@@ -78,7 +78,10 @@ def windows(program: StageProgram) -> tuple[int, ...]:
 
 def mixes_rows(program: StageProgram, first: Sequence[int]) -> bool:
     """Whether all rows of some input are needed for the first row of an output; `first` is what
-    `windows` says. Then the backward needs all rows of the gradient."""
+    `windows` says. Then the backward needs all rows of the gradient; so does one that begins with
+    rebuilding its inputs."""
+    if program.arriving:
+        return True
     rows = (_row_count(spec.shape) for spec in program.inputs)
     return any(window >= count for window, count in zip(first, rows, strict=True))
 

@@ -10,7 +10,7 @@ from ..mapping.choices import Placement
 from ..plan.document import EdgeRecord
 from ..plan.program import HOST, Stages, TensorSpec
 from ..plan.stage_record import Rectangle
-from ..stages.skip_streams import edge_bytes
+from ..stages.skip_streams import EdgeBytes, edge_bytes
 from ..timing.layout import Layout, Site
 from ..timing.pace import Pace, pace_of
 from . import row_windows
@@ -56,13 +56,13 @@ class Streams:
         return {key: row_windows.mixes_rows(p, windows[key]) for key, p in programs.items()}
 
     @cached_property
-    def _sizes(self) -> Mapping[tuple[int, int], tuple[int, int]]:
+    def _sizes(self) -> Mapping[tuple[int, int], EdgeBytes]:
         ends = sorted(self.stages.dag.edges) if self.stages.stages else []
         return {(source, sink): edge_bytes(self.stages, source, sink) for source, sink in ends}
 
     def _edges(self, placement: Placement) -> Iterator[EdgeRecord]:
         regions = {placed.stage: placed.region for placed in placement.placed}
-        for (source, sink), (forward_bytes, gradient_bytes) in self._sizes.items():
+        for (source, sink), size in self._sizes.items():
             region = regions[sink]
             start, columns = regions.get(source, _port(region)), placement.target.columns
             corners, hops = route(start.on_chain(columns), region.on_chain(columns))
@@ -71,8 +71,9 @@ class Streams:
                 source=source,
                 sink=sink,
                 outputs=self.stages.dag.edges[source, sink]["outputs"],
-                forward_bytes=forward_bytes,
-                gradient_bytes=gradient_bytes,
+                forward_bytes=size.forward,
+                gradient_bytes=size.gradient,
+                rebuilt_bytes=size.rebuilt,
                 route=corners,
                 hops=hops,
                 depth=1 if source == HOST else sink - source,

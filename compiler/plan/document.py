@@ -24,7 +24,8 @@ class EdgeRecord:
     """A stream between two stages (-1 is the host). Bytes are per sample.
 
     `route` is the list of (row, column) corners from region centre to region centre; `hops` its
-    length in links; `depth` the samples the edge's FIFO holds; `gradient_bytes` flow back.
+    length in links; `depth` the samples the edge's FIFO holds; `gradient_bytes` and `rebuilt_bytes`
+    flow back.
     A sample comes in `parts` equal parts, rows of an image or tokens; the sink's forward can begin
     with `window` of them, the source's backward with `gradient_window` of the gradient's.
     """
@@ -39,6 +40,8 @@ class EdgeRecord:
     """Activations, in the direction of the edge. [bytes per sample]"""
     gradient_bytes: int
     """Gradients, against it. [bytes per sample]"""
+    rebuilt_bytes: int
+    """Activations that the sink has rebuilt or kept and gives back. [bytes per sample]"""
     route: tuple[tuple[int, int], ...]
     """Corners (row, column) of its way from region centre to region centre; the columns of wafer w
     count on from w times the grid's. [PEs]"""
@@ -52,6 +55,11 @@ class EdgeRecord:
     """How many of them the sink's forward needs to begin. [parts]"""
     gradient_window: int
     """How many of the gradient's the source's backward needs to begin. [parts]"""
+
+    @property
+    def backward_bytes(self) -> int:
+        """All that flows against it. [bytes per sample]"""
+        return self.gradient_bytes + self.rebuilt_bytes
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class LeverRecord:
     """A change that `fit: auto` made so that the model fits, and what it bought."""
 
     lever: str
-    """`recompute`, `coarser stages` or `more wafers`."""
+    """`reversible stages`, `recompute`, `coarser stages` or `more wafers`."""
     change: str
     """What was changed."""
     before: Demand

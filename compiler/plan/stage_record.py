@@ -314,6 +314,10 @@ class StageRecord:
     `network` (inside the region)."""
     recompute: bool
     """Whether its FIFO holds its inputs only and its backward does its forward again."""
+    rebuilds: bool
+    """Whether its backward begins with values that later stages give back, not with kept ones."""
+    anchors: tuple[int, ...]
+    """Inputs that it keeps and gives back to stages before it as they were. [index]"""
     delay: int
     """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
     fifo_depth: int

@@ -41,10 +41,10 @@ def wafers_between(edge: EdgeRecord, regions: Sequence[Rectangle]) -> range:
 def wafer_link_bytes(
     edges: Iterable[EdgeRecord], regions: Sequence[Rectangle]
 ) -> dict[int, tuple[int, int]]:
-    """By link between wafers, the bytes of one sample: (activations onwards, gradients back)."""
+    """By link between wafers, the bytes of one sample: (activations on, what comes back)."""
     found: dict[int, tuple[int, int]] = {}
     for edge in edges:
         for link in wafers_between(edge, regions):
             onwards, back = found.get(link, (0, 0))
-            found[link] = onwards + edge.forward_bytes, back + edge.gradient_bytes
+            found[link] = onwards + edge.forward_bytes, back + edge.backward_bytes
     return found

@@ -118,7 +118,7 @@ def wire(layout: Layout) -> Wiring:
         _channel(layout, index, phase, host)
         for phase in (FORWARD, BACKWARD)
         for index, edge in enumerate(layout.edges)
-        if phase == FORWARD or (edge.gradient_bytes and edge.source != HOST)
+        if phase == FORWARD or (edge.backward_bytes and edge.source != HOST)
     ]
     return Wiring(tuple(units), _shared(layout, channels), len(layout.sites))
 
@@ -135,7 +135,7 @@ def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Ch
     edge = layout.edges[index]
     ends = (host.get(index, edge.source), edge.sink)
     producer, consumer = ends if phase == FORWARD else ends[::-1]
-    size = edge.forward_bytes if phase == FORWARD else edge.gradient_bytes
+    size = edge.forward_bytes if phase == FORWARD else edge.backward_bytes
     links = parallel_links(layout.regions[i] for i in (edge.source, edge.sink) if i != HOST)
     work = ceil(size / (links * layout.constant("noc.link_bytes_per_cycle")))
     flight = edge.hops * layout.constant("noc.hop_cycles")
@@ -182,7 +182,7 @@ def _between_wafers(
     """With the cycles that the links between wafers need for its own bytes, and for all bytes that
     pass the busiest of them; as it is if it stays on its wafer."""
     edge = layout.edges[channel.edge]
-    own = edge.forward_bytes if channel.phase == FORWARD else edge.gradient_bytes
+    own = edge.forward_bytes if channel.phase == FORWARD else edge.backward_bytes
     passed = wafers_between(edge, layout.regions)
     if not (passed and own):
         return channel

@@ -55,6 +55,7 @@ class EdgeRow:
     sink: str
     forward_bytes: int
     gradient_bytes: int
+    rebuilt_bytes: int
     links: int
     hops: int
     depth: int

@@ -38,6 +38,7 @@ def edge_rows(plan: PlanDocument, wiring: Wiring, interval: float) -> tuple[Edge
             sink=names[edge.sink],
             forward_bytes=edge.forward_bytes,
             gradient_bytes=edge.gradient_bytes,
+            rebuilt_bytes=edge.rebuilt_bytes,
             links=links[index],
             hops=edge.hops,
             depth=edge.depth,

@@ -50,6 +50,8 @@ def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> Sta
         memory_per_pe=PEMemory(100 * (index + 1), 50, 25, 400, 0, 10, 30, 0),
         bound_by="compute",
         recompute=False,
+        rebuilds=False,
+        anchors=(),
         delay=delay,
         fifo_depth=delay + 1,
     )
@@ -70,7 +72,7 @@ def edge(
     gradient = gradient_bytes if source >= 0 else 0
     depth = depth or sink - source
     return EdgeRecord(
-        source, sink, (0,), forward_bytes, gradient, corners, hops, depth, parts, window, window
+        source, sink, (0,), forward_bytes, gradient, 0, corners, hops, depth, parts, window, window
     )
 
 

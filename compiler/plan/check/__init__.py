@@ -16,6 +16,7 @@ from ..program import StageProgram
 from . import (
     accounting,
     geometry,
+    given_back,
     hang,
     hardware,
     identity,
@@ -61,6 +62,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "memory-maximum": memory.fullest_pe,
         "activation-fifo": memory.activation_fifo,
         "recompute": memory.recomputed,
+        "given-back": given_back.given_back,
+        "anchors": given_back.anchors,
         "workspace": workspace.workspace,
         "stream-buffers": memory.stream_buffers,
         "skip-fifos": memory.skip_fifos,

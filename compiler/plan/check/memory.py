@@ -70,23 +70,27 @@ def recomputed(subject: Subject) -> Iterator[Finding]:
 
 
 def stream_buffers(subject: Subject) -> Iterator[Finding]:
-    """Inputs and outputs are buffered twice: one item is used while the next one moves."""
+    """Inputs and outputs are buffered twice: one item is used while the next one moves. What is
+    given back moves in the backward only."""
     for stage in subject.plan.stages:
         program = subject.programs.get(stage.program)
         if program is None:
             continue
-        expected = 2 * sum(_share(stage, spec) for spec in (*program.inputs, *program.outputs))
+        twice = sum(_share(stage, spec) for spec in (*program.inputs, *program.outputs))
+        back = (*program.arriving_specs, *program.rebuilt_specs)
+        expected = 2 * twice + sum(_share(stage, spec) for spec in back)
         given = stage.memory_per_pe.stream_buffer_bytes
         if given != expected:
             yield Finding(f"{stage.id}.memory_per_pe.stream_buffer_bytes", expected, given)
 
 
 def skip_fifos(subject: Subject) -> Iterator[Finding]:
-    """A stage holds one sample and one gradient of each stream from before it to after it."""
+    """A stage holds one sample and one gradient of each stream from before it to after it, and
+    what is given back with that."""
     edges = [edge for edge in subject.plan.edges if HOST < edge.source < edge.sink - 1]
     for position, stage in enumerate(subject.plan.stages):
         passing = sum(
-            edge.forward_bytes + edge.gradient_bytes
+            edge.forward_bytes + edge.backward_bytes
             for edge in edges
             if edge.source < position < edge.sink
         )

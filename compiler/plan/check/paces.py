@@ -89,7 +89,7 @@ def _link_paces(
 def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream]:
     for phase in (FORWARD, BACKWARD):
         for number, edge in enumerate(plan.edges):
-            if phase == BACKWARD and (edge.source == HOST or not edge.gradient_bytes):
+            if phase == BACKWARD and (edge.source == HOST or not edge.backward_bytes):
                 continue
             source = ("host", number) if edge.source == HOST else edge.source
             ends = (source, edge.sink) if phase == FORWARD else (edge.sink, source)
@@ -128,7 +128,7 @@ def _route(stream: Stream) -> Sequence[tuple[int, int]]:
 
 
 def _bytes(edge: EdgeRecord, phase: str) -> int:
-    return edge.forward_bytes if phase == FORWARD else edge.gradient_bytes
+    return edge.forward_bytes if phase == FORWARD else edge.backward_bytes
 
 
 def _label(plan: PlanDocument, stream: Stream) -> str:
@@ -154,7 +154,7 @@ def _wafer_loads(plan: PlanDocument) -> Counter[tuple[int, str]]:
         for edge in plan.edges:
             if link in _passed(edge, plan):
                 loads[link, FORWARD] += edge.forward_bytes
-                loads[link, BACKWARD] += edge.gradient_bytes
+                loads[link, BACKWARD] += edge.backward_bytes
     return loads
 
 

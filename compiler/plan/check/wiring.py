@@ -60,9 +60,10 @@ def stream_parts(subject: Subject) -> Iterator[Finding]:
 
 
 def edge_bytes(subject: Subject) -> Iterator[Finding]:
-    """Forward bytes are what the source puts out, gradient bytes what flows back for it."""
+    """Forward bytes are what the source puts out, gradient bytes what flows back for it, rebuilt
+    bytes what the sink gives back of it."""
     for edge in subject.plan.edges:
-        least = min(edge.forward_bytes, edge.gradient_bytes)
+        least = min(edge.forward_bytes, edge.gradient_bytes, edge.rebuilt_bytes)
         if least < 0:
             yield Finding(_where(edge), "no negative bytes", least)
         forward, back = _forward_bytes(subject, edge), _gradient_bytes(subject, edge)
@@ -70,6 +71,9 @@ def edge_bytes(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"{_where(edge)}.forward_bytes", forward, edge.forward_bytes)
         if back is not None and edge.gradient_bytes != back:
             yield Finding(f"{_where(edge)}.gradient_bytes", back, edge.gradient_bytes)
+        rebuilt = _rebuilt_bytes(subject, edge)
+        if rebuilt is not None and edge.rebuilt_bytes != rebuilt:
+            yield Finding(f"{_where(edge)}.rebuilt_bytes", rebuilt, edge.rebuilt_bytes)
 
 
 def routes_join_centres(subject: Subject) -> Iterator[Finding]:
@@ -135,6 +139,17 @@ def _gradient_bytes(subject: Subject, edge: EdgeRecord) -> int | None:
     return sum(
         spec.size_bytes for origin, spec, needed in reads if needed and origin.stage == edge.source
     )
+
+
+def _rebuilt_bytes(subject: Subject, edge: EdgeRecord) -> int | None:
+    """Bytes of the sink's inputs that come from the source and that its backward gives back."""
+    stages = subject.plan.stages
+    sink = stages[edge.sink] if 0 <= edge.sink < len(stages) else None
+    program = subject.programs.get(sink.program) if sink else None
+    if sink is None or program is None or len(program.inputs) != len(sink.inputs):
+        return None
+    given = [(sink.inputs[number], program.inputs[number]) for number in program.rebuilt]
+    return sum(spec.size_bytes for origin, spec in given if origin.stage == edge.source)
 
 
 def _centre(region: Rectangle, columns: int) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from ....backend.errors import UnknownNameError, UserError
@@ -132,8 +132,18 @@ def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
         ),
         ("delay", f"{stage.delay} updates, {stage.fifo_depth} samples in flight"),
         ("recompute", "forward again in the backward" if stage.recompute else "no"),
+        *_reversible(stage),
         ("program", stage.program),
     )
+
+
+def _reversible(stage: StageRecord) -> Iterator[tuple[str, str]]:
+    """Only of stages that take part in rebuilding."""
+    if stage.rebuilds:
+        yield "reversible", "its backward begins with what later stages give back"
+    if stage.anchors:
+        kept = ", ".join(map(str, stage.anchors))
+        yield "anchor", f"keeps input {kept} and gives it back to stages before it"
 
 
 def _corner(region: Rectangle) -> str:
@@ -150,10 +160,11 @@ def _memory_facts(stage: StageRecord) -> Sequence[tuple[str, str]]:
 def _streams(plan: PlanDocument, stage: StageRecord) -> str:
     edges = [edge for edge in plan.edges if stage.index in (edge.source, edge.sink)]
     names = {record.index: record.id for record in plan.stages}
-    columns = ("from", "to", "bytes", "gradient bytes", "hops", "depth")
+    columns = ("from", "to", "bytes", "gradient bytes", "rebuilt bytes", "hops", "depth")
     return table(columns, [_stream(edge, names) for edge in edges]) if edges else ""
 
 
 def _stream(edge: EdgeRecord, names: dict[int, str]) -> tuple[object, ...]:
     ends = (names.get(edge.source, "host"), names.get(edge.sink, "?"))
-    return (*ends, edge.forward_bytes, edge.gradient_bytes, edge.hops, edge.depth)
+    back = (edge.gradient_bytes, edge.rebuilt_bytes)
+    return (*ends, edge.forward_bytes, *back, edge.hops, edge.depth)

@@ -203,6 +203,8 @@ def _stage(
         ),
         bound_by="compute",
         recompute=False,
+        rebuilds=False,
+        anchors=(),
         delay=delay,
         fifo_depth=delay + 1,
     )
@@ -232,4 +234,4 @@ def _edge(
     steps = pairwise(route)
     hops = sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in steps)
     depth = 1 if source < 0 else sink - source
-    return EdgeRecord(source, sink, outputs, forward, gradient, route, hops, depth, 4, 2, 2)
+    return EdgeRecord(source, sink, outputs, forward, gradient, 0, route, hops, depth, 4, 2, 2)
