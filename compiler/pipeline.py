@@ -30,12 +30,18 @@ from .plan.training import Mask, Training
 from .stages.coarsen import Coarsen, Granularity
 from .stages.cut import Cut
 from .stages.group import Group
+from .stages.group_updates import GroupUpdates
+from .stages.keeping import Keeping
 from .stages.recompute import Recompute
+from .stages.reversible import Reversible
 from .targets.load import load_target
 from .targets.target import Target
 from .witness.witness import Verdict, Witness
 
-_ORDER = (Capture, Group, Coarsen, Cut, Recompute, Witness, Map, Place, Balance, Emit)
+_ORDER = (
+    *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute),
+    *(Witness, Map, Place, Balance, Emit),
+)
 PASSES = {pass_name(kind): kind for kind in _ORDER}
 """Every pass by its name, which is that of its file, in the order of the pipeline."""
 
@@ -54,13 +60,14 @@ class Options:
     others.
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
-    where that saves memory (docs/stages.md). `limits` are those of
-    granularity 'auto'. With `fit` 'auto' recompute, coarser stages and more wafers are tried in
-    this order until the model fits. With `witness` the model itself is run once and held against
-    its stages; `witness_model` is run in its place, if it is too large or has no weights
-    (docs/models.md). For `place_seconds` shorter wires are searched for. `recipe` is stored in the
-    plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it made and
-    what that took.
+    where that saves memory, with `reversible` those of reversible layers keep nothing, but for
+    every `anchor_every`-th layer, if it is not 0 (docs/stages.md). `limits` are those of
+    granularity 'auto'. With `fit` 'auto' reversible stages, recompute, coarser stages and more
+    wafers are tried in this order until the model fits. With `witness` the model itself is run once
+    and held against its stages; `witness_model` is run in its place, if it is too large or has no
+    weights (docs/models.md). For `place_seconds` shorter wires are searched for. `recipe` is stored
+    in the plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it
+    made and what that took.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -72,6 +79,8 @@ class Options:
     granularity: Granularity = "finest"
     stages: tuple[str, ...] = ()
     recompute: bool = False
+    reversible: bool = False
+    anchor_every: int = 0
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
     witness: bool = True
@@ -93,6 +102,11 @@ class Options:
             self.by_element,
             self.tilings,
         )
+
+    @property
+    def keeping(self) -> Keeping:
+        """What stages keep for their backward."""
+        return Keeping(self.recompute, self.reversible, self.anchor_every)
 
     @property
     def driver(self) -> Driver:
@@ -171,9 +185,8 @@ class GraphCompiler:
 
     def __init__(self, graph: Graph, options: Options) -> None:
         self.options = options
-        finest = options.driver(Group(), graph)
-        self.fitting = Fitting(graph, finest, options.training)
-        self._cuts: dict[tuple[Coarsen, bool], Stages] = {}
+        self.fitting = Fitting(graph, options.training, options.driver)
+        self._cuts: dict[tuple[Coarsen, Keeping], Stages] = {}
 
     def choose(self, machine: Target) -> Chosen:
         """The options' setting; with `fit` 'auto' one that fits, or InfeasibleError."""
@@ -210,21 +223,22 @@ class GraphCompiler:
 
     def stages(self, setting: Setting) -> Stages:
         """The stages of a setting."""
-        return self._cut(self.fitting.coarsening(setting), setting.recompute)
+        return self._cut(self.fitting.coarsening(setting), setting.keeping)
 
     def stages_for_any_machine(self) -> Stages:
         """As the options want them; granularity 'auto' asks the machine and counts as finest."""
         coarsening = Coarsen(self.options.granularity == "block", self.options.stages)
-        return self._cut(coarsening, self.options.recompute)
+        return self._cut(coarsening, self.options.keeping)
 
-    def _cut(self, coarsening: Coarsen, recompute: bool) -> Stages:
-        if (coarsening, recompute) in self._cuts:
-            return self._cuts[coarsening, recompute]
+    def _cut(self, coarsening: Coarsen, keeping: Keeping) -> Stages:
+        if (coarsening, keeping) in self._cuts:
+            return self._cuts[coarsening, keeping]
         run, fitting = self.options.driver, self.fitting
-        assignment = run(coarsening, fitting.finest)
+        assignment = run(coarsening, fitting.finest(keeping.reversible))
         stages = run(Cut(fitting.programs), fitting.graph, assignment)
-        stages = run(Recompute(), stages) if recompute else stages
-        self._cuts[coarsening, recompute] = stages
+        for step in keeping.passes(fitting.graph):
+            stages = run(step, stages)
+        self._cuts[coarsening, keeping] = stages
         return stages
 
 
@@ -255,7 +269,7 @@ def _setting(options: Options, target: Target) -> Setting:
         blocks=options.granularity == "block",
         globs=options.stages,
         limits=options.limits if is_auto else None,
-        recompute=options.recompute,
+        keeping=options.keeping,
     )
 
 

@@ -2,7 +2,8 @@
 
 A setting that does not fit is reported with every lever tried out on it, alone: its predicted
 effect is the demand of the changed setting, priced like the first. `fit` pulls those that do not
-change what is learned, in order, until the model fits: recompute, coarser stages, more wafers.
+change what is learned, in order, until the model fits: reversible stages, recompute, coarser
+stages, more wafers.
 Sparser weights and a narrower dtype do change it: they are the user's to choose.
 """
 
@@ -15,11 +16,20 @@ from math import ceil
 from ..mapping.contributors import largest_stages, memory_classes
 from ..plan.document import Demand, LeverRecord
 from ..plan.infeasible import InfeasibleReport, Lever
-from .levers import Offers, coarser, distinct_programs, every_lever, more_wafers, recomputing
+from .levers import (
+    Offers,
+    coarser,
+    distinct_programs,
+    every_lever,
+    more_wafers,
+    rebuilding,
+    recomputing,
+)
 from .setting import BYTES, Fitting, Setting
 
 _NARROW_BYTES = 2
 _LEVERS: Mapping[str, Callable[[Fitting, Setting], Offers]] = {
+    "reversible stages": rebuilding,
     "recompute": recomputing,
     "coarser stages": coarser,
     "more wafers": more_wafers,

@@ -23,7 +23,8 @@ def fitted_recipe(
     changed: dict[str, Any] = {
         "fit": None,
         "granularity": setting.granularity,
-        "recompute": setting.recompute,
+        "recompute": setting.keeping.recompute,
+        "reversible": setting.keeping.reversible,
     }
     if setting.limits is not None:
         changed |= {

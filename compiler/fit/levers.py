@@ -20,6 +20,7 @@ Offers = Iterator[tuple[str, Setting]]
 
 def every_lever(fitting: Fitting, setting: Setting) -> Offers:
     """Every lever alone, in the order in which to try them."""
+    yield from rebuilding(fitting, setting)
     yield from recomputing(fitting, setting)
     yield from coarser(fitting, setting)
     for sparsity in _SPARSITIES:
@@ -28,10 +29,21 @@ def every_lever(fitting: Fitting, setting: Setting) -> Offers:
     yield from _larger_targets(fitting, setting)
 
 
+def rebuilding(fitting: Fitting, setting: Setting) -> Offers:
+    """Stages of reversible layers rebuild their inputs from what later stages give back."""
+    if fitting.graph.reversible and not setting.keeping.reversible:
+        keeping = replace(setting.keeping, reversible=True)
+        yield "stages of reversible layers keep nothing", replace(setting, keeping=keeping)
+
+
 def recomputing(fitting: Fitting, setting: Setting) -> Offers:
     """Stages that do their forward again save less of each sample in flight."""
-    if not setting.recompute:
-        yield "stages do their forward again in the backward", replace(setting, recompute=True)
+    if not setting.keeping.recompute:
+        yield "stages do their forward again in the backward", _with_recompute(setting)
+
+
+def _with_recompute(setting: Setting) -> Setting:
+    return replace(setting, keeping=replace(setting.keeping, recompute=True))
 
 
 def coarser(fitting: Fitting, setting: Setting) -> Offers:
@@ -44,8 +56,8 @@ def coarser(fitting: Fitting, setting: Setting) -> Offers:
     count, least = len(fitting.stages(setting)), _largest_need(fitting.demand(setting))
     for stages, merged in _coarser_cuts(fitting, setting, count):
         variants = {f"{stages} instead of {count}": merged}
-        if not setting.recompute:
-            again = replace(merged, recompute=True)
+        if not setting.keeping.recompute:
+            again = _with_recompute(merged)
             variants[f"{stages} instead of {count}, and recompute"] = again
         need = min(_largest_need(fitting.demand(variant)) for variant in variants.values())
         if merged.limits is not None and need >= least:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..capture.graph import Graph
 from ..mapping.choices import Kernels
@@ -15,9 +16,10 @@ from ..plan.training import Mask, Training
 from ..stages.balanced_runs import balanced_bounds
 from ..stages.coarsen import Coarsen
 from ..stages.cut import cut
-from ..stages.group import Assignment
+from ..stages.group import Assignment, Group
+from ..stages.group_updates import GroupUpdates
+from ..stages.keeping import Keeping
 from ..stages.program_cache import Programs
-from ..stages.recompute import recompute
 from ..targets.target import Target
 
 BYTES, PES = "bytes per PE", "PEs"
@@ -56,13 +58,13 @@ class Setting:
     blocks: bool = False
     globs: tuple[str, ...] = ()
     limits: Limits | None = None
-    recompute: bool = False
+    keeping: Keeping = field(default_factory=Keeping)
     sparsity: float = 0.0
 
     @property
     def choices(self) -> tuple:
         """Everything but the target."""
-        return self.blocks, self.globs, self.limits, self.recompute, self.sparsity
+        return self.blocks, self.globs, self.limits, self.keeping, self.sparsity
 
     @property
     def granularity(self) -> str:
@@ -79,21 +81,34 @@ class _Need:
     pes: int
 
 
+def _applied(step: Callable[..., Any], *given: Any) -> Any:
+    return step(*given)
+
+
 @dataclass
 class Fitting:
     """One captured graph, cut and priced under any setting.
 
     What was cut, traced or priced once is kept: for each distinct stage of all settings once.
+    `run` runs the passes that find the finest stages.
     """
 
     graph: Graph
-    finest: Assignment
     training: Training
+    run: Callable[..., Any] = _applied
     programs: Programs = field(default_factory=Programs)
-    _cuts: dict[tuple[Coarsen, bool], Stages] = field(default_factory=dict)
+    _finest: dict[bool, Assignment] = field(default_factory=dict)
+    _cuts: dict[tuple[Coarsen, Keeping], Stages] = field(default_factory=dict)
     _known: dict[tuple[str, float], Known] = field(default_factory=dict)
     _kernels: dict[tuple, Kernels] = field(default_factory=dict)
     _needs: dict[tuple, _Need] = field(default_factory=dict)
+
+    def finest(self, reversible: bool) -> Assignment:
+        """The finest stages, or those with one for each update of a reversible layer."""
+        if reversible not in self._finest:
+            step = GroupUpdates() if reversible else Group()
+            self._finest[reversible] = self.run(step, self.graph)
+        return self._finest[reversible]
 
     def coarsening(self, setting: Setting) -> Coarsen:
         """The pass that merges the finest stages as a setting says.
@@ -105,7 +120,8 @@ class Fitting:
         if setting.limits is None:
             return plain
         in_blocks = Coarsen(True, setting.globs)
-        if setting.limits.stages <= len(in_blocks(self.finest).modules):
+        finest = self.finest(setting.keeping.reversible)
+        if setting.limits.stages <= len(in_blocks(finest).modules):
             plain = in_blocks
         bounds = _bounds(self.pricing(setting, plain), setting.limits)
         return replace(plain, bounds=bounds)
@@ -113,14 +129,13 @@ class Fitting:
     def stages(self, setting: Setting, coarsening: Coarsen | None = None) -> Stages:
         """The stages of a setting, or of its stages merged otherwise."""
         merging = coarsening or self.coarsening(setting)
-        key = merging, setting.recompute
+        key = merging, setting.keeping
         if key not in self._cuts:
-            if setting.recompute:
-                saving = self.stages(replace(setting, recompute=False), merging)
-                self._cuts[key] = recompute(saving)
-            else:
-                assignment = merging(self.finest)
-                self._cuts[key] = cut(self.graph, assignment, programs=self.programs)
+            assignment = merging(self.finest(setting.keeping.reversible))
+            stages = cut(self.graph, assignment, programs=self.programs)
+            for step in setting.keeping.passes(self.graph):
+                stages = step(stages)
+            self._cuts[key] = stages
         return self._cuts[key]
 
     def pricing(self, setting: Setting, coarsening: Coarsen | None = None) -> Pricing:

@@ -80,6 +80,8 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         granularity=recipe.pipeline.granularity,
         stages=recipe.pipeline.stages,
         recompute=recipe.pipeline.recompute,
+        reversible=recipe.pipeline.reversible,
+        anchor_every=recipe.pipeline.anchor_every,
         limits=Limits(
             recipe.pipeline.max_stages,
             recipe.pipeline.max_delay,

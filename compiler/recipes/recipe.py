@@ -101,6 +101,11 @@ class PipelineRecipe(Part):
     """Globs of module paths ("blocks.*"): every module that one matches is one stage."""
     recompute: bool = False
     """Keep a stage's input only, and compute the rest again in the backward."""
+    reversible: bool = False
+    """Keep nothing in stages of reversible layers: their backward rebuilds what it reads, exactly
+    with compensation stash, nearly with the others."""
+    anchor_every: Annotated[int, Field(ge=0)] = 0
+    """Of so many reversible layers one keeps its inputs, to end errors of rebuilding; 0: none."""
     max_stages: Positive | None = None
     """Limit of granularity auto: number of stages."""
     max_delay: Annotated[int, Field(ge=0)] | None = None
@@ -108,7 +113,7 @@ class PipelineRecipe(Part):
     activation_memory: Annotated[float, Field(gt=0)] = 0.5
     """Limit of granularity auto: share of the machine's memory that activation FIFOs may take."""
     fit: Literal["auto"] | None = None
-    """auto: recompute, coarsen, add wafers until the model fits."""
+    """auto: make stages reversible, recompute, coarsen, add wafers until the model fits."""
     compensation: str | None = None
     """Of delayed gradients, one of `weft.optim.compensations()`; null: what suits the optimizer."""
     mode: Literal["pipelined", "sequential"] = "pipelined"

@@ -36,6 +36,7 @@ from weft.runtime.tick.stage_classes import stage_classes
 
 from .jobs import job_of, samples
 from .plans_to_train import RECIPE, small_data
+from .reversible_chains import reversible_job
 from .stages_of import stages_of
 
 CHUNK = 16
@@ -194,6 +195,14 @@ def tied_decoder() -> dict[str, Any]:
     return {**found, "stages": len(job.stages), "farthest": farthest}
 
 
+def reversible() -> dict[str, Any]:
+    """What stages give back passes devices."""
+    job = reversible_job("halves", "none")
+    found = against_reference(job, spread(job, 4), samples(job, 30))
+    reaches = [key.stage - job.stages.asking[s][0] for s, key in job.stages.rebuilt.items()]
+    return {**found, "farthest": max(reaches)}
+
+
 def against_reference(job: Job, mine: JaxExecutor, inputs: list[np.ndarray]) -> dict[str, Any]:
     reference = ReferenceExecutor(job)
     losses = gap(fed_and_drained(mine, inputs), fed_and_drained(reference, inputs))
@@ -240,6 +249,7 @@ def rigl_through_the_api() -> dict[str, Any]:
 def main() -> None:
     with jax.enable_x64(True):
         found = {"perceptron": perceptron(), "skips_and_norms": skips_and_norms()}
+        found |= {"reversible": reversible()}
     found |= {f.__name__: f() for f in (tied_decoder, sizes, rigl_through_the_api)}
     print(json.dumps(found))
 

@@ -17,7 +17,7 @@ from weft.compiler.fit.fit import fit, report
 from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.plan.training import Training
-from weft.compiler.stages.group import assign
+from weft.compiler.stages.keeping import Keeping
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
 
@@ -56,7 +56,7 @@ def _model(blocks: int, width: int, tokens: int):
 def _fitting(blocks: int, width: int, tokens: int) -> Fitting:
     model, sample = _model(blocks, width, tokens)
     graph = capture(model, sample, F.cross_entropy)
-    return Fitting(graph, assign(graph), Training())
+    return Fitting(graph, Training())
 
 
 def _small(**changes) -> Target:
@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_reported_with_every_lever_priced():
     )
     assert document.contributors
     predicted = {lever.change: lever for lever in document.levers}
-    again = fitting.demand(replace(setting, recompute=True))
+    again = fitting.demand(replace(setting, keeping=Keeping(recompute=True)))
     found = predicted["stages do their forward again in the backward"]
     assert (found.predicted, found.bound, found.unit) == (again.amount, again.bound, again.unit)
     sparse = fitting.demand(replace(setting, sparsity=0.9))
@@ -113,12 +113,13 @@ def test_fit_pulls_levers_until_the_plan_is_sound_and_records_them():
 
 def test_recompute_is_tried_with_coarser_stages_where_alone_it_saves_nothing():
     fitting, setting = _fitting(*LARGE), Setting(TINY)
-    alone = fitting.demand(replace(setting, recompute=True))
+    alone = fitting.demand(replace(setting, keeping=Keeping(recompute=True)))
     assert alone == fitting.demand(setting)
     blocks = replace(setting, blocks=True)
-    assert fitting.demand(replace(blocks, recompute=True)).amount < fitting.demand(blocks).amount
+    again = replace(blocks, keeping=Keeping(recompute=True))
+    assert fitting.demand(again).amount < fitting.demand(blocks).amount
     found, _ = fit(fitting, setting)
-    assert found.recompute
+    assert found.keeping.recompute
 
 
 def test_what_fits_is_left_alone():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.jobs import perceptron_job, samples, skip_net_job
+from helpers.reversible_chains import reversible_job
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job, Results
 
@@ -55,6 +56,19 @@ def same(got: Executor, expected: Executor, job: Job, bound: float) -> None:
 def test_perceptron_equals_reference_in_float64(compensation: str, x64: None) -> None:
     job = perceptron_job(compensation, torch.float64)
     same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
+
+
+@pytest.mark.parametrize(("name", "compensation"), [("halves", "none"), ("residual", "stash")])
+def test_reversible_stages_equal_reference_in_float64(
+    name: str, compensation: str, x64: None
+) -> None:
+    job = reversible_job(name, compensation, anchor_every=2 if name == "residual" else 0)
+    same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
+
+
+def test_reversible_stages_equal_sequential_reference(x64: None) -> None:
+    job = reversible_job("halves", "none")
+    same(JaxExecutor(job, "sequential", chunk=64), SequentialReference(job), job, FLOAT64)
 
 
 def test_perceptron_equals_reference_in_float32() -> None:

@@ -14,6 +14,7 @@ import torch
 import weft
 from helpers.jobs import job_of, perceptron, perceptron_job, samples, skip_net_job
 from helpers.plans_to_train import assert_same_end, small_data, small_plan
+from helpers.reversible_chains import reversible_job
 from helpers.stages_of import stages_of
 from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -86,6 +87,11 @@ RULES: list[dict[str, Any]] = [
 def test_perceptron_equals_reference_in_float64(rule: dict[str, Any]) -> None:
     job = replace(perceptron_job("none", torch.float64), rule=build_rule(**rule))
     check_run(job, FLOAT64)
+
+
+@pytest.mark.parametrize("compensation", ["none", "stash"])
+def test_reversible_stages_equal_reference_in_float64(compensation: str) -> None:
+    check_run(reversible_job("halves", compensation), FLOAT64)
 
 
 def test_sequential_equals_reference_in_float64() -> None:

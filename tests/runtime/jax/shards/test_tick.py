@@ -53,6 +53,13 @@ def test_one_array_goes_each_way_per_tick(seen: dict[str, Any]) -> None:
     assert found["on_wires"] == found["across"]
 
 
+def test_reversible_stages_give_back_across_devices(seen: dict[str, Any]) -> None:
+    found = seen["reversible"]
+    assert found["farthest"] >= 2
+    for what in ("losses", "tensors"):
+        assert found[what] <= FLOAT64, what
+
+
 def test_skips_norm_state_masks_and_stashed_weights_equal_the_reference(
     seen: dict[str, Any],
 ) -> None:
