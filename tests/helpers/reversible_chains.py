@@ -116,7 +116,7 @@ def job_of(
     stages: Stages,
     keys: Mapping[str, Tensor],
     compensation: str,
-    rate: float = 0.01,
+    rate: float = 0.001,
 ) -> Job:
     """Training the stages of a model whose draws have these keys."""
     rule = build_rule("sgdm", momentum=0.9, weight_decay=1e-3, compensation=compensation)

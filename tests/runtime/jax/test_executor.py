@@ -48,8 +48,8 @@ def same(got: Executor, expected: Executor, job: Job, bound: float) -> None:
     assert mine.keys() == theirs.keys()
     for name, value in theirs.items():
         assert mine[name].dtype == value.dtype
-        error = (mine[name] - value).norm()
-        assert error <= bound * value.norm(), f"{name}: {error / value.norm()}"
+        error, norm = (mine[name] - value).double().norm(), value.double().norm()
+        assert error <= bound * norm, f"{name}: {error / norm}"
 
 
 @pytest.mark.parametrize("compensation", ["none", "stash", "sc+lwp"])
@@ -58,17 +58,9 @@ def test_perceptron_equals_reference_in_float64(compensation: str, x64: None) ->
     same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
 
 
-@pytest.mark.parametrize(("name", "compensation"), [("halves", "none"), ("residual", "stash")])
-def test_reversible_stages_equal_reference_in_float64(
-    name: str, compensation: str, x64: None
-) -> None:
-    job = reversible_job(name, compensation, anchor_every=2 if name == "residual" else 0)
+def test_reversible_stages_equal_reference_in_float64(x64: None) -> None:
+    job = reversible_job("residual", "stash", anchor_every=2)
     same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
-
-
-def test_reversible_stages_equal_sequential_reference(x64: None) -> None:
-    job = reversible_job("halves", "none")
-    same(JaxExecutor(job, "sequential", chunk=64), SequentialReference(job), job, FLOAT64)
 
 
 def test_perceptron_equals_reference_in_float32() -> None:
