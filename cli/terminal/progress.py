@@ -27,6 +27,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
         ),
         *_memory_facts(run),
         *_skipped_facts(run),
+        *_rebuilding_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
         *[("growth refused", f"{n:,} weights of {name}") for name, n in run.refused_growth.items()],
     ]
@@ -49,6 +50,14 @@ def score_facts(score: Score) -> list[tuple[str, str]]:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _rebuilding_facts(run: RunReport) -> list[tuple[str, str]]:
+    if not run.rebuilding_errors:
+        return []
+    worst = max(run.rebuilding_errors, key=lambda stage: run.rebuilding_errors[stage])
+    share = run.rebuilding_errors[worst]
+    return [("rebuilding error", f"at most {share:.2%} of what a stage read, in {worst}")]
 
 
 def _memory_facts(run: RunReport) -> list[tuple[str, str]]:
@@ -81,6 +90,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "accuracies": [list(pair) for pair in run.accuracies],
         "skipped_updates": dict(run.skipped),
         "new_maps": [new.data() for new in run.new_maps],
+        "rebuilding_errors": dict(run.rebuilding_errors),
         "refused_growth": dict(run.refused_growth),
         "final_loss": float(recent.mean()),
         "samples_per_s": run.samples_per_s,

@@ -142,6 +142,8 @@ class TrainingRecipe(Part):
     mse and r2 of real-valued labels."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Threads that read samples ahead."""
+    rebuilding_error: bool = False
+    """Measure how far what reversible stages rebuild is from what they read, by stage."""
 
 
 class PhaseRecipe(Part):

@@ -17,6 +17,7 @@ from ...compiler.recipes.read import make_recipe
 from ..executors import make_executor
 from ..tick.job import Mode
 from ..tick.make_job import make_job
+from ..tick.rebuilding_error import without_errors
 from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 
@@ -43,7 +44,8 @@ def drained(checkpoint: Checkpoint, plan: Path | None = None) -> Plan:
     machine = make_executor(header.executor, job, mode)
     machine.restore(checkpoint.tensors)
     machine.flush()
-    tensors = {name: value.contiguous() for name, value in machine.tensors().items()}
+    held = without_errors(machine.tensors())
+    tensors = {name: value.contiguous() for name, value in held.items()}
     return replace(found, tensors=tensors, masks=machine.masks())
 
 

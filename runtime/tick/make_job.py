@@ -18,6 +18,7 @@ from ...compiler.recipes.recipe import Recipe
 from ...compiler.recipes.update_rule import settings, update_rule
 from .job import Job, Mode
 from .precision import in_precision
+from .rebuilding_error import measured
 
 
 def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
@@ -37,10 +38,12 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
     optimizer = recipe.optimizer.at_batch_size_1()
     schedule = _schedule(optimizer, updates)
     guard = Guard(recipe.training.clip_norm)
-    stages = in_precision(plan.stages, recipe.training.precision)
+    stages, errors = in_precision(plan.stages, recipe.training.precision), {}
+    if recipe.training.rebuilding_error:
+        stages, errors = measured(stages)
     return Job(
         stages,
-        _seeded(plan.tensors, recipe.seed),
+        {**_seeded(plan.tensors, recipe.seed), **errors},
         plan.masks,
         rule,
         schedule,

@@ -57,7 +57,9 @@ class RunReport:
     stage with any how many of its updates were skipped because a gradient or the loss was not
     finite. `tensors` and `masks` are those at the end. `new_maps` has each stage whose masks
     outgrew the map of the plan; `refused_growth` counts by parameter the weights that had no room
-    to grow, since the run was begun or resumed. `state_bytes` is what weights, states and FIFOs
+    to grow, since the run was begun or resumed. `rebuilding_errors` has for each reversible stage
+    the relative error of what it rebuilds, over the latest hundred samples or so, where the recipe
+    asks for it. `state_bytes` is what weights, states and FIFOs
     take on all devices, `temporary_bytes` what XLA's training program needs beside them on each;
     None where an executor does not tell.
     """
@@ -81,6 +83,7 @@ class RunReport:
     state_bytes: int | None
     temporary_bytes: int | None
     refused_growth: Mapping[str, int] = field(default_factory=dict)
+    rebuilding_errors: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line: samples, speed, the last score."""

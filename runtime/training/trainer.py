@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from ..executors import CHUNK, make_executor
 from ..jax.shards.processes import any_of
 from ..tick.job import Executor, Job, Mode, Results
 from ..tick.precision import activation_type
+from ..tick.rebuilding_error import errors, is_measured, without_errors
 from ..tick.shard import Shards
 from .data_fit import Fit
 from .interrupt import Interrupted, stop_request
@@ -110,12 +113,13 @@ def train(
         compile_s=compile_s,
         train_s=time.perf_counter() - began - compile_s,
         data_wait_s=stream.waited_s,
-        tensors=machine.tensors(),
+        tensors=without_errors(machine.tensors()),
         masks=machine.masks(),
         new_maps=() if map_watch is None else map_watch.found,
         state_bytes=getattr(machine, "state_bytes", None),
         temporary_bytes=getattr(machine, "temporary_bytes", None),
         refused_growth={name: n for name, rule in rules if (n := rule.refused)},
+        rebuilding_errors=run.rebuilding_errors(),
     )
 
 
@@ -173,6 +177,7 @@ class _Run:
         self.new_maps: tuple[NewMap, ...] = ()
         self.constants = {n: v for n, v in job.settings.items() if n in DECAYS}
         self.training_s, self.trained_here = 0.0, 0
+        self.measures = is_measured(job.stages)
         self.progress = Progress(0, self.total, 0, float("nan"), 0.0, None)
 
     def restore(self, start: Checkpoint) -> None:
@@ -269,10 +274,22 @@ class _Run:
             "samples_per_s": round(self.progress.samples_per_s, 1),
             **tested,
             **({"new_maps": [new.data() for new in self.new_maps]} if self.new_maps else {}),
+            **self._rebuilding(),
         }
         self.new_maps = ()
         for log in self.watch.logs:
             log(record)
+
+    def rebuilding_errors(self) -> dict[str, float]:
+        """By stage, the relative error of what it rebuilds; none where that is not measured."""
+        return errors(self.job.stages, self.machine.tensors()) if self.measures else {}
+
+    def _rebuilding(self) -> dict[str, Any]:
+        found = {name: e for name, e in self.rebuilding_errors().items() if isfinite(e)}
+        if not found:
+            return {}
+        rows = [{"stage": name, "error": error} for name, error in found.items()]
+        return {"rebuilding_error": max(found.values()), "rebuilding_errors": rows}
 
     def _check_divergence(self, skipped_in_row: int) -> None:
         limit = self.watch.max_nonfinite
