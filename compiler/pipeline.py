@@ -36,6 +36,7 @@ from .stages.recompute import Recompute
 from .stages.reversible import Reversible
 from .targets.load import load_target
 from .targets.target import Target
+from .witness.inverses import check_inverses
 from .witness.witness import Verdict, Witness
 
 _ORDER = (
@@ -136,6 +137,8 @@ def compile_model(
     tensors = {**graph.constants, **own_tensors(OneSample(model, loss))}
     run = OneSample(options.witness_model or model, loss)
     witness = Witness(run, apart(example_inputs), graph) if options.witness else None
+    if witness and (options.reversible or (options.fit and graph.reversible)):
+        check_inverses(run, apart(example_inputs))
     return compile_graph(graph, tensors, target, options, witness)
 
 
