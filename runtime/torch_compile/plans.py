@@ -20,6 +20,14 @@ def plan_of(compiled: nn.Module) -> Plan:
     and InfeasibleError if it does not fit.
     """
     found = _trained(compiled)
+    if not found and _is_torchs_own(compiled):
+        raise UserError(
+            f"plan of {_module(compiled)}",
+            expected="a class of one's own: torch does not trace those of torch.nn that are"
+            " compiled in place",
+            got=f"torch.nn.{_module(compiled)}.compile(...), which ran as plain torch",
+            change='compiled = torch.compile(model, backend="weft"), or put it into a module',
+        )
     if len(found) != 1:
         shapes = "; ".join(shape.describe() for shape, _ in found)
         raise UserError(
@@ -45,6 +53,12 @@ def plans_of(compiled: nn.Module) -> tuple[Plan, ...]:
     names = [f"{_module(compiled)}.{number}" for number in range(len(found))]
     pairs = zip(found, names, strict=True)
     return tuple(shape.plan(name, owner) for (shape, owner), name in pairs)
+
+
+def _is_torchs_own(compiled: Any) -> bool:
+    """Whether it is a module of torch.nn that was compiled in place."""
+    is_in_place = getattr(compiled, "_compiled_call_impl", None) is not None
+    return is_in_place and type(compiled).__module__.startswith("torch.nn.")
 
 
 def _module(compiled: Any) -> str:
