@@ -2,6 +2,7 @@
 VENV   := .venv
 PYTHON ?= python3.11
 BIN    := $(VENV)/bin
+DEMO   := $(VENV)/.demo
 READY  := $(VENV)/.ready
 
 .PHONY: help demo test check docs clean
@@ -9,7 +10,7 @@ READY  := $(VENV)/.ready
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-demo: $(READY)  ## compile, simulate and train a ResNet-20 on real data; writes weft-demo/report.html
+demo: $(DEMO)  ## compile, simulate and train a ResNet-20 on real data; writes weft-demo/report.html
 	$(BIN)/weft demo
 
 test: $(READY)  ## run all tests
@@ -28,8 +29,15 @@ docs: $(READY)  ## write the generated pages of docs/
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
 
-# Made when missing, brought up to date when the dependencies change, reused otherwise.
-$(READY): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test]'
+# Made when missing, brought up to date when the dependencies change, reused otherwise. The demo needs
+# less than the tests: what one installs the other keeps.
+$(DEMO): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	touch $@
+
+$(READY): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test]'
+	touch $@ $(DEMO)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
