@@ -23,6 +23,19 @@ CAUSES: Mapping[str, str] = MappingProxyType(
 )
 """By name, what it is. The first three are a stage's own and come with its id."""
 
+WORK, IMBALANCE, START, LOOP = "work", "imbalance", "start", "loop turns"
+EXCHANGE = "exchange"
+TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        WORK: "arithmetic of a stage, dealt out evenly over its PEs",
+        IMBALANCE: "what its slowest PE has more than its even share",
+        START: "starts of instructions and tasks",
+        LOOP: "turns of loops that a program writes out",
+        EXCHANGE: "broadcasts, sums and borders that arithmetic does not hide",
+    }
+)
+"""What the cycles of a stage consist of. More PEs make the work less, and hardly the others."""
+
 STAGE_CAUSES = ("compute", "memory", "network")
 _ELEMENTWISE = frozenset({"elementwise", "normalization", "optimizer", "pooling", "reduction"})
 _OPERANDS = 2

@@ -80,8 +80,8 @@ class Figure:
 
     def times(self, factor: float, unit: str) -> Figure:
         """It in another unit."""
-        values = (factor * of for of in (self.value, self.low, self.high))
-        return Figure(*values, unit, self.terms)
+        value, low, high = (factor * of for of in (self.value, self.low, self.high))
+        return Figure(value, low, high, unit, self.terms)
 
     def at(self, value: float) -> Figure:
         """Another value of the same figure, as far off as it."""

@@ -1,0 +1,72 @@
+"""What holds a plan back, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ...compiler.mapping.pricing import Pricing
+from ...compiler.plan.constants import target_of
+from ...compiler.plan.evidence import figures_of
+from ...compiler.plan.plan import Plan
+from ...compiler.plan.stage_record import StageRecord
+from ...compiler.plan.text.summary import headline, rate
+from .fall import Fall, fall_of
+from .sensitivity import Sensitivity, sensitivities
+
+_MOST = 3
+_NEAR = 0.95
+"""Stages that take so much of the interval bound the plan too."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`falls` are of the stages that bound the plan, or nearly, the slowest first; those that are
+    the same on the same tiling share one. `rows` say what other constants would make of it."""
+
+    title: str
+    throughput: str
+    bound_by: str
+    pes: str
+    falls: tuple[Fall, ...]
+    rows: tuple[Sensitivity, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+
+def explain(plan: Plan, on_step: Callable[[str], None] = lambda name: None) -> Explanation:
+    """The explanation of a plan for one of the targets that come with weft.
+
+    `on_step` is told what is mapped next. Raises UnknownNameError for another target.
+    """
+    document, target = plan.document, target_of(plan.document)
+    pricing = Pricing(plan.stages, target, plan.training)
+    stages = {stage.index: stage for stage in plan.stages.stages}
+    falls = []
+    for records in _slowest(document.stages):
+        on_step(f"more PEs for {records[0].id}")
+        fall = fall_of(records[0], stages[records[0].index], pricing)
+        falls.append(replace(fall, stage=", ".join(record.id for record in records)))
+    totals = document.totals
+    return Explanation(
+        title=headline(document),
+        throughput=rate(figures_of(document).throughput),
+        bound_by=totals.bound_by,
+        pes=f"{totals.pes_used:,} of {totals.pes_usable:,}",
+        falls=tuple(falls),
+        rows=sensitivities(plan, target, on_step),
+    )
+
+
+def _slowest(stages: Sequence[StageRecord]) -> list[list[StageRecord]]:
+    """Stages near the slowest one, in groups of the same program on the same tiling."""
+    least = _NEAR * max(stage.cycles.total_cycles for stage in stages)
+    near = [stage for stage in stages if stage.cycles.total_cycles >= least]
+    groups: dict[object, list[StageRecord]] = {}
+    for stage in sorted(near, key=lambda stage: -stage.cycles.total_cycles):
+        key = stage.program, stage.tiling, stage.cycles.total_cycles
+        groups.setdefault(key, []).append(stage)
+    return list(groups.values())[:_MOST]
