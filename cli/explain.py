@@ -1,13 +1,15 @@
-"""`weft explain`: what stands behind a plan's figures, and what would change them."""
+"""`weft explain`: what holds a plan back, what would change it, what stands behind its figures."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .options import Json, PlanDirectory
-from .terminal.console import print_json
+from .terminal.console import Steps, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -19,17 +21,66 @@ def explain(
     plan: PlanDirectory,
     evidence: Annotated[
         bool,
-        typer.Option("--evidence", help="List what each figure is made of and the measured rows."),
-    ] = True,
+        typer.Option("--evidence", help="What each figure is made of, and the measured rows."),
+    ] = False,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="speed or area: interval against area, and the best point of that."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the tables as an HTML page.")] = None,
     json: Json = False,
 ) -> None:
-    """Say what stands behind a plan's figures."""
+    """Say what more PEs and other constants would do, or what stands behind the figures."""
+    from .names import check_file_output
+
+    if report is not None:
+        check_file_output(report)
+    if evidence:
+        _print_evidence(plan, json)
+    elif objective is not None:
+        _print_front(plan, objective, json)
+    else:
+        _print_explanation(plan, report, json)
+
+
+def _print_evidence(plan: Path, json: bool) -> None:
     from ..compiler.plan.files import load_document
-    from ..compiler.plan.text.evidence import evidence as text_of
-    from ..compiler.plan.text.evidence import evidence_data
+    from ..compiler.plan.text.evidence import evidence, evidence_data
 
     document = load_document(plan)
     if json:
         print_json(evidence_data(document))
     else:
-        typer.echo(text_of(document))
+        typer.echo(evidence(document))
+
+
+def _print_front(plan: Path, objective: str, json: bool) -> None:
+    from ..compiler.plan.constants import target_of
+    from ..compiler.plan.store import load
+    from ..study.explain import front_of
+    from ..study.explain.text import front_text
+
+    loaded = load(plan)
+    front = front_of(loaded, target_of(loaded.document), objective)
+    if json:
+        print_json(asdict(front))
+    else:
+        typer.echo(front_text(front))
+
+
+def _print_explanation(plan: Path, report: Path | None, json: bool) -> None:
+    from ..compiler.plan.store import load
+    from ..study.explain import explain as run
+    from ..study.explain.text import text_of
+
+    loaded = load(plan)
+    with Steps() as step:
+        found = run(loaded, step)
+    if report is not None:
+        from ..study.explain.page import write_page
+
+        write_page(found, report)
+    if json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(text_of(found))

@@ -45,3 +45,18 @@ def test_a_plan_that_is_none(weft: Weft, tmp_path: Path) -> None:
     outcome = weft("explain", tmp_path, "--evidence")
     assert outcome.code == 2
     assert "Traceback" not in outcome.err
+
+
+def test_objectives(weft: Weft, small_plan: Path, tmp_path: Path) -> None:
+    refused = weft("explain", small_plan, "--objective", "area")
+    assert refused.code == 2
+    assert "constants assumed" in refused.err
+    directory = tmp_path / "p"
+    assert weft("compile", "mlp", "-o", directory).code == 0
+    assert (
+        "least product of PEs and cycles" in weft("explain", directory, "--objective", "area").out
+    )
+    assert weft("explain", directory, "--objective", "energy").code == 2
+    data = json.loads(weft("explain", directory, "--json").out)
+    assert data["falls"][0]["steps"][0]["terms"]["work"] > 0
+    assert data["rows"][0]["name"] == "as it is"
