@@ -31,16 +31,17 @@ from .stages.coarsen import Coarsen, Granularity
 from .stages.cut import Cut
 from .stages.group import Group
 from .stages.group_updates import GroupUpdates
-from .stages.keeping import Keeping
+from .stages.kept.keeping import Keeping
+from .stages.kept.pack_saved import Packing, PackSaved
+from .stages.kept.reversible import Reversible
 from .stages.recompute import Recompute
-from .stages.reversible import Reversible
 from .targets.load import load_target
 from .targets.target import Target
 from .witness.inverses import check_inverses
 from .witness.witness import Verdict, Witness
 
 _ORDER = (
-    *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute),
+    *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute, PackSaved),
     *(Witness, Map, Place, Balance, Emit),
 )
 PASSES = {pass_name(kind): kind for kind in _ORDER}
@@ -62,7 +63,8 @@ class Options:
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory, with `reversible` those of reversible layers keep nothing, but for
-    every `anchor_every`-th layer, if it is not 0 (docs/stages.md). `limits` are those of
+    every `anchor_every`-th layer, if it is not 0; `packing` 'int8' or 'fp8' keeps what is saved in
+    8 bits (docs/stages.md). `limits` are those of
     granularity 'auto'. With `fit` 'auto' reversible stages, recompute, coarser stages and more
     wafers are tried in this order until the model fits. With `witness` the model itself is run once
     and held against its stages; `witness_model` is run in its place, if it is too large or has no
@@ -82,6 +84,7 @@ class Options:
     recompute: bool = False
     reversible: bool = False
     anchor_every: int = 0
+    packing: Packing | None = None
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
     witness: bool = True
@@ -107,7 +110,7 @@ class Options:
     @property
     def keeping(self) -> Keeping:
         """What stages keep for their backward."""
-        return Keeping(self.recompute, self.reversible, self.anchor_every)
+        return Keeping(self.recompute, self.reversible, self.anchor_every, self.packing)
 
     @property
     def driver(self) -> Driver:
@@ -211,7 +214,7 @@ class GraphCompiler:
         if chosen.levers:
             recipe = fitted_recipe(recipe, chosen.machine, setting)
         stages = self.stages(setting)
-        verdict = options.driver(witness, stages) if witness else Verdict("off")
+        verdict = options.driver(witness, self.stages(setting.exact)) if witness else Verdict("off")
         labels = Labels(
             options.name or "model",
             granularity=setting.granularity,
@@ -237,10 +240,13 @@ class GraphCompiler:
         if (coarsening, keeping) in self._cuts:
             return self._cuts[coarsening, keeping]
         run, fitting = self.options.driver, self.fitting
-        assignment = run(coarsening, fitting.finest(keeping.reversible))
-        stages = run(Cut(fitting.programs), fitting.graph, assignment)
-        for step in keeping.passes(fitting.graph):
-            stages = run(step, stages)
+        if keeping.packing is not None:
+            stages = run(PackSaved(keeping.packing), self._cut(coarsening, keeping.exact))
+        else:
+            assignment = run(coarsening, fitting.finest(keeping.reversible))
+            stages = run(Cut(fitting.programs), fitting.graph, assignment)
+            for step in keeping.passes(fitting.graph):
+                stages = run(step, stages)
         self._cuts[coarsening, keeping] = stages
         return stages
 

@@ -18,7 +18,7 @@ from ..stages.coarsen import Coarsen
 from ..stages.cut import cut
 from ..stages.group import Assignment, Group
 from ..stages.group_updates import GroupUpdates
-from ..stages.keeping import Keeping
+from ..stages.kept.keeping import Keeping
 from ..stages.program_cache import Programs
 from ..targets.target import Target
 
@@ -65,6 +65,11 @@ class Setting:
     def choices(self) -> tuple:
         """Everything but the target."""
         return self.blocks, self.globs, self.limits, self.keeping, self.sparsity
+
+    @property
+    def exact(self) -> Setting:
+        """The same with all that is kept as it was made."""
+        return replace(self, keeping=self.keeping.exact)
 
     @property
     def granularity(self) -> str:

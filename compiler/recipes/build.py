@@ -82,6 +82,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         recompute=recipe.pipeline.recompute,
         reversible=recipe.pipeline.reversible,
         anchor_every=recipe.pipeline.anchor_every,
+        packing=recipe.pipeline.packing,
         limits=Limits(
             recipe.pipeline.max_stages,
             recipe.pipeline.max_delay,

@@ -106,6 +106,8 @@ class PipelineRecipe(Part):
     with compensation stash, nearly with the others."""
     anchor_every: Annotated[int, Field(ge=0)] = 0
     """Of so many reversible layers one keeps its inputs, to end errors of rebuilding; 0: none."""
+    packing: Literal["int8", "fp8"] | None = None
+    """Keep what stages save for their backward in 8 bits, with a scale for each group."""
     max_stages: Positive | None = None
     """Limit of granularity auto: number of stages."""
     max_delay: Annotated[int, Field(ge=0)] | None = None

@@ -29,7 +29,8 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Confidence = Literal["published", "derived", "fitted", "memory", "assumed"]
 
 _OPTIONAL_BLOCKS = ("matrix", "power", "defects")
-_NARROW_INTEGERS = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64"})
+_MOVED = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float8_e4m3fn"})
+"""Types that are moved and converted, at the rate of float32 words; nothing multiplies float8."""
 
 
 @dataclass(frozen=True)
@@ -317,13 +318,13 @@ class Target:
         return constant if same else replace(constant, value=value, source=changed)
 
     def arithmetic(self, dtype: str) -> Compute:
-        """Rates for a torch dtype name; integers and flags move like float32 words.
+        """Rates for a torch dtype name; integers, flags and float8 move like float32 words.
 
         Raises UnsupportedError for a floating-point dtype the machine has no arithmetic for.
         """
         if dtype in self.compute:
             return self.compute[dtype]
-        if dtype in _NARROW_INTEGERS and "float32" in self.compute:
+        if dtype in _MOVED and "float32" in self.compute:
             return self.compute["float32"]
         convert = f"convert the model, e.g. model.to(torch.{next(iter(self.compute))})"
         is_complex = dtype.startswith("complex")

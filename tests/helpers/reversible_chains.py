@@ -21,7 +21,7 @@ from weft.compiler.capture.graph import Graph
 from weft.compiler.plan.program import Stages
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group_updates import assign_updates
-from weft.compiler.stages.reversible import reversible
+from weft.compiler.stages.kept.reversible import reversible
 from weft.runtime.tick.job import Job
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from math import ceil, prod
 
 from ..document import HOST, TensorRecord
-from ..program import TensorSpec
+from ..program import StageProgram, TensorSpec
 from ..stage_record import PEMemory, StageRecord
 from .dealt import dealt
 from .identity import tensor_bytes
@@ -55,7 +55,7 @@ def activation_fifo(subject: Subject) -> Iterator[Finding]:
 
 
 def recomputed(subject: Subject) -> Iterator[Finding]:
-    """A stage that recomputes saves nothing but inputs and state."""
+    """A stage that recomputes saves nothing but inputs and state, or inputs in 8 bits."""
     for stage in subject.plan.stages:
         program = subject.programs.get(stage.program)
         if program is None:
@@ -64,9 +64,22 @@ def recomputed(subject: Subject) -> Iterator[Finding]:
             got = f"a program that makes {len(program.recomputed)} saved values again"
             yield Finding(f"{stage.id}.recompute", stage.recompute, got)
         kept = Counter(program.saved) - Counter((*program.inputs, *program.forward_state))
+        kept -= _packed(program)
         if stage.recompute and kept:
             got = ", ".join(f"{spec.dtype}{list(spec.shape)}" for spec in kept)
             yield Finding(f"{stage.id}.recompute", "only inputs and state saved", got)
+
+
+def _packed(program: StageProgram) -> Counter[TensorSpec]:
+    """Of what a program saves, its inputs in groups of 8 bits per element, and their scales."""
+    sizes = {spec.elements for spec in program.inputs}
+    groups = [
+        spec
+        for spec in program.saved
+        if spec.dtype in ("int8", "float8_e4m3fn") and spec.elements in sizes
+    ]
+    scales = {(spec.shape[0], 1) for spec in groups}
+    return Counter((*groups, *(spec for spec in program.saved if spec.shape in scales)))
 
 
 def stream_buffers(subject: Subject) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from weft.compiler.fit.fit import fit, report
 from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.plan.training import Training
-from weft.compiler.stages.keeping import Keeping
+from weft.compiler.stages.kept.keeping import Keeping
 from weft.compiler.targets.load import load_target
 from weft.compiler.targets.target import Target
 

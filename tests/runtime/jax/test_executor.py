@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.jobs import perceptron_job, samples, skip_net_job
+from helpers.packed_layers import packed_job
 from helpers.reversible_chains import reversible_job
+from weft.compiler.stages.kept.pack_saved import Packing
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job, Results
 
@@ -60,6 +62,12 @@ def test_perceptron_equals_reference_in_float64(compensation: str, x64: None) ->
 
 def test_reversible_stages_equal_reference_in_float64(x64: None) -> None:
     job = reversible_job("residual", "stash", anchor_every=2)
+    same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
+
+
+@pytest.mark.parametrize("packing", ["int8", "fp8"])
+def test_packed_activations_equal_reference_in_float64(packing: Packing, x64: None) -> None:
+    job = packed_job(packing)
     same(JaxExecutor(job, chunk=64), ReferenceExecutor(job), job, FLOAT64)
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 import weft
 from helpers.jobs import job_of, perceptron, perceptron_job, samples, skip_net_job
+from helpers.packed_layers import packed_job
 from helpers.plans_to_train import assert_same_end, small_data, small_plan
 from helpers.reversible_chains import reversible_job
 from helpers.stages_of import stages_of
@@ -22,6 +23,7 @@ from weft.backend.errors import DeviceError, UnsupportedError, UserError
 from weft.backend.optim import build_rule
 from weft.backend.sparsity import configure
 from weft.bench.models.bytes_model import ByteModel, byte_loss
+from weft.compiler.stages.kept.pack_saved import Packing
 from weft.runtime.executors import make_executor
 from weft.runtime.probe import Probe
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
@@ -92,6 +94,11 @@ def test_perceptron_equals_reference_in_float64(rule: dict[str, Any]) -> None:
 def test_reversible_stages_equal_reference_in_float64() -> None:
     job = reversible_job("halves", "none")
     check_run(job, FLOAT64, inputs=samples(job, 60))
+
+
+@pytest.mark.parametrize("packing", ["int8", "fp8"])
+def test_packed_activations_equal_reference_in_float64(packing: Packing) -> None:
+    check_run(packed_job(packing), FLOAT64)
 
 
 def test_sequential_equals_reference_in_float64() -> None:

@@ -20,8 +20,8 @@ from weft.compiler.plan.program import HOST, Stages
 from weft.compiler.stages.coarsen import merge_modules
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group_updates import assign_updates
+from weft.compiler.stages.kept.reversible import reversible
 from weft.compiler.stages.recompute import recompute
-from weft.compiler.stages.reversible import reversible
 from weft.compiler.witness.witness import Witness
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job

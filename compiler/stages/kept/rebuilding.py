@@ -8,9 +8,9 @@ from typing import cast
 
 from torch import fx
 
-from ..plan.program import Place, StageProgram
-from ..plan.program_graph import KEPT_META, ancestors, graph_module
-from ..plan.program_text import keyed
+from ...plan.program import Place, StageProgram
+from ...plan.program_graph import KEPT_META, ancestors, graph_module
+from ...plan.program_text import keyed
 from .inverse import Step, needed, steps_from
 
 Copies = dict[fx.Node, fx.Node]

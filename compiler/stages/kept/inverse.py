@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import fx
 
-from ..capture.reversible.halves import Span, parts_of, taken_from
+from ...capture.reversible.halves import Span, parts_of, taken_from
 
 _ATEN = torch.ops.aten
 

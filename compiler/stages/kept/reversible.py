@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from torch import fx
 
-from ..capture.reversible.updates import SUM
-from ..plan.program import HOST, Place, Reader, Source, Stage, StageProgram, Stages
+from ...capture.reversible.updates import SUM
+from ...plan.program import HOST, Place, Reader, Source, Stage, StageProgram, Stages
 from .inverse import steps_from
 from .rebuilding import Nodes, rebuilding, with_inputs
 
