@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .errors import UserError
+from .packages import package
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
@@ -13,13 +13,5 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
 
     Raises UserError without pandas.
     """
-    try:
-        import pandas
-    except ImportError as error:
-        raise UserError(
-            "to_frame",
-            expected="pandas in this environment",
-            got=str(error),
-            change="pip install pandas",
-        ) from error
+    pandas = package("pandas", "to_frame", "pandas")
     return pandas.json_normalize([dict(row) for row in rows])

@@ -1,4 +1,4 @@
-"""Packages that only some verbs need."""
+"""Packages that only some of weft needs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from .errors import UserError
 
 
-def model_package(name: str) -> Any:
-    """The imported package: timm, torchvision or transformers.
+def package(name: str, where: str, extra: str) -> Any:
+    """The imported package that `where` cannot do without; `extra` installs it.
 
     Raises UserError where it is not installed.
     """
@@ -17,8 +17,13 @@ def model_package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise UserError(
-            "models of other packages",
-            expected=f"{name}, whose model classes are compiled",
+            where,
+            expected=f"{name} in this environment",
             got=str(error),
-            change="pip install 'weft[models]'",
+            change=f"pip install '{extra}'",
         ) from error
+
+
+def model_package(name: str) -> Any:
+    """timm, torchvision or transformers. Raises UserError where it is not installed."""
+    return package(name, "models of other packages", "weft[models]")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..packages import package
 
 ITERATIONS, STARTS = 20, 10
 
@@ -16,15 +17,7 @@ def cluster(embedded: np.ndarray, labels: np.ndarray, per_class: int, seed: int)
 
     Raises UserError for more clusters than a class has samples, and without scikit-learn.
     """
-    try:
-        from sklearn.cluster import KMeans
-    except ImportError as error:
-        raise UserError(
-            "self-paced sampler: clusters",
-            expected="scikit-learn in this environment",
-            got=str(error),
-            change="pip install 'weft[demo]'",
-        ) from error
+    clusters = package("sklearn.cluster", "self-paced sampler: clusters", "weft[demo]")
     found = np.empty(len(labels), np.int64)
     for position, name in enumerate(np.unique(labels)):
         own = np.flatnonzero(labels == name)
@@ -36,6 +29,6 @@ def cluster(embedded: np.ndarray, labels: np.ndarray, per_class: int, seed: int)
                 change="lower data.sampler.clusters",
             )
         options: dict[str, Any] = {"n_init": STARTS, "max_iter": ITERATIONS, "random_state": seed}
-        means = KMeans(per_class, init="k-means++", **options)
+        means = clusters.KMeans(per_class, init="k-means++", **options)
         found[own] = position * per_class + means.fit_predict(embedded[own])
     return found

@@ -36,22 +36,16 @@ def equality(
     |got - reference| / |reference|, by kind of tensor in float32; of all kinds without the worst
     tensor; of all kinds in float64; and there of the reference from itself with start values off
     in their last bit. inf: the masks differ."""
-    from ...backend.errors import UserError
+    from ...backend.packages import package
     from ...bench.equality_cases import CASES, MASKS, RULES
     from ...runtime.jax.cache import keep_compiled_programs
 
     _check_name("model to compare", model, CASES)
     _check_name("delay compensation", compensation, dict.fromkeys(sum(RULES.values(), ())))
     _check_name("kind of masks", masks, MASKS)
-    try:
-        from ...bench.equality import Combination, comparisons
-    except ImportError as error:
-        raise UserError(
-            "weft bench equality",
-            expected="jax in this environment",
-            got=str(error),
-            change="pip install 'weft[jax]'",
-        ) from error
+    package("jax", "weft bench equality", "weft[jax]")
+    from ...bench.equality import Combination, comparisons
+
     keep_compiled_programs()
     chosen = [
         Combination(rule, name, kind)

@@ -25,18 +25,12 @@ def export(
     ] = None,
 ) -> None:
     """Write the forward of a plan, or of one stage, as StableHLO with a list of its arguments."""
-    from ...backend.errors import UserError
+    from ...backend.packages import package
     from ...compiler.plan.store import load
 
-    try:
-        from ...runtime.jax.stablehlo import export_forward, export_stage, save
-    except ImportError as error:
-        raise UserError(
-            "weft export",
-            expected="jax in this environment",
-            got=str(error),
-            change="pip install 'weft[jax]'",
-        ) from error
+    package("jax", "weft export", "weft[jax]")
+    from ...runtime.jax.stablehlo import export_forward, export_stage, save
+
     stages = load(plan).stages
     made = export_forward(stages) if stage is None else export_stage(stages, stage)
     for path in save(made, output, "forward" if stage is None else stage):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...backend.errors import UserError
+from ...backend.packages import package
 from .dataset import Dataset
 
 _TEST_SIZE = 360
@@ -23,16 +24,10 @@ def digits(raw: bool = False) -> Dataset:
             got="both",
             change="leave them out",
         )
-    try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
-    except ImportError as error:
-        raise UserError(
-            "data set 'digits'",
-            expected="scikit-learn, whose bundled digits these are",
-            got="no module sklearn",
-            change="pip install weft[demo]",
-        ) from error
+    package("sklearn", "data set 'digits', which is scikit-learn's", "weft[demo]")
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     images, labels = load_digits(return_X_y=True)
     parts = train_test_split(
         images, labels, test_size=_TEST_SIZE, random_state=_SPLIT_SEED, stratify=labels

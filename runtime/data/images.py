@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...backend.errors import UserError
+from ...backend.packages import package
 from .dataset import Dataset, from_pixels
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -109,16 +110,7 @@ def _pixels(path: Path, shape: tuple[int, ...] | None) -> np.ndarray:
 
 
 def _pillow(path: Path) -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise UserError(
-            f"image {path}",
-            expected="Pillow, which reads PNG and JPEG",
-            got="no module PIL",
-            change="pip install weft[images]",
-        ) from error
-    return Image
+    return package("PIL.Image", f"image {path}", "weft[images]")
 
 
 def _odd(path: Path, expected: str, got: str, change: str) -> UserError:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...backend.errors import UserError
+from ...backend.packages import package
 from ..checkpoint import named
 
 Value = float | int | None | list[dict[str, int | float | str]]
@@ -54,15 +54,9 @@ def tensorboard(directory: Path, samples: int = 0) -> Log:
 
     Raises UserError without the tensorboard package.
     """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "TensorBoard scalars",
-            expected="tensorboard in this environment",
-            got=str(error),
-            change="pip install weft[tensorboard]",
-        ) from error
+    package("tensorboard", "TensorBoard scalars", "weft[tensorboard]")
+    from torch.utils.tensorboard import SummaryWriter
+
     writer: Any = SummaryWriter(str(directory), purge_step=samples + 1 if samples else None)
 
     def log(record: Record) -> None:

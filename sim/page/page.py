@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
-from ...backend.errors import UserError
+from ...backend.packages import package
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.text.numbers import duration, percent, quantity
@@ -112,16 +112,10 @@ def render(template: str, **values: object) -> str:
 
     Raises UserError if jinja2 is missing.
     """
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as error:
-        raise UserError(
-            "report.html",
-            expected="jinja2, which fills the page",
-            got=str(error),
-            change="pip install 'weft[report]'",
-        ) from error
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    jinja = package("jinja2", "report.html", "weft[report]")
+    environment = jinja.Environment(
+        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True
+    )
     environment.filters |= {"quantity": quantity, "percent": percent, "classes": asdict}
     folder = resources.files(str(__package__)).joinpath("templates")
     files = ("style.css", "page.js", template)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...backend.errors import UserError
+from ...backend.packages import package
 from ...compiler.recipes.recipe import Recipe
 from .axes import Axis
 from .front import Objective
@@ -73,16 +73,8 @@ def _asked(trial: Any, axes: Sequence[Axis]) -> Overrides:
 
 
 def _optuna() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import optuna
-    except ImportError as error:
-        raise UserError(
-            "--search optuna",
-            expected="optuna in this environment",
-            got=str(error),
-            change="pip install 'weft[optuna]'",
-        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optuna = package("optuna", "--search optuna", "weft[optuna]")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...backend.errors import UnknownNameError, UserError
+from ...backend.packages import package
 from ...compiler.recipes.recipe import Recipe
 from .evaluate import Evaluator
 from .points import Overrides
@@ -100,15 +101,7 @@ def _processes(samples: int, jobs: int) -> Iterator[Workers]:
 @contextmanager
 def _ray(samples: int, jobs: int) -> Iterator[Workers]:
     """Actors of the cluster that RAY_ADDRESS names, or of one that is started here."""
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError(
-            "--over ray",
-            expected="ray in this environment",
-            got=str(error),
-            change="pip install 'weft[ray]'",
-        ) from error
+    ray = package("ray", "--over ray", "weft[ray]")
     was_up = ray.is_initialized()
     if not was_up:
         ray.init(num_cpus=None if "RAY_ADDRESS" in os.environ else jobs, log_to_driver=False)
