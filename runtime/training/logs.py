@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ...backend.packages import package
 from ..checkpoint import named
@@ -54,10 +53,8 @@ def tensorboard(directory: Path, samples: int = 0) -> Log:
 
     Raises UserError without the tensorboard package.
     """
-    package("tensorboard", "TensorBoard scalars", "weft[tensorboard]")
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer: Any = SummaryWriter(str(directory), purge_step=samples + 1 if samples else None)
+    board = package("torch.utils.tensorboard", "TensorBoard scalars", "weft[tensorboard]")
+    writer = board.SummaryWriter(str(directory), purge_step=samples + 1 if samples else None)
 
     def log(record: Record) -> None:
         step = record["samples"]

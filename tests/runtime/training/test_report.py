@@ -147,7 +147,7 @@ def test_without_tensorboard_the_message_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UserError, match=r"pip install weft\[tensorboard\]"):
+    with pytest.raises(UserError, match=r"pip install 'weft\[tensorboard\]"):
         tensorboard(tmp_path)
 
 
