@@ -94,8 +94,8 @@ def price(site: Site, part: Part) -> Cost:
 
 
 def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
-    """A weight's gradient, then the input gradient, behind which the first is summed over the
-    slices where the target overlaps the two."""
+    """A weight's gradient, then the input gradient; the first is summed over the slices meanwhile,
+    and behind what follows, where the target overlaps them."""
     first, second = price(site, weight), price(site, inputs)
     both = first + second
     tilings, target = site.tilings, site.target
@@ -106,10 +106,10 @@ def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
     for part, cost in ((weight, first), (inputs, second)):
         nonzeros = cost.products[0].nonzeros[own]
         tiles.append(tile_of(target, sliced, part.product.product(part.kind), nonzeros))
-    network = both.network.copy()
-    loading = _loading(target, sliced, tiles[1].product, np.ones(len(sliced), np.int64))
-    network[own] = multicast.gradients_network(target, *tiles) + loading
-    return replace(both, network=network)
+    network, behind = both.network.copy(), site.zeros()
+    network[own], behind[own] = multicast.gradients(target, *tiles)
+    network[own] += _loading(target, sliced, tiles[1].product, np.ones(len(sliced), np.int64))
+    return replace(both, network=network, behind=behind)
 
 
 def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:

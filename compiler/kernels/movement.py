@@ -34,6 +34,7 @@ FREE = ALIASES | {
     "aten.empty_like.default",
     "aten.empty_permuted.default",
     "aten.empty_strided.default",
+    "aten.scalar_tensor.default",  # a number is an operand of the instruction that reads it
 }
 
 WRITES = frozenset(
@@ -53,7 +54,6 @@ WRITES = frozenset(
         "aten.new_zeros.default",
         "aten.ones.default",
         "aten.ones_like.default",
-        "aten.scalar_tensor.default",
         "aten.select_scatter.default",
         "aten.slice_scatter.default",
         "aten.tril.default",

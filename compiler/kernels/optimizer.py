@@ -2,7 +2,7 @@
 
 Each weight and each of the optimizer's state tensors is read, combined with the gradient and
 written back: two passes (a scaling and a multiply-add) per tensor, over the non-zeros only; no
-communication.
+communication. The parameters of a stage lie one after the other: a pass goes over all of a dtype.
 
 A rule that steps parameters as matrices also multiplies them, dense, on the stage's region. Muon's
 five Newton-Schulz steps on r <= c are each X X^T, its square, and their sum times X. Rotated AdamW
@@ -48,10 +48,16 @@ class Step:
         return Step(training.optimizer_states, rule, own)
 
 
-def update(site: Site, weights: Ints, dtype: str, optimizer_states: int) -> Cost:
-    """Cost of updating `weights` stored weights per PE (one value per tiling)."""
+def update(
+    site: Site, weights: Ints, dtype: str, optimizer_states: int, others: Ints | None = None
+) -> Cost:
+    """Cost of updating `weights` stored weights per PE (one value per tiling), in the passes over
+    `others` of the same dtype that lie before them: then it is what they are longer by."""
     passes = _PASSES_PER_TENSOR * (optimizer_states + 1)
-    return Cost(site.vector_cycles(weights, dtype, passes), site.zeros())
+    if others is None:
+        return Cost(site.vector_cycles(weights, dtype, passes), site.zeros())
+    both, alone = (site.vector_cycles(n, dtype, passes) for n in (others + weights, others))
+    return Cost(both - alone, site.zeros())
 
 
 def matrix_step(site: Site, rule: str, spec: TensorSpec) -> Cost:

@@ -117,7 +117,11 @@ def channel_sums(
 def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     """Cost of an operator whose result has one element per group of its operand's elements."""
     results = tensors_of(node)[0].numel()
-    return _cost(node, site, rounds, results)
+    beside = site.roles.channels.get(node)
+    if beside is None:
+        return _cost(node, site, rounds, results)
+    size = tensors_of(operand(node, 0))[0].element_size()
+    return _passes(node, site, rounds, channel_sums(site, results, 1, size, beside))
 
 
 def along_dimension(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
@@ -143,9 +147,13 @@ def ordering(node: fx.Node, site: Site, position: int) -> Cost:
 
 def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int) -> Cost:
     value = tensors_of(operand(node, 0))[0]
-    elements = site.share(value.numel())
-    dtype = dtype_of(operand(node, 0))
-    cycles = site.vector_cycles(elements, dtype, rounds.passes)
-    special = rounds.special * site.target.vector.special_cycles * elements
     sums = group_sums(site, results, value.element_size(), rounds.reductions)
+    return _passes(node, site, rounds, sums)
+
+
+def _passes(node: fx.Node, site: Site, rounds: Rounds, sums: AllReduce) -> Cost:
+    """Over the elements of a node's operand, and the sums of what they leave on each PE."""
+    elements = site.share(tensors_of(operand(node, 0))[0].numel())
+    cycles = site.vector_cycles(elements, dtype_of(operand(node, 0)), rounds.passes)
+    special = rounds.special * site.target.vector.special_cycles * elements
     return Cost(cycles + special, sums.cycles(site.target.noc), sums=(sums,))

@@ -32,6 +32,7 @@ _SWAPS = frozenset({"aten.t.default", "aten.permute.default", "aten.transpose.in
 PRODUCTS = frozenset(
     f"aten.{name}.default" for name in ("mm", "addmm", "bmm", "convolution", "convolution_backward")
 )
+CHANNEL_SUM = "aten.sum.dim_IntList"
 INPUTS, OUTPUTS = "inputs", "outputs"
 """Which features of a product the channels of a normalization beside it are."""
 
@@ -48,7 +49,7 @@ class Alias:
 class Roles:
     """`weight`: nodes that are views of a parameter. `gradient`: nodes that compute the gradient
     of a parameter (the last operation before its views), by parameter index. `channels`: nodes that
-    normalize the inputs or the outputs of a product with a weight."""
+    normalize the inputs or the outputs of a product with a weight, or sum gradients over them."""
 
     weight: Mapping[fx.Node, Alias]
     gradient: Mapping[fx.Node, int]
@@ -116,11 +117,15 @@ def find_roles(module: fx.GraphModule, trainable: Sequence[bool], is_backward: b
         trained = [index for index, is_trained in enumerate(trainable) if is_trained]
         for index, result in zip(trained, results, strict=False):
             gradient |= dict.fromkeys(_computed_by(result), index)
-    return Roles(weight, gradient, dict(_channels(module.graph, weight, is_backward)))
+    beside = _channels(module.graph, weight, gradient, is_backward)
+    return Roles(weight, gradient, dict(beside))
 
 
 def _channels(
-    graph: fx.Graph, weight: Mapping[fx.Node, Alias], is_backward: bool
+    graph: fx.Graph,
+    weight: Mapping[fx.Node, Alias],
+    gradient: Mapping[fx.Node, int],
+    is_backward: bool,
 ) -> Iterator[tuple[fx.Node, str]]:
     """What is normalized behind a product are its outputs, what is before one its inputs; gradients
     come the other way. A product behind and one before: the values lie as the first left them."""
@@ -130,8 +135,19 @@ def _channels(
     after = _reached(nodes, products, lambda node: node.all_input_nodes)
     ahead = _reached(reversed(nodes), products, lambda node: list(node.users))
     for node in nodes:
-        if operator_of(node).startswith("weft.online_norm") and (node in after or node in ahead):
+        is_summed = operator_of(node).startswith("weft.online_norm") or _sums_channels(
+            node, gradient
+        )
+        if is_summed and (node in after or node in ahead):
             yield node, behind if node in after else before
+
+
+def _sums_channels(node: fx.Node, gradient: Mapping[fx.Node, int]) -> bool:
+    """Whether a node sums the gradient of a parameter with one element per channel of an image."""
+    if node not in gradient or operator_of(node) != CHANNEL_SUM:
+        return False
+    image = shape_of(operand(node, 0))
+    return len(image) > 2 and tensors_of(node)[0].numel() == image[1]
 
 
 def _uses(node: fx.Node, weight: Mapping[fx.Node, Alias]) -> bool:

@@ -18,6 +18,7 @@ from ..machine.tilings import Tilings, enumerate_tilings, line_tilings, square_t
 from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..targets.target import Target
 from ..timing.streams import side_links
+from .joint_sums import behind, unread
 from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, store_parameter
 from .nonzeros import WeightTiles
@@ -168,11 +169,17 @@ def _site(
 
 
 def _graph_costs(module: fx.GraphModule, site: Site, phase: str, stage: Stage) -> Iterator[Priced]:
+    where, families = f"stage {stage.name}", dict[fx.Node, str]()
+    found = []
     for node in calls(module.graph):
-        where = f"stage {stage.name}"
-        kernel, origin = kernel_for(node, where), node.meta.get("origin")
-        cost = cost_of(node, kernel, site, where)
-        yield _priced(node.name, operator_of(node), kernel.family, phase, origin, cost)
+        kernel = kernel_for(node, where)
+        families[node] = kernel.family
+        found.append((node, cost_of(node, kernel, site, where)))
+    if not site.in_sequence:
+        found = behind(found, unread(site.roles, module.graph), site.target)
+    for node, cost in found:
+        origin = node.meta.get("origin")
+        yield _priced(node.name, operator_of(node), families[node], phase, origin, cost)
 
 
 def _update_costs(
@@ -182,10 +189,13 @@ def _update_costs(
     stored: list[Stored],
     step: Step,
 ) -> Iterator[Priced]:
+    before: dict[str, Ints] = {}
     for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):
         if not program.trainable[index]:
             continue
-        cost = update(site, stored[index].elements, spec.dtype, step.states)
+        elements, others = stored[index].elements, before.get(spec.dtype)
+        cost = update(site, elements, spec.dtype, step.states, others)
+        before[spec.dtype] = elements if others is None else others + elements
         if step.rule is not None and name not in step.by_element:
             cost = cost + matrix_step(site, step.rule, spec)
         yield _priced(f"update({name})", "weft.update", "optimizer", "update", stage.origin, cost)

@@ -31,7 +31,8 @@ _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 3, 5
 class AllReduce:
     """`rounds` sums of `words` each, and back to all PEs that hold a part: along lines of `along`
     neighbours, then over `across` such lines, `spacing` hops from each to the next. Lines are
-    summed in `groups` first; 0: as is fastest."""
+    summed in `groups` first; 0: as is fastest. If it `is_behind`, it goes on while the operators
+    that follow run."""
 
     rounds: int
     words: Ints
@@ -39,6 +40,7 @@ class AllReduce:
     across: Ints
     spacing: Ints
     groups: Ints
+    is_behind: bool = False
 
     def cycles(self, noc: Noc) -> Floats:
         """Of all rounds, one after the other."""
@@ -46,6 +48,25 @@ class AllReduce:
         lines = (self.along, one), (self.across, self.spacing)
         flights = [_all_reduce(noc, self.words, *line, self.groups) for line in lines]
         return self.rounds * _started(noc, flights[0] + flights[1])
+
+    def beside_cycles(self, noc: Noc) -> Floats:
+        """What it takes of other operators that run meanwhile: instructions of their PEs, and time
+        of their links."""
+        found = np.zeros(len(self.along))
+        for line, lines in ((self.along, np.ones_like(self.along)), (self.across, self.spacing)):
+            own = adding_cycles(noc, self.words) + lines * self.words
+            found = found + np.where((line > 1) & (self.words > 0), own, 0.0)
+        return self.rounds * found
+
+
+_ADDING = 3
+"""Instructions over its words that a PE spends at most on a sum in the middle of a line: it adds
+what comes from either side, and sends."""
+
+
+def adding_cycles(noc: Noc, word_count: Ints) -> Floats:
+    """Of a PE that adds up a line's words in between its other instructions."""
+    return np.where(word_count > 0, _ADDING * (word_count + noc.issue_cycles), 0.0)
 
 
 def words(noc: Noc, elements: Ints | int, itemsize: int) -> Ints:

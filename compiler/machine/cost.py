@@ -23,8 +23,9 @@ class PricedProduct:
 class Cost:
     """Cycles of one operator on the slowest PE, for every tiling of a site.
 
-    `network` is the communication that arithmetic does not hide; the two add up. `products` and
-    `sums` are what it consists of, besides passes over elements. MACs are per sample, over all PEs.
+    `network` is the communication that arithmetic does not hide; the two add up. `behind` are
+    cycles of sums that go on while the operators that follow run. `products` and `sums` are what it
+    consists of, besides passes over elements. MACs are per sample, over all PEs.
     """
 
     compute: Floats
@@ -33,6 +34,7 @@ class Cost:
     macs_effective: int = 0
     products: tuple[PricedProduct, ...] = ()
     sums: tuple[AllReduce, ...] = ()
+    behind: Floats | float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -42,4 +44,5 @@ class Cost:
             self.macs_effective + other.macs_effective,
             self.products + other.products,
             self.sums + other.sums,
+            self.behind + other.behind,
         )

@@ -38,6 +38,7 @@ from ..targets.target import Target
 from . import local_product
 from .arrays import Floats, Ints, ceil_div
 from .collectives import (
+    adding_cycles,
     all_reduce,
     all_reduce_behind,
     all_reduce_middle,
@@ -61,29 +62,21 @@ def cost(target: Target, tile: Tile) -> Cost:
     return Cost(compute, _unhidden(target, tile, compute, stream) + after)
 
 
-def gradients_network(target: Target, weight: Tile, inputs: Tile) -> Floats:
+def gradients(target: Target, weight: Tile, inputs: Tile) -> tuple[Floats, Floats]:
     """Communication that arithmetic does not hide of a weight's gradient and the input gradient
-    that follows it, while the first is summed over the slices.
+    that follows it, and cycles of the sum of the first over the slices, which begins between them.
 
-    The PEs of a line add the sums between their own instructions, the middle one from both sides,
-    and links that carry sums carry fewer operands. The borders of the gradient of the outputs are
-    exchanged once.
+    The PEs of a line add the sums between their own instructions, and links that carry sums carry
+    fewer operands. The borders of the gradient of the outputs are exchanged once.
     """
     noc, tilings = target.noc, weight.tilings
     arithmetic = [local_product.cycles(target, tile.arithmetic) for tile in (weight, inputs)]
     stream = _stream(target, weight) + _border(target, weight)
     sums, slices = weight.weight_words(noc), (tilings.space_split, tilings.space_spacing)
     passing = ceil_div(tilings.space_spacing * sums, tilings.in_spacing)
-    down = _down(target, inputs, passing)
-    own = _unhidden(target, inputs, arithmetic[1], down)
-    own = own + np.where(sums > 0, ADDING * (sums + noc.issue_cycles), 0.0)
-    left = all_reduce_middle(noc, sums, *slices) - arithmetic[1] - own
-    return np.maximum(0.0, stream - arithmetic[0]) + own + np.maximum(0.0, left)
-
-
-ADDING = 3
-"""Instructions over its words that a PE spends at most on a sum in the middle of a line: it adds
-what comes from either side, and sends."""
+    own = _unhidden(target, inputs, arithmetic[1], _down(target, inputs, passing))
+    network = np.maximum(0.0, stream - arithmetic[0]) + own + adding_cycles(noc, sums)
+    return network, all_reduce_middle(noc, sums, *slices)
 
 
 def _unhidden(target: Target, tile: Tile, compute: Floats, stream: Floats) -> Floats:

@@ -316,4 +316,5 @@ def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep]:
         )
     for of in priced.sums:
         sizes = (of.words, of.along, of.across, of.spacing)
-        yield SumStep(of.rounds, *(int(size[index]) for size in sizes))
+        counts = (int(size[index]) for size in sizes)
+        yield SumStep(of.rounds, *counts, is_behind=of.is_behind)

@@ -178,6 +178,8 @@ class SumStep:
     """Such lines, which are summed then. [count]"""
     spacing: int
     """Hops from each line to the next. [links]"""
+    is_behind: bool = False
+    """Whether it goes on behind the operators that follow: nothing in its phase reads it."""
 
 
 @dataclass(frozen=True)

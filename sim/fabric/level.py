@@ -5,7 +5,7 @@ Phases of stages get the cycles so found, and the event level runs with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -19,7 +19,8 @@ from ..event.level import event
 from ..model.report import SimReport
 from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of
-from .sums import sum_cycles
+from .slices import middle_cycles
+from .sums import Sum, sum_cycles
 
 LARGEST_PES = 128 * 128
 """Larger regions are not stepped: a product on so many PEs takes about a second."""
@@ -62,10 +63,12 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
         )
     of_product = cache(lambda product: product_cycles(product, target))
     of_sum = cache(lambda one: sum_cycles(one, target))
+    of_copies = cache(lambda copies: middle_cycles(copies, target))
 
-    def cycles(operator: Operator) -> int:
+    def cycles(operator: Operator) -> tuple[int, int]:
         products, sums = map(of_product, operator.products), map(of_sum, operator.sums)
-        return sum(products) + sum(sums) + operator.pass_cycles
+        behind = (of_sum(s) if isinstance(s, Sum) else of_copies(s) for s in operator.behind)
+        return sum(products) + sum(sums) + operator.pass_cycles, sum(behind)
 
     return tuple(
         _row(record, phase, operators, cycles)
@@ -84,21 +87,34 @@ def _operators(record: StageRecord, target: Target) -> Operators:
 
 
 def _row(
-    stage: StageRecord, phase: str, operators: Operators, cycles: Callable[[Operator], int]
+    stage: StageRecord,
+    phase: str,
+    operators: Operators,
+    cycles: Callable[[Operator], tuple[int, int]],
 ) -> PhaseRow:
     own = [operator for operator in stage.operators if operator.phase == phase]
     found = {o.name: operators[phase, o.name] for o in own if (phase, o.name) in operators}
-    more = sum(cycles(found[cost.name]) - cost.cycles for cost in own if cost.name in found)
+    times = [cycles(found[o.name]) if o.name in found else (o.cycles, 0) for o in own]
     event = getattr(stage.cycles, f"{phase}_cycles")
     return PhaseRow(
         stage=stage.id,
         phase=phase,
         pes=stage.region.area,
         event_cycles=event,
-        fabric_cycles=event + more,
+        fabric_cycles=_ended(times),
         stepped=tuple(found),
         priced=tuple(o.name for o in own if o.family in PRODUCTS and o.name not in found),
     )
+
+
+def _ended(times: Sequence[tuple[int, int]]) -> int:
+    """Cycles of operators one after the other, each with those of sums that it leaves behind: these
+    run one after the other too, beside the operators that follow."""
+    now, end = 0, 0
+    for cycles, behind in times:
+        now += cycles
+        end = max(end, now) + behind if behind else end
+    return max(now, end)
 
 
 def simulate_stepped(plan: Plan, samples: int) -> tuple[SimReport, tuple[PhaseRow, ...]]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...compiler.machine.multicast import ADDING
+import numpy as np
+
+from ...compiler.machine.collectives import adding_cycles
 from ...compiler.targets.target import Target
 from .kernels import Message, add_multicast
 from .product import Product, first_operands, lines_in_turns, region, sums_in_chain
 from .region import Region
 from .run import run
-from .slices import Copies, border_cycles, copies_cycles, middle_cycles
+from .slices import Copies, border_cycles, copies_cycles
 
 
 def product_cycles(product: Product, target: Target) -> int:
@@ -42,8 +44,8 @@ def product_cycles(product: Product, target: Target) -> int:
 def _beside(product: Product, copies: Copies, target: Target) -> int:
     passing = -(-copies.spacing * copies.words // product.row_spacing)
     delayed = replace(product, row_words=product.row_words + passing, beside=None)
-    adding = ADDING * (copies.words + round(target.noc.issue_cycles))
-    return max(product_cycles(delayed, target) + adding, middle_cycles(copies, target))
+    adding = int(adding_cycles(target.noc, np.array(copies.words)))
+    return product_cycles(delayed, target) + adding
 
 
 def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int:

@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from ...compiler.machine.collectives import words
+from ...compiler.machine.collectives import AllReduce, words
 from ...compiler.machine.product import Kind, Tile, in_batch, tile_of
 from ...compiler.machine.product import Product as Sizes
 from ...compiler.machine.tilings import Tilings
@@ -30,11 +30,12 @@ PRODUCTS = frozenset({"linear", "convolution"})
 @dataclass(frozen=True)
 class Operator:
     """What an operator consists of, one after the other: products, sums over PEs, and `pass_cycles`
-    of arithmetic besides."""
+    of arithmetic besides. The sums `behind` go on while the operators that follow run."""
 
     products: tuple[Product, ...]
     sums: tuple[Sum, ...]
     pass_cycles: int
+    behind: tuple[Sum | Copies, ...] = ()
 
 
 def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], Operator]:
@@ -52,10 +53,21 @@ def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], O
 
 def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operator:
     products = [step for step in operator.steps if isinstance(step, ProductStep)]
-    sums = [one for step in operator.steps if isinstance(step, SumStep) for one in _sums(step)]
+    steps = [step for step in operator.steps if isinstance(step, SumStep)]
     rest = operator.compute_cycles - sum(step.cycles for step in products)
     stepped = tuple(_in_order(products, tiling, target))
-    return Operator(stepped, tuple(sums), max(0, rest))
+    sums, later = (
+        [one for step in steps if step.is_behind == is_behind for one in _sums(step)]
+        for is_behind in (False, True)
+    )
+    beside = sum(_int(_all_reduce(one).beside_cycles(target.noc)) for one in later)
+    slices = [product.beside for product in stepped if product.beside is not None]
+    return Operator(stepped, tuple(sums), max(0, rest) + beside, (*slices, *later))
+
+
+def _all_reduce(one: Sum) -> AllReduce:
+    words, along, across = (np.array([n]) for n in (one.words, one.along, one.across))
+    return AllReduce(1, words, along, across, np.array([one.spacing]), np.array([0]))
 
 
 def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Iterator[Product]:

@@ -189,7 +189,8 @@ def _convolution(node: fx.Node, phase: Phase) -> Product:
 
 def _reach(node: fx.Node, weight: fx.Node, result: fx.Node) -> int:
     """From the first to the last output that uses one input, in memory order."""
-    strides, _, dilations, is_transposed = node.args[3:7] if result is node else node.args[4:8]
+    arguments: Any = node.args[3:7] if result is node else node.args[4:8]
+    strides, _, dilations, is_transposed = arguments
     found, below = 0, 1
     axes = zip(_shape(weight)[2:], strides, dilations, _shape(result)[2:], strict=True)
     for kernel, stride, dilation, size in reversed(list(axes)):

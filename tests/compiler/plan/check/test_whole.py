@@ -19,7 +19,7 @@ DEMANDS = [
 LEVER = {"lever": "recompute", "change": "", "before": DEMANDS[0], "after": DEMANDS[1]}
 FITTING = {"lever": "recompute", "change": "", "before": DEMANDS[1], "after": DEMANDS[2]}
 CORNER = {"row": 0, "column": 0, "height": 9, "width": 9, "wafer": 0}
-SUM = {"rounds": 1, "words": 2, "along": 4, "across": 2, "spacing": 1}
+SUM = {"rounds": 1, "words": 2, "along": 4, "across": 2, "spacing": 1, "is_behind": False}
 Change = Callable[[Any, random.Random], Any]
 
 DROP = object()

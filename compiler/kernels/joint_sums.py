@@ -1,0 +1,115 @@
+"""Sums that nothing in their phase reads: one collective for several, behind what follows.
+
+Gradients of parameters are read by the update, the statistics of Online Normalization by the next
+sample. Such a sum may wait for the next of its phase over the same PEs; both go as one message,
+with one start and one way and the words of both. Where products follow it goes on beside them and
+takes instructions from their PEs and time from their links. What is left of it at the end of the
+phase is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+from torch import fx
+
+from ..machine.collectives import AllReduce
+from ..machine.cost import Cost
+from ..targets.target import Noc, Target
+from .roles import Roles, calls, operator_of
+
+Priced = tuple[fx.Node, Cost]
+
+
+def unread(roles: Roles, graph: fx.Graph) -> frozenset[fx.Node]:
+    """The operators of a graph whose sums nothing in it reads."""
+    norms = (n for n in calls(graph) if operator_of(n) in _RESULTS and _advances_state(n))
+    return frozenset((*roles.gradient, *norms))
+
+
+_RESULTS = {"weft.online_norm.default": 2, "weft.online_norm_backward.default": 1}
+"""Results that come of the statistics from before the sample; those after them are the new ones."""
+
+
+def _advances_state(node: fx.Node) -> bool:
+    """Whether the new statistics are results of the graph and nothing else."""
+    first = _RESULTS[operator_of(node)]
+    later = (one for one in node.users if one.args[1] >= first)  # type: ignore[operator]
+    return all(user.op == "output" for one in later for user in one.users)
+
+
+def behind(found: Sequence[Priced], unread: Collection[fx.Node], target: Target) -> list[Priced]:
+    """The costs of a phase's operators in order: sums that nothing reads are joined and run behind
+    the products that follow, where the target overlaps them."""
+    if target.software.triggered:
+        found = joined(found, unread, target.noc)
+        last = max((at for at, (_, cost) in enumerate(found) if cost.products), default=0)
+        found = [
+            (node, _behind(cost, target.noc) if node in unread and at < last else cost)
+            for at, (node, cost) in enumerate(found)
+        ]
+    return _waited_for(found)
+
+
+def _behind(cost: Cost, noc: Noc) -> Cost:
+    own = _sum_of(cost)
+    if own is None:
+        return cost
+    alone = own.cycles(noc)
+    network = cost.network - alone + own.beside_cycles(noc)
+    return replace(cost, network=network, sums=(replace(own, is_behind=True),), behind=alone)
+
+
+def _waited_for(found: Sequence[Priced]) -> list[Priced]:
+    """The last operator that leaves sums behind waits for what remains of them at the end: they run
+    one after the other, each from the end of its operator on."""
+    now, end, last = 0.0, 0.0, None
+    for node, cost in found:
+        now = now + cost.compute + cost.network
+        if np.any(cost.behind):
+            end, last = np.where(cost.behind, np.maximum(end, now) + cost.behind, end), node
+    left = np.maximum(0.0, end - now)
+    return [
+        (node, replace(cost, network=cost.network + left) if node is last else cost)
+        for node, cost in found
+    ]
+
+
+def joined(found: Sequence[Priced], waiting: Collection[fx.Node], noc: Noc) -> list[Priced]:
+    """The costs of a phase's operators in order; those of `waiting` have no network where a later
+    one of them carries their sums."""
+    costs = dict(found)
+    for number, (node, _) in enumerate(found):
+        if node in waiting and _sum_of(costs[node]) is not None:
+            later = (other for other, _ in found[number + 1 :] if other in waiting)
+            _hand_on(costs, node, next((o for o in later if _goes_with(costs, node, o)), None), noc)
+    return [(node, costs[node]) for node, _ in found]
+
+
+def _sum_of(cost: Cost) -> AllReduce | None:
+    """The only sum of an operator without products."""
+    is_one = len(cost.sums) == 1 and not cost.products and cost.sums[0].rounds == 1
+    return cost.sums[0] if is_one else None
+
+
+def _goes_with(costs: dict[fx.Node, Cost], node: fx.Node, other: fx.Node) -> bool:
+    one, later = _sum_of(costs[node]), _sum_of(costs[other])
+    if one is None or later is None:
+        return False
+    return all(
+        np.array_equal(getattr(one, name), getattr(later, name))
+        for name in ("along", "across", "spacing", "groups")
+    )
+
+
+def _hand_on(costs: dict[fx.Node, Cost], node: fx.Node, other: fx.Node | None, noc: Noc) -> None:
+    if other is None:
+        return
+    own, later = costs[node], costs[other]
+    sums = replace(later.sums[0], words=later.sums[0].words + own.sums[0].words)
+    more = sums.cycles(noc) - later.sums[0].cycles(noc)
+    costs[other] = replace(later, network=later.network + more, sums=(sums,))
+    alone = own.sums[0].cycles(noc)
+    costs[node] = replace(own, network=own.network - alone, sums=())
