@@ -9,16 +9,18 @@ Sparser weights and a narrower dtype do change it: they are the user's to choose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import ceil
 
 from ..mapping.contributors import largest_stages, memory_classes
 from ..plan.document import Demand, LeverRecord
-from ..plan.infeasible import InfeasibleReport, Lever
+from ..plan.infeasible import InfeasibleReport
+from ..plan.infeasible import Lever as LeverLine
 from .levers import (
-    Offers,
-    coarser,
+    Lever,
+    Levers,
+    coarser_stages,
     distinct_programs,
     every_lever,
     more_wafers,
@@ -28,12 +30,12 @@ from .levers import (
 from .setting import BYTES, Fitting, Setting
 
 _NARROW_BYTES = 2
-_LEVERS: Mapping[str, Callable[[Fitting, Setting], Offers]] = {
-    "reversible stages": rebuilding,
-    "recompute": recomputing,
-    "coarser stages": coarser,
-    "more wafers": more_wafers,
-}
+_LEVERS: tuple[Callable[[Fitting, Setting], Levers], ...] = (
+    rebuilding,
+    recomputing,
+    coarser_stages,
+    more_wafers,
+)
 
 
 def fit(fitting: Fitting, setting: Setting) -> tuple[Setting, tuple[LeverRecord, ...]]:
@@ -45,11 +47,11 @@ def fit(fitting: Fitting, setting: Setting) -> tuple[Setting, tuple[LeverRecord,
     demand, pulled, helps = fitting.demand(setting), [], True
     while helps and not demand.fits:
         helps = False
-        for name, offers in _LEVERS.items():
-            best = None if demand.fits else _best(fitting, offers(fitting, setting))
-            if best is not None and _rank(best.demand) < _rank(demand):
-                pulled.append(LeverRecord(name, best.change, demand, best.demand))
-                setting, demand, helps = best.setting, best.demand, True
+        for levers in _LEVERS:
+            best = None if demand.fits else _best(levers(fitting, setting))
+            if best is not None and _rank(best.after) < _rank(demand):
+                pulled.append(LeverRecord(best.name, best.change, demand, best.after))
+                setting, demand, helps = best.setting, best.after, True
     if not demand.fits:
         raise report(fitting, setting).error()
     return setting, tuple(pulled)
@@ -60,23 +62,14 @@ def _rank(demand: Demand) -> tuple[bool, int]:
     return demand.unit == BYTES, demand.excess
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """A lever tried out."""
-
-    change: str
-    setting: Setting
-    demand: Demand
-
-
-def _best(fitting: Fitting, offers: Offers) -> _Tried | None:
-    """The first offer that fits, else the one that comes closest; None if there is none."""
-    found: list[_Tried] = []
-    for change, setting in offers:
-        found.append(_Tried(change, setting, fitting.demand(setting)))
-        if found[-1].demand.fits:
+def _best(levers: Levers) -> Lever | None:
+    """The first that is exact and fits, else the one that comes closest; None if there is none."""
+    found: list[Lever] = []
+    for lever in (lever for lever in levers if lever.exact):
+        found.append(lever)
+        if lever.after.fits:
             break
-    return min(found, key=lambda tried: _rank(tried.demand), default=None)
+    return min(found, key=lambda lever: _rank(lever.after), default=None)
 
 
 def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
@@ -100,20 +93,17 @@ def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
         unit=demand.unit,
         contributors=tuple(contributors),
         levers=(
-            *(
-                _lever(change, fitting.demand(other))
-                for change, other in every_lever(fitting, setting)
-            ),
+            *(_line(lever.change, lever.after) for lever in every_lever(fitting, setting)),
             *_half_width(fitting, setting),
         ),
     )
 
 
-def _lever(change: str, demand: Demand) -> Lever:
-    return Lever(change, demand.amount, demand.bound, demand.unit)
+def _line(change: str, demand: Demand) -> LeverLine:
+    return LeverLine(change, demand.amount, demand.bound, demand.unit)
 
 
-def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
+def _half_width(fitting: Fitting, setting: Setting) -> Iterator[LeverLine]:
     """Values of half the width, of a model that is not in 16 bits already.
 
     Half the bytes per value are as good as twice the memory.
@@ -127,4 +117,4 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[Lever]:
         if demand.unit == BYTES:
             halved = ceil(demand.amount / 2)
             demand = Demand(halved, capacity, BYTES, max(0, halved - capacity))
-        yield _lever("a dtype of half the width", demand)
+        yield _line("a dtype of half the width", demand)

@@ -1,9 +1,9 @@
-"""Levers: settings near one that does not fit, each with what it changes in words."""
+"""Levers: settings near one that does not fit, each priced before it is pulled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..place.place import wafers_least
 from ..plan.document import Demand
@@ -15,38 +15,81 @@ _SPARSITIES = (0.75, 0.9)
 _ANY_SHARE = 1e6
 """More of a machine's memory than there is: no limit, as a recipe can say it."""
 
+
+@dataclass(frozen=True)
+class Lever:
+    """A change, in words and as a setting, and what the network needs before and after it.
+
+    With an `exact` one gradients at zero delay stay what they are, but for rounding: `fit` may pull
+    it. The others change what is learned.
+    """
+
+    name: str
+    change: str
+    setting: Setting
+    before: Demand
+    after: Demand
+    exact: bool = True
+
+
+Levers = Iterator[Lever]
 Offers = Iterator[tuple[str, Setting]]
 
 
-def every_lever(fitting: Fitting, setting: Setting) -> Offers:
+def every_lever(fitting: Fitting, setting: Setting) -> Levers:
     """Every lever alone, in the order in which to try them."""
     yield from rebuilding(fitting, setting)
     yield from recomputing(fitting, setting)
-    yield from coarser(fitting, setting)
+    yield from coarser_stages(fitting, setting)
+    yield from _packing(fitting, setting)
     for sparsity in _SPARSITIES:
-        yield f"weights {sparsity:.0%} sparse", replace(setting, sparsity=sparsity)
+        sparser = replace(setting, sparsity=sparsity)
+        change = f"weights {sparsity:.0%} sparse"
+        yield _priced(fitting, setting, "sparser weights", change, sparser, exact=False)
     yield from more_wafers(fitting, setting)
     yield from _larger_targets(fitting, setting)
 
 
-def rebuilding(fitting: Fitting, setting: Setting) -> Offers:
+def _priced(
+    fitting: Fitting, before: Setting, name: str, change: str, after: Setting, exact: bool = True
+) -> Lever:
+    return Lever(name, change, after, fitting.demand(before), fitting.demand(after), exact)
+
+
+def rebuilding(fitting: Fitting, setting: Setting) -> Levers:
     """Stages of reversible layers rebuild their inputs from what later stages give back."""
     if fitting.graph.reversible and not setting.keeping.reversible:
-        keeping = replace(setting.keeping, reversible=True)
-        yield "stages of reversible layers keep nothing", replace(setting, keeping=keeping)
+        after = replace(setting, keeping=replace(setting.keeping, reversible=True))
+        change = "stages of reversible layers keep nothing"
+        yield _priced(fitting, setting, "reversible stages", change, after)
 
 
-def recomputing(fitting: Fitting, setting: Setting) -> Offers:
+def recomputing(fitting: Fitting, setting: Setting) -> Levers:
     """Stages that do their forward again save less of each sample in flight."""
     if not setting.keeping.recompute:
-        yield "stages do their forward again in the backward", _with_recompute(setting)
+        change, after = "stages do their forward again in the backward", _with_recompute(setting)
+        yield _priced(fitting, setting, "recompute", change, after)
+
+
+def _packing(fitting: Fitting, setting: Setting) -> Levers:
+    """What is saved of each sample in 8 bits."""
+    if setting.keeping.packing is None:
+        after = replace(setting, keeping=replace(setting.keeping, packing="int8"))
+        change = "saved activations in 8 bits"
+        yield _priced(fitting, setting, "packing", change, after, exact=False)
 
 
 def _with_recompute(setting: Setting) -> Setting:
     return replace(setting, keeping=replace(setting.keeping, recompute=True))
 
 
-def coarser(fitting: Fitting, setting: Setting) -> Offers:
+def coarser_stages(fitting: Fitting, setting: Setting) -> Levers:
+    """Fewer stages, with shorter delays."""
+    for change, after in _coarser(fitting, setting):
+        yield _priced(fitting, setting, "coarser stages", change, after)
+
+
+def _coarser(fitting: Fitting, setting: Setting) -> Offers:
     """Blocks, then half as many stages again and again, until the fullest stage needs no less; each
     with recompute too, which often saves nothing before stages are coarser.
 
@@ -81,7 +124,7 @@ def _coarser_cuts(fitting: Fitting, setting: Setting, count: int) -> Offers:
         yield f"{most} stages", replace(setting, limits=limits)
 
 
-def more_wafers(fitting: Fitting, setting: Setting) -> Offers:
+def more_wafers(fitting: Fitting, setting: Setting) -> Levers:
     """As many as the smallest forms of all stages need."""
     if setting.target.wafer_link is None:
         return
@@ -91,10 +134,12 @@ def more_wafers(fitting: Fitting, setting: Setting) -> Offers:
         target = setting.target.with_wafers(
             needed, f"set by fit (asked for: {setting.target.wafers})"
         )
-        yield f"{needed} wafers instead of {setting.target.wafers}", replace(setting, target=target)
+        change = f"{needed} wafers instead of {setting.target.wafers}"
+        after = replace(setting, target=target)
+        yield _priced(fitting, setting, "more wafers", change, after)
 
 
-def _larger_targets(fitting: Fitting, setting: Setting) -> Offers:
+def _larger_targets(fitting: Fitting, setting: Setting) -> Levers:
     """Machines that come with weft, have more memory and compute in the model's dtypes."""
     memory = setting.target.pes * setting.target.capacity_bytes
     programs = distinct_programs(fitting, setting)
@@ -102,7 +147,8 @@ def _larger_targets(fitting: Fitting, setting: Setting) -> Offers:
     for name in known_targets():
         other = load_target(name)
         if other.pes * other.capacity_bytes > memory and used <= other.compute.keys():
-            yield f"target {name}", replace(setting, target=other)
+            after = replace(setting, target=other)
+            yield _priced(fitting, setting, "another target", f"target {name}", after)
 
 
 def distinct_programs(fitting: Fitting, setting: Setting) -> Iterable[StageProgram]:

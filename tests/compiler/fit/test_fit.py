@@ -10,10 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 import weft
+from helpers.reversible_chains import network
 from torch import nn
 from weft.backend.errors import InfeasibleError
 from weft.compiler.capture.capture import capture
 from weft.compiler.fit.fit import fit, report
+from weft.compiler.fit.levers import every_lever
 from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.plan.training import Training
@@ -173,3 +175,23 @@ def test_demand_is_in_bytes_until_every_stage_fits_a_pe():
         _fitting(*LARGE).demand(Setting(_small(rows=size, columns=size))).unit for size in (2, 256)
     ]
     assert units == [BYTES, PES]
+
+
+def test_reversible_stages_are_the_first_lever_of_a_network_that_has_them():
+    model = network("chain", torch.float32)
+    sample = torch.zeros(1, 1, 8, 8), torch.zeros(1, dtype=torch.long)
+    fitting = Fitting(capture(model, sample, F.cross_entropy), Training())
+    levers = {lever.name: lever for lever in every_lever(fitting, Setting(TINY))}
+    assert list(levers)[:2] == ["reversible stages", "recompute"]
+    assert levers["reversible stages"].setting.keeping == Keeping(reversible=True)
+    assert levers["packing"].setting.keeping == Keeping(packing="int8")
+    for lever in levers.values():
+        assert lever.exact == (lever.name not in ("packing", "sparser weights"))
+        assert lever.before == fitting.demand(Setting(TINY))
+        assert lever.after == fitting.demand(lever.setting)
+    mlp = Fitting(capture(nn.Linear(4, 3), _sample(4), F.cross_entropy), Training())
+    assert "reversible stages" not in {lever.name for lever in every_lever(mlp, Setting(TINY))}
+
+
+def _sample(width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.zeros(1, width), torch.zeros(1, dtype=torch.long)
