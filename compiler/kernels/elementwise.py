@@ -30,6 +30,7 @@ _DIVISION_BY_A_NUMBER = Work(1)
 
 _POWER = Work(1, 2)  # exponential of a product with a logarithm
 _QUOTIENT = Work(2)  # scaling by the reciprocal of a number, rounding
+_SERIES = Work(16, 2)  # a polynomial of some fifteen terms, beside a logarithm or an exponential
 _REMAINDER = Work(4)  # quotient, rounding, product, difference
 
 ELEMENTWISE: dict[str, Work] = {
@@ -59,6 +60,7 @@ ELEMENTWISE: dict[str, Work] = {
     "aten.clamp_min.default": _ONE,
     "aten.cos.default": _SPECIAL,
     "aten.cosh.default": _SPECIAL,
+    "aten.digamma.default": _SERIES,
     "aten.div.Scalar": _DIVISION_BY_A_NUMBER,
     "aten.div.Scalar_mode": _QUOTIENT,
     "aten.div.Tensor": _SPECIAL,
@@ -67,9 +69,14 @@ ELEMENTWISE: dict[str, Work] = {
     "aten.eq.Scalar": _ONE,
     "aten.eq.Tensor": _ONE,
     "aten.erf.default": _SPECIAL,
+    "aten.erfc.default": _SPECIAL,
+    "aten.erfinv.default": _SERIES,
     "aten.exp.default": _SPECIAL,
+    "aten.exp2.default": _SPECIAL,
     "aten.expm1.default": _SPECIAL,
     "aten.floor.default": _ONE,
+    "aten.fmax.default": Work(3),
+    "aten.fmin.default": Work(3),
     "aten.fmod.Scalar": _REMAINDER,
     "aten.fmod.Tensor": Work(4, 1),
     "aten.ge.Scalar": _ONE,
@@ -79,11 +86,14 @@ ELEMENTWISE: dict[str, Work] = {
     "aten.gt.Scalar": _ONE,
     "aten.gt.Tensor": _ONE,
     "aten.hardtanh.default": Work(2),
+    "aten.hypot.default": Work(3, 1),
+    "aten.i0.default": _SERIES,
     "aten.isinf.default": _ONE,
     "aten.isnan.default": _ONE,
     "aten.le.Scalar": _ONE,
     "aten.le.Tensor": _ONE,
     "aten.leaky_relu.default": Work(2),
+    "aten.lgamma.default": _SERIES,
     "aten.log.default": _SPECIAL,
     "aten.log10.default": _SPECIAL,
     "aten.log1p.default": _SPECIAL,
@@ -102,6 +112,7 @@ ELEMENTWISE: dict[str, Work] = {
     "aten.ne.Scalar": _ONE,
     "aten.ne.Tensor": _ONE,
     "aten.neg.default": _ONE,
+    "aten.polygamma.default": _SERIES,
     "aten.pow.Scalar": _POWER,
     "aten.pow.Tensor_Scalar": _SPECIAL,
     "aten.pow.Tensor_Tensor": _POWER,
@@ -115,9 +126,14 @@ ELEMENTWISE: dict[str, Work] = {
     "aten.sigmoid.default": Work(2, 2),
     "aten.sigmoid_backward.default": Work(3),
     "aten.sign.default": _ONE,
+    "aten.signbit.default": _ONE,
     "aten.silu.default": Work(3, 2),
     "aten.sin.default": _SPECIAL,
     "aten.sinh.default": _SPECIAL,
+    "aten.special_i0e.default": _SERIES,
+    "aten.special_i1.default": _SERIES,
+    "aten.special_i1e.default": _SERIES,
+    "aten.special_ndtri.default": _SERIES,
     "aten.sqrt.default": _SPECIAL,
     "aten.sub.Scalar": _ONE,
     "aten.sub.Tensor": _ONE,

@@ -65,8 +65,11 @@ SOFTMAX: dict[str, Rounds] = {
 
 SCANS: dict[str, Rounds] = {
     # running sum of a PE's part; then the sum of all parts before it, which is added
+    "aten.cummax.default": Rounds(3, 0, 1),
+    "aten.cummin.default": Rounds(3, 0, 1),
     "aten.cumprod.default": Rounds(2, 0, 1),
     "aten.cumsum.default": Rounds(2, 0, 1),
+    "aten.logcumsumexp.default": Rounds(4, 2, 2),  # with the running maximum
 }
 
 ORDERINGS: dict[str, int] = {

@@ -11,7 +11,16 @@ from torch import fx
 from ...backend.errors import UnsupportedError
 from ..machine.cost import Cost
 from ..plan.program import Origin
-from . import convolution, elementwise, embedding, linear, movement, normalization, pooling
+from . import (
+    convolution,
+    elementwise,
+    embedding,
+    factorization,
+    linear,
+    movement,
+    normalization,
+    pooling,
+)
 from . import reduction as reductions
 from .roles import operator_of
 from .site import Site
@@ -54,6 +63,8 @@ def _table() -> dict[str, Kernel]:
         table[name] = Kernel("pooling", pooling.pooling)
     for name in pooling.ADAPTIVE:
         table[name] = Kernel("pooling", pooling.adaptive_pooling)
+    for name in factorization.FACTORIZATIONS:
+        table[name] = Kernel("factorization", factorization.factorization)
     for names, cost in (
         (movement.FREE, movement.free),
         (movement.WRITES, movement.write),

@@ -21,7 +21,13 @@ from ..plan.program_graph import ancestors, extract, is_view, packet_name, spec_
 from .functionalize import functionalized
 from .joint import Specs, Subgraph, trace_joint
 
-_ROW_MAJOR = {"aten.native_group_norm": 1, "aten.native_group_norm_backward": 2}
+_ROW_MAJOR = {
+    "aten.native_group_norm": 1,
+    "aten.native_group_norm_backward": 2,
+    "aten._linalg_det": 1,
+    "aten._linalg_slogdet": 1,
+    "aten._linalg_solve_ex": 1,
+}
 """Operator -> how many of its first operands must be laid out in row-major order."""
 
 _IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_fresh_copy"})
@@ -132,7 +138,8 @@ def _drop_identities(graph: fx.Graph) -> None:
 
 
 def _lay_row_major(graph: fx.Graph) -> None:
-    """Copies for the operators that torch does not run on permuted tensors."""
+    """Copies for the operators that torch does not run on permuted tensors, or does otherwise: of
+    these it factorizes the matrix itself, where their backward takes it that it was row-major."""
     for node in list(graph.nodes):
         for operand in node.all_input_nodes[: _ROW_MAJOR.get(packet_name(node), 0)]:
             if not operand.meta["val"].is_contiguous():

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._decomp import decomposition_table
+from torch._ops import OpOverload
 
 _ATEN = torch.ops.aten
 _REPLICATIONS = (
@@ -20,6 +21,15 @@ _REPLICATIONS = (
     _ATEN.replication_pad2d.default,
     _ATEN.replication_pad3d.default,
 )
+
+
+_ORDERED = (
+    *(_ATEN.det.default, _ATEN.linalg_det.default, _ATEN._linalg_det.default),
+    *(_ATEN.logdet.default, _ATEN.linalg_slogdet.default, _ATEN.slogdet.default),
+    *(_ATEN._linalg_slogdet.default, _ATEN._linalg_solve_ex.default),
+    *(_ATEN.linalg_solve.default, _ATEN.linalg_solve_ex.default),
+)
+"""Operators that factorize a matrix as it lies in memory, or its transpose."""
 
 
 def pad(value: Tensor, sizes: Sequence[int], mode: str = "constant", fill: Any = None) -> Tensor:
@@ -37,6 +47,16 @@ def grid_sample(
         return _ATEN.grid_sampler.default(image, grid, interpolation, padding, align_corners)
     sample = decomposition_table[_ATEN.grid_sampler_2d.default]
     return sample(image, grid, interpolation, padding, align_corners)
+
+
+def _row_major(op: OpOverload) -> Callable[..., Any]:
+    """The operator on its first operand in row-major order: its backward is another one elsewhere,
+    and the order that a value has while it is traced is not that in which it arrives."""
+
+    def called(matrix: Tensor, *args: Any, **named: Any) -> Any:
+        return op(matrix.contiguous(), *args, **named)
+
+    return called
 
 
 def bilinear(a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -124,6 +144,7 @@ def _embedding_bag(*args: Any, padding_idx: int = -1, **named: Any) -> tuple[Ten
 PARTS: Mapping[Any, Callable[..., Any]] = {
     _ATEN.pad.default: pad,
     _ATEN.grid_sampler.default: grid_sample,
+    **{op: _row_major(op) for op in _ORDERED},
     _ATEN.bilinear.default: bilinear,
     _ATEN.cdist.default: distances,
     _ATEN.adaptive_max_pool1d.default: adaptive_max_pool,

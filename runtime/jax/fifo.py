@@ -111,4 +111,5 @@ def all_known(values: Sequence[Array], tick: Array) -> Array:
     not know that.
     """
     never = tick < 0
-    return ~sum((never & (value.reshape(-1)[0] > 0) for value in values), start=never)
+    some = (value.reshape(-1)[0] > 0 for value in values if value.size)
+    return ~sum((never & is_there for is_there in some), start=never)

@@ -37,7 +37,9 @@ def _gelu(x: Array, *, approximate: str = "none") -> Array:
 
 
 def _axes(x: Array, dims: int | Sequence[int] | None) -> tuple[int, ...]:
-    """Axes to reduce; ATen takes an empty list for all of them."""
+    """Axes to reduce; ATen takes an empty list for all of them, and gives a scalar one axis."""
+    if not x.ndim:
+        return ()
     dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
     return dims or tuple(range(x.ndim))
 

@@ -36,6 +36,10 @@ def place(x: Array, dim: int, chosen: Any) -> tuple[Any, ...]:
     return tuple(index)
 
 
+def _index_select(x: Array, dim: int, index: Array) -> Array:
+    return jnp.take(x, index, axis=dim) if x.ndim else x
+
+
 def _slice_scatter(
     x: Array,
     source: Array,
@@ -49,6 +53,27 @@ def _slice_scatter(
 
 def _select_scatter(x: Array, source: Array, dim: int, index: int) -> Array:
     return x.at[place(x, dim, index)].set(source)
+
+
+def _diagonal_scatter(
+    x: Array, source: Array, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Array:
+    plane = jnp.moveaxis(x, (dim1, dim2), (-2, -1))
+    count = source.shape[-1]
+    rows = np.arange(count) + max(-offset, 0)
+    columns = np.arange(count) + max(offset, 0)
+    return jnp.moveaxis(plane.at[..., rows, columns].set(source), (-2, -1), (dim1, dim2))
+
+
+def _as_strided_scatter(
+    x: Array,
+    source: Array,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    offset: int | None = None,
+) -> Array:
+    places = _as_strided(np.arange(x.size), sizes, strides, offset)
+    return x.reshape(-1).at[places].set(source).reshape(x.shape)
 
 
 def _scatter_add(x: Array, dim: int, index: Array, source: Array) -> Array:
@@ -106,7 +131,9 @@ TABLE: dict[str, Lowering] = {
     "aten.as_strided.default": _as_strided,
     "aten.diagonal.default": lambda x, offset=0, a=0, b=1: jnp.diagonal(x, offset, a, b),
     "aten.index.Tensor": _index,
-    "aten.index_select.default": lambda x, dim, index: jnp.take(x, index, axis=dim),
+    "aten.index_select.default": _index_select,
+    "aten.as_strided_scatter.default": _as_strided_scatter,
+    "aten.diagonal_scatter.default": _diagonal_scatter,
     "aten.slice_scatter.default": _slice_scatter,
     "aten.select_scatter.default": _select_scatter,
     "aten.scatter_add.default": _scatter_add,

@@ -27,6 +27,32 @@ def _topk(
     return values.take(jnp.arange(k), axis=dim), order.take(jnp.arange(k), axis=dim)
 
 
+def _running(reduce: Callable[..., Array]) -> Lowering:
+    """Largest or smallest value so far, and the last place of it."""
+
+    def lowered(x: Array, dim: int) -> tuple[Array, Array]:
+        axis = dim % max(x.ndim, 1)
+        if not x.ndim:
+            return x, jnp.zeros((), jnp.int64)
+        values = reduce(x, axis=axis)
+        numbers = jax.lax.broadcasted_iota(jnp.int32, x.shape, axis)
+        return values, jax.lax.cummax(jnp.where(x == values, numbers, -1), axis=axis)
+
+    return lowered
+
+
+def of_lines(function: Lowering) -> Lowering:
+    """The function of an array and a dimension, for scalars too, which ATen gives one dimension."""
+
+    def lowered(x: Array, dim: int, *args: Any, **named: Any) -> Array:
+        if x.ndim:
+            return function(x, dim, *args, **named)
+        found = function(x[None], 0, *args, **named)
+        return found[0] if found.shape == (1,) else found
+
+    return lowered
+
+
 def _index_add(x: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> Array:
     return x.at[place(x, dim, index)].add(alpha * source)
 
@@ -64,6 +90,8 @@ def _neutral(reduce: str, dtype: Any) -> Array:
 
 def _unfold(x: Array, dim: int, size: int, step: int) -> Array:
     """Windows of `dim` take its place; what is in a window comes last."""
+    if not x.ndim:
+        return x.reshape(1)
     dim %= x.ndim
     windows = (x.shape[dim] - size) // step + 1
     index = jnp.arange(windows)[:, None] * step + jnp.arange(size)
@@ -111,9 +139,14 @@ TABLE: dict[str, Lowering] = {
     "aten.sort.default": _sort,
     "aten.sort.stable": _sort,
     "aten.topk.default": _topk,
+    "aten.cummax.default": _running(jax.lax.cummax),
+    "aten.cummin.default": _running(jax.lax.cummin),
+    "aten.logcumsumexp.default": lambda x, dim: (
+        jax.lax.cumlogsumexp(x, axis=dim % x.ndim) if x.ndim else x
+    ),
     "aten.cumprod.default": lambda x, dim, **_: jnp.cumprod(x, axis=dim),
-    "aten.index_add.default": _index_add,
-    "aten.index_copy.default": _index_copy,
+    "aten.index_add.default": of_lines(_index_add),
+    "aten.index_copy.default": of_lines(_index_copy),
     "aten.scatter_reduce.two": _scatter_reduce,
     "aten.unfold.default": _unfold,
     "aten.unfold_backward.default": _unfold_backward,

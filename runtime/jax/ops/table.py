@@ -10,12 +10,14 @@ from __future__ import annotations
 from . import (
     adaptive_pooling,
     elementwise,
+    factorization,
     indexing,
     normalization,
     products,
     reductions,
     resampling,
     sorting,
+    special,
     views,
     windows,
 )
@@ -32,4 +34,6 @@ TABLE: dict[str, Lowering] = {
     **windows.TABLE,
     **adaptive_pooling.TABLE,
     **resampling.TABLE,
+    **special.TABLE,
+    **factorization.TABLE,
 }
