@@ -64,8 +64,13 @@ def uniform(draws: Draws, result: Tensor, low: float = 0.0, high: float = 1.0) -
 
 
 def normal(draws: Draws, result: Tensor, mean: Any = 0.0, std: Any = 1.0) -> Any:
-    """Normally distributed, by the transform of Box and Muller (1958)."""
+    """Normally distributed, by the transform of Box and Muller (1958). torch has no derivative by
+    mean and standard deviation: they are what the draw was made with."""
     call = draws.call
+    mean, std = (
+        value if isinstance(value, int | float) else call(_ATEN.detach.default, value)
+        for value in (mean, std)
+    )
     drawn = _typed(draws, result, draws.uniform("normal", (2, *result.shape)))
     radius, angle = (call(_ATEN.select.int, drawn, 0, number) for number in range(2))
     rest = call(_ATEN.rsub.Scalar, radius, 1.0)

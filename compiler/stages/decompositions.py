@@ -40,6 +40,12 @@ def hard_sigmoid_backward(gradient: Tensor, value: Tensor) -> Tensor:
     return torch.where((value > -3.0) & (value < 3.0), gradient * _SIXTH, 0.0)
 
 
+def soft_margin_backward(gradient: Tensor, value: Tensor, target: Tensor, reduction: int) -> Tensor:
+    """Of log(1 + exp(-target value)); torch's takes 1 from a sigmoid, and loses its last digits."""
+    found = -gradient * target * torch.sigmoid(-target * value)
+    return found / value.numel() if reduction == 1 else found
+
+
 @lru_cache(maxsize=1)
 def decompositions() -> Mapping[Any, Callable[..., Any]]:
     """Operator -> what to trace in its place, by the operators that torch dispatches to."""
@@ -49,6 +55,7 @@ def decompositions() -> Mapping[Any, Callable[..., Any]]:
         **core,
         **get_decompositions(_BATCH_NORMALIZATION),
         _ATEN.hardsigmoid_backward.default: hard_sigmoid_backward,
+        _ATEN.soft_margin_loss_backward.default: soft_margin_backward,
     }
 
 

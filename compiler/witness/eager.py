@@ -59,9 +59,14 @@ def run_eager(
         after(loss)
         if loss.requires_grad:
             loss.backward()
-        gradients = {n: p.grad for n, p in trained.items() if p.grad is not None}
+        gradients = {n: _dense(p.grad) for n, p in trained.items() if p.grad is not None}
         state = {name: value.data for name, value in {**trained, **buffers(sample)}.items()}
     return Step(*results, gradients, state, tuple(draws.made))
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """A gradient of rows, as sparse embeddings have it, as a whole one."""
+    return gradient.to_dense() if gradient.is_sparse else gradient
 
 
 @contextmanager

@@ -213,11 +213,14 @@ def _of_graph(subject: Subject) -> dict[fx.Node, _Node]:
 
 def _operand(
     graph: Graph, name: str, tensors: Mapping[str, Tensor], inputs: Iterator[Tensor]
-) -> Tensor:
+) -> Tensor | None:
+    """The value of a placeholder; none for an argument that is no tensor."""
     if name in graph.parameters:
         own = graph.parameters[name]
         return tensors[own].detach().requires_grad_(own not in graph.frozen)
-    return tensors[graph.buffers[name]].clone() if name in graph.buffers else next(inputs)
+    if name in graph.buffers:
+        return tensors[graph.buffers[name]].clone()
+    return next(inputs) if name in graph.inputs else None
 
 
 def _watch(value: Any, note: Callable[[Print], None]) -> None:

@@ -31,6 +31,7 @@ class StagedRun:
         self.values = {Source(HOST, number): value for number, value in enumerate(inputs)}
         self.state: dict[str, Tensor] = {}
         self.rebuilt: Arrived = {}
+        self.arrived: Arrived = {}
         self._saved: list[Sequence[Tensor]] = []
 
     def forward(self) -> None:
@@ -42,9 +43,9 @@ class StagedRun:
     def backward(self, arriving: Mapping[Source, Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Name and gradient of each parameter, given the gradients of outputs; last stage first.
 
-        Then `state` has what the backward advances, too.
+        Then `state` has what the backward advances, too, and `arrived` the gradients of inputs.
         """
-        arrived = dict(arriving)
+        arrived = self.arrived = dict(arriving)
         with torch.no_grad(), Wide(self.dtype):
             for stage in reversed(self.stages):
                 yield from self._backward(stage, arrived)
@@ -98,7 +99,9 @@ def run(module: fx.GraphModule, arguments: Sequence[Tensor]) -> list[Tensor]:
             args, named = fx.map_arg((node.args, node.kwargs), values.__getitem__)  # type: ignore
             values[node] = node.target(*args, **named)  # type: ignore[operator]
         else:
-            return list(fx.map_arg(node.args[0], values.__getitem__))  # type: ignore[arg-type]
+            return [
+                values[result].contiguous() for result in node.args[0]
+            ]  # as stages hand them on
         for done in last.get(node, ()):
             del values[done]
     raise AssertionError("a graph ends in its output")

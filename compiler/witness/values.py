@@ -55,11 +55,15 @@ def _weights(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
         centre = 1.0 if value.ndim == 1 and name.endswith("weight") else 0.0
         scale = fan_in**-0.5 if value.ndim > 1 else 2 * _NOISE
         return centre + scale * _normal(name, value, dtype)
-    wide = value.detach().to(dtype)
-    if not _is_flat(wide):
-        return wide
-    size = max(1.0, float(wide.flatten()[0].abs()))
-    return wide + _NOISE * size * _normal(name, value, dtype)
+    return apart_from_flat(name, value.detach().to(dtype))
+
+
+def apart_from_flat(name: str, value: Tensor) -> Tensor:
+    """A tensor with seeded noise if all of its elements are the same."""
+    if not _is_flat(value):
+        return value
+    size = max(1.0, float(value.flatten()[0].abs()))
+    return value + _NOISE * size * _normal(name, value, value.dtype)
 
 
 def _state(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -23,7 +23,7 @@ from .staged import StagedRun
 from .step import Step
 from .values import values_of
 
-_WIDE_WEIGHTS = 20_000_000
+WIDE_WEIGHTS = 20_000_000
 """Up to so many weights a witness computes in float64. [weights]"""
 _SEEDED_BYTES = 2 * 2**30
 """Up to so large a model without numbers is given some. [bytes]"""
@@ -78,7 +78,7 @@ def level_of(sample: OneSample) -> str:
     if any(value.device.type not in ("cpu", "meta") for value in tensors):
         return "structure"
     weights = sum(value.numel() for value in tensors)
-    return "float64" if weights <= _WIDE_WEIGHTS else "float32"
+    return "float64" if weights <= WIDE_WEIGHTS else "float32"
 
 
 class _Held:
@@ -130,7 +130,8 @@ class _Held:
     def _gradients(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
         norms = [float(torch.linalg.vector_norm(g)) for g in eager.gradients.values()]
         largest = max((norm for norm in norms if norm < float("inf")), default=0.0)
-        largest = largest or abs(float(eager.loss))  # all are zero, but for rounding
+        if bool(torch.isfinite(eager.loss)):  # all gradients may be zero, but for rounding
+            largest = max(largest, abs(float(eager.loss)))
         waiting = dict(eager.gradients)
         loss = run.values[self.stages.loss]
         for name, got in run.backward({self.stages.loss: torch.ones_like(loss)}):

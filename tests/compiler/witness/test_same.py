@@ -26,6 +26,9 @@ SAME = {
     "a norm over one element, which is zero": lambda h: F.layer_norm(h[:, :, None], [1])[:, :, 0],
     "a norm whose backward is written in place": lambda h: h / torch.linalg.vector_norm(h, 3),
     "a change in place of another name": lambda h: h.clone().pow_(3.0),
+    "a draw around what is computed, by which torch has no derivative": lambda h: (
+        torch.normal(h, h.abs()) + h
+    ),
     "strides": lambda h: torch.as_strided(h, (2, 1, 1, 3), (1, 7, 7, 1)).reshape(1, 6),
     "strides that overlap": lambda h: h.unfold(1, 4, 1).sum(2).repeat(1, 2),
 }
