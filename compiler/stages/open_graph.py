@@ -52,7 +52,7 @@ def trace_open(
     Raises UnsupportedError for outputs that do not depend on the inputs, for inputs that are
     changed in place, and for what `capture` cannot trace.
     """
-    sample = OneSample(module, _sum)
+    sample = OneSample(module, outputs_summed)
     traced = export_sample(sample, (*inputs, None))
     _refuse_changed_inputs(traced.exported.graph_signature.output_specs)
     graph = graph_of(traced, sample)
@@ -62,7 +62,7 @@ def trace_open(
     return OpenGraph(graph, own, outputs, *_counters(graph, own))
 
 
-def _sum(outputs: Sequence[Tensor], _: object) -> Tensor:
+def outputs_summed(outputs: Sequence[Tensor], _: object) -> Tensor:
     """The loss that stands for the one outside."""
     values = (value if value.is_floating_point() else value.float() for value in outputs)
     return functools.reduce(torch.add, (value.sum() for value in values))

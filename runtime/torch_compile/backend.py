@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx
 
-from ...backend.errors import UnknownNameError, UnsupportedError
+from ...backend.errors import UnknownNameError, UnsupportedError, UserError
 from ...backend.sparsity.eager.attached import in_force
 from ...compiler.pipeline import Options, compile_graph
 from ...compiler.plan.plan import Plan
@@ -18,9 +18,10 @@ from .function import StageFunction
 from .gradients import Leaf, with_gradients
 from .numbers import read_as_numbers
 from .owners import Owner, Owners
-from .roles import GraphWithRoles, roles_of
+from .roles import Call, GraphWithRoles, roles_of
+from .witness import check_against_eager
 
-_DEFAULTS: Mapping[str, Any] = {"target": "wse2", "optimizer_states": 1}
+_DEFAULTS: Mapping[str, Any] = {"target": "wse2", "optimizer_states": 1, "witness": "on"}
 
 
 def backend(
@@ -31,8 +32,9 @@ def backend(
 ) -> Callable[..., tuple[Tensor, ...]]:
     """What `torch.compile(model, backend="weft")` calls for each graph.
 
-    `options` are `target` (a name or a YAML file) and `optimizer_states`; both only matter to the
-    plan. Everything waits for the first call, so that the user sees a UserError as it is.
+    `options` are `target` (a name or a YAML file) and `optimizer_states`, which only matter to the
+    plan, and `witness`: 'off' leaves out the run by torch that each graph is held against when it
+    is compiled. Everything waits for the first call, so that the user sees a UserError as it is.
     """
     return CompiledGraph(graph, options or {})
 
@@ -55,7 +57,10 @@ class CompiledGraph:
         key = tuple(map(_key, given))
         if key not in self._shapes:
             options = {**_DEFAULTS, **self._options}
-            self._shapes[key] = CompiledShape(self._graph, given, options)
+            shape = CompiledShape(self._graph, given, options)
+            if _with_witness(options):
+                shape.check(Call(self._graph, shape.roles, tuple(values)))
+            self._shapes[key] = shape
         return self._shapes[key](given)
 
 
@@ -69,10 +74,10 @@ class CompiledShape:
         self, graph: fx.GraphModule, values: Sequence[Any], options: Mapping[str, Any]
     ) -> None:
         self.owners, self._options = Owners(), options
-        self._roles = roles_of(graph, values)
+        self.roles = roles_of(graph, values)
         proper = self._of_kind(values, "input")
         with torch.inference_mode(False):
-            module = GraphWithRoles(graph, self._roles, values)
+            module = GraphWithRoles(graph, self.roles, values)
             empty = [torch.empty(value.shape, dtype=value.dtype) for value in proper]
             needed = [number for number, value in enumerate(proper) if value.requires_grad]
             self._open = trace_open(module, empty, needed)
@@ -84,7 +89,7 @@ class CompiledShape:
     def __call__(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
         own = {
             role: value
-            for role, value in zip(self._roles, values, strict=True)
+            for role, value in zip(self.roles, values, strict=True)
             if role.kind in ("parameter", "buffer")
         }
         named = self._keys | {role.name: value for role, value in own.items()}
@@ -102,6 +107,10 @@ class CompiledShape:
             outputs = with_gradients(self._function, named, made, leaves)
         given = dict(zip(self._outputs, outputs, strict=True))
         return tuple(given[source] for source in self._open.outputs)
+
+    def check(self, call: Call) -> None:
+        """Raises WitnessError if the stages compute something else than the graph itself."""
+        check_against_eager(call, self._open)
 
     def plan(self, name: str, owner: Owner) -> Plan:
         """What the wafer would do for this graph with the owner's weights and masks as they are.
@@ -125,10 +134,10 @@ class CompiledShape:
         return f"inputs {', '.join(shapes)}"
 
     def _of_kind(self, values: Sequence[Any], kind: str) -> list[Tensor]:
-        return [v for v, role in zip(values, self._roles, strict=True) if role.kind == kind]
+        return [v for v, role in zip(values, self.roles, strict=True) if role.kind == kind]
 
     def _leaves(self, named: Mapping[str, Tensor], proper: Sequence[Tensor]) -> list[Leaf]:
-        trained = [role.name for role in self._roles if role.kind == "parameter"]
+        trained = [role.name for role in self.roles if role.kind == "parameter"]
         return [
             *(Leaf(name, named[name]) for name in trained if named[name].requires_grad),
             *(Leaf(n, value) for n, value in enumerate(proper) if value.requires_grad),
@@ -139,6 +148,17 @@ def _key(value: Any) -> Any:
     if isinstance(value, Tensor):
         return (tuple(value.shape), value.dtype, value.requires_grad)
     return repr(value) if isinstance(value, float) else value  # nan is no nan, 0 is -0
+
+
+def _with_witness(options: Mapping[str, Any]) -> bool:
+    if options["witness"] not in ("on", "off"):
+        raise UserError(
+            "option witness of backend weft",
+            expected="'on' or 'off'",
+            got=repr(options["witness"]),
+            change="leave it out, or give options={'witness': 'off'}",
+        )
+    return options["witness"] == "on"
 
 
 def _check_surroundings(values: Sequence[Any]) -> None:

@@ -58,12 +58,17 @@ def _role(source: str, value: Any) -> Role:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """A graph and one call of it."""
 
     graph: fx.GraphModule
     roles: tuple[Role, ...]
     values: tuple[Any, ...]
+
+    def named(self, kind: Kind) -> dict[str, Any]:
+        """The values of one kind of input, by the name of their role."""
+        pairs = zip(self.roles, self.values, strict=True)
+        return {role.name: value for role, value in pairs if role.kind == kind}
 
     def arguments(self, tensors: Mapping[str, Tensor], inputs: Iterator[Tensor]) -> list[Any]:
         """The call's arguments with its tensors replaced: own ones by name, inputs in order."""
@@ -101,7 +106,7 @@ class GraphWithRoles(nn.Module):
     def __init__(self, graph: fx.GraphModule, roles: Sequence[Role], values: Sequence[Any]) -> None:
         super().__init__()
         _name_modules(graph.graph)
-        self._call = _Call(graph, tuple(roles), tuple(values))
+        self._call = Call(graph, tuple(roles), tuple(values))
         for role, value in zip(roles, values, strict=True):
             owner, _, leaf = role.name.rpartition(".")
             if role.kind == "parameter":
