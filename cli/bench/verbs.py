@@ -12,6 +12,7 @@ from .coverage import coverage
 from .equality import equality
 from .headline import headline
 from .norm import norm
+from .operators import operators
 from .place import place
 from .remap import remap
 from .run import run
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "compressed": compressed,
     "norm": norm,
     "coverage": coverage,
+    "operators": operators,
     "equality": equality,
     "compile": compile_models,
     "sim": sim,
