@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from ...compiler.targets.target import Target
-from .judge import Verdict, answered, judge, wide_target
-from .probe import DTYPE, probes, unseeded
+from .judge import Answer, Verdict, answered, judge, wide_target
+from .probe import DTYPE, Probe, probes, unseeded
 
 REQUIRED_SHARE = 0.8
 """Of the samples, those that must be taken."""
@@ -83,11 +83,11 @@ def _row(name: str, entry: Any, number: int, sample: Any, target: Target, with_j
     torch.manual_seed(0)
     with unseeded():
         found = _answered(entry, sample)
-        verdict = judge(*found, target, with_jax) if found else Verdict("none")
+        verdict = judge(found[0], found[1], target, with_jax) if found else Verdict("none")
     return Row(name, number, verdict, time.process_time() - started)
 
 
-def _answered(entry: Any, sample: Any) -> Any:
+def _answered(entry: Any, sample: Any) -> tuple[Probe, Answer] | None:
     try:
         return answered(probes(entry.op, sample))
     except RuntimeError:  # tensors that are not dense cannot be copied

@@ -85,7 +85,7 @@ def _reaches(node: fx.Node, operands: Sequence[fx.Node]) -> tuple[bool, ...]:
         with torch.enable_grad():
             args, named = fx.map_arg((node.args, node.kwargs), empty.__getitem__)  # type: ignore
             made = [leaf for leaf in tree_leaves(node.target(*args, **named)) if _is_grown(leaf)]
-            leaves = [value for value in empty.values() if _is_grown(value)]
+            leaves = [value for value in empty.values() if value is not None and _is_grown(value)]
             tangents = [torch.empty_like(value) for value in made]
             found = torch.autograd.grad(made, leaves, tangents, allow_unused=True) if made else ()
     except Exception:  # torch has no such operator, or no derivative, without numbers

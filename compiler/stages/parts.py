@@ -137,8 +137,8 @@ def _reduced(rows: Tensor, belongs: Tensor, sizes: Tensor, mode: int) -> Tensor:
 
 def _embedding_bag(*args: Any, padding_idx: int = -1, **named: Any) -> tuple[Tensor, ...]:
     """The operator that F.embedding_bag ends in, to which -1 is no padding."""
-    *args, padding_idx = args if len(args) == 9 else (*args, padding_idx)
-    return embedding_bag(*args, padding_idx=None if padding_idx < 0 else padding_idx, **named)
+    given, padding = (args[:8], args[8]) if len(args) == 9 else (args, padding_idx)
+    return embedding_bag(*given, padding_idx=None if padding < 0 else padding, **named)
 
 
 PARTS: Mapping[Any, Callable[..., Any]] = {

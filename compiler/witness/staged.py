@@ -99,9 +99,8 @@ def run(module: fx.GraphModule, arguments: Sequence[Tensor]) -> list[Tensor]:
             args, named = fx.map_arg((node.args, node.kwargs), values.__getitem__)  # type: ignore
             values[node] = node.target(*args, **named)  # type: ignore[operator]
         else:
-            return [
-                values[result].contiguous() for result in node.args[0]
-            ]  # as stages hand them on
+            # as stages hand them on
+            return [values[result].contiguous() for result in node.args[0]]  # type: ignore[union-attr, index]
         for done in last.get(node, ()):
             del values[done]
     raise AssertionError("a graph ends in its output")
