@@ -48,6 +48,10 @@ def compile_verb(
         str | None,
         typer.Option(metavar="auto", help="Recompute, coarsen, add wafers until the model fits."),
     ] = None,
+    mappings: Annotated[
+        str | None,
+        typer.Option(metavar="all|2021", help="2021: products in sequence, each sum waited for."),
+    ] = None,
     witness: Annotated[
         str,
         typer.Option(metavar="on|off", help="Run the model once and hold its stages against it."),
@@ -70,6 +74,7 @@ def compile_verb(
     from ..runtime.weights.load import load_weights
 
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
+    chosen = [*chosen, f"pipeline.mappings='{mappings}'"] if mappings else chosen
     recipe = recipe_of(model, with_target(chosen, target))
     if check_only:
         _check(recipe, json)

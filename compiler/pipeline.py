@@ -59,7 +59,7 @@ class Options:
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW); `matrix_rule` and `by_element` are those of `Training`.
     `tilings` says how stages are mapped whose module matches a glob; the mapper chooses for the
-    others.
+    others, of all `mappings` or of those in which products run in sequence ("2021").
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory, with `reversible` those of reversible layers keep nothing, but for
@@ -87,6 +87,7 @@ class Options:
     packing: Packing | None = None
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
+    mappings: Literal["all", "2021"] = "all"
     witness: bool = True
     witness_model: nn.Module | None = None
     place_seconds: float = 0.0
@@ -105,6 +106,7 @@ class Options:
             self.matrix_rule,
             self.by_element,
             self.tilings,
+            in_sequence=self.mappings == "2021",
         )
 
     @property

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 KERNEL = "training_run"
 MODE = "layer-pipelined"
+MAPPINGS = "2021"
+"""Of that machine's compiler we know what was published then: products in sequence."""
 _SAMPLES = 500
 _TARGET = "wse2"
 _PASSES_IN = 2
@@ -113,7 +115,10 @@ def plan_of(target: Target, row: Row) -> Plan:
         raise UserError(row.where, expected=MODE, got=reason, change="leave the row out")
     subject = SUBJECTS[row.columns["model"]](row.count("seq_len"))
     options = Options(
-        granularity="block", optimizer_states=subject.optimizer_states, name=row.columns["model"]
+        granularity="block",
+        optimizer_states=subject.optimizer_states,
+        name=row.columns["model"],
+        mappings=MAPPINGS,
     )
     return compile_model(subject.model, subject.sample, target=target, options=options)
 

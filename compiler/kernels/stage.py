@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
 
@@ -84,8 +84,10 @@ def price_stage(
     target: Target,
     step: Step,
     tilings: Tilings | None = None,
+    in_sequence: bool = False,
 ) -> StageTable:
-    """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`.
+    """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`;
+    with `in_sequence` each operator waits for the sums of the one before.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
 
@@ -93,7 +95,7 @@ def price_stage(
     """
     if tilings is None:
         tilings = _tilings(layout, target)
-    site = _site(target, tilings, layout.forward, layout, weights)
+    site = _site(target, tilings, layout.forward, layout, weights, in_sequence)
     stored = [
         store_parameter(site, layout, index, spec) for index, spec in enumerate(program.parameters)
     ]
@@ -101,7 +103,7 @@ def price_stage(
         *_graph_costs(program.forward, site, "forward", stage),
         *_graph_costs(
             program.backward,
-            _site(target, tilings, layout.backward, layout, weights),
+            replace(site, roles=layout.backward),
             "backward",
             stage,
         ),
@@ -163,9 +165,10 @@ def _site(
     roles: Roles,
     layout: Layout,
     weights: Mapping[int, WeightTiles],
+    in_sequence: bool,
 ) -> Site:
     in_axis = {index: matrix.in_axis for index, matrix in layout.matrices.items()}
-    return Site(target, tilings, roles, weights, in_axis)
+    return Site(target, tilings, roles, weights, in_axis, in_sequence)
 
 
 def _graph_costs(module: fx.GraphModule, site: Site, phase: str, stage: Stage) -> Iterator[Priced]:

@@ -176,7 +176,8 @@ class Pricing:
         step = self.step if optimizer_states is None else Step(optimizer_states)
         machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
-        return price_stage(stage, program, layout, weights, machine, step, chosen)
+        in_sequence = self.training.in_sequence
+        return price_stage(stage, program, layout, weights, machine, step, chosen, in_sequence)
 
 
 @dataclass(frozen=True)

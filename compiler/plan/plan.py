@@ -70,6 +70,7 @@ class Plan:
         """What its mapping was made for."""
         document = self.document
         optimizer: Any = document.recipe.get("optimizer") or {}
+        pipeline: Any = document.recipe.get("pipeline") or {}
         globs, name = optimizer.get("by_element"), optimizer.get("name")
         return Training(
             self.masks,
@@ -77,6 +78,7 @@ class Plan:
             document.optimizer_states,
             name if name in MATRIX_RULES else None,
             None if globs is None else tuple(globs),
+            in_sequence=pipeline.get("mappings") == "2021",
         )
 
     def delays(self) -> tuple[int, ...]:

@@ -27,7 +27,8 @@ class Training:
     with momentum, 2 for AdamW). `matrix_rule` names the update rule if it steps parameters as
     matrices, but for those that `by_element` is about (see `stepped_by_element`).
     Stages that match one of the globs of `tilings` ("layers.*") are mapped so; of several globs
-    that match the first counts.
+    that match the first counts. With `in_sequence` every operator waits for the sums of the one
+    before.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Training:
     matrix_rule: str | None = None
     by_element: tuple[str, ...] | None = None
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
+    in_sequence: bool = False
 
     def tiling_of(self, stage: str) -> Tiling | None:
         """What is asked for the stage made for a module, by the module's path."""

@@ -89,6 +89,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
             recipe.pipeline.activation_memory,
         ),
         fit=recipe.pipeline.fit,
+        mappings=recipe.pipeline.mappings,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
     )

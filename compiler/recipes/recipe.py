@@ -116,6 +116,8 @@ class PipelineRecipe(Part):
     """Limit of granularity auto: share of the machine's memory that activation FIFOs may take."""
     fit: Literal["auto"] | None = None
     """auto: make stages reversible, recompute, coarsen, add wafers until the model fits."""
+    mappings: Literal["all", "2021"] = "all"
+    """Of stages: all that are known, or "2021": products in sequence, each sum waited for."""
     compensation: str | None = None
     """Of delayed gradients, one of `weft.optim.compensations()`; null: what suits the optimizer."""
     mode: Literal["pipelined", "sequential"] = "pipelined"

@@ -147,7 +147,8 @@ class _Costs:
     def price(self, tiles: dict[int, WeightTiles], target: Target) -> StageTable:
         """The stage's costs."""
         arguments = self.stage, self.stage.program, self.layout, tiles, target
-        return price_stage(*arguments, self.step, self.tilings)
+        in_sequence = self.plan.training.in_sequence
+        return price_stage(*arguments, self.step, self.tilings, in_sequence)
 
     def limits(self) -> dict[str, int]:
         """Cycles by cause, see above."""

@@ -36,6 +36,10 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
             f" {cycles(sums.initiation_interval_cycles)} at {quantity(plan.clock_hz, 'Hz')}",
         ),
         (
+            "area-time",
+            f"{quantity(sums.pes_used * sums.initiation_interval_cycles)} PE cycles a sample",
+        ),
+        (
             "latency",
             latency(sums.latency_cycles, sums.host_latency_cycles, plan.clock_hz, figures.latency),
         ),
