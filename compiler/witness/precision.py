@@ -35,14 +35,25 @@ class Wide(TorchDispatchMode):
     """Operators compute on floating-point tensors of type `dtype` only.
 
     Views and in-place changes of narrower tensors stay as they are: who shares their memory must
-    see them. Random operators draw from `draws`, if it is given.
+    see them. Random operators draw from `draws`, if it is given. New tensors are wide from the
+    start: a literal is not rounded before.
     """
 
     def __init__(self, dtype: torch.dtype, draws: Replay | None = None) -> None:
         super().__init__()
         self.wide = dict.fromkeys(_REAL, dtype)
         self.wide |= dict.fromkeys((torch.complex64, torch.complex128), dtype.to_complex())
-        self.draws = draws
+        self.dtype, self.draws = dtype, draws
+        self._before = torch.get_default_dtype()
+
+    def __enter__(self) -> Wide:
+        self._before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        torch.set_default_dtype(self._before)
+        super().__exit__(*error)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

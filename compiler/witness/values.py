@@ -20,6 +20,9 @@ from ..capture.sample import OneSample, Sample
 from .eager import buffers, parameters
 
 _NOISE = 0.05
+_LITERAL = "lifted_tensor"
+"""How torch.export calls a tensor that the forward makes of numbers."""
+_MOST_LITERALS = 10_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,27 @@ def values_of(sample: OneSample, inputs: Sample, dtype: torch.dtype) -> Values:
         {name: _state(name, value, dtype) for name, value in buffers(sample).items()},
         tree_map_only(Tensor, lambda t: _input(f"input {next(count)}", t, dtype), inputs),
     )
+
+
+def as_written(constants: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Constants of a graph; the literals among them (0.1 in `h[mask] = 0.1`), which the trace keeps
+    as tensors of the model's type, as the decimal numbers that the program says."""
+    return {
+        name: _decimal(value, dtype) if name.startswith(_LITERAL) else value
+        for name, value in constants.items()
+    }
+
+
+def has_literals(constants: Mapping[str, Tensor]) -> bool:
+    """Whether `as_written` may change one."""
+    return any(name.startswith(_LITERAL) for name in constants)
+
+
+def _decimal(value: Tensor, dtype: torch.dtype) -> Tensor:
+    if value.dtype is not torch.float32 or value.numel() > _MOST_LITERALS:
+        return value
+    numbers = [float(str(number)) for number in value.detach().numpy().ravel()]
+    return torch.tensor(numbers, dtype=dtype).reshape(value.shape)
 
 
 def _weights(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from .eager import run_eager
 from .parting import Subject, parting
 from .staged import StagedRun
 from .step import Step
-from .values import values_of
+from .values import as_written, has_literals, values_of
 
 WIDE_WEIGHTS = 20_000_000
 """Up to so many weights a witness computes in float64. [weights]"""
@@ -63,6 +64,9 @@ class Witness:
             return Verdict(level)
         held = _Held(self, stages, getattr(torch, level))
         found = list(held.differences())
+        if found and has_literals(self.graph.constants):  # they may be arrays of that type
+            exact = _Held(self, stages, getattr(torch, level), are_decimal=False)
+            found = list(exact.differences()) and found
         if found:
             raise _refusal(found, held)
         return Verdict(level, held.counts, held.distance)
@@ -84,7 +88,9 @@ def level_of(sample: OneSample) -> str:
 class _Held:
     """One step of a model and of its stages, with the same numbers."""
 
-    def __init__(self, witness: Witness, stages: Stages, dtype: torch.dtype) -> None:
+    def __init__(
+        self, witness: Witness, stages: Stages, dtype: torch.dtype, are_decimal: bool = True
+    ) -> None:
         self.graph, self.stages = witness.graph, stages
         self.counts: dict[str, int] = {}
         self.distance = 0.0
@@ -92,7 +98,7 @@ class _Held:
         own = own_tensors(witness.sample)
         first: dict[int, str] = {}
         self.first = {name: first.setdefault(id(value), name) for name, value in own.items()}
-        self.subject = _subject(witness, dtype, self.first)
+        self.subject = _subject(witness, dtype, self.first, are_decimal)
 
     def differences(self) -> Iterator[Difference]:
         """What is not the same, in the order that it is computed."""
@@ -111,8 +117,8 @@ class _Held:
 
     def _draws(self, eager: Step) -> Iterator[Difference]:
         nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]
-        planned = sorted((node.meta["draw"], tuple(node.args[1])) for node in nodes)  # type: ignore[arg-type]
-        made = sorted((draw.kind, draw.shape) for draw in eager.draws)
+        planned = sorted((node.meta["draw"], without_ones(node.args[1])) for node in nodes)
+        made = sorted((draw.kind, without_ones(draw.shape)) for draw in eager.draws)
         self.counts["draw"] = len(made)
         if planned != made:
             yield Difference("draws", "", f"{_listed(made)} against {_listed(planned)}")
@@ -166,15 +172,19 @@ class _Held:
             yield found
 
 
-def _subject(witness: Witness, dtype: torch.dtype, first: Mapping[str, str]) -> Subject:
+def _subject(
+    witness: Witness, dtype: torch.dtype, first: Mapping[str, str], are_decimal: bool
+) -> Subject:
     values = values_of(witness.sample, witness.inputs, dtype)
     own = {name: values.tensors[key] for name, key in first.items()}
+    constants = witness.graph.constants
+    constants = as_written(constants, dtype) if are_decimal else constants
     leaves = tree_leaves(arguments(values.inputs))
     return Subject(
         witness.sample,
         witness.graph,
         values,
-        {**witness.graph.constants, **own},
+        {**constants, **own},
         [leaf for leaf in leaves if isinstance(leaf, Tensor)],
         dtype,
     )
@@ -188,6 +198,12 @@ def _prints(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
 def _print(value: Tensor) -> tuple[float, float]:
     total, norm = float(value.sum()), float(torch.linalg.vector_norm(value))
     return (total, norm) if total == total else _print(value.detach().nan_to_num(0.5))
+
+
+def without_ones(shape: Any) -> tuple[int, ...]:
+    """What of a shape says in which order numbers are drawn: layers over time may turn their values
+    round a batch dimension of 1."""
+    return tuple(size for size in shape if size != 1)
 
 
 def _listed(draws: Sequence[tuple[str, tuple[int, ...]]]) -> str:

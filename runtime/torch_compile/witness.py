@@ -23,8 +23,8 @@ from ...compiler.witness.draws import Draw, Replay
 from ...compiler.witness.parting import Subject, parting
 from ...compiler.witness.precision import Claimed, Wide, is_real
 from ...compiler.witness.staged import StagedRun
-from ...compiler.witness.values import Values, apart_from_flat
-from ...compiler.witness.witness import WIDE_WEIGHTS
+from ...compiler.witness.values import Values, apart_from_flat, as_written
+from ...compiler.witness.witness import WIDE_WEIGHTS, without_ones
 from .roles import Call, GraphWithRoles
 
 _TOLD = 3
@@ -79,7 +79,12 @@ def _eager(
     """One run of the graph itself, and the gradients that its outputs were given."""
     call = Call(call.graph, call.roles, tuple(_own_buffers(call)))
     draws, buffers = Replay(0, dtype), call.named("buffer")
-    with draws.drawing(), sdpa_kernel(SDPBackend.MATH), Claimed(dtype, claimed), Wide(dtype, draws):
+    with (
+        draws.drawing(),
+        sdpa_kernel(SDPBackend.MATH),
+        Claimed(dtype, claimed),
+        Wide(dtype, draws),
+    ):
         outputs = tuple(call.graph(*call.values))
     tangents = [_tangent(number, value) for number, value in enumerate(outputs)]
     leaves = {
@@ -117,7 +122,7 @@ def _differences(
     tangents: Sequence[Tensor | None],
     dtype: torch.dtype,
 ) -> Iterator[Difference]:
-    run = StagedRun(traced.stages, _tensors(call, traced), _inputs(call), dtype)
+    run = StagedRun(traced.stages, _tensors(call, traced, dtype), _inputs(call), dtype)
     run.forward()
     for number, (source, expected) in enumerate(zip(traced.outputs, eager.outputs, strict=True)):
         found, _ = compared("output", str(number), expected, run.values[source])
@@ -146,15 +151,16 @@ def _differences(
 
 def _of_draws(traced: OpenGraph, eager: _Step) -> Iterator[Difference]:
     nodes = [node for node in traced.graph.module.graph.nodes if "draw" in node.meta]
-    planned = sorted((node.meta["draw"], tuple(node.args[1])) for node in nodes)  # type: ignore[arg-type]
-    made = sorted((draw.kind, draw.shape) for draw in eager.draws)
+    planned = sorted((node.meta["draw"], without_ones(node.args[1])) for node in nodes)
+    made = sorted((draw.kind, without_ones(draw.shape)) for draw in eager.draws)
     if planned != made:
         yield Difference("draws", "", f"{len(made)} against {len(planned)}")
 
 
-def _tensors(call: Call, traced: OpenGraph) -> dict[str, Tensor]:
+def _tensors(call: Call, traced: OpenGraph, dtype: torch.dtype) -> dict[str, Tensor]:
     own = {**call.named("parameter"), **call.named("buffer")}
-    return {**traced.graph.constants, **{name: value.detach() for name, value in own.items()}}
+    constants = as_written(traced.graph.constants, dtype)
+    return {**constants, **{name: value.detach() for name, value in own.items()}}
 
 
 def _inputs(call: Call) -> list[Tensor]:
@@ -183,5 +189,7 @@ def _place(call: Call, traced: OpenGraph, dtype: torch.dtype) -> str:
         (*_inputs(call), None),
     )
     sample = OneSample(module, outputs_summed)
-    subject = Subject(sample, traced.graph, values, _tensors(call, traced), _inputs(call), dtype)
+    subject = Subject(
+        sample, traced.graph, values, _tensors(call, traced, dtype), _inputs(call), dtype
+    )
     return str(parting(subject, {}) or "")

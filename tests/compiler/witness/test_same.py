@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,14 @@ SAME = {
     "a draw around what is computed, by which torch has no derivative": lambda h: (
         torch.normal(h, h.abs()) + h
     ),
+    "literals and new tensors": lambda h: (
+        h * torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.7])
+        + torch.linspace(0, 1, 6)
+        + torch.full((6,), 0.3)
+        + torch.arange(0, 0.6, 0.1)
+    ),
+    "a literal that is assigned": lambda h: h.index_put((h > 0.1,), torch.tensor(0.1)),
+    "an array of float32": lambda h: h * torch.from_numpy(np.float32([0.1] * 6)),
     "strides": lambda h: torch.as_strided(h, (2, 1, 1, 3), (1, 7, 7, 1)).reshape(1, 6),
     "strides that overlap": lambda h: h.unfold(1, 4, 1).sum(2).repeat(1, 2),
 }
@@ -40,6 +49,18 @@ def test_the_model_compiles(name):
     sample = torch.randn(1, 4), torch.tensor([1])
     plan = weft.compile(Function(SAME[name]), sample, F.cross_entropy, "wse2")
     assert plan.document.witness == "float64"
+
+
+def test_dropout_between_layers_over_time():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.GRU(4, 3, 2, batch_first=True, dropout=0.2, bidirectional=True)
+
+        def forward(self, x):
+            return self.layers(x)[0].sum()
+
+    assert weft.compile(Twice(), (torch.randn(1, 5, 4),)).document.witness == "float64"
 
 
 def test_all_gradients_zero_but_for_rounding():
