@@ -90,7 +90,7 @@ class SGDM:
         new = chosen(applies, parameter - step, parameter, xp)
         after = {"velocity": velocity}
         if self._predicts_by_weight:
-            after["step"] = chosen(applies, new - parameter, state["step"], xp)
+            after["step"] = chosen(applies, -step, state["step"], xp)
         return new, after
 
     def _direction(self, velocity: Array, gradient: Array, delay: Delay) -> Array:
