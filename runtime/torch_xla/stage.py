@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ...backend.optim import sum_of_squares
 from ...compiler.plan.program import Stage, StageProgram, TensorSpec
 from ...compiler.plan.schedule import TickSchedule, spec_of
 from ..tick.evaluation import evaluation_forward
@@ -83,11 +82,13 @@ def traced_evaluation(functions: StageFunctions, model: Model) -> TracedEvaluati
 
 
 def _lowered(program: StageProgram) -> Programs:
-    run, count = lower(program.backward), sum(program.trainable)
+    count = sum(program.trainable)
+    run = lower(program.backward, count)
 
     def backward(*arguments: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         values = run(*arguments)
-        return values, [sum_of_squares(value, torch) for value in values[:count]]
+        results = len(values) - count
+        return values[:results], values[results:]
 
     return Programs(lower(program.forward), backward, lower(evaluation_forward(program)))
 

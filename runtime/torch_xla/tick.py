@@ -125,12 +125,33 @@ class XlaTraffic:
         return at(self.new[key], self._slot(key, age)) if is_ring else self.old[key]
 
     def known(self, keys: Sequence[Keys], values: Sequence[Op]) -> Op:
-        """True."""
-        return Op.constant(self.tick.builder(), torch.tensor(True))
+        """True, once the outputs and stashed weights among `keys` and all `values` are known.
+
+        XLA cannot tell: no tick is below zero, but it does not know that.
+        """
+        made = [self.made[key] for own in keys for key in own if isinstance(key, Source)]
+        stashes = [
+            self.new[key]
+            for own in keys
+            for key in own
+            if isinstance(key, tuple) and key[0] == "stash" and key in self.new
+        ]
+        never = self.tick < scalar(self.tick.builder(), 0)
+        found = never
+        for value in (*made, *stashes, *values):
+            found = found | (never & _is_positive(value))
+        return found ^ Op.constant(self.tick.builder(), torch.tensor(True))
 
     def _slot(self, key: Key, age: int) -> Op:
         builder, slots = self.tick.builder(), self.ticks[key] + 1
         return (self.tick + scalar(builder, slots - age)) % scalar(builder, slots)
+
+
+def _is_positive(array: Op) -> Op:
+    """Whether the first entry of an array is."""
+    sizes = list(array.shape().sizes)
+    first = array.slice([0] * len(sizes), [1] * len(sizes), [1] * len(sizes)).reshape([])
+    return first > Op.zero(array.builder(), array.shape().dtype)
 
 
 def _slots(ticks: int) -> tuple[int, ...]:

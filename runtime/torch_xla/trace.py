@@ -14,11 +14,13 @@ import torch
 import torch_xla
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
-from torch_xla import _XLAC  # pyright: ignore[reportPrivateImportUsage]
+from torch_xla import _XLAC, runtime  # pyright: ignore[reportPrivateImportUsage]
 from torch_xla.core import xla_builder, xla_model
 from torch_xla.debug import metrics
 
 from ...backend.errors import UnsupportedError
+from ...backend.optim import sum_of_squares
+from ..tick.operands import column_and_row, operand, square_of_product
 
 Op = xla_builder.Op
 Tree = Any
@@ -85,23 +87,34 @@ def _place(leaf: Tensor) -> Tensor:
     return to_device(torch.zeros(leaf.shape, dtype=leaf.dtype))
 
 
-def lower(module: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
+def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Tensor, ...]]:
     """A functional graph of the CPU as a function of tensors on torch_xla's device.
+
+    After the results come the sums of squares of the first `squares` of them.
 
     Raises UnsupportedError, naming operator, module and source line, for an operator that
     torch_xla does not lower.
     """
-    return _OnDevice(module).run
+    device = _OnDevice(module)
+
+    def run(*arguments: Tensor) -> tuple[Tensor, ...]:
+        values = device.run(*arguments)
+        summed = [device.square(number) for number in range(squares)]
+        device.env.clear()
+        return (*values, *summed)
+
+    return run
 
 
 _REDUCTIONS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
 """An empty list of dimensions means all of them, and none to torch_xla."""
 
 
+_MATRICES = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+
 _PRODUCTS = (
-    torch.ops.aten.mm.default,
+    *_MATRICES,
     torch.ops.aten.bmm.default,
-    torch.ops.aten.addmm.default,
     torch.ops.aten.baddbmm.default,
     torch.ops.aten.convolution.default,
 )
@@ -111,12 +124,45 @@ _PRODUCTS = (
 class _OnDevice(fx.Interpreter):
     """Runs a graph; what it makes from nothing is made on the device, too."""
 
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module, garbage_collect_values=False)  # a product looks behind views
+        self._results: Any = next(n.args[0] for n in module.graph.nodes if n.op == "output")
+
     def run_node(self, n: fx.Node) -> Any:
         before = _done_by_cpu()
-        made = super().run_node(n)
+        in_place = n.target in _MATRICES and runtime.device_type() != "TPU"
+        made = self._product(n) if in_place else super().run_node(n)
         if _done_by_cpu() != before or not _fits(made, n.meta.get("val")):
             raise _unsupported(n)
         return made
+
+    def square(self, number: int) -> Tensor:
+        """The sum of squares of a result of the latest run: of a product, that of its factors."""
+        result = self._results[number]
+        factors = column_and_row(result)
+        if factors is None:
+            return sum_of_squares(self.env[result], torch)
+        column, row = factors
+        return square_of_product(self.env[column], self.env[row], torch)
+
+    def _product(self, node: fx.Node) -> Tensor:
+        """A product of matrices that reads a transposed one where it lies.
+
+        As a transpose and a product, XLA's CPU backend copies the whole weight for every sample. On
+        a TPU it would not be of the precision that was asked for: torch_xla leaves that out here.
+        """
+        given: Any = node.args
+        *bias, a, b = given
+        (first, is_first_transposed), (second, is_second_transposed) = operand(a), operand(b)
+        left, right = self.env[first], self.env[second]
+        contracted = [0 if is_first_transposed else 1], [1 if is_second_transposed else 0]
+        if left.dtype == torch.bfloat16:
+            left, right = left.float(), right.float()
+        made = _XLAC._xla_dot_general(left, right, (contracted, ([], [])))
+        if bias:
+            scale, share = (node.kwargs.get(name, 1) for name in ("alpha", "beta"))
+            made = scale * made + share * self.env[bias[0]]
+        return made.to(node.meta["val"].dtype)
 
     def call_function(self, target: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if "device" in kwargs:

@@ -12,8 +12,9 @@ import torch
 from torch import fx
 
 from ....backend.errors import UnsupportedError
+from ...tick.operands import operand
 from .table import TABLE
-from .transposed_products import PRODUCTS, Matrix, operand, square
+from .transposed_products import PRODUCTS, Matrix, square
 
 Array = Any
 
