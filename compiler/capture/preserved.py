@@ -24,7 +24,7 @@ def preserved(model: nn.Module) -> Iterator[None]:
     Attributes that are lists, dicts or sets get their items back; what lies deeper is not looked
     at. Values of parameters and buffers are those that the caller swaps in and out.
     """
-    modules = [(module, _attributes(module)) for module in model.modules()]
+    modules = [(module, attributes(module)) for module in model.modules()]
     parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
     generators = torch.get_rng_state(), random.getstate(), np.random.get_state()
     for parameter, *_ in parameters:
@@ -32,8 +32,8 @@ def preserved(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, attributes in modules:
-            _restore(module, attributes)
+        for module, before in modules:
+            _restore(module, before)
         for parameter, gradient, is_trained in parameters:
             parameter.requires_grad_(is_trained).grad = gradient
         torch.set_rng_state(generators[0])
@@ -41,7 +41,7 @@ def preserved(model: nn.Module) -> Iterator[None]:
         np.random.set_state(generators[2])
 
 
-def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+def attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
     """Every attribute with the items it holds, if it is a container."""
     return {name: (value, _items(value)) for name, value in vars(module).items()}
 
@@ -50,13 +50,13 @@ def _items(value: Any) -> Any:
     return value.copy() if type(value) in _CONTAINERS else None
 
 
-def _restore(module: nn.Module, attributes: Mapping[str, tuple[Any, Any]]) -> None:
-    for value, items in attributes.values():
+def _restore(module: nn.Module, before: Mapping[str, tuple[Any, Any]]) -> None:
+    for value, items in before.values():
         if items is not None:
             value.clear()
             value.extend(items) if isinstance(value, list) else value.update(items)
     vars(module).clear()
-    vars(module).update({name: value for name, (value, _) in attributes.items()})
+    vars(module).update({name: value for name, (value, _) in before.items()})
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def run_eager(
     its dropout is an operator of its own. The model is afterwards as it
     was. It runs inside `watch()`; `after` is told the loss before its backward runs.
     """
-    draws, claimed = Replay(0, dtype), _claimed(sample)
+    draws, claimed = Replay(0, dtype), claimed_type(sample)
     with (
         values_in(sample, values),
         draws.drawing(),
@@ -53,7 +53,7 @@ def run_eager(
         Wide(dtype, draws),
     ):
         trained = parameters(sample)
-        args, named = arguments(tree_map_only(Tensor, lambda t: _fresh(t, dtype), inputs))
+        args, named = arguments(tree_map_only(Tensor, lambda t: fresh(t, dtype), inputs))
         loss, *outputs = sample(*args, **named)
         results = loss.detach().clone(), tuple(value.detach().clone() for value in outputs)
         after(loss)
@@ -105,11 +105,12 @@ def without_masks(model: nn.Module) -> Iterator[None]:
             hooks.update(own)
 
 
-def _fresh(value: Tensor, dtype: torch.dtype) -> Tensor:
+def fresh(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy, of type `dtype` if it is a floating-point tensor."""
     return value.detach().to(dtype, copy=True) if is_real(value) else value.detach().clone()
 
 
-def _claimed(model: nn.Module) -> torch.dtype:
+def claimed_type(model: nn.Module) -> torch.dtype:
     """The floating-point type of most of the model's weights; torch's default if it has none."""
     counts: dict[torch.dtype, int] = {}
     for parameter in model.parameters():

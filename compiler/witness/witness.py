@@ -20,6 +20,8 @@ from ..stages.group import sample_dependent
 from .compare import Difference, compared
 from .eager import run_eager
 from .parting import Subject, parting
+from .second_call import changed as changed_ones
+from .second_call import check_second_call, kept
 from .staged import StagedRun
 from .step import Step
 from .values import as_written, has_literals, values_of
@@ -104,7 +106,13 @@ class _Held:
         """What is not the same, in the order that it is computed."""
         subject, values = self.subject, self.subject.values
         before = _prints(values.parameters)
-        eager = run_eager(subject.sample, values.inputs, values.tensors, subject.dtype)
+        given = subject.sample, values.inputs, values.tensors, subject.dtype
+        attributes, left = kept(subject.sample), list[str]()
+        eager = run_eager(
+            *given, after=lambda _: left.extend(changed_ones(attributes, kept(subject.sample)))
+        )
+        if left:
+            check_second_call(*given, tuple(left))
         after = _prints(values.parameters)
         changed = [name for name in before if before[name] != after[name]]
         yield from (Difference("parameter", n, "changed by the forward") for n in changed)
