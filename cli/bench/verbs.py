@@ -11,6 +11,7 @@ from .compressed import compressed
 from .coverage import coverage
 from .equality import equality
 from .headline import headline
+from .levers import levers
 from .norm import norm
 from .operators import operators
 from .place import place
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "sparsity": sparsity,
     "remap": remap,
     "compressed": compressed,
+    "levers": levers,
     "norm": norm,
     "coverage": coverage,
     "operators": operators,
