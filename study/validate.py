@@ -138,7 +138,7 @@ def measured_on(target: str) -> ValidationReport:
 def _reason_against(row: TableRow, whole: bool) -> str:
     """Why a row is not simulated; empty if it is."""
     if row.kernel != TRAINING:
-        return ""
+        return row.row.columns.get("open", "")
     return reason_against(row.row) or (_TAKES_LONG if whole else "")
 
 

@@ -155,7 +155,16 @@ _BARS: dict[tuple[str, str], Bar] = {
     ("sparse_speedup", "speedup_measured"): Bar(median=None, worst=0.03),
     ("training", "samples_per_s"): Bar(median=None, worst=0.30),
 }
-_WHOLE_CYCLE_SETS = ("gemm", "gemv", "gemv_chain", "shift", "summa", "fmach", "decode")
+_WHOLE_CYCLE_SETS = (
+    "gemm",
+    "gemv",
+    "gemv_chain",
+    "shift",
+    "summa",
+    "fmach",
+    "decode",
+    "decode_blocks",
+)
 
 
 def summarise(points: Sequence[Point]) -> tuple[Summary, ...]:

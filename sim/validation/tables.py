@@ -27,6 +27,7 @@ _TABLES: dict[str, tuple[str, str | None]] = {
     "summa": ("summa_wse3_hw", None),
     "shift": ("shift_wse3_hw", None),
     "decode": ("decode_wse3_hw", None),
+    "decode_blocks": ("decode_blocks_wse3_hw", None),
     "training": ("training_cs2", "training_run"),
 }
 USER_SET = "file"
@@ -43,7 +44,7 @@ class TableRow:
 
     def settings(self, measured: tuple[str, ...] = ()) -> str:
         """The columns that say what was run, without those that were `measured`."""
-        hidden = {"kernel", "kind", *measured}
+        hidden = {"kernel", "kind", "open", *measured}
         columns = self.row.columns.items()
         return " ".join(f"{key}={value}" for key, value in columns if key not in hidden and value)
 

@@ -11,7 +11,7 @@ Keys and values of earlier tokens lie there like weights.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from ...compiler.plan.stage_record import Tiling
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
 from .kernel import PlanKernel
-from .measured import Measured, all_cycles, on_grid, stages_of
+from .measured import Measured, all_cycles, on_grid, repeated, stages_of
 
 _KEYS = 4096
 # Groups of the two-level sum, as the measured programs were configured; elsewhere 20.
@@ -103,4 +103,36 @@ def decode_layer(target: Target, row: Row) -> tuple[Measured]:
     return (Measured(stages, on_grid(target, pes, pes), tiling, all_cycles, row.where),)
 
 
-KERNELS = (PlanKernel("decode_layer", "wse3", ("cycles",), decode_layer),)
+class FeedForward(nn.Module):
+    """The second half of a layer: norm, two wide products, SiLU of one of them, and back."""
+
+    def __init__(self, dim: int, ffn: int) -> None:
+        super().__init__()
+        self.norm = Norm(dim)
+        self.wide = nn.Linear(dim, 2 * ffn, bias=False)
+        self.down = nn.Linear(ffn, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.wide(self.norm(x)).chunk(2, -1)
+        return x + self.down(gate / (1 + _exponential(-gate)) * up)
+
+
+@lru_cache(maxsize=64)
+def _feed_forward(dim: int, ffn: int) -> Stages:
+    return stages_of(lambda: FeedForward(dim, ffn), [(1, dim)], torch.float16)
+
+
+def feed_forward_block(target: Target, row: Row) -> tuple[Measured]:
+    """Cycles of so many `layers` one after the other, 1 if not given. How sums are grouped is not
+    published: as is fastest."""
+    pes, layers = row.count("p"), row.optional("layers", 1)
+    stages = _feed_forward(row.count("dim"), row.count("ffn"))
+    tiling = Tiling(pes, 1, pes, algorithm="all-reduce")
+    reading = partial(repeated, layers)
+    return (Measured(stages, on_grid(target, pes, pes), tiling, reading, row.where),)
+
+
+KERNELS = (
+    PlanKernel("decode_layer", "wse3", ("cycles",), decode_layer),
+    PlanKernel("feed_forward_block", "wse3", ("cycles",), feed_forward_block),
+)

@@ -167,3 +167,8 @@ def network_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
 def all_cycles(operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
     """All operators."""
     return operators
+
+
+def repeated(times: int, operators: Sequence[OperatorCost]) -> Sequence[OperatorCost]:
+    """All operators, over and over."""
+    return [*operators] * times

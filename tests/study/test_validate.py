@@ -22,8 +22,9 @@ def test_every_shipped_row_is_compared_or_listed_as_omitted():
     rows = shipped_rows()
     compared = {(p.set_name, p.kernel, p.settings) for p in REPORT.points}
     omitted = [row for row in rows if row.kernel not in KERNELS]
-    assert {row.set_name for row in omitted} == {"training"}
-    assert len(REPORT.omissions) == len(omitted) == 2
+    assert {row.set_name for row in omitted} == {"training", "decode_blocks"}
+    assert len(REPORT.omissions) == len(omitted) == 6
+    assert all(omission.reason for omission in REPORT.omissions)
     assert len({p.set_name for p in REPORT.points}) == len(known_sets()) - 1
     cells = sum(
         bool(row.row.columns.get(name))
@@ -164,6 +165,8 @@ def test_a_users_rows_have_a_bar(tmp_path):
 @pytest.mark.parametrize("set_name", [name for name in known_sets() if name != "training"])
 def test_no_shipped_measurement_is_faster_than_its_machine(set_name):
     for row in shipped_rows(set_name):
+        if row.row.columns.get("open"):
+            continue
         kernel = KERNELS[row.kernel]
         least = kernel.simulate(at_peak(load_target(kernel.target)), row.row)
         for quantity, bound in zip(kernel.measured, least, strict=True):
