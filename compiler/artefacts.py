@@ -15,6 +15,7 @@ from torch import fx
 from . import artefact_text
 from .capture.graph import Graph
 from .mapping.choices import Kernels, PlacedStage, Placement
+from .place.share import Sharing
 from .plan.check import check
 from .plan.plan import Plan
 from .plan.program import HOST, Source, Stage, Stages, TensorSpec
@@ -133,10 +134,14 @@ def _output(stages: Stages, source: Source) -> TensorSpec | None:
 
 @violations.register
 def _kernels(kernels: Kernels) -> Iterator[str]:
-    """Every stage has a choice; every choice fits a PE's memory."""
-    for position, stage in enumerate(kernels.stages):
-        if stage.stage != position or not stage.choices:
-            yield f"stage {stage.stage} at position {position} has {len(stage.choices)} choices"
+    """Every stage is there once and has a choice; every choice fits a PE's memory."""
+    own = [stage.stage for stage in kernels.stages]
+    every = sorted(one.stage for stage in kernels.stages for one in (stage, *stage.guests))
+    if own != sorted(own) or every != list(range(len(every))):
+        yield f"stages {every} in the order {own}"
+    for stage in kernels.stages:
+        if not all(len(one.choices) == len(stage.choices) > 0 for one in (stage, *stage.guests)):
+            yield f"stage {stage.stage} has {len(stage.choices)} choices, or its guests have others"
         for number, held in enumerate(stage.sizes.memory_bytes):
             if held > kernels.target.capacity_bytes:
                 yield f"stage {stage.stage}: {stage.choices[number].tiling} holds {held} B"
@@ -144,7 +149,8 @@ def _kernels(kernels: Kernels) -> Iterator[str]:
 
 @violations.register
 def _placement(placement: Placement) -> Iterator[str]:
-    """One rectangle per stage, of its choice's size, inside the grid and apart from the others."""
+    """One rectangle per stage, of its choice's size, inside the grid, apart from the others or the
+    same."""
     target = placement.target
     for position, placed in enumerate(placement.placed):
         region, choice = placed.region, placed.choice
@@ -157,7 +163,8 @@ def _placement(placement: Placement) -> Iterator[str]:
         if not (inside and region.column + region.width <= target.columns):
             yield f"stage {placed.stage} in {region} is outside {target.rows} x {target.columns}"
     for a, b in _overlapping(placement.placed):
-        yield f"stages {a.stage} and {b.stage} overlap: {a.region}, {b.region}"
+        if a.region != b.region or a.choice.tiling != b.choice.tiling:
+            yield f"stages {a.stage} and {b.stage} overlap: {a.region}, {b.region}"
 
 
 def _overlapping(placed: Iterable[PlacedStage]) -> Iterator[tuple[PlacedStage, PlacedStage]]:
@@ -177,6 +184,17 @@ def _plan(plan: Plan) -> Iterator[str]:
 
 
 @violations.register
+def _sharing(sharing: Sharing) -> Iterator[str]:
+    """No stage is in two groups, and each group lies at the place of one of its stages."""
+    for number, count in Counter(n for g in sharing.groups for n in g.stages).items():
+        if count > 1:
+            yield f"stage {number} is in {count} groups"
+    for group in sharing.groups:
+        if group.at not in group.stages:
+            yield f"the group {group.stages} is at stage {group.at}"
+
+
+@violations.register
 def _verdict(_: Verdict) -> Iterator[str]:
     """A disagreement is an error of the pass itself."""
     yield from ()
@@ -187,5 +205,6 @@ text.register(Assignment, artefact_text.assignment_text)
 text.register(Stages, artefact_text.stages_text)
 text.register(Kernels, artefact_text.kernels_text)
 text.register(Placement, artefact_text.placement_text)
+text.register(Sharing, Sharing.text)
 text.register(Verdict, artefact_text.verdict_text)
 text.register(Plan, lambda plan: show(plan.document))

@@ -22,6 +22,7 @@ from .fit.setting import Fitting, Limits, Setting
 from .mapping.map import Map
 from .place.balance import Balance
 from .place.place import Place
+from .place.share import Share, Sharing
 from .plan.document import LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
@@ -35,6 +36,7 @@ from .stages.kept.keeping import Keeping
 from .stages.kept.pack_saved import Packing, PackSaved
 from .stages.kept.reversible import Reversible
 from .stages.recompute import Recompute
+from .stages.tied_stages import ties_of
 from .targets.load import load_target
 from .targets.target import Target
 from .witness.inverses import check_inverses
@@ -42,7 +44,7 @@ from .witness.witness import Verdict, Witness
 
 _ORDER = (
     *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute, PackSaved),
-    *(Witness, Map, Place, Balance, Emit),
+    *(Witness, Share, Map, Place, Balance, Emit),
 )
 PASSES = {pass_name(kind): kind for kind in _ORDER}
 """Every pass by its name, which is that of its file, in the order of the pipeline."""
@@ -267,7 +269,8 @@ def lower(
     `tensors` are parameters and buffers by name; those that no stage uses are left out.
     """
     run = run or Driver()
-    kernels = run(Map(target, training), stages)
+    shares = run(Share(target, training), stages) if ties_of(stages) else Sharing()
+    kernels = run(Map(target, training, shares.groups), stages)
     placement = run(Balance(training), stages, run(place or Place(), stages, kernels))
     bound = _bound(stages, tensors, training.tensors)
     return run(Emit(labels, training), stages, placement, bound)

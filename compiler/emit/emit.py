@@ -70,8 +70,9 @@ def emit(
     )
     parameters = _tensor_records(stages, "parameters")
     ports = _are_ports_full(target, (*parameters, *inputs))
+    first = {region: users[0].stage for region, users in placement.by_region.items()}
     records = tuple(
-        _stage_record(stage, placed, stages.delay(stage.index), ports)
+        _stage_record(stage, placed, first[placed.region], stages.delay(stage.index), ports)
         for stage, placed in zip(stages.stages, placement.placed, strict=True)
     )
     edges = Streams(stages).edges(placement)
@@ -117,9 +118,12 @@ def emit(
     return Plan(document, programs, dict(tensors), masks)
 
 
-def _stage_record(stage: Stage, placed: PlacedStage, delay: int, ports: bool) -> StageRecord:
+def _stage_record(
+    stage: Stage, placed: PlacedStage, first: int, delay: int, ports: bool
+) -> StageRecord:
+    """The record of a stage; stage `first` is the first on its region."""
     choice = placed.choice
-    region = Region(f"r{stage.index:02d}", placed.region, choice.tiling)
+    region = Region(f"r{first:02d}", placed.region, choice.tiling)
     return StageRecord(
         index=stage.index,
         id=f"s{stage.index:02d}:{stage.name}",

@@ -52,7 +52,9 @@ class Layout:
     """Everything about a stage program that its costs need and no mask or target changes.
 
     `matrices` and `biases` (vectors over out features) are keyed by parameter index; `operands`
-    are products of two activations as (batch, m, k, n). The last three bound the splits.
+    are products of two activations as (batch, m, k, n). In, positions
+    and out bound the splits. `lent` parameters lie there, but another stage holds them and updates
+    them.
     """
 
     forward: Roles
@@ -63,6 +65,7 @@ class Layout:
     in_features: int
     positions: int
     out_features: int
+    lent: frozenset[int] = frozenset()
 
     @property
     def is_linear(self) -> bool:

@@ -81,6 +81,12 @@ class MemoryTable:
         )
 
 
+def nothing_stored(tilings: Tilings) -> Stored:
+    """Of a parameter that another stage holds."""
+    nothing = np.zeros(len(tilings), np.int64)
+    return Stored(nothing, nothing.astype(np.float64), nothing, nothing)
+
+
 def store_parameter(site: Site, layout: Layout, index: int, spec: TensorSpec) -> Stored:
     """Where parameter `index` lies, and how much of it the fullest PE holds."""
     size = spec.torch_dtype.itemsize

@@ -20,7 +20,7 @@ from ..targets.target import Target
 from ..timing.streams import side_links
 from .joint_sums import behind, unread
 from .layout import Layout
-from .memory import MemoryTable, Stored, memory_table, store_parameter
+from .memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
 from .nonzeros import WeightTiles
 from .optimizer import Step, matrix_step, update
 from .registry import cost_of, kernel_for
@@ -94,10 +94,12 @@ def price_stage(
     Raises UnsupportedError for an operator or a dtype the target has no kernel for.
     """
     if tilings is None:
-        tilings = _tilings(layout, target)
+        tilings = stage_tilings(layout, target)
     site = _site(target, tilings, layout.forward, layout, weights, in_sequence)
     stored = [
-        store_parameter(site, layout, index, spec) for index, spec in enumerate(program.parameters)
+        nothing_stored(tilings) if lent else store_parameter(site, layout, index, spec)
+        for index, spec in enumerate(program.parameters)
+        for lent in [index in layout.lent]
     ]
     operators = (
         *_graph_costs(program.forward, site, "forward", stage),
@@ -107,9 +109,10 @@ def price_stage(
             "backward",
             stage,
         ),
-        *_update_costs(site, stage, program, stored, step),
+        *_update_costs(site, stage, program, layout, stored, step),
     )
-    dense = sum(spec.elements for spec in program.parameters)
+    held = [spec for n, spec in enumerate(program.parameters) if n not in layout.lent]
+    dense = sum(spec.elements for spec in held)
     zeros = sum(w.dense - w.total for w in weights.values())
     return StageTable(
         tilings=tilings,
@@ -123,7 +126,7 @@ def price_stage(
     )
 
 
-def _tilings(layout: Layout, target: Target) -> Tilings:
+def stage_tilings(layout: Layout, target: Target) -> Tilings:
     """All that fit the grid, of every algorithm that the stage's products and the target allow."""
     sizes = layout.in_features, layout.positions, layout.out_features
     grid = target.rows, target.columns
@@ -189,12 +192,13 @@ def _update_costs(
     site: Site,
     stage: Stage,
     program: StageProgram,
+    layout: Layout,
     stored: list[Stored],
     step: Step,
 ) -> Iterator[Priced]:
     before: dict[str, Ints] = {}
     for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):
-        if not program.trainable[index]:
+        if not program.trainable[index] or index in layout.lent:
             continue
         elements, others = stored[index].elements, before.get(spec.dtype)
         cost = update(site, elements, spec.dtype, step.states, others)

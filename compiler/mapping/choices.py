@@ -5,7 +5,7 @@ Stages --map--> Kernels --place--> Placement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -88,10 +88,20 @@ class LazyChoices(Sequence[Choice]):
 
 @dataclass(frozen=True)
 class StageKernel:
-    """The Pareto set of one stage, cheapest area first. Every choice fits a PE's memory."""
+    """The Pareto set of one stage, cheapest area first. Every choice fits a PE's memory.
+
+    `guests` are other stages on the same region, with their choices in the same order; the sizes
+    are those of all together.
+    """
 
     stage: int
     choices: Sequence[Choice]
+    guests: tuple[StageKernel, ...] = ()
+
+    def placed(self, choice: int, region: Rectangle) -> Iterator[PlacedStage]:
+        """The stage and its guests on a region."""
+        for kernel in (self, *self.guests):
+            yield PlacedStage(kernel.stage, kernel.choices[choice], region)
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -104,7 +114,7 @@ class StageKernel:
 
 @dataclass(frozen=True)
 class Kernels:
-    """The Pareto sets of all stages, in pipeline order."""
+    """The Pareto sets of all stages, in pipeline order but for those that are guests of others."""
 
     target: Target
     stages: tuple[StageKernel, ...]
@@ -121,7 +131,8 @@ class PlacedStage:
 
 @dataclass(frozen=True)
 class Placement:
-    """Non-overlapping rectangles inside the target's usable grids, one per stage.
+    """Non-overlapping rectangles inside the target's usable grids, one per stage, or per group of
+    stages that share one.
 
     `wafers_least` is how many wafers the stages need if each takes its smallest choice.
     """
@@ -129,3 +140,11 @@ class Placement:
     target: Target
     placed: tuple[PlacedStage, ...]
     wafers_least: int = 1
+
+    @property
+    def by_region(self) -> dict[Rectangle, tuple[PlacedStage, ...]]:
+        """The stages of every region."""
+        found: dict[Rectangle, tuple[PlacedStage, ...]] = {}
+        for placed in self.placed:
+            found[placed.region] = (*found.get(placed.region, ()), placed)
+        return found

@@ -41,4 +41,5 @@ def largest_stages(kernels: Kernels, stages: Sequence[Stage]) -> Iterator[Contri
     """The stages that take most PEs in their smallest form."""
     areas = [int(kernel.sizes.areas.min()) for kernel in kernels.stages]
     for index in sorted(range(len(areas)), key=lambda i: -areas[i])[:_STAGES_SHOWN]:
-        yield Contributor(f"stage {index} ({stages[index].name})", areas[index])
+        stage = kernels.stages[index].stage
+        yield Contributor(f"stage {stage} ({stages[stage].name})", areas[index])

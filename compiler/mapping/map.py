@@ -5,6 +5,7 @@ Stages --map--> Kernels
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 from ...backend.errors import UnknownNameError, UserError
 from ..plan.program import Stages
 from ..plan.training import Training
+from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
 from .choices import Kernels
-from .pricing import Pricing
+from .pricing import Known, Pricing
+from .sharing import Group, shared_kernel
 
 
 @dataclass(frozen=True)
@@ -28,21 +31,40 @@ class Map:
 
     target: Target
     training: Training = field(default_factory=Training)
+    groups: tuple[Group, ...] = ()
 
     def __call__(self, stages: Stages) -> Kernels:
-        return map_kernels(stages, self.target, self.training)
+        return map_kernels(stages, self.target, self.training, self.groups)
 
 
-def map_kernels(stages: Stages, target: Target, training: Training | None = None) -> Kernels:
-    """The Pareto set of every stage.
+def map_kernels(
+    stages: Stages,
+    target: Target,
+    training: Training | None = None,
+    groups: Sequence[Group] = (),
+    known: Known | None = None,
+) -> Kernels:
+    """The Pareto set of every stage, or of several that are to share a region.
 
     Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
     operator without a kernel, UserError for a mask that does not match its parameter.
     """
     training = training or Training()
     _check_masks(stages, training)
-    pricing = Pricing(stages, target, training)
-    return Kernels(target, tuple(pricing.stage_kernel(stage) for stage in stages.stages))
+    members = [group.stages for group in groups]
+    pricing = Pricing(stages, target, training, known, passing_bytes(stages, members))
+    together = {group.at: group for group in groups}
+    guests = {number for group in groups for number in group.stages if number != group.at}
+    return Kernels(
+        target,
+        tuple(
+            shared_kernel(stages, together[stage.index], target, training, pricing.passing)
+            if stage.index in together
+            else pricing.stage_kernel(stage)
+            for stage in stages.stages
+            if stage.index not in guests
+        ),
+    )
 
 
 def _check_masks(stages: Stages, training: Training) -> None:

@@ -69,6 +69,7 @@ class Pricing:
         target: Target,
         training: Training,
         known: Known | None = None,
+        passing: tuple[int, ...] | None = None,
     ) -> None:
         known = known or Known()
         self.stages, self.target, self.training = stages, target, training
@@ -76,7 +77,7 @@ class Pricing:
         self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
         count = Counter(stage.program.key for stage in stages.stages)
         self.shared = {key for key, stages_of in count.items() if stages_of > 1}
-        self.passing = passing_bytes(stages)
+        self.passing = passing_bytes(stages) if passing is None else passing
         self.step = Step.of(training, stages)
 
     def stage_kernel(self, stage: Stage) -> StageKernel:

@@ -41,7 +41,8 @@ class Balance:
 def balance_placement(stages: Stages, placement: Placement, training: Training) -> Placement:
     """The same placement; stages with real masks get the cycles and bytes of balanced tiles.
 
-    Masks that will change (`training.dynamic`) and order statistics stay as they are.
+    Masks that will change (`training.dynamic`) and order statistics stay as they are, and stages
+    that share their region.
     """
     still = {
         name: np.asarray(mask, dtype=bool)
@@ -50,13 +51,15 @@ def balance_placement(stages: Stages, placement: Placement, training: Training) 
     }
     found = {
         placed.stage: dict(_balanced(stages.stages[placed.stage], placed.choice.tiling, still))
-        for placed in placement.placed
+        for users in placement.by_region.values()
+        for placed in users
+        if len(users) == 1
     }
     changed = {name: mask for own in found.values() for name, mask in own.items()}
     balanced = replace(training, masks={**training.masks, **changed})
     pricing = Pricing(stages, placement.target, balanced)
     placed = tuple(
-        _better(pricing, stages.stages[placed.stage], placed) if found[placed.stage] else placed
+        _better(pricing, stages.stages[placed.stage], placed) if found.get(placed.stage) else placed
         for placed in placement.placed
     )
     return placement if not changed else replace(placement, placed=placed)

@@ -9,7 +9,7 @@ Every stage keeps its wafer and takes any of its choices of at most the interval
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -41,12 +41,20 @@ def freed(
     may end earlier, after so many `rounds`.
     """
     began, done, moved = time.monotonic(), 0, []
-    for _, group in groupby(placement.placed, key=lambda placed: placed.region.wafer):
+    regions = _one_of_each(placement, kernels)
+    for _, group in groupby(regions, key=lambda placed: placed.region.wafer):
         stages = list(group)
         done += len(stages)
-        until = began + seconds * done / len(placement.placed)
+        until = began + seconds * done / len(regions)
         moved += _packed(placement, stages, kernels, shapes, dag, Budget(rounds, until, _STEPS))
-    return replace(placement, placed=tuple(moved))
+    return replace(placement, placed=tuple(sorted(moved, key=lambda one: one.stage)))
+
+
+def _one_of_each(placement: Placement, kernels: Sequence[StageKernel]) -> list[PlacedStage]:
+    """The stages but for guests on another one's region, wafer by wafer."""
+    hosts = {kernel.stage for kernel in kernels}
+    own = [placed for placed in placement.placed if placed.stage in hosts]
+    return sorted(own, key=lambda placed: placed.region.wafer)
 
 
 def _packed(
@@ -63,10 +71,12 @@ def _packed(
     problem = _problem(placement, stages, own, dag)
     found = search(problem, [rated(problem, _in_strips(stages))], budget)
     if found is None:
-        return list(stages)
+        regions = {one.region for one in stages}
+        return [one for one in placement.placed if one.region in regions]
     return [
-        _placed(one, kernels[index[one.stage]], shape, block)
+        placed
         for one, shape, block in zip(stages, own, found.blocks, strict=True)
+        for placed in _placed(one, kernels[index[one.stage]], shape, block)
     ]
 
 
@@ -93,7 +103,9 @@ def _in_strips(stages: Sequence[PlacedStage]) -> Layout:
     return Layout(maker.links, maker.join(strips, ABREAST), 0)
 
 
-def _placed(one: PlacedStage, kernel: StageKernel, shapes: Shapes, block: Block) -> PlacedStage:
+def _placed(
+    one: PlacedStage, kernel: StageKernel, shapes: Shapes, block: Block
+) -> Iterator[PlacedStage]:
     shape = shape_in(shapes, block.width)
     region = Rectangle(block.y, block.x, shape.height, shape.width, one.region.wafer)
-    return PlacedStage(one.stage, kernel.choices[shape.choice], region)
+    return kernel.placed(shape.choice, region)

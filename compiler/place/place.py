@@ -69,12 +69,26 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
             best = _best(_placements(kernels, interval), streams, best)
     assert best is not None
     if seconds > 0:
-        slowest = max(one.choice.interval_cycles for one in best.placement.placed)
+        slowest = max(
+            sum(one.choice.interval_cycles for one in users)
+            for users in best.placement.by_region.values()
+        )
         shapes = _shapes(kernels, slowest)
         free = freed(best.placement, kernels.stages, shapes, stages.dag, seconds)
         best = _best([free], streams, best)
     assert best is not None
     return replace(best.placement, wafers_least=wafers_least(kernels))
+
+
+def estimated_interval(stages: Stages, kernels: Kernels) -> float:
+    """The interval of the best packing of the choices that are fast enough for the stages alone, on
+    all wafers or on fewer: most of what `place` tries, in less time."""
+    streams, best = Streams(stages), None
+    for interval in sorted({smallest_interval(kernels), *_on_fewer_wafers(kernels)}):
+        if best is None or interval < best.interval:
+            best = _best(_placements(kernels, interval), streams, best)
+    assert best is not None
+    return best.interval
 
 
 @dataclass(frozen=True)
@@ -104,11 +118,23 @@ def _best(
 
 
 def _worth_trying(kernels: Kernels, least: int) -> list[int]:
-    """The least interval, then some of those above it, up to twice as long."""
+    """The least interval, then some of those above it, up to twice as long, and the least on fewer
+    wafers."""
     above = [cycles for cycles in _occurring(kernels) if least < cycles <= 2 * least]
     steps = np.geomspace(least, 2 * least, _TRIALS + 1)[1:]
     tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
-    return [least, *sorted(tried - {least})]
+    return [least, *sorted((tried | _on_fewer_wafers(kernels)) - {least})]
+
+
+def _on_fewer_wafers(kernels: Kernels) -> set[int]:
+    """The least interval on each number of wafers but all, where the stages fit: there are fewer
+    links between wafers, or none."""
+    found = set()
+    for wafers in range(1, kernels.target.wafers):
+        fewer = replace(kernels, target=replace(kernels.target, wafers=wafers))
+        if _fits(fewer, _occurring(fewer)[-1]):
+            found.add(smallest_interval(fewer))
+    return found
 
 
 def _placements(kernels: Kernels, interval: int) -> list[Placement]:
@@ -220,12 +246,11 @@ def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]
         for stage, shape in zip(stages, chosen, strict=True):
             top = row if downwards else row - shape.height
             region = Rectangle(top, column, shape.height, shape.width, wafer)
-            choice = kernels.stages[stage].choices[shape.choice]
-            placed.append(PlacedStage(kernels.stages[stage].stage, choice, region))
+            placed += kernels.stages[stage].placed(shape.choice, region)
             row += shape.height if downwards else -shape.height
         column += strip.width
         downwards = not downwards
-    return Placement(kernels.target, tuple(placed))
+    return Placement(kernels.target, tuple(sorted(placed, key=lambda one: one.stage)))
 
 
 def _report(kernels: Kernels) -> InfeasibleReport:

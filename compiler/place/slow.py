@@ -26,8 +26,9 @@ def slowed(placement: Placement) -> Placement:
 
 
 def slowest_cycles(placement: Placement) -> int:
-    """Cycles per sample of the slowest stage, slow cores included; streams may be slower."""
-    return max(stage.choice.cycles.total_cycles for stage in slowed(placement).placed)
+    """Cycles per sample of the slowest region, slow cores included; streams may be slower."""
+    regions = slowed(placement).by_region.values()
+    return max(sum(one.choice.cycles.total_cycles for one in users) for users in regions)
 
 
 def speed(target: Target, region: Rectangle) -> float:

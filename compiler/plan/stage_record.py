@@ -5,6 +5,7 @@ Units are those of `document.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 
@@ -249,6 +250,13 @@ class PEMemory:
         )
 
 
+def shared_bytes(users: Sequence[PEMemory]) -> int:
+    """Bytes on the fullest PE of a region with all its stages' memory. They take turns, so they
+    have their workspace in the same place."""
+    own = sum(memory.total_bytes - memory.workspace_bytes for memory in users)
+    return own + max((memory.workspace_bytes for memory in users), default=0)
+
+
 @dataclass(frozen=True)
 class NonZeros:
     """Non-zero weights of a stage: in all, and per PE (mean over PEs, slowest PE)."""
@@ -343,3 +351,20 @@ class StageRecord:
     def tiling(self) -> Tiling:
         """How its tensors are split over them."""
         return self.uses[0].region.tiling
+
+
+def stages_by_region(stages: Sequence[StageRecord]) -> tuple[tuple[StageRecord, ...], ...]:
+    """The stages of every region, in the order of their first ones."""
+    found: dict[str, tuple[StageRecord, ...]] = {}
+    for stage in stages:
+        name = stage.uses[0].region.id
+        found[name] = (*found.get(name, ()), stage)
+    return tuple(found.values())
+
+
+def memory_by_region(stages: Sequence[StageRecord]) -> dict[str, int]:
+    """Bytes on the fullest PE of every region, by its id."""
+    return {
+        users[0].uses[0].region.id: shared_bytes([user.memory_per_pe for user in users])
+        for users in stages_by_region(stages)
+    }

@@ -12,6 +12,7 @@ it; stages that it passes take it too, if they need it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -42,11 +43,12 @@ def edge_bytes(stages: Stages, source: int, sink: int) -> EdgeBytes:
     return EdgeBytes(onwards, sum(back), sum(rebuilt))
 
 
-def passing_bytes(stages: Stages) -> tuple[int, ...]:
-    """For each stage, bytes of the samples that rest with it between two other stages."""
+def passing_bytes(stages: Stages, groups: Sequence[Collection[int]] = ()) -> tuple[int, ...]:
+    """For each stage, bytes of the samples that rest with it between two other stages. What goes
+    from one stage of a group to another rests in their region."""
     change = [0] * (len(stages) + 1)
     for source, sink in stages.dag.edges:
-        if source != HOST:
+        if source != HOST and not any(source in group and sink in group for group in groups):
             held = sum(edge_bytes(stages, source, sink))
             change[source + 1] += held
             change[sink] -= held

@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plan.resources import COLOURS, QUEUES, collective_colours, collective_queues
+from ..plan.stage_record import Rectangle
 from .layout import Layout
 from .link_shares import EAST, WEST, Piece, pieces
+from .streams import is_inside
 from .wiring import FORWARD, Wiring
 
 Flags = NDArray[np.bool_]
@@ -90,15 +92,20 @@ def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
     beside those of the stage's collectives."""
     most = layout.limit(QUEUES)
     for end in ("consumer", "producer"):
-        at: dict[int, list[int]] = defaultdict(list)
+        at: dict[Rectangle, list[int]] = defaultdict(list)
         for number, channel in enumerate(wiring.channels):
-            at[getattr(channel, end)].append(number)
-        for stage, numbers in at.items():
-            if stage < wiring.stages:
-                site = layout.sites[stage]
-                left = max(1, most - collective_queues(site.region, site.slices))
-                if len(numbers) > left:
-                    yield from (tuple(numbers[first :: int(left)]) for first in range(int(left)))
+            stage = getattr(channel, end)
+            if stage < wiring.stages and not is_inside(layout.edges[channel.edge], layout.regions):
+                at[layout.regions[stage]].append(number)
+        for region, numbers in at.items():
+            kept = max(
+                collective_queues(region, site.slices)
+                for site in layout.sites
+                if site.region == region
+            )
+            left = max(1, most - kept)
+            if len(numbers) > left:
+                yield from (tuple(numbers[first :: int(left)]) for first in range(int(left)))
 
 
 def _meets(layout: Layout, wiring: Wiring) -> Flags:

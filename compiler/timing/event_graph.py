@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +45,24 @@ class EventGraph:
             yield given(index, BACKWARD), begin(index, FORWARD), unit.cycles[2], unit.delay + 1
         else:
             yield given(index, FORWARD), begin(index, FORWARD), 0, 1
+        if unit.turn is not None and index < min(unit.turn.others):
+            yield from self._round(sorted((index, *unit.turn.others)))
+
+    def _round(self, stages: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        """Phases of the stages of a region, one after the other; the first follows the last of the
+        round before."""
+        phases = [(stage, FORWARD) for stage in reversed(stages)]
+        phases += [(stage, BACKWARD) for stage in stages]
+        following = [*phases[1:], phases[0]]
+        for number, (one, other) in enumerate(zip(phases, following, strict=True)):
+            update = self.wiring.units[one[0]].cycles[2] if one[1] == BACKWARD else 0
+            samples = self._since(*one) - self._since(*other) + (number + 1 == len(phases))
+            yield given(*one), begin(*other), update, samples
+
+    def _since(self, stage: int, phase: int) -> int:
+        """Rounds from when a region's first stage begins a sample until this phase of it."""
+        unit = self.wiring.units[stage]
+        return (unit.turn.ahead if unit.turn else 0) + (unit.delay if phase == BACKWARD else 0)
 
     @cached_property
     def parts(self) -> PartCycles:

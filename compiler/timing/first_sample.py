@@ -28,7 +28,12 @@ def latency_cycles(graph: EventGraph) -> int:
     """Cycles from when the host is asked for a sample until its loss is known, if the sample is
     alone in the pipeline: the host's latency, then the longest path of rows through all forwards.
     """
-    return int(longest_path(graph.events + 1, _first_sample(graph, 1))[_loss(graph)])
+    return int(alone(graph)[_loss(graph)])
+
+
+def alone(graph: EventGraph) -> Ints:
+    """When everything happens to a sample that is alone in the pipeline."""
+    return longest_path(graph.events + 1, _first_sample(graph, 1))
 
 
 def times_of(graph: EventGraph, critical: Critical, samples: int) -> Times:

@@ -15,6 +15,7 @@ from ..plan.causes import Bound
 from .cycle_ratio import Critical, maximum_cycle_ratio
 from .event_graph import EventGraph
 from .layout import Layout
+from .shared_regions import users, with_turns
 from .wiring import Wiring, host_cycles, wire
 
 
@@ -64,17 +65,23 @@ class Pace:
 
 def pace_of(layout: Layout) -> Pace:
     """The pace of stages on a mesh. Raises UserError for a layout that cannot be wired."""
-    graph = EventGraph(wire(layout))
+    wiring = wire(layout)
+    bounds = sorted(_bounds(layout, wiring), key=lambda bound: -bound.cycles)
+    graph = EventGraph(with_turns(layout, wiring))
     critical = maximum_cycle_ratio(graph.events, graph.waits)
     if critical.ratio is not None:
         critical = maximum_cycle_ratio(graph.events, graph.arcs)
-    bounds = sorted(_bounds(layout, graph.wiring), key=lambda bound: -bound.cycles)
     return Pace(graph, critical, tuple(bounds))
 
 
 def _bounds(layout: Layout, wiring: Wiring) -> Iterator[Bound]:
     for site, unit in zip(layout.sites, wiring.units, strict=False):
         yield Bound(site.bound_by, site.id, unit.total_cycles)
+    for stages in users(layout):
+        own = [(wiring.units[number], layout.sites[number]) for number in stages]
+        slowest = max(own, key=lambda one: one[0].total_cycles)[1]
+        names = " + ".join(site.id for _, site in own)
+        yield Bound(slowest.bound_by, names, sum(unit.total_cycles for unit, _ in own))
     for channel in wiring.channels:
         yield Bound(channel.cause, wiring.label(channel), channel.occupancy_cycles)
     yield Bound("host", "input bandwidth", host_cycles(layout))

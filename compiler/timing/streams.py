@@ -35,16 +35,29 @@ def wafers_between(edge: EdgeRecord, regions: Sequence[Rectangle]) -> range:
     """
     if edge.source == HOST:
         return range(0)
-    return range(regions[edge.source].wafer, regions[edge.sink].wafer)
+    ends = regions[edge.source].wafer, regions[edge.sink].wafer
+    return range(min(ends), max(ends))
+
+
+def is_backwards(edge: EdgeRecord, regions: Sequence[Rectangle]) -> bool:
+    """Whether an edge runs from a later wafer to one before it: into a region of several stages."""
+    return edge.source != HOST and regions[edge.source].wafer > regions[edge.sink].wafer
+
+
+def is_inside(edge: EdgeRecord, regions: Sequence[Rectangle]) -> bool:
+    """Whether an edge joins two stages of one region."""
+    return edge.source != HOST and regions[edge.source] == regions[edge.sink]
 
 
 def wafer_link_bytes(
     edges: Iterable[EdgeRecord], regions: Sequence[Rectangle]
 ) -> dict[int, tuple[int, int]]:
-    """By link between wafers, the bytes of one sample: (activations on, what comes back)."""
+    """By link between wafers, the bytes of one sample in both directions: (onwards, back)."""
     found: dict[int, tuple[int, int]] = {}
     for edge in edges:
+        both = edge.forward_bytes, edge.backward_bytes
+        both = both[::-1] if is_backwards(edge, regions) else both
         for link in wafers_between(edge, regions):
             onwards, back = found.get(link, (0, 0))
-            found[link] = onwards + edge.forward_bytes, back + edge.backward_bytes
+            found[link] = onwards + both[0], back + both[1]
     return found

@@ -8,7 +8,7 @@ from math import inf
 from ...backend.errors import UserError
 from ..plan.causes import Bound
 from ..plan.document import Totals
-from ..plan.stage_record import StageRecord
+from ..plan.stage_record import StageRecord, memory_by_region
 from ..targets.target import Target
 from .colours import colours_of, turns
 from .cycle_ratio import Arc, maximum_cycle_ratio
@@ -27,7 +27,7 @@ def totals(
     """
     pace = pace_of(layout)
     _check_order(layout, pace)
-    used = sum(stage.region.area for stage in stages)
+    used = sum(region.area for region in {stage.region for stage in stages})
     busy = sum(stage.region.area * stage.cycles.total_cycles for stage in stages)
     return Totals(
         initiation_interval_cycles=pace.interval_cycles,
@@ -43,7 +43,7 @@ def totals(
         wafers_least=wafers_least,
         macs_dense=sum(stage.macs_dense for stage in stages),
         macs_effective=sum(stage.macs_effective for stage in stages),
-        max_memory_per_pe_bytes=max(stage.memory_per_pe.total_bytes for stage in stages),
+        max_memory_per_pe_bytes=max(memory_by_region(stages).values()),
         memory_capacity_per_pe_bytes=target.capacity_bytes,
     )
 

@@ -18,11 +18,27 @@ from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import PhaseCycles
 from .layout import Layout
 from .link_shares import fair_cycles, pieces, shared_links
-from .streams import parallel_links, wafer_link_bytes, wafers_between
+from .streams import (
+    is_backwards,
+    is_inside,
+    parallel_links,
+    wafer_link_bytes,
+    wafers_between,
+)
 
 FORWARD, BACKWARD = 0, 1
 PHASES = ("forward", "backward", "update")
 KINDS = ("activations", "gradients")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How a unit shares its region with `others`: its tick k comes in round k + min(lag + k, ahead)
+    of the region (see shared_regions.py)."""
+
+    others: tuple[int, ...]
+    ahead: int
+    lag: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,7 @@ class Unit:
 
     A unit that trains does forward(i), backward(i - delay), update(i - delay) for i = 0, 1, 2, ...,
     leaving out samples that do not exist; one that does not (a host stream) does forward only.
-    It begins at `start_cycles`.
+    It begins at `start_cycles`. With a `turn` it shares its region.
     """
 
     name: str
@@ -39,6 +55,7 @@ class Unit:
     delay: int
     trains: bool
     start_cycles: int = 0
+    turn: Turn | None = None
 
     @property
     def total_cycles(self) -> int:
@@ -136,6 +153,8 @@ def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Ch
     ends = (host.get(index, edge.source), edge.sink)
     producer, consumer = ends if phase == FORWARD else ends[::-1]
     size = edge.forward_bytes if phase == FORWARD else edge.backward_bytes
+    if is_inside(edge, layout.regions):
+        return _inside(index, phase, ends, edge)
     links = parallel_links(layout.regions[i] for i in (edge.source, edge.sink) if i != HOST)
     work = ceil(size / (links * layout.constant("noc.link_bytes_per_cycle")))
     flight = edge.hops * layout.constant("noc.hop_cycles")
@@ -153,6 +172,13 @@ def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Ch
         parts=edge.parts,
         window=edge.window if phase == FORWARD else edge.gradient_window,
     )
+
+
+def _inside(index: int, phase: int, ends: tuple[int, int], edge: EdgeRecord) -> Channel:
+    """Between stages of one region nothing crosses a link. Turns keep samples and gradients apart:
+    2 depth + 1 of both together rest in the region's memory."""
+    producer, consumer = ends if phase == FORWARD else ends[::-1]
+    return Channel(index, phase, producer, consumer, 0, 0, 0, 2 * edge.depth + 1, 1, 1, 1)
 
 
 def _shared(layout: Layout, channels: list[Channel]) -> tuple[Channel, ...]:
@@ -187,7 +213,8 @@ def _between_wafers(
     if not (passed and own):
         return channel
     rate = layout.constant("wafer_link.bytes_per_s")
-    busiest = max(load[link][channel.phase] for link in passed)
+    way = channel.phase ^ is_backwards(edge, layout.regions)
+    busiest = max(load[link][way] for link in passed)
     share = ceil(busiest * layout.clock_hz / rate)
     return replace(
         channel,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...compiler.timing.wiring import PHASES, Wiring
 from ..model.report import Wait
-from ..model.state import State, Tables
+from ..model.state import TURN_OF_FORWARD, State, Tables
 
 
 def cycle_of_waits(wiring: Wiring, table: Tables, state: State, samples: int) -> tuple[Wait, ...]:
@@ -19,6 +19,17 @@ def cycle_of_waits(wiring: Wiring, table: Tables, state: State, samples: int) ->
 
 
 def _wait(wiring: Wiring, table: Tables, state: State, unit: int) -> tuple[int, Wait]:
+    def round_of(other: int) -> int:
+        tick = int(state.tick[other])
+        return tick + min(int(table.lag[other]) + tick, int(table.ahead[other]))
+
+    turn = wiring.units[unit].turn
+    if state.part[unit] >= TURN_OF_FORWARD and turn is not None:
+        other = min(turn.others, key=lambda one: (round_of(one), -one))
+        names = wiring.units[unit].name, wiring.units[other].name
+        phase = int(state.part[unit] - TURN_OF_FORWARD)
+        sample = int(state.tick[unit]) - phase * int(table.delay[unit])
+        return other, Wait(names[0], PHASES[phase], sample, "turn", "their region", names[1])
     phase, giving = divmod(int(state.part[unit]), 2)
     sample = int(state.tick[unit]) - phase * int(table.delay[unit])
     for number, channel in enumerate(wiring.channels):

@@ -11,6 +11,10 @@ worked on; that frees their places. Giving waits for a place in every output. Th
 leave evenly while its producer works, so units overlap in time although they are visited one after
 the other.
 
+Stages of one region take turns (compiler/timing/shared_regions.py): before each phase a unit waits
+until the others have done those that come before it. They cannot go on before this one is done, so
+their times are those of the ends of these phases.
+
 A unit that is told to stop at a tick stops, and the others go on as far as that lets them. Where
 everybody then is follows from counting alone, never from times, so that two such states can be
 compared (see steady.py).
@@ -42,6 +46,9 @@ from ..model.state import (
     STEADY_FROM,
     STEADY_TO,
     TAKEN,
+    TURN,
+    TURN_OF_BACKWARD,
+    TURN_OF_FORWARD,
     WANTED,
     WINDOW,
     Ints,
@@ -186,6 +193,8 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
     tick, part = state.tick[unit], state.part[unit]
     if tick == stop[unit]:
         return False
+    if part >= TURN_OF_FORWARD:
+        return _turn(table, state, samples, unit)
     phase = part // 2
     sample = tick - phase * table.delay[unit]
     exists = 0 <= sample < samples and (phase == FORWARD or table.trains[unit])
@@ -194,9 +203,48 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
             return False
         if part % 2 == 1 and not _give(table, state, first, unit, phase, sample):
             return False
-    state.part[unit] = (part + 1) % 4
     state.tick[unit] += part == 3
+    state.part[unit] = (part + 1) % 4
+    if table.region[unit] >= 0 and part % 2 == 1:
+        state.part[unit] = TURN_OF_FORWARD if part == 3 else TURN_OF_BACKWARD
     return True
+
+
+@inlined
+def _turn(table: Tables, state: State, samples: int, unit: int) -> bool:
+    """Wait until the other stages of the region have done all phases that come before the next one:
+    those of rounds before, forwards of later stages, and of a backward those of earlier stages."""
+    tick, since = state.tick[unit], int(state.time[unit])
+    is_backward = state.part[unit] == TURN_OF_BACKWARD
+    round_ = tick + min(table.lag[unit] + tick, table.ahead[unit])
+    now = since
+    for other in range(table.region.size):
+        if table.region[other] == table.region[unit] and other != unit:
+            forwards = _last(table, samples, other, round_ - (other < unit and not is_backward))
+            backwards = _last(table, samples, other, round_ - (other > unit or not is_backward))
+            done = state.tick[other]
+            if done <= backwards or done + _is_between(state.part[other]) <= forwards:
+                return False
+            now = max(now, int(state.time[other]))
+    if not _outside(table, state, unit, now - since):
+        state.idle[unit, TURN] += now - since
+    state.time[unit] = now
+    state.total[0] += now
+    state.part[unit] = 2 if is_backward else 0
+    return True
+
+
+@inlined
+def _last(table: Tables, samples: int, unit: int, round_: int) -> int:
+    """A unit's last tick up to a round of its region."""
+    last = max((round_ - table.lag[unit]) // 2, round_ - table.ahead[unit])
+    return min(last, samples + table.delay[unit] - 1)
+
+
+@inlined
+def _is_between(part: int) -> bool:
+    """Whether a unit has done the forward of its tick."""
+    return part == TURN_OF_BACKWARD or part == 2 or part == 3
 
 
 @inlined

@@ -27,8 +27,9 @@ class StageRow:
     fill (the pipeline was not full yet), imbalance (the producer was at work on what it needs),
     starved (the producer was itself waiting), link (the item was under way), host, blocked (no room
     in an output while the consumer was at work), loop (no room although the consumer was waiting
-    too: the FIFO is too shallow), drain. With the busy cycles of all samples
-    they add up to the cycles of the run. `bound_by` is what takes most of the stage's own cycles.
+    too: the FIFO is too shallow), drain, turn (another stage of its region was at work). With the
+    busy cycles of all samples they add up to the cycles of the run.
+    `bound_by` is what takes most of the stage's own cycles.
     """
 
     id: str
@@ -67,8 +68,8 @@ class EdgeRow:
 class Wait:
     """One link in a cycle of waits: `stage` cannot go on with `phase` until `on` has acted.
 
-    It waits for an 'item' to arrive on the stream or for 'room' in it. `sample` is -1 where the
-    level does not follow single samples.
+    It waits for an 'item' to arrive on the stream or for 'room' in it, or for its 'turn' in a
+    region of several stages. `sample` is -1 where the level does not follow single samples.
     """
 
     stage: str

@@ -51,6 +51,6 @@ def edge_rows(plan: PlanDocument, wiring: Wiring, interval: float) -> tuple[Edge
 
 def mean_utilisation(plan: PlanDocument, interval: float) -> float:
     """Busy share of the used PEs in steady state: stages weighted by their area."""
-    area = sum(stage.region.area for stage in plan.stages)
+    area = sum(region.rectangle.area for region in plan.regions)
     work = sum(stage.region.area * stage.cycles.total_cycles for stage in plan.stages)
     return work / (area * interval) if area else 0.0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.timing.part_cycles import Ints, PartCycles, part_cycles
-from ...compiler.timing.wiring import Wiring
+from ...compiler.timing.wiring import Unit, Wiring
 
 REASONS: tuple[str, ...] = (
     "fill",
@@ -19,8 +19,11 @@ REASONS: tuple[str, ...] = (
     "blocked",
     "loop",
     "drain",
+    "turn",
 )
-FILL, STARVED, IMBALANCE, LINK, HOST, BLOCKED, LOOP, DRAIN = range(len(REASONS))
+FILL, STARVED, IMBALANCE, LINK, HOST, BLOCKED, LOOP, DRAIN, TURN = range(len(REASONS))
+TURN_OF_FORWARD, TURN_OF_BACKWARD = 4, 5
+"""Parts of a tick in which units that share a region wait for their turn."""
 LEFT, GIVEN, READY, BEGAN, WINDOW, LAST = range(6)
 """Times of an item from its producer: its first window has left, it is complete; the producer had
 time for it, the producer began; the first window has arrived, all of it has."""
@@ -35,7 +38,8 @@ class Tables(NamedTuple):
     """The wiring as arrays. Slot 2 u + phase of a unit lists its channels; `ring` is where a
     channel's memory of `depth` items begins. Between ticks `full_from` and `full_to` of a unit the
     whole pipeline is full; the interval is measured over the later half of them. After
-    `regular_from` nothing depends any more on samples that did not exist."""
+    `regular_from` nothing depends any more on samples that did not exist. Units
+    of one `region` (-1: alone in theirs) take turns, see Turn for `ahead` and `lag`."""
 
     cycles: Ints
     starts: Ints
@@ -51,6 +55,9 @@ class Tables(NamedTuple):
     outputs: Ints
     outputs_from: Ints
     producer: Ints
+    region: Ints
+    ahead: Ints
+    lag: Ints
     work: Ints
     occupancy: Ints
     latency: Ints
@@ -61,7 +68,8 @@ class Tables(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where everybody is. Units: tick, part of it (0 to 3), own time, when it had time for the last
+    """Where everybody is. Units: tick, part of it (0 to 3, or
+    its turn), own time, when it had time for the last
     phase and when it began it, cycles spent. Channels: items given and taken so far, when links
     fall free, and per remembered item its times (`sent`, `got`, see LEFT and TAKEN). Recorded
     of a window of samples: `slices` of units, begin and end by phase; `moves` of channels, when an
@@ -113,6 +121,9 @@ def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
         outputs=outputs[0],
         outputs_from=outputs[1],
         producer=np.array([c.producer for c in channels], np.int64),
+        region=np.array([_region(u, number) for number, u in enumerate(units)], np.int64),
+        ahead=np.array([u.turn.ahead if u.turn else 0 for u in units], np.int64),
+        lag=np.array([u.turn.lag if u.turn else 0 for u in units], np.int64),
         work=np.array([c.work_cycles for c in channels], np.int64),
         occupancy=np.array([c.occupancy_cycles for c in channels], np.int64),
         latency=np.array([c.latency_cycles for c in channels], np.int64),
@@ -132,8 +143,9 @@ def start(table: Tables, window: tuple[int, int]) -> State:
     def zeros(*shape: int) -> Ints:
         return np.zeros(shape, np.int64)
 
+    waiting = np.where(table.region >= 0, TURN_OF_FORWARD, 0).astype(np.int64)
     return State(
-        *(zeros(units), zeros(units), table.starts.copy(), zeros(units), zeros(units)),
+        *(zeros(units), waiting, table.starts.copy(), zeros(units), zeros(units)),
         *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
         *(zeros(channels), zeros(channels), zeros(channels)),
         *(zeros(items, 6), zeros(items, 2)),
@@ -141,6 +153,10 @@ def start(table: Tables, window: tuple[int, int]) -> State:
         np.full((units, window[1], 3, 2), -1, np.int64),
         np.full((channels, before + window[1], 2), -1, np.int64),
     )
+
+
+def _region(unit: Unit, number: int) -> int:
+    return min((number, *unit.turn.others)) if unit.turn else -1
 
 
 def _lists(slots: list[int], count: int) -> tuple[Ints, Ints]:

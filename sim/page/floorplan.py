@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import Rectangle, StageRecord
+from ...compiler.plan.stage_record import Rectangle, StageRecord, stages_by_region
 from .colours import ramp
 from .svg import colour_scale, picture, text, tooltip
 
@@ -39,13 +39,22 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class _Box:
-    """A region in pixels."""
+    """A region in pixels, with its first stage and all that share it."""
 
-    stage: StageRecord
+    stages: tuple[StageRecord, ...]
     x: float
     y: float
     width: float
     height: float
+
+    @property
+    def stage(self) -> StageRecord:
+        return self.stages[0]
+
+    @property
+    def label(self) -> str:
+        """The numbers of its stages."""
+        return "+".join(str(stage.index) for stage in self.stages)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -53,8 +62,8 @@ class _Box:
 
     @property
     def font(self) -> float:
-        """The font size that fits the stage number into the box."""
-        digits = len(str(self.stage.index))
+        """The font size that fits the label into the box."""
+        digits = len(self.label)
         return min(self.width * 0.8 / (digits * _GLYPH), self.height * 0.85, 18.0)
 
 
@@ -75,7 +84,9 @@ def floorplan_svg(
     scale = HEIGHT / max(part.height, part.width)
     one, height = part.width * scale, part.height * scale
     width = plan.totals.wafers_used * (one + GAP) - GAP
-    boxes = [_box(stage, part, scale, one + GAP) for stage in plan.stages]
+    regions = stages_by_region(plan.stages)
+    boxes = [_box(stages, part, scale, one + GAP) for stages in regions]
+    shares = [min(1.0, sum(shares[stage.index] for stage in stages)) for stages in regions]
     parts = [
         *(_wafer(number, one, height) for number in range(plan.totals.wafers_used)),
         *(_region(box, share) for box, share in zip(boxes, shares, strict=True)),
@@ -128,11 +139,11 @@ def _wafer(number: int, width: float, height: float) -> str:
     return f'<rect class="wafer" x="{x:.1f}" y="{MARGIN:.1f}" {size}/>'
 
 
-def _box(stage: StageRecord, part: Rectangle, scale: float, step: float) -> _Box:
+def _box(stages: tuple[StageRecord, ...], part: Rectangle, scale: float, step: float) -> _Box:
     """`step` is the distance of two wafers in pixels."""
-    region = stage.region
+    region = stages[0].region
     return _Box(
-        stage,
+        stages,
         MARGIN + region.wafer * step + (region.column - part.column) * scale,
         MARGIN + (region.row - part.row) * scale,
         max(region.width * scale, LEAST),
@@ -142,9 +153,10 @@ def _box(stage: StageRecord, part: Rectangle, scale: float, step: float) -> _Box
 
 def _region(box: _Box, share: float) -> str:
     stage, region = box.stage, box.stage.region
+    cycles = " + ".join(f"{one.cycles.total_cycles:,}" for one in box.stages)
     title = (
-        f"{stage.id}\n{region.height} x {region.width} PEs at row {region.row},"
-        f" column {region.column}\n{stage.cycles.total_cycles:,} cycles per sample,"
+        f"{', '.join(one.id for one in box.stages)}\n{region.height} x {region.width} PEs at row"
+        f" {region.row}, column {region.column}\n{cycles} cycles per sample,"
         f" {share * 100:.0f} % busy"
     )
     return (
@@ -159,7 +171,7 @@ def _number(box: _Box, share: float) -> str:
         return ""
     return text(
         *box.centre,
-        box.stage.index,
+        box.label,
         size=round(box.font, 1),
         attributes=f'style="fill:{ramp(share)[1]}"',
     )
@@ -201,7 +213,7 @@ def _callout(box: _Box, at: float, edge: float, direction: int) -> str:
     bend, end = edge + 4 * direction, edge + 14 * direction
     anchor = "end" if direction < 0 else "start"
     return f'<path class="line" d="M{x:.1f} {y:.1f}L{bend:.1f} {at:.1f}H{end:.1f}"/>' + text(
-        end + 3 * direction, at, box.stage.index, anchor
+        end + 3 * direction, at, box.label, anchor
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import Rectangle
+from ...compiler.plan.stage_record import Rectangle, stages_by_region
 from .colours import ramp
 from .floorplan import around
 from .svg import colour_scale, picture, text, tooltip
@@ -19,15 +19,23 @@ _WIDTH = 240.0
 
 
 def heatmap_svg(plan: PlanDocument, shares: Sequence[float], label: str) -> str:
-    """One share in [0, 1] per stage; `label` says of what. Wafers lie side by side; what is drawn
-    is the smallest rectangle with all regions."""
-    regions = [stage.region.on_chain(plan.grid[1]) for stage in plan.stages]
+    """One share in [0, 1] per stage, added up for a region of several; `label` says of what. Wafers
+    lie side by side; what is drawn is the smallest rectangle with all regions."""
+    users = stages_by_region(plan.stages)
+    regions = [stages[0].region.on_chain(plan.grid[1]) for stages in users]
     part = around(regions)
     scale = HEIGHT / max(part.height, part.width)
     width, height = part.width * scale, part.height * scale
     drawn = (
-        _region(stage.id, region, part, share, scale, label)
-        for stage, region, share in zip(plan.stages, regions, shares, strict=True)
+        _region(
+            " + ".join(stage.id for stage in stages),
+            region,
+            part,
+            min(1.0, sum(shares[stage.index] for stage in stages)),
+            scale,
+            label,
+        )
+        for stages, region in zip(users, regions, strict=True)
     )
     across = max(width, _WIDTH)
     ground = f'<rect class="ground" x="1" y="1" width="{width:.1f}" height="{height:.1f}"/>'

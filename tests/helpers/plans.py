@@ -165,6 +165,18 @@ def moved(
     return replace(stage, uses=(replace(use, region=region),))
 
 
+def sharing(document: PlanDocument, *together: int) -> PlanDocument:
+    """These stages on the region of the first of them."""
+    region = document.stages[together[0]].uses[0].region
+    stages = [
+        replace(stage, uses=(replace(stage.uses[0], region=region),))
+        if stage.index in together
+        else stage
+        for stage in document.stages
+    ]
+    return replace(document, stages=tuple(stages))
+
+
 def with_depths(document: PlanDocument, extra: int) -> PlanDocument:
     edges = tuple(replace(e, depth=e.depth + extra) for e in document.edges)
     return replace(document, edges=edges)

@@ -35,3 +35,11 @@ def random_plan(draw, max_stages=8, max_bytes=4000, extra_depth=3, cycles=SPREAD
             depth = sink - source + draw(st.integers(0, extra_depth))
             edges.append(plans.edge(source, sink, draw(size), draw(size), depth, *parts()))
     return plans.plan(stages, edges)
+
+
+@st.composite
+def sharing_plan(draw, **options):
+    """A random plan with two or more stages on one region."""
+    plan = draw(random_plan(**options))
+    indices = st.sets(st.integers(0, len(plan.stages) - 1), min_size=2)
+    return plans.sharing(plan, *sorted(draw(indices)))

@@ -61,7 +61,8 @@ def nonzeros_mean(subject: Subject) -> Iterator[Finding]:
 def pes(subject: Subject) -> Iterator[Finding]:
     """PEs used are the regions' areas; the wafer share is used / usable."""
     totals = subject.plan.totals
-    area = sum(stage.region.height * stage.region.width for stage in subject.plan.stages)
+    regions = {region.id: region.rectangle for region in subject.plan.regions}
+    area = sum(region.height * region.width for region in regions.values())
     if totals.pes_used != area:
         yield Finding("totals.pes_used", area, totals.pes_used)
     grid = subject.plan.grid[0] * subject.plan.grid[1] * subject.plan.wafers

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..stage_record import ALGORITHMS, PURPOSES, Rectangle, Region, StageRecord, Tiling
 from .dealt import size_of
+from .shared import users_of
 from .violation import Finding, Subject
 
 
@@ -44,15 +45,20 @@ def inside_grid(subject: Subject) -> Iterator[Finding]:
 
 
 def wafers_in_order(subject: Subject) -> Iterator[Finding]:
-    """The pipeline begins on wafer 0 and fills one wafer after the other; totals count them."""
+    """The pipeline begins on wafer 0 and fills one wafer after the other; totals count them. A
+    region of several stages lies at the place of any of them."""
     plan, before = subject.plan, 0
-    for position, stage in enumerate(plan.stages):
+    alone = [stage for stage in plan.stages if len(users_of(plan, stage)) == 1]
+    for position, stage in enumerate(alone):
         given, highest = stage.region.wafer, before + (position > 0)
         if not before <= given <= min(highest, plan.wafers - 1):
             expected = f"{before} or the next, of {plan.wafers}"
             yield Finding(f"{stage.id}.region.wafer", expected, given)
         before = max(before, given)
-    totals, used = plan.totals, len({stage.region.wafer for stage in plan.stages})
+    wafers = {stage.region.wafer for stage in plan.stages}
+    totals, used = plan.totals, len(wafers)
+    if wafers and wafers != set(range(used)) and len(alone) < len(plan.stages):
+        yield Finding("regions", f"wafers 0 to {used - 1}", sorted(wafers))
     if totals.wafers_used != used:
         yield Finding("totals.wafers_used", used, totals.wafers_used)
     if not min(1, used) <= totals.wafers_least <= used:
@@ -61,13 +67,15 @@ def wafers_in_order(subject: Subject) -> Iterator[Finding]:
 
 
 def disjoint(subject: Subject) -> Iterator[Finding]:
-    """No PE belongs to two regions. A sweep down the rows keeps only regions that still reach."""
+    """No PE belongs to two regions; stages may have the same one. A sweep down the rows keeps only
+    regions that still reach."""
     active: list[StageRecord] = []
     for stage in sorted(subject.plan.stages, key=lambda stage: stage.region.row):
         region = stage.region
         active = [one for one in active if one.region.row + one.region.height > region.row]
         for other in active:
             shares = region.wafer == other.region.wafer and _share_columns(region, other.region)
+            shares = shares and stage.uses[0].region != other.uses[0].region
             if shares and region.height > 0:
                 where = f"{other.id}.region and {stage.id}.region"
                 yield Finding(where, "disjoint", f"{_text(other.region)} and {_text(region)}")

@@ -8,7 +8,6 @@ than routers that serve the colours of a link in turn.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import inf
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from ..resources import COLOURS, QUEUES, collective_colours, collective_queues
 from .paces import Timing
 from .routers import colours_taken, meetings, most_streams, routers_of
 from .schedule import FORWARD, Stream, Wait, keeps_pace
+from .shared import groups_of, is_inside
 from .violation import Finding, Subject
 
 
@@ -94,15 +94,14 @@ def colour_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
 
 def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
     """Queues of the stage with the most, into its cores or out of them."""
-    ends = Counter[tuple[str, object]](("in", stream.sink) for stream in streams)
-    ends.update(("out", stream.source) for stream in streams)
-    there_are = _limit(plan, QUEUES)
-    found = [
-        Use(count, count, collective_queues(stage.region, stage.tiling.space_split), there_are)
-        for (_, end), count in ends.items()
-        if isinstance(end, int)
-        for stage in [plan.stages[end]]
-    ]
+    there_are, found = _limit(plan, QUEUES), []
+    crossing = [stream for stream in streams if not is_inside(plan, stream.edge)]
+    for group in groups_of(plan):
+        own = [plan.stages[number] for number in group]
+        kept = max(collective_queues(s.region, s.tiling.space_split) for s in own)
+        entering = sum(stream.sink in group for stream in crossing)
+        leaving = sum(stream.source in group for stream in crossing)
+        found += [Use(n, n, kept, there_are) for n in (entering, leaving) if n]
     return max(found, key=lambda use: use.taken + use.kept, default=Use(0, 0, 0, there_are))
 
 
@@ -116,7 +115,10 @@ def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
     if not queue_use(plan, streams).suffices:
         numbers = range(len(streams))
         pairs |= {
-            (a, b) for a in numbers for b in range(a + 1, len(streams)) if _have_end(streams, a, b)
+            (a, b)
+            for a in numbers
+            for b in range(a + 1, len(streams))
+            if _have_end(plan, streams[a], streams[b])
         }
     own = sorted((streams[n] for n in {n for pair in pairs for n in pair}), key=_rank)
     following = [*own[1:], *own[:1]]
@@ -137,9 +139,16 @@ def _rank(stream: Stream) -> tuple[bool, int, int]:
     return is_back, stream.edge.sink if is_back else stream.edge.source, stream.edge.sink
 
 
-def _have_end(streams: Sequence[Stream], a: int, b: int) -> bool:
-    """Whether two streams enter the same stage, or leave the same one."""
-    return streams[a].sink == streams[b].sink or streams[a].source == streams[b].source
+def _have_end(plan: PlanDocument, one: Stream, other: Stream) -> bool:
+    """Whether two streams enter the same region, or leave the same one."""
+    if is_inside(plan, one.edge) or is_inside(plan, other.edge):
+        return False
+    region = [group for group in groups_of(plan) if len(group) > 1]
+
+    def place(end: object) -> object:
+        return next((group[0] for group in region if end in group), end)
+
+    return place(one.sink) == place(other.sink) or place(one.source) == place(other.source)
 
 
 def _tick(plan: PlanDocument, stream: Stream) -> int:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import ceil, prod
 
 from ..document import HOST, TensorRecord
 from ..program import StageProgram, TensorSpec
+from ..program_graph import is_view
 from ..stage_record import PEMemory, StageRecord
 from .dealt import dealt
 from .identity import tensor_bytes
+from .shared import (
+    given_parameters,
+    gradient_of_input,
+    groups_of,
+    is_inside,
+    is_turned,
+    lent_inputs,
+    ring_inputs,
+    saved_inputs,
+)
 from .violation import Finding, Subject
 
 
@@ -26,28 +37,39 @@ def classes_sound(subject: Subject) -> Iterator[Finding]:
 def fits_capacity(subject: Subject) -> Iterator[Finding]:
     """The fullest PE of every region holds no more than a PE has."""
     capacity = subject.plan.totals.memory_capacity_per_pe_bytes
-    for stage in subject.plan.stages:
-        used = _sum(stage.memory_per_pe)
+    for stages in groups_of(subject.plan):
+        used = _together(subject, stages)
         if used > capacity:
-            yield Finding(f"{stage.id}.memory_per_pe", f"at most {capacity} bytes", used)
+            names = " + ".join(subject.plan.stages[number].id for number in stages)
+            yield Finding(f"{names}.memory_per_pe", f"at most {capacity} bytes", used)
 
 
 def fullest_pe(subject: Subject) -> Iterator[Finding]:
-    """totals.max_memory_per_pe_bytes is the largest of the stages' sums."""
-    stages, given = subject.plan.stages, subject.plan.totals.max_memory_per_pe_bytes
-    expected = max((_sum(stage.memory_per_pe) for stage in stages), default=0)
+    """totals.max_memory_per_pe_bytes is the largest of the regions' sums."""
+    given = subject.plan.totals.max_memory_per_pe_bytes
+    regions = groups_of(subject.plan)
+    expected = max((_together(subject, stages) for stages in regions), default=0)
     if given != expected:
         yield Finding("totals.max_memory_per_pe_bytes", expected, given)
 
 
 def activation_fifo(subject: Subject) -> Iterator[Finding]:
-    """The FIFO is fifo_depth slots, each the fullest PE's share of what one sample saves."""
-    for stage in subject.plan.stages:
+    """The FIFO is fifo_depth slots, each the fullest PE's share of what one sample saves. A weight
+    that lies in the region is not saved."""
+    for position, stage in enumerate(subject.plan.stages):
         given = stage.memory_per_pe.activation_fifo_bytes
         where = f"{stage.id}.memory_per_pe.activation_fifo_bytes"
         program = subject.programs.get(stage.program)
         if program is not None:
-            slot = sum(_share(stage, spec) for spec in program.saved)
+            lent, kept = (
+                lent_inputs(subject.plan, subject.programs, position),
+                saved_inputs(program),
+            )
+            slot = sum(
+                _share(stage, spec)
+                for n, spec in enumerate(program.saved)
+                if kept.get(n) not in lent
+            )
             if given != stage.fifo_depth * slot:
                 yield Finding(where, f"{stage.fifo_depth} slots of {slot} bytes", given)
         elif stage.fifo_depth > 0 and given % stage.fifo_depth:
@@ -83,13 +105,13 @@ def _packed(program: StageProgram) -> Counter[TensorSpec]:
 
 
 def stream_buffers(subject: Subject) -> Iterator[Finding]:
-    """Inputs and outputs are buffered twice: one item is used while the next one moves. What is
-    given back moves in the backward only."""
-    for stage in subject.plan.stages:
+    """Inputs and outputs that cross the region's edge are buffered twice: one item is used while
+    the next one moves. What is given back moves in the backward only."""
+    for position, stage in enumerate(subject.plan.stages):
         program = subject.programs.get(stage.program)
         if program is None:
             continue
-        twice = sum(_share(stage, spec) for spec in (*program.inputs, *program.outputs))
+        twice = sum(_share(stage, spec) for spec in _crossing(subject, position, program))
         back = (*program.arriving_specs, *program.rebuilt_specs)
         expected = 2 * twice + sum(_share(stage, spec) for spec in back)
         given = stage.memory_per_pe.stream_buffer_bytes
@@ -99,15 +121,20 @@ def stream_buffers(subject: Subject) -> Iterator[Finding]:
 
 def skip_fifos(subject: Subject) -> Iterator[Finding]:
     """A stage holds one sample and one gradient of each stream from before it to after it, and
-    what is given back with that."""
-    edges = [edge for edge in subject.plan.edges if HOST < edge.source < edge.sink - 1]
+    what is given back with that, but of those inside a region; and what rests in its own on the way
+    to later stages of it."""
+    edges = [
+        edge
+        for edge in subject.plan.edges
+        if HOST < edge.source < edge.sink - 1 and not is_inside(subject.plan, edge)
+    ]
     for position, stage in enumerate(subject.plan.stages):
         passing = sum(
             edge.forward_bytes + edge.backward_bytes
             for edge in edges
             if edge.source < position < edge.sink
         )
-        expected = dealt(passing, stage.tiling, stage.region)
+        expected = dealt(passing, stage.tiling, stage.region) + _resting(subject, position)
         given = stage.memory_per_pe.skip_fifo_bytes
         if given != expected:
             yield Finding(f"{stage.id}.memory_per_pe.skip_fifo_bytes", expected, given)
@@ -178,6 +205,78 @@ def _value_bytes(subject: Subject, stage: StageRecord) -> int | None:
     if not mine:
         return 0
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def _together(subject: Subject, stages: Sequence[int]) -> int:
+    """Bytes of the stages of a region, which have their workspace in the same place."""
+    held = [subject.plan.stages[number].memory_per_pe for number in stages]
+    spaces = [memory.workspace_bytes for memory in held]
+    return sum(map(_sum, held)) - sum(spaces) + max(spaces)
+
+
+def _crossing(subject: Subject, position: int, program: StageProgram) -> Iterator[TensorSpec]:
+    """Inputs and outputs of a stage but those from and to its own region alone."""
+    plan, stage = subject.plan, subject.plan.stages[position]
+    mates = {number for group in groups_of(plan) if position in group for number in group}
+    for source, spec in zip(stage.inputs, program.inputs, strict=False):
+        if source.stage not in mates:
+            yield spec
+    leaving = {(record.stage, record.output) for record in (plan.loss, *plan.predictions)}
+    for output, spec in enumerate(program.outputs):
+        readers = {
+            reader
+            for reader, other in enumerate(plan.stages)
+            for source in other.inputs
+            if (source.stage, source.output) == (position, output)
+        }
+        if not readers or not readers <= mates or (position, output) in leaving:
+            yield spec
+
+
+def _resting(subject: Subject, position: int) -> int:
+    """Bytes of versions and gradients that rest in a region: of an output that a stage d later
+    reads d + 1 samples, and d gradients; a tied weight's where it lies, its gradients perhaps as
+    the factors of their products."""
+    plan, stage = subject.plan, subject.plan.stages[position]
+    program, total = subject.programs.get(stage.program), 0
+    for output, spec in enumerate(program.outputs if program else ()):
+        inside = list(ring_inputs(plan, position, output))
+        if not inside or program is None:
+            continue
+        is_tied = output in given_parameters(program)
+        turned = is_turned(plan, position)
+        held = _tile_bytes(stage, spec, turned) if is_tied else _share(stage, spec)
+        total += held * (1 + max(reader - position for reader, _ in inside))
+        for reader, number in inside:
+            total += _gradients(subject, reader, number, reader - position, held)
+    return total
+
+
+def _gradients(subject: Subject, reader: int, number: int, ticks: int, held: int) -> int:
+    stage = subject.plan.stages[reader]
+    program = subject.programs.get(stage.program)
+    node = gradient_of_input(program, number) if program else None
+    if node is None:
+        return 0
+    while node.op == "call_function" and is_view(node):
+        node = node.args[0]
+    if str(node.target) != "aten.mm.default" or number not in lent_inputs(
+        subject.plan, subject.programs, reader
+    ):
+        return ticks * held
+    factors = [factor.meta["val"] for factor in node.args[:2]]
+    dealt_out = sum(
+        dealt(value.numel(), stage.tiling, stage.region) * value.element_size() for value in factors
+    )
+    return min(ticks * held, ticks * dealt_out + held)
+
+
+def _tile_bytes(stage: StageRecord, spec: TensorSpec, turned: bool) -> int:
+    """The fullest PE's tile of a table: its rows lie over the columns of PEs, if not turned."""
+    splits = stage.tiling.out_split, stage.tiling.in_split
+    rows, columns = splits[::-1] if turned else splits
+    tile = ceil(spec.shape[0] / rows) * ceil(spec.shape[1] / columns)
+    return tile * spec.torch_dtype.itemsize
 
 
 def _sum(memory: PEMemory) -> int:

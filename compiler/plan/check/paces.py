@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..document import HOST, EdgeRecord, PlanDocument
 from .link_load import busiest, lane_count, lanes_of
 from .schedule import BACKWARD, FORWARD, Stream, Wait, waits
+from .shared import groups_of, is_inside, roomy
 
 CONSTANTS = (
     *("noc.link_bytes_per_cycle", "noc.hop_cycles", "noc.ramp_cycles"),
@@ -60,6 +61,11 @@ def _stage_paces(plan: PlanDocument) -> Iterator[tuple[int, str]]:
         cycles = stage.cycles
         total = cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
         yield total, f"{stage.bound_by}: {stage.id}"
+    for group in groups_of(plan):
+        own = [plan.stages[number] for number in group]
+        totals = [sum(use.cycles for use in stage.uses) for stage in own]
+        cause = own[totals.index(max(totals))].bound_by
+        yield sum(totals), f"{cause}: {' + '.join(stage.id for stage in own)}"
 
 
 def _link_paces(
@@ -81,7 +87,9 @@ def _link_paces(
         passed = _passed(edge, plan)
         if passed and _bytes(edge, phase):
             load = max(
-                load for (link, way), load in loads.items() if link in passed and way == phase
+                load
+                for (link, way), load in loads.items()
+                if link in passed and way == _way(plan, edge, phase)
             )
             yield _wafer_cycles(load, plan, constants), f"wafer-link: {name}"
 
@@ -94,6 +102,9 @@ def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream
             source = ("host", number) if edge.source == HOST else edge.source
             ends = (source, edge.sink) if phase == FORWARD else (edge.sink, source)
             size, passed = _bytes(edge, phase), _passed(edge, plan)
+            if is_inside(plan, edge):
+                yield Stream(roomy(edge), phase, *ends, 0, 0)
+                continue
             work = _mesh_cycles(plan, edge, phase, constants)
             if passed and size:
                 work = max(work, _wafer_cycles(size, plan, constants))
@@ -115,6 +126,8 @@ def _mesh_cycles(
     plan: PlanDocument, edge: EdgeRecord, phase: str, constants: dict[str, float]
 ) -> int:
     """Cycles that a sample takes of the stream's own links."""
+    if is_inside(plan, edge):
+        return 0
     width = _lanes(plan, edge) * constants["noc.link_bytes_per_cycle"]
     return ceil(_bytes(edge, phase) / width)
 
@@ -143,7 +156,14 @@ def _passed(edge: EdgeRecord, plan: PlanDocument) -> range:
     """Numbers of the links between wafers on the way from source to sink."""
     if edge.source == HOST:
         return range(0)
-    return range(plan.stages[edge.source].region.wafer, plan.stages[edge.sink].region.wafer)
+    ends = plan.stages[edge.source].region.wafer, plan.stages[edge.sink].region.wafer
+    return range(min(ends), max(ends))
+
+
+def _way(plan: PlanDocument, edge: EdgeRecord, phase: str) -> str:
+    """Whether a stream goes onwards over the wafers, like activations mostly, or back."""
+    is_back = plan.stages[edge.source].region.wafer > plan.stages[edge.sink].region.wafer
+    return (BACKWARD if phase == FORWARD else FORWARD) if is_back else phase
 
 
 def _wafer_loads(plan: PlanDocument) -> Counter[tuple[int, str]]:
@@ -153,8 +173,8 @@ def _wafer_loads(plan: PlanDocument) -> Counter[tuple[int, str]]:
     for link in {stage.region.wafer for stage in plan.stages}:
         for edge in plan.edges:
             if link in _passed(edge, plan):
-                loads[link, FORWARD] += edge.forward_bytes
-                loads[link, BACKWARD] += edge.backward_bytes
+                loads[link, _way(plan, edge, FORWARD)] += edge.forward_bytes
+                loads[link, _way(plan, edge, BACKWARD)] += edge.backward_bytes
     return loads
 
 

@@ -13,6 +13,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ..document import HOST, EdgeRecord, PlanDocument
+from .shared import groups_of
 
 FORWARD, BACKWARD = "forward", "backward"
 
@@ -61,7 +62,22 @@ def waits(plan: PlanDocument, streams: list[Stream], host_cycles: int) -> tuple[
         delay, update = 2 * (len(plan.stages) - 1 - position), stage.cycles.update_cycles
         found.append(Wait(ends[0], ("begins", position, BACKWARD), 0, -delay))
         found.append(Wait(ends[1], ("begins", position, FORWARD), update, delay + 1))
-    return tuple(found)
+    return (*found, *(wait for group in groups_of(plan) for wait in _rounds(plan, group)))
+
+
+def _rounds(plan: PlanDocument, group: Sequence[int]) -> Iterator[Wait]:
+    """In a tick the stages of a region do their forwards from the last to the first, then their
+    backwards and updates from the first to the last, each when all before are done."""
+    if len(group) < 2:
+        return
+    last = len(plan.stages) - 1
+    phases = [(stage, FORWARD) for stage in reversed(group)]
+    phases += [(stage, BACKWARD) for stage in group]
+    tick = {FORWARD: lambda stage: stage, BACKWARD: lambda stage: 2 * last - stage}
+    for (one, phase), (other, next_) in zip(phases, [*phases[1:], phases[0]], strict=True):
+        update = plan.stages[one].cycles.update_cycles if phase == BACKWARD else 0
+        samples = tick[phase](one) - tick[next_](other) + ((other, next_) == phases[0])
+        yield Wait(("ends", one, phase), ("begins", other, next_), update, samples)
 
 
 def _phase(

@@ -82,7 +82,7 @@ def backward_phase(graph: fx.Graph, trainable: Sequence[bool]) -> Phase:
     numbers = [number for number, is_trained in enumerate(trainable) if is_trained]
     found: dict[fx.Node, int] = {}
     for number, result in zip(numbers, _results(graph), strict=False):
-        found |= dict.fromkeys(_summands(result), number)
+        found |= dict.fromkeys(summands(result), number)
     return Phase(graph, _weights(graph, len(trainable)), found)
 
 
@@ -213,14 +213,19 @@ def _pixels(shape: Sequence[int]) -> int:
 def _weights(graph: fx.Graph, parameters: int) -> dict[fx.Node, int]:
     """The parameters and their views."""
     arguments = [node for node in graph.nodes if node.op == "placeholder"]
-    found = {node: number for number, node in enumerate(arguments[:parameters])}
+    return weights_of(graph, {node: n for n, node in enumerate(arguments[:parameters])})
+
+
+def weights_of(graph: fx.Graph, arguments: Mapping[fx.Node, int]) -> dict[fx.Node, int]:
+    """These arguments of a graph, by number, and their views."""
+    found = dict(arguments)
     for node in _calls(graph):
         if _is_whole_view(node) and node.args[0] in found:
             found[node] = found[_node(node.args[0])]
     return found
 
 
-def _summands(result: fx.Node) -> Iterator[fx.Node]:
+def summands(result: fx.Node) -> Iterator[fx.Node]:
     """What a gradient is the sum of, and the sums."""
     waiting = [result]
     for part in waiting:

@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from math import ceil
+
+from torch import fx
 
 from ..program import StageProgram
 from ..stage_record import StageRecord, Tiling
 from .dealt import dealt
-from .timeline import Moment, Product, backward_phase, features, forward_phase, moments
+from .shared import arguments, gradient_of_input, is_turned, lent_inputs, saved_inputs
+from .timeline import (
+    Moment,
+    Phase,
+    Product,
+    backward_phase,
+    features,
+    forward_phase,
+    moments,
+    summands,
+    weights_of,
+)
 from .violation import Finding, Subject
 
+Lent = tuple[tuple[int, ...], bool]
+"""Inputs of a stage that are weights of its region, and whether these lie turned."""
 _Phases = tuple[tuple[Moment, ...], tuple[Moment, ...]]
 
 
 def workspace(subject: Subject) -> Iterator[Finding]:
     """Forward and backward take turns: the backward's workspace, or what the forward's exceeds the
     gradient's memory by, whichever is larger."""
-    phases = {key: _phases(program) for key, program in subject.programs.items()}
     most = _side_bytes(subject)
-    found: dict[tuple[str, Tiling], tuple[int, int]] = {}
-    for stage in subject.plan.stages:
-        if stage.program not in phases:
+    phases: dict[tuple[str, Lent], _Phases] = {}
+    found: dict[tuple[str, Lent, Tiling], tuple[int, int]] = {}
+    for position, stage in enumerate(subject.plan.stages):
+        program = subject.programs.get(stage.program)
+        if program is None:
             continue
-        key = stage.program, stage.tiling
+        turned = is_turned(subject.plan, position)
+        lent = tuple(lent_inputs(subject.plan, subject.programs, position)), turned
+        own, key = (stage.program, lent), (stage.program, lent, stage.tiling)
+        if own not in phases:
+            phases[own] = _phases(program, *lent)
         if key not in found:
-            forward, backward = phases[stage.program]
+            forward, backward = phases[own]
             found[key] = (
                 _peak(forward, stage, "forward", most),
                 _peak(backward, stage, "backward", most),
@@ -45,10 +66,16 @@ def _side_bytes(subject: Subject) -> int:
     return capacity // 4 if constants.get("software.triggered", True) else capacity
 
 
-def _phases(program: StageProgram) -> _Phases:
+def _phases(program: StageProgram, lent: tuple[int, ...], turned: bool) -> _Phases:
+    """Inputs that are a weight of the region count as one, with features as it lies."""
     forward = forward_phase(program.forward.graph, len(program.parameters))
     backward = backward_phase(program.backward.graph, program.trainable)
+    if lent:
+        forward, backward = with_lent(program, forward, backward, lent)
     known = features(forward)
+    if turned:
+        own = range(len(program.parameters), len(program.parameters) + len(lent))
+        known = {n: size[::-1] if n in own else size for n, size in known.items()}
     return moments(forward, known), moments(backward, known)
 
 
@@ -97,3 +124,34 @@ def _product_bytes(product: Product, tiling: Tiling, most: int) -> int:
     if tiling.algorithm in ("ring", "summa"):
         elements += into * ends[0] + into * out
     return (elements + product.factor * into * out) * product.item_bytes
+
+
+def with_lent(
+    program: StageProgram, forward: Phase, backward: Phase, lent: tuple[int, ...]
+) -> tuple[Phase, Phase]:
+    """Both phases with these inputs among the weights, numbered after the parameters."""
+    own = len(program.parameters)
+    first = own + len(program.forward_state)
+    nodes = arguments(program.forward.graph)
+    numbers = {position: own + k for k, position in enumerate(lent)}
+    there = {nodes[first + position]: number for position, number in numbers.items()}
+    kept = {v: k for k, v in saved_inputs(program).items()}
+    first = own + len(program.backward_state)
+    nodes = arguments(program.backward.graph)
+    saved = {nodes[first + kept[p]]: n for p, n in numbers.items() if p in kept}
+    gradients = dict(backward.gradients)
+    for position, number in numbers.items():
+        node = gradient_of_input(program, position)
+        gradients |= dict.fromkeys(summands(node) if node else (), number)
+    return (
+        replace(forward, weights=weights_of(forward.graph, {**_own(forward), **there})),
+        replace(
+            backward,
+            weights=weights_of(backward.graph, {**_own(backward), **saved}),
+            gradients=gradients,
+        ),
+    )
+
+
+def _own(phase: Phase) -> dict[fx.Node, int]:
+    return {node: number for node, number in phase.weights.items() if node.op == "placeholder"}

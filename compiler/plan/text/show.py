@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from ....backend.errors import UnknownNameError, UserError
 from ..document import EdgeRecord, PlanDocument
-from ..stage_record import OperatorCost, Rectangle, StageRecord
+from ..stage_record import OperatorCost, Rectangle, StageRecord, stages_by_region
 from .numbers import facts, table
 from .summary import headline, totals
 
@@ -36,8 +36,9 @@ def stage_rows(plan: PlanDocument) -> tuple[tuple[object, ...], ...]:
 def show_stage(plan: PlanDocument, name: str) -> str:
     """One stage, by its index or id: where it comes from, its tiling, operators and memory."""
     stage = find_stage(plan, name)
+    mates = [one.id for one in plan.stages if _has_region_of(one, stage) and one is not stage]
     parts = (
-        "\n".join((f"stage {stage.index}: {stage.id}", facts(_stage_facts(stage)))),
+        "\n".join((f"stage {stage.index}: {stage.id}", facts(_stage_facts(stage, mates)))),
         table(_OPERATOR_COLUMNS, [_operator_row(operator) for operator in stage.operators]),
         "\n".join(("memory on the fullest PE, bytes", facts(_memory_facts(stage)))),
         _streams(plan, stage),
@@ -69,6 +70,11 @@ def _header(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         ("witness", plan.witness),
         ("inputs", "; ".join(f"{r.name} {list(r.shape)} {r.dtype}" for r in plan.inputs)),
         ("parameters", f"{len(plan.parameters)} tensors, {len(plan.masks)} with a mask"),
+        *(
+            ("one region", f"{' and '.join(stage.id for stage in stages)}, in turns")
+            for stages in stages_by_region(plan.stages)
+            if len(stages) > 1
+        ),
     )
 
 
@@ -105,13 +111,18 @@ def _operator_row(operator: OperatorCost) -> tuple[object, ...]:
     return tuple(data[name] for name in (*names, *rest))
 
 
-def _stage_facts(stage: StageRecord) -> tuple[tuple[str, str], ...]:
+def _has_region_of(one: StageRecord, other: StageRecord) -> bool:
+    return one.uses[0].region.id == other.uses[0].region.id
+
+
+def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, str], ...]:
     tiling, region, held = stage.tiling, stage.region, stage.nonzeros
+    shared = f", with {', '.join(mates)}" if mates else ""
     return (
         ("from", f"{stage.module or '<model>'} ({stage.source})"),
         ("parameters", ", ".join(stage.parameters) or "none"),
         ("state", ", ".join((*stage.forward_state, *stage.backward_state)) or "none"),
-        ("region", f"{region.height} x {region.width} PEs at {_corner(region)}"),
+        ("region", f"{region.height} x {region.width} PEs at {_corner(region)}{shared}"),
         (
             "tiling",
             f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..document import Demand, PlanDocument
 from ..evidence import Figure, figures_of
+from ..stage_record import StageRecord, shared_bytes, stages_by_region
 from .numbers import cycles, duration, facts, percent, quantity
 
 
@@ -122,8 +123,13 @@ def _demand(demand: Demand) -> str:
 
 def _memory(plan: PlanDocument) -> str:
     sums = plan.totals
-    fullest = max(plan.stages, key=lambda s: s.memory_per_pe.total_bytes, default=None)
-    name = f", in stage {fullest.id}" if fullest else ""
+
+    def held(stages: tuple[StageRecord, ...]) -> int:
+        return shared_bytes([stage.memory_per_pe for stage in stages])
+
+    fullest = max(stages_by_region(plan.stages), key=held, default=())
+    names = " and ".join(stage.id for stage in fullest)
+    name = f", in stage {names}" if fullest else ""
     return (
         f"{sums.max_memory_per_pe_bytes:,} of {sums.memory_capacity_per_pe_bytes:,} bytes on the"
         f" fullest PE{name}"

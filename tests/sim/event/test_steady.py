@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import plans
-from helpers.random_plans import ALIKE, SPREAD, random_plan
+from helpers.random_plans import ALIKE, SPREAD, random_plan, sharing_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weft.compiler.timing.layout import Layout
@@ -17,7 +17,12 @@ from weft.sim.event import engine, steady
 from weft.sim.model.state import start, tables
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
-ANY = st.one_of(random_plan(cycles=SPREAD), random_plan(cycles=ALIKE, extra_depth=8))
+ANY = st.one_of(
+    random_plan(cycles=SPREAD),
+    random_plan(cycles=ALIKE, extra_depth=8),
+    sharing_plan(cycles=SPREAD),
+    sharing_plan(cycles=ALIKE, extra_depth=8),
+)
 
 
 @QUICK
