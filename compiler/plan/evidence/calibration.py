@@ -63,7 +63,7 @@ class Calibration:
 
     def covers(self, row: EvidenceRow) -> bool:
         """Whether a measured number lies in the interval around its held-out prediction."""
-        return abs(row.log_miss) <= self.quantile * self.scale_of(row)
+        return bool(abs(row.log_miss) <= self.quantile * self.scale_of(row))
 
     def half_width(self, row: EvidenceRow) -> float:
         """Of the interval around a measured number's prediction, as a share of it."""

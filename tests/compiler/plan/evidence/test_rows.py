@@ -1,7 +1,8 @@
 """The rows that error bars are made from, as they come with weft."""
 
 import io
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from importlib import resources
 
 import pytest
@@ -69,3 +70,7 @@ def test_the_constants_of_mechanisms_exist():
     for mechanism, constants in CONSTANTS.items():
         assert set(constants) & dotted, mechanism
     assert Calibration(evidence_rows()).quantile < 0.05
+
+
+def test_coverage_is_plain_data():
+    assert json.loads(json.dumps([asdict(of) for of in coverage(evidence_rows())]))
