@@ -2,7 +2,9 @@
 
 The interval around a figure that is made of several mechanisms is predicted x exp(+-q x scale):
 
-    scale   sum over its mechanisms of share x inflation(support of the mechanism)
+    scale   sum over its mechanisms of share x inflation(support of the mechanism);
+            of a whole plan no inflation is below that of whole plans (its row is scored by its
+            mechanisms alone, so that this makes no other interval narrower)
     q       a quantile of |log(measured / predicted)| / scale over the measured rows
 
 Every row is scored as if its set had not been measured: its prediction uses constants that were
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...targets.load import known_targets, load_target
-from .mechanisms import CONSTANTS, Mix
+from .mechanisms import CONSTANTS, WHOLE_PLAN, Mix
 from .rows import EvidenceRow, evidence_rows
 
 COVERED = 0.90
@@ -41,6 +43,7 @@ derived or fitted, and if one is assumed or from memory."""
 _RELATED = 0.5
 _LEVELS = np.linspace(0.80, 1.0, 41)
 _MECHANISMS = tuple(CONSTANTS)
+_WHOLE = _MECHANISMS.index(WHOLE_PLAN)
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +80,9 @@ class Calibration:
         """By how much a figure is less sure than one whose mechanisms were all measured often."""
         inflations = dict(zip(_MECHANISMS, self._inflations(target), strict=True))
         limits = {name: ASSUMED_LIMIT if name in assumed else FIRM_LIMIT for name in mix}
-        return sum(share * min(inflations[name], limits[name]) for name, share in mix.items())
+        limited = {name: min(inflations[name], limits[name]) for name in mix}
+        least = limited.pop(WHOLE_PLAN, 0.0)
+        return sum(mix[name] * max(inflation, least) for name, inflation in limited.items())
 
     def support(self, mechanism: str, target: str) -> float:
         """In how many sets it was measured on `target`, those of related machines half."""
@@ -114,6 +119,7 @@ class Calibration:
         """Scores of a set's rows by the support of all sets but those left out."""
         target, misses, shares = self._sets[of]
         inflations = np.minimum(self._inflations(target, left_out), FIRM_LIMIT)
+        inflations[_WHOLE] = 0.0
         return misses / (shares @ inflations)
 
     def _inflations(self, target: str, left_out: tuple[int, ...] = ()) -> Floats:

@@ -18,6 +18,9 @@ TRIGGERED_PASS, WRITTEN_PASS = "pass started by hardware", "pass written out"
 COLLECTIVE, EXCHANGE, SUMMA = "collective", "exchange", "summa step"
 STREAM, WAFER_LINK, HOST, HOST_LATENCY = "stream", "wafer link", "host input", "host latency"
 PE_POWER, SYSTEM_POWER = "power of a PE", "power of a system"
+WHOLE_PLAN = "whole plan"
+"""That the parts of a plan work together as modelled: of a figure of a whole plan beside its other
+mechanisms, which then are no surer than it."""
 
 _COLLECTIVES = tuple(f"noc.{name}_cycles" for name in ("hop", "ramp", "relay", "collective_start"))
 _SPARSE = ("sparsity.nonzero_cycles", "vector.trigger_cycles")
@@ -39,6 +42,7 @@ CONSTANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         HOST_LATENCY: ("host.latency_s",),
         PE_POWER: ("power.pe_peak_w",),
         SYSTEM_POWER: ("power.system_w",),
+        WHOLE_PLAN: (),
     }
 )
 """By mechanism, the constants of a target that set its pace; `compute.` is of every dtype that the
@@ -53,7 +57,8 @@ _PRODUCTS = frozenset({"linear", "convolution"})
 _OF_ALGORITHM = {"ring": EXCHANGE, "summa": SUMMA}
 
 Mix = Mapping[str, float]
-"""Shares of a figure's cycles by mechanism; they add up to one."""
+"""Shares of a figure's cycles by mechanism, which add up to one; and of a figure of a whole plan
+WHOLE_PLAN, whose share is one."""
 
 
 def cycles_by_mechanism(
@@ -76,3 +81,8 @@ def shares(cycles: Mapping[str, float]) -> dict[str, float]:
     """The mix of cycles; empty if there are none."""
     total = sum(cycles.values())
     return {name: part / total for name, part in cycles.items() if part > 0} if total else {}
+
+
+def of_whole_plan(mix: Mix) -> dict[str, float]:
+    """The mix of a figure of a whole plan; empty if there are no cycles."""
+    return {**mix, WHOLE_PLAN: 1.0} if mix else {}

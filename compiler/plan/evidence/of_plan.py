@@ -19,6 +19,7 @@ from .mechanisms import (
     OF_CAUSE,
     Mix,
     cycles_by_mechanism,
+    of_whole_plan,
     shares,
 )
 
@@ -87,7 +88,7 @@ class _Judge:
         stages = [stage for stage in self.plan.stages if stage.id == at]
         if cause in STAGE_CAUSES and stages:
             return self.mix(stages[0])
-        return {OF_CAUSE[cause]: 1.0} if cause in OF_CAUSE else self.whole_mix()
+        return of_whole_plan({OF_CAUSE[cause]: 1.0}) if cause in OF_CAUSE else self.whole_mix()
 
     def latency(self) -> Figure:
         """Of a sample alone: what the host takes, then every stage's forward."""
@@ -95,14 +96,15 @@ class _Judge:
         value = float(totals.latency_cycles)
         host = totals.host_latency_cycles / value if value else 0.0
         mix = {name: share * (1 - host) for name, share in self.whole_mix("forward").items()}
-        mix |= {HOST_LATENCY: host} if host else {}
+        mix = of_whole_plan(mix | ({HOST_LATENCY: host} if host else {}))
         low, high = self.factors(mix)
         figure = Figure(value, value * low, value * high, "cycles", self.terms(mix))
         return figure.times(1 / clock, "s") if clock else figure
 
     def mix(self, stage: StageRecord) -> Mix:
         """What a stage's cycles are spent on."""
-        return shares(cycles_by_mechanism(stage.operators, stage.tiling, self.is_triggered))
+        found = shares(cycles_by_mechanism(stage.operators, stage.tiling, self.is_triggered))
+        return of_whole_plan(found)
 
     def whole_mix(self, phase: str | None = None) -> Mix:
         """What the cycles of all stages together are spent on, or those of one phase."""
@@ -110,7 +112,7 @@ class _Judge:
         for stage in self.plan.stages:
             operators = (o for o in stage.operators if phase in (None, o.phase))
             cycles.update(cycles_by_mechanism(operators, stage.tiling, self.is_triggered))
-        return shares(cycles)
+        return of_whole_plan(shares(cycles))
 
     def factors(self, mix: Mix) -> tuple[float, float]:
         """Low and high, on predicted cycles."""

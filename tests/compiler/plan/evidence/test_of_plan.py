@@ -17,6 +17,7 @@ from weft.compiler.plan.evidence.mechanisms import (
     SYSTEM_POWER,
     TRIGGERED_PASS,
     TRIGGERED_PRODUCT,
+    WHOLE_PLAN,
     WRITTEN_PASS,
     WRITTEN_PRODUCT,
 )
@@ -42,7 +43,8 @@ def test_a_figure_is_made_of_its_operators_cycles():
     document = bounded(document, "compute: layer0", 100.0)
     found = figures_of(document)
     shares = {term.mechanism: term.share for term in found.interval.terms}
-    assert shares == {TRIGGERED_PRODUCT: 0.6, COLLECTIVE: 0.3, TRIGGERED_PASS: 0.1}
+    parts = {TRIGGERED_PRODUCT: 0.6, COLLECTIVE: 0.3, TRIGGERED_PASS: 0.1}
+    assert shares == {**parts, WHOLE_PLAN: 1.0}
     low, high = calibration().interval(shares, "wse2", frozenset())
     assert found.interval.low == pytest.approx(100 * low)
     assert found.interval.high == pytest.approx(100 * high)
@@ -52,6 +54,19 @@ def test_a_figure_is_made_of_its_operators_cycles():
     assert found.throughput.value == pytest.approx(clock / 100)
 
 
+def test_a_plan_is_no_surer_than_the_one_whole_plan_that_was_measured():
+    known = calibration()
+    kernel = {COLLECTIVE: 1.0}
+    plan_of_it = {**kernel, WHOLE_PLAN: 1.0}
+    (measured,) = known.rows_of(WHOLE_PLAN, "wse2")
+    assert known.interval(kernel, "wse2", frozenset())[1] < 1.05
+    assert known.interval(plan_of_it, "wse2", frozenset())[1] > 1 + measured.error
+    assert known.scale(plan_of_it, "wse2", frozenset()) == pytest.approx(3.84, abs=0.01)
+    assert known.scale(plan_of_it, "wse3", frozenset()) == 5.0
+    unsure = {STREAM: 1.0, WHOLE_PLAN: 1.0}
+    assert known.scale(unsure, "wse2", frozenset({STREAM})) == 10.0
+
+
 def test_written_programs_and_rings_are_mechanisms_of_their_own():
     document = with_operators(plan([(60, 30, 10)], [edge(-1, 0)]), (LINEAR, PASS))
     region = Region("r", Rectangle(0, 0, 4, 4), Tiling(4, 4, 4, algorithm="ring"))
@@ -59,7 +74,8 @@ def test_written_programs_and_rings_are_mechanisms_of_their_own():
     written = Constant("software.triggered", False, "here", "published")
     document = replace(document, stages=(stage,), provenance=(*document.provenance, written))
     terms = figures_of(bounded(document, "compute: layer0", 100.0)).interval.terms
-    assert [t.mechanism for t in terms] == [WRITTEN_PRODUCT, EXCHANGE, WRITTEN_PASS]
+    found = [term.mechanism for term in terms if term.mechanism != WHOLE_PLAN]
+    assert found == [WRITTEN_PRODUCT, EXCHANGE, WRITTEN_PASS]
 
 
 def test_a_less_sure_stage_nearly_as_slow_widens_the_bar():
@@ -77,7 +93,7 @@ def test_a_less_sure_stage_nearly_as_slow_widens_the_bar():
 def test_streams_and_the_host_were_never_measured(bound, mechanism):
     document = with_operators(plan([(100, 0, 0)], [edge(-1, 0)]), (LINEAR,))
     figure = figures_of(bounded(document, bound, 200.0)).interval
-    (term,) = figure.terms
+    (term,) = (term for term in figure.terms if term.mechanism != WHOLE_PLAN)
     assert (term.mechanism, term.rows, term.support) == (mechanism, (), 0.0)
     assert figure.high / figure.value > 1.1
 
