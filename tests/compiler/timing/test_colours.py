@@ -20,8 +20,9 @@ from weft.compiler.timing.totals import totals
 from weft.compiler.timing.wiring import FORWARD, wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
-KEPT = 6
-"""Colours of the collectives of 4 x 8 PEs with two slices of positions."""
+KEPT = 7
+"""Colours of the collectives of 4 x 8 PEs with two slices of positions: operands along rows and down
+columns, two of sums, and three of sums that run beside other operators."""
 
 
 def with_routes(plan: PlanDocument, rows: list[int]) -> PlanDocument:
@@ -114,12 +115,12 @@ def test_a_circle_through_a_shared_colour_is_named(monkeypatch):
 
 
 def test_queues_are_shared_by_as_few_as_can_be():
-    """Nine stages read by the last: 9 streams into it, beside 4 queues of its collectives."""
+    """Nine stages read by the last: 9 streams into it, beside 5 queues of its collectives."""
     edges = [plans.edge(-1, 0, 8), *(plans.edge(i, i + 1, 8, 8) for i in range(8))]
     edges += [plans.edge(i, 9, 8, 8) for i in range(9)]
     constants = plans.CONSTANTS | {"noc.queues": 8}
     layout = Layout.of(plans.plan([(10, 10, 10)] * 10, edges, constants))
     groups = colours_of(layout, wire(layout)).queues
     into_last = [g for g in groups if all(wire(layout).channels[n].consumer == 9 for n in g)]
-    assert sorted(map(len, into_last)) == [2, 2, 2, 3]
+    assert sorted(map(len, into_last)) == [3, 3, 3]
     assert not np.intersect1d(*into_last[:2]).size
