@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import ceil, prod
+from typing import Any
 
 from ..document import HOST, TensorRecord
 from ..program import StageProgram, TensorSpec
@@ -255,7 +256,7 @@ def _resting(subject: Subject, position: int) -> int:
 def _gradients(subject: Subject, reader: int, number: int, ticks: int, held: int) -> int:
     stage = subject.plan.stages[reader]
     program = subject.programs.get(stage.program)
-    node = gradient_of_input(program, number) if program else None
+    node: Any = gradient_of_input(program, number) if program else None
     if node is None:
         return 0
     while node.op == "call_function" and is_view(node):

@@ -102,7 +102,8 @@ def arguments(graph: fx.Graph) -> list[fx.Node]:
 def results(graph: fx.Graph) -> list[Any]:
     """What a graph gives, in order."""
     (output,) = graph.find_nodes(op="output")
-    return list(output.args[0])
+    given: Any = output.args[0]
+    return list(given)
 
 
 def ring_inputs(plan: PlanDocument, position: int, output: int) -> Iterator[tuple[int, int]]:

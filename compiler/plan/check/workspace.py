@@ -75,7 +75,7 @@ def _phases(program: StageProgram, lent: tuple[int, ...], turned: bool) -> _Phas
     known = features(forward)
     if turned:
         own = range(len(program.parameters), len(program.parameters) + len(lent))
-        known = {n: size[::-1] if n in own else size for n, size in known.items()}
+        known = {n: (b, a) if n in own else (a, b) for n, (a, b) in known.items()}
     return moments(forward, known), moments(backward, known)
 
 

@@ -21,8 +21,8 @@ from weft.compiler.timing.wiring import FORWARD, wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 KEPT = 7
-"""Colours of the collectives of 4 x 8 PEs with two slices of positions: operands along rows and down
-columns, two of sums, and three of sums that run beside other operators."""
+"""Colours of the collectives of 4 x 8 PEs with two slices of positions: operands along rows and
+down columns, two of sums, and three of sums that run beside other operators."""
 
 
 def with_routes(plan: PlanDocument, rows: list[int]) -> PlanDocument:
