@@ -24,15 +24,15 @@ class Decomposing(nn.Module):
 
     def forward(self, x):
         matrix = self.layer(x).reshape(3, 3)
-        inverse = torch.linalg.inv(matrix)
-        return torch.erfinv(inverse).reshape(1, 9)
+        middle = torch.median(matrix, dim=1).values
+        return torch.special.erfcx(middle).reshape(1, 3)
 
 
 def test_all_operators_without_a_kernel_at_once():
     stages = stages_of(Decomposing(), torch.zeros(1, 9))
     found = coverage(stages)
     names = {operator.operator.split(".")[1] for operator in found.uncovered}
-    assert names >= {"erfinv", "linalg_inv_ex"}
+    assert names >= {"median", "special_erfcx"}
     assert found.operators > len(found.uncovered)
     assert found.share == 1.0, "what has no kernel has no MACs that torch counts"
     for operator in found.uncovered:
