@@ -20,7 +20,6 @@ from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import Step
-from ..kernels.pareto import pareto
 from ..kernels.stage import Priced, StageTable, price_stage
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
@@ -38,6 +37,7 @@ from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .infeasible import memory_report
+from .pareto import pareto
 
 MASK_SLACK = 0.1
 """Share of weights' memory kept free where masks change; an assumption. A mask that needs more than

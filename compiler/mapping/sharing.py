@@ -18,7 +18,6 @@ from ..kernels.layout import Layout, Matrix, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles
 from ..kernels.optimizer import Step
-from ..kernels.pareto import pareto
 from ..kernels.roles import operator_of, tensors_of
 from ..kernels.stage import StageTable, price_stage, stage_tilings
 from ..machine.arrays import Ints
@@ -29,6 +28,7 @@ from ..plan.training import Training
 from ..stages.tied_stages import Resident, can_lend, resident, ties_of
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
+from .pareto import pareto
 from .pricing import choice_at
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
-from weft.compiler.kernels.pareto import pareto
 from weft.compiler.mapping.map import map_kernels
+from weft.compiler.mapping.pareto import pareto
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
