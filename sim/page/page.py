@@ -113,14 +113,20 @@ def render(template: str, **values: object) -> str:
     Raises UserError if jinja2 is missing.
     """
     jinja = package("jinja2", "report.html", "weft[report]")
+    folder = resources.files(str(__package__)).joinpath("templates")
+
+    def text_of(name: str) -> str:
+        return folder.joinpath(name).read_text("utf-8")
+
     environment = jinja.Environment(
-        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True
+        autoescape=True,
+        undefined=jinja.StrictUndefined,
+        trim_blocks=True,
+        loader=jinja.FunctionLoader(text_of),
     )
     environment.filters |= {"quantity": quantity, "percent": percent, "classes": asdict}
-    folder = resources.files(str(__package__)).joinpath("templates")
-    files = ("style.css", "page.js", template)
-    style, script, text = (folder.joinpath(name).read_text("utf-8") for name in files)
-    return environment.from_string(text).render(style=style, script=script, **values)
+    environment.globals["file"] = text_of
+    return environment.get_template(template).render(values)
 
 
 def cards(
