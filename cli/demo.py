@@ -80,7 +80,7 @@ def _train(plan: Plan, recipe: Recipe, executor: str) -> RunReport:
     from ..compiler.plan.text.numbers import facts
 
     typer.echo(
-        f"\n3. train on {recipe.data} here, one sample at a time (pipelined backpropagation)"
+        f"\n3. train on {recipe.data.name} here, one sample at a time (pipelined backpropagation)"
     )
     run = _run(plan, recipe, executor, recipe.pipeline.mode)
     typer.echo(facts(run_facts(run)))
@@ -107,7 +107,7 @@ def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
     line = TrainingLine(mode)
     run = train(
         plan,
-        recipe.data or "digits",
+        recipe.data.name or "digits",
         executor=executor,
         mode=mode,
         on_start=line.start,

@@ -22,8 +22,10 @@ def check_model(model: str) -> None:
         _check_file(file, "model", "a Python file", "check the path")
     elif ":" not in model:
         from ..backend.named_models import model_entry
+        from ..compiler.recipes.shipped import shipped_names
 
-        model_entry(model)
+        if model not in shipped_names():
+            model_entry(model)
 
 
 def check_target(target: str | None) -> None:

@@ -19,7 +19,8 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`",
+        help="recipe.yaml | FILE.py:NAME | package.module:NAME | a name from `weft models`"
+        " | a recipe that comes with weft: demo, self_paced, ...",
     ),
 ]
 PlanDirectory = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")]
@@ -36,14 +37,18 @@ PlanDirectories = Annotated[
 
 
 def recipe_of(model: str, overrides: list[str]) -> Recipe:
-    """The recipe in a YAML file, or the default one of a named model or a factory.
+    """The recipe in a YAML file, one that comes with weft, or the default one of a named model or a
+    factory.
 
     Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
     """
-    from ..compiler.recipes.read import load_recipe, make_recipe
+    from ..compiler.recipes.read import load_recipe, make_recipe, shipped_recipe
+    from ..compiler.recipes.shipped import shipped_names
 
     if model.endswith((".yaml", ".yml")):
         return load_recipe(Path(model), overrides)
+    if model in shipped_names():
+        return shipped_recipe(model, overrides)
     return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
 
 

@@ -100,7 +100,7 @@ def check(model: Model, set_: Overrides = [], json: Json = False) -> None:  # no
         ("input", f"{list(recipe.input.shape)} {recipe.input.dtype}"),
         ("target", recipe.target.name),
         ("trains with", settings_text(used)),
-        ("data", recipe.data or "what --data names"),
+        ("data", recipe.data.name or "what --data names"),
     ]
     typer.echo(facts(pairs))
 
@@ -119,7 +119,7 @@ def _check_new(output: Path) -> None:
 
 
 def _check_data(recipe: Recipe) -> None:
-    if recipe.data is not None:
+    if recipe.data.name is not None:
         from ..runtime.data.load import check_present
 
-        check_present(recipe.data)
+        check_present(recipe.data.name)

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from .clusters import cluster
 from .magnet import embed, magnet_loss
-from .sampler import Pace, Pass, SelfPacedSampler
+from .sampler import Choice, Pace, Pass, SelfPacedSampler
 from .selection import admitted
 
-__all__ = ["Pace", "Pass", "SelfPacedSampler", "admitted", "cluster", "embed", "magnet_loss"]
+__all__ = [
+    "Choice",
+    "Pace",
+    "Pass",
+    "SelfPacedSampler",
+    "admitted",
+    "cluster",
+    "embed",
+    "magnet_loss",
+]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..errors import UserError
 from .selection import admitted
+
+Choice = Literal["least", "first"]
 
 
 @dataclass(frozen=True)
@@ -18,32 +20,39 @@ class Pace:
 
     `threshold` is lambda (None: no threshold), `most_per_cluster` K0 (None: any number),
     `diversity` gamma; after each pass each of them grows by the factor `growth`, K0 rounded.
+    `choice` 'least' takes samples by their losses; 'first' takes the first K0 of each cluster by
+    index, as a public implementation does: a baseline.
     """
 
     threshold: float | None = None
     most_per_cluster: int | None = 500
     diversity: float = 0.5
     growth: float = 1.1
+    choice: Choice = "least"
 
     def at(self, number: int) -> Pace:
         """The pace of pass `number`; the first, 0, takes all samples, pass 1 has these values."""
         pace = self
         for _ in range(max(0, number - 1)):
             most = pace.most_per_cluster
-            pace = Pace(
-                None if pace.threshold is None else pace.threshold * self.growth,
-                None if most is None else round(most * self.growth),
-                pace.diversity * self.growth,
-                self.growth,
+            pace = replace(
+                pace,
+                threshold=None if pace.threshold is None else pace.threshold * self.growth,
+                most_per_cluster=None if most is None else round(most * self.growth),
+                diversity=pace.diversity * self.growth,
             )
         return pace
 
 
 class Pass(NamedTuple):
-    """What a pass took: samples in all, by class and by cluster, and mean losses of both parts."""
+    """What a pass took: samples in all, by class and by cluster, and mean losses of both parts.
+
+    `left_out` counts the samples that it did not take.
+    """
 
     number: int
     samples: int
+    left_out: int
     by_class: dict[int, int]
     by_cluster: dict[int, int]
     mean_loss_taken: float
@@ -69,16 +78,21 @@ class SelfPacedSampler:
         self.losses = np.zeros(len(clusters))
         self.updates = np.full(len(clusters), -1, np.int64)
 
-    def record(self, samples: np.ndarray, losses: np.ndarray, update: int) -> None:
-        """The losses of some samples, as of update `update`; what is not finite is not kept."""
+    def record(self, samples: np.ndarray, losses: np.ndarray, update: np.ndarray | int) -> None:
+        """The losses of some samples, each as of an update, or all as of one.
+
+        What is not finite is not kept; of a sample that comes twice the last counts.
+        """
         finite = np.isfinite(losses)
         self.losses[samples[finite]] = losses[finite]
-        self.updates[samples[finite]] = update
+        self.updates[samples[finite]] = np.broadcast_to(update, losses.shape)[finite]
 
     def order(self) -> np.ndarray:
         """Indices of the samples of the present pass, in the order in which they are fed."""
-        taken = np.flatnonzero(self._taken())
-        return np.random.default_rng((self.seed, self.number)).permutation(taken)
+        if self._order is None:
+            generator = np.random.default_rng((self.seed, self.number))
+            self._order = generator.permutation(np.flatnonzero(self._taken()))
+        return self._order
 
     def advance(self) -> Pass:
         """End the present pass; returns what it took."""
@@ -87,13 +101,14 @@ class SelfPacedSampler:
         ended = Pass(
             self.number,
             int(taken.sum()),
+            int((~taken).sum()),
             _counts(self.labels[taken]),
             _counts(self.clusters[taken]),
             _mean(self.losses[taken & known]),
             _mean(self.losses[~taken & known]),
         )
         self.number += 1
-        self._fixed = None
+        self._fixed = self._order = None
         return ended
 
     def state(self) -> dict[str, np.ndarray]:
@@ -118,10 +133,11 @@ class SelfPacedSampler:
             )
         self.losses, self.updates = state["losses"].copy(), state["updates"].copy()
         self.clusters, self.number = state["clusters"].copy(), int(state["number"])
-        self._fixed = state["taken"].astype(bool)
+        self._fixed, self._order = state["taken"].astype(bool), None
 
     _fixed: np.ndarray | None = None
     """The choice of the present pass: made once, by the losses known when it began."""
+    _order: np.ndarray | None = None
 
     def _taken(self) -> np.ndarray:
         if self._fixed is None:
@@ -132,6 +148,9 @@ class SelfPacedSampler:
         if self.number == 0:
             return np.ones(len(self.losses), bool)
         pace = self.pace.at(self.number)
+        if pace.choice == "first":
+            places = np.arange(len(self.losses), dtype=float)
+            return admitted(places, self.clusters, np.inf, 0.0, pace.most_per_cluster)
         threshold = np.inf if pace.threshold is None else pace.threshold
         chosen = admitted(
             self.losses, self.clusters, threshold, pace.diversity, pace.most_per_cluster

@@ -164,7 +164,7 @@ def _data_of(plan: Plan, overrides: list[str]) -> str:
     from ...compiler.recipes.carried import carried_recipe
     from ...compiler.recipes.read import make_recipe
 
-    found = make_recipe(carried_recipe(plan), overrides).data
+    found = make_recipe(carried_recipe(plan), overrides).data.name
     if found is None:
         raise UserError(
             "data",

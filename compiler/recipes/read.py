@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -15,11 +14,18 @@ from pydantic_core import ErrorDetails
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
 from .recipe import Recipe, TargetRecipe
+from .shipped import FOLDER, shipped_names
 from .update_rule import update_rule
 from .user_code import is_user_code
 from .yaml_text import read_yaml
 
-_SHORT = {"model": "name", "normalization": "kind", "target": "name"}
+_SHORT = {
+    "model": "name",
+    "normalization": "kind",
+    "target": "name",
+    "data": "name",
+    "data.sampler": "kind",
+}
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
 
 
@@ -42,12 +48,10 @@ def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def shipped_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """A recipe that comes with weft; raises UnknownNameError."""
-    folder = resources.files("weft.compiler.recipes")
-    files = (file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
-    known = sorted(name.removesuffix(".yaml") for name in files)
+    known = shipped_names()
     if name not in known:
         raise UnknownNameError("recipe", name, known, "weft models")
-    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     return make_recipe(_parse(f"recipe {name}", text), overrides, where=f"recipe {name}")
 
 
@@ -69,9 +73,24 @@ def make_recipe(
     except ValidationError as error:
         raise _mistake(where, error.errors()[0]) from error
     update_rule(recipe, "pipelined")
+    _check_sampler(recipe, where)
     for number, _ in enumerate(recipe.phases):
         phase_recipe(recipe, number)
     return recipe
+
+
+def _check_sampler(recipe: Recipe, where: str) -> None:
+    """Raises UserError for a self-paced sampler where a sample has no class, or is of tokens."""
+    given = recipe.input
+    has_classes = not given.label_shape and given.label_dtype == "int64"
+    if recipe.data.sampler.kind == "self_paced" and (not has_classes or given.dtype != "float32"):
+        raise UserError(
+            f"{where}: data.sampler",
+            expected="samples of real numbers with one class each, which self_paced clusters",
+            got=f"samples of {given.dtype}, labels of {given.label_dtype}, shape"
+            f" {given.label_shape}",
+            change="set data.sampler=random",
+        )
 
 
 def _input_of(model: Any) -> dict[str, Any]:
@@ -121,9 +140,15 @@ def _yaml(where: str, text: str) -> Any:
 
 
 def _expand(key: str, value: Any) -> Any:
+    """The value of a dotted key with parts that are one word written out."""
     if key in _SHORT and isinstance(value, str):
         return {_SHORT[key]: value}
-    return dict(value) if isinstance(value, dict) else value
+    if key == "data" and value is None:
+        return {}
+    if isinstance(value, dict):
+        inner = {name: f"{key}.{name}" for name in value}
+        return {n: _expand(inner[n], v) if inner[n] in _SHORT else v for n, v in value.items()}
+    return value
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

@@ -150,6 +150,39 @@ class TrainingRecipe(Part):
     """Measure how far what reversible stages rebuild is from what they read, by stage."""
 
 
+class SamplerRecipe(Part):
+    """Which training samples a pass takes. `sampler: KIND` is short for `sampler: {kind: KIND}`;
+    the other keys are of self_paced."""
+
+    kind: Literal["random", "self_paced"] = "random"
+    """random: all, in random order; self_paced: those of low loss in each cluster of each class
+    (docs/self-paced.md), pass after pass until as many updates are made."""
+    clusters: Positive = 8
+    """Clusters of each class."""
+    embedding_epochs: Annotated[int, Field(ge=0)] = 15
+    """Epochs in which the embedding that is clustered is trained; 0: the inputs are clustered."""
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    """A loss below it is low, in nats where the loss is cross-entropy; null: there is no bound."""
+    most_per_cluster: Positive | None = 500
+    """Samples that a pass takes of a cluster at most; null: any number."""
+    diversity: Annotated[float, Field(ge=0)] = 0.5
+    """Added to the threshold for the first sample of a cluster, less for each one after it."""
+    growth: Annotated[float, Field(ge=1)] = 1.1
+    """Factor by which the three above grow after each pass."""
+    choice: Literal["least", "first"] = "least"
+    """least: those of least loss; first: the first `most_per_cluster` by index, a baseline."""
+
+
+class DataRecipe(Part):
+    """What is trained on. `data: NAME` is short for `data: {name: NAME}`."""
+
+    name: str | None = None
+    """What `weft train` reads if it gets no --data: digits, a .npz file, a text file or others of
+    `weft train --help`."""
+    sampler: SamplerRecipe = SamplerRecipe()
+    """Which samples a pass takes."""
+
+
 class PhaseRecipe(Part):
     """One phase of a run, with a learning-rate schedule and an optimizer state of its own."""
 
@@ -195,11 +228,10 @@ class Recipe(Part):
     """Precision, guards and tests."""
     target: TargetRecipe = TargetRecipe()
     """The machine."""
-    data: str | None = None
-    """What `weft train` reads if it gets no --data: digits, a .npz file, a text file or others of
-    `weft train --help`."""
+    data: DataRecipe = DataRecipe()
+    """What is trained on."""
     epochs: Positive = 10
-    """Passes over the training samples."""
+    """Passes over the training samples; with a sampler that leaves some out, as many updates."""
     phases: tuple[PhaseRecipe, ...] = ()
     """Phases in order, whose epochs replace `epochs`."""
     seed: int = 0

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ FORMAT_VERSION = 2
 HEADER_FILE = "checkpoint.json"
 TENSORS_FILE = "state.safetensors"
 SCRATCH_PREFIX = ".unfinished."
+_ORDER = "order/"
+_NONE: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Header:
     """What a checkpoint is of, and where its run stands.
 
     `plan` is the fingerprint of the plan's stages and masks. `samples` were fed so far, of epochs
-    of `epoch_samples`; the order of the data follows from `seed` and that number alone. `scores`
+    of `epoch_samples`; a random order of the data follows from `seed` and that number. `scores`
     are the tests so far. `every` and `keep` say how checkpoints are written.
     """
 
@@ -58,18 +60,25 @@ class Header:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read and found whole."""
+    """A checkpoint that was read and found whole.
+
+    `tensors` are the executor's snapshot, `order` is the state of an order of samples that has one.
+    """
 
     path: Path
     header: Header
     tensors: Mapping[str, Tensor]
+    order: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def write(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
+def write(
+    path: Path, header: Header, tensors: Mapping[str, Tensor], order: Mapping[str, Tensor] = _NONE
+) -> None:
     """Write the checkpoint `path`, replacing one that is there."""
     scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=path.parent))
     try:
-        content = dump_tensors(dict(tensors))
+        own = {f"{_ORDER}{name}": value for name, value in order.items()}
+        content = dump_tensors({**tensors, **own})
         _write_file(scratch / TENSORS_FILE, content)
         _write_file(scratch / HEADER_FILE, _header_text(header, _digest(content)))
         scratch.chmod(0o755)
@@ -101,9 +110,16 @@ def read(path: Path) -> Checkpoint:
     if _digest(content) != digest:
         raise _damaged(file, "content that differs from the hash in checkpoint.json")
     try:
-        return Checkpoint(path, header, load_tensors(content))
+        return Checkpoint(path, header, *_parted(load_tensors(content)))
     except SafetensorError as error:
         raise _damaged(file, str(error)) from error
+
+
+def _parted(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The snapshot of the executor, and the state of the order."""
+    snapshot = {n: value for n, value in tensors.items() if not n.startswith(_ORDER)}
+    own = {n.removeprefix(_ORDER): v for n, v in tensors.items() if n.startswith(_ORDER)}
+    return snapshot, own
 
 
 def _header_text(header: Header, tensors_digest: str) -> bytes:

@@ -41,15 +41,19 @@ class Store:
         samples: int,
         scores: tuple[Score, ...],
         tensors: Mapping[str, Tensor],
+        order: Mapping[str, Tensor] | None = None,
     ) -> Path:
         """Write the checkpoint of `samples`; remove those of later samples and the oldest.
+
+        `tensors` are an executor's snapshot, `order` is the state of the samples' order.
 
         Later ones are left from a course that this run, which started before them, does not take.
         """
         path = self.directory / f"{_PREFIX}{samples:09d}"
         if not self.writes:
             return path
-        file.write(path, replace(self.header, samples=samples, scores=scores), tensors)
+        header = replace(self.header, samples=samples, scores=scores)
+        file.write(path, header, tensors, order or {})
         found = found_in(self.directory)
         here = found.index(path)
         for old in (*found[: max(0, here + 1 - self.header.keep)], *found[here + 1 :]):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ...backend.pacing import Pass
 from ...backend.packages import package
 from ..checkpoint import named
 
@@ -18,12 +19,27 @@ learning_rate, those of DECAYS that the rule has, skipped_updates (so far), samp
 test test_accuracy, test_loss and the scores asked for, and validation_accuracy and so on where a
 part is held out; new_maps, a list of the stages whose masks were found to have outgrown the map,
 where there are. With training.rebuilding_error the largest rebuilding_error of any stage, and
-rebuilding_errors, a list of (stage, error)."""
+rebuilding_errors, a list of (stage, error). Where a pass of a self-paced sampler ends, what
+`pass_record` says of it."""
 
 DECAYS = ("momentum", "beta_1", "beta_2")
 """Constants of an update rule that each record has."""
 
 METRICS_FILE = "metrics.jsonl"
+
+
+def pass_record(ended: Pass) -> dict[str, Value]:
+    """A pass of a self-paced sampler: its number, how many samples it took and left out, their mean
+    losses as last known, and what it took of each class and of each cluster."""
+    return {
+        "pass": ended.number,
+        "pass_samples": ended.samples,
+        "pass_left_out": ended.left_out,
+        "pass_mean_loss": ended.mean_loss_taken,
+        "pass_mean_loss_left_out": ended.mean_loss_left_out,
+        "pass_classes": [{"class": c, "samples": n} for c, n in ended.by_class.items()],
+        "pass_clusters": [{"cluster": c, "samples": n} for c, n in ended.by_cluster.items()],
+    }
 
 
 def metrics_file(directory: Path, samples: int = 0) -> Log:

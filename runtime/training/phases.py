@@ -53,5 +53,6 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         train_s=sum(report.train_s for report in reports),
         data_wait_s=sum(report.data_wait_s for report in reports),
         new_maps=tuple(new_maps),
+        passes=tuple(found for report in reports for found in report.passes),
         refused_growth=dict(sum((Counter(r.refused_growth) for r in reports), Counter())),
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...backend.frame import frame
 from ...backend.optim import Settings
+from ...backend.pacing import Pass
 from ..checkpoint import Score
 from ..tick.job import Mode
 from ..weights.load import copy_into
@@ -59,7 +60,8 @@ class RunReport:
     outgrew the map of the plan; `refused_growth` counts by parameter the weights that had no room
     to grow, since the run was begun or resumed. `rebuilding_errors` has for each reversible stage
     the relative error of what it rebuilds, over the latest hundred samples or so, where the recipe
-    asks for it. `state_bytes` is what weights, states and FIFOs
+    asks for it. `passes` has those of a self-paced sampler that ended since the run was begun or
+    resumed. `state_bytes` is what weights, states and FIFOs
     take on all devices, `temporary_bytes` what XLA's training program needs beside them on each;
     None where an executor does not tell.
     """
@@ -84,6 +86,7 @@ class RunReport:
     temporary_bytes: int | None
     refused_growth: Mapping[str, int] = field(default_factory=dict)
     rebuilding_errors: Mapping[str, float] = field(default_factory=dict)
+    passes: tuple[Pass, ...] = ()
 
     def __repr__(self) -> str:
         """One line: samples, speed, the last score."""

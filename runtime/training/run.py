@@ -18,6 +18,7 @@ from .device_failure import device_failures
 from .disk_failure import disk_failures
 from .keeping import Keeping
 from .map_watch import MapWatch
+from .order import order_of
 from .phases import joined, phase_plan
 from .recipe_data import recipe_data
 from .report import RunReport
@@ -84,6 +85,7 @@ class Run:
             recipe=sorted(header.recipe.items()),
             checkpoint=start and (start.path.name, start.header.samples),
         )
+        order = order_of(recipe, splits, start)
         directory, begun = keeping.directory(start), start and start.path
         job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
         watch = MapWatch(plan, stops=recipe.training.new_map == "stop")
@@ -114,6 +116,7 @@ class Run:
                 store=store,
                 start=start,
                 map_watch=watch,
+                order=order,
             )
 
 

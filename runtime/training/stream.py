@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import starmap, tee
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from itertools import tee
 
 import numpy as np
 
 from ..data import Chunk, Splits
 from .data_fit import Fit
-from .order import Order
-
-
-def chunk_sizes(span: range, every: Sequence[int], largest: int) -> Iterator[tuple[int, int]]:
-    """The first sample and the size of each chunk of a span.
-
-    Chunks end at all multiples of each of `every`, counted from the run's start.
-    """
-    first = span.start
-    while first < span.stop:
-        count = min(largest, span.stop - first, *(mark - first % mark for mark in every))
-        yield first, count
-        first += count
 
 
 class Stream:
-    """Chunks of these first samples and sizes, in the order of a run; `workers` read ahead.
+    """The chunks of an order, part by part; within a part `workers` read ahead.
 
     `waited_s` is how long the run has waited for them.
     """
 
     def __init__(
-        self, data: Splits, order: Order, fit: Fit, plan: Iterable[tuple[int, int]], workers: int
+        self, data: Splits, fit: Fit, parts: Iterable[Iterator[Chunk]], workers: int
     ) -> None:
-        self._data, self._order, self._fit = data, order, fit
-        self._plan, ahead = tee(plan)
-        self._read = data.train.stream(starmap(self._chunk, ahead), workers)
+        self._data, self._fit, self._workers = data, fit, workers
         self.waited_s = 0.0
+        self._chunks = self._all(parts)
 
     def __iter__(self) -> Iterator[tuple[int, list[np.ndarray]]]:
         """The number of samples in a chunk, and the chunk."""
-        for _, count in self._plan:
-            began = time.perf_counter()
-            arrays = next(self._read)
-            self.waited_s += time.perf_counter() - began
-            if not self._data.train.in_memory:
-                self._fit.check(arrays)
-            yield count, arrays
+        return self._chunks
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._read.close()
+        self._chunks.close()
 
-    def _chunk(self, first: int, count: int) -> Chunk:
-        epoch, offset = divmod(first, len(self._data.train))
-        return Chunk(first, epoch, self._order(epoch)[offset : offset + count])
+    def _all(self, parts: Iterable[Iterator[Chunk]]) -> Generator[tuple[int, list[np.ndarray]]]:
+        for part in parts:
+            chunks, ahead = tee(part)
+            with closing(self._data.train.stream(ahead, self._workers)) as read:
+                for chunk in chunks:
+                    began = time.perf_counter()
+                    arrays = next(read)
+                    self.waited_s += time.perf_counter() - began
+                    if not self._data.train.in_memory:
+                        self._fit.check(arrays)
+                    yield len(chunk.indices), arrays

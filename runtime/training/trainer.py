@@ -14,6 +14,7 @@ import numpy as np
 
 from ...backend.errors import UserError
 from ...backend.optim import Settings
+from ...backend.pacing import Pass
 from ..checkpoint import Checkpoint, Score, Store
 from ..data import Dataset, Samples, Splits
 from ..executors import CHUNK, make_executor
@@ -24,12 +25,12 @@ from ..tick.rebuilding_error import errors, is_measured, without_errors
 from ..tick.shard import Shards
 from .data_fit import Fit
 from .interrupt import Interrupted, stop_request
-from .logs import DECAYS, Log
+from .logs import DECAYS, Log, pass_record
 from .map_watch import MapWatch, NewMap
-from .order import Order
+from .order import Order, Shuffled
 from .report import Progress, RunReport
 from .scores import Scoring
-from .stream import Stream, chunk_sizes
+from .stream import Stream
 from .tester import Tester
 
 __all__ = ["Progress", "RunReport", "make_executor", "train"]
@@ -57,8 +58,11 @@ def train(
     store: Store | None = None,
     start: Checkpoint | None = None,
     map_watch: MapWatch | None = None,
+    order: Order | None = None,
 ) -> RunReport:
     """Train `epochs` epochs at batch size 1; test every `evaluate_every` samples, or epoch.
+
+    `order` is that of the training samples, by default shuffled by `seed`.
 
     `shards` are the stages that each of several devices runs; by default one device runs all.
     `on_start` is told the learning rate and the constants of the update rule.
@@ -80,7 +84,7 @@ def train(
     began = time.perf_counter()
     machine = make_executor(executor, job, mode, device, shards)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
-    order = Order(splits, seed)
+    order = Shuffled(splits, seed) if order is None else order
     tester = Tester(machine, splits, order, scoring or Scoring.of(job.stages))
     run = _Run(machine, job, splits, epochs, evaluate_every, tester, watch)
     if start is not None:
@@ -120,6 +124,7 @@ def train(
         temporary_bytes=getattr(machine, "temporary_bytes", None),
         refused_growth={name: n for name, rule in rules if (n := rule.refused)},
         rebuilding_errors=run.rebuilding_errors(),
+        passes=tuple(run.passes),
     )
 
 
@@ -128,7 +133,8 @@ def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
     if store is not None:
         is_due = run.samples % store.header.every == 0 or run.samples == run.total
         if is_due or is_asked_to_stop or outgrown:
-            path = store.write(run.samples, tuple(run.scores), run.machine.snapshot())
+            state = run.machine.snapshot(), run.tester.order.state()
+            path = store.write(run.samples, tuple(run.scores), *state)
     if outgrown:
         raise outgrown.error(_kept_in(path) if path else "not kept: train with a checkpoint")
     if path is not None and is_asked_to_stop:
@@ -175,6 +181,7 @@ class _Run:
         self.first_loss = 0
         self.scores: list[Score] = []
         self.new_maps: tuple[NewMap, ...] = ()
+        self.passes: list[Pass] = []
         self.constants = {n: v for n, v in job.settings.items() if n in DECAYS}
         self.training_s, self.trained_here = 0.0, 0
         self.measures = is_measured(job.stages)
@@ -184,6 +191,7 @@ class _Run:
         """Stand where the checkpoint was written."""
         self.machine.restore(start.tensors)
         self.samples = start.header.samples
+        self.tester.order.restore(self.samples, start.order)
         self.scores = [*start.header.scores]
         self.progress = replace(self.progress, samples=self.samples)
         if self.scores:
@@ -195,10 +203,10 @@ class _Run:
             self.new_maps += self.watch.maps.look(self.samples, self.machine.masks())
 
     def stream(self, fit: Fit, workers: int, every: int | None) -> Stream:
-        """The samples to come; chunks end where a test, a checkpoint or the epoch's end is due."""
-        marks = (len(self.data.train), self.test_every, *([every] if every else []))
-        plan = chunk_sizes(range(self.samples, self.total), marks, CHUNK)
-        return Stream(self.data, self.tester.order, fit, plan, workers)
+        """The samples to come; chunks end where a test or a checkpoint is due."""
+        marks = (self.test_every, *([every] if every else []))
+        parts = self.tester.order.parts(range(self.samples, self.total), marks, CHUNK)
+        return Stream(self.data, fit, parts, workers)
 
     def chunk(self, count: int, arrays: list[np.ndarray]) -> None:
         """Feed a chunk of samples."""
@@ -206,7 +214,8 @@ class _Run:
         results = self._timed(lambda: self.machine.feed(arrays))
         self.samples += count
         self.trained_here += count
-        self._advance(epoch, results, is_test_due=self.samples % self.test_every == 0)
+        is_test_due = self.samples % self.test_every == 0
+        self._advance(epoch, results, is_test_due, count=count)
 
     def finish(self) -> None:
         """Drain the pipeline and test."""
@@ -220,13 +229,20 @@ class _Run:
         return results
 
     def _advance(
-        self, epoch: int, results: Results, is_test_due: bool, is_last: bool = False
+        self,
+        epoch: int,
+        results: Results,
+        is_test_due: bool,
+        is_last: bool = False,
+        count: int = 0,
     ) -> None:
         losses = np.asarray(results.losses.values, dtype=np.float64).reshape(-1)
         if len(losses) and not any(map(len, self.losses)):
             self.first_loss = results.losses.first
         self.losses.append(losses)
         self.tester.watch(results)
+        ended = self.tester.order.fed(count, results.losses)
+        self.passes += ended
         if self.job.mask_rules:
             self.look_at_masks()
         skips = self.machine.skips()
@@ -241,7 +257,7 @@ class _Run:
             new_maps=self.progress.new_maps + len(self.new_maps),
         )
         self._check_divergence(max((counts.longest for counts in skips), default=0))
-        self._report(losses, self._test(is_last) if is_test_due else {})
+        self._report(losses, self._test(is_last) if is_test_due else {}, ended)
 
     def _test(self, is_last: bool) -> dict[str, float]:
         """Score the samples that are not trained on, if the model predicts something.
@@ -262,7 +278,9 @@ class _Run:
                     self.progress = self.progress.after(found)
         return values
 
-    def _report(self, losses: np.ndarray, tested: dict[str, float]) -> None:
+    def _report(
+        self, losses: np.ndarray, tested: dict[str, float], ended: tuple[Pass, ...]
+    ) -> None:
         self.watch.on_progress(self.progress)
         record = {
             "samples": self.samples,
@@ -275,6 +293,7 @@ class _Run:
             **tested,
             **({"new_maps": [new.data() for new in self.new_maps]} if self.new_maps else {}),
             **self._rebuilding(),
+            **(pass_record(ended[-1]) if ended else {}),
         }
         self.new_maps = ()
         for log in self.watch.logs:

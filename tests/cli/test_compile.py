@@ -55,3 +55,11 @@ def test_what_nothing_makes_fit_is_a_report(weft, tmp_path: Path) -> None:
     assert outcome.code == 2
     assert "levers" in outcome.err
     assert not plan.exists()
+
+
+def test_a_recipe_that_comes_with_weft_is_compiled_by_its_name(weft, tmp_path: Path) -> None:
+    outcome = weft("compile", "self_paced", "-o", tmp_path / "p", "--set", "epochs=1")
+    assert outcome.code == 0, outcome.err
+    recipe = load(tmp_path / "p").document.recipe
+    assert recipe["data"]["sampler"]["kind"] == "self_paced"
+    assert recipe["epochs"] == 1

@@ -89,3 +89,10 @@ def test_what_cannot_be_sampled_is_refused() -> None:
     own.advance()
     with pytest.raises(UserError, match="at least one sample"):
         own.order()
+
+
+def test_the_baseline_takes_the_first_of_each_cluster_whatever_their_losses() -> None:
+    own = sampler(Pace(most_per_cluster=2, choice="first"))
+    own.record(np.arange(6), np.array([3.0, 1.0, 2.0, 5.0, 4.0, 9.0]), update=5)
+    own.advance()
+    assert sorted(own.order()) == [0, 1, 3, 4, 5]

@@ -120,6 +120,24 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
         load_recipe(tmp_path)
 
 
+def test_data_and_its_sampler_may_be_one_word() -> None:
+    recipe = make_recipe({"model": "mlp", "data": "digits"}, ["data.sampler=self_paced"])
+    assert (recipe.data.name, recipe.data.sampler.kind) == ("digits", "self_paced")
+    nested = {"name": "digits", "sampler": "self_paced"}
+    assert make_recipe({"model": "mlp", "data": nested}).data == recipe.data
+    assert make_recipe({"model": "mlp", "data": None}).data.name is None
+    changed = make_recipe(recipe.model_dump(mode="json"), ["data.sampler.clusters=3"])
+    assert (changed.data.sampler.kind, changed.data.sampler.clusters) == ("self_paced", 3)
+
+
+@pytest.mark.parametrize(
+    "change", ["input.label_dtype=float32", "input.label_shape=[4]", "input.dtype=int64"]
+)
+def test_a_self_paced_sampler_needs_a_class_for_each_sample(change: str) -> None:
+    with pytest.raises(UserError, match=r"recipe: data.sampler\n.*one class each"):
+        make_recipe({"model": "mlp"}, ["data.sampler=self_paced", change])
+
+
 def test_an_unknown_shipped_recipe_is_a_mistake() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'demo'"):
         shipped_recipe("dema")
