@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options import Json
 from ..terminal.console import print_json, print_table
 
-HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
-MORE = ("cpu us", "cpu x eager", "cpu x jax", "compile s", "state MB")
-MEMORY = ("temporary MB", "peak MB")
-_SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64}
+if TYPE_CHECKING:
+    from ...bench.execution.cases import Case
+    from ...bench.execution.times import LoopTimes
 
-Networks = Annotated[list[str], typer.Option("--network", "-n", help="mlp, gpt or resnet20.")]
+HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
+MORE = ("cpu us", "cpu x eager", "cpu x jax", "cpu x none", "compile s", "state MB")
+MEMORY = ("temporary MB", "peak MB", "compiled", "grown MB")
+_SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64, "resnet18": 32}
+
+Networks = Annotated[
+    list[str], typer.Option("--network", "-n", help="mlp, gpt, resnet20 or resnet18.")
+]
 Samples = Annotated[int | None, typer.Option(min=1, help="Samples of a round.")]
 Updates = Annotated[
     str,
     typer.Option(help="plain, or compensated: decay, clipping, and sc+lwp in the pipeline."),
+]
+Compensations = Annotated[
+    list[str],
+    typer.Option(help="Delay compensations to time the pipeline with, as in a recipe."),
 ]
 
 
@@ -28,41 +39,85 @@ def run(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the loops alternate.")] = 9,
     samples: Samples = None,
     update: Updates = "plain",
+    compensation: Compensations = [],  # noqa: B006
+    device: Annotated[str, typer.Option(help="cpu or cuda; skipped where there is none.")] = "cpu",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Keep to so many cores; default: all.")
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds for all: begin nothing more when they are over."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Time training at batch size 1: eager torch, JAX by hand, weft without and with a pipeline.
 
-    Ratios are of time per sample: 'x eager' 0.25 is four times as fast as eager torch.
+    Ratios are of time per sample: 'x eager' 0.25 is four times as fast as eager torch. 'cpu' is
+    processor time, the least of all rounds.
     """
-    from ...bench.execution import make_case, measure
+    from ...backend.errors import UnknownNameError
+    from ...bench.execution.cases import make_case
+    from ...bench.execution.device import DEVICES, use, use_cores
     from ...bench.machine import machine_line
 
-    cases = [make_case(name, samples or _SAMPLES.get(name, 64), update) for name in network]
-    if not json:
-        typer.echo(f"{machine_line()}; float32, SGD with momentum, {update}, {rounds} rounds\n")
-    found = [row for case in cases for row in measure(case, rounds)]
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES, "weft bench run --help")
+    if cores is not None:
+        use_cores(cores)
+    chosen = tuple(compensation)
+    cases = [make_case(name, samples or _SAMPLES.get(name, 64), update, chosen) for name in network]
+    reason = use(device)
+    if reason is not None:
+        typer.echo(f"skipped: {device} does not work here: {reason}", err=json)
+        if json:
+            print_json({"skipped": reason, "device": device})
+        return
+    words = f"{machine_line()}; {device}; float32, SGD with momentum, {update}, {rounds} rounds"
+    typer.echo(words + "\n", err=json)
+    found = _measured(cases, rounds, device, limit)
     if json:
         print_json([asdict(row) for row in found])
-        return
-    print_table(
-        (*HEADER, *MORE, *MEMORY),
-        [
-            (
-                row.network,
-                row.loop,
-                row.stages,
-                round(row.us, 1),
-                round(row.samples_per_s, 1),
-                round(row.against_eager, 3),
-                round(row.against_jax, 3),
-                round(row.cpu_us, 1),
-                round(row.cpu_against_eager, 3),
-                round(row.cpu_against_jax, 3),
-                round(row.compile_s, 1),
-                round(row.state_bytes / 1e6, 1),
-                round(row.temporary_bytes / 1e6, 1),
-                round(row.peak_bytes / 1e6),
-            )
-            for row in found
-        ],
+    else:
+        print_table((*HEADER, *MORE, *MEMORY), [_cells(row) for row in found])
+
+
+def _measured(cases: list[Case], rounds: int, device: str, limit: float | None) -> list[LoopTimes]:
+    """The rows of all networks, each with its share of the time."""
+    from ...bench.execution.loops import loops_of
+    from ...bench.execution.times import measure
+
+    began, rows = time.monotonic(), []
+    for number, case in enumerate(cases):
+        until = None if limit is None else began + limit * (number + 1) / len(cases)
+        own = measure(case, rounds, device, until)
+        left = [name for name in loops_of(case, device) if name not in {r.loop for r in own}]
+        if left:
+            typer.echo(f"{case.name}: no time was left for {', '.join(left)}", err=True)
+        rows += own
+    return rows
+
+
+def _cells(row: LoopTimes) -> tuple[object, ...]:
+    return (
+        row.network,
+        row.loop,
+        row.stages,
+        round(row.us, 1),
+        round(row.samples_per_s, 1),
+        round(row.against_eager, 3),
+        _rounded(row.against_jax, 3),
+        round(row.least_cpu_us, 1),
+        round(row.cpu_against_eager, 3),
+        _rounded(row.cpu_against_jax, 3),
+        _rounded(row.cpu_against_none, 3),
+        round(row.compile_s, 1),
+        round(row.state_bytes / 1e6, 1),
+        round(row.temporary_bytes / 1e6, 1),
+        round(row.peak_bytes / 1e6),
+        row.compiled,
+        _rounded(None if row.grown_bytes is None else row.grown_bytes / 1e6, 1),
     )
+
+
+def _rounded(value: float | None, digits: int) -> float | str:
+    return "-" if value is None else round(value, digits)

@@ -1,7 +1,7 @@
 """What a user of JAX would write by hand to train at batch size 1: no pipeline, no weft.
 
 Each model is a loss of (parameters, state, sample), with the names and the numbers of its torch
-counterpart in `bench/execution.py`; weights of linear layers are transposed. The loop is one jitted
+counterpart in `cases.py`; weights of linear layers are transposed. The loop is one jitted
 `lax.scan` over a chunk of samples with donated parameters, velocities and state.
 """
 
@@ -136,13 +136,15 @@ def _attention(p: Arrays, name: str, x: Array, heads: int) -> Array:
 
 
 def _conv(weight: Array, x: Array, stride: int) -> Array:
-    """A convolution of one sample (1, C, H, W) as slices and one matrix product.
+    """A convolution of one sample (1, C, H, W), on a CPU as slices and one matrix product.
 
-    In a training step of ResNet-20 that is twelve times as fast on a CPU as
-    `lax.conv_general_dilated`, which XLA runs there as plain loops.
+    In a training step of ResNet-20 that is twelve times as fast there as
+    `lax.conv_general_dilated`, which XLA runs as plain loops.
     """
     out, channels, kernel, _ = weight.shape
     pad, (height, width) = kernel // 2, x.shape[2:]
+    if jax.default_backend() != "cpu":
+        return lax.conv_general_dilated(x, weight, (stride, stride), [(pad, pad)] * 2)
     padded = jnp.pad(x[0], ((0, 0), (pad, pad), (pad, pad)))
     rows, columns = -(-height // stride), -(-width // stride)
     last = (rows - 1) * stride + 1, (columns - 1) * stride + 1

@@ -12,17 +12,11 @@ from torch import nn
 
 pytest.importorskip("jax")
 
+from weft.backend.errors import UnknownNameError
 from weft.backend.nn import resnet
-from weft.bench import execution
-from weft.bench.execution import (
-    Case,
-    Update,
-    eager_loop,
-    jax_loop,
-    make_case,
-    make_job,
-    measure,
-)
+from weft.bench.execution import loops
+from weft.bench.execution.cases import Case, Update, make_case
+from weft.bench.execution.loops import eager_loop, jax_loop, loops_of, make_job
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 
 COUNT = 6
@@ -44,7 +38,7 @@ def small_case(name: str) -> Case:
     return Case(name, resnet(8, width=4), F.cross_entropy, x, generator.integers(0, 10, (COUNT, 1)))
 
 
-CLIPPED = Update(weight_decay=0.1, clip_norm=0.05, compensation="sc+lwp")
+CLIPPED = Update(weight_decay=0.1, clip_norm=0.05, compensations=("sc+lwp",))
 
 
 @pytest.mark.parametrize("name", ["mlp", "gpt", "resnet20"])
@@ -57,16 +51,8 @@ def test_jax_by_hand_computes_what_eager_torch_does(name: str, update: Update) -
         np.testing.assert_allclose(by_hand.train(), eager.train(), rtol=1e-4)
 
 
-def test_all_loops_are_measured_and_compared() -> None:
-    rows = {row.loop: row for row in measure(small_case("mlp"), rounds=2)}
-    assert list(rows) == ["eager", "jax", "sequential", "pipelined"]
-    assert rows["eager"].against_eager == rows["jax"].against_jax == 1
-    assert rows["jax"].cpu_against_jax == 1
-    assert rows["pipelined"].stages == 3
-
-
 def test_decay_and_clipping_change_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "RATE", 0.1)
+    monkeypatch.setattr(loops, "RATE", 0.1)
     for change in (Update(weight_decay=0.1), Update(clip_norm=0.05)):
         losses = []
         for update in (Update(), change):
@@ -77,11 +63,11 @@ def test_decay_and_clipping_change_what_is_learned(monkeypatch: pytest.MonkeyPat
 
 def test_weft_does_the_update_of_the_case() -> None:
     case = replace(small_case("mlp"), update=CLIPPED)
-    job = make_job(case, "pipelined")
+    job = make_job(case, "pipelined", "sc+lwp")
     assert job.guard.clip_norm == 0.05
     assert job.rule.settings["weight_decay"] == 0.1
     assert job.rule.settings["compensation"] == "sc+lwp"
-    assert make_job(case, "sequential").rule.settings["compensation"] == "none"
+    assert make_job(case, "sequential", "sc+lwp").rule.settings["compensation"] == "none"
 
 
 def test_the_networks_are_those_of_the_bench() -> None:
@@ -91,3 +77,19 @@ def test_the_networks_are_those_of_the_bench() -> None:
     names = dict(make_case("mlp", 1).model.named_parameters())
     assert len(names) == 20
     assert names["0.weight"].shape == (256, 256)
+
+
+def test_the_pipeline_is_timed_with_each_compensation() -> None:
+    case = make_case("mlp", 1, "compensated", ("none", "stash"))
+    assert case.update.clip_norm == 1.0
+    names = ["eager", "jax", "sequential", "pipelined", "pipelined stash"]
+    assert list(loops_of(case)) == names
+    with pytest.raises(UnknownNameError, match="delay compensation"):
+        make_case("mlp", 1, "plain", ("stach",))
+
+
+def test_a_network_that_nobody_wrote_by_hand_has_no_loop_by_hand() -> None:
+    case = replace(small_case("resnet20"), name="resnet18")
+    assert "jax" not in loops_of(case)
+    pytest.importorskip("torchvision")
+    assert make_case("resnet18", 1).x.shape == (1, 1, 3, 32, 32)

@@ -1,0 +1,138 @@
+"""Times of all loops on one network, in turns.
+
+All train with SGD and momentum at batch size 1, see `Update`. In every round each loop trains on
+the same number of samples, one loop after the other, so another load of the machine slows all
+alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+
+from ..resident import Resident
+from .cases import Case
+from .compilations import Compilations
+from .loops import Loop, Train, loops_of
+
+
+@dataclass(frozen=True)
+class LoopTimes:
+    """One loop on one network.
+
+    `us` is the median time per sample over rounds and `least_cpu_us` the least processor time of
+    the process, which another load of the machine disturbs least. `against_eager` and `against_jax`
+    are medians of the rounds' ratios of time per sample to that of the loop named;
+    `cpu_against_eager`, `cpu_against_jax` and `cpu_against_none`, to the pipeline without
+    compensation, are ratios of least processor times; None without that loop.
+
+    `compile_s` is elapsed. `state_bytes` is what training keeps on the device from sample to
+    sample, FIFOs included, `temporary_bytes` what XLA's program needs beside its arguments,
+    `peak_bytes` the most this process ever held until the loop was ready, all earlier loops
+    included. `compiled` programs were compiled by XLA in the timed rounds, and by
+    `grown_bytes` more was held by the process after the last than after the first of them.
+    """
+
+    network: str
+    loop: str
+    stages: int
+    rounds: int
+    samples: int
+    us: float
+    samples_per_s: float
+    against_eager: float
+    against_jax: float | None
+    least_cpu_us: float
+    cpu_against_eager: float
+    cpu_against_jax: float | None
+    cpu_against_none: float | None
+    compile_s: float
+    state_bytes: int
+    temporary_bytes: int
+    peak_bytes: int
+    compiled: int
+    grown_bytes: int | None
+
+
+@dataclass
+class _Rounds:
+    """Seconds per sample, one entry per round; programs compiled; what the process held."""
+
+    elapsed: list[float]
+    processor: list[float]
+    compiled: int
+    grown_mib: float
+
+    def add(self, train: Train, samples: int, compilations: Compilations) -> None:
+        before, held = compilations.count, Resident.now().own_mib or 0.0
+        wall, processor = time.perf_counter(), time.process_time()
+        train()
+        self.elapsed.append((time.perf_counter() - wall) / samples)
+        self.processor.append((time.process_time() - processor) / samples)
+        self.compiled += compilations.count - before
+        if len(self.elapsed) > 1:  # the first round's arrays are there for the next to reuse
+            self.grown_mib += (Resident.now().own_mib or 0.0) - held
+
+
+def measure(
+    case: Case, rounds: int, device: str = "cpu", until: float | None = None
+) -> list[LoopTimes]:
+    """Time all loops on one network, `rounds` rounds each after one to warm up.
+
+    From time.monotonic() `until` on no loop is made any more and no second round begun; loops that
+    were not made have no row.
+    """
+    loops: dict[str, Loop] = {}
+    for name, make in loops_of(case, device).items():
+        if loops and _is_late(until):
+            break
+        loops[name] = make()
+        loops[name].train()
+    times = {name: _Rounds([], [], 0, 0.0) for name in loops}
+    with ExitStack() as stack:
+        compilations = stack.enter_context(Compilations())
+        for number in range(rounds):
+            if number and _is_late(until):
+                break
+            for name, loop in loops.items():
+                times[name].add(loop.train, case.samples, compilations)
+    return [_row(case, name, loop, times) for name, loop in loops.items()]
+
+
+def _row(case: Case, name: str, loop: Loop, times: dict[str, _Rounds]) -> LoopTimes:
+    own = times[name]
+    elapsed = {other: _ratio(own.elapsed, found.elapsed) for other, found in times.items()}
+    processor = {other: min(own.processor) / min(found.processor) for other, found in times.items()}
+    knows_memory = Resident.now().own_mib is not None
+    return LoopTimes(
+        network=case.name,
+        loop=name,
+        stages=loop.stages,
+        rounds=len(own.elapsed),
+        samples=case.samples,
+        us=1e6 * median(own.elapsed),
+        samples_per_s=1 / median(own.elapsed),
+        against_eager=elapsed["eager"],
+        against_jax=elapsed.get("jax"),
+        least_cpu_us=1e6 * min(own.processor),
+        cpu_against_eager=processor["eager"],
+        cpu_against_jax=processor.get("jax"),
+        cpu_against_none=processor.get("pipelined"),
+        compile_s=loop.compile_s,
+        state_bytes=loop.state_bytes,
+        temporary_bytes=loop.temporary_bytes,
+        peak_bytes=loop.peak_bytes,
+        compiled=own.compiled,
+        grown_bytes=round(own.grown_mib * 2**20) if knows_memory else None,
+    )
+
+
+def _is_late(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
+
+
+def _ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    return median(mine / other for mine, other in zip(times, others, strict=True))
