@@ -7,62 +7,9 @@ from dataclasses import replace
 from helpers import plans
 from helpers.random_plans import random_plan
 from hypothesis import given, settings
-from weft.sim import simulate, timeline
+from weft.sim import simulate
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
-
-
-def two(cycles, parts, window, size=320):
-    """Two stages, 10 hops apart; `size` bytes take size / 32 cycles."""
-    edges = [plans.edge(-1, 0), plans.edge(0, 1, size, 1, 1, parts, window)]
-    return plans.plan(cycles, edges)
-
-
-def forward(plan, stage):
-    spans = timeline(plan, 1, 0, 1)
-    return next(
-        (s.begin, s.end) for s in spans if (s.stage, s.phase) == (f"layer{stage}", "forward")
-    )
-
-
-FLIGHT = 10 + 4
-
-
-def test_the_next_stage_begins_with_the_first_row():
-    """Rows of 10 cycles that take 1 cycle on the links: the last one leaves at 100."""
-    plan = two([(100, 1, 1), (50, 1, 1)], parts=10, window=1)
-    assert forward(plan, 1) == (10 + 1 + FLIGHT, 100 + 1 + FLIGHT + 5)
-
-
-def test_a_slow_reader_has_its_rows_ready():
-    plan = two([(100, 1, 1), (500, 1, 1)], parts=10, window=1)
-    assert forward(plan, 1) == (11 + FLIGHT, 11 + FLIGHT + 500)
-
-
-def test_a_window_of_rows():
-    plan = two([(100, 1, 1), (50, 1, 1)], parts=10, window=3)
-    assert forward(plan, 1)[0] == 30 + 1 + FLIGHT
-
-
-def test_a_slow_link_sets_the_pace():
-    """320 cycles on the links, 32 for a row, from the first row on."""
-    plan = two([(100, 1, 1), (50, 1, 1)], parts=10, window=1, size=10240)
-    assert forward(plan, 1) == (10 + 32 + FLIGHT, 10 + 320 + FLIGHT + 5)
-
-
-def test_a_reader_that_needs_all_rows_waits_but_the_stream_does_not():
-    plan = two([(100, 1, 1), (50, 1, 1)], parts=10, window=10)
-    assert forward(plan, 1) == (100 + 1 + FLIGHT, 100 + 1 + FLIGHT + 50)
-    whole = two([(100, 1, 1), (50, 1, 1)], parts=1, window=1)
-    assert forward(whole, 1) == (100 + 10 + FLIGHT, 100 + 10 + FLIGHT + 50)
-
-
-def test_rows_pass_through_a_chain():
-    """Three stages of 100 cycles: each begins a row of 10 cycles after the one before."""
-    edges = [plans.edge(-1, 0), *(plans.edge(i, i + 1, 0, 0, 1, 10, 1) for i in range(2))]
-    plan = plans.plan([(100, 1, 1)] * 3, edges)
-    assert [forward(plan, stage) for stage in range(3)] == [(0, 100), (10, 110), (20, 120)]
-    assert simulate(plan, 1, "analytic").forward_latency_cycles == 120
 
 
 @QUICK

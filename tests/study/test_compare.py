@@ -7,32 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.stages_of import LABEL
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.capture.capture import capture
 from weft.compiler.pipeline import GraphCompiler, Options
 from weft.compiler.plan.causes import CAUSES
-from weft.compiler.plan.work import StageWork
 from weft.compiler.recipes.build import compile_recipe, graph_compiler
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.targets import Roofline, load_machine, load_target
 from weft.sim import simulate
 from weft.study.compare import compare
-from weft.study.roofline import roofline
-
-LAYER = StageWork(
-    name="layer",
-    dtype="float32",
-    forward_macs=1_000,
-    backward_macs=2_000,
-    parameter_bytes=400,
-    trainable_bytes=400,
-    forward_bytes=60,
-    backward_bytes=60,
-    saved_bytes=20,
-)
 
 
 def _chip(macs_per_cycle: float = 10.0, bytes_per_s: float = 100.0) -> Roofline:
@@ -41,32 +25,6 @@ def _chip(macs_per_cycle: float = 10.0, bytes_per_s: float = 100.0) -> Roofline:
     assert isinstance(chip, Roofline)
     compute = {"float32": replace(chip.compute["float32"], macs_per_cycle=macs_per_cycle)}
     return replace(chip, compute=compute, memory=replace(chip.memory, bytes_per_s=bytes_per_s))
-
-
-def test_a_step_by_hand():
-    """Batch 2, momentum: forward 2 x 1000 / 10 = 200 s (memory (400 + 120) / 100 = 5.2 s),
-    backward 400 s, update 5 x 400 / 100 = 20 s."""
-    report = roofline([LAYER], _chip(), batch=2, optimizer_states=1)
-    assert report.step_s == pytest.approx(620)
-    assert report.latency_s == pytest.approx(100)
-    assert report.throughput_samples_per_s == pytest.approx(2 / 620)
-    assert report.utilisation == pytest.approx(600 / 620)
-    assert report.memory_bytes == 400 + 400 + 400 + 2 * 20
-    assert report.bound_by == "compute"
-    assert not report.fits
-
-
-@given(
-    rate=st.floats(0.1, 1e6),
-    bandwidth=st.floats(0.1, 1e6),
-    factor=st.floats(1, 100),
-    batch=st.integers(1, 64),
-)
-def test_a_better_chip_is_never_slower_and_no_chip_beats_its_peak(rate, bandwidth, factor, batch):
-    plain = roofline([LAYER], _chip(rate, bandwidth), batch, 1)
-    assert roofline([LAYER], _chip(rate * factor, bandwidth), batch, 1).step_s <= plain.step_s
-    assert roofline([LAYER], _chip(rate, bandwidth * factor), batch, 1).step_s <= plain.step_s
-    assert plain.utilisation <= 1 + 1e-9
 
 
 def _perceptron() -> GraphCompiler:

@@ -10,7 +10,6 @@ import torch
 from helpers.online_norm_loop import EPS, loop_backward, loop_forward
 from torch import Tensor
 from weft.backend.ops import online_norm, online_norm_composite
-from weft.backend.ops.scan import linear_scan
 
 ALPHA_FWD, ALPHA_BKW = 0.97, 0.9
 SHAPES = [(1, 6), (5, 6), (1, 6, 4, 3), (4, 6, 3, 5), (3, 6, 7), (2, 6, 2, 3, 2), (1, 2, 60, 40)]
@@ -167,15 +166,3 @@ def test_operators_are_registered_soundly(shape: tuple[int, ...]) -> None:
         (torch.randn(shape), y, scale, *fresh_state(3, torch.float32)[2:], ALPHA_BKW),
         test_utils=("test_schema", "test_faketensor"),
     )
-
-
-@pytest.mark.parametrize("steps", [0, 1, 2, 3, 8, 13])
-def test_linear_scan_is_the_recurrence(steps: int) -> None:
-    torch.manual_seed(steps)
-    decay, increment = torch.randn(2, steps, 4, dtype=torch.float64)
-    state = torch.randn(4, dtype=torch.float64)
-    before, after = linear_scan(decay, increment, state)
-    for t in range(steps):
-        torch.testing.assert_close(before[t], state, rtol=1e-12, atol=1e-12)
-        state = decay[t] * state + increment[t]
-    torch.testing.assert_close(after, state, rtol=1e-12, atol=1e-12)

@@ -14,7 +14,6 @@ from helpers.stages_of import stages_of
 from weft.backend.optim import Constant
 from weft.bench.studies import searched
 from weft.bench.studies.evidence import page, search_table
-from weft.bench.studies.rules import METHODS, rules_search
 from weft.bench.studies.searched import Search, measure_search
 from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, Setting, measure
 from weft.runtime.data import Dataset
@@ -107,23 +106,3 @@ def test_what_is_tested_is_the_part_that_was_asked_for() -> None:
     assert (one.part, two.part) == ("validation", "test")
     assert one.loss != two.loss
     assert one.key != two.key
-
-
-def test_the_rules_are_searched_alike_on_windows_that_none_trains_on(tmp_path: Path) -> None:
-    text = tmp_path / "text"
-    text.write_bytes(bytes(range(97, 123)) * 80)
-    search = rules_search(text)
-    validation = search.experiment.validation
-    assert validation is not None
-    train = search.experiment.data.x_train
-    whole = np.concatenate([train, validation[0], search.experiment.data.x_test])
-    np.testing.assert_array_equal(whole.reshape(-1)[:26], np.arange(97, 123))
-    assert len(validation[0]) == round(0.1 * (len(train) + len(validation[0])))
-    for method in METHODS:
-        job = search.experiment.job(Setting(method, 1.0, 0))
-        name = method.split(",")[0].split(" ")[0]
-        assert job.rule.settings["optimizer"] == name
-        assert job.rule.stash is ("stash" in method)
-        assert ("stage_rate_delay" in job.rule.settings) is ("stage rates" in method)
-        assert ("stage_rate_anneal" in job.rule.settings) is ("annealed" in method)
-        assert job.by_element

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 import weft
 from helpers.staged import forward_backward
-from torch import fx, nn
+from torch import nn
 from weft.compiler.capture.capture import capture
-from weft.compiler.kernels.roles import find_roles
 from weft.compiler.plan.check import check
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
@@ -97,15 +96,3 @@ def test_dropout_between_layers_has_a_key():
     stages = cut(capture(model, sample, F.cross_entropy))
     keys = [name for stage in stages.stages for name in stage.forward_state]
     assert keys == ["random.0.key"]
-
-
-def test_a_weight_may_have_a_sum_of_more_gradients_than_python_recurses():
-    """As one that is used in each of 3,000 steps has."""
-    graph = fx.Graph()
-    graph.placeholder("weight")
-    total = first = graph.call_function(torch.ops.aten.mul.Tensor, (1, 2))
-    for _ in range(3000):
-        total = graph.call_function(torch.ops.aten.add.Tensor, (total, first))
-    graph.output((total,))
-    found = find_roles(fx.GraphModule({}, graph), (True,), is_backward=True).gradient
-    assert set(found) == set(graph.find_nodes(op="call_function", target=total.target)) | {first}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -15,8 +14,7 @@ from weft.compiler.kernels.site import Site
 from weft.compiler.machine.collectives import all_reduce, reduce, transfer
 from weft.compiler.machine.local_product import weight_triggered
 from weft.compiler.machine.product import Kind, tile_of
-from weft.compiler.machine.tilings import Tilings, enumerate_tilings, useful_splits
-from weft.compiler.plan.stage_record import Tiling
+from weft.compiler.machine.tilings import Tilings, useful_splits
 from weft.compiler.targets import load_target
 
 WSE2 = load_target("wse2")
@@ -48,50 +46,6 @@ def cycles(cost) -> np.ndarray:
     return cost.compute + cost.network
 
 
-@given(st.integers(1, 5000))
-def test_useful_splits_leave_no_slice_empty(size):
-    splits = useful_splits(size)
-    assert splits[0] == 1
-    assert splits[-1] == size
-    for split in splits:
-        slices = [len(s) for s in np.array_split(np.arange(size), split)]
-        assert min(slices) > 0
-        assert -(-size // -(-size // split)) == split
-
-
-def test_enumerated_tilings_fit_the_grid():
-    tilings = enumerate_tilings(64, 256, 128, rows=20, columns=30)
-    assert tilings.height.max() <= 20
-    assert tilings.width.max() <= 30
-
-
-def test_both_orders_of_rows_are_enumerated_where_they_differ():
-    tilings = enumerate_tilings(64, 256, 128, rows=20, columns=30)
-    found = [tilings.tiling(i) for i in range(len(tilings))]
-    assert len(set(found)) == len(found)
-    for tiling in found:
-        has_both = min(tiling.in_split, tiling.space_split) > 1
-        assert has_both or not tiling.interleaved
-        assert (replace(tiling, interleaved=not tiling.interleaved) in set(found)) == has_both
-
-
-@given(st.integers(2, 9), st.integers(2, 9), st.booleans())
-def test_rows_are_as_far_apart_as_the_order_says(inputs, positions, interleaved):
-    """Spacings against the rows' numbers, written out."""
-    tilings = Tilings.of(Tiling(inputs, positions, 1, interleaved))
-
-    def row(of_inputs: int, of_positions: int) -> int:
-        if interleaved:
-            return of_inputs * positions + of_positions
-        return of_positions * inputs + of_inputs
-
-    assert sorted(row(i, p) for i in range(inputs) for p in range(positions)) == list(
-        range(tilings.height[0])
-    )
-    assert tilings.in_spacing[0] == row(1, 0) - row(0, 0)
-    assert tilings.space_spacing[0] == row(0, 1) - row(0, 0)
-
-
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 9))
 def test_each_order_has_the_cheaper_neighbours(inputs, positions, out):
     """Sums over input slices cost less in blocks, sums over position slices interleaved; along the
@@ -109,24 +63,6 @@ def test_each_order_has_the_cheaper_neighbours(inputs, positions, out):
 
 def _over(place: Site) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array([10]), place.tilings.space_split, place.tilings.space_spacing
-
-
-@given(*(st.integers(1, 3000) for _ in range(3)))
-def test_tilings_are_the_useful_splits_and_the_fullest_beside_them(into, positions, out):
-    found = enumerate_tilings(into, positions, out, rows=50, columns=70)
-    tilings = {found.tiling(i) for i in range(len(found))}
-    assert len(tilings) == len(found)
-    axes = map(useful_splits, (into, positions, out))
-    usual = {Tiling(i, s, o) for i, s, o in product(*axes) if i * s <= 50 and o <= 70}
-    assert usual <= tilings
-    assert (found.height <= 50).all()
-    assert (found.width <= 70).all()
-    fullest = max(n for n in range(1, 71) if -(-out // -(-out // n)) == n)
-    assert found.out_split.max() == fullest
-    for space in {tiling.space_split for tiling in usual}:
-        most = 50 // space
-        fullest = max(n for n in range(1, most + 1) if -(-into // -(-into // n)) == n)
-        assert found.in_split[found.space_split == space].max() == fullest
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.data())

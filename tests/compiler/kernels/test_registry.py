@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from helpers.stages_of import mlp_stages, resnet8_stages, stages_of
 from torch import fx, nn
 from weft.backend.errors import UnsupportedError
-from weft.compiler.kernels.layout import find_layout
-from weft.compiler.kernels.optimizer import Step
 from weft.compiler.kernels.registry import KERNELS, kernel_for
-from weft.compiler.kernels.stage import price_stage
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
@@ -143,16 +139,6 @@ def test_views_are_free_and_writes_are_not():
     assert KERNELS["aten.view.default"].cost is KERNELS["aten.permute.default"].cost
     for name in ("aten.clone.default", "aten.cat.default", "aten.full.default"):
         assert KERNELS[name].cost is not KERNELS["aten.view.default"].cost
-
-
-def test_more_pes_mean_less_arithmetic_per_pe():
-    stage = resnet8_stages().stages[1]
-    layout = find_layout(stage.program)
-    tiles = {index: matrix.tiles for index, matrix in layout.matrices.items()}
-    table = price_stage(stage, stage.program, layout, tiles, TARGET, Step(1))
-    compute = sum(operator.compute for operator in table.operators)
-    area = table.tilings.height * table.tilings.width
-    assert compute[np.argmax(area)] < compute[np.argmin(area)] / 50
 
 
 def test_update_grows_with_the_optimizer():

@@ -8,49 +8,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.stages_of import mlp_stages, resnet8_stages
+from helpers.attention_stages import STAGES, attention_stages
 from torch import Tensor, fx, nn
 from weft.compiler.capture.capture import capture
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.kernels.workspace import storage, workspace_bytes
 from weft.compiler.machine.tilings import Tilings
-from weft.compiler.plan.document import HOST
-from weft.compiler.plan.program import Stage, Stages
+from weft.compiler.plan.program import Stage
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.stages.coarsen import merge_modules
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import assign
-from weft.compiler.stages.recompute import recompute
-from weft.compiler.stages.skip_streams import edge_bytes, passing_bytes
 
 ONE_PE = Tilings.of(Tiling(1, 1, 1))
 ROOMY = 1 << 30
 """Bytes of a PE that needs no turns."""
-
-
-class Attention(nn.Module):
-    """Two products of activations, a softmax, a residual sum, and a weight that is tied."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = nn.Embedding(11, 8)
-        self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True) for _ in range(2)
-        )
-
-    def forward(self, tokens):
-        x = self.table(tokens)
-        for block in self.blocks:
-            x = block(x)
-        return F.linear(x, self.table.weight).transpose(1, 2)
-
-
-def attention_stages(blocks: bool, again: bool) -> Stages:
-    torch.manual_seed(0)
-    sample = torch.zeros(1, 6, dtype=torch.long), torch.zeros(1, 6, dtype=torch.long)
-    graph = capture(Attention(), sample, F.cross_entropy)
-    stages = cut(graph, merge_modules(assign(graph), blocks=blocks))
-    return recompute(stages) if again else stages
 
 
 class Watched(fx.Interpreter):
@@ -96,18 +68,9 @@ def _run(module: fx.GraphModule) -> Watched:
     return watched
 
 
-def _phases(stage: Stage):
+def phases(stage: Stage):
     program, layout = stage.program, find_layout(stage.program)
     return (program.forward, layout, layout.forward), (program.backward, layout, layout.backward)
-
-
-STAGES = {
-    "mlp": mlp_stages,
-    "resnet": resnet8_stages,
-    "attention": lambda: attention_stages(False, False),
-    "attention by block": lambda: attention_stages(True, False),
-    "attention by block, recomputing": lambda: attention_stages(True, True),
-}
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -116,13 +79,13 @@ def test_workspace_is_what_lives_while_a_phase_runs(name):
     operands, sums and vectors of the largest contraction."""
     distinct = {stage.program.key: stage for stage in STAGES[name]().stages}
     for stage in distinct.values():
-        for module, layout, roles in _phases(stage):
+        for module, layout, roles in phases(stage):
             (counted,) = workspace_bytes(module, ONE_PE, layout, roles, ROOMY)
             watched = _run(module)
-            assert watched.between <= counted <= watched.during + _product_bytes(module)
+            assert watched.between <= counted <= watched.during + product_bytes(module)
 
 
-def _product_bytes(module: fx.GraphModule) -> int:
+def product_bytes(module: fx.GraphModule) -> int:
     """All operands and results of the largest node, and vectors: more than a product holds."""
     sizes = [
         3 * sum(other.meta["val"].nbytes for other in node.all_input_nodes)
@@ -147,7 +110,7 @@ def test_workspace_of_two_layers_by_hand():
     model.forward = net.forward  # type: ignore[method-assign]
     graph = capture(model, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 2)), F.mse_loss)
     stage = cut(graph, merge_modules(assign(graph), globs=("net",))).stages[0]
-    (forward, layout, roles), _ = _phases(stage)
+    (forward, layout, roles), _ = phases(stage)
     (counted,) = workspace_bytes(forward, ONE_PE, layout, roles, ROOMY)
     made, side, vectors = 3 * 5, max(3 * 4, 3 * 5), 2 * 3
     assert counted == 4 * (made + side + vectors)
@@ -159,7 +122,7 @@ def test_a_small_memory_holds_one_side_of_a_product_turn_by_turn():
     each. Two vectors of the other side, of 3 positions or 1, come on top."""
     linear = nn.Linear(4, 5, bias=False)
     graph = capture(linear, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 5)), F.mse_loss)
-    (forward, layout, roles), _ = _phases(cut(graph).stages[0])
+    (forward, layout, roles), _ = phases(cut(graph).stages[0])
     for side, counted in ((60, 15 + 2 * 3), (59, 12 + 2 * 3), (15, 4 + 2 * 1)):
         assert workspace_bytes(forward, ONE_PE, layout, roles, side) == 4 * counted
 
@@ -169,22 +132,9 @@ def test_more_pes_never_need_more_workspace_each():
         *(np.array(axis) for axis in ([1, 2, 2, 2], [1, 1, 2, 2], [1, 1, 1, 4]))
     )
     for stage in attention_stages(True, False).stages:
-        for module, layout, roles in _phases(stage):
+        for module, layout, roles in phases(stage):
             counted = workspace_bytes(module, tilings, layout, roles, ROOMY)
             assert (np.diff(counted) <= 0).all()
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_skip_fifos_hold_what_the_edges_depths_say(name):
-    """An edge of depth d over d - 1 stages leaves one sample and one gradient with each of them."""
-    stages = STAGES[name]()
-    held = passing_bytes(stages)
-    edges = [edge for edge in stages.dag.edges if HOST not in edge]
-    assert sum(held) == sum(
-        (sink - source - 1) * sum(edge_bytes(stages, source, sink)) for source, sink in edges
-    )
-    assert held[0] == held[-1] == 0
-    assert any(held) == any(sink - source > 1 for source, sink in edges)
 
 
 def test_samples_on_a_skip_edge_move_one_stage_per_tick():

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from helpers.stages_of import mlp_stages, random_masks, resnet8_stages, stages_of
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.mapping.map import map_kernels
-from weft.compiler.mapping.pareto import pareto
-from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -103,35 +97,6 @@ def test_a_sparsity_without_a_mask_is_close_to_a_random_mask():
     assert expected == pytest.approx(drawn, rel=0.1)
 
 
-def test_stages_with_random_masks_alike_share_one_table():
-    layers = nn.Sequential(*(nn.Sequential(nn.Linear(16, 16), nn.ReLU()) for _ in range(5)))
-    stages = stages_of(layers, torch.zeros(1, 16))
-    first, second, third = stages.stages[1:4]
-    masks = {first.parameters[0]: 0.9, second.parameters[0]: 0.9, third.parameters[0]: 0.5}
-    pricing = Pricing(stages, WSE2, Training(masks))
-    assert pricing.table(first) is pricing.table(second)
-    assert pricing.table(first).nonzeros_total == pricing.reprice(second).nonzeros_total
-    assert pricing.table(third).nonzeros_total > pricing.table(first).nonzeros_total
-    drawn = {s.parameters[0]: torch.ones(16, 16, dtype=torch.bool) for s in (first, second)}
-    real = Pricing(stages, WSE2, Training(drawn))
-    assert real.table(first) is not real.table(second)
-
-
-def test_large_stages_may_fill_the_mesh():
-    """1,650 features on 100 rows: slices of powers of two, and halves between, use 72 of them."""
-    grid = replace(TINY.grid, rows=100, columns=100)
-    roomy = replace(TINY, grid=grid, sram=replace(TINY.sram, bytes_per_pe=2**20))
-    stages = stages_of(nn.Linear(1650, 1650), torch.zeros(1, 1650))
-    pricing, stage = Pricing(stages, roomy, Training()), stages.stages[0]
-    least = int(pricing.reprice(stage).memory.total(pricing.post(stage)).min())
-    sram = replace(roomy.sram, bytes_per_pe=least + roomy.sram.reserved_bytes)
-    kernel = map_kernels(stages, replace(roomy, sram=sram)).stages[0]
-    assert {(choice.height, choice.width) for choice in kernel.choices} == {(98, 98)}
-    sram = replace(roomy.sram, bytes_per_pe=least - 1 + roomy.sram.reserved_bytes)
-    with pytest.raises(InfeasibleError, match=f"got: +{least:,} bytes"):
-        map_kernels(stages, replace(roomy, sram=sram))
-
-
 def test_mask_mistakes():
     stages = mlp_stages()
     name = stages.stages[0].parameters[0]
@@ -166,18 +131,6 @@ def test_the_levers_of_the_report_hold():
     more = {"grid.rows": "64", "grid.columns": "64"}
     fabric = {"grid.fabric_rows": "64", "grid.fabric_columns": "64"}
     assert map_kernels(stages, load_target("tiny_mesh", more | fabric)).stages
-
-
-@given(st.lists(st.tuples(*[st.integers(1, 6)] * 3), min_size=1, max_size=40))
-def test_pareto_keeps_exactly_the_undominated(points):
-    height, width, cycles = (np.array(axis, np.int64) for axis in zip(*points, strict=True))
-    kept = {points[i] for i in pareto(height, width, cycles)}
-    undominated = {
-        p
-        for p in points
-        if not any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)
-    }
-    assert kept == undominated
 
 
 def test_streams_are_carried_by_the_longer_side():

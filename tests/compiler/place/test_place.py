@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from helpers.stages_of import random_masks, resnet8_stages
@@ -10,10 +9,10 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.mapping.map import map_kernels
-from weft.compiler.place import place, route
+from weft.compiler.place import place
 from weft.compiler.place.place import smallest_interval, wire_length
 from weft.compiler.plan.program import Stages
-from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Rectangle, Tiling
+from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
@@ -101,25 +100,6 @@ def test_too_many_stages_are_a_report():
         place(EMPTY, kernels([[(4, 4, 1)]] * 2, 4, 4))
     assert "demand 32 PEs, bound 16, gap 16" in caught.value.report
     assert "target wse2" in caught.value.report
-
-
-def test_route_turns_at_most_once():
-    corners, hops = route(Rectangle(0, 0, 4, 4), Rectangle(10, 6, 2, 2))
-    assert corners == ((2, 2), (2, 7), (11, 7))
-    assert hops == 14
-    assert route(Rectangle(0, 0, 4, 4), Rectangle(0, 4, 4, 4)) == (((2, 2), (2, 6)), 4)
-    assert route(Rectangle(0, 0, 1, 1), Rectangle(0, 0, 1, 1)) == (((0, 0),), 0)
-
-
-RECTANGLE = st.builds(Rectangle, *[st.integers(0, 50)] * 2, *[st.integers(1, 20)] * 2)
-
-
-@given(RECTANGLE, RECTANGLE)
-def test_hops_are_the_length_of_the_corners(source, sink):
-    corners, hops = route(source, sink)
-    pairs = pairwise(corners)
-    assert hops == sum(abs(a - c) + abs(b - d) for (a, b), (c, d) in pairs)
-    assert route(sink, source)[1] == hops
 
 
 def test_sparsity_shortens_the_interval_of_a_network():

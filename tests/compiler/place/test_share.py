@@ -7,13 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 import weft
-from torch import nn
-from weft.compiler.mapping.sharing import Group
-from weft.compiler.pipeline import Options, compile_model
+from helpers.tied_networks import TOKENS, WIDTH, WORDS, Tied, compiled, loss
 from weft.compiler.place import share as share_pass
-from weft.compiler.place.share import Sharing
 from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.stage_record import memory_by_region
@@ -21,34 +17,6 @@ from weft.compiler.plan.text.show import show, show_stage
 from weft.compiler.targets.load import load_target
 from weft.sim import simulate
 from weft.sim.page.floorplan import floorplan_svg
-
-WORDS, WIDTH, TOKENS = 4000, 64, 16
-
-
-class Tied(nn.Module):
-    """An embedding, some layers, and a head with the embedding's table or its own."""
-
-    def __init__(self, is_tied: bool, words: int = WORDS) -> None:
-        super().__init__()
-        self.table = nn.Embedding(words, WIDTH)
-        self.layers = nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(3)))
-        self.head = nn.Linear(WIDTH, words, bias=False)
-        if is_tied:
-            self.head.weight = self.table.weight
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.head(self.layers(self.table(tokens)))
-
-
-def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-
-def compiled(is_tied: bool = True, words: int = WORDS, **options: object) -> Plan:
-    torch.manual_seed(0)
-    tokens = torch.randint(0, words, (1, TOKENS))
-    model = Tied(is_tied, words)
-    return compile_model(model, (tokens, tokens), loss, "wse2", Options(**options))
 
 
 @pytest.fixture(scope="module")
@@ -168,18 +136,6 @@ def test_the_checker_holds_the_region_to_what_it_must_keep(shared: Plan, number:
         stages[number] = replace(stage, memory_per_pe=memory)
         found = check(replace(document, stages=tuple(stages)), None, shared.programs)
         assert rule in {violation.rule for violation in found}
-
-
-def test_a_pass_says_what_it_weighed() -> None:
-    made: list[Sharing] = []
-    compiled(on_end=lambda run: made.append(run.artefact) if run.name == "share" else None)
-    (sharing,) = made
-    assert sharing.groups in ((Group((0, 4), 0),), (Group((0, 4), 4),))
-    (choice,) = sharing.choices
-    assert choice.is_shared
-    assert choice.shared_cycles < choice.apart_cycles
-    assert choice.stream_bytes == 2 * 4 * WORDS * WIDTH
-    assert "table and head.linear: one region" in sharing.text()
 
 
 def test_masked_tables_keep_their_stream() -> None:

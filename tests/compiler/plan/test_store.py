@@ -11,7 +11,6 @@ import pytest
 import torch
 import weft
 from weft.backend.errors import PlanFileError, UserError
-from weft.compiler.plan.files import accept, load_document
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
@@ -92,34 +91,6 @@ def test_the_seal_is_what_sha256sum_reads(directory):
     content = (directory / "plan.yaml").read_bytes()
     expected = f"{hashlib.sha256(content).hexdigest()}  plan.yaml\n"
     assert (directory / "plan.sha256").read_text() == expected
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("format: 3", "format: 999"),
-        ("target: tiny_mesh", "target: [1]"),
-        ("\nstages:", "\nstagess:"),
-        ("format: 3", "{"),
-    ],
-)
-def test_a_broken_document_is_refused_by_name(directory, old, new):
-    path = directory / "plan.yaml"
-    path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(PlanFileError, match=r"plan\.yaml"):
-        load_document(directory, allow_edited=True)
-
-
-def test_an_older_plan_is_refused_with_the_version_that_wrote_it(directory):
-    path = directory / "plan.yaml"
-    text = path.read_text().replace("format: 3", "format: 1", 1)
-    path.write_text(re.sub("weft_version: .*", "weft_version: 0.0.9", text, count=1))
-    accept(directory)
-    with pytest.raises(PlanFileError) as refused:
-        weft.load(directory)
-    assert refused.value.expected == "plan format 3"
-    assert refused.value.got == "format 1, written by weft 0.0.9"
-    assert refused.value.change == "compile the model again with this version of weft"
 
 
 def test_a_missing_directory_is_refused(tmp_path):

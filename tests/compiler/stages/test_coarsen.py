@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import cache
 
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.small_models import Attention, Branches
+from helpers.cut_networks import LABEL, MODELS, cut_of, model_of, sample_of
 from helpers.staged import forward_backward
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UnknownNameError
-from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture import capture
-from weft.compiler.capture.graph import Graph
-from weft.compiler.plan.program import Stages
 from weft.compiler.stages.coarsen import find_blocks, merge_modules, merge_runs
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import Assignment, assign
 from weft.compiler.stages.recompute import recompute
 
-LABEL = torch.tensor([3])
-MODELS = {
-    "branches": Branches,
-    "attention": Attention,
-    "resnet": lambda: resnet(8, in_channels=1),
-    "resnet-group": lambda: resnet(8, in_channels=1, normalization="group"),
-}
 
-
-def _sample(name: str):
-    generator = torch.Generator().manual_seed(1)
-    if name == "attention":
-        tokens = torch.randint(0, 11, (1, 6), generator=generator)
-        return tokens, torch.randint(0, 11, (1, 6), generator=generator)
-    channels = 2 if name == "branches" else 1
-    return torch.randn(1, channels, 8, 8, generator=generator, dtype=torch.float64), LABEL
-
-
-@cache
-def _model(name: str) -> tuple[nn.Module, Graph]:
-    torch.manual_seed(0)
-    model = MODELS[name]().double()
-    return model, capture(model, _sample(name), F.cross_entropy)
-
-
-def _cut(graph: Graph, blocks: bool = True, globs: Sequence[str] = ()) -> Stages:
-    return cut(graph, merge_modules(assign(graph), blocks=blocks, globs=globs))
-
-
-def _check_equals_eager(name: str, stages) -> None:
+def check_equals_eager(name: str, stages) -> None:
     """float64: the tolerances are a few thousand roundings at most."""
-    model, _ = _model(name)
-    sample = _sample(name)
+    model, _ = model_of(name)
+    sample = sample_of(name)
     tensors = {key: value.detach().clone() for key, value in model.state_dict().items()}
     loss, predictions, gradients, state = forward_backward(stages, tensors, sample)
     model.zero_grad()
@@ -79,15 +46,15 @@ def _check_equals_eager(name: str, stages) -> None:
 @pytest.mark.parametrize("blocks", [False, True], ids=["finest", "block"])
 @pytest.mark.parametrize("recomputing", [False, True], ids=["saved", "recomputed"])
 def test_stages_without_delay_equal_eager_autograd(name, blocks, recomputing):
-    stages = _cut(_model(name)[1], blocks)
-    _check_equals_eager(name, recompute(stages) if recomputing else stages)
+    stages = cut_of(model_of(name)[1], blocks)
+    check_equals_eager(name, recompute(stages) if recomputing else stages)
 
 
 @settings(max_examples=6, deadline=None)
 @given(st.data())
 def test_any_runs_of_stages_equal_eager_autograd_and_have_their_delays(data):
     name = data.draw(st.sampled_from(sorted(MODELS)))
-    _, graph = _model(name)
+    _, graph = model_of(name)
     finest = assign(graph)
     inner = range(1, len(finest.modules))
     bounds = [0, *sorted(data.draw(st.sets(st.sampled_from(inner), max_size=6)))]
@@ -98,20 +65,20 @@ def test_any_runs_of_stages_equal_eager_autograd_and_have_their_delays(data):
     assert [stages.delay(s) for s in range(len(stages))] == [
         2 * (len(bounds) - 1 - s) for s in range(len(bounds))
     ]
-    _check_equals_eager(name, stages)
+    check_equals_eager(name, stages)
 
 
 def test_one_stage_is_the_whole_network():
-    _, graph = _model("resnet")
+    _, graph = model_of("resnet")
     stages = cut(graph, merge_runs(assign(graph), [0]))
     assert len(stages) == 1
     assert stages.delay(0) == 0
-    assert set(stages.stages[0].parameters) == set(dict(_model("resnet")[0].named_parameters()))
+    assert set(stages.stages[0].parameters) == set(dict(model_of("resnet")[0].named_parameters()))
 
 
 def test_blocks_of_a_resnet():
     """Stem, three blocks, the classifier with what leads to it, the loss."""
-    stages = _cut(_model("resnet")[1])
+    stages = cut_of(model_of("resnet")[1])
     assert [stage.name for stage in stages.stages] == [
         "stem",
         *("blocks.0", "blocks.1", "blocks.2"),
@@ -136,9 +103,9 @@ def test_blocks_are_the_innermost_elements_of_lists_with_several_stages():
 
 
 def test_a_glob_makes_one_stage_per_module_and_leaves_the_rest_as_it_is():
-    _, graph = _model("resnet")
+    _, graph = model_of("resnet")
     finest = cut(graph)
-    merged = _cut(graph, blocks=False, globs=("blocks.1",))
+    merged = cut_of(graph, blocks=False, globs=("blocks.1",))
     inside = [s for s in finest.stages if s.origin.module.split(".")[:2] == ["blocks", "1"]]
     assert len(inside) > 1
     assert len(merged) == len(finest) - len(inside) + 1
@@ -147,7 +114,7 @@ def test_a_glob_makes_one_stage_per_module_and_leaves_the_rest_as_it_is():
 
 def test_a_glob_that_matches_nothing_names_what_there_is():
     with pytest.raises(UnknownNameError) as caught:
-        _cut(_model("resnet")[1], globs=("block.*",))
+        cut_of(model_of("resnet")[1], globs=("block.*",))
     assert "blocks" in str(caught.value)
 
 
@@ -187,14 +154,14 @@ def test_equal_blocks_share_one_program():
     )
     model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(*layers), nn.Linear(8, 5))
     graph = capture(model, (torch.zeros(1, 4), LABEL), F.cross_entropy)
-    stages = recompute(_cut(graph))
+    stages = recompute(cut_of(graph))
     names = [stage.name for stage in stages.stages]
     assert names == ["0", *(f"1.{n}" for n in range(5)), "2", "loss"]
     assert len({stage.program.key for stage in stages.stages[1:6]}) == 1
 
 
 def test_a_recomputing_stage_saves_inputs_and_state_only():
-    plain = _cut(_model("resnet")[1])
+    plain = cut_of(model_of("resnet")[1])
     stages = recompute(plain)
     recomputing = [stage for stage in stages.stages if stage.program.recomputes]
     assert len(recomputing) >= 3

@@ -16,11 +16,9 @@ from weft.backend.errors import UserError
 from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place.place import place
-from weft.compiler.place.slow import speed
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.program import Stages
-from weft.compiler.plan.stage_record import Rectangle
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.compiler.targets.defects import Defects
@@ -83,18 +81,6 @@ def test_slow_cores_never_make_a_plan_faster(cores, percent):
     assert _interval(_target(slow_cores=flat)) >= _interval(PERFECT)
 
 
-@pytest.mark.parametrize("cores", [(0, 0, 20), (1, 1, 20, 0, 2, 70), (2, 0, 20, 90, 90, 50)])
-def test_a_plan_with_room_moves_past_slow_cores(cores):
-    """On a mesh that it does not fill it is as fast as without them, and stays on the mesh."""
-    side = {"rows": 120, "columns": 120, "fabric_rows": 120, "fabric_columns": 120}
-    roomy = replace(PERFECT, grid=replace(PERFECT.grid, **side))
-    target = replace(roomy, defects=Defects(slow_cores=cores))
-    plan = _plan(target)
-    assert speed(target, _plan(roomy).stages[0].region) < 1, "the core would have been in the way"
-    assert plan.totals.initiation_interval_cycles == _interval(roomy)
-    assert check(plan, target) == ()
-
-
 def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
     every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
     target = _target(slow_cores=every)
@@ -108,14 +94,6 @@ def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
         pairs = list(zip(a.operators, b.operators, strict=True))
         assert all(x.compute_cycles == 2 * y.compute_cycles for x, y in pairs)
         assert all(x.network_cycles == y.network_cycles for x, y in pairs)
-
-
-def test_a_stage_is_as_slow_as_the_slowest_core_behind_its_rows():
-    """Row 2 is bypassed, so row 4 of the plan is row 5 of the wafer."""
-    target = _target(dead_cores=(2, 0), slow_cores=(5, 3, 40, 5, 4, 80))
-    assert speed(target, Rectangle(4, 0, 1, 4)) == 0.4
-    assert speed(target, Rectangle(4, 4, 1, 1)) == 0.8
-    assert speed(target, Rectangle(5, 0, 3, 16)) == 1.0
 
 
 def test_a_plan_keeps_within_the_rows_that_are_left():

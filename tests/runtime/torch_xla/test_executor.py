@@ -18,8 +18,7 @@ from helpers.plans_to_train import assert_same_end, small_data, small_plan
 from helpers.reversible_chains import reversible_job
 from helpers.stages_of import stages_of
 from torch import nn
-from torch.fx.experimental.proxy_tensor import make_fx
-from weft.backend.errors import DeviceError, UnsupportedError, UserError
+from weft.backend.errors import DeviceError, UserError
 from weft.backend.optim import build_rule
 from weft.backend.sparsity import configure
 from weft.bench.models.bytes_model import ByteModel, byte_loss
@@ -37,7 +36,6 @@ start("cpu")
 
 from torch_xla.debug import metrics  # noqa: E402
 from weft.runtime.torch_xla.executor import XlaExecutor  # noqa: E402
-from weft.runtime.torch_xla.trace import like, lower, trace  # noqa: E402
 
 COUNT = 200
 
@@ -240,9 +238,3 @@ def test_what_crosses_to_the_host_does_not_depend_on_the_samples_of_a_dispatch()
         crossed.append([now - then for now, then in zip(after, before, strict=True)])
     assert crossed[0] == crossed[1]
     assert crossed[0][1] == 1  # one program was run
-
-
-def test_an_operator_that_torch_xla_cannot_lower_is_named() -> None:
-    module = make_fx(torch.special.bessel_j0)(torch.zeros(3))
-    with pytest.raises(UnsupportedError, match=r"aten\.special_bessel_j0\.default"):
-        trace(lower(module), like((3,), torch.float32))

@@ -14,13 +14,10 @@ import pytest
 import torch
 import weft
 from helpers.plans_to_train import RECIPE, small_data
-from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.remap.mask_room import rooms
-from weft.compiler.remap.new_map import new_map
-from weft.runtime.checkpoint import drained, newest
 from weft.runtime.data import Dataset
 
 RIGL = {"algorithm": "rigl", "sparsity": 0.8, "drop_fraction": 0.5, "update": {"freq": 10}}
@@ -71,26 +68,6 @@ def test_masks_that_fit_raise_no_alarm() -> None:
     run = weft.train(plan, small_data(150), executor="reference", epochs=1)
     assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
     assert run.new_maps == ()
-
-
-def test_the_recipe_can_stop_such_a_run_which_leaves_a_checkpoint(
-    plan: Plan, data: Dataset, tmp_path: Path
-) -> None:
-    stop = {"executor": "reference", "epochs": 2, "checkpoint": tmp_path}
-    with pytest.raises(UserError, match="fullest PE need") as caught:
-        weft.train(plan, data, settings=["training.new_map=stop"], **stop)
-    start = newest(tmp_path)
-    assert start.header.samples == 128
-    assert str(start.path) in caught.value.change
-    mended = new_map(drained(start))
-    assert not any(room.needs_new_map for room in rooms(mended, mended.masks))
-    with pytest.raises(UserError, match="fullest PE need"):
-        weft.train(plan, data, resume=tmp_path)
-    run = weft.train(plan, data, resume=tmp_path, settings=["training.new_map=warn"])
-    whole = weft.train(plan, data, executor="reference", epochs=2)
-    assert [new.room for new in run.new_maps] == [new.room for new in whole.new_maps]
-    for name, value in whole.tensors.items():
-        assert torch.equal(run.tensors[name], value), name
 
 
 def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: Dataset) -> None:

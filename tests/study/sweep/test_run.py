@@ -79,15 +79,6 @@ def test_a_killed_sweep_goes_on_without_loss_or_repetition(tmp_path: Path) -> No
     assert set(counts.values()) == {1}
 
 
-def test_the_directory_of_another_sweep_is_refused_by_name(tmp_path: Path) -> None:
-    Log(tmp_path / "s", OWN)
-    with pytest.raises(UserError, match="samples 50, not 60"):
-        Log(tmp_path / "s", Sweep("recipe", ("axis",), "grid", 60))
-    (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(UserError, match="a folder with other files"):
-        Log(tmp_path, OWN)
-
-
 def test_a_point_that_the_recipe_does_not_take_is_told_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="sparsityy"):
         tasks_of(SMALL, [{}, {"sparsityy": 1}])

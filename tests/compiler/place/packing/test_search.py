@@ -12,7 +12,7 @@ from weft.compiler.place.packing import Block, Budget, Layout, Levels, Problem, 
 from weft.compiler.place.packing.curves import curve_of
 from weft.compiler.place.packing.nested import nested_layout
 from weft.compiler.place.packing.rows import row_layouts
-from weft.compiler.place.packing.settle import settled, wire_of
+from weft.compiler.place.packing.settle import wire_of
 
 
 def _problem(areas: list[int], edges: list[tuple[int, int]], columns: int, rows: int) -> Problem:
@@ -78,11 +78,3 @@ def test_a_chain_of_strips_reaches_its_least_wire() -> None:
     found = search(problem, _starts(problem), Budget(rounds=2, steps=2000))
     assert found is not None
     assert found.cost == 1000 + 8  # five strips of 20 x 2, two tiles from each to the next
-
-
-def test_settling_brings_joined_blocks_together_and_nothing_else() -> None:
-    problem = _problem([6, 6, 6], [(0, 2)], 20, 10)
-    blocks = (Block(0, 0, 3, 2), Block(0, 6, 2, 3), Block(15, 8, 3, 2))
-    assert wire_of(problem, settled(problem, blocks)) == 2.0  # one right above the other
-    odd = (Block(0, 0, 3, 2), Block(8, 4, 2, 3), Block(0, 5, 2, 3))
-    assert wire_of(problem, settled(problem, odd)) == 3.0  # 2.5 apart and half a tile askew

@@ -127,11 +127,5 @@ def test_support_is_the_largest_share_in_each_set():
     assert known.rows_of(EXCHANGE, "bow") == ()
 
 
-def test_a_rate_is_a_time_upside_down():
-    slow = row("a", 0.1, {COLLECTIVE: 1.0})
-    rate = row("a", 0.1, {COLLECTIVE: 1.0}, unit="rate")
-    assert slow.log_miss == pytest.approx(rate.log_miss) == pytest.approx(0.1)
-
-
 def test_no_rows_give_no_interval():
     assert Calibration(()).quantile == 0.0

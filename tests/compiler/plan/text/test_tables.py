@@ -104,14 +104,6 @@ def test_any_names_survive_the_file(
     assert from_data(PlanDocument, unfold_plan(data)) == written
 
 
-def test_a_line_for_each_record(document: PlanDocument) -> None:
-    data = yaml.safe_load(document_text(document))
-    header, *lines = data["edges"].splitlines()
-    assert header.split()[:2] == ["source", "sink"]
-    assert len(lines) == len(document.edges)
-    assert [line.split()[0] for line in lines] == [str(edge.source) for edge in document.edges]
-
-
 def test_columns_and_records_may_be_moved(document: PlanDocument) -> None:
     data = yaml.safe_load(document_text(document))
     reverse = [" ".join(reversed(line.split())) for line in data["edges"].splitlines()]

@@ -1,4 +1,4 @@
-"""The checker finds the pace and the latency that the compiler does, each by its own way."""
+"""Latency, fill, drain and length of a run as lower bounds from longest paths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from weft.compiler.timing.layout import Layout
 from weft.compiler.timing.pace import pace_of
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True)
+
+
 RULES = {"initiation-interval", "latency"}
+
+
 SLOW_FLIGHT = plans.CONSTANTS | {"noc.hop_cycles": 30, "host.latency_s": 1e-6}
 """A sample flies for 300 cycles from stage to stage, as long as many stages work."""
 

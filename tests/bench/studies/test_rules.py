@@ -1,0 +1,70 @@
+"""The experiment on update rules: the text's network, a search of equal size for each rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.jobs import job_of, perceptron
+from helpers.stages_of import stages_of
+from weft.backend.optim import Constant
+from weft.bench.studies.rules import METHODS, rules_search
+from weft.bench.studies.searched import Search
+from weft.bench.studies.training import SEQUENTIAL, Experiment, Setting
+from weft.runtime.data import Dataset
+from weft.runtime.tick.job import Job
+
+pytest.importorskip("jax")
+
+
+RATE = 0.01
+
+
+LABELS = np.arange(60) % 3
+
+
+X = (np.random.default_rng(0).normal(size=(60, 9)) + LABELS[:, None] - 1).astype(np.float32)
+
+
+DATA = Dataset("noise", X[:30], LABELS[:30], X[30:40], LABELS[30:40], "none")
+
+
+def experiment() -> Experiment:
+    torch.manual_seed(0)
+    model = perceptron()
+    stages = stages_of(model, torch.zeros(1, 9))
+
+    def job(setting: Setting) -> Job:
+        made = job_of(model, stages, compensation="none")
+        return replace(made, schedule=Constant(RATE * setting.factor))
+
+    methods = (f"a, {SEQUENTIAL}", "b")
+    return Experiment("noise", "x", DATA, 1, RATE, methods, job, validation=(X[40:], LABELS[40:]))
+
+
+@pytest.fixture
+def search() -> Search:
+    return Search(experiment(), (0.5, 1.0, 2.0), (7,), (0, 1))
+
+
+def test_the_rules_are_searched_alike_on_windows_that_none_trains_on(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(bytes(range(97, 123)) * 80)
+    search = rules_search(text)
+    validation = search.experiment.validation
+    assert validation is not None
+    train = search.experiment.data.x_train
+    whole = np.concatenate([train, validation[0], search.experiment.data.x_test])
+    np.testing.assert_array_equal(whole.reshape(-1)[:26], np.arange(97, 123))
+    assert len(validation[0]) == round(0.1 * (len(train) + len(validation[0])))
+    for method in METHODS:
+        job = search.experiment.job(Setting(method, 1.0, 0))
+        name = method.split(",")[0].split(" ")[0]
+        assert job.rule.settings["optimizer"] == name
+        assert job.rule.stash is ("stash" in method)
+        assert ("stage_rate_delay" in job.rule.settings) is ("stage rates" in method)
+        assert ("stage_rate_anneal" in job.rule.settings) is ("annealed" in method)
+        assert job.by_element

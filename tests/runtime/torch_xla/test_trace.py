@@ -1,0 +1,20 @@
+"""Functions of torch tensors as XLA computations that other computations call."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+from weft.backend.errors import UnsupportedError
+from weft.runtime.torch_xla.device import start
+
+start("cpu")
+
+
+from weft.runtime.torch_xla.trace import like, lower, trace  # noqa: E402
+
+
+def test_an_operator_that_torch_xla_cannot_lower_is_named() -> None:
+    module = make_fx(torch.special.bessel_j0)(torch.zeros(3))
+    with pytest.raises(UnsupportedError, match=r"aten\.special_bessel_j0\.default"):
+        trace(lower(module), like((3,), torch.float32))
