@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 from weft.cli.main import app
+from weft.runtime.data import load_data
 
 SMALL = ("compile", "mlp", "--target", "tiny_mesh", "--set", "model.options.width=16")
 
@@ -50,3 +52,18 @@ def small_plan(weft: Weft, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plan(small_plan: Path, tmp_path: Path) -> Path:
     """A copy of the small plan that a test may damage."""
     return Path(shutil.copytree(small_plan, tmp_path / "copy.plan"))
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the digits, in the form of a user's own file."""
+    digits = load_data("digits")
+    path = tmp_path_factory.mktemp("data") / "some.npz"
+    np.savez(
+        path,
+        x_train=digits.x_train[:150],
+        y_train=digits.y_train[:150],
+        x_test=digits.x_test[:40],
+        y_test=digits.y_test[:40],
+    )
+    return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from typing import Any
 
 import pytest
 import weft as api
-from weft.sim import simulate
-from weft.sim.fabric.level import PHASES
 
 Weft = Callable[..., Any]
 
@@ -101,97 +98,6 @@ def test_a_defect_keeps_its_traceback(weft: Weft, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("weft.compiler.recipes.build.compile_recipe", defect)
     with pytest.raises(ZeroDivisionError):
         weft("compile", "mlp")
-
-
-def test_models_and_targets_are_listed(weft: Weft) -> None:
-    assert "resnet20" in weft("models").out
-    names = {row["name"] for row in json.loads(weft("targets", "--json").out)}
-    assert {"wse2", "wse3", "tiny_mesh"} <= names
-
-
-def test_targets_show_says_where_each_constant_is_from(weft: Weft) -> None:
-    rows = json.loads(weft("targets", "show", "wse2", "--json").out)
-    assert all(row["source"] and row["confidence"] for row in rows)
-    assert {"clock_hz", "noc.hop_cycles"} <= {row["constant"] for row in rows}
-    assert "published" in weft("targets", "show", "wse2").out
-
-
-def test_targets_check_redoes_the_peak_arithmetic(weft: Weft) -> None:
-    outcome = weft("targets", "check", "--json")
-    assert outcome.code == 0
-    rows = json.loads(outcome.out)
-    assert {row["target"] for row in rows} >= {"wse2", "wse3"}
-    assert all(row["passed"] for row in rows)
-
-
-def test_targets_check_fails_with_exit_code_1(weft: Weft, tmp_path: Path) -> None:
-    from importlib import resources
-
-    text = (resources.files("weft.compiler.targets") / "wse2.yaml").read_text()
-    file = tmp_path / "boast.yaml"
-    file.write_text(
-        text.replace("advertised_cores: {value: 850000", "advertised_cores: {value: 85")
-    )
-    assert weft("targets", "check", file).code == 1
-
-
-def test_doctor_says_what_works_and_why_not(weft: Weft) -> None:
-    data = json.loads(weft("doctor", "--json").out)
-    rows = {(row["executor"], row["device"]): row for row in data["executors"]}
-    assert rows["reference", "cpu"]["works"] == "yes"
-    assert rows.keys() == {
-        (executor, device)
-        for executor in ("reference", "jax", "torch-xla")
-        for device in ("cpu", "cuda", "tpu")
-    }
-    assert all(row["detail"] for row in rows.values())
-
-
-def test_simulate_prints_what_the_report_says(weft: Weft, small_plan: Path) -> None:
-    data = json.loads(weft("simulate", small_plan, "--samples", 200, "--json").out)
-    report = simulate(api.load(small_plan).document, samples=200)
-    assert data.items() >= json.loads(json.dumps(report.to_dict())).items()
-    assert [entry["stage"] for entry in data["advice"]] == [row.id for row in report.stages]
-    assert data["energy"] is None  # tiny_mesh has no powers
-    text = weft("simulate", small_plan, "--samples", 200, "--level", "analytic").out
-    assert "throughput" in text
-    assert report.stages[0].id in text
-
-
-def test_simulate_steps_products_pe_by_pe(weft: Weft, tmp_path: Path) -> None:
-    width = "model.options.width=16"
-    assert (
-        weft("compile", "mlp", "--target", "wse2", "--set", width, "-o", tmp_path / "p").code == 0
-    )
-    text = weft("simulate", tmp_path / "p", "--samples", 50, "--level", "fabric").out
-    assert "fabric level" in text
-    data = json.loads(weft("simulate", tmp_path / "p", "--level", "fabric", "--json").out)
-    rows = [row for row in data["stepped"] if row["stepped"]]
-    assert len(rows) >= 4
-    assert all(row["stage"] in text for row in rows)
-    phases = {(row["stage"], row["phase"]): row["fabric_cycles"] for row in rows}
-    reported = {(row["id"], p): row[f"{p}_cycles"] for row in data["stages"] for p in PHASES}
-    assert phases.items() <= reported.items()
-
-
-def test_simulate_steps_the_small_mesh(weft: Weft, small_plan: Path) -> None:
-    """The machine that a first reader is told to try."""
-    outcome = weft("simulate", small_plan, "--level", "fabric", "--json")
-    assert outcome.code == 0
-    assert any(row["stepped"] for row in json.loads(outcome.out)["stepped"])
-
-
-def test_simulate_cannot_step_a_machine_without_multicast(weft: Weft, tmp_path: Path) -> None:
-    assert weft("compile", "mlp", "--target", "dojo_d1", "-o", tmp_path / "p").code == 0
-    outcome = weft("simulate", tmp_path / "p", "--level", "fabric")
-    assert outcome.code == 2
-    assert "dojo_d1, noc.multicast" in outcome.err
-
-
-def test_simulate_refuses_an_unknown_level(weft: Weft, small_plan: Path) -> None:
-    outcome = weft("simulate", small_plan, "--level", "event2")
-    assert outcome.code == 2
-    assert "did you mean 'event'" in outcome.err
 
 
 def test_version_and_short_help(weft: Weft) -> None:

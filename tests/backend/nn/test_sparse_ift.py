@@ -6,27 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.transformed_networks import NETS, convolution_net, transformed
 from torch import nn
 from weft.backend.errors import UnknownNameError, UnsupportedError, UserError
-from weft.backend.nn.sparse_ift import SparseIFT, sparse_ift
+from weft.backend.nn.sparse_ift import sparse_ift
 from weft.sparsity import Sparsifier, configure
 
 FAMILIES: list[Any] = ["wide", "parallel", "factorized", "doped"]
-
-
-def linear_net() -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(20, 96), nn.LayerNorm(96), nn.ReLU(), nn.Linear(96, 144), nn.ReLU(),
-        nn.Linear(144, 96), nn.ReLU(), nn.Linear(96, 10),
-    )  # fmt: skip
-
-
-def convolution_net() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
-    )  # fmt: skip
 
 
 def large_linear_net() -> nn.Module:
@@ -44,19 +30,10 @@ def large_convolution_net() -> nn.Module:
         )  # fmt: skip
 
 
-NETS = {
-    "linear": (linear_net, torch.zeros(1, 20)),
-    "convolution": (convolution_net, torch.zeros(1, 3, 12, 12)),
-}
 LARGE = {
     "linear": (large_linear_net, torch.zeros(1, 20)),
     "convolution": (large_convolution_net, torch.zeros(1, 3, 16, 16)),
 }
-
-
-def transformed(net: str, family: Any, sparsity: float, **options: Any) -> SparseIFT:
-    build, example = NETS[net]
-    return sparse_ift(build(), family, sparsity, (example,), **options)
 
 
 @pytest.mark.parametrize("sparsity", [0.5, 0.75, 0.9])
@@ -119,53 +96,6 @@ def test_the_given_model_stays_as_it_is() -> None:
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_forms_compute_what_they_say() -> None:
-    torch.manual_seed(0)
-    x = torch.randn(2, 20, requires_grad=False)
-    keep = ("0", "7")
-    hidden = torch.randn(3, 96)
-    parallel = transformed("linear", "parallel", 0.75, keep=keep).model.get_submodule("3")
-    parts = [parallel.get_submodule(f"branches.{i}")(hidden) for i in range(4)]
-    assert torch.allclose(parallel(hidden), sum(parts), atol=1e-5)
-    doped = transformed("linear", "doped", 0.75, keep=keep).model.get_submodule("3")
-    low = doped.get_submodule("up")(doped.get_submodule("down")(hidden))
-    assert torch.allclose(doped(hidden), doped.get_submodule("sparse")(hidden) + low)
-    factorized = transformed("linear", "factorized", 0.75, activation=nn.Tanh, keep=keep).model
-    form = factorized.get_submodule("3")
-    inner = torch.tanh(form.get_submodule("inner")(hidden))
-    assert torch.allclose(form(hidden), form.get_submodule("outer")(inner))
-    assert factorized(x).shape == (2, 10)
-
-
-def test_branches_may_end_in_a_norm() -> None:
-    form = transformed("convolution", "parallel", 0.5, norm=nn.BatchNorm2d).model.get_submodule("3")
-    assert [type(norm) for norm in form.get_submodule("norms").children()] == [nn.BatchNorm2d] * 2
-
-
-def test_a_norm_may_be_between_the_factors() -> None:
-    """U, batch norm, ReLU, V, as published."""
-    model = transformed("convolution", "factorized", 0.5, norm=nn.BatchNorm2d).model
-    form = model.get_submodule("3")
-    norm, inner = form.get_submodule("norm"), form.get_submodule("inner")
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.num_features == inner.weight.shape[0]  # type: ignore[union-attr]
-    hidden = norm(inner(x := torch.randn(2, inner.weight.shape[1], 8, 8)))  # type: ignore[union-attr,misc]
-    torch.testing.assert_close(form(x), form.get_submodule("outer")(torch.relu(hidden)))
-    with pytest.raises(UserError, match=r"lazy[\s\S]*norm=nn.BatchNorm2d"):
-        transformed("convolution", "factorized", 0.5, activation=nn.LazyBatchNorm2d)
-
-
-def test_wide_models_widen_norms_and_leave_the_ends() -> None:
-    model = transformed("convolution", "wide", 0.75).model
-    shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    assert shapes["0.weight"] == (64, 3, 3, 3)
-    assert shapes["1.weight"] == (64,)
-    assert shapes["5.weight"] == (128, 128, 3, 3)
-    assert shapes["8.weight"] == (10, 128)
-    rounded = transformed("linear", "wide", 0.5, multiple_of=16).model
-    assert rounded.get_parameter("3.weight").shape == (208, 144)
 
 
 def test_what_cannot_be_done_is_said() -> None:

@@ -6,39 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import weft as api
-import yaml
-from safetensors.torch import save_file
-from weft.runtime.data import load_data
-
-Weft = Callable[..., Any]
-
-SMALL_DEMO = (
-    *("demo", "--set", "model=mlp", "--set", "model.options.width=16", "--set", "target=tiny_mesh"),
-    *("--epochs", "1", "--executor", "reference", "--set", "optimizer.lr=1e-3"),
-)
-
-
-@pytest.fixture(scope="session")
-def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some of the digits, in the form of a user's own file."""
-    digits = load_data("digits")
-    path = tmp_path_factory.mktemp("data") / "some.npz"
-    np.savez(
-        path,
-        x_train=digits.x_train[:150],
-        y_train=digits.y_train[:150],
-        x_test=digits.x_test[:40],
-        y_test=digits.y_test[:40],
-    )
-    return path
+from helpers.weft_command import Weft
 
 
 def test_data_may_be_the_recipes(weft: Weft, small_plan: Path, small_data: Path) -> None:
@@ -122,107 +95,3 @@ def test_mistakes_in_training_get_one_message(
     assert given in outcome.err
     assert known in outcome.err
     assert "Traceback" not in outcome.err
-
-
-def test_demo_writes_report_plan_and_recipe(weft: Weft, small_data: Path, tmp_path: Path) -> None:
-    directory = tmp_path / "demo"
-    outcome = weft(*SMALL_DEMO, "--set", f"data={small_data}", "--compare", "-o", directory)
-    assert outcome.code == 0, outcome.err
-    assert "points from it" in outcome.out
-    assert {entry.name for entry in directory.iterdir()} == {
-        "plan",
-        "trained",
-        "recipe.yaml",
-        "report.html",
-    }
-    assert [entry.name for entry in tmp_path.iterdir()] == ["demo"]
-    page = (directory / "report.html").read_text()
-    assert all(stage.id in page for stage in api.load(directory / "plan").document.stages)
-    assert weft("check", directory / "plan", directory / "trained").code == 0
-
-
-def test_the_recipe_of_the_demo_compiles_to_the_same_plan(
-    weft: Weft, small_data: Path, tmp_path: Path
-) -> None:
-    demo = weft(*SMALL_DEMO, "--set", f"data={small_data}", "-o", tmp_path / "demo")
-    assert demo.code == 0
-    recipe = tmp_path / "demo" / "recipe.yaml"
-    assert yaml.safe_load(recipe.read_text())["model"]["name"] == "mlp"
-    assert weft("compile", recipe, "-o", tmp_path / "again").code == 0
-    for file in ("plan.yaml", "weights.safetensors"):
-        again = (tmp_path / "again" / file).read_bytes()
-        assert again == (tmp_path / "demo" / "plan" / file).read_bytes()
-
-
-def test_an_interrupted_demo_leaves_nothing(
-    weft: Weft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("weft.api.train", interrupt)
-    outcome = weft(*SMALL_DEMO, "-o", tmp_path / "demo")
-    assert outcome.code == 130
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_demo_over_foreign_files_is_refused_first(weft: Weft, tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-    outcome = weft(*SMALL_DEMO, "-o", tmp_path)
-    assert outcome.code == 2
-    assert "thesis.tex" in outcome.err
-    assert outcome.out == ""
-
-
-def test_weights_of_a_file_are_predicted_with(
-    weft: Weft, small_plan: Path, small_data: Path, tmp_path: Path
-) -> None:
-    """Weights of a trained plan, taken out of it and put into the plan that was not trained."""
-    trained, out = tmp_path / "trained", tmp_path / "out" / "p.npz"
-    options = ("--epochs", "1", "--executor", "reference", "--json")
-    run = weft("train", small_plan, "--data", small_data, "-o", trained, *options)
-    assert run.code == 0, run.err
-    file = tmp_path / "weights.safetensors"
-    save_file(dict(api.load(trained).tensors), file)
-    chosen = ("--data", small_data, "--executor", "reference", "--json")
-    found = weft("predict", small_plan, "--weights", file, "-o", out, *chosen)
-    assert found.code == 0, found.err
-    assert json.loads(found.out)["loss"] == json.loads(run.out)["test_loss"]
-    assert np.load(out)["arr_0"].shape[0] == json.loads(found.out)["samples"]
-    missing = weft("predict", small_plan, "--weights", tmp_path / "none", *chosen)
-    assert missing.code == 2
-    assert "no such file" in missing.err
-    both = weft("train", small_plan, "--data", small_data, "--weights", file, "--resume", trained)
-    assert both.code == 2
-
-
-def test_predictions_need_no_labels(
-    weft: Weft, small_plan: Path, small_data: Path, tmp_path: Path
-) -> None:
-    """Those of the same samples with and without labels are the same."""
-    np.savez(tmp_path / "x.npz", x_test=np.load(small_data)["x_test"])
-    outputs = []
-    for data in (small_data, tmp_path / "x.npz"):
-        out = tmp_path / f"{len(outputs)}.npz"
-        chosen = ("--data", data, "--executor", "reference", "--json", "-o", out)
-        found = weft("predict", small_plan, *chosen)
-        assert found.code == 0, found.err
-        outputs.append((json.loads(found.out), np.load(out)["arr_0"]))
-    (scored, expected), (plain, got) = outputs
-    assert np.array_equal(got, expected)
-    assert plain == {"samples": scored["samples"]}
-    named = weft("predict", small_plan, "--data", small_data, "-o", tmp_path / "p.csv")
-    assert named.code == 2
-    assert "p.npz" in named.err
-    assert not (tmp_path / "p.csv").exists()
-
-
-def test_predictions_name_their_device(weft: Weft, small_plan: Path, small_data: Path) -> None:
-    chosen = ("predict", small_plan, "--data", small_data, "--executor", "reference", "--json")
-    found, by_default = weft(*chosen, "--device", "cpu"), weft(*chosen)
-    assert found.code == 0, found.err
-    assert found.out == by_default.out
-    for device in ("cuda", "gpu"):
-        missing = weft(*chosen, "--device", device)
-        assert missing.code == 2
-        assert device in missing.err

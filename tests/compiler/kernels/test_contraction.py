@@ -5,45 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.products import WSE2, cycles, forward, site
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.compiler.kernels.contraction import Contraction, Part, price
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
-from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.machine.collectives import all_reduce, reduce, transfer
-from weft.compiler.machine.local_product import weight_triggered
-from weft.compiler.machine.product import Kind, tile_of
-from weft.compiler.machine.tilings import Tilings, useful_splits
-from weft.compiler.targets import load_target
-
-WSE2 = load_target("wse2")
-
-
-def forward(place: Site, product: Contraction):
-    return price(place, Part(Kind.FORWARD, product))
-
-
-def input_gradient(place: Site, product: Contraction):
-    return price(place, Part(Kind.INPUT_GRADIENT, product))
-
-
-def weight_gradient(place: Site, product: Contraction):
-    return price(place, Part(Kind.WEIGHT_GRADIENT, product))
-
-
-PRODUCTS = (forward, input_gradient, weight_gradient)
-
-
-def site(target, *tilings: tuple[int, int, int], interleaved: bool = False) -> Site:
-    columns = (np.array(axis, np.int64) for axis in zip(*tilings, strict=True))
-    order = np.full(len(tilings), interleaved)
-    found = replace(Tilings.in_blocks(*columns), interleaved=order)
-    return Site(target, found, Roles({}, {}), {}, {})
-
-
-def cycles(cost) -> np.ndarray:
-    return cost.compute + cost.network
+from weft.compiler.machine.collectives import all_reduce, transfer
+from weft.compiler.machine.product import Kind
+from weft.compiler.machine.tilings import useful_splits
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 9))
@@ -98,99 +68,6 @@ def test_expected_maximum_agrees_with_real_masks():
         for _ in range(20)
     ]
     assert expected == pytest.approx(np.mean(maxima), rel=0.02)
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_macs_of_a_convolution_equal_the_textbook_formula(product):
-    out_channels, in_channels, kernel, height, width = 24, 16, 3, 8, 8
-    weights = WeightTiles(out_channels, in_channels, kernel * kernel)
-    described = Contraction(weights, height * width, height * width, 18, "float32", 4)
-    cost = product(site(WSE2, (4, 2, 6), (1, 1, 1)), described)
-    assert cost.macs_dense == out_channels * in_channels * kernel**2 * height * width
-    assert cost.macs_effective == cost.macs_dense
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-@given(st.floats(0.05, 0.95), st.integers(0, 9))
-def test_dropping_weights_never_costs_cycles(product, density, seed):
-    place = site(WSE2, (1, 1, 1), (4, 2, 6), (16, 4, 24), (16, 64, 24))
-    draw = np.random.default_rng(seed).random((24, 16, 9))
-    totals = []
-    for keep in (1.0, density, density / 2):
-        weights = WeightTiles(24, 16, 9, counts=count_mask(draw < keep, 1))
-        totals.append(cycles(product(place, Contraction(weights, 64, 64, 18, "float32", 4))))
-    assert (totals[1] <= totals[0]).all()
-    assert (totals[2] <= totals[1]).all()
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_halving_the_nonzeros_nearly_halves_a_large_tile(product):
-    place = site(WSE2, (1, 1, 1))
-    dense, half = (
-        cycles(
-            product(
-                place, Contraction(WeightTiles(10, 10, 9, density=d), 256, 256, 0, "float32", 4)
-            )
-        )
-        for d in (1.0, 0.5)
-    )
-    assert half[0] / dense[0] == pytest.approx(0.5, abs=0.01)
-
-
-def test_without_zero_skip_sparsity_gains_nothing():
-    target = load_target("wse2", {"sparsity.zero_skip": "false"})
-    place = site(target, (4, 2, 6))
-    totals = [
-        cycles(
-            forward(place, Contraction(WeightTiles(24, 16, 9, density=d), 64, 64, 0, "float32", 4))
-        )
-        for d in (1.0, 0.25)
-    ]
-    assert totals[0] == totals[1]
-
-
-def test_one_pe_pays_no_network():
-    place = site(WSE2, (1, 1, 1))
-    described = Contraction(WeightTiles(24, 16, 9), 64, 64, 18, "float32", 4)
-    assert all(product(place, described).network[0] == 0 for product in PRODUCTS)
-
-
-# Unstructured sparse 12k x 12k matrix product on CS-2 (SPDF supplement, after Lie 2021).
-MEASURED_SPEED_UP = {0.5: 1.97, 0.25: 3.80, 0.1: 8.36}
-
-
-@pytest.mark.parametrize(("density", "measured"), MEASURED_SPEED_UP.items())
-def test_sparse_speed_up_of_the_wafer(density, measured):
-    """One column of PEs: 12k in features over its rows, its share of 12k result columns, weights
-    streamed in (so each triggers one instruction) and sums leaving while the next are formed.
-
-    The number of result columns is not published; 12k is our reading of the name.
-    """
-    target, size = WSE2, 12_000
-    one = np.array([1])
-    place = site(target, (target.rows, 1, 1))
-    columns = -(-size // target.columns)
-
-    def streamed(kept: float) -> float:
-        weights = WeightTiles(size, size, 1, density=kept)
-        sizes = Contraction(weights, columns, columns, 0, "float16", 2).product(Kind.FORWARD)
-        rows = place.tilings.in_split
-        nonzeros = weights.tile_max(rows, one)
-        tile = tile_of(target, place.tilings, sizes, nonzeros)
-        compute = weight_triggered(target, tile.arithmetic)
-        latency = reduce(target.noc, one, rows)
-        leaving = reduce(target.noc, one * size * columns // 2, rows)
-        return float((compute + np.maximum(latency, leaving - compute))[0])
-
-    assert streamed(1.0) / streamed(density) == pytest.approx(measured, rel=0.03)
-
-
-def test_narrow_types_are_faster():
-    target = WSE2
-    wide = Contraction(WeightTiles(64, 64, 9), 256, 256, 0, "float32", 4)
-    narrow = replace(wide, dtype="float16", itemsize=2)
-    place = site(target, (4, 1, 4), (8, 8, 8))
-    assert (cycles(forward(place, narrow)) < cycles(forward(place, wide))).all()
 
 
 def test_torch_masks_count_alike():

@@ -1,43 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
+from helpers.small_mesh import EMPTY, kernels, mesh
 from helpers.stages_of import random_masks, resnet8_stages
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
-from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
 from weft.compiler.place.place import smallest_interval, wire_length
-from weft.compiler.plan.program import Stages
-from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
-from weft.compiler.targets.target import Target
-
-TINY = load_target("tiny_mesh")
-MEMORY, NONZEROS = PEMemory(0, 0, 0, 0, 0, 0, 0, 0), NonZeros(0, 0, 0.0, 0, 0)
-
-
-def mesh(rows: int, columns: int) -> Target:
-    return replace(TINY, grid=replace(TINY.grid, rows=rows, columns=columns))
-
-
-def choice(height: int, width: int, cycles: int) -> Choice:
-    return Choice(Tiling(1, height, width), (), PhaseCycles(cycles, 0, 0), 0, MEMORY, NONZEROS)
-
-
-def kernels(shapes: list[list[tuple[int, int, int]]], rows: int, columns: int) -> Kernels:
-    stages = [
-        StageKernel(index, tuple(choice(*shape) for shape in stage))
-        for index, stage in enumerate(shapes)
-    ]
-    return Kernels(mesh(rows, columns), tuple(stages))
-
-
-EMPTY = Stages((), (), None, ())  # type: ignore[arg-type]
 
 SHAPE = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 100))
 STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=8)
@@ -93,13 +65,6 @@ def test_the_interval_by_hand():
     assert smallest_interval(kernels(shapes, 4, 4)) == 15
     assert smallest_interval(kernels(shapes, 4, 6)) == 10
     assert smallest_interval(kernels(shapes, 8, 3)) == 10
-
-
-def test_too_many_stages_are_a_report():
-    with pytest.raises(InfeasibleError) as caught:
-        place(EMPTY, kernels([[(4, 4, 1)]] * 2, 4, 4))
-    assert "demand 32 PEs, bound 16, gap 16" in caught.value.report
-    assert "target wse2" in caught.value.report
 
 
 def test_sparsity_shortens_the_interval_of_a_network():

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.cut_networks import LABEL, MODELS, cut_of, model_of, sample_of
+from helpers.cut_networks import MODELS, cut_of, model_of, sample_of
 from helpers.staged import forward_backward
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
-from weft.backend.errors import UnknownNameError
-from weft.compiler.capture.capture import capture
-from weft.compiler.stages.coarsen import find_blocks, merge_modules, merge_runs
+from weft.compiler.stages.coarsen import merge_modules, merge_runs
 from weft.compiler.stages.cut import cut
 from weft.compiler.stages.group import Assignment, assign
 from weft.compiler.stages.recompute import recompute
@@ -76,48 +71,6 @@ def test_one_stage_is_the_whole_network():
     assert set(stages.stages[0].parameters) == set(dict(model_of("resnet")[0].named_parameters()))
 
 
-def test_blocks_of_a_resnet():
-    """Stem, three blocks, the classifier with what leads to it, the loss."""
-    stages = cut_of(model_of("resnet")[1])
-    assert [stage.name for stage in stages.stages] == [
-        "stem",
-        *("blocks.0", "blocks.1", "blocks.2"),
-        "classifier",
-        "loss",
-    ]
-
-
-def test_blocks_are_the_innermost_elements_of_lists_with_several_stages():
-    modules = [
-        *("h.0.attn", "h.0.mlp", "h.1.attn", "h.1.mlp"),
-        *("layer1.0.conv1", "layer1.0.conv2", "layer1.0", "layer1.0.downsample.0"),
-        *("features.3.conv.0", "features.3.conv.2", "dense.denselayer12.conv1"),
-        *("dense.denselayer12.conv2", "head", "", "single.4"),
-    ]
-    assert find_blocks(modules) == [
-        *("h.0", "h.0", "h.1", "h.1"),
-        *["layer1.0"] * 4,
-        *("features.3", "features.3", "dense.denselayer12", "dense.denselayer12"),
-        *("", "", ""),
-    ]
-
-
-def test_a_glob_makes_one_stage_per_module_and_leaves_the_rest_as_it_is():
-    _, graph = model_of("resnet")
-    finest = cut(graph)
-    merged = cut_of(graph, blocks=False, globs=("blocks.1",))
-    inside = [s for s in finest.stages if s.origin.module.split(".")[:2] == ["blocks", "1"]]
-    assert len(inside) > 1
-    assert len(merged) == len(finest) - len(inside) + 1
-    assert "blocks.1" in [stage.name for stage in merged.stages]
-
-
-def test_a_glob_that_matches_nothing_names_what_there_is():
-    with pytest.raises(UnknownNameError) as caught:
-        cut_of(model_of("resnet")[1], globs=("block.*",))
-    assert "blocks" in str(caught.value)
-
-
 @given(st.data())
 def test_merged_stages_stay_a_graph_without_cycles(data):
     """Equal labels share a stage, edges run forwards, the last stage stays the last one."""
@@ -146,29 +99,3 @@ def test_what_lies_between_two_merged_stages_joins_them():
     merged = merge_modules(finest, globs=("a",))
     assert list(merged.stage_of.values()) == [0, 0, 0, 1]
     assert merged.merged == (True, False)
-
-
-def test_equal_blocks_share_one_program():
-    layers = nn.ModuleList(
-        nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8)) for _ in "12345"
-    )
-    model = nn.Sequential(nn.Linear(4, 8), nn.Sequential(*layers), nn.Linear(8, 5))
-    graph = capture(model, (torch.zeros(1, 4), LABEL), F.cross_entropy)
-    stages = recompute(cut_of(graph))
-    names = [stage.name for stage in stages.stages]
-    assert names == ["0", *(f"1.{n}" for n in range(5)), "2", "loss"]
-    assert len({stage.program.key for stage in stages.stages[1:6]}) == 1
-
-
-def test_a_recomputing_stage_saves_inputs_and_state_only():
-    plain = cut_of(model_of("resnet")[1])
-    stages = recompute(plain)
-    recomputing = [stage for stage in stages.stages if stage.program.recomputes]
-    assert len(recomputing) >= 3
-    for stage in recomputing:
-        program, saving = stage.program, plain.stages[stage.index].program
-        assert set(program.saved) <= {*program.inputs, *program.forward_state}
-        assert program.saved_bytes < saving.saved_bytes
-        again = Counter(saving.saved) - Counter(program.recomputed)
-        assert not again - Counter(program.saved)
-    assert not stages.stages[-1].program.recomputes

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.cut_resnet import IMAGE, LABEL
 from helpers.small_models import Attention, Branches
 from helpers.staged import forward_backward
 from torch import nn
@@ -11,9 +12,6 @@ from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import HOST
 from weft.compiler.stages.cut import cut
-
-IMAGE = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-LABEL = torch.tensor([3])
 
 
 @pytest.mark.parametrize(("depth", "stages"), [(8, 16), (20, 34), (32, 52)])
@@ -31,26 +29,7 @@ def resnet20():
     return cut(capture(resnet(20, in_channels=1), (IMAGE, LABEL), F.cross_entropy))
 
 
-def test_equal_stages_share_one_program(resnet20):
-    inner = [s for s in resnet20.stages if s.name in ("blocks.0.conv2", "blocks.1.conv1")]
-    assert len({stage.program.key for stage in inner}) == 1
-    assert len({stage.program.key for stage in resnet20.stages}) < len(resnet20) / 2
-
-
-def test_origins_of_equal_stages_are_their_own(resnet20):
-    for stage in resnet20.stages:
-        block = ".".join(stage.name.split(".")[:2])
-        if not block.startswith("blocks"):
-            continue
-        for graph in (stage.program.forward, stage.program.backward):
-            found = [stage.origin_of(node) for node in graph.graph.nodes]
-            origins = [origin.module for origin in found if origin is not None]
-            calls = [n for n in graph.graph.nodes if n.op == "call_function"]
-            assert len(origins) == len(calls)
-            assert all(module.startswith(block) for module in origins)
-
-
-def _sample(model: nn.Module):
+def sample(model: nn.Module):
     generator = torch.Generator().manual_seed(1)
     if isinstance(model, Attention):
         tokens = torch.randint(0, 11, (1, 6), generator=generator)
@@ -75,7 +54,7 @@ def test_stages_without_delay_equal_eager_autograd(build):
     """float64, so the tolerance of 1e-12 is a few thousand roundings at most."""
     torch.manual_seed(0)
     model = build().double()
-    *inputs, target = _sample(model)
+    *inputs, target = sample(model)
     stages = cut(capture(model, (*inputs, target), F.cross_entropy))
     tensors = {k: v.detach().clone() for k, v in model.state_dict().items()}
     loss, predictions, gradients, state = forward_backward(stages, tensors, (*inputs, target))
@@ -90,20 +69,6 @@ def test_stages_without_delay_equal_eager_autograd(build):
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-9, atol=1e-12)
     for name, value in state.items():
         torch.testing.assert_close(value, model.state_dict()[name], rtol=1e-12, atol=1e-12)
-
-
-def test_nothing_saved_depends_on_weights_alone():
-    """The backward must see the weights it is given, so no function of weights may be saved."""
-    model = Branches()
-    found = cut(capture(model, (torch.randn(1, 2, 8, 8), LABEL), F.cross_entropy))
-    weights = {tuple(p.shape) for p in model.parameters() if p.dim() > 1}
-    for stage in found.stages:
-        assert not weights & {spec.shape for spec in stage.program.saved}
-        count = len(stage.parameters)
-        placeholders = [n for n in stage.program.backward.graph.nodes if n.op == "placeholder"]
-        assert [tuple(n.meta["val"].shape) for n in placeholders[:count]] == [
-            spec.shape for spec in stage.program.parameters
-        ]
 
 
 def test_wiring_is_a_dag_in_pipeline_order(resnet20):

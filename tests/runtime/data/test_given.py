@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from helpers.rows import NoisyRows, X, Y
+from helpers.given_samples import TX, TY, WANTED, Rows, holds
+from helpers.rows import X, Y
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
-from torch.utils.data import Dataset as TorchDataset
 from weft.backend.errors import UserError
-from weft.runtime.data import Chunk, Dataset, Samples, Wanted, as_splits, rows_of
-
-TX, TY = torch.from_numpy(X), torch.from_numpy(Y)
-WANTED = Wanted(("x", "y"), (4,), seed=0)
-
-
-class Rows(TorchDataset):
-    """Items that are dicts."""
-
-    def __len__(self) -> int:
-        return len(X)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"y": int(Y[index]), "x": TX[index], "id": index}
+from weft.runtime.data import Dataset, as_splits, rows_of
 
 
 class Endless(IterableDataset):
@@ -52,14 +36,6 @@ WITH_TEST = {
     "two datasets": (TensorDataset(TX, TY), TensorDataset(TX[:2], TY[:2])),
     "parts": {"train": Rows(), "test": (X[:2], Y[:2])},
 }
-
-
-def holds(samples: Samples | None, x: np.ndarray, y: np.ndarray) -> None:
-    assert samples is not None
-    assert len(samples) == len(x)
-    for got, expected in zip(rows_of(samples), (x, y), strict=True):
-        np.testing.assert_array_equal(got, expected)
-    assert [form.shape for form in samples.forms] == [(4,), ()]
 
 
 @pytest.mark.parametrize("name", TRAINING_ONLY)
@@ -90,28 +66,6 @@ def test_a_part_for_validation_may_be_given_or_held_out() -> None:
     for splits, share in ((given, 0.5), (as_splits((X, Y), WANTED), 0.01)):
         with pytest.raises(UserError, match=r"training\.validation"):
             splits.with_validation(share)
-
-
-@pytest.mark.parametrize("processes", [0, 2])
-def test_transforms_that_draw_depend_on_seed_epoch_and_index_alone(processes: int) -> None:
-    loader = DataLoader(NoisyRows(), shuffle=True, num_workers=processes)
-    samples = as_splits(loader, WANTED).train
-    chunks = [Chunk(0, 1, np.array([4, 2, 7])), Chunk(3, 1, np.array([0, 8]))]
-    state = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
-    streamed = np.concatenate([x for x, _ in samples.stream(chunks, 2)])
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == state[:2]
-    assert torch.equal(torch.get_rng_state(), state[2])
-    expected = as_splits(NoisyRows(), WANTED).train.read(np.array([4, 2, 7, 0, 8]), 1)[0]
-    np.testing.assert_array_equal(streamed, expected)
-    other_epoch = samples.read(np.array([4]), 2)[0]
-    other_seed = as_splits(NoisyRows(), replace(WANTED, seed=1)).train.read(np.array([4]), 1)[0]
-    assert not np.allclose(other_epoch, streamed[:1])
-    assert not np.allclose(other_seed, streamed[:1])
-
-
-class OddShapes(Rows):
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return X[index, : 4 - (index > 4)], int(Y[index])
 
 
 def batch(items: list) -> Any:
@@ -153,16 +107,3 @@ def test_anything_else_is_refused_with_what_would_do(name: str) -> None:
     given, got = UNFIT[name]
     with pytest.raises(UserError, match=got):
         rows_of(as_splits(given, WANTED).train)
-
-
-def test_items_of_different_shapes_are_refused() -> None:
-    with pytest.raises(UserError, match="items of one shape"):
-        rows_of(as_splits(OddShapes(), WANTED).train)
-
-
-def test_what_is_not_contiguous_is_read_as_it_is() -> None:
-    turned = np.ascontiguousarray(X.T).T
-    assert not turned.flags.c_contiguous
-    found = as_splits((turned, Y), WANTED)
-    holds(found.train, X, Y)
-    assert found.train.digest == as_splits((X, Y), WANTED).train.digest

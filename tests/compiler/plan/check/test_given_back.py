@@ -53,15 +53,6 @@ def test_anchors_and_what_rebuilds_are_derived_again() -> None:
     assert rules_broken(plan, number, rebuilds=False) == {"given-back"}
 
 
-def test_rebuilt_bytes_are_derived_again() -> None:
-    plan = reversible_plan()
-    edges = plan.document.edges
-    number = next(n for n, edge in enumerate(edges) if edge.rebuilt_bytes)
-    less = replace(edges[number], rebuilt_bytes=0)
-    broken = replace(plan.document, edges=(*edges[:number], less, *edges[number + 1 :]))
-    assert "edge-bytes" in {v.rule for v in check(broken, None, plan.programs)}
-
-
 @pytest.mark.parametrize("reversible", [True, False])
 def test_a_value_that_nobody_gives_back_is_noticed(reversible: bool) -> None:
     plan = reversible_plan()

@@ -1,4 +1,4 @@
-"""Seeded faults in captured graphs: the witness finds each, and where it is."""
+"""The first operator where a captured graph and the model itself compute different things."""
 
 from __future__ import annotations
 
@@ -87,6 +87,8 @@ class Image(nn.Module):
 
 
 X = torch.tensor([[0.7, -1.3, 0.2, 2.1, -0.4]])
+
+
 SAMPLES = {
     Perceptron: (X, torch.tensor([1])),
     Heads: (torch.tensor([[3, 0, 6, 2]]), torch.tensor([2])),
@@ -102,6 +104,8 @@ def captured(kind: type[nn.Module]) -> tuple[nn.Module, Graph]:
 
 
 Change = Callable[[Graph, fx.Node], Graph | None]
+
+
 Fault = tuple[type[nn.Module], str, int, Change]
 """Of a model: operator, which of its nodes, what is done to it."""
 

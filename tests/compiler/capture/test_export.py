@@ -1,0 +1,34 @@
+"""A sample exported by torch, with what torch.export would lose noted beside it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from weft.backend.nn.resnet import resnet
+from weft.compiler.capture.capture import capture
+
+IMAGE, LABEL = torch.zeros(1, 1, 8, 8), torch.tensor([0])
+
+
+def test_meta_model_is_captured_without_weights():
+    with torch.device("meta"):
+        model = resnet(8, in_channels=1)
+    graph = capture(model, (IMAGE.to("meta"), LABEL.to("meta")), F.cross_entropy)
+    names = [name for name, _ in model.named_parameters()]
+    assert sorted(graph.parameters.values()) == sorted(names)
+
+
+def test_mode_of_the_model_is_restored():
+    model = resnet(8, in_channels=1).eval()
+    model.blocks[0].train()
+    before = [module.training for module in model.modules()]
+    capture(model, (IMAGE, LABEL), F.cross_entropy)
+    assert [module.training for module in model.modules()] == before
+
+
+def test_capture_changes_no_weight_and_no_state():
+    model = resnet(8, in_channels=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    capture(model, (torch.randn(1, 1, 8, 8), LABEL), F.cross_entropy)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name

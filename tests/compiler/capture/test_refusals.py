@@ -1,0 +1,21 @@
+"""What torch raised while it traced a model, in one voice: where, what, and what to change."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from weft.backend.errors import UnsupportedError
+from weft.compiler.capture.capture import capture
+
+IMAGE, LABEL = torch.zeros(1, 1, 8, 8), torch.tensor([0])
+
+
+def test_data_dependent_control_flow_is_refused_with_a_reason():
+    class Branching(nn.Module):
+        def forward(self, x):
+            return x * 2 if x.sum() > 0 else x
+
+    with pytest.raises(UnsupportedError, match="Branching"):
+        capture(Branching(), (torch.zeros(1, 4), LABEL), F.cross_entropy)

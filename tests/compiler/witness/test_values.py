@@ -1,0 +1,25 @@
+"""Which numbers a witness computes with: those of the model, or seeded ones where it has none."""
+
+from __future__ import annotations
+
+import torch
+from helpers.witnessed import SAMPLE, compiled
+from torch import nn
+
+
+def test_a_model_without_numbers_gets_some():
+    plan, verdict = compiled(
+        nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 3)).to("meta"),
+        sample=tuple(value.to("meta") for value in SAMPLE),
+    )
+    assert plan.document.witness == "float64"
+    assert verdict.counts["gradient"] == 6
+    assert not plan.tensors
+
+
+def test_another_model_stands_in_for_one_that_is_too_large():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    other = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    sample = tuple(value.to("meta") for value in SAMPLE)
+    assert compiled(model, sample=sample, witness_model=other)[1].distance < 1e-14
