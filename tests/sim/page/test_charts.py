@@ -1,0 +1,45 @@
+"""Curves of a run: as many points as can be seen, and axes that hold them."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+from weft.sim.page.charts import accuracy_svg, curve_svg, grouped, lines_svg
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=900), st.integers(1, 40))
+def test_groups_are_few_and_keep_the_mean(values: list[float], count: int):
+    points = list(enumerate(values))
+    found = grouped(points, count)
+    assert len(found) <= count
+    size = -(-len(values) // count)
+    first = sum(values[:size]) / len(values[:size])
+    assert abs(found[0][1] - first) <= 1e-9 * (1 + abs(first))
+    assert min(values) - 1e-3 <= min(y for _, y in found)
+    assert max(y for _, y in found) <= max(values) + 1e-3
+
+
+def points_of(svg: str) -> list[list[tuple[float, ...]]]:
+    lines = ElementTree.fromstring(svg).iter("polyline")
+    return [
+        [tuple(map(float, point.split(","))) for point in (line.get("points") or "").split()]
+        for line in lines
+    ]
+
+
+def test_a_higher_value_lies_higher_and_everything_inside() -> None:
+    svg = lines_svg({"a": [(0, 1.0), (50, 3.0)], "b": [(100, 2.0)]}, "two", "{:.1f}")
+    ((left, low), (middle, high)), ((right, between),) = points_of(svg)
+    assert left < middle < right
+    assert high < between < low
+    _, _, width, height = map(float, (ElementTree.fromstring(svg).get("viewBox") or "").split())
+    assert right <= width
+    assert low <= height
+    assert svg.count("<text") == 8  # three at each axis, and a legend of two
+
+
+def test_one_point_and_equal_values_have_a_picture() -> None:
+    assert len(points_of(curve_svg([2.0], "loss"))[0]) == 1
+    assert len(points_of(accuracy_svg([(0, 0.5), (10, 0.5)]))[0]) == 2
