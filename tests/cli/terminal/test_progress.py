@@ -1,0 +1,17 @@
+"""What a test gave, for people."""
+
+from __future__ import annotations
+
+from weft.cli.terminal.progress import score_facts
+from weft.runtime.checkpoint.score import Score
+
+
+def test_shares_are_percents_and_losses_of_classes_are_per_label() -> None:
+    score = Score(10, 0.94, 0.25, more={"dice": 0.5, "mae": 0.125})
+    assert score_facts(score) == [
+        ("test accuracy", "94.00 %"),
+        ("test loss", "0.2500 nats per label"),
+        ("test dice", "50.00 %"),
+        ("test mae", "0.1250"),
+    ]
+    assert score_facts(Score(10, None, 0.25)) == [("test loss", "0.2500")]
