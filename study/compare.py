@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..backend.errors import InfeasibleError, UnsupportedError, UserError
@@ -17,13 +17,15 @@ from .roofline import roofline
 from .slower import range_of_rate, why_slower
 
 SIMULATED, BOUNDED = "simulated", "at best"
+_RATE = "throughput_samples_per_s"
 
 
 @dataclass(frozen=True)
 class Figures:
     """Training on one machine. `memory_share` is of the fullest PE, or of the chip's memory.
 
-    `utilisation` is multiply-adds done over the machine's dense peak.
+    `utilisation` is multiply-adds done over the machine's dense peak. `error_bars` has low and high
+    of what is simulated; `assumed` names those figures that rest on assumed constants alone.
     """
 
     throughput_samples_per_s: float
@@ -31,6 +33,8 @@ class Figures:
     memory_share: float
     utilisation: float
     bound_by: str
+    error_bars: dict[str, tuple[float, float]] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class Row:
     """A model on one machine. `figures` are None where it does not fit; `reason` says why.
 
     `basis` is 'simulated', or 'at best' for a roofline. `confidence` counts the machine's constants
-    by how firm they are. `slower` says why a simulated machine is slower than the fastest of them,
-    `spread` what the range of its clock makes of the rate.
+    by how firm they are. `slower` says why a simulated machine is slower than the fastest of them
+    (of those alone whose rates have more than assumed constants behind them), `spread` what the
+    range of its clock makes of the rate.
     """
 
     target: str
@@ -54,7 +59,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: one flat object."""
         data = asdict(self)
-        figures = data.pop("figures") or dict.fromkeys(f.name for f in fields(Figures))
+        figures = data.pop("figures") or dict.fromkeys(of.name for of in fields(Figures))
         return data | figures | {"fits": self.figures is not None}
 
 
@@ -71,14 +76,19 @@ def compare(
                 f"compare, {name}", expected="1 or more", got=str(count), change="raise it"
             )
     found = [_row(model, machine, samples, batch) for machine in machines]
-    plans = [plan for _, plan in found if plan is not None]
+    plans = [plan for row, plan in found if plan is not None and _is_ranked(row)]
     fastest = max(plans, key=lambda plan: plan.totals.throughput_samples_per_s, default=None)
     return tuple(
         row
-        if plan is None or fastest is None or plan is fastest
+        if plan is None or fastest is None or plan is fastest or not _is_ranked(row)
         else replace(row, slower=why_slower(plan, fastest))
         for row, plan in found
     )
+
+
+def _is_ranked(row: Row) -> bool:
+    """Whether a measurement or a published constant stands behind its rate."""
+    return row.figures is not None and _RATE not in row.figures.assumed
 
 
 def _row(
@@ -102,12 +112,15 @@ def _simulated(model: GraphCompiler, target: Target, samples: int) -> tuple[Figu
     made = model.plan(model.choose(target))
     plan, work = made.document, work_of(made.stages)
     report = simulate(plan, samples)
+    of_run = report.run_figures
     figures = Figures(
         throughput_samples_per_s=report.throughput_samples_per_s,
         latency_s=report.forward_latency_s,
         memory_share=plan.totals.memory_share,
         utilisation=_seconds_at_peak(plan, work, target) * report.throughput_samples_per_s,
         bound_by=report.bound_by.partition(":")[0],
+        error_bars=of_run.bars(),
+        assumed=of_run.assumed(),
     )
     return figures, plan
 

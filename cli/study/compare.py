@@ -11,7 +11,7 @@ from ..options import Json, Model, Overrides, recipe_of
 from ..terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
-    from ...study.compare import Row
+    from ...study.compare import Figures, Row
 
 _HEADERS = (
     "target",
@@ -85,11 +85,15 @@ def print_rows(rows: tuple[Row, ...]) -> None:
             typer.echo(f"{row.target} does not fit: {row.reason}")
     for line in (text for row in rows for text in (row.slower, row.spread) if text):
         typer.echo(line)
+    for row in rows:
+        if row.figures is not None and row.figures.assumed:
+            typer.echo(f"{row.target} is not ranked: assumed constants alone are behind its rate")
     typer.echo(
         "simulated: compiled, one sample at a time; at best: peak arithmetic or memory bandwidth,"
-        " perfect kernels.\nmemory: of the fullest PE, or of the chip. of peak: multiply-adds done,"
-        " of the dense peak.\nconstants: how many are published, derived or fitted, from memory or"
-        " assumed."
+        " perfect kernels.\n(-9 % .. +14 %): where nine in ten of such figures lie (weft explain"
+        " PLAN --evidence).\nmemory: of the fullest PE, or of the chip. of peak: multiply-adds"
+        " done, of the dense peak.\nconstants: how many are published, derived or fitted, from"
+        " memory or assumed."
     )
 
 
@@ -100,10 +104,20 @@ def _line(row: Row) -> tuple[object, ...]:
     if figures is None:
         return (row.target, row.basis, row.batch, *("-",) * 4, "does not fit", _firmness(row))
     return (
-        *(row.target, row.basis, row.batch, quantity(figures.throughput_samples_per_s)),
-        *(duration(figures.latency_s), percent(figures.memory_share)),
+        *(row.target, row.basis, row.batch),
+        quantity(figures.throughput_samples_per_s) + _bar(figures, "throughput_samples_per_s"),
+        duration(figures.latency_s) + _bar(figures, "latency_s"),
+        percent(figures.memory_share),
         *(percent(figures.utilisation), figures.bound_by, _firmness(row)),
     )
+
+
+def _bar(figures: Figures, name: str) -> str:
+    """Empty for a roofline, which is a bound."""
+    from ...compiler.plan.evidence import bar_text
+
+    bar = figures.error_bars.get(name)
+    return bar_text(getattr(figures, name), *bar) if bar else ""
 
 
 def _firmness(row: Row) -> str:

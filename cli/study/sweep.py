@@ -14,7 +14,7 @@ from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...compiler.recipes.recipe import Recipe
-    from ...study.sweep import Axis
+    from ...study.sweep import Axis, Objective
     from ...study.sweep.log import Shard
     from ...study.sweep.points import Overrides
 
@@ -101,6 +101,7 @@ def sweep(
         print_json({"directory": str(directory), "points": lines, "front": front})
         return
     _print(lines, front, [axis.key for axis in axes if len(axis.values) != 1])
+    _print_unranked(lines, wanted)
     typer.echo(f"\n{len(lines):,} points in {directory / part.file}")
 
 
@@ -162,6 +163,24 @@ def _shown(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
+def _bar(line: dict[str, Any], name: str) -> str:
+    from ...compiler.plan.evidence import bar_text
+
+    return bar_text(line[name], *line["error_bars"][name])
+
+
+def _print_unranked(lines: list[dict[str, Any]], objectives: list[Objective]) -> None:
+    """Points that are not in the front as nothing firm stands behind what it is about."""
+    from ...study.sweep.front import assumed_of
+
+    found = [name for line in lines for name in assumed_of(line, objectives)[:1]]
+    if found:
+        typer.echo(
+            f"\n{len(found):,} of {len(lines):,} are not ranked: assumed constants alone are behind"
+            f" their {found[0]} (weft explain PLAN --evidence)"
+        )
+
+
 def _print(lines: list[dict[str, Any]], front: list[dict[str, Any]], keys: list[str]) -> None:
     """The front as a table, and what did not fit."""
     from ...compiler.plan.text.numbers import duration, percent, quantity
@@ -172,8 +191,8 @@ def _print(lines: list[dict[str, Any]], front: list[dict[str, Any]], keys: list[
         [
             (
                 *(_shown(line["overrides"].get(key, "")) for key in shown),
-                quantity(line["throughput_samples_per_s"]),
-                duration(line["latency_s"]),
+                quantity(line["throughput_samples_per_s"]) + _bar(line, "throughput_samples_per_s"),
+                duration(line["latency_s"]) + _bar(line, "latency_s"),
                 f"{line['pes']:,}",
                 percent(line["memory_share"]),
                 line["bound_by"],

@@ -126,6 +126,15 @@ class SimReport:
         """From when the host is asked for the first sample until its loss. [s]"""
         return self.forward_latency_cycles / self.clock_hz
 
+    @property
+    def run_figures(self) -> PlanFigures:
+        """Interval, rate and latency of this run, each as far off as the plan's."""
+        if self.deadlock:
+            return self.figures
+        return self.figures.at(
+            self.initiation_interval_cycles, self.throughput_samples_per_s, self.forward_latency_s
+        )
+
     def summary(self) -> str:
         """A few lines: throughput, latency, what bounds the run."""
         return f"{self._title}, {self.level} level\n{text_of(self.facts())}"
@@ -134,11 +143,10 @@ class SimReport:
         """The headline numbers as (name, readable value)."""
         fullest = max(row.memory_per_pe.total_bytes for row in self.stages)
         to_loss = self.forward_latency_cycles, self.host_latency_cycles
-        throughput = self.figures.throughput.at(self.throughput_samples_per_s)
         return [
             (
                 "throughput",
-                f"{rate(throughput)}, one sample every"
+                f"{rate(self.run_figures.throughput)}, one sample every"
                 f" {cycles(self.initiation_interval_cycles)}"
                 + ("" if self.steady else ", the mean of a run too short for a steady state"),
             ),
@@ -171,7 +179,7 @@ class SimReport:
         """Plain data for JSON; an infinite interval becomes null."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "figures"}
         data = {name: _plain(value) for name, value in own.items()}
-        data["error_bars"] = self.figures.bars()
+        data["error_bars"] = self.run_figures.bars()
         if math.isinf(self.initiation_interval_cycles):
             data["initiation_interval_cycles"] = None
         return data

@@ -11,6 +11,7 @@ from typing import Any
 from ...backend.errors import InfeasibleError, UnsupportedError
 from ...compiler.pipeline import Chosen, GraphCompiler
 from ...compiler.plan.document import Demand
+from ...compiler.plan.evidence import PlanFigures
 from ...compiler.recipes.build import graph_compiler
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
@@ -18,11 +19,16 @@ from ...compiler.targets.load import load_target
 from ...sim.simulate import simulate
 
 _MODELS_KEPT = 2
+_OWN_NAMES = {"initiation_interval_cycles": "interval_cycles"}
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A plan's figures. `pes` are those of its regions, `memory_share` is of the fullest PE."""
+    """A plan's figures. `pes` are those of its regions, `memory_share` is of the fullest PE.
+
+    `error_bars` has low and high of the cycles, the rate and the latency; `assumed` names those
+    that rest on assumed constants alone.
+    """
 
     throughput_samples_per_s: float
     interval_cycles: float
@@ -32,6 +38,8 @@ class Simulated:
     stages: int
     memory_share: float
     bound_by: str
+    error_bars: dict[str, list[float]]
+    assumed: list[str]
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,7 @@ class Evaluator:
         except UnsupportedError as error:
             return Outcome(None, f"{error.where}: {error.got}")
         report, totals = simulate(plan, self._samples), plan.totals
+        bars, assumed = _of_run(report.run_figures)
         return Outcome(
             Simulated(
                 throughput_samples_per_s=report.throughput_samples_per_s,
@@ -101,6 +110,8 @@ class Evaluator:
                 stages=len(plan.stages),
                 memory_share=totals.memory_share,
                 bound_by=report.bound_by,
+                error_bars=bars,
+                assumed=assumed,
             )
         )
 
@@ -113,6 +124,12 @@ class Evaluator:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
+
+
+def _of_run(figures: PlanFigures) -> tuple[dict[str, list[float]], list[str]]:
+    """Error bars, and which figures are assumed, by the names that Simulated has for them."""
+    bars = {_OWN_NAMES.get(name, name): list(bar) for name, bar in figures.bars().items()}
+    return bars, [_OWN_NAMES.get(name, name) for name in figures.assumed()]
 
 
 def model_key(recipe: Recipe) -> str:

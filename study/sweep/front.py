@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 from ...backend.errors import UnknownNameError, UserError
 from .evaluate import Simulated
 
-NUMBERS = tuple(field.name for field in fields(Simulated) if field.name != "bound_by")
+_NOT_RANKED = ("bound_by", "error_bars", "assumed")
+NUMBERS = tuple(field.name for field in fields(Simulated) if field.name not in _NOT_RANKED)
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ def parse_objective(text: str) -> Objective:
 def pareto_front(
     lines: Sequence[dict[str, Any]], objectives: Sequence[Objective]
 ) -> list[dict[str, Any]]:
-    """The lines that fit and that no other dominates, best in the first objective first."""
-    fitting = [line for line in lines if line["fits"]]
+    """The lines that fit and that no other dominates, best in the first objective first. Lines of
+    which an objective rests on assumed constants alone are not ranked."""
+    fitting = [line for line in lines if line["fits"] and not assumed_of(line, objectives)]
     if not fitting:
         return []
     signs = np.array([-1.0 if objective.is_maximised else 1.0 for objective in objectives])
@@ -53,3 +55,9 @@ def pareto_front(
         if not is_beaten:
             front.append(int(index))
     return [fitting[index] for index in front]
+
+
+def assumed_of(line: Mapping[str, Any], objectives: Sequence[Objective]) -> list[str]:
+    """The objectives whose figure in the line rests on assumed constants alone."""
+    assumed = line.get("assumed", ())
+    return [objective.name for objective in objectives if objective.name in assumed]

@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...backend.errors import UserError
 from ...backend.packages import package
 from ...compiler.recipes.recipe import Recipe
 from .axes import Axis
-from .front import Objective
+from .front import Objective, assumed_of
 from .log import Log
 from .points import Overrides
 from .run import sweep, tasks_of
-from .workers import Workers
+from .workers import Task, Workers
 
 SEARCHES = ("optuna",)
 
@@ -35,7 +36,8 @@ def search(
     that does not fit, that it failed. The same seed asks for the same points, so a search that was
     stopped goes on where it was: what is in the log is not evaluated again.
 
-    Raises UserError where Optuna is missing and for overrides that the recipe does not take.
+    Raises UserError where Optuna is missing, for overrides that the recipe does not take, and where
+    an objective rests on assumed constants alone.
     """
     optuna = _optuna()
     study = optuna.create_study(
@@ -51,12 +53,25 @@ def search(
         lines |= dict(zip(distinct, sweep(list(distinct.values()), log, workers), strict=True))
         for trial, task in zip(trials, tasks, strict=True):
             line = lines[task.hash]
+            _check_founded(task, line, objectives)
             if line["fits"]:
                 study.tell(trial, [line[one.name] for one in objectives])
             else:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
         on_point(begun + len(trials), count)
     return list(lines.values())
+
+
+def _check_founded(task: Task, line: dict[str, Any], objectives: Sequence[Objective]) -> None:
+    """Nothing is ranked by figures that nobody measured on constants that nobody published."""
+    for name in assumed_of(line, objectives):
+        raise UserError(
+            f"search, target {task.recipe.target.name}, objective {name}",
+            expected="a figure with a measurement or a published constant behind it",
+            got=f"{line[name]:.6g}, from assumed constants alone",
+            change="search on a machine that was measured, e.g. --set target.name=wse2, or for"
+            " what does not depend on cycles, e.g. --objective pes:min",
+        )
 
 
 def _asked(trial: Any, axes: Sequence[Axis]) -> Overrides:

@@ -12,6 +12,7 @@ from weft.backend.errors import UserError
 from weft.compiler.capture.capture import capture
 from weft.compiler.pipeline import GraphCompiler, Options
 from weft.compiler.plan.causes import CAUSES
+from weft.compiler.plan.evidence import figures_of
 from weft.compiler.recipes.build import compile_recipe, graph_compiler
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.targets import Roofline, load_machine, load_target
@@ -70,6 +71,30 @@ def test_a_clock_with_a_range_gives_the_rate_one():
     low, high = (float(end.replace(",", "")) for end in ends.groups())
     assert low == pytest.approx(row.figures.throughput_samples_per_s, rel=1e-3)
     assert high / low == pytest.approx(1.1 / 0.75, rel=1e-3)
+
+
+def test_error_bars_are_those_of_the_plan_and_assumed_rates_are_not_ranked():
+    """tiny_mesh is no vendor's and nothing was measured on it: no machine is held against it."""
+    machines = [load_machine(name) for name in ("tiny_mesh", "wse2", "wse3", "h200")]
+    tiny, fast, slow, chip = compare(_perceptron(), machines, samples=50, batch=1)
+    assert tiny.figures is not None
+    assert "throughput_samples_per_s" in tiny.figures.assumed
+    assert tiny.slower == fast.slower == chip.slower == ""
+    assert "as fast as wse2" in slow.slower
+    assert fast.figures is not None
+    assert fast.figures.assumed == ()
+    model = _perceptron()
+    figures = figures_of(model.plan(model.choose(load_target("wse2"))).document)
+    for name, figure in (
+        ("throughput_samples_per_s", figures.throughput),
+        ("latency_s", figures.latency),
+    ):
+        value, bar = getattr(fast.figures, name), fast.figures.error_bars[name]
+        assert [end / value for end in bar] == pytest.approx(
+            [figure.low / figure.value, figure.high / figure.value]
+        )
+    assert chip.figures is not None
+    assert chip.figures.error_bars == {}
 
 
 @pytest.mark.parametrize("counts", [{"samples": 0, "batch": 1}, {"samples": 1, "batch": 0}])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .calibration import Calibration, calibration
 from .coverage import Coverage, coverage
-from .figure import Figure, Term
+from .figure import Figure, Term, bar_text
 from .of_plan import PlanFigures, energy_of, figures_of
 from .rows import EvidenceRow, evidence_rows
 
@@ -20,6 +20,7 @@ __all__ = [
     "Figure",
     "PlanFigures",
     "Term",
+    "bar_text",
     "calibration",
     "coverage",
     "energy_of",

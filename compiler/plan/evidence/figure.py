@@ -89,8 +89,15 @@ class Figure:
 
     def bar(self) -> str:
         """' (-9 % .. +14 %)', to follow the value; empty where nothing is known of it."""
-        if not self.value or not self.terms:
+        if not self.terms:
             return ""
-        low, high = (of / self.value - 1 for of in (self.low, self.high))
-        assumed = ", assumed constants alone" if self.is_assumed else ""
-        return f" ({low * 100:+.0f} % .. {high * 100:+.0f} %{assumed})"
+        return bar_text(self.value, self.low, self.high, self.is_assumed)
+
+
+def bar_text(value: float, low: float, high: float, is_assumed: bool = False) -> str:
+    """' (-9 % .. +14 %)', to follow the value; empty for a value of zero."""
+    if not value:
+        return ""
+    below, above = (of / value - 1 for of in (low, high))
+    assumed = ", assumed constants alone" if is_assumed else ""
+    return f" ({below * 100:+.0f} % .. {above * 100:+.0f} %{assumed})"

@@ -35,12 +35,28 @@ class PlanFigures:
     throughput: Figure
     latency: Figure
 
+    def at(self, interval_cycles: float, samples_per_s: float, latency_s: float) -> PlanFigures:
+        """Those of a run of the plan, each as far off as the plan's."""
+        return PlanFigures(
+            self.interval.at(interval_cycles),
+            self.throughput.at(samples_per_s),
+            self.latency.at(latency_s),
+        )
+
     def bars(self) -> dict[str, tuple[float, float]]:
         """Low and high of each, for JSON."""
+        return {name: (figure.low, figure.high) for name, figure in self._named.items()}
+
+    def assumed(self) -> tuple[str, ...]:
+        """Those that rest on assumed constants alone, by their names in `bars`."""
+        return tuple(name for name, figure in self._named.items() if figure.is_assumed)
+
+    @property
+    def _named(self) -> dict[str, Figure]:
         return {
-            "initiation_interval_cycles": (self.interval.low, self.interval.high),
-            "throughput_samples_per_s": (self.throughput.low, self.throughput.high),
-            "latency_s": (self.latency.low, self.latency.high),
+            "initiation_interval_cycles": self.interval,
+            "throughput_samples_per_s": self.throughput,
+            "latency_s": self.latency,
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from weft.backend.errors import UserError
+from weft.compiler.plan.evidence import figures_of
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.sim.simulate import simulate
@@ -48,3 +49,19 @@ def test_what_does_not_fit_is_a_value_with_demand_and_bound() -> None:
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(UserError, match="unknown key 'sparsityy'"):
         evaluate(make_recipe(SMALL), ["sparsityy=1"])
+
+
+@pytest.mark.parametrize(("target", "is_assumed"), [("wse2", False), ("tiny_mesh", True)])
+def test_an_outcome_has_the_error_bars_of_its_plan(target: str, is_assumed: bool) -> None:
+    recipe = make_recipe(SMALL | {"target": target})
+    data = evaluate(recipe, samples=200).to_dict()
+    figures = figures_of(compile_recipe(recipe).document)
+    for name, figure in (
+        ("interval_cycles", figures.interval),
+        ("throughput_samples_per_s", figures.throughput),
+        ("latency_s", figures.latency),
+    ):
+        low, high = data["error_bars"][name]
+        assert low / data[name] == pytest.approx(figure.low / figure.value)
+        assert high / data[name] == pytest.approx(figure.high / figure.value)
+        assert (name in data["assumed"]) == is_assumed == figure.is_assumed

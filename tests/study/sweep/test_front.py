@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import UnknownNameError, UserError
-from weft.study.sweep.front import pareto_front, parse_objective
+from weft.study.sweep.front import assumed_of, pareto_front, parse_objective
 
 OBJECTIVES = [parse_objective("throughput_samples_per_s:max"), parse_objective("pes:min")]
 
@@ -28,3 +28,21 @@ def test_bad_objectives_are_refused() -> None:
         parse_objective("latency:min")
     with pytest.raises(UserError, match="NAME:max or NAME:min"):
         parse_objective("pes")
+
+
+def test_assumed_figures_are_not_ranked() -> None:
+    """The fastest point has nothing behind its rate, so the front is that of the others."""
+    lines = [
+        {"throughput_samples_per_s": 9, "pes": 9, "fits": True, "assumed": [OBJECTIVES[0].name]},
+        {"throughput_samples_per_s": 5, "pes": 5, "fits": True, "assumed": ["latency_s"]},
+        {"throughput_samples_per_s": 1, "pes": 1, "fits": True, "assumed": []},
+    ]
+    assert pareto_front(lines, OBJECTIVES) == lines[1:]
+    assert pareto_front(lines, OBJECTIVES[1:]) == lines[2:]
+    assert [assumed_of(line, OBJECTIVES) for line in lines] == [[OBJECTIVES[0].name], [], []]
+
+
+@pytest.mark.parametrize("name", ["error_bars:min", "assumed:max", "bound_by:min"])
+def test_what_is_no_number_is_no_objective(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        parse_objective(name)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from weft.backend.errors import UserError
 from weft.compiler.recipes.read import make_recipe
 from weft.study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective, search, workers
 
 pytest.importorskip("optuna")
 
-SMALL = make_recipe({"model": {"name": "mlp", "options": {"width": 8}}, "target": "tiny_mesh"})
+SMALL = make_recipe({"model": {"name": "mlp", "options": {"width": 8}}, "target": "wse2"})
 AXES = [
     parse_axis("target.noc.hop_cycles=[1,2,3,4]"),
     parse_axis("target.clock_hz=lograndom(1e8:1e9)"),
@@ -53,7 +54,13 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_points_that_do_not_fit_are_kept_and_told_as_failed(tmp_path: Path) -> None:
-    axes = [parse_axis("target.sram.bytes_per_pe=[2100,48000]")]
+    axes = [parse_axis("target.sram.bytes_per_pe=[6200,48000]")]
     with workers(50) as evaluate:
         lines = search(SMALL, axes, FASTEST, Log(tmp_path, OWN), evaluate, 8)
     assert sorted(line["fits"] for line in lines) == [False, True]
+
+
+def test_a_search_by_assumed_figures_is_refused(tmp_path: Path) -> None:
+    axes = [parse_axis("target.name=[tiny_mesh,wse2]")]
+    with workers(50) as evaluate, pytest.raises(UserError, match="assumed constants alone"):
+        search(SMALL, axes, FASTEST, Log(tmp_path, OWN), evaluate, 8)
