@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -215,6 +216,8 @@ class GraphCompiler:
         WitnessError if its stages compute something else than the witness."""
         options, setting = self.options, chosen.setting
         recipe = options.recipe
+        if setting.keeping.reversible:
+            _say_not_undone(self.fitting.graph)
         if chosen.levers:
             recipe = fitted_recipe(recipe, chosen.machine, setting)
         stages = self.stages(setting)
@@ -274,6 +277,15 @@ def lower(
     placement = run(Balance(training), stages, run(place or Place(), stages, kernels))
     bound = _bound(stages, tensors, training.tensors)
     return run(Emit(labels, training), stages, placement, bound)
+
+
+def _say_not_undone(graph: Graph) -> None:
+    """A warning that names the reversible layers whose stages keep their activations."""
+    if graph.not_undone:
+        shown = ", ".join(graph.not_undone)
+        change = "make them additive updates (AdditiveLayer), each called once per sample"
+        text = f"reversible stages: these layers keep their activations: {shown}; {change}"
+        warnings.warn(text, stacklevel=4)
 
 
 def _setting(options: Options, target: Target) -> Setting:

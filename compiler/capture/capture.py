@@ -30,7 +30,7 @@ from .origin import origin_of
 from .randomness import key_random_operators
 from .recurrent_layers import part_layers
 from .reversible.halves import join_halves
-from .reversible.updates import reversible_updates
+from .reversible.updates import not_undone, reversible_updates
 from .sample import Loss, OneSample, Sample, apart, check_sample
 from .unreached import unreached
 
@@ -147,6 +147,7 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
     for node in module.graph.nodes:
         node.meta["origin"] = origin_of(node, strip="model")
     reversible = reversible_updates(sample.model, module.graph)
+    left = not_undone(sample.model, reversible, module.graph)
     if reversible:
         join_halves(module.graph)
     return Graph(
@@ -165,6 +166,7 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
         loss=results[0].name,
         predictions=tuple(node.name for node in results[1:]),
         reversible=reversible,
+        not_undone=left,
     )
 
 
