@@ -14,6 +14,7 @@ instruction in it; those that begin when an earlier one has ended pay `noc.issue
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,8 @@ from .arrays import Floats, Ints, ceil_div
 
 _POSITIONS = 4
 """Of every colour that a router keeps: routes that control messages switch between."""
-_CHAIN_ROUTES, _TWO_PHASE_ROUTES = 3, 5
-"""Of a line that is summed and told the sum: two that a chain takes in turn, and one back."""
+_BROADCAST_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 1, 2, 4
+"""Of a line: one to all of it, two that a chain takes in turn, and those of two chains."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,13 @@ def broadcast(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) ->
     Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
     `all_reduce`).
     """
-    flight = _broadcast(noc, spacing * word_count, pes)
-    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
+    return _started(
+        noc,
+        _in_turns(
+            *(noc, spacing, _BROADCAST_ROUTES, pes, 1),
+            lambda lines: _broadcast(noc, lines * word_count, pes),
+        ),
+    )
 
 
 def reduce_chain(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
@@ -112,8 +118,7 @@ def reduce(
     Each PE of the line is `spacing` hops from the next, and as many lines share every link (see
     `all_reduce`).
     """
-    flight = _reduce(noc, spacing * word_count, pes, groups)
-    return _started(noc, _spread(noc, flight, pes, spacing, ways=1))
+    return _started(noc, _to_first(noc, word_count, pes, spacing, groups, comes_back=False))
 
 
 def all_reduce(
@@ -124,8 +129,9 @@ def all_reduce(
 
     Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
     that `spacing` lines share every link, and each link carries the words of all. Lines take turns:
-    what was summed first goes back while others are summed, on the links the other way. Trees need
-    links of their own.
+    what was summed first goes back while others are summed, on the links the other way. More lines
+    than a router has routes for come after those that have one, started anew. Trees need links of
+    their own.
     """
     return _started(noc, _all_reduce(noc, word_count, pes, spacing, groups))
 
@@ -167,18 +173,15 @@ def reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1
     In a chain the multiply-add that completes a word is the addition too, so only the last word's
     way remains. In two phases the first cores of the groups add all words once more, while their
     arithmetic would need them: the second phase remains whole. Of `spacing` lines that share every
-    link the sums are ready at the same time.
+    link the sums are ready at the same time; lines without a route come after, behind nothing.
     """
-    behind = _reduce_behind(noc, spacing * word_count, pes)
-    return _started(noc, _spread(noc, behind, pes, spacing, ways=1))
+    return _started(noc, _behind(noc, word_count, pes, spacing, comes_back=False))
 
 
 def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
     """The same of an all-reduce: cores that take words back do not compute meanwhile, and the sums
     of all lines are ready at the same time."""
-    on_link = spacing * word_count
-    behind = _reduce_behind(noc, on_link, pes) + _broadcast(noc, on_link, pes)
-    behind = _started(noc, _spread(noc, behind, pes, spacing, ways=2))
+    behind = _started(noc, _behind(noc, word_count, pes, spacing, comes_back=True))
     return np.minimum(behind, all_reduce(noc, word_count, pes, spacing))
 
 
@@ -233,10 +236,26 @@ def _reduce(noc: Noc, word_count: Ints, pes: Ints, groups: Ints | int = 0) -> Fl
     return np.where(asked == 1, chain, chosen)
 
 
-def _reduce_behind(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
-    last = np.minimum(word_count, 1)
-    two_phase = _two_phase(noc, last, pes, _group_size(pes)) + (word_count - last)
-    return np.where(pes > 1, np.minimum(_chain(noc, last, pes), two_phase), 0.0)
+def _behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int, comes_back: bool) -> Floats:
+    """In a chain or in two phases, whichever is faster; the first turn of lines hides."""
+    last, size = np.minimum(word_count, 1), _group_size(pes)
+
+    def in_chain(on_link: Ints) -> tuple[Floats, Floats]:
+        return _chain(noc, on_link, pes), _chain(noc, last, pes)
+
+    def in_two_phases(on_link: Ints) -> tuple[Floats, Floats]:
+        hidden = _two_phase(noc, last, pes, size) + on_link - last
+        return _two_phase(noc, on_link, pes, size), hidden
+
+    found = []
+    for routes, form in ((_CHAIN_ROUTES, in_chain), (_TWO_PHASE_ROUTES, in_two_phases)):
+        turns = _turns(noc, np.asarray(spacing), routes + comes_back)
+        on_link = ceil_div(spacing, turns) * word_count
+        back = comes_back * _broadcast(noc, on_link, pes)
+        ways = (_spread(noc, one + back, pes, spacing, 1 + comes_back) for one in form(on_link))
+        alone, hidden = ways
+        found.append(hidden + (turns - 1) * (alone + noc.collective_start_cycles * (alone > 0)))
+    return np.where(pes > 1, np.minimum(*found), 0.0)
 
 
 def _group_size(pes: Ints) -> Ints:
@@ -245,7 +264,7 @@ def _group_size(pes: Ints) -> Ints:
 
 
 def _all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int) -> Floats:
-    through_first = _through_first(noc, word_count, pes, spacing, groups)
+    through_first = _to_first(noc, word_count, pes, spacing, groups, comes_back=True)
     tree = _tree(noc, word_count, pes, _tree_groups(noc, pes, groups))
     middle = np.minimum(through_first, _middle(noc, word_count, pes, spacing))
     asked = np.asarray(groups)
@@ -254,17 +273,23 @@ def _all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: In
     return np.where(asked == 1, through_first, chosen)
 
 
-def _through_first(
-    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int
+def _to_first(
+    noc: Noc,
+    word_count: Ints,
+    pes: Ints,
+    spacing: Ints | int,
+    groups: Ints | int,
+    comes_back: bool,
 ) -> Floats:
-    """Up in a chain or in two phases, as `_reduce` does, and back from the first PE."""
-    found = []
-    for routes, asked in ((_CHAIN_ROUTES, 1), (_TWO_PHASE_ROUTES, groups)):
-        turns = _turns(noc, spacing, routes)
-        sums = _reduce(noc, ceil_div(spacing, turns) * word_count, pes, asked)
-        flight = _spread(noc, sums + _broadcast(noc, word_count, pes), pes, spacing, ways=2)
-        found.append(turns * flight + (turns - 1) * noc.collective_start_cycles * (flight > 0))
-    in_chain, either = found
+    """Up in a chain or in two phases, as `_reduce` does, and perhaps back from the first PE."""
+    back = comes_back * _broadcast(noc, word_count, pes)
+    in_chain, either = (
+        _in_turns(
+            *(noc, spacing, routes + comes_back, pes, 1 + comes_back),
+            lambda lines, asked=asked: _reduce(noc, lines * word_count, pes, asked) + back,
+        )
+        for routes, asked in ((_CHAIN_ROUTES, 1), (_TWO_PHASE_ROUTES, groups))
+    )
     chosen = np.where(np.asarray(groups) == 1, in_chain, np.minimum(in_chain, either))
     return np.where(np.asarray(groups) > 1, either, chosen)
 
@@ -274,11 +299,24 @@ def _turns(noc: Noc, lines: Ints, routes: int) -> Ints:
     return ceil_div(lines, max(1, _POSITIONS * noc.colours // routes))
 
 
+Flight = Callable[[Ints], Floats]
+"""Of so many lines that share links."""
+
+
+def _in_turns(
+    noc: Noc, lines: Ints | int, routes: int, pes: Ints, ways: int, flight: Flight
+) -> Floats:
+    """All `lines` that share links, `ways` times along them, each turn of them started anew."""
+    turns = _turns(noc, np.asarray(lines), routes)
+    one = _spread(noc, flight(ceil_div(lines, turns)), pes, lines, ways)
+    return turns * one + (turns - 1) * noc.collective_start_cycles * (one > 0)
+
+
 def _middle(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
     """A link carries the words of all lines twice: those that come, and in the middle those that
     have gone back already; but of two lines that start together, each goes one way first. With
     every second line a link loses a cycle."""
-    turns = _turns(noc, spacing, _CHAIN_ROUTES)
+    turns = _turns(noc, spacing, _CHAIN_ROUTES + 1)
     there = _towards_middle(noc, word_count, pes, spacing) + noc.issue_cycles
     back = _flight(noc, word_count, pes // 2 * spacing, 1 if noc.multicast else pes // 2)
     lines = spacing - turns

@@ -17,6 +17,8 @@ from weft.compiler.machine import collectives
 from weft.compiler.machine.product import Kind
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.targets import load_target
+from weft.sim.fabric.product import Product
+from weft.sim.fabric.product_cycles import product_cycles
 
 WSE2 = load_target("wse2")
 NOC = WSE2.noc
@@ -137,3 +139,33 @@ def one_of(value: int):
 def test_words_round_up_to_the_link_width():
     assert collectives.words(NOC, 3, 2) == 2
     assert collectives.words(NOC, 3, 4) == 3
+
+
+@pytest.mark.parametrize("lines", [16, 40, 64, 90, 128])
+@pytest.mark.parametrize("words", [1, 4])
+def test_lines_without_a_route_come_after_the_others(lines, words):
+    """Of 96 routes a chain takes two: the fabric steps the lines 47 or 48 at a time."""
+    column = Product(
+        slices=lines, height=4, width=1, column_spacing=lines,
+        loaded_words=0, row_words=0, column_words=0, multiply_cycles=0, sum_words=words,
+    )  # fmt: skip
+    stepped = product_cycles(column, WSE2)
+    (found,) = collectives.reduce(NOC, *map(one_of, (words, 4, lines)))
+    assert found == pytest.approx(stepped, rel=0.02)
+
+
+@given(st.integers(1, 40), st.integers(2, 30), st.integers(1, 600))
+def test_a_turn_of_lines_more_never_costs_less(words, pes, lines):
+    """And hiding behind arithmetic never costs more than not to hide."""
+    forms = (
+        *(collectives.broadcast, collectives.reduce, collectives.reduce_behind),
+        *(collectives.all_reduce, collectives.all_reduce_behind),
+    )
+    one, more = (
+        [form(NOC, *map(one_of, (words, pes, count)))[0] for form in forms]
+        for count in (lines, lines + 1)
+    )
+    assert all(a <= b for a, b in zip(one, more, strict=True))
+    assert one[2] <= one[1]
+    assert one[4] <= one[3]
+    assert all(cycles >= lines * words for cycles in (*one[:2], *one[3:4]))
