@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-SMALL = ("sweep", "mlp", "--set", "model.options.width=8", "--set", "target=tiny_mesh")
+SMALL = ("sweep", "mlp", "--set", "model.options.width=8", "--set", "target=wse2")
 SMALL += ("--samples", "50", "--set", "target.noc.hop_cycles=[1,2,3]")
 
 
