@@ -80,7 +80,10 @@ def _as_for_training(sample: OneSample) -> Iterator[None]:
             logger.setLevel(level)
 
 
-_LOGGERS = ("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export")
+_LOGGERS = (
+    *("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export"),
+    "torch._subclasses.fake_tensor",
+)
 
 
 def _traced(sample: OneSample, example_inputs: Sample) -> Traced:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+from weft.backend.errors import UserError
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture import capture
 
@@ -32,3 +35,9 @@ def test_capture_changes_no_weight_and_no_state():
     capture(model, (torch.randn(1, 1, 8, 8), LABEL), F.cross_entropy)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_torch_tells_a_mistake_once_in_the_message_and_not_in_its_log(caplog):
+    with pytest.raises(UserError, match=r"got \[1, 16\] X \[64, 3\]"):
+        capture(nn.Linear(64, 3), (torch.zeros(1, 16), torch.zeros(1, 3)), F.mse_loss)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
