@@ -36,6 +36,7 @@ from .stages.group_updates import GroupUpdates
 from .stages.kept.keeping import Keeping
 from .stages.kept.pack_saved import Packing, PackSaved
 from .stages.kept.reversible import Reversible
+from .stages.last_stage import check_heads, states_of_heads
 from .stages.recompute import Recompute
 from .stages.tied_stages import ties_of
 from .targets.load import load_target
@@ -147,7 +148,7 @@ def compile_model(
     witness = Witness(run, apart(example_inputs), graph) if options.witness else None
     if witness and (options.reversible or (options.fit and graph.reversible)):
         check_inverses(run, apart(example_inputs))
-    return compile_graph(graph, tensors, target, options, witness)
+    return compile_graph(graph, tensors, target, options, witness, states_of_heads(model))
 
 
 def with_masks_of(model: nn.Module, graph: Graph, options: Options) -> Options:
@@ -168,13 +169,16 @@ def compile_graph(
     target: str | Target,
     options: Options,
     witness: Witness | None = None,
+    heads: Collection[str] = (),
 ) -> Plan:
     """Lower a captured graph; `tensors` are its parameters and buffers by name.
 
     Those on the meta device and those that are missing are left out of the plan. Its stages are
-    held against `witness`, if there is one.
+    held against `witness`, if there is one. The states `heads` may only be the last stage's.
     """
     compiler = GraphCompiler(graph, options)
+    if heads:
+        check_heads(graph, compiler.fitting.finest(options.reversible), heads)
     chosen = compiler.choose(load_target(target) if isinstance(target, str) else target)
     try:
         return compiler.plan(chosen, tensors, witness)

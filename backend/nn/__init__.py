@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..named_models import ModelEntry, model_entry, models
 from . import depth, lora, reversible
 from .depth import prune_depth
-from .hebbian import HebbianClassifier, HebbianSoftmax
+from .hebbian import HebbianClassifier, HebbianSoftmax, plastic_mlp
 from .ift_sizes import widened
 from .mlp import MLP, mlp
 from .norm_swap import replace_norms
@@ -43,6 +43,7 @@ __all__ = [
     "model_entry",
     "models",
     "norm_kinds",
+    "plastic_mlp",
     "prune_depth",
     "replace_norms",
     "resnet",

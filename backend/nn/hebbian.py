@@ -34,12 +34,15 @@ class HebbianSoftmax(nn.Module):
 
     `forward(h, labels)` takes features (N, m) and labels (N,). In training the trace advances once,
     unless the loss is not finite; in evaluation it stays, and the loss is that of the scores.
-    Scores never depend on the labels. As the head of a pipelined model it is the last stage, of
-    delay 0.
+    Scores never depend on the labels. A learned eta is not kept in [0, 1]: at a high rate it leaves
+    them, and the trace grows without bound; without `learned_eta` it stays as it is. As the head of
+    a pipelined model it is the last stage, of delay 0.
 
     Raises UserError for options out of range and features of another width.
     """
 
+    last_stage_only = True
+    """The compiler refuses it elsewhere: its trace must see each sample before the next one."""
     trace: Tensor
     anchor: Tensor
     importance: Tensor
@@ -51,13 +54,14 @@ class HebbianSoftmax(nn.Module):
         eta: float = 0.001,
         plasticity: float = 0.01,
         penalty: float = 0.0,
+        learned_eta: bool = True,
     ) -> None:
         super().__init__()
         _check(features, classes, eta, penalty)
         self.features, self.classes, self.penalty = features, classes, penalty
         self.theta = nn.Parameter(torch.empty(features, classes))
         self.alpha = nn.Parameter(plasticity * torch.rand(features, classes))
-        self.eta = nn.Parameter(torch.tensor(float(eta)))
+        self.eta = nn.Parameter(torch.tensor(float(eta)), requires_grad=learned_eta)
         nn.init.kaiming_uniform_(self.theta.T, a=math.sqrt(5))
         self.register_buffer("trace", torch.zeros(features, classes))
         self.register_buffer("anchor", torch.zeros(features, classes))
@@ -100,6 +104,16 @@ class HebbianSoftmax(nn.Module):
             self.importance.add_(importance)
             self.anchor.copy_(self.theta)
 
+    def squared_gradients(self, h: Tensor, labels: Tensor) -> Tensor:
+        """Mean over samples of the squared gradient of theta's cross-entropy, (m, d).
+
+        The empirical Fisher information, which elastic weight consolidation takes for importance.
+        """
+        with torch.no_grad():
+            shares = (h @ (self.theta + self.alpha * self.trace)).softmax(1)
+            wrong = shares - F.one_hot(labels, self.classes)
+            return h.square().T @ wrong.square() / len(h)
+
     def _lost(self, h: Tensor, labels: Tensor, before: Tensor) -> Tensor:
         """What the trace loses: eta (trace - mean of the class), for each class present."""
         members = F.one_hot(labels, self.classes).to(h.dtype)
@@ -126,6 +140,29 @@ class HebbianClassifier(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> HebbianResult:
         """Loss and scores of inputs (N, ...) with labels (N,)."""
         return self.head(self.body(x), labels)
+
+
+def plastic_mlp(
+    features: int = 64,
+    classes: int = 10,
+    *,
+    width: int = 400,
+    hidden: int = 2,
+    eta: float = 0.001,
+    plasticity: float = 0.01,
+    penalty: float = 0.0,
+    learned_eta: bool = True,
+) -> HebbianClassifier:
+    """`hidden` layers of ReLU on the flattened input, and a plastic head.
+
+    With `eta` and `plasticity` 0 the head is a plain soft-max, and stays one.
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    for number in range(hidden):
+        layers += [nn.Linear(width if number else features, width), nn.ReLU()]
+    size = width if hidden else features
+    head = HebbianSoftmax(size, classes, eta, plasticity, penalty, learned_eta)
+    return HebbianClassifier(nn.Sequential(*layers), head)
 
 
 def _check(features: int, classes: int, eta: float, penalty: float) -> None:

@@ -10,7 +10,7 @@ import weft
 from helpers.jobs import job_of, samples
 from torch import nn
 from weft.backend.errors import UserError
-from weft.backend.nn.hebbian import HebbianClassifier, HebbianSoftmax
+from weft.backend.nn.hebbian import HebbianClassifier, HebbianSoftmax, plastic_mlp
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 from weft.runtime.executors import make_executor
@@ -141,21 +141,75 @@ def test_executors_agree(name: str) -> None:
         torch.testing.assert_close(its[key], value, rtol=1e-4, atol=1e-5)
 
 
-def test_the_trace_stands_still_where_nothing_is_learned() -> None:
+@pytest.mark.parametrize("name", ["reference", "jax", "torch-xla"])
+def test_the_trace_stands_still_where_nothing_is_learned(name: str) -> None:
     """A sample that is skipped, and evaluation; it is in every snapshot."""
-    own = job()
-    executor = ReferenceExecutor(own)
+    if name != "reference":
+        pytest.importorskip(name.replace("-", "_"))
+    own = job(torch.float32)
+    executor = make_executor(name, own, "pipelined", "cpu")
     x, labels = samples(own, 8)
+    x = x.astype(np.float32)
     executor.feed([x, labels])
     executor.flush()
     before = executor.tensors()["head.trace"]
+    assert before.any()
     executor.feed([np.full_like(x[:1], np.nan), labels[:1]])
     executor.flush()
     torch.testing.assert_close(executor.tensors()["head.trace"], before, rtol=0, atol=0)
     first, other = (executor.evaluate([x, given])[0] for given in (labels, (labels + 1) % 3))
     np.testing.assert_array_equal(first, other)
     torch.testing.assert_close(executor.tensors()["head.trace"], before, rtol=0, atol=0)
-    torch.testing.assert_close(executor.snapshot()["state/head.trace"], before, rtol=0, atol=0)
+    held = [value for key, value in executor.snapshot().items() if "head.trace" in key]
+    assert any(torch.equal(value, before) for value in held)
+    again = make_executor(name, own, "pipelined", "cpu")
+    again.restore(executor.snapshot())
+    torch.testing.assert_close(again.tensors()["head.trace"], before, rtol=0, atol=0)
+
+
+def test_importances_are_mean_squares_of_each_samples_gradient() -> None:
+    head = model().head
+    h, labels = torch.randn(7, 6, dtype=torch.float64), torch.randint(0, 3, (7,))
+    head.trace.copy_(torch.rand(6, 3))
+    expected = torch.zeros(6, 3, dtype=torch.float64)
+    for x, label in zip(h, labels, strict=True):
+        theta = head.theta.detach().clone().requires_grad_()
+        scores = x @ (theta + head.alpha.detach() * head.trace)
+        F.cross_entropy(scores[None], label[None]).backward()
+        expected += theta.grad.square() / 7
+    torch.testing.assert_close(head.squared_gradients(h, labels), expected)
+
+
+def test_a_head_that_is_not_last_is_refused() -> None:
+    class Middle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            body = nn.Linear(9, 5)
+            self.front = HebbianClassifier(body, HebbianSoftmax(5, 4))
+            self.rest = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return F.cross_entropy(self.rest(self.front(x, labels).scores), labels)
+
+    sample = torch.zeros(1, 9), torch.zeros(1, dtype=torch.long)
+    with pytest.raises(UserError, match=r"(?s)layer front\.head.*stage \d of \d, of delay [1-9]"):
+        weft.compile(Middle(), sample, None, "wse2")
+
+
+def test_without_rates_the_head_is_and_stays_a_plain_softmax() -> None:
+    torch.manual_seed(0)
+    plain = plastic_mlp(9, 3, width=5, eta=0.0, plasticity=0.0)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        plain(torch.randn(1, 9), torch.randint(0, 3, (1,))).loss.backward()
+        optimizer.step()
+    assert not plain.head.alpha.any()
+    assert not plain.head.trace.any()
+    assert plain.head.eta.item() == 0
+    x = torch.randn(4, 9)
+    scores = plain.eval()(x, torch.zeros(4, dtype=torch.long)).scores
+    torch.testing.assert_close(scores, plain.body(x) @ plain.head.theta)
 
 
 def test_wrong_options_and_inputs_are_refused() -> None:
