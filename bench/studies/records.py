@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
-from ...backend.errors import UserError
+from .kept import append_row, read_rows
 from .training import Experiment, Record, Setting, measure
 
 
 def read_records(path: Path) -> list[Record]:
     """The records of a file; none if there is no file. Raises UserError for other content."""
-    if not path.exists():
-        return []
-    try:
-        return [Record(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"records {path}",
-            expected="one JSON object per line, as `weft bench training --records` writes them",
-            got=str(error),
-            change="give another path, or remove the file",
-        ) from error
+    return read_rows(path, Record)
 
 
 def measure_missing(
@@ -40,6 +28,5 @@ def measure_missing(
         else:
             yield found
     for record in measure(experiment, missing):
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(record), allow_nan=False) + "\n")
+        append_row(path, record)
         yield record

@@ -14,6 +14,7 @@ from .headline import headline
 from .levers import levers
 from .norm import norm
 from .operators import operators
+from .pacing import pacing
 from .place import place
 from .remap import remap
 from .run import run
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "run": run,
     "training": training,
     "sparsity": sparsity,
+    "pacing": pacing,
     "remap": remap,
     "compressed": compressed,
     "levers": levers,
