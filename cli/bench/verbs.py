@@ -11,6 +11,7 @@ from .compressed import compressed
 from .coverage import coverage
 from .equality import equality
 from .headline import headline
+from .hebbian import hebbian
 from .levers import levers
 from .norm import norm
 from .operators import operators
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "training": training,
     "sparsity": sparsity,
     "pacing": pacing,
+    "hebbian": hebbian,
     "remap": remap,
     "compressed": compressed,
     "levers": levers,
