@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -49,8 +50,9 @@ class BlockList:
 def find_blocks(model: nn.Module, run: Run, path: str | None = None) -> BlockList:
     """The longest list of modules that run one after the other on one stream.
 
-    `run(model)` runs the model on a sample; `path` names the list where there are several. Raises
-    UserError if there is none, or if the one named does not pass on a stream.
+    `run(model)` runs the model on a sample, in evaluation, so that no state of it advances; `path`
+    names the list where there are several. Raises UserError if there is none, or if the one named
+    does not pass on a stream.
     """
     lists = {n: m for n, m in model.named_modules() if isinstance(m, nn.ModuleList | nn.Sequential)}
     if path is not None and path not in lists:
@@ -65,6 +67,19 @@ def find_blocks(model: nn.Module, run: Run, path: str | None = None) -> BlockLis
         )
     best = max(kept, key=lambda name: len(kept[name]))
     return BlockList(best, kept[best])
+
+
+@contextmanager
+def standing_still(model: nn.Module) -> Iterator[None]:
+    """Evaluation without gradients; afterwards each module trains again if it did."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def stream_of(value: Any) -> Tensor | None:
@@ -89,7 +104,7 @@ def _streams(
 
     hooks = [m.register_forward_hook(note, with_kwargs=True) for m in own]
     try:
-        with torch.no_grad():
+        with standing_still(model):
             run(model)
     finally:
         for hook in hooks:

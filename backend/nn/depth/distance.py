@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UserError
-from .blocks import BlockList, stream_of
+from .blocks import BlockList, standing_still, stream_of
 
 
 class StreamStates(nn.Module):
@@ -82,7 +82,7 @@ def stream_states(
     tokens: bool = True,
     span: range | None = None,
 ) -> np.ndarray:
-    """States (samples, blocks + 1, features) of a calibration run in eager torch.
+    """States (samples, blocks + 1, features) of a calibration run in eager torch, in evaluation.
 
     Each sample is a tuple of arguments or a dict of named ones. `tokens` says that a stream is
     (N, T, features); else it is (N, C, *spatial). Raises UserError without samples.
@@ -95,7 +95,7 @@ def stream_states(
             change="give some inputs of the model",
         )
     states = StreamStates(model, blocks, tokens, span)
-    with torch.no_grad():
+    with standing_still(model):
         rows = [states(**s) if isinstance(s, dict) else states(*s) for s in samples]
     return torch.cat(rows).cpu().numpy()
 
