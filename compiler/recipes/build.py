@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
+from ...backend.nn.depth import find_blocks, prune_depth
 from ...backend.nn.norm_swap import replace_norms
 from ...backend.optim import MATRIX_RULES, states_per_weight
 from ...backend.sparsity import configure
@@ -127,12 +128,23 @@ def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
     """The model with its start weights, and its masks by parameter name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = _build(recipe)
+        model = _without_blocks(recipe, _build(recipe))
     if recipe.sparsity is None:
         return model, {}
     sparsity = configure(recipe.sparsity, recipe.seed)
     sparsity.check_first_names(model)
     return model, sparsity.masks(model)
+
+
+def _without_blocks(recipe: Recipe, model: nn.Module) -> nn.Module:
+    """The model as it was drawn, less the blocks that the recipe leaves out."""
+    depth = recipe.depth
+    if not depth.remove or depth.first is None:
+        return model
+    sample, label = _example(recipe, model)
+    given = (sample, label) if recipe.loss == "model" else (sample,)
+    blocks = find_blocks(model, lambda whole: whole(*given), depth.blocks)
+    return prune_depth(model, blocks, depth.first, depth.remove)
 
 
 def _build(recipe: Recipe) -> nn.Module:

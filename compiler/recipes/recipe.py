@@ -91,6 +91,23 @@ class NormalizationRecipe(Part):
         return chosen | ({"ecm": None} if self.ecm == "none" else {})
 
 
+class DepthRecipe(Part):
+    """Blocks of a residual network that are left out (docs/depth-pruning.md)."""
+
+    remove: Annotated[int, Field(ge=0)] = 0
+    """Consecutive blocks that are left out; 0: none."""
+    first: Annotated[int, Field(ge=0)] | None = None
+    """The first of them, from 0; `weft.nn.depth.best_run` says which turn the stream least."""
+    blocks: str | None = None
+    """Dotted name of the list of blocks in the model; null: the longest that there is."""
+
+    @model_validator(mode="after")
+    def _placed(self) -> DepthRecipe:
+        if self.remove and self.first is None:
+            raise ValueError("the first of the blocks to remove (depth.first)")
+        return self
+
+
 class PipelineRecipe(Part):
     """How the model is cut and how delayed gradients are compensated."""
 
@@ -220,6 +237,8 @@ class Recipe(Part):
     """A share, one configuration, or a list of them: the keys are in docs/sparsity.md."""
     optimizer: OptimizerRecipe = OptimizerRecipe()
     """The update rule."""
+    depth: DepthRecipe = DepthRecipe()
+    """Blocks that are left out."""
     pipeline: PipelineRecipe = PipelineRecipe()
     """How the model is cut."""
     augmentation: AugmentationRecipe = AugmentationRecipe()
