@@ -72,13 +72,15 @@ def _whole(plan: Plan) -> str:
 
     sparse = new_map(plan).document
     slowest = max(sparse.stages, key=lambda stage: stage.cycles.total_cycles)
-    masked = any(name in plan.masks for name in slowest.parameters)
+    sparse_weights = plan.masks.keys() | plan.document.shares_of_zeros.keys()
+    masked = any(name in sparse_weights for name in slowest.parameters)
     text = (
         f"whole plan, mapped for these zeros: {_pace(sparse.totals)}; slowest stage"
         f" {slowest.id}, {'sparse' if masked else 'which has no zeros'}"
     )
     try:
-        dense = new_map(replace(plan, masks={}), is_final=True).document
+        full = replace(plan, masks={}, document=replace(plan.document, shares_of_zeros={}))
+        dense = new_map(full, is_final=True).document
     except InfeasibleError:
         return f"{text}\nwithout any zeros it does not fit"
     gain = dense.totals.initiation_interval_cycles / sparse.totals.initiation_interval_cycles

@@ -34,6 +34,7 @@ from .stages.cut import Cut
 from .stages.group import Group
 from .stages.group_updates import GroupUpdates
 from .stages.kept.keeping import Keeping
+from .stages.kept.off_wafer import OffWafer
 from .stages.kept.pack_saved import Packing, PackSaved
 from .stages.kept.reversible import Reversible
 from .stages.last_stage import check_heads, states_of_heads
@@ -45,7 +46,7 @@ from .witness.inverses import check_inverses
 from .witness.witness import Verdict, Witness
 
 _ORDER = (
-    *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute, PackSaved),
+    *(Capture, Group, GroupUpdates, Coarsen, Cut, Reversible, Recompute, PackSaved, OffWafer),
     *(Witness, Share, Map, Place, Balance, Emit),
 )
 PASSES = {pass_name(kind): kind for kind in _ORDER}
@@ -68,9 +69,10 @@ class Options:
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory, with `reversible` those of reversible layers keep nothing, but for
     every `anchor_every`-th layer, if it is not 0; `packing` 'int8' or 'fp8' keeps what is saved in
-    8 bits (docs/stages.md). `limits` are those of
-    granularity 'auto'. With `fit` 'auto' reversible stages, recompute, coarser stages and more
-    wafers are tried in this order until the model fits. With `witness` the model itself is run once
+    8 bits, and stages with a delay of at least `off_wafer` (if it is not 0) keep it with the host
+    (docs/stages.md). `limits` are those of granularity 'auto'. With `fit` 'auto' reversible stages,
+    recompute, coarser stages, FIFOs off the wafer and more wafers are tried in this order until the
+    model fits. With `witness` the model itself is run once
     and held against its stages; `witness_model` is run in its place, if it is too large or has no
     weights (docs/models.md). For `place_seconds` shorter wires are searched for. `recipe` is stored
     in the plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it
@@ -89,6 +91,7 @@ class Options:
     reversible: bool = False
     anchor_every: int = 0
     packing: Packing | None = None
+    off_wafer: int = 0
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
     mappings: Literal["all", "2021"] = "all"
@@ -116,7 +119,9 @@ class Options:
     @property
     def keeping(self) -> Keeping:
         """What stages keep for their backward."""
-        return Keeping(self.recompute, self.reversible, self.anchor_every, self.packing)
+        return Keeping(
+            *(self.recompute, self.reversible, self.anchor_every, self.packing, self.off_wafer)
+        )
 
     @property
     def driver(self) -> Driver:
@@ -251,7 +256,10 @@ class GraphCompiler:
         if (coarsening, keeping) in self._cuts:
             return self._cuts[coarsening, keeping]
         run, fitting = self.options.driver, self.fitting
-        if keeping.packing is not None:
+        if keeping.off_wafer:
+            on_wafer = replace(keeping, off_wafer=0)
+            stages = run(OffWafer(keeping.off_wafer), self._cut(coarsening, on_wafer))
+        elif keeping.packing is not None:
             stages = run(PackSaved(keeping.packing), self._cut(coarsening, keeping.exact))
         else:
             assignment = run(coarsening, fitting.finest(keeping.reversible))

@@ -14,9 +14,10 @@ from ..compiler.plan.evidence import figures_of
 from ..compiler.timing.cycle_ratio import Critical
 from ..compiler.timing.event_graph import OWN, EventGraph
 from ..compiler.timing.first_sample import times_of
+from ..compiler.timing.host import host_cycles
 from ..compiler.timing.layout import Layout
 from ..compiler.timing.pace import pace_of
-from ..compiler.timing.wiring import PHASES, host_cycles
+from ..compiler.timing.wiring import PHASES
 from .model.report import SimReport, StageRow, Wait
 from .model.rows import edge_rows, mean_utilisation, stage_row
 

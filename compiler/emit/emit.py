@@ -104,6 +104,7 @@ def emit(
         parameters=parameters,
         state=_tensor_records(stages, "forward_state", "backward_state"),
         masks=tuple(sorted(masks)),
+        shares_of_zeros=training.shares_of_zeros,
         dynamic=tuple(sorted(training.dynamic)),
         optimizer_states=training.optimizer_states,
         loss=SourceRecord(stages.loss.stage, stages.loss.output),
@@ -147,6 +148,7 @@ def _stage_record(
         anchors=kept_inputs(stage.program),
         delay=delay,
         fifo_depth=delay + 1,
+        off_wafer_bytes=stage.program.saved_bytes if stage.off_wafer else 0,
     )
 
 

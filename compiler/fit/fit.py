@@ -3,7 +3,7 @@
 A setting that does not fit is reported with every lever tried out on it, alone: its predicted
 effect is the demand of the changed setting, priced like the first. `fit` pulls those that do not
 change what is learned, in order, until the model fits: reversible stages, recompute, coarser
-stages, more wafers.
+stages, FIFOs off the wafer, more wafers.
 Sparser weights and a narrower dtype do change it: they are the user's to choose.
 """
 
@@ -24,6 +24,7 @@ from .levers import (
     distinct_programs,
     every_lever,
     more_wafers,
+    off_the_wafer,
     rebuilding,
     recomputing,
 )
@@ -34,6 +35,7 @@ _LEVERS: tuple[Callable[[Fitting, Setting], Levers], ...] = (
     rebuilding,
     recomputing,
     coarser_stages,
+    off_the_wafer,
     more_wafers,
 )
 

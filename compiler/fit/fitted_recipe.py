@@ -25,6 +25,7 @@ def fitted_recipe(
         "granularity": setting.granularity,
         "recompute": setting.keeping.recompute,
         "reversible": setting.keeping.reversible,
+        "off_wafer": setting.keeping.off_wafer,
     }
     if setting.limits is not None:
         changed |= {

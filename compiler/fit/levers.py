@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from ..place.place import wafers_least
 from ..plan.document import Demand
 from ..plan.program import StageProgram
+from ..plan.stage_record import SLOTS_OFF_WAFER
 from ..targets.load import known_targets, load_target
 from .setting import BYTES, PES, Fitting, Limits, Setting
 
 _SPARSITIES = (0.75, 0.9)
+_OFF_WAFER_SHARES = (0.9, 0.75, 0.5, 0.25, 0.0)
+"""Of the first stage's delay, from which on FIFOs are put off the wafer."""
 _ANY_SHARE = 1e6
 """More of a machine's memory than there is: no limit, as a recipe can say it."""
 
@@ -41,6 +44,7 @@ def every_lever(fitting: Fitting, setting: Setting) -> Levers:
     yield from rebuilding(fitting, setting)
     yield from recomputing(fitting, setting)
     yield from coarser_stages(fitting, setting)
+    yield from off_the_wafer(fitting, setting)
     yield from _packing(fitting, setting)
     for sparsity in _SPARSITIES:
         sparser = replace(setting, sparsity=sparsity)
@@ -77,6 +81,28 @@ def _packing(fitting: Fitting, setting: Setting) -> Levers:
         after = replace(setting, keeping=replace(setting.keeping, packing="int8"))
         change = "saved activations in 8 bits"
         yield _priced(fitting, setting, "packing", change, after, exact=False)
+
+
+def off_the_wafer(fitting: Fitting, setting: Setting) -> Levers:
+    """FIFOs of the first stages with the host: those of more and more stages, and what the host's
+    link then allows at most."""
+    if setting.keeping.off_wafer:
+        return
+    stages, known = fitting.stages(setting), set[int]()
+    deepest = stages.delay(0)
+    for share in _OFF_WAFER_SHARES:
+        delay = max(SLOTS_OFF_WAFER, round(share * deepest))
+        keeping = replace(setting.keeping, off_wafer=delay)
+        after = replace(setting, keeping=keeping)
+        away = [stage for stage in fitting.stages(after).stages if stage.off_wafer]
+        if away and len(away) not in known:
+            known.add(len(away))
+            size = sum(stage.program.saved_bytes for stage in away)
+            change = (
+                f"FIFOs of {len(away)} stages off the wafer (pipeline.off_wafer={delay}: the host's"
+                f" link lets {setting.target.host.bytes_per_s / size:,.0f} samples/s pass)"
+            )
+            yield _priced(fitting, setting, "off the wafer", change, after)
 
 
 def _with_recompute(setting: Setting) -> Setting:

@@ -2,7 +2,8 @@
 
 Weights are kept compressed (value and index per non-zero) where that is smaller than the dense
 tile. Gradients and optimizer state exist for non-zeros only. Saved activations are dealt out evenly
-over the region, each tensor by itself, and held for delay + 1 samples. Forward, backward and update
+over the region, each tensor by itself, and held for delay + 1 samples, or for those that are not
+with the host. Forward, backward and update
 take turns, so what only one of them needs shares its bytes with what only another one needs: the
 workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger.
 Streams have two buffers, as gradients need those of what they are gradients of; activations that
@@ -37,11 +38,18 @@ class Stored:
 
 @dataclass(frozen=True)
 class Post:
-    """Where in the pipeline a stage stands: updates between its forward and its backward, and bytes
-    that streams between other stages leave with it (see stages/skip_streams.py)."""
+    """Where in the pipeline a stage stands: updates between its forward and its backward, bytes
+    that streams between other stages leave with it (see stages/skip_streams.py), and at most how
+    many samples of what it saves lie on its PEs (0: all that are in flight)."""
 
     delay: int
     passing_bytes: int = 0
+    most_slots: int = 0
+
+    @property
+    def slots(self) -> int:
+        """Samples of what it saves on its PEs."""
+        return min(self.delay + 1, self.most_slots or self.delay + 1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class MemoryTable:
     def total(self, post: Post) -> Ints:
         """All classes together at a stage that stands at `post`."""
         fixed = self.of_weights + self.normalization + self.workspace + self.stream_buffer
-        return fixed + (post.delay + 1) * self.saved_bytes + self.tilings.share(post.passing_bytes)
+        return fixed + post.slots * self.saved_bytes + self.tilings.share(post.passing_bytes)
 
     def at(self, index: int, post: Post) -> PEMemory:
         """One tiling's memory."""
@@ -73,7 +81,7 @@ class MemoryTable:
             weights_bytes=int(self.weights[index]),
             optimizer_bytes=int(self.optimizer[index]),
             gradient_bytes=int(self.gradient[index]),
-            activation_fifo_bytes=(post.delay + 1) * int(self.saved_bytes[index]),
+            activation_fifo_bytes=post.slots * int(self.saved_bytes[index]),
             workspace_bytes=int(self.workspace[index]),
             normalization_bytes=int(self.normalization[index]),
             stream_buffer_bytes=int(self.stream_buffer[index]),

@@ -96,7 +96,7 @@ class Pricing:
 
     def post(self, stage: Stage) -> Post:
         """Where a stage stands in the pipeline."""
-        return Post(self.stages.delay(stage.index), self.passing[stage.index])
+        return post_of(self.stages, stage.index, self.passing)
 
     def needed_bytes(self, stage: Stage) -> Floats:
         """Bytes on the fullest PE with every tiling, with room for masks that change."""
@@ -179,6 +179,11 @@ class Pricing:
         chosen = None if tiling is None else Tilings.of(tiling)
         in_sequence = self.training.in_sequence
         return price_stage(stage, program, layout, weights, machine, step, chosen, in_sequence)
+
+
+def post_of(stages: Stages, index: int, passing: Sequence[int]) -> Post:
+    """Where a stage stands in the pipeline; `passing` has the bytes of streams that pass each."""
+    return Post(stages.delay(index), passing[index], stages.slots(index))
 
 
 @dataclass(frozen=True)

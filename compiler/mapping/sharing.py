@@ -29,7 +29,7 @@ from ..stages.tied_stages import Resident, can_lend, resident, ties_of
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .pareto import pareto
-from .pricing import choice_at
+from .pricing import choice_at, post_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def shared_kernel(
 ) -> StageKernel:
     """The Pareto set of a group. Raises InfeasibleError if no tiling of it fits a PE's memory."""
     users = [_User.of(resident(stages, group.stages, number)) for number in group.stages]
-    posts = [Post(stages.delay(number), passing[number]) for number in group.stages]
+    posts = [post_of(stages, number, passing) for number in group.stages]
     ways = [
         _priced(stages, group.stages, users, posts, target, training, turned)
         for turned in (False, True)

@@ -34,7 +34,7 @@ class Streams:
                 clock_hz=target.clock_hz,
                 grid=(target.rows, target.columns),
                 wafers=target.wafers,
-                sites=tuple(_sites(slowed(placement))),
+                sites=tuple(self._sites(slowed(placement))),
                 edges=self.edges(placement),
                 constants=target.constants(),
             )
@@ -99,13 +99,13 @@ class Streams:
             return self.stages.model_inputs[output]
         return self.stages.stages[source].program.outputs[output]
 
-
-def _sites(placement: Placement) -> Iterator[Site]:
-    last = len(placement.placed) - 1
-    for position, placed in enumerate(placement.placed):
-        name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
-        slices = choice.tiling.space_split
-        yield Site(name, placed.region, choice.cycles, "compute", delay, slices)
+    def _sites(self, placement: Placement) -> Iterator[Site]:
+        last = len(placement.placed) - 1
+        for position, placed in enumerate(placement.placed):
+            name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
+            stage, slices = self.stages.stages[placed.stage], choice.tiling.space_split
+            away = stage.program.saved_bytes if stage.off_wafer else 0
+            yield Site(name, placed.region, choice.cycles, "compute", delay, slices, away)
 
 
 def _port(region: Rectangle) -> Rectangle:

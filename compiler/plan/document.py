@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..targets.constant import Constant
 from .stage_record import Region, SourceRecord, StageRecord
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 WITNESSES = ("float64", "float32", "structure", "off")
 
@@ -132,7 +132,7 @@ class LeverRecord:
     """A change that `fit: auto` made so that the model fits, and what it bought."""
 
     lever: str
-    """`reversible stages`, `recompute`, `coarser stages` or `more wafers`."""
+    """`reversible stages`, `recompute`, `coarser stages`, `off the wafer` or `more wafers`."""
     change: str
     """What was changed."""
     before: Demand
@@ -194,6 +194,9 @@ class PlanDocument:
     """All state that advances with every sample."""
     masks: tuple[str, ...]
     """Names of the parameters that have a mask of zeros."""
+    shares_of_zeros: dict[str, float]
+    """Parameters that are sparse at random, without a mask in the plan (the model had no weights),
+    and the share of their weights that counts as zero."""
     dynamic: tuple[str, ...]
     """Names of those whose mask changes during training."""
     optimizer_states: int

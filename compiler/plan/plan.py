@@ -63,6 +63,7 @@ class Plan:
             forward_state=record.forward_state,
             backward_state=record.backward_state,
             inputs=tuple(Source(source.stage, source.output) for source in record.inputs),
+            off_wafer=record.off_wafer_bytes > 0,
         )
 
     @property
@@ -73,7 +74,7 @@ class Plan:
         pipeline: Any = document.recipe.get("pipeline") or {}
         globs, name = optimizer.get("by_element"), optimizer.get("name")
         return Training(
-            self.masks,
+            {**document.shares_of_zeros, **self.masks},
             frozenset(document.dynamic),
             document.optimizer_states,
             name if name in MATRIX_RULES else None,

@@ -20,6 +20,7 @@ import torch
 from torch import fx
 
 from .document import HOST as HOST
+from .stage_record import SLOTS_OFF_WAFER
 
 Value = TypeVar("Value")
 
@@ -184,7 +185,8 @@ Places = Mapping[Origin, Origin]
 class Stage:
     """One pipeline stage: a (shared) program bound to the model's own tensors by name.
 
-    The program's nodes name the places of the first stage that has it; see `origin_of`.
+    The program's nodes name the places of the first stage that has it; see `origin_of`. What a
+    stage `off_wafer` saves lies with the host until its backward.
     """
 
     index: int
@@ -196,6 +198,7 @@ class Stage:
     backward_state: tuple[str, ...]
     inputs: tuple[Source, ...]
     places: Places = field(default_factory=dict)
+    off_wafer: bool = False
 
     def origin_of(self, node: fx.Node) -> Origin | None:
         """Where a node of the program comes from in this stage."""
@@ -254,6 +257,11 @@ class Stages:
     def delay(self, index: int) -> int:
         """Updates between the forward and the backward of one sample at stage `index`."""
         return 2 * (len(self.stages) - 1 - index)
+
+    def slots(self, index: int) -> int:
+        """Samples of which stage `index` has what it saves on its PEs."""
+        depth = self.delay(index) + 1
+        return min(depth, SLOTS_OFF_WAFER) if self.stages[index].off_wafer else depth
 
     @cached_property
     def readers(self) -> dict[Source, tuple[Reader, ...]]:

@@ -215,6 +215,11 @@ class OperatorCost:
         return self.compute_cycles + self.network_cycles
 
 
+SLOTS_OFF_WAFER = 4
+"""Of a FIFO that lies with the host, on the PEs: written, on its way out, read, on its way back.
+[samples]"""
+
+
 @dataclass(frozen=True)
 class PEMemory:
     """Bytes on the fullest PE of a region, by class."""
@@ -226,7 +231,7 @@ class PEMemory:
     gradient_bytes: int
     """Gradient of the weights. [bytes]"""
     activation_fifo_bytes: int
-    """What the backward needs of every sample in flight: `fifo_depth` samples. [bytes]"""
+    """What the backward needs of every sample in flight: `fifo_slots` samples. [bytes]"""
     workspace_bytes: int
     """What a phase makes and uses up itself, beyond what it can share with the gradient. [bytes]"""
     normalization_bytes: int
@@ -332,6 +337,9 @@ class StageRecord:
     """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
     fifo_depth: int
     """Samples in flight between them: delay + 1. [samples]"""
+    off_wafer_bytes: int
+    """What goes to the host after its forward and comes back before its backward; 0: its FIFO lies
+    on its PEs. [bytes per sample]"""
 
     def __post_init__(self) -> None:
         if not self.uses:
@@ -341,6 +349,11 @@ class StageRecord:
         """The stage with other cycles, its use of its region with them."""
         (use,) = self.uses
         return replace(self, cycles=cycles, uses=(replace(use, cycles=cycles.total_cycles),))
+
+    @property
+    def fifo_slots(self) -> int:
+        """Samples of its FIFO on its PEs: all in flight, or 4 if the others lie with the host."""
+        return min(self.fifo_depth, SLOTS_OFF_WAFER) if self.off_wafer_bytes else self.fifo_depth
 
     @property
     def region(self) -> Rectangle:

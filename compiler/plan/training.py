@@ -50,6 +50,12 @@ class Training:
         found = {n: mask for n, mask in self.masks.items() if not isinstance(mask, float)}
         return {name: torch.as_tensor(mask) for name, mask in found.items()}
 
+    @property
+    def shares_of_zeros(self) -> dict[str, float]:
+        """By parameter, of those that are sparse at random."""
+        shares = ((n, mask) for n, mask in self.masks.items() if isinstance(mask, float))
+        return dict(sorted(shares))
+
 
 def stepped_by_element(stages: Stages, globs: Sequence[str] | None) -> frozenset[str]:
     """Names of parameters that a glob matches.

@@ -84,6 +84,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         reversible=recipe.pipeline.reversible,
         anchor_every=recipe.pipeline.anchor_every,
         packing=recipe.pipeline.packing,
+        off_wafer=recipe.pipeline.off_wafer,
         limits=Limits(
             recipe.pipeline.max_stages,
             recipe.pipeline.max_delay,

@@ -125,6 +125,8 @@ class PipelineRecipe(Part):
     """Of so many reversible layers one keeps its inputs, to end errors of rebuilding; 0: none."""
     packing: Literal["int8", "fp8"] | None = None
     """Keep what stages save for their backward in 8 bits, with a scale for each group."""
+    off_wafer: Annotated[int, Field(ge=0)] = 0
+    """Keep the FIFOs of stages with a delay of at least so many updates with the host; 0: none."""
     max_stages: Positive | None = None
     """Limit of granularity auto: number of stages."""
     max_delay: Annotated[int, Field(ge=0)] | None = None
@@ -132,7 +134,8 @@ class PipelineRecipe(Part):
     activation_memory: Annotated[float, Field(gt=0)] = 0.5
     """Limit of granularity auto: share of the machine's memory that activation FIFOs may take."""
     fit: Literal["auto"] | None = None
-    """auto: make stages reversible, recompute, coarsen, add wafers until the model fits."""
+    """auto: make stages reversible, recompute, coarsen, put FIFOs off the wafer, add wafers until
+    the model fits."""
     mappings: Literal["all", "2021"] = "all"
     """Of stages: all that are known, or "2021": products in sequence, each sum waited for."""
     compensation: str | None = None

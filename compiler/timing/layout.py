@@ -15,8 +15,8 @@ from ..targets.constant import Constant
 @dataclass(frozen=True)
 class Site:
     """A stage: where it lies, how long its phases take and what takes most of that (see
-    `StageRecord.bound_by`), updates between forward and backward of a sample, and in how many
-    slices it holds the positions."""
+    `StageRecord.bound_by`), updates between forward and backward of a sample, in how many slices
+    it holds the positions, and bytes of a sample that lie with the host between them."""
 
     id: str
     region: Rectangle
@@ -24,12 +24,14 @@ class Site:
     bound_by: str
     delay: int
     slices: int
+    off_wafer_bytes: int = 0
 
     @classmethod
     def of(cls, stage: StageRecord) -> Site:
         """Where a plan has a stage."""
         slices = stage.tiling.space_split
-        return cls(stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay, slices)
+        own = stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay
+        return cls(*own, slices, stage.off_wafer_bytes)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from functools import cached_property
 from ..plan.causes import Bound
 from .cycle_ratio import Critical, maximum_cycle_ratio
 from .event_graph import EventGraph
+from .host import host_paces
 from .layout import Layout
 from .shared_regions import users, with_turns
-from .wiring import Wiring, host_cycles, wire
+from .wiring import Wiring, wire
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def _bounds(layout: Layout, wiring: Wiring) -> Iterator[Bound]:
         yield Bound(slowest.bound_by, names, sum(unit.total_cycles for unit, _ in own))
     for channel in wiring.channels:
         yield Bound(channel.cause, wiring.label(channel), channel.occupancy_cycles)
-    yield Bound("host", "input bandwidth", host_cycles(layout))
+    for at, cycles in host_paces(layout):
+        yield Bound("host", at, cycles)
 
 
 def _loop(graph: EventGraph, critical: Critical) -> str:

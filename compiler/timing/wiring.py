@@ -16,6 +16,7 @@ import numpy as np
 from ...backend.errors import UserError
 from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import PhaseCycles
+from .host import host_cycles
 from .layout import Layout
 from .link_shares import fair_cycles, pieces, shared_links
 from .streams import (
@@ -115,8 +116,9 @@ def wire(layout: Layout) -> Wiring:
     """Units and channels of a plan.
 
     The host's bandwidth is divided among its streams in proportion to their bytes, so each stream
-    takes (all input bytes) / (host bytes per cycle) for a sample. The host's latency is paid once:
-    its streams begin that much later, and samples follow each other without a pause.
+    takes (all input bytes) / (host bytes per cycle) for a sample, or longer, where FIFOs lie with
+    the host (host.py). The host's latency is paid once: its streams begin that much later, and
+    samples follow each other without a pause.
 
     Raises UserError for a plan without stages, a FIFO without room, or a missing constant.
     """
@@ -138,14 +140,6 @@ def wire(layout: Layout) -> Wiring:
         if phase == FORWARD or (edge.backward_bytes and edge.source != HOST)
     ]
     return Wiring(tuple(units), _shared(layout, channels), len(layout.sites))
-
-
-def host_cycles(layout: Layout) -> int:
-    """Cycles per sample that the host link is busy: input bytes / host bytes per cycle."""
-    fed_bytes = sum(edge.forward_bytes for edge in layout.edges if edge.source == HOST)
-    if not fed_bytes:
-        return 0
-    return ceil(fed_bytes * layout.clock_hz / layout.constant("host.bytes_per_s"))
 
 
 def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Channel:

@@ -15,9 +15,10 @@ from ...backend.errors import UserError
 from ...compiler.plan.causes import Bound
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.evidence import figures_of
+from ...compiler.timing.host import host_cycles
 from ...compiler.timing.layout import Layout
 from ...compiler.timing.pace import Pace, pace_of
-from ...compiler.timing.wiring import Wiring, host_cycles
+from ...compiler.timing.wiring import Wiring
 from ..model.report import SimReport, StageRow, Wait
 from ..model.rows import edge_rows, mean_utilisation, stage_row
 from ..model.state import (

@@ -16,7 +16,7 @@ _REMEDIES = {
     "blocked": "deeper FIFOs",
     "link": "shorter or wider streams",
     "imbalance": "a slower stage sets the pace",
-    "host": "fewer input bytes per sample",
+    "host": "fewer bytes per sample through the host",
     "loop": "deeper FIFOs",
 }
 _UNEVEN = 1.15
@@ -101,7 +101,7 @@ def _own(stage: StageRecord, row: StageRow) -> str:
 def _waiting(row: StageRow, cause: str) -> str:
     """What the stage waits for most, outside fill and drain, and what would help."""
     if cause == "host":
-        return "fewer input bytes per sample (a narrower dtype)"
+        return "fewer bytes per sample through the host (a narrower dtype, FIFOs on the wafer)"
     reasons = {r: c for r, c in row.idle_cycles.items() if r in _REMEDIES and c}
     if not reasons:
         return "nothing to wait for"

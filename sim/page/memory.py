@@ -54,7 +54,7 @@ def _held(stage: StageRecord, slices: list[Slice], first: int, last: int) -> Ite
     if first not in begins or last not in begins:
         return
     memory = stage.memory_per_pe
-    sample_bytes = memory.activation_fifo_bytes // stage.fifo_depth
+    sample_bytes = memory.activation_fifo_bytes // stage.fifo_slots
     area = memory.gradient_bytes + memory.workspace_bytes
     kept = memory.total_bytes - memory.activation_fifo_bytes - area
     under_way = working = 0
@@ -62,7 +62,8 @@ def _held(stage: StageRecord, slices: list[Slice], first: int, last: int) -> Ite
         for _, more_samples, more_work in changes:
             under_way, working = under_way + more_samples, working + more_work
         if begins[first] <= cycle <= begins[last]:
-            yield Held(stage.id, cycle, kept, under_way * sample_bytes, area * (working > 0))
+            fifo = min(under_way, stage.fifo_slots) * sample_bytes
+            yield Held(stage.id, cycle, kept, fifo, area * (working > 0))
 
 
 def _changes(slices: list[Slice]) -> Iterator[tuple[int, int, int]]:

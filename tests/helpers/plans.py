@@ -54,6 +54,7 @@ def stage(index: int, cycles: Cycles, delay: int, sources: Sequence[int]) -> Sta
         anchors=(),
         delay=delay,
         fifo_depth=delay + 1,
+        off_wafer_bytes=0,
     )
 
 
@@ -90,7 +91,7 @@ def plan(
     )
     slowest = max(sum(c) for c in cycles)
     return PlanDocument(
-        format=3,
+        format=4,
         weft_version="0",
         model="handmade",
         fingerprint="f",
@@ -108,6 +109,7 @@ def plan(
         parameters=(),
         state=(),
         masks=(),
+        shares_of_zeros={},
         dynamic=(),
         optimizer_states=1,
         loss=SourceRecord(count - 1, 0),

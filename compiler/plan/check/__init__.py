@@ -61,6 +61,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "memory-capacity": memory.fits_capacity,
         "memory-maximum": memory.fullest_pe,
         "activation-fifo": memory.activation_fifo,
+        "off-wafer": memory.off_wafer,
         "recompute": memory.recomputed,
         "given-back": given_back.given_back,
         "anchors": given_back.anchors,

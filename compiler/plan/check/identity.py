@@ -65,12 +65,17 @@ def tensor_records(subject: Subject) -> Iterator[Finding]:
 
 
 def masks_known(subject: Subject) -> Iterator[Finding]:
-    """A mask belongs to a parameter, at most one each."""
+    """A mask, or a share of zeros of 0 to 1, belongs to a parameter, at most one each."""
     declared = {record.name for record in subject.plan.parameters}
     for name in sorted(set(subject.plan.masks) - declared):
         yield Finding("masks", "names of parameters", f"'{name}'")
     for name in _repeated(subject.plan.masks):
         yield Finding("masks", "one mask per parameter", f"'{name}' twice")
+    for name, share in sorted(subject.plan.shares_of_zeros.items()):
+        if name not in declared - set(subject.plan.masks):
+            yield Finding("shares_of_zeros", "names of parameters without a mask", f"'{name}'")
+        if not 0 <= share <= 1:
+            yield Finding(f"shares_of_zeros.{name}", "a share of 0 to 1", share)
     for name in sorted(set(subject.plan.dynamic) - declared):
         yield Finding("dynamic", "names of parameters", f"'{name}'")
     for name in _repeated(subject.plan.dynamic):

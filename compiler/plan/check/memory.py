@@ -55,11 +55,12 @@ def fullest_pe(subject: Subject) -> Iterator[Finding]:
 
 
 def activation_fifo(subject: Subject) -> Iterator[Finding]:
-    """The FIFO is fifo_depth slots, each the fullest PE's share of what one sample saves. A weight
-    that lies in the region is not saved."""
+    """The FIFO is fifo_depth slots, each the fullest PE's share of what one sample saves; with the
+    host four of them lie on the PEs. A weight that lies in the region is not saved."""
     for position, stage in enumerate(subject.plan.stages):
         given = stage.memory_per_pe.activation_fifo_bytes
         where = f"{stage.id}.memory_per_pe.activation_fifo_bytes"
+        depth = 4 if stage.off_wafer_bytes else stage.fifo_depth
         program = subject.programs.get(stage.program)
         if program is not None:
             lent, kept = (
@@ -71,10 +72,22 @@ def activation_fifo(subject: Subject) -> Iterator[Finding]:
                 for n, spec in enumerate(program.saved)
                 if kept.get(n) not in lent
             )
-            if given != stage.fifo_depth * slot:
-                yield Finding(where, f"{stage.fifo_depth} slots of {slot} bytes", given)
-        elif stage.fifo_depth > 0 and given % stage.fifo_depth:
-            yield Finding(where, f"a multiple of its depth {stage.fifo_depth}", given)
+            if given != depth * slot:
+                yield Finding(where, f"{depth} slots of {slot} bytes", given)
+        elif depth > 0 and given % depth:
+            yield Finding(where, f"a multiple of its depth {depth}", given)
+
+
+def off_wafer(subject: Subject) -> Iterator[Finding]:
+    """A FIFO with the host is that of all a stage saves, and more than four samples deep."""
+    for stage in subject.plan.stages:
+        where, given = f"{stage.id}.off_wafer_bytes", stage.off_wafer_bytes
+        program = subject.programs.get(stage.program)
+        saved = sum(prod(s.shape) * s.torch_dtype.itemsize for s in program.saved) if program else 0
+        if given < 0 or (given and stage.delay + 1 <= 4):
+            yield Finding(where, "0 in a stage of so short a delay", given)
+        elif given and program and given != saved:
+            yield Finding(where, f"0 or {saved}, all that it saves of a sample", given)
 
 
 def recomputed(subject: Subject) -> Iterator[Finding]:

@@ -39,11 +39,11 @@ def timing_of(plan: PlanDocument) -> Timing | None:
     if constants is None or not _is_sound(plan):
         return None
     streams = [*_streams(plan, constants)]
-    host = _host_cycles(plan, constants)
+    host = [*_host_paces(plan, constants)]
     paces = [
         *_stage_paces(plan),
         *_link_paces(plan, streams, constants),
-        (host, "host: input bandwidth"),
+        *host,
     ]
     slowest = max(cycles for cycles, _ in paces)
     fed = any(edge.source == HOST for edge in plan.edges)
@@ -51,7 +51,7 @@ def timing_of(plan: PlanDocument) -> Timing | None:
         slowest,
         [name for cycles, name in paces if cycles == slowest],
         tuple(streams),
-        waits(plan, streams, host),
+        waits(plan, streams, max(cycles for cycles, _ in host)),
         ceil(constants["host.latency_s"] * plan.clock_hz) if fed else 0,
     )
 
@@ -182,9 +182,22 @@ def _wafer_cycles(size_bytes: int, plan: PlanDocument, constants: dict[str, floa
     return ceil(size_bytes * plan.clock_hz / constants["wafer_link.bytes_per_s"])
 
 
-def _host_cycles(plan: PlanDocument, constants: dict[str, float]) -> int:
-    arriving = sum(edge.forward_bytes for edge in plan.edges if edge.source == HOST)
-    return ceil(arriving * plan.clock_hz / constants["host.bytes_per_s"])
+def _host_paces(plan: PlanDocument, constants: dict[str, float]) -> Iterator[tuple[int, str]]:
+    """Inputs, and FIFOs that lie with the host: over its link, out of a region, back in time."""
+    inputs = sum(edge.forward_bytes for edge in plan.edges if edge.source == HOST)
+    away = [stage for stage in plan.stages if stage.off_wafer_bytes > 0]
+    size = inputs + sum(stage.off_wafer_bytes for stage in away)
+    cycles = plan.clock_hz / constants["host.bytes_per_s"]
+    name = "activations off the wafer" if away else "input bandwidth"
+    yield ceil(size * cycles), f"host: {name}"
+    for stage in away:
+        lanes = max(stage.region.height, stage.region.width)
+        bytes_per_cycle = lanes * constants["noc.link_bytes_per_cycle"]
+        side = ceil(stage.off_wafer_bytes / bytes_per_cycle)
+        yield side, f"host: activations of {stage.id}, side of the region"
+        ticks = max(1, stage.delay - 3)
+        there_and_back = 2 * constants["host.latency_s"] * plan.clock_hz
+        yield ceil(there_and_back / ticks), f"host: activations of {stage.id}, back in time"
 
 
 def _constants(plan: PlanDocument) -> dict[str, float] | None:

@@ -9,6 +9,7 @@ import pytest
 from helpers.fitting import LARGE, TINY, compiled_with, fitting_of, small
 from weft.backend.errors import InfeasibleError
 from weft.compiler.fit.fit import fit, report
+from weft.compiler.fit.levers import off_the_wafer
 from weft.compiler.fit.setting import BYTES, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.stages.kept.keeping import Keeping
@@ -86,3 +87,35 @@ def test_what_no_lever_makes_fit_is_a_report():
     with pytest.raises(InfeasibleError) as caught:
         fit(fitting, Setting(target))
     assert BYTES in caught.value.report
+
+
+def test_fifos_off_the_wafer_make_a_long_pipeline_fit(monkeypatch):
+    """Alone of all levers, on a mesh whose PEs lack a little: the first stages' FIFOs leave."""
+    monkeypatch.setattr("weft.compiler.fit.fit._LEVERS", (off_the_wafer,))
+    size = (6, 16, 64)
+    fitting = fitting_of(*size)
+    tight = replace(ROOMY, sram=replace(ROOMY.sram, bytes_per_pe=_bytes_for(fitting)))
+    setting, (pulled,) = fit(fitting, Setting(tight))
+    assert (pulled.lever, setting.keeping.recompute) == ("off the wafer", False)
+    assert setting.keeping.off_wafer > 4
+    assert pulled.after == fitting.demand(setting)
+    assert not pulled.before.fits
+    plan = compiled_with(size, tight, off_wafer=setting.keeping.off_wafer)
+    assert check(plan.document, tight, plan.programs) == ()
+    away = [stage for stage in plan.document.stages if stage.off_wafer_bytes]
+    rate = tight.host.bytes_per_s / sum(stage.off_wafer_bytes for stage in away)
+    assert f"FIFOs of {len(away)} stages" in pulled.change
+    assert f"lets {rate:,.0f} samples/s pass" in pulled.change
+    assert plan.document.totals.throughput_samples_per_s <= rate
+
+
+ROOMY = replace(small(rows=64, columns=64), sram=replace(TINY.sram, bytes_per_pe=10**6))
+
+
+def _bytes_for(fitting) -> int:
+    """Between what the fullest PE needs as it is and with the FIFOs of the first half elsewhere."""
+    away = Setting(ROOMY, keeping=Keeping(off_wafer=fitting.stages(Setting(ROOMY)).delay(0) // 2))
+    pricing = [fitting.pricing(setting) for setting in (Setting(ROOMY), away)]
+    least = [max(map(one.least_bytes, one.stages.stages)) for one in pricing]
+    assert least[1] < least[0]
+    return ROOMY.sram.bytes_per_pe - ROOMY.capacity_bytes + (least[0] + least[1]) // 2

@@ -15,7 +15,7 @@ RECIPE = {
 
 
 def setting(wafers: int, limits: Any = None) -> Any:
-    keeping = Made(recompute=True, reversible=False)
+    keeping = Made(recompute=True, reversible=False, off_wafer=40)
     return Made(target=Made(wafers=wafers), granularity="block", keeping=keeping, limits=limits)
 
 
@@ -31,6 +31,7 @@ def test_what_was_pulled_is_written_and_all_else_stays() -> None:
         "mode": "pipelined",
         "recompute": True,
         "reversible": False,
+        "off_wafer": 40,
     }
     assert RECIPE["pipeline"]["fit"] == "auto"
 

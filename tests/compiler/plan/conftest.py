@@ -55,7 +55,7 @@ def document(target: Target) -> PlanDocument:
     stages = _stages()
     area = sum(stage.region.area for stage in stages)
     return PlanDocument(
-        format=3,
+        format=4,
         weft_version="0.1.0",
         model="small",
         fingerprint="f" * 64,
@@ -84,6 +84,7 @@ def document(target: Target) -> PlanDocument:
             TensorRecord("norm.u", (8,), "float32"),
         ),
         masks=("conv.weight",),
+        shares_of_zeros={},
         dynamic=("conv.weight",),
         optimizer_states=2,
         loss=SourceRecord(3, 0),
@@ -207,6 +208,7 @@ def _stage(
         anchors=(),
         delay=delay,
         fifo_depth=delay + 1,
+        off_wafer_bytes=0,
     )
 
 

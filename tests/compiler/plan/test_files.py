@@ -34,10 +34,10 @@ def directory(plan, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("format: 3", "format: 999"),
+        ("format: 4", "format: 999"),
         ("target: tiny_mesh", "target: [1]"),
         ("\nstages:", "\nstagess:"),
-        ("format: 3", "{"),
+        ("format: 4", "{"),
     ],
 )
 def test_a_broken_document_is_refused_by_name(directory, old, new):
@@ -49,12 +49,12 @@ def test_a_broken_document_is_refused_by_name(directory, old, new):
 
 def test_an_older_plan_is_refused_with_the_version_that_wrote_it(directory):
     path = directory / "plan.yaml"
-    text = path.read_text().replace("format: 3", "format: 1", 1)
+    text = path.read_text().replace("format: 4", "format: 1", 1)
     path.write_text(re.sub("weft_version: .*", "weft_version: 0.0.9", text, count=1))
     accept(directory)
     with pytest.raises(PlanFileError) as refused:
         weft.load(directory)
-    assert refused.value.expected == "plan format 3"
+    assert refused.value.expected == "plan format 4"
     assert refused.value.got == "format 1, written by weft 0.0.9"
     assert refused.value.change == "compile the model again with this version of weft"
 

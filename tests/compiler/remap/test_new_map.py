@@ -10,6 +10,7 @@ import torch
 import weft
 from helpers.plans_to_train import RECIPE, small_data
 from weft.backend.errors import UserError
+from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
@@ -87,3 +88,22 @@ def test_another_target_and_one_that_is_too_small(changing: Plan) -> None:
     less = load_target("tiny_mesh", {"sram.bytes_per_pe": "2100"})
     with pytest.raises(UserError, match="byte"):
         new_map(changing, less)
+
+
+def test_a_sparse_model_without_weights_is_mapped_anew_as_sparse(tmp_path: Path) -> None:
+    """It was mapped as dense: masks without weights are shares of zeros, which the plan forgot."""
+    with torch.device("meta"):
+        model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 4))
+        sample = torch.zeros(1, 64), torch.zeros(1, dtype=torch.long)
+    options = weft.Options(masks={"0.weight": 0.9}, witness=False)
+    loss = torch.nn.functional.cross_entropy
+    weft.compile(model, sample, loss, "tiny_mesh", options).save(tmp_path / "p")
+    plan = weft.load(tmp_path / "p")
+    assert plan.document.shares_of_zeros == {"0.weight": 0.9}
+    assert plan.document.stages[0].nonzeros.total == pytest.approx(0.1 * 64 * 64 + 64, rel=0.01)
+    again = new_map(plan)
+    assert again.document.stages == plan.document.stages
+    assert check(again.document, load_target("tiny_mesh"), again.programs) == ()
+    pricing = Pricing(plan.stages, load_target("tiny_mesh"), plan.training)
+    held = {int(pricing.table(stage).nonzeros_total) for stage in plan.stages.stages}
+    assert held == {stage.nonzeros.total for stage in plan.document.stages}
