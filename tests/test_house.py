@@ -65,6 +65,12 @@ def test_folders_are_small():
     assert {name: n for name, n in counts.items() if n > LARGER.get(name, 20)} == {}
 
 
+def test_most_files_are_tested_where_they_are_found():
+    files = [path.relative_to(ROOT) for path in SOURCES if path.name != "__init__.py"]
+    tested = [(ROOT / "tests" / f.parent / f"test_{f.name}").exists() for f in files]
+    assert sum(tested) >= 0.7 * len(tested)
+
+
 SIGNATURES = {
     "compare": "model, example_inputs, loss=, targets=, options=, *, samples=, batch=",
     "compile": "model, example_inputs, loss=, target=, options=",

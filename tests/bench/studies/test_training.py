@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from helpers.jobs import job_of, perceptron
+from helpers.jobs import job_of
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
-from weft.backend.optim import Constant
 from weft.compiler.plan.program import Stages
-from weft.runtime.data import Dataset
 from weft.runtime.tick.job import Job
 
 pytest.importorskip("jax")
 
-from weft.bench.studies.records import measure_missing, read_records
+from helpers.small_experiment import RATE, seeded
 from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, Setting, measure, settings
 from weft.runtime.executors import make_executor
 from weft.runtime.jax.executor import JaxExecutor
-
-RATE = 0.01
-
-
-@pytest.fixture(scope="module")
-def stages() -> Stages:
-    return stages_of(perceptron(), torch.zeros(1, 9))
-
-
-def seeded(seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    return perceptron()
-
-
-def data(count: int = 160) -> Dataset:
-    generator = np.random.default_rng(0)
-    labels = generator.integers(0, 3, count)
-    x = (generator.standard_normal((count, 9)) + (labels[:, None] - 1.0)).astype(np.float32)
-    cut = count - 40
-    return Dataset("noise", x[:cut], labels[:cut], x[cut:], labels[cut:], "none")
-
-
-@pytest.fixture
-def experiment(stages: Stages) -> Experiment:
-    def job(setting: Setting) -> Job:
-        compensation = "none" if setting.method == SEQUENTIAL else setting.method
-        made = job_of(seeded(setting.seed), stages, compensation=compensation)
-        return replace(made, schedule=Constant(RATE * setting.factor))
-
-    return Experiment("noise", "a perceptron", data(), 1, RATE, (SEQUENTIAL, "sc"), job)
 
 
 def timeless(record: Record) -> Record:
@@ -94,43 +59,6 @@ def test_a_run_that_diverged_is_given_up(experiment: Experiment) -> None:
     assert record.diverged
     assert record.loss is None
     assert record.samples < 3 * 120
-
-
-def test_a_file_of_records_is_continued(
-    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, made = tmp_path / "records.jsonl", []
-
-    def counted(job: Setting) -> Job:
-        made.append(job)
-        return experiment.job(job)
-
-    watched = replace(experiment, job=counted)
-    chosen = settings(experiment.methods, [1.0], [0])
-    first = list(measure_missing(watched, chosen[:1], path))
-    assert read_records(path) == first
-    both = list(measure_missing(watched, chosen, path))
-    assert made == chosen
-    assert sorted(r.method for r in both) == sorted(experiment.methods)
-    assert read_records(path) == both
-    other = replace(watched, setup="another perceptron")
-    assert len(list(measure_missing(other, chosen[:1], path))) == 1
-    assert len(read_records(path)) == 3
-
-
-@pytest.mark.parametrize("content", ["not json", '{"method": "sc"}', "[1]"])
-def test_other_files_are_no_records(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "records.jsonl"
-    path.write_text(content)
-    with pytest.raises(UserError, match="records"):
-        read_records(path)
-
-
-def test_a_record_is_one_line_of_strict_json(experiment: Experiment, tmp_path: Path) -> None:
-    path = tmp_path / "records.jsonl"
-    (record,) = measure_missing(experiment, [Setting("sc", 1.0, 0)], path)
-    (line,) = path.read_text().splitlines()
-    assert json.loads(line) == asdict(record)
 
 
 CHANGES: dict[str, Callable[[Job], Job]] = {

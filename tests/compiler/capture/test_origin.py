@@ -59,6 +59,6 @@ def test_lines_are_those_of_torch() -> None:
     with lines_noted():
         noted = lines(exported())
     assert noted == lines(exported())
-    own = [line for _, file, line in noted if file.endswith("test_source_lines.py")]
+    own = [line for _, file, line in noted if file.endswith("test_origin.py")]
     assert len(own) > 10
     assert len(set(own)) >= 5

@@ -50,7 +50,7 @@ def test_numbers_that_python_draws(draw):
     before = random.getstate(), np.random.get_state()[2]
     message = refused(net(drawn))
     assert "the plan would keep the one of this trace" in message
-    assert "test_guards.py" in message
+    assert "test_watched.py" in message
     assert (random.getstate(), np.random.get_state()[2]) == before
 
 

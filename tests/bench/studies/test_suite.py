@@ -1,4 +1,4 @@
-"""The study of CIFAR-10 on a few made images: one search for all, runs go on where they stop."""
+"""The experiments of `weft bench training` together, and the page that is written as they go."""
 
 from __future__ import annotations
 
