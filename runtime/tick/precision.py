@@ -39,6 +39,8 @@ PRODUCTS = frozenset(
         "aten.baddbmm",
         "aten.convolution",
         "aten.convolution_backward",
+        "weft.routed_mm",
+        "weft.routed_mm_weight",
     }
 )
 _WIDE, _NARROW = torch.float32, torch.bfloat16

@@ -232,6 +232,8 @@ CASES: dict[str, list[Case]] = {
         lambda: (r(5), r(3, 4), r(4, 5)),
         lambda: (r(5), r(3, 4), r(4, 5), {"beta": 0.5, "alpha": 2}),
     ],
+    "weft.routed_mm.default": [lambda: (r(6, 4), r(3, 4, 5), labels(4, 6) - 1, 2, 4)],
+    "weft.routed_mm_weight.default": [lambda: (r(6, 4), r(6, 5), labels(4, 6) - 1, 3, 2, 4)],
     "aten.baddbmm.default": [lambda: (r(2, 3, 5), r(2, 3, 4), r(2, 4, 5))],
     "aten.convolution.default": [
         lambda: (r(1, 3, 6, 5), r(4, 3, 3, 3), r(4), [1, 1], [1, 1], [1, 1], False, [0, 0], 1),
