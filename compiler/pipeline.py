@@ -64,7 +64,8 @@ class Options:
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW); `matrix_rule` and `by_element` are those of `Training`.
     `tilings` says how stages are mapped whose module matches a glob; the mapper chooses for the
-    others, of all `mappings` or of those in which products run in sequence ("2021").
+    others, of all `mappings` or of those in which products run in sequence ("2021"). `loads` are
+    the shares of rows that go to each expert of a mixture, see `Training`.
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory, with `reversible` those of reversible layers keep nothing, but for
@@ -95,6 +96,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
     mappings: Literal["all", "2021"] = "all"
+    loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     witness: bool = True
     witness_model: nn.Module | None = None
     place_seconds: float = 0.0
@@ -114,6 +116,7 @@ class Options:
             self.by_element,
             self.tilings,
             in_sequence=self.mappings == "2021",
+            loads=self.loads,
         )
 
     @property

@@ -19,7 +19,8 @@ from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, ten
 class Matrix:
     """A parameter that a contraction multiplies with: (out, in, taps) features, and positions.
 
-    A batch of matrices is one whose taps they are.
+    A batch of matrices is one whose taps they are; of `experts` the in features lie one after the
+    other, and each has rows of PEs of its own.
     """
 
     in_axis: int
@@ -29,9 +30,14 @@ class Matrix:
     in_positions: int
     out_positions: int
     is_batch: bool = False
+    experts: int = 0
 
     def arranged(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A mask with its two axes of features first."""
+        if self.experts and self.in_axis == 1:
+            return np.moveaxis(mask, 0, 1).reshape(self.out_features, self.in_features)
+        if self.experts:
+            return mask.reshape(self.in_features, self.out_features)
         return np.moveaxis(mask, 0, -1) if self.is_batch else mask
 
     @property
@@ -68,11 +74,16 @@ class Layout:
     lent: frozenset[int] = frozenset()
 
     @property
+    def experts(self) -> int:
+        """Experts that rows of PEs are dealt out to; 0: the stage has none."""
+        return max((matrix.experts for matrix in self.matrices.values()), default=0)
+
+    @property
     def is_linear(self) -> bool:
         """Whether all its products multiply positions with matrices that lie there."""
         own = self.matrices.values()
         plain = all(m.taps == 1 and m.in_positions == m.out_positions for m in own)
-        return len(own) > 0 and plain and not self.operands
+        return len(own) > 0 and plain and not self.operands and not self.experts
 
 
 def find_layout(program: StageProgram) -> Layout:
@@ -107,6 +118,16 @@ def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, Matri
             use = linear.weight_use(node, roles)
             if use is not None:
                 yield use.index, _linear_matrix(node, use)
+        elif name == linear.ROUTED:
+            use = linear.routed_use(node, roles)
+            if use is not None:
+                yield use.index, _routed_matrix(node, use)
+
+
+def _routed_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
+    experts, into, out = shape_of(operand(node, 1))
+    sizes = experts * into, out, 1, use.positions, use.positions
+    return Matrix(use.contracted_axis, *sizes, is_batch=True, experts=experts)
 
 
 def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:

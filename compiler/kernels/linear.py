@@ -1,20 +1,34 @@
-"""Matrix products: with a weight (linear layers and their backward), or of two activations."""
+"""Matrix products: with a weight (linear layers and their backward), of two activations, or of rows
+that are each routed to an expert.
+
+Every expert has rows of PEs of its own, dealt out as to the products of a batch (see
+machine/product.py), and all work at the same time. The product takes as long as that of the expert
+with the most rows (`Routed`). Rows travel from where they lie, evenly over the region, to the PEs
+of their expert: at worst half of the words cross its middle. They arrive while PEs compute, where
+hardware starts instructions.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
+import numpy as np
 from torch import fx
 
-from ..machine.arrays import Floats
+from ..machine.arrays import Floats, ceil_div
+from ..machine.collectives import transfer, words
 from ..machine.cost import Cost
 from ..machine.product import Kind
+from ..plan.routed import Routed
 from .contraction import Contraction, Part, price
 from .nonzeros import WeightTiles
 from .roles import Roles, dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Site
 
 OPERATORS = frozenset({"aten.mm.default", "aten.addmm.default", "aten.bmm.default"})
+ROUTED, ROUTED_WEIGHT = "weft.routed_mm.default", "weft.routed_mm_weight.default"
+ROUTED_OPERATORS = frozenset({ROUTED, ROUTED_WEIGHT})
 _WITH_BIAS = "aten.addmm.default"
 
 
@@ -80,3 +94,86 @@ def part(node: fx.Node, site: Site) -> Part:
 def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
     size = tensors_of(node)[0].element_size()
     return Contraction(site.weights[index], positions, positions, 0, dtype_of(node), size)
+
+
+def dealt_out(node: fx.Node, site: Site) -> Routed:
+    """How the node's rows are dealt out: by the shares of the site."""
+    return Routed.of(experts_of(node), shape_of(operand(node, 0))[0], *_bounds(node), site.shares)
+
+
+def experts_of(node: fx.Node) -> int:
+    """The number of experts."""
+    if operator_of(node) == ROUTED:
+        return shape_of(operand(node, 1))[0]
+    return cast("int", node.args[3])
+
+
+def capacity_of(node: fx.Node) -> int:
+    """Rows that an expert takes at most."""
+    return _bounds(node)[1]
+
+
+def _bounds(node: fx.Node) -> tuple[int, int]:
+    top_k, capacity = node.args[-2:]
+    return cast("int", top_k), cast("int", capacity)
+
+
+def routed_use(node: fx.Node, roles: Roles) -> WeightUse | None:
+    """Which parameter the experts' weights are, and the axis of one of them that is summed over;
+    None if they are computed."""
+    alias = roles.weight.get(operand(node, 1))
+    if operator_of(node) != ROUTED or alias is None:
+        return None
+    return WeightUse(alias.index, 1 if alias.swapped else 0, capacity_of(node))
+
+
+def routed_product(node: fx.Node, site: Site) -> Cost:
+    """The product with every row's expert, or the gradient of the experts' weights."""
+    dealt, part = dealt_out(node, site), _routed_part(node, site)
+    cost = price(site, part)
+    weights = part.product.weights
+    macs = round(weights.dense * dealt.taken), round(weights.total * dealt.taken)
+    network = cost.network + _travel(node, site, cost.compute)
+    return replace(
+        cost, network=network, macs_dense=macs[0], macs_effective=macs[1], routed=(dealt,)
+    )
+
+
+def _routed_part(node: fx.Node, site: Site) -> Part:
+    index, kind = site.roles.gradient.get(node), Kind.WEIGHT_GRADIENT
+    use = routed_use(node, site.roles)
+    if use is not None:
+        index = use.index
+        is_forward = use.contracted_axis == site.in_axis.get(index)
+        kind = Kind.FORWARD if is_forward else Kind.INPUT_GRADIENT
+    dealt, size = dealt_out(node, site), tensors_of(node)[0].element_size()
+    if index is None or index not in site.weights:
+        tiles, kind = WeightTiles(*_features(node), 1), Kind.FORWARD
+    else:
+        tiles = _of_one(site.weights[index], dealt.experts)
+    rows, is_loaded = dealt.fullest, index not in site.weights
+    sizes = rows, rows, 0, dtype_of(node), size, is_loaded, dealt.experts
+    return Part(kind, Contraction(tiles, *sizes))
+
+
+def _features(node: fx.Node) -> tuple[int, int]:
+    """Out and in features of a product with a weight that is computed."""
+    if operator_of(node) == ROUTED:
+        return shape_of(node)[1], shape_of(operand(node, 0))[1]
+    return shape_of(node)[2], shape_of(node)[1]
+
+
+def _of_one(tiles: WeightTiles, experts: int) -> WeightTiles:
+    """The weight of one of the experts, whose in features lie one after the other; its zeros are at
+    random."""
+    density = tiles.total / tiles.dense if tiles.dense else 1.0
+    return WeightTiles(tiles.out_features, tiles.in_features // experts, 1, density=density)
+
+
+def _travel(node: fx.Node, site: Site, compute: Floats) -> Floats:
+    """Cycles for rows to get to the PEs of their expert that arithmetic does not hide."""
+    rows, tilings, noc = tensors_of(operand(node, 0))[0], site.tilings, site.target.noc
+    sent = words(noc, rows.numel(), rows.element_size())
+    cycles = transfer(noc, ceil_div(sent, 2 * tilings.out_split), tilings.height, 1)
+    alone = np.where(tilings.in_split > 1, cycles, 0.0)
+    return np.maximum(0.0, alone - compute) if site.target.software.triggered else alone

@@ -45,6 +45,8 @@ def _table() -> dict[str, Kernel]:
     }
     for name in linear.OPERATORS:
         table[name] = Kernel("linear", linear.product)
+    for name in linear.ROUTED_OPERATORS:
+        table[name] = Kernel("linear", linear.routed_product)
     for name, work in elementwise.ELEMENTWISE.items():
         table[name] = Kernel("elementwise", partial(elementwise.elementwise, work=work))
     for name, rounds in reductions.REDUCTIONS.items():

@@ -22,7 +22,8 @@ class Site:
 
     `weights` maps parameter indices to tiles, for the parameters of contractions; `in_axis` says
     which axis of such a parameter the forward pass contracts. `in_sequence`: a product begins when
-    the sums of the one before are complete.
+    the sums of the one before are complete. `shares` of the rows go to each expert; None: the same
+    to all.
     """
 
     target: Target
@@ -31,6 +32,7 @@ class Site:
     weights: Mapping[int, WeightTiles]
     in_axis: Mapping[int, int]
     in_sequence: bool = False
+    shares: tuple[float, ...] | None = None
 
     def share(self, elements: int) -> Ints:
         """Elements per PE of a tensor that is dealt out evenly."""

@@ -16,6 +16,7 @@ from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
 from ..machine.tilings import Tilings, enumerate_tilings, line_tilings, square_tilings
 from ..plan.program import Origin, Stage, StageProgram, TensorSpec
+from ..plan.routed import Routed
 from ..targets.target import Target
 from ..timing.streams import side_links
 from .joint_sums import behind, unread
@@ -48,6 +49,7 @@ class Priced:
     network: Ints
     products: tuple[PricedProduct, ...]
     sums: tuple[AllReduce, ...]
+    routed: tuple[Routed, ...]
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,11 @@ def price_stage(
     step: Step,
     tilings: Tilings | None = None,
     in_sequence: bool = False,
+    shares: tuple[float, ...] | None = None,
 ) -> StageTable:
     """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`;
-    with `in_sequence` each operator waits for the sums of the one before.
+    with `in_sequence` each operator waits for the sums of the one before. `shares` of the rows of
+    a mixture go to each expert; None: the same to all.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
 
@@ -96,6 +100,7 @@ def price_stage(
     if tilings is None:
         tilings = stage_tilings(layout, target)
     site = _site(target, tilings, layout.forward, layout, weights, in_sequence)
+    site = replace(site, shares=shares)
     stored = [
         nothing_stored(tilings) if lent else store_parameter(site, layout, index, spec)
         for index, spec in enumerate(program.parameters)
@@ -130,6 +135,8 @@ def stage_tilings(layout: Layout, target: Target) -> Tilings:
     """All that fit the grid, of every algorithm that the stage's products and the target allow."""
     sizes = layout.in_features, layout.positions, layout.out_features
     grid = target.rows, target.columns
+    if layout.experts:
+        return _experts_tilings(layout.experts, sizes, *grid)
     found = enumerate_tilings(*sizes, *grid)
     if not layout.is_linear:
         return found
@@ -138,6 +145,15 @@ def stage_tilings(layout: Layout, target: Target) -> Tilings:
     if has_squares(target):
         found = found.beside(square_tilings(sizes, *grid))
     return found
+
+
+def _experts_tilings(experts: int, sizes: tuple[int, int, int], rows: int, columns: int) -> Tilings:
+    """Every expert has rows of PEs of its own; on a machine with fewer rows several in turn have
+    the same ones."""
+    beside = max(n for n in range(1, min(experts, rows) + 1) if experts % n == 0)
+    into, positions, out = sizes
+    one = enumerate_tilings(into // experts, positions, out, rows // beside, columns)
+    return replace(one, in_split=one.in_split * beside)
 
 
 def stream_cycles(program: StageProgram, tilings: Tilings, target: Target) -> Ints:
@@ -223,4 +239,5 @@ def _priced(
         np.ceil(cost.network).astype(np.int64),
         cost.products,
         cost.sums,
+        cost.routed,
     )

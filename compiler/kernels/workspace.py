@@ -133,6 +133,8 @@ def _held(node: fx.Node, lies: _Lies, roles: Roles) -> Ints | int:
     name = operator_of(node)
     if name in linear.OPERATORS:
         return _product_bytes(node, lies, roles)
+    if name in linear.ROUTED_OPERATORS:
+        return _routed_bytes(node, lies, roles)
     if name in (convolution.FORWARD, convolution.BACKWARD):
         return _convolution_bytes(node, lies, roles)
     return 0
@@ -151,6 +153,20 @@ def _product_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     batch, (m, k), n = left[0] if len(left) == 3 else 1, left[-2:], right[-1]
     factor = batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)
     return _sides(lies, Matrix(1, k, n, batch, m, m), m, m, size) + factor * size
+
+
+def _routed_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
+    """With room for as many rows as an expert takes at most."""
+    tilings, rows = lies.tilings, linear.capacity_of(node)
+    use, size = linear.routed_use(node, roles), tensors_of(node)[0].element_size()
+    index = roles.gradient.get(node) if use is None else use.index
+    if index is not None and index in lies.layout.matrices:
+        return _sides(lies, lies.layout.matrices[index], rows, rows, size)
+    left, right = (shape_of(operand(node, position))[1] for position in (0, 1))
+    out = shape_of(node)[1] if operator_of(node) == linear.ROUTED else right
+    into = linear.experts_of(node) * left
+    factor = ceil_div(into, tilings.in_split) * ceil_div(out, tilings.out_split)
+    return _sides(lies, Matrix(1, into, out, 1, rows, rows), rows, rows, size) + factor * size
 
 
 def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:

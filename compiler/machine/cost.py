@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..plan.routed import Routed
 from .arrays import Floats, Ints
 from .collectives import AllReduce
 from .product import Product
@@ -25,7 +26,8 @@ class Cost:
 
     `network` is the communication that arithmetic does not hide; the two add up. `behind` are
     cycles of sums that go on while the operators that follow run. `products` and `sums` are what it
-    consists of, besides passes over elements. MACs are per sample, over all PEs.
+    consists of, besides passes over elements, and `routed` how rows of the products are dealt out
+    to experts. MACs are per sample, over all PEs.
     """
 
     compute: Floats
@@ -34,6 +36,7 @@ class Cost:
     macs_effective: int = 0
     products: tuple[PricedProduct, ...] = ()
     sums: tuple[AllReduce, ...] = ()
+    routed: tuple[Routed, ...] = ()
     behind: Floats | float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
@@ -44,5 +47,6 @@ class Cost:
             self.macs_effective + other.macs_effective,
             self.products + other.products,
             self.sums + other.sums,
+            self.routed + other.routed,
             self.behind + other.behind,
         )

@@ -24,6 +24,7 @@ from ..kernels.stage import Priced, StageTable, price_stage
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
+from ..plan.routed import Routed
 from ..plan.stage_record import (
     NonZeros,
     OperatorCost,
@@ -44,8 +45,11 @@ MASK_SLACK = 0.1
 the PE has asks for a new map, see remap/mask_room.py."""
 
 
-TableKey = tuple[str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None]
-"""Program, masks, which parameters are stepped as matrices, and the tiling asked for."""
+TableKey = tuple[
+    str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None, tuple[float, ...] | None
+]
+"""Program, masks, which parameters are stepped as matrices, the tiling asked for, and the shares of
+rows that go to experts."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,8 @@ class Pricing:
         """Prices of the stage's tilings, or of the one that is asked for."""
         pinned = self.training.tiling_of(stage.name)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
-        key = stage.program.key, self._mask_key(stage), as_matrices, pinned
+        load = self.training.load_of(stage.name)
+        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load
         if key not in self.tables:
             self.tables[key] = self.reprice(stage, tiling=pinned)
         return self.tables[key]
@@ -177,8 +182,11 @@ class Pricing:
         step = self.step if optimizer_states is None else Step(optimizer_states)
         machine = target or self.target
         chosen = None if tiling is None else Tilings.of(tiling)
-        in_sequence = self.training.in_sequence
-        return price_stage(stage, program, layout, weights, machine, step, chosen, in_sequence)
+        return price_stage(
+            *(stage, program, layout, weights, machine, step, chosen),
+            in_sequence=self.training.in_sequence,
+            shares=self.training.load_of(stage.name),
+        )
 
 
 def post_of(stages: Stages, index: int, passing: Sequence[int]) -> Post:
@@ -302,7 +310,7 @@ def _operator(priced: Priced, index: int, own_origin: Origin | None) -> Operator
     )
 
 
-def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep]:
+def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep | Routed]:
     """What the operator consists of, under one tiling."""
     for one in priced.products:
         product = one.product
@@ -325,3 +333,4 @@ def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep]:
         sizes = (of.words, of.along, of.across, of.spacing)
         counts = (int(size[index]) for size in sizes)
         yield SumStep(of.rounds, *counts, is_behind=of.is_behind)
+    yield from priced.routed

@@ -24,11 +24,12 @@ CAUSES: Mapping[str, str] = MappingProxyType(
 """By name, what it is. The first three are a stage's own and come with its id."""
 
 WORK, IMBALANCE, START, LOOP = "work", "imbalance", "start", "loop turns"
-EXCHANGE = "exchange"
+ROUTING, EXCHANGE = "routing", "exchange"
 TERMS: Mapping[str, str] = MappingProxyType(
     {
         WORK: "arithmetic of a stage, dealt out evenly over its PEs",
         IMBALANCE: "what its slowest PE has more than its even share",
+        ROUTING: "what its fullest expert has more than the others",
         START: "starts of instructions and tasks",
         LOOP: "turns of loops that a program writes out",
         EXCHANGE: "broadcasts, sums and borders that arithmetic does not hide",

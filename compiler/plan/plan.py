@@ -16,7 +16,7 @@ from .document import PlanDocument
 from .program import Origin, Source, Stage, StageProgram, Stages, TensorSpec
 from .stage_record import PEMemory, StageRecord
 from .text.numbers import quantity
-from .training import Training
+from .training import Training, recorded_loads
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,6 +80,7 @@ class Plan:
             name if name in MATRIX_RULES else None,
             None if globs is None else tuple(globs),
             in_sequence=pipeline.get("mappings") == "2021",
+            loads=recorded_loads(document.stages),
         )
 
     def delays(self) -> tuple[int, ...]:

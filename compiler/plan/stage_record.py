@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from .routed import Routed
+
 
 @dataclass(frozen=True)
 class Rectangle:
@@ -207,8 +209,9 @@ class OperatorCost:
     """Arithmetic on the slowest PE. [cycles]"""
     network_cycles: int
     """Broadcasts and reductions inside the region. [cycles]"""
-    steps: tuple[ProductStep | SumStep, ...] = ()
-    """The products and sums that it consists of, besides passes over elements."""
+    steps: tuple[ProductStep | SumStep | Routed, ...] = ()
+    """The products and sums that it consists of, besides passes over elements, and how rows of
+    the products are dealt out to experts."""
 
     @property
     def cycles(self) -> int:

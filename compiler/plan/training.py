@@ -11,7 +11,8 @@ import torch
 
 from .program import Stage, Stages
 from .program_graph import packet_name
-from .stage_record import Tiling
+from .routed import Routed
+from .stage_record import StageRecord, Tiling
 
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
@@ -28,7 +29,8 @@ class Training:
     matrices, but for those that `by_element` is about (see `stepped_by_element`).
     Stages that match one of the globs of `tilings` ("layers.*") are mapped so; of several globs
     that match the first counts. With `in_sequence` every operator waits for the sums of the one
-    before.
+    before. Of `loads`, likewise by glob, the shares of all rows that go to each expert of a
+    mixture, in the mean over samples; others go evenly.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)
@@ -38,10 +40,16 @@ class Training:
     by_element: tuple[str, ...] | None = None
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     in_sequence: bool = False
+    loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def tiling_of(self, stage: str) -> Tiling | None:
         """What is asked for the stage made for a module, by the module's path."""
         found = (tiling for glob, tiling in self.tilings.items() if fnmatchcase(stage, glob))
+        return next(found, None)
+
+    def load_of(self, stage: str) -> tuple[float, ...] | None:
+        """The shares of rows that go to each expert of a stage, by its module's path."""
+        found = (shares for glob, shares in self.loads.items() if fnmatchcase(stage, glob))
         return next(found, None)
 
     @property
@@ -55,6 +63,18 @@ class Training:
         """By parameter, of those that are sparse at random."""
         shares = ((n, mask) for n, mask in self.masks.items() if isinstance(mask, float))
         return dict(sorted(shares))
+
+
+def recorded_loads(stages: Sequence[StageRecord]) -> dict[str, tuple[float, ...]]:
+    """The shares that a plan's mixtures were timed for, by the stage's id; without even ones."""
+    found = {
+        stage.id: step.shares
+        for stage in stages
+        for operator in stage.operators
+        for step in operator.steps
+        if isinstance(step, Routed)
+    }
+    return {name: shares for name, shares in found.items() if len(set(shares)) > 1}
 
 
 def stepped_by_element(stages: Stages, globs: Sequence[str] | None) -> frozenset[str]:

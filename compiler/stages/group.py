@@ -31,6 +31,7 @@ _CONTRACTIONS = frozenset(
         "aten.linear",
         "aten.addmm",
         "aten.mm",
+        "weft.routed_mm",
         "aten.bmm",
         "aten.matmul",
         "aten.baddbmm",
@@ -141,7 +142,13 @@ class _Groups:
             and len(shape) > 1
             and all(arg in self.with_anchor_before for arg in operands)
             and all(arg.meta["val"].shape == shape for arg in operands)
+            and not any(self._is_row_of_parameter(arg) for arg in operands)
         )
+
+    def _is_row_of_parameter(self, node: fx.Node) -> bool:
+        """A bias that is looked up, such as that of the expert a token is routed to."""
+        looked_up = node.args[0] if packet_name(node) == "aten.index" else None
+        return isinstance(looked_up, fx.Node) and looked_up.name in self.graph.parameters
 
     def readers(self, node: fx.Node) -> list[fx.Node]:
         """What reads `node` on the way to the results; to read an item is to read its tuple."""

@@ -72,6 +72,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "normalization-bytes": memory.normalization_bytes,
         "macs-of-stage": accounting.macs_of_stage,
         "operator-steps": steps.operator_steps,
+        "routed-loads": steps.routed_loads,
         "macs-of-plan": accounting.macs_of_plan,
         "nonzeros": accounting.nonzeros,
         "nonzeros-mean": accounting.nonzeros_mean,

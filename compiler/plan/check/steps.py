@@ -1,13 +1,21 @@
-"""The rule about what operators consist of: products with a weight, and sums over PEs."""
+"""Rules about what operators consist of: products with a weight, whose rows may be dealt out to
+experts, and sums over PEs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, isclose, prod
+from typing import Any
 
+from torch import fx
+
+from ..program import StageProgram
+from ..routed import Routed
 from ..stage_record import OperatorCost, ProductStep, StageRecord, SumStep
 from .violation import Finding, Subject
 
+_ROUTED, _ROUTED_WEIGHT = "weft.routed_mm.default", "weft.routed_mm_weight.default"
+_SAME = 1e-6
 KINDS = ("forward", "input gradient", "weight gradient")
 
 
@@ -18,11 +26,13 @@ def operator_steps(subject: Subject) -> Iterator[Finding]:
         for operator in stage.operators:
             where = f"{stage.id}.operators.{operator.name}.steps"
             products = [step for step in operator.steps if isinstance(step, ProductStep)]
-            yield from _products(where, operator, products)
+            if not any(isinstance(step, Routed) for step in operator.steps):
+                yield from _products(where, operator, products)
+            yield from _within(where, operator, products)
             for step in operator.steps:
                 if isinstance(step, ProductStep):
                     yield from _product(where, step)
-                else:
+                elif isinstance(step, SumStep):
                     yield from _sum(where, stage, step)
 
 
@@ -32,6 +42,9 @@ def _products(where: str, operator: OperatorCost, steps: list[ProductStep]) -> I
     macs = sum(map(prod, sizes))
     if steps and macs != operator.macs_dense:
         yield Finding(where, f"{operator.macs_dense} MACs, as the operator", macs)
+
+
+def _within(where: str, operator: OperatorCost, steps: list[ProductStep]) -> Iterator[Finding]:
     cycles = sum(step.cycles for step in steps)
     if not 0 <= cycles <= operator.compute_cycles + len(steps):
         expected = f"at most {operator.compute_cycles} cycles, as the operator"
@@ -60,3 +73,80 @@ def _sum(where: str, stage: StageRecord, step: SumStep) -> Iterator[Finding]:
         yield Finding(where, f"at most {stage.region.area} PEs, as the region", pes)
     if step.spacing * (step.across - 1) >= max(stage.region.height, stage.region.width):
         yield Finding(f"{where}.spacing", "lines inside the region", step.spacing)
+
+
+def routed_loads(subject: Subject) -> Iterator[Finding]:
+    """Experts, rows, rows of a token and the most that an expert takes are the program's. Experts
+    take no more than that, and all rows but what is over it. The product is timed for the expert
+    that takes the most, and does the multiply-adds of the rows that are taken."""
+    for stage in subject.plan.stages:
+        nodes = _nodes(subject.programs.get(stage.program))
+        for operator in stage.operators:
+            where = f"{stage.id}.operators.{operator.name}.steps"
+            loads = [step for step in operator.steps if isinstance(step, Routed)]
+            node = nodes.get((operator.phase, operator.name))
+            if node is not None and len(loads) != 1:
+                yield Finding(where, "one entry of how rows are dealt out", len(loads))
+            for load in loads:
+                yield from _sound(where, load)
+                yield from _like_program(where, load, node)
+                yield from _priced(where, stage, operator, load)
+
+
+def _nodes(program: StageProgram | None) -> dict[tuple[str, str], fx.Node]:
+    phases = {"forward": program.forward, "backward": program.backward} if program else {}
+    return {
+        (phase, node.name): node
+        for phase, module in phases.items()
+        for node in module.graph.nodes
+        if str(node.target) in (_ROUTED, _ROUTED_WEIGHT)
+    }
+
+
+def _sound(where: str, load: Routed) -> Iterator[Finding]:
+    if len(load.histogram) != load.experts:
+        yield Finding(f"{where}.histogram", f"{load.experts} experts", len(load.histogram))
+    most, taken = load.capacity * (1 + _SAME), sum(load.histogram)
+    for rows in load.histogram:
+        if not 0 <= rows <= most:
+            yield Finding(f"{where}.histogram", f"at most {load.capacity} rows an expert", rows)
+    is_full = any(rows >= load.capacity * (1 - _SAME) for rows in load.histogram)
+    if taken > load.rows * (1 + _SAME) or (
+        not is_full and not isclose(taken, load.rows, rel_tol=_SAME)
+    ):
+        yield Finding(f"{where}.histogram", f"{load.rows} rows in all", taken)
+
+
+def _like_program(where: str, load: Routed, node: fx.Node | None) -> Iterator[Finding]:
+    if node is None:
+        return
+    arguments: Any = node.args
+    is_product = str(node.target) == _ROUTED
+    experts = arguments[1].meta["val"].shape[0] if is_product else arguments[3]
+    rows = arguments[0].meta["val"].shape[0]
+    expected = (int(experts), int(rows), *map(int, arguments[-2:]))
+    got = load.experts, load.rows, load.top_k, load.capacity
+    if got != expected:
+        yield Finding(where, "experts {}, rows {}, top_k {}, capacity {}".format(*expected), got)
+
+
+def _priced(
+    where: str, stage: StageRecord, operator: OperatorCost, load: Routed
+) -> Iterator[Finding]:
+    products = [step for step in operator.steps if isinstance(step, ProductStep)]
+    if len(products) != 1:
+        yield Finding(where, "one product", len(products))
+        return
+    (step,) = products
+    fullest = ceil(max(load.histogram, default=0.0) - _SAME)
+    given = step.batch, step.in_positions, step.out_positions
+    if given != (load.experts, fullest, fullest):
+        expected = f"{load.experts} products of {fullest} rows, those of the fullest expert"
+        yield Finding(where, expected, given)
+    macs = step.in_features * step.out_features * sum(load.histogram)
+    if abs(operator.macs_dense - macs) > max(1.0, _SAME * macs):
+        yield Finding(f"{where}: macs_dense", round(macs), operator.macs_dense)
+    beside = min(load.experts, stage.tiling.in_split)
+    if stage.tiling.in_split % beside or load.experts % beside:
+        expected = f"rows of PEs that {load.experts} experts share evenly"
+        yield Finding(f"{stage.id}.tiling.in_split", expected, stage.tiling.in_split)

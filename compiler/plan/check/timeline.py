@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx
 
 _PRODUCTS = ("aten.mm.default", "aten.addmm.default", "aten.bmm.default")
+_ROUTED, _ROUTED_WEIGHT = "weft.routed_mm.default", "weft.routed_mm_weight.default"
 _CONVOLUTION, _GRADIENTS = "aten.convolution.default", "aten.convolution_backward.default"
 _SELECTING = (
     *("aten.select.", "aten.slice.", "aten.diagonal.", "aten.unbind."),
@@ -93,6 +94,9 @@ def features(phase: Phase) -> Features:
         if _name(node) == _CONVOLUTION and node.args[1] in phase.weights:
             out, into = _channels(node, node.args[1], node.args[6])
             found[phase.weights[_node(node.args[1])]] = into, out
+        elif _name(node) == _ROUTED and node.args[1] in phase.weights:
+            experts, into, out = _shape(_node(node.args[1]))
+            found[phase.weights[_node(node.args[1])]] = experts * into, out
         elif _name(node) in _PRODUCTS:
             left, right = _factors(node)
             if right in phase.weights:
@@ -161,6 +165,8 @@ def _product(node: fx.Node, phase: Phase, known: Features) -> Product | None:
     name = _name(node)
     if name in (_CONVOLUTION, _GRADIENTS):
         return _convolution(node, phase)
+    if name in (_ROUTED, _ROUTED_WEIGHT):
+        return _routed(node, phase, known)
     if name not in _PRODUCTS:
         return None
     left, right = _factors(node)
@@ -173,6 +179,19 @@ def _product(node: fx.Node, phase: Phase, known: Features) -> Product | None:
         return Product(*known[number], positions, positions, 0, size)
     batch = _shape(left)[0] if len(_shape(left)) == 3 else 1
     return Product(inner, columns, rows, rows, batch, size)
+
+
+def _routed(node: fx.Node, phase: Phase, known: Features) -> Product:
+    """Of all experts, whose in features lie one after the other; rows are those one may take."""
+    rows, size, other = int(str(node.args[-1])), _item_bytes(node), _node(node.args[1])
+    number = phase.gradients.get(node, -1)
+    if _name(node) == _ROUTED:
+        number, (experts, into, out) = phase.weights.get(other, -1), _shape(other)
+    else:
+        experts, into, out = _shape(node)
+    if number in known:
+        return Product(*known[number], rows, rows, 0, size)
+    return Product(experts * into, out, rows, rows, 1, size)
 
 
 def _convolution(node: fx.Node, phase: Phase) -> Product:
