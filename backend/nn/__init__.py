@@ -19,7 +19,7 @@ from .revbifpn import revbifpn
 from .revnet import revnet
 from .rivals import BatchChannelNorm, FilterResponseNorm, RMSNorm
 from .sparse_ift import SparseIFT, sparse_ift
-from .upcycling import Upcycled, upcycle
+from .upcycling import Upcycled, expert_loads, upcycle
 from .weight_standardization import standardize_weights
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "SparseIFT",
     "Upcycled",
     "depth",
+    "expert_loads",
     "lora",
     "make_norm",
     "mlp",

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...ops.local_loss import with_local_loss
+from ...ops.routed_product import routed_product
 from .feed_forward import FeedForward
-from .router import Router, balance_loss, capacity_of, within_capacity, z_loss
+from .router import Router, balance_loss, capacity_of, is_taken, z_loss
+
+
+class Load(NamedTuple):
+    """The expert of every row, -1: none; rows of a token; rows that an expert takes at most."""
+
+    expert: Tensor
+    top_k: int
+    capacity: int
 
 
 class Experts(nn.Module):
@@ -51,13 +61,7 @@ class Experts(nn.Module):
         """Same shape as x."""
         tokens = x.reshape(-1, x.shape[-1])
         weights, chosen, logits = self.router(tokens)
-        experts, count = weights.shape[1], tokens.shape[0]
-        capacity = capacity_of(count, experts, self.router.top_k, self.capacity)
-        if capacity < count:
-            y = self._of_some(tokens, weights, within_capacity(chosen, capacity), capacity)
-        else:
-            inputs = tokens.expand(experts, *tokens.shape)
-            y = (self._each(inputs) * weights.mT.unsqueeze(-1).to(x.dtype)).sum(0)
+        y = self._of_chosen(tokens, weights.to(x.dtype), chosen)
         y = F.dropout(y, self.dropout, self.training)
         if self.training and (self.balance or self.z):
             y = with_local_loss(y, self._loss(chosen, logits))
@@ -67,18 +71,28 @@ class Experts(nn.Module):
         loss = self.balance * balance_loss(chosen, logits)
         return loss + self.z * z_loss(logits) if self.z else loss
 
-    def _of_some(self, tokens: Tensor, weights: Tensor, taken: Tensor, capacity: int) -> Tensor:
-        """Each expert reads `capacity` tokens, those that it took first; others weigh nothing."""
-        order = torch.sort(taken.to(torch.int8), dim=0, descending=True, stable=True).indices
-        places = order[:capacity].mT
-        share = (weights * taken).mT.gather(1, places).unsqueeze(-1)
-        y = self._each(tokens[places]) * share.to(tokens.dtype)
-        return torch.zeros_like(tokens).index_add(0, places.reshape(-1), y.flatten(0, 1))
+    def _of_chosen(self, tokens: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """Each token top_k times, a row for each of its experts; sums of the rows."""
+        experts, (count, top_k) = self.up.shape[0], chosen.shape
+        capacity = capacity_of(count, experts, top_k, self.capacity)
+        expert = chosen
+        if capacity < count:
+            taken = is_taken(chosen, experts, capacity)
+            weights, expert = weights * taken, torch.where(taken, chosen, -1)
+        rows = tokens.unsqueeze(1).expand(-1, top_k, -1).flatten(0, 1)
+        y = self._each(rows, chosen.flatten(), Load(expert.flatten(), top_k, capacity))
+        return (y.unflatten(0, (count, top_k)) * weights.unsqueeze(-1)).sum(1)
 
-    def _each(self, x: Tensor) -> Tensor:
-        """(experts, tokens, width), each expert on its own tokens."""
+    def _each(self, rows: Tensor, chosen: Tensor, load: Load) -> Tensor:
+        """(rows, width), each through its own expert; one that none takes through the biases."""
+
+        def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            y = routed_product(x, weight.mT, *load)
+            return y if bias is None else y + bias[chosen]
+
         weights = self.up, self.down, self.activation, self.gate
-        return FeedForward(*weights, self.up_bias, self.gate_bias, self.down_bias)(x)
+        layer = FeedForward(*weights, self.up_bias, self.gate_bias, self.down_bias)
+        return layer(rows, affine)
 
     def extra_repr(self) -> str:
         """Sizes and capacity."""

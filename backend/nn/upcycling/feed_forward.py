@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import UserError
@@ -22,6 +23,8 @@ _PLAIN = (
     ("linear1", "linear2"),
     ("w1", "w2"),
 )
+Affine = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
 _ACTIVATIONS = ("act_fn", "act", "activation", "activation_fn", "act_func")
 
 
@@ -29,7 +32,7 @@ _ACTIVATIONS = ("act_fn", "act", "activation", "activation_fn", "act_func")
 class FeedForward:
     """Weights (hidden, width), and `down` (width, hidden); biases (hidden,) and (width,), or None.
 
-    Stacked, all have a first axis of experts, and so has what they are called on.
+    Stacked, all have a first axis of experts.
     `dropout` is the module's own, on its output.
     """
 
@@ -52,14 +55,15 @@ class FeedForward:
         """Hidden units."""
         return self.up.shape[0]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(*, width) to (*, width), without dropout."""
-        hidden = _affine(x, self.up, self.up_bias)
+    def __call__(self, x: Tensor, affine: Affine = F.linear) -> Tensor:
+        """(*, width) to (*, width), without dropout; `affine` multiplies (*, in) with a weight and
+        adds a bias, if there is one."""
+        hidden = affine(x, self.up, self.up_bias)
         if self.gate is None:
             hidden = self.activation(hidden)
         else:
-            hidden = self.activation(_affine(x, self.gate, self.gate_bias)) * hidden
-        return _affine(hidden, self.down, self.down_bias)
+            hidden = self.activation(affine(x, self.gate, self.gate_bias)) * hidden
+        return affine(hidden, self.down, self.down_bias)
 
 
 def feed_forward(name: str, module: nn.Module) -> FeedForward:
@@ -160,10 +164,3 @@ def _is_form_of(first: FeedForward, second: FeedForward) -> bool:
     parts = ("up", "down", "gate", "up_bias", "gate_bias", "down_bias")
     pairs = [(getattr(first, part), getattr(second, part)) for part in parts]
     return all((a is None) == (b is None) for a, b in pairs)
-
-
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    y = x @ weight.mT
-    if bias is None:
-        return y
-    return y + (bias if bias.ndim == 1 else bias.unsqueeze(1))

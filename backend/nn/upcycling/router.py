@@ -27,19 +27,19 @@ class Router(nn.Module):
         self.top_k, self.order, self.jitter = top_k, order, jitter
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of tokens (tokens, width): weights and choice (tokens, experts), 0 and False where an
-        expert is not chosen; and the logits."""
+        """Of tokens (tokens, width): the weights and the numbers of the chosen (tokens, top_k), the
+        best first, and the logits (tokens, experts)."""
         wide = torch.promote_types(x.dtype, self.weight.dtype)
         x = x.to(wide)
         if self.jitter and self.training:
             x = x * (1 + self.jitter * (2 * torch.rand_like(x) - 1))
         logits = x @ self.weight.to(wide).mT
         order = torch.sort(logits.detach(), dim=-1, descending=True, stable=True).indices
-        chosen = torch.zeros_like(logits).scatter(-1, order[..., : self.top_k], 1.0) > 0
+        chosen = order[..., : self.top_k]
         if self.order == "softmax-top-k":
-            weights = torch.softmax(logits, -1) * chosen
+            weights = torch.softmax(logits, -1).gather(-1, chosen)
         else:
-            weights = torch.softmax(logits.masked_fill(~chosen, float("-inf")), -1)
+            weights = torch.softmax(logits.gather(-1, chosen), -1)
         return weights, chosen, logits
 
     def _apply(self, fn: Any, recurse: bool = True) -> Router:
@@ -61,7 +61,7 @@ def balance_loss(chosen: Tensor, logits: Tensor) -> Tensor:
     The share of tokens has no gradient and counts every choice: at balance it sums to top_k, and
     the loss, at least 1 for top_k = 1, is top_k. The mean is over the tokens given.
     """
-    share = chosen.to(logits.dtype).mean(0)
+    share = is_chosen(chosen, logits.shape[-1]).to(logits.dtype).mean(0)
     return logits.shape[-1] * (share * torch.softmax(logits, -1).mean(0)).sum()
 
 
@@ -75,6 +75,13 @@ def capacity_of(tokens: int, experts: int, top_k: int, factor: float | None) -> 
     return tokens if factor is None else min(tokens, ceil(factor * tokens * top_k / experts))
 
 
-def within_capacity(chosen: Tensor, capacity: int) -> Tensor:
-    """The choice without what is over an expert's capacity: the first tokens are taken."""
-    return chosen & (chosen.to(torch.int64).cumsum(0) <= capacity)
+def is_chosen(chosen: Tensor, experts: int) -> Tensor:
+    """(tokens, experts), True where a token has chosen the expert."""
+    none = torch.zeros(chosen.shape[0], experts, dtype=torch.int64, device=chosen.device)
+    return none.scatter(-1, chosen, 1) > 0
+
+
+def is_taken(chosen: Tensor, experts: int, capacity: int) -> Tensor:
+    """(tokens, top_k), False where an expert has as many tokens as it takes: the first ones."""
+    places = is_chosen(chosen, experts).to(torch.int64).cumsum(0)
+    return places.gather(-1, chosen) <= capacity
