@@ -25,7 +25,7 @@ from .export import Traced, export_sample
 from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides
 from .graph import Graph, backward_state_positions
 from .guards.module_tree import check_modules
-from .mixture_of_experts import batched_experts
+from .mixture_of_experts import routed_experts
 from .origin import origin_of
 from .randomness import key_random_operators
 from .recurrent_layers import part_layers
@@ -102,7 +102,7 @@ def training(model: nn.Module) -> Iterator[None]:
     if not model.training:
         model.train()
     try:
-        with batched_experts(model):
+        with routed_experts(model):
             yield
     finally:
         for module, mode in modes.items():
