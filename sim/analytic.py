@@ -18,8 +18,8 @@ from ..compiler.timing.host import host_cycles
 from ..compiler.timing.layout import Layout
 from ..compiler.timing.pace import pace_of
 from ..compiler.timing.wiring import PHASES
-from .model.report import SimReport, StageRow, Wait
-from .model.rows import edge_rows, mean_utilisation, stage_row
+from .model.report import SimReport, Wait
+from .model.rows import edge_rows, mean_utilisation, stage_rows
 
 
 def analytic(plan: PlanDocument, samples: int) -> SimReport:
@@ -56,18 +56,18 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
         utilisation=mean_utilisation(plan, interval),
         host_load=host_cycles(layout) / interval,
         bound_by="deadlock" if pace.is_stuck else str(pace.bound),
-        stages=tuple(_rows(plan, samples, times.cycles, interval)),
+        stages=stage_rows(plan, samples, _spent(plan, samples, times.cycles), interval),
         edges=edge_rows(plan, graph.wiring, interval),
         deadlock=_waits(graph, pace.critical) if pace.is_stuck else (),
         figures=figures_of(plan),
     )
 
 
-def _rows(plan: PlanDocument, samples: int, cycles: int, interval: float) -> Iterator[StageRow]:
+def _spent(plan: PlanDocument, samples: int, cycles: int) -> Iterator[tuple[int, dict[str, int]]]:
+    """Cycles at work and idle of each stage."""
     for stage in plan.stages:
         busy = samples * stage.cycles.total_cycles
-        idle = {"unattributed": cycles - busy}
-        yield stage_row(stage, busy, idle, interval)
+        yield busy, {"unattributed": cycles - busy}
 
 
 def _waits(graph: EventGraph, critical: Critical) -> tuple[Wait, ...]:

@@ -19,8 +19,8 @@ from ...compiler.timing.host import host_cycles
 from ...compiler.timing.layout import Layout
 from ...compiler.timing.pace import Pace, pace_of
 from ...compiler.timing.wiring import Wiring
-from ..model.report import SimReport, StageRow, Wait
-from ..model.rows import edge_rows, mean_utilisation, stage_row
+from ..model.report import SimReport, Wait
+from ..model.rows import edge_rows, mean_utilisation, stage_rows
 from ..model.state import (
     FIRST_BACKWARD_START,
     FIRST_FORWARD_END,
@@ -64,6 +64,12 @@ class Run:
         at = int(self.state.marks[unit, which])
         return at if at >= 0 else self.cycles
 
+    def spent(self, unit: int) -> tuple[int, dict[str, int]]:
+        """Cycles at work, and idle ones by reason."""
+        idle = dict(zip(REASONS, map(int, self.state.idle[unit]), strict=True))
+        idle["drain"] += self.cycles - int(self.state.time[unit])
+        return int(self.state.busy[unit].sum()), idle
+
 
 def event(plan: PlanDocument, samples: int) -> SimReport:
     """Simulate `samples` training samples (at least 1) from an empty pipeline until it is drained.
@@ -93,7 +99,7 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
         utilisation=mean_utilisation(plan, interval),
         host_load=host_cycles(Layout.of(plan)) / interval,
         bound_by=_bound(run, steady),
-        stages=tuple(_row(plan, run, index, interval) for index in stages),
+        stages=stage_rows(plan, samples, map(run.spent, stages), interval),
         edges=edge_rows(plan, run.wiring, interval),
         deadlock=run.deadlock,
         figures=figures_of(plan),
@@ -144,10 +150,3 @@ def _bound(run: Run, steady: bool) -> str:
         return str(run.pace.bound)
     pace = f"the plan's pace is a sample every {run.pace.interval_cycles:,.0f} cycles"
     return str(Bound("fill", f"{pace}, reached with more than {run.samples:,}", 0))
-
-
-def _row(plan: PlanDocument, run: Run, index: int, interval: float) -> StageRow:
-    idle = dict(zip(REASONS, map(int, run.state.idle[index]), strict=True))
-    idle["drain"] += run.cycles - int(run.state.time[index])
-    busy = int(run.state.busy[index].sum())
-    return stage_row(plan.stages[index], busy, idle, interval)

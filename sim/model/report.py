@@ -21,14 +21,15 @@ from ...compiler.plan.text.summary import latency, rate
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage. `utilisation` is busy cycles / initiation interval, in steady state.
+    """One stage. `utilisation` is the share of the initiation interval that its phases take.
 
     `idle_cycles` splits all idle cycles of the run by what the stage waited for at that moment:
     fill (the pipeline was not full yet), imbalance (the producer was at work on what it needs),
     starved (the producer was itself waiting), link (the item was under way), host, blocked (no room
     in an output while the consumer was at work), loop (no room although the consumer was waiting
-    too: the FIFO is too shallow), drain, turn (another stage of its region was at work). With the
-    busy cycles of all samples they add up to the cycles of the run.
+    too: the FIFO is too shallow), drain, turn (another stage of its region was at work), and in
+    plans with experts routing (experts with fewer rows than the fullest waited for it, in the mean
+    over all). With the busy cycles of all samples they add up to the cycles of the run.
     `bound_by` is what takes most of the stage's own cycles.
     """
 

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import StageRecord
+from ...compiler.plan.routed import Routed
+from ...compiler.plan.stage_record import ProductStep, StageRecord
 from ...compiler.timing.wiring import BACKWARD, FORWARD, Wiring
 from .report import EdgeRow, StageRow
 
+ROUTING = "routing"
+"""Why PEs of a stage idle: their expert has fewer rows than another, which they wait for."""
 
-def stage_row(
-    stage: StageRecord, busy_cycles: int, idle: dict[str, int], interval: float
-) -> StageRow:
-    """A stage's row."""
+
+def stage_rows(
+    plan: PlanDocument, samples: int, spent: Iterable[tuple[int, dict[str, int]]], interval: float
+) -> tuple[StageRow, ...]:
+    """A row per stage, from its cycles at work and idle in a run of so many samples.
+
+    Where rows are routed to experts, the time in which experts wait for the one with the most rows
+    is idle, in the mean over the stage's PEs.
+    """
+    waits = [waiting_cycles(stage) for stage in plan.stages]
+    return tuple(
+        _row(stage, busy - samples * wait, idle | own, interval)
+        for stage, wait, (busy, idle) in zip(plan.stages, waits, spent, strict=True)
+        for own in [{ROUTING: samples * wait} if any(waits) else {}]
+    )
+
+
+def waiting_cycles(stage: StageRecord) -> int:
+    """Cycles of a sample in which an expert's PEs wait, in the mean over all experts."""
+    found = 0.0
+    for operator in stage.operators:
+        loads = [step for step in operator.steps if isinstance(step, Routed)]
+        products = [step for step in operator.steps if isinstance(step, ProductStep)]
+        for load, product in zip(loads, products, strict=False):
+            found += load.idle_share * product.cycles
+    return round(found)
+
+
+def _row(stage: StageRecord, busy_cycles: int, idle: dict[str, int], interval: float) -> StageRow:
     cycles = stage.cycles
     return StageRow(
         id=stage.id,

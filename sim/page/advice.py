@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import OperatorCost, StageRecord
 from ..model.report import SimReport, StageRow
+from ..model.rows import ROUTING
 
 _AT_PACE = 0.995
 """From this share of the interval on, a stage counts as busy all the time."""
@@ -87,6 +88,9 @@ def _line(stage: StageRecord, row: StageRow, report: SimReport) -> str:
 
 def _own(stage: StageRecord, row: StageRow) -> str:
     """What would make the stage itself faster."""
+    if wait := row.idle_cycles.get(ROUTING, 0):
+        share = wait / (wait + row.busy_cycles)
+        return f"experts wait {share:.0%} of its time for the fullest: balance them, or a capacity"
     if row.bound_by == "network":
         return f"exchange of {_largest(stage.operators, 'network_cycles')}: fewer, larger tiles"
     nonzeros = stage.nonzeros

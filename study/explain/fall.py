@@ -13,7 +13,7 @@ import numpy as np
 
 from ...compiler.kernels.stage import StageTable
 from ...compiler.mapping.pricing import Pricing
-from ...compiler.plan.causes import EXCHANGE, IMBALANCE, LOOP, START, WORK
+from ...compiler.plan.causes import EXCHANGE, IMBALANCE, LOOP, ROUTING, START, WORK
 from ...compiler.plan.program import Stage
 from ...compiler.plan.stage_record import StageRecord, Tiling
 from ...compiler.targets.target import Target
@@ -124,11 +124,14 @@ def _terms(tiling: Tiling, stage: Stage, pricing: Pricing) -> dict[str, int]:
     compute, total = _priced(machine, tiling, stage, pricing)
     looped, _ = _priced(_without_starts(machine), tiling, stage, pricing)
     bare, _ = _priced(_without_loops(machine), tiling, stage, pricing)
-    alone, _ = _priced(_without_loops(machine), Tiling(1, 1, 1), stage, pricing)
-    work = min(bare, alone // (tiling.height * tiling.width))
+    evenly = _with_even_loads(pricing)
+    even, _ = _priced(_without_loops(machine), tiling, stage, evenly)
+    alone, _ = _priced(_without_loops(machine), Tiling(1, 1, 1), stage, evenly)
+    work = min(even, alone // (tiling.height * tiling.width))
     return {
         WORK: work,
-        IMBALANCE: bare - work,
+        IMBALANCE: even - work,
+        ROUTING: bare - even,
         START: compute - looped,
         LOOP: looped - bare,
         EXCHANGE: total - compute,
@@ -139,6 +142,13 @@ def _priced(target: Target, tiling: Tiling, stage: Stage, pricing: Pricing) -> t
     """Cycles of arithmetic, and of all."""
     table = pricing.reprice(stage, target=target, tiling=tiling)
     return sum(int(o.compute[0]) for o in table.operators), int(table.total_cycles()[0])
+
+
+def _with_even_loads(pricing: Pricing) -> Pricing:
+    """Every expert gets as many rows."""
+    if not pricing.training.loads:
+        return pricing
+    return Pricing(pricing.stages, pricing.target, replace(pricing.training, loads={}))
 
 
 def _without_starts(target: Target) -> Target:

@@ -7,13 +7,13 @@ from pathlib import Path
 from ...compiler.plan.atomic_output import staged_file
 from ...sim.page.page import render
 from .explanation import Explanation
-from .text import FALL_COLUMNS, SENSITIVITY_COLUMNS, fall_rows, sensitivity_rows, verdict
+from .text import SENSITIVITY_COLUMNS, fall_columns, fall_rows, sensitivity_rows, verdict
 
 
 def page_of(found: Explanation) -> str:
     """The page as text. Raises UserError if jinja2 is missing."""
     tables: list[tuple[str, str, tuple[str, ...], list[tuple[object, ...]]]] = [
-        (f"More PEs for {fall.stage}", verdict(fall), FALL_COLUMNS, fall_rows(fall))
+        (f"More PEs for {fall.stage}", verdict(fall), fall_columns(fall), fall_rows(fall))
         for fall in found.falls
     ]
     other = "Every time the stages are mapped and placed anew."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...compiler.plan.causes import TERMS
+from ...compiler.plan.causes import ROUTING, TERMS
 from ...compiler.plan.stage_record import Tiling
 from ...compiler.plan.text.numbers import facts, percent, quantity, table
 from .explanation import Explanation
@@ -12,7 +12,6 @@ from .fall import Fall, Step
 from .front import Front
 from .sensitivity import Sensitivity
 
-FALL_COLUMNS = ("PEs", "cycles", *TERMS, "in x space x out", "")
 SENSITIVITY_COLUMNS = ("if better by 2", "samples/s", "gain", "interval", "bound by", "constants")
 FRONT_COLUMNS = ("interval", "PEs", "PEs x cycles", "")
 
@@ -24,7 +23,7 @@ def text_of(found: Explanation) -> str:
     )
     falls = [
         f"more PEs for {fall.stage} ({fall.bound_by})\n"
-        f"{table(FALL_COLUMNS, fall_rows(fall), '  ')}\n  {verdict(fall)}"
+        f"{table(fall_columns(fall), fall_rows(fall), '  ')}\n  {verdict(fall)}"
         for fall in found.falls
     ]
     rows = table(SENSITIVITY_COLUMNS, sensitivity_rows(found.rows), "  ")
@@ -42,12 +41,23 @@ def verdict(fall: Fall) -> str:
     return f"{own.cycles / best.cycles:.2f} times as fast {where}; there {stop}"
 
 
+def fall_columns(fall: Fall) -> tuple[str, ...]:
+    """Names of what `fall_rows` holds."""
+    return ("PEs", "cycles", *_terms(fall), "in x space x out", "")
+
+
+def _terms(fall: Fall) -> list[str]:
+    """Routing is there where some step has it."""
+    has_experts = any(step.terms[ROUTING] for step in fall.steps)
+    return [name for name in TERMS if name != ROUTING or has_experts]
+
+
 def fall_rows(fall: Fall) -> list[tuple[object, ...]]:
-    """As FALL_COLUMNS."""
+    """As `fall_columns`."""
     return [
         (
             *(step.pes, step.cycles),
-            *(step.terms[name] for name in TERMS),
+            *(step.terms[name] for name in _terms(fall)),
             *(_tiling(step.tiling), _mark(step)),
         )
         for step in fall.steps
