@@ -37,8 +37,8 @@ def gpt_loss(
     blocks = {name.split(".")[1] for name in p if name.startswith("blocks.")}
     for block in map(str, range(len(blocks))):
         x = x + _attention(p, f"blocks.{block}", _layer_norm(p, f"blocks.{block}.norm1", x), heads)
-        up = _linear(p, f"blocks.{block}.up", _layer_norm(p, f"blocks.{block}.norm2", x))
-        x = x + _linear(p, f"blocks.{block}.down", jax.nn.relu(up))
+        up = _linear(p, f"blocks.{block}.mlp.up", _layer_norm(p, f"blocks.{block}.norm2", x))
+        x = x + _linear(p, f"blocks.{block}.mlp.down", jax.nn.relu(up))
     scores = _linear(p, "head", _layer_norm(p, "norm", x))
     return _cross_entropy(scores.reshape(-1, scores.shape[-1]), y.reshape(-1)), {}
 

@@ -9,6 +9,18 @@ from torch import Tensor, nn
 _BYTES = 256
 
 
+class Mlp(nn.Module):
+    """down(relu(up x)), four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.act(self.up(x)))
+
+
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)); (N, T, width) to the same."""
 
@@ -18,13 +30,13 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out = nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.mlp = Mlp(width)
         is_later = torch.ones(window, window).triu(1) > 0
         self.register_buffer("bias", torch.where(is_later, -1e9, 0.0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._attention(self.norm1(x))
-        return x + self.down(F.relu(self.up(self.norm2(x))))
+        return x + self.mlp(self.norm2(x))
 
     def _attention(self, x: Tensor) -> Tensor:
         n, t, width = x.shape

@@ -91,6 +91,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
             recipe.pipeline.activation_memory,
         ),
         fit=recipe.pipeline.fit,
+        loads=recipe.pipeline.loads,
         mappings=recipe.pipeline.mappings,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
@@ -129,7 +130,7 @@ def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
     """The model with its start weights, and its masks by parameter name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = _without_blocks(recipe, _build(recipe))
+        model = recipe.upcycling.of(_without_blocks(recipe, _build(recipe)))
     if recipe.sparsity is None:
         return model, {}
     sparsity = configure(recipe.sparsity, recipe.seed)

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from ..stages.coarsen import Granularity
 from .optimizer import OptimizerRecipe
 from .part import Decay, Part, Positive
+from .upcycling import UpcyclingRecipe
 
 
 class ModelRecipe(Part):
@@ -138,6 +139,9 @@ class PipelineRecipe(Part):
     the model fits."""
     mappings: Literal["all", "2021"] = "all"
     """Of stages: all that are known, or "2021": products in sequence, each sum waited for."""
+    loads: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field(default_factory=dict)
+    """Of mixtures of experts, by globs of module paths, the recorded share of all rows that goes to
+    each expert, for which their stages are timed; others are timed for even shares."""
     compensation: str | None = None
     """Of delayed gradients, one of `weft.optim.compensations()`; null: what suits the optimizer."""
     mode: Literal["pipelined", "sequential"] = "pipelined"
@@ -236,6 +240,8 @@ class Recipe(Part):
     label."""
     normalization: NormalizationRecipe = NormalizationRecipe()
     """The normalization of named models."""
+    upcycling: UpcyclingRecipe = UpcyclingRecipe()
+    """Feed-forward layers that become mixtures of experts."""
     sparsity: Any = None
     """A share, one configuration, or a list of them: the keys are in docs/sparsity.md."""
     optimizer: OptimizerRecipe = OptimizerRecipe()
