@@ -28,6 +28,7 @@ def run_facts(run: RunReport) -> list[tuple[str, str]]:
         *_memory_facts(run),
         *_skipped_facts(run),
         *_rebuilding_facts(run),
+        *_pass_facts(run),
         *[("new map needed", str(new)) for new in run.new_maps],
         *[("growth refused", f"{n:,} weights of {name}") for name, n in run.refused_growth.items()],
     ]
@@ -60,6 +61,15 @@ def _rebuilding_facts(run: RunReport) -> list[tuple[str, str]]:
     return [("rebuilding error", f"at most {share:.2%} of what a stage read, in {worst}")]
 
 
+def _pass_facts(run: RunReport) -> list[tuple[str, str]]:
+    if not run.passes:
+        return []
+    last, classes = run.passes[-1], run.passes[-1].by_class.values()
+    took = f"the last took {last.samples:,} of {last.samples + last.left_out:,} samples"
+    each = f"{min(classes):,} to {max(classes):,} of each class"
+    return [("passes", f"{len(run.passes)} of the self-paced sampler: {took}, {each}")]
+
+
 def _memory_facts(run: RunReport) -> list[tuple[str, str]]:
     if run.state_bytes is None or run.temporary_bytes is None:
         return []
@@ -77,6 +87,8 @@ def _skipped_facts(run: RunReport) -> list[tuple[str, str]]:
 
 def run_data(run: RunReport) -> dict[str, Any]:
     """The result of a run as plain data; losses are left out."""
+    from ...runtime.training.logs import pass_record
+
     recent = run.losses[-256:]
     return {
         "executor": run.executor,
@@ -92,6 +104,7 @@ def run_data(run: RunReport) -> dict[str, Any]:
         "new_maps": [new.data() for new in run.new_maps],
         "rebuilding_errors": dict(run.rebuilding_errors),
         "refused_growth": dict(run.refused_growth),
+        "passes": [pass_record(ended) for ended in run.passes],
         "final_loss": float(recent.mean()),
         "samples_per_s": run.samples_per_s,
         "compile_s": run.compile_s,

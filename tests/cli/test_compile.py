@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import yaml
 from weft.compiler.plan.store import load
 
@@ -63,3 +64,16 @@ def test_a_recipe_that_comes_with_weft_is_compiled_by_its_name(weft, tmp_path: P
     recipe = load(tmp_path / "p").document.recipe
     assert recipe["data"]["sampler"]["kind"] == "self_paced"
     assert recipe["epochs"] == 1
+
+
+def test_a_self_paced_run_says_what_its_passes_took(weft, tmp_path: Path) -> None:
+    small = ("--set", "data.sampler.embedding_epochs=0", "--set", "target=tiny_mesh")
+    weft("compile", "self_paced", *small, "--set", "model.options.width=8", "-o", tmp_path / "p")
+    x, y = np.random.default_rng(0).random((60, 1, 8, 8), np.float32), np.arange(60) % 10
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    run = ("--executor", "reference", "--epochs", "1", "--data", tmp_path / "few.npz")
+    outcome = weft("train", tmp_path / "p", *run, "--json")
+    assert outcome.code == 0, outcome.err
+    (ended,) = json.loads(outcome.out)["passes"]
+    assert ended["pass_samples"] == 60
+    assert [row["samples"] for row in ended["pass_classes"]] == [6] * 10

@@ -11,6 +11,7 @@ import pytest
 import torch
 import weft
 from helpers.plans_to_train import RECIPE, assert_same_end, small_data
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from weft.backend.errors import UserError
 from weft.backend.pacing import cluster
@@ -146,6 +147,25 @@ def test_data_that_cannot_be_paced_are_refused_before_anything_runs(
     loader = DataLoader(TensorDataset(torch.as_tensor(x), torch.as_tensor(y)))
     with pytest.raises(UserError, match="in its own order"):
         train(plan, loader, *PACED)
+
+
+class Autoencoder(nn.Module):
+    """Returns its own loss; its data have no labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.layer(x) - x).square().mean()
+
+
+def test_data_without_labels_are_refused() -> None:
+    plan = weft.compile(Autoencoder(), (torch.zeros(1, 4),), None, "tiny_mesh")
+    x = np.ones((8, 4), np.float32)
+    assert len(train(plan, x, epochs=1).losses) == 8
+    with pytest.raises(UserError, match="one class each"):
+        train(plan, x, "data.sampler=self_paced", epochs=1)
 
 
 def test_the_threshold_of_a_recipe_reaches_the_sampler(plan: Plan, data: Dataset) -> None:
