@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
@@ -60,11 +60,13 @@ class PacedRow:
 
 @dataclass(frozen=True)
 class PacedStudy:
-    """The runs on one data set, `digits` or a path of a .npz file such as MNIST's."""
+    """The runs on one data set, `digits` or a path of a .npz file such as MNIST's, of which the
+    first `samples` are trained on."""
 
     data: str = "digits"
     epochs: int = 3
     seeds: int = 3
+    samples: int = 12_000
     methods: tuple[str, ...] = tuple(METHODS)
     overrides: tuple[str, ...] = ()
 
@@ -119,7 +121,8 @@ class PacedStudy:
 
     @cached_property
     def _loaded(self) -> Dataset:
-        return load_data(self.data)
+        found, count = load_data(self.data), self.samples
+        return replace(found, x_train=found.x_train[:count], y_train=found.y_train[:count])
 
     @property
     def _sized(self) -> list[str]:

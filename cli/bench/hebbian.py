@@ -21,8 +21,8 @@ def hebbian(
     ] = "digits",
     samples: Annotated[int, typer.Option(min=1, help="Training samples of a task.")] = 2000,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
-    rate: Annotated[float, typer.Option(min=0, help="Learning rate at batch size 1.")] = 3e-3,
-    penalty: Annotated[float, typer.Option(min=0, help="Lambda of EWC.")] = 100.0,
+    rate: Annotated[float, typer.Option(min=0, help="Learning rate at batch size 1.")] = 1e-2,
+    penalty: Annotated[float, typer.Option(min=0, help="Lambda of EWC.")] = 30.0,
     records: Annotated[
         Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
     ] = Path("weft-bench-hebbian.jsonl"),

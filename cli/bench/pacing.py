@@ -18,6 +18,7 @@ def pacing(
     ] = "digits",
     epochs: Annotated[int, typer.Option(min=1, help="As many updates as so many epochs.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="Training samples at most.")] = 12_000,
     records: Annotated[
         Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
     ] = Path("weft-bench-pacing.jsonl"),
@@ -33,7 +34,7 @@ def pacing(
     """
     from ...bench.studies.paced import PacedStudy, paced_page, paced_table
 
-    study = PacedStudy(data, epochs, seeds, overrides=tuple(set_))
+    study = PacedStudy(data, epochs, seeds, samples, overrides=tuple(set_))
     rows = []
     for row in study.rows(records):
         rows.append(row)

@@ -64,8 +64,8 @@ class TaskStudy:
     data: str = "digits"
     samples: int = 2000
     seeds: int = 3
-    rate: float = 3e-3
-    penalty: float = 100.0
+    rate: float = 1e-2
+    penalty: float = 30.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
