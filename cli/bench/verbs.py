@@ -9,6 +9,7 @@ import typer
 from .compile import compile_models
 from .compressed import compressed
 from .coverage import coverage
+from .distillation import distillation
 from .equality import equality
 from .headline import headline
 from .hebbian import hebbian
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "sparsity": sparsity,
     "pacing": pacing,
     "hebbian": hebbian,
+    "distillation": distillation,
     "remap": remap,
     "compressed": compressed,
     "levers": levers,
