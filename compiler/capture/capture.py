@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...backend.errors import UnsupportedError, UserError
+from ...backend.nn.lora.layers import adapted_paths
 from ..plan.program import TensorSpec
 from ..plan.program_graph import spec_of
 from .custom_backward.insert import insert_calls
@@ -167,6 +168,7 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
         predictions=tuple(node.name for node in results[1:]),
         reversible=reversible,
         not_undone=left,
+        adapted=adapted_paths(sample.model),
     )
 
 

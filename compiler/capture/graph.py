@@ -39,8 +39,8 @@ class Graph:
     `inputs` lists the placeholders of the sample in order. `state_updates` maps a buffer's name to
     the node that computes its next value; `constants` holds tensors the trace itself created (they
     count as buffers). `reversible` holds the paths of the modules that are updates of reversible
-    layers, `not_undone` says which reversible layers are none of them, and why. Nodes carry
-    `meta["val"]` (a FakeTensor) and `meta["origin"]`.
+    layers, `not_undone` says which reversible layers are none of them, and why; `adapted` those of
+    layers with an adapter. Nodes carry `meta["val"]` (a FakeTensor) and `meta["origin"]`.
     """
 
     module: fx.GraphModule
@@ -55,6 +55,7 @@ class Graph:
     predictions: tuple[str, ...]
     reversible: frozenset[str] = frozenset()
     not_undone: tuple[str, ...] = ()
+    adapted: frozenset[str] = frozenset()
 
     def node(self, name: str) -> fx.Node:
         """The node called `name`."""

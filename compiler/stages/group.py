@@ -3,6 +3,7 @@
 The rule (9n+7 stages for a pre-activation CIFAR ResNet-(6n+2)):
 1. Each layer with weights (convolution, linear, embedding, recurrent), each product of two
    activations and each residual sum is an anchor and gets a stage of its own; so does the loss.
+   A layer with an adapter (W0 x + s B A x) is one layer, with its three products.
 2. Anything else joins the one stage that reads it: a normalization and its activation go with the
    layer they feed.
 3. What several stages read is a stage of its own if it has parameters (a shared normalization);
@@ -128,9 +129,17 @@ class _Groups:
         return found
 
     def is_anchor(self, node: fx.Node) -> bool:
+        if layer := self.adapted(node):
+            return any(self.adapted(reader) != layer for reader in self.readers(node))
         return (
             node is self.loss or packet_name(node) in _CONTRACTIONS or self._is_residual_sum(node)
         )
+
+    def adapted(self, node: fx.Node) -> str:
+        """Path of the layer with an adapter that the node is part of; '' if there is none."""
+        parts = node.meta["origin"].module.split(".")
+        paths = (".".join(parts[:count]) for count in range(len(parts) + 1))
+        return next((path for path in paths if path in self.graph.adapted), "")
 
     def _is_residual_sum(self, node: fx.Node) -> bool:
         if packet_name(node) not in ("aten.add", "aten.add_"):

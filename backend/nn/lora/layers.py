@@ -77,3 +77,13 @@ class Adapted(nn.Module):
     def extra_repr(self) -> str:
         """Rank, scale, and whether a mask is kept."""
         return f"rank={self.rank}, scale={self.scale:g}, masked={self.mask is not None}"
+
+
+def adapted_paths(model: nn.Module) -> frozenset[str]:
+    """Paths of the layers with an adapter, weft's or PEFT's: a `base_layer`, and `lora_...`."""
+    return frozenset(name for name, part in model.named_modules() if name and _is_adapted(part))
+
+
+def _is_adapted(part: nn.Module) -> bool:
+    names = {name.partition(".")[0] for name, _ in part.named_parameters()}
+    return "base_layer" in names and any(name.startswith("lora_") for name in names)
