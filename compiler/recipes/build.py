@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..pipeline import GraphCompiler, Options, compile_model
 from ..plan.plan import Plan
 from ..stages.cut import cut
 from ..targets.load import load_target
+from .adapters import check_static, with_adapters
 from .recipe import Recipe
 from .update_rule import update_rule
 from .user_code import find, is_user_code, running
@@ -99,9 +101,13 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
 
 
 def _dynamic(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
-    """Parameters whose masks will change."""
-    if recipe.sparsity is None:
+    """Parameters whose masks will change; none of a model with adapters."""
+    if recipe.sparsity is None or recipe.adapters.are_given:
         return ()
+    return _changing(recipe, masks)
+
+
+def _changing(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
     rules = configure(recipe.sparsity, recipe.seed).rules(masks)
     return tuple(name for name, rule in rules.items() if rule.is_dynamic)
 
@@ -127,15 +133,22 @@ def graph_compiler(recipe: Recipe, dtype: torch.dtype | None = None) -> GraphCom
 
 
 def build_model(recipe: Recipe) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The model with its start weights, and its masks by parameter name."""
+    """The model with its start weights and adapters, and its masks by parameter name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = recipe.upcycling.of(_without_blocks(recipe, _build(recipe)))
+        masks = _masks(recipe, model)
+        if recipe.sparsity is not None:
+            check_static(_changing(recipe, masks), recipe.adapters)
+        return with_adapters(model, masks, recipe.adapters)
+
+
+def _masks(recipe: Recipe, model: nn.Module) -> dict[str, Tensor]:
     if recipe.sparsity is None:
-        return model, {}
+        return {}
     sparsity = configure(recipe.sparsity, recipe.seed)
     sparsity.check_first_names(model)
-    return model, sparsity.masks(model)
+    return sparsity.masks(model)
 
 
 def _without_blocks(recipe: Recipe, model: nn.Module) -> nn.Module:
@@ -175,7 +188,9 @@ def _foreign(recipe: Recipe) -> nn.Module:
     recipe asks for a kind."""
     name = recipe.model.name
     made = find(name, "model")
-    if not isinstance(made, nn.Module):
+    if isinstance(made, nn.Module):
+        made = deepcopy(made)  # its norms and layers may be swapped
+    else:
         with running(f"model {name}", "correct that line, or model.options in the recipe"):
             made = _call(recipe, made, recipe.model.options)
     if not isinstance(made, nn.Module):

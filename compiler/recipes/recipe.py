@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ..stages.coarsen import Granularity
+from .adapters import AdaptersRecipe
 from .optimizer import OptimizerRecipe
 from .part import Decay, Part, Positive
 from .upcycling import UpcyclingRecipe
@@ -244,6 +245,8 @@ class Recipe(Part):
     """Feed-forward layers that become mixtures of experts."""
     sparsity: Any = None
     """A share, one configuration, or a list of them: the keys are in docs/sparsity.md."""
+    adapters: AdaptersRecipe = AdaptersRecipe()
+    """What trains of a frozen model."""
     optimizer: OptimizerRecipe = OptimizerRecipe()
     """The update rule."""
     depth: DepthRecipe = DepthRecipe()

@@ -66,8 +66,11 @@ def _seeded(tensors: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
 
 
 def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
-    """The rules of masks that change; what is frozen is sparse only if the plan has its mask."""
-    if recipe.sparsity is None:
+    """The rules of masks that change; what is frozen is sparse only if the plan has its mask.
+
+    Masks of a model with adapters, whose weights are frozen, do not change.
+    """
+    if recipe.sparsity is None or recipe.adapters.are_given:
         return {}
     able = {name for stage in plan.stages.stages for name in stage.trained} | plan.masks.keys()
     names = [record.name for record in plan.document.parameters if record.name in able]
