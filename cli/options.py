@@ -28,7 +28,8 @@ Weights = Annotated[
     Path | None,
     typer.Option(
         "--weights",
-        help="Start from these weights: a safetensors file, an index of several, or a folder.",
+        help="Start from these weights: a safetensors file, an index of several, a folder of"
+        " either, or one of adapters.",
     ),
 ]
 PlanDirectories = Annotated[

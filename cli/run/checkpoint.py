@@ -10,7 +10,9 @@ import typer
 from ..options import Json
 from ..terminal.console import print_records
 
-app = typer.Typer(no_args_is_help=True, help="Checkpoints of training runs: list, export, plan.")
+app = typer.Typer(
+    no_args_is_help=True, help="Checkpoints of training runs: list, export, adapter, plan."
+)
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="What --checkpoint named, or one checkpoint in it.")
@@ -54,6 +56,21 @@ def export_verb(
         f"{len(tensors)} tensors, {count:,} numbers, after {found.header.samples:,} samples:"
         f" {output}\nload them: model.load_state_dict(safetensors.torch.load_file('{output}'))"
     )
+
+
+@app.command("adapter")
+def adapter_verb(
+    directory: Directory,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write, as PEFT's.")],
+    plan: Plan = None,
+) -> None:
+    """Drain the pipeline of a checkpoint and write its low-rank adapters under PEFT's names."""
+    from ...runtime import checkpoint
+    from ...runtime.weights.adapters import save_adapter
+
+    found = checkpoint.newest(directory)
+    save_adapter(checkpoint.drained(found, plan), output)
+    typer.echo(f"adapters after {found.header.samples:,} samples written to {output}")
 
 
 @app.command("plan")

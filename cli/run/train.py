@@ -82,6 +82,10 @@ def train(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write the trained plan here.")
     ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Write trained low-rank adapters to this folder, as PEFT has them."),
+    ] = None,
     set_: Overrides = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -96,6 +100,7 @@ def train(
     from ...runtime.jax.cache import keep_compiled_programs
     from ...runtime.jax.shards.processes import is_first, join
     from ...runtime.training.training_line import TrainingLine
+    from ...runtime.weights.adapters import check_adapted, save_adapter
 
     if coordinator is not None:
         _libraries_print_to_stderr()
@@ -103,6 +108,8 @@ def train(
     if executor in (None, "jax"):
         keep_compiled_programs()
     loaded = load(plan) if weights is None else _started(load(plan), weights, resume)
+    if adapter is not None:
+        check_adapted(loaded, adapter)
     line = TrainingLine("train")
     run = run_plan(
         loaded,
@@ -124,8 +131,11 @@ def train(
     line.close()
     if not is_first():
         return
+    trained = replace(loaded, tensors=run.tensors, masks=run.masks)
     if output is not None:
-        replace(loaded, tensors=run.tensors, masks=run.masks).save(output)
+        trained.save(output)
+    if adapter is not None:
+        save_adapter(trained, adapter)
     if json:
         print_json(run_data(run))
         return

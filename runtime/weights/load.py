@@ -2,7 +2,8 @@
 
 Names are the model's own. Files that Hugging Face models come in name them with or without the
 prefix of the part that holds the layers (`transformer.`, `model.`); the one prefix that makes every
-parameter's name fit is added or taken away.
+parameter's name fit is added or taken away. A plan with adapters also takes the weights of the
+model that was adapted, by their names there, or adapters alone (adapters.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from ...backend.errors import UserError
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.program import TensorSpec
+from .adapters import base_names, is_adapter, load_adapter
 from .safetensors_files import read_weights
 
 _LISTED = 6
@@ -26,11 +28,15 @@ _LISTED = 6
 def load_weights(plan: Plan, source: str | Path | Mapping[str, Tensor]) -> Plan:
     """The plan with the weights of `source`: tensors by name, a safetensors file, or a folder.
 
-    Every parameter must be there. Constants and normalization state that are not keep the plan's
-    values. A tensor under a second name (a tied weight) is left aside; any other that the plan does
-    not have is refused. Values take the plan's types; masked weights become zero.
+    Every parameter must be there, but for adapters, which keep the plan's values if none is; a
+    folder of PEFT's has adapters alone, and all else keeps the plan's. Constants and normalization
+    state that are not there keep the plan's values. A tensor under a second name (a tied weight) is
+    left aside; any other that the plan does not have is refused. Values take the plan's types;
+    masked weights become zero.
     Raises UserError that lists what is missing, unexpected, or of another shape.
     """
+    if not isinstance(source, Mapping) and is_adapter(Path(source)):
+        return load_adapter(plan, Path(source))
     where = "weights" if isinstance(source, Mapping) else f"weights {source}"
     given = dict(source) if isinstance(source, Mapping) else read_weights(Path(source))
     wanted = _Wanted.of(plan)
@@ -78,10 +84,12 @@ _OF_TRACE = re.compile(r"random\.\d+\.key$|hook\.\d+$|lifted_tensor_\d+$|loss\."
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a plan holds: specs by name, and which of them are parameters."""
+    """What a plan holds: specs by name, which of them are parameters, and of a model with adapters
+    the names before it was adapted (None: of an adapter's own)."""
 
     specs: Mapping[str, TensorSpec]
     parameters: frozenset[str]
+    before: Mapping[str, str | None]
 
     @staticmethod
     def of(plan: Plan) -> _Wanted:
@@ -91,12 +99,12 @@ class _Wanted:
             own = (*program.parameters, *program.forward_state, *program.backward_state)
             specs |= zip(stage.tensors, own, strict=True)
         names = (name for stage in plan.stages.stages for name in stage.parameters)
-        return _Wanted(specs, frozenset(names))
+        return _Wanted(specs, frozenset(names), base_names(specs))
 
     def names_in(self, given: Mapping[str, Tensor]) -> dict[str, str]:
         """The plan's names with those that `given` has for them, by the prefix that fits best."""
         candidates = [("", "")]
-        for name in sorted(self.parameters)[:1]:
+        for name in sorted(filter(None, map(self.name_before, self.parameters)))[:1]:
             candidates += [(key.removesuffix(name), "") for key in given if _ends(key, name)]
             candidates += [("", name.removesuffix(key)) for key in given if _ends(name, key)]
         found = [self._under(given, *candidate) for candidate in candidates]
@@ -104,9 +112,23 @@ class _Wanted:
 
     def _under(self, given: Mapping[str, Tensor], more: str, less: str) -> dict[str, str]:
         """Names as they are, else with prefix `more` and without prefix `less`."""
-        changed = {name: more + name.removeprefix(less) for name in self.specs}
+        changed = {name: more + self._before(name).removeprefix(less) for name in self.specs}
         found = {n: n if n in given else changed[n] for n in self.specs}
         return {name: key for name, key in found.items() if key in given}
+
+    def name_before(self, name: str) -> str | None:
+        """Its name before the model was adapted; None of what is an adapter's own."""
+        return self.before.get(name, name)
+
+    def _before(self, name: str) -> str:
+        return self.name_before(name) or name
+
+    def needed(self, names: Mapping[str, str], held: Mapping[str, Tensor]) -> list[str]:
+        """What must be given: adapters only if one of them is, or the plan has none."""
+        own = {n for n in self.specs if self.name_before(n) is None}
+        is_base = not own & names.keys()
+        left = {n for n in own if n in held} if is_base else set()
+        return [n for n in self.specs if n not in left and (n in self.parameters or n not in held)]
 
 
 def _ends(longer: str, shorter: str) -> bool:
@@ -116,8 +138,7 @@ def _ends(longer: str, shorter: str) -> bool:
 def _check(
     wanted: _Wanted, given: Mapping[str, Tensor], names: Mapping[str, str], plan: Plan, where: str
 ) -> None:
-    needed = [n for n in wanted.specs if n in wanted.parameters or n not in plan.tensors]
-    missing = [name for name in needed if name not in names]
+    missing = [name for name in wanted.needed(names, plan.tensors) if name not in names]
     used = set(names.values())
     unexpected = [k for k, v in given.items() if k not in used and not _is_second(v, given, used)]
     other = [

@@ -1,4 +1,7 @@
-"""Adapters in safetensors files, under the names of PEFT (adapter_model, adapter_config)."""
+"""Adapters in safetensors files, under the names of PEFT (adapter_model, adapter_config).
+
+`save` and `load` are of models, `write` and `read` of tensors by a model's names.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,19 @@ def save(model: nn.Module, folder: str | Path, config: LoRA) -> None:
 
     Raises `UserError` for a model without adapters.
     """
-    layers = adapted_layers(model)
-    if not layers:
+    if not adapted_layers(model):
         raise _file_error(folder, "a model with adapters", "none", "adapt it first")
+    write({name: p.detach() for name, p in adapter_parameters(model).items()}, folder, config)
+
+
+def write(tensors: Mapping[str, Tensor], folder: str | Path, config: LoRA) -> None:
+    """Write factors, by the names that a model has for them, as PEFT does."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tensors = {_PREFIX + n: p.detach().contiguous() for n, p in adapter_parameters(model).items()}
+    layers = {name.partition(".lora_")[0] for name in tensors}
+    named = {_PREFIX + name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {"format": "pt", "masked": str(config.masked).lower()}
-    save_file(tensors, target / WEIGHTS, metadata)
+    save_file(named, target / WEIGHTS, metadata)
     described = {
         "peft_type": "LORA",
         "task_type": None,
@@ -62,22 +70,55 @@ def load(
     names or shapes that are not the model's, and what weft does not adapt (biases, other types).
     """
     source = Path(folder)
-    tensors, metadata = _read(source / WEIGHTS)
     if not adapted_layers(model):
-        masked = metadata.get("masked") == "true"
-        config = _config(source / CONFIG, model, statistics, masked)
+        config = _config(source / CONFIG, model, statistics, _is_masked(source))
         model = adapt(model, config, masks=masks)
     parameters = adapter_parameters(model)
-    given = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    _check_names(source, given, parameters)
+    given = read(source, parameters)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(given[name])
     return model
 
 
+def read(folder: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The factors of a folder by the names that a model has for them, those of `wanted`.
+
+    Raises `UserError` for files that are missing or broken, and for other names or shapes.
+    """
+    tensors, _ = _read(folder / WEIGHTS)
+    given = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    _check_names(folder, given, wanted)
+    return given
+
+
+def check_scale(folder: Path, config: LoRA) -> None:
+    """Raises `UserError` if the folder's B A is multiplied by another number, or masked otherwise,
+    than that of `config`."""
+    keys = _keys(folder / CONFIG)
+    found = LoRA(
+        (),
+        int(keys["r"]),
+        float(keys["lora_alpha"]),
+        bool(keys.get("use_rslora", False)),
+        masked=_is_masked(folder),
+    )
+    if (found.scale, found.masked) != (config.scale, config.masked):
+        raise _file_error(
+            folder,
+            f"B A times {config.scale:g}, " + ("masked" if config.masked else "not masked"),
+            f"alpha {found.alpha:g} and rank {found.rank}, times {found.scale:g}, "
+            + ("masked" if found.masked else "not masked"),
+            "set alpha, rank_stabilised and masked as the adapter has them, and compile again",
+        )
+
+
+def _is_masked(folder: Path) -> bool:
+    return _read(folder / WEIGHTS)[1].get("masked") == "true"
+
+
 def _check_names(
-    source: Path, given: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]
+    source: Path, given: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
 ) -> None:
     missing, unknown = parameters.keys() - given.keys(), given.keys() - parameters.keys()
     if missing or unknown:
@@ -96,7 +137,8 @@ def _check_names(
             )
 
 
-def _config(path: Path, model: nn.Module, statistics: Any, masked: bool) -> LoRA:
+def _keys(path: Path) -> dict[str, Any]:
+    """What PEFT's configuration says, if it is of adapters that weft has."""
     try:
         keys = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -114,6 +156,11 @@ def _config(path: Path, model: nn.Module, statistics: Any, masked: bool) -> LoRA
             got or f"target_modules={keys.get('target_modules')!r}",
             "convert it with PEFT first",
         )
+    return keys
+
+
+def _config(path: Path, model: nn.Module, statistics: Any, masked: bool) -> LoRA:
+    keys = _keys(path)
     return LoRA(
         tuple(_targets(path, model, keys["target_modules"])),
         rank=int(keys["r"]),

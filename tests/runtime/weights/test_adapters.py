@@ -1,0 +1,99 @@
+"""Adapters in and out of a plan; the weights of the model below them by its own names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import weft
+from torch import Tensor
+from weft.backend.errors import UserError
+from weft.compiler.plan.plan import Plan
+from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.read import make_recipe, shipped_recipe
+from weft.nn import lora
+from weft.runtime.weights.adapters import load_adapter, save_adapter
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return compile_recipe(shipped_recipe("lora"), witness=False)
+
+
+def _base() -> dict[str, Tensor]:
+    torch.manual_seed(7)
+    model, _ = build_model(make_recipe({"model": "mlp", "normalization": "layer"}))
+    return {name: torch.randn_like(value) for name, value in model.state_dict().items()}
+
+
+def test_weights_of_the_model_before_it_was_adapted(plan: Plan) -> None:
+    base = _base()
+    loaded = weft.load_weights(plan, base)
+    for name, value in base.items():
+        ours = name if name in plan.tensors else name.replace(".weight", ".base_layer.weight")
+        ours = ours if ours in plan.tensors else ours.replace(".bias", ".base_layer.bias")
+        assert torch.equal(loaded.tensors[ours], value)
+    for name, value in plan.tensors.items():
+        assert "lora_" not in name or torch.equal(loaded.tensors[name], value)
+
+
+def test_of_a_soft_prompt_too() -> None:
+    prompted = compile_recipe(shipped_recipe("soft_prompt"), witness=False)
+    recipe = shipped_recipe("soft_prompt").model_dump(mode="json", exclude_unset=True)
+    base, _ = build_model(make_recipe({**recipe, "adapters": {}, "seed": 3}))
+    loaded = weft.load_weights(prompted, base.state_dict())
+    assert torch.equal(loaded.tensors["model.bytes.table.weight"], base.bytes.weight)  # type: ignore[union-attr]
+    assert torch.equal(loaded.tensors["model.places"], base.places)  # type: ignore[arg-type]
+    start = prompted.tensors["model.bytes.prompt"]
+    assert torch.equal(loaded.tensors["model.bytes.prompt"], start)
+
+
+def test_a_file_with_some_adapters_must_have_all(plan: Plan) -> None:
+    whole = dict(plan.tensors)
+    assert weft.load_weights(plan, whole).tensors.keys() == whole.keys()
+    del whole["layers.4.lora_A.weight"]
+    with pytest.raises(UserError, match=r"1 missing: layers\.4\.lora_A\.weight"):
+        weft.load_weights(plan, whole)
+    base = _base()
+    del base["layers.4.weight"]
+    with pytest.raises(UserError, match=r"1 missing: layers\.4\.base_layer\.weight"):
+        weft.load_weights(plan, base)
+
+
+def test_adapters_go_out_and_in_under_pefts_names(plan: Plan, tmp_path: Path) -> None:
+    trained = {
+        name: torch.randn_like(value) if "lora_" in name else value
+        for name, value in plan.tensors.items()
+    }
+    save_adapter(replace(plan, tensors=trained), tmp_path)
+    assert weft.load_weights(plan, tmp_path).tensors.keys() == trained.keys()
+    for name, value in weft.load_weights(plan, tmp_path).tensors.items():
+        assert torch.equal(value, trained[name])
+    model, _ = build_model(make_recipe({"model": "mlp", "normalization": "layer"}))
+    x = torch.randn(3, 1, 8, 8)
+    expected = weft.predict(replace(plan, tensors=trained), x.numpy(), executor="reference")[0]
+    loaded = lora.load(model, tmp_path)  # in eager torch, the plan's function
+    torch.testing.assert_close(loaded(x), torch.from_numpy(expected), rtol=1e-5, atol=1e-5)
+    theirs = tmp_path / "theirs"
+    lora.save(loaded, theirs, shipped_recipe("lora").adapters.lora)
+    assert torch.equal(
+        load_adapter(plan, theirs).tensors["layers.4.lora_A.weight"],
+        trained["layers.4.lora_A.weight"],
+    )
+
+
+def test_another_scale_or_plan_is_refused(plan: Plan, tmp_path: Path) -> None:
+    save_adapter(plan, tmp_path)
+    other = compile_recipe(shipped_recipe("lora", ["adapters.alpha=4"]), witness=False)
+    with pytest.raises(UserError, match=r"B A times 1, not masked[\s\S]*alpha 8 and rank 4"):
+        weft.load_weights(other, tmp_path)
+    rank = compile_recipe(
+        shipped_recipe("lora", ["adapters.rank=2", "adapters.alpha=4"]), witness=False
+    )
+    with pytest.raises(UserError, match=r"shape \(2, 64\)[\s\S]*\(4, 64\)"):
+        weft.load_weights(rank, tmp_path)
+    plain = compile_recipe(make_recipe({"model": "mlp"}), witness=False)
+    with pytest.raises(UserError, match=r"adapters\.targets[\s\S]*one without"):
+        weft.load_weights(plain, tmp_path)
