@@ -200,7 +200,11 @@ def _between_wafers(
     layout: Layout, channel: Channel, load: Mapping[int, tuple[int, int]]
 ) -> Channel:
     """With the cycles that the links between wafers need for its own bytes, and for all bytes that
-    pass the busiest of them; as it is if it stays on its wafer."""
+    pass the busiest of them; as it is if it stays on its wafer.
+
+    Samples follow each other on the way between wafers, through hosts or switches, without waiting
+    for room in the FIFO at its end: it holds those under way besides.
+    """
     edge = layout.edges[channel.edge]
     own = edge.forward_bytes if channel.phase == FORWARD else edge.backward_bytes
     passed = wafers_between(edge, layout.regions)
@@ -214,6 +218,7 @@ def _between_wafers(
         channel,
         work_cycles=max(channel.work_cycles, ceil(own * layout.clock_hz / rate)),
         occupancy_cycles=max(channel.occupancy_cycles, share),
+        depth=channel.depth + ceil(_wafer_flight(layout, edge) / share),
         cause="wafer-link" if share > channel.occupancy_cycles else channel.cause,
     )
 

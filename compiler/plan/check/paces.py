@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -109,7 +110,21 @@ def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream
             if passed and size:
                 work = max(work, _wafer_cycles(size, plan, constants))
             flight = ceil(_flight(edge, passed, plan, constants)) if size else 0
-            yield Stream(edge, phase, *ends, work, flight)
+            under_way = _between_wafers(edge, passed, phase, plan, constants) if size else 0
+            deeper = replace(edge, depth=edge.depth + under_way)
+            yield Stream(deeper, phase, *ends, work, flight)
+
+
+def _between_wafers(
+    edge: EdgeRecord, passed: range, phase: str, plan: PlanDocument, constants: dict[str, float]
+) -> int:
+    """Samples that links between wafers hold: their latency in shares of the busiest of them."""
+    if not passed:
+        return 0
+    loads = _wafer_loads(plan)
+    busiest = max(loads[link, _way(plan, edge, phase)] for link in passed)
+    latency = len(passed) * constants["wafer_link.latency_s"] * plan.clock_hz
+    return ceil(latency / _wafer_cycles(busiest, plan, constants))
 
 
 def _flight(
