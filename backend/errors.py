@@ -7,7 +7,8 @@ of weft and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 
 class WeftError(Exception):
@@ -25,12 +26,26 @@ class BrokenInvariantError(WeftError):
 
 
 class UserError(WeftError):
-    """The input is at fault. Says where, what was expected, what was got, and what to change."""
+    """The input is at fault. Says where, what was expected, what was got, and what to change.
 
-    def __init__(self, where: str, *, expected: str, got: str, change: str) -> None:
-        self.where, self.expected, self.got, self.change = where, expected, got, change
-        super().__init__(
-            f"{where}\n  expected: {expected}\n  got:      {got}\n  change:   {change}"
+    A `change` that takes time to find is a function, which is called when somebody asks.
+    """
+
+    def __init__(
+        self, where: str, *, expected: str, got: str, change: str | Callable[[], str]
+    ) -> None:
+        self.where, self.expected, self.got, self._change = where, expected, got, change
+        super().__init__(where, expected, got)
+
+    @cached_property
+    def change(self) -> str:
+        """What to change."""
+        return self._change() if callable(self._change) else self._change
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}\n  expected: {self.expected}\n  got:      {self.got}"
+            f"\n  change:   {self.change}"
         )
 
 
@@ -65,11 +80,27 @@ class WitnessError(UnsupportedError):
 
 
 class InfeasibleError(UserError):
-    """The plan does not fit the target. `report` is the full Infeasible report as text."""
+    """The plan does not fit the target. `report` is the full Infeasible report as text.
 
-    def __init__(self, where: str, *, expected: str, got: str, change: str, report: str) -> None:
-        self.report = report
+    Both what to change and the report try out what would help, once somebody reads them.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        expected: str,
+        got: str,
+        change: str | Callable[[], str],
+        report: Callable[[], str],
+    ) -> None:
+        self._report = report
         super().__init__(where, expected=expected, got=got, change=change)
+
+    @cached_property
+    def report(self) -> str:
+        """Demand, bound, what contributes, and the demand under each lever, as lines of text."""
+        return self._report()
 
 
 class PlanFileError(UserError):

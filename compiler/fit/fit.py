@@ -94,7 +94,7 @@ def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
         bound=demand.bound,
         unit=demand.unit,
         contributors=tuple(contributors),
-        levers=(
+        try_levers=lambda: (
             *(_line(lever.change, lever.after) for lever in every_lever(fitting, setting)),
             *_half_width(fitting, setting),
         ),

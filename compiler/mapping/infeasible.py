@@ -40,7 +40,7 @@ def memory_report(stage: Stage, post: Post, target: Target, reprice: Reprice) ->
         bound=target.capacity_bytes,
         unit="bytes per PE",
         contributors=tuple(memory_classes(stage, table, post)),
-        levers=tuple(_levers(stage, post, target, table, reprice)),
+        try_levers=lambda: _levers(stage, post, target, table, reprice),
     )
 
 

@@ -280,4 +280,4 @@ class _Ring:
 def _report(stages: Stages, group: Group, target: Target, demand: int) -> InfeasibleReport:
     names = " and ".join(stages.stages[number].name for number in group.stages)
     subject, capacity = f"one region for {names}", target.capacity_bytes
-    return InfeasibleReport(subject, target.name, demand, capacity, "bytes per PE", (), ())
+    return InfeasibleReport(subject, target.name, demand, capacity, "bytes per PE", ())

@@ -267,7 +267,7 @@ def _report(kernels: Kernels) -> InfeasibleReport:
         contributors=tuple(
             Contributor(f"stage {kernels.stages[i].stage}", smallest[i]) for i in largest
         ),
-        levers=tuple(Lever(f"target {other.name}", demand, other.pes) for other in _larger(target)),
+        try_levers=lambda: [Lever(f"target {t.name}", demand, t.pes) for t in _larger(target)],
     )
 
 

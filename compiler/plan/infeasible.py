@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...backend.errors import InfeasibleError
 
@@ -34,7 +36,10 @@ class Lever:
 
 @dataclass(frozen=True)
 class InfeasibleReport:
-    """Why a stage or a whole network does not fit its target, in one unit."""
+    """Why a stage or a whole network does not fit its target, in one unit.
+
+    `try_levers` prices what would help; it runs when somebody reads `levers`.
+    """
 
     subject: str
     target: str
@@ -42,7 +47,12 @@ class InfeasibleReport:
     bound: int
     unit: str
     contributors: tuple[Contributor, ...]
-    levers: tuple[Lever, ...]
+    try_levers: Callable[[], Iterable[Lever]] = tuple
+
+    @cached_property
+    def levers(self) -> tuple[Lever, ...]:
+        """Changes, and the demand predicted for each."""
+        return tuple(self.try_levers())
 
     @property
     def gap(self) -> int:
@@ -74,15 +84,17 @@ class InfeasibleReport:
 
     def error(self) -> InfeasibleError:
         """The exception that carries this report."""
-        helpful = [lever for lever in self.levers if lever.fits]
         return InfeasibleError(
             f"{self.subject} on {self.target}",
             expected=f"at most {self.bound:,} {self.unit}",
             got=f"{self.demand:,} {self.unit} ({self.gap:,} too many)",
-            change="; or ".join(lever.change for lever in helpful)
-            or "combine several of the levers in the report",
-            report=self.text(),
+            change=self._change,
+            report=self.text,
         )
+
+    def _change(self) -> str:
+        helpful = [lever.change for lever in self.levers if lever.fits]
+        return "; or ".join(helpful) or "combine several of the levers in the report"
 
 
 def _verdict(lever: Lever) -> str:

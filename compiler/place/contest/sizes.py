@@ -93,7 +93,7 @@ def too_large(sizes: Sizes, limit: float) -> InfeasibleError:
         expected=f"at most {tiles:,} tiles",
         got=f"{_tiles(sum(areas))} in the smallest shapes",
         change="a larger wafer, fewer kernels, or a higher memlimit",
-        report=report,
+        report=lambda: report,
     )
 
 

@@ -11,7 +11,7 @@ REPORT = InfeasibleReport(
     bound=100,
     unit="PEs",
     contributors=(Contributor("small", 10), Contributor("large", 140)),
-    levers=(
+    try_levers=lambda: (
         Lever("halve it", 120, 100),
         Lever("other bytes", 110, 100, "bytes of the fullest PE"),
         Lever("recompute", 90, 100),
@@ -34,3 +34,19 @@ def test_the_error_proposes_what_fits() -> None:
     error = REPORT.error()
     assert error.change == "recompute"
     assert "50 too many" in str(error)
+
+
+def test_levers_are_tried_when_they_are_read() -> None:
+    tried = []
+
+    def levers() -> list[Lever]:
+        tried.append(1)
+        return [Lever("half the weights", 50, 60), Lever("a larger wafer", 80, 60)]
+
+    contributors = (Contributor("weights", 100),)
+    error = InfeasibleReport("stage 1", "wse2", 100, 60, "bytes", contributors, levers).error()
+    assert (error.where, error.got) == ("stage 1 on wse2", "100 bytes (40 too many)")
+    assert tried == []
+    assert "change:   half the weights" in str(error)
+    assert "still 20 too many" in error.report
+    assert tried == [1]
