@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import UserError
-from .probe import Affine, Layout, affine_of, layout_of
+from .probe import Affine, Layout, affine_of, axis_of, check_does_no_more, layout_of
 
 KNOWN = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 """Classes that are normalizations, and what is derived from them."""
@@ -45,11 +45,13 @@ def _looks_like(module: nn.Module) -> bool:
 def measured(name: str, module: nn.Module) -> Normalization:
     """What a module normalizes. Raises `UserError` if that is no single axis of features."""
     features = _features(name, module)
-    if isinstance(module, KNOWN) and _is_torchs_own(module):
-        is_last = isinstance(module, nn.LayerNorm | nn.RMSNorm)
-        return Normalization(module, features, Layout(-1 if is_last else 1, not is_last))
+    kind = next((kind for kind in type(module).mro() if _is_torchs_own(kind)), None)
+    if kind is type(module) or (kind and kind.forward is type(module).forward):
+        axis = axis_of(kind)
+        return Normalization(module, features, Layout(axis, axis == 1))
     layout = layout_of(name, module, features)
-    if isinstance(module, KNOWN):
+    if kind is not None:
+        check_does_no_more(name, module, kind, features, layout)
         return Normalization(module, features, layout)
     affine = affine_of(module, features, layout)
     if affine is None:
@@ -62,8 +64,8 @@ def measured(name: str, module: nn.Module) -> Normalization:
     return Normalization(module, features, layout, affine)
 
 
-def _is_torchs_own(module: nn.Module) -> bool:
-    return type(module).forward.__module__.startswith("torch.nn.")
+def _is_torchs_own(kind: type) -> bool:
+    return issubclass(kind, KNOWN) and kind.__module__.startswith("torch.nn.")
 
 
 def _features(name: str, module: nn.Module) -> int:

@@ -42,7 +42,7 @@ def layout_of(name: str, module: nn.Module, features: int) -> Layout:
     depends on other elements and stays as it is when the input is multiplied by 4.
     """
     _refuse_more_inputs(name, module)
-    concrete = _concrete(module)
+    concrete = _with_weights(_concrete(module))
     layouts = {
         Layout(axis, _sees_positions(name, concrete, x, y, axis))
         for axis, x, y in _taken(concrete, features)
@@ -98,6 +98,27 @@ def _taken(module: nn.Module, features: int) -> Iterator[tuple[int, Tensor, Tens
 
 
 @torch.no_grad()
+def check_does_no_more(
+    name: str, module: nn.Module, kind: type[nn.Module], features: int, layout: Layout
+) -> None:
+    """Raises `UserError` unless `module`, whose class is derived from `kind` and has a forward of
+    its own, computes what `kind` does on the axis of the layout, and then what its children do."""
+    concrete, own_axis = _with_weights(_concrete(module)), axis_of(kind)
+    x, y = next((x, y) for axis, x, y in _taken(concrete, features) if axis == layout.axis)
+    plain = kind.forward(concrete, x.movedim(layout.axis, own_axis).contiguous())
+    plain = plain.movedim(own_axis, layout.axis)
+    for child in concrete.children():
+        plain = child(plain)
+    if float((plain - y).abs().max()) > _INVARIANT * float(y.abs().max()):
+        raise _unclear(name, f"a {type(module).__name__}, which does more than a {kind.__name__}")
+
+
+def axis_of(kind: type[nn.Module]) -> int:
+    """Where a normalization of torch has its features."""
+    return -1 if issubclass(kind, nn.LayerNorm | nn.RMSNorm) else 1
+
+
+@torch.no_grad()
 def _sees_positions(name: str, module: nn.Module, x: Tensor, y: Tensor, axis: int) -> bool:
     scale = float(y.abs().max())
     if float((module.forward(4 * x) - y).abs().max()) > _INVARIANT * scale:
@@ -117,11 +138,17 @@ def _concrete(module: nn.Module) -> nn.Module:
     """A copy on the CPU, in float32, whose statistics are those of its input."""
     copied = copy.deepcopy(module)
     if any(tensor.is_meta for tensor in copied.parameters()):
-        copied = copied.to_empty(device="cpu")
-        draws = torch.Generator().manual_seed(1)
-        for parameter in copied.parameters():
-            parameter.data.uniform_(0.5, 1.5, generator=draws)
+        copied = _with_weights(copied.to_empty(device="cpu"))
     return copied.cpu().float().train(isinstance(module, _BatchNorm)).requires_grad_(False)
+
+
+def _with_weights(module: nn.Module) -> nn.Module:
+    """The module with seeded weights: those of zero, as the last norms of residual branches begin,
+    would hide what it does."""
+    draws = torch.Generator().manual_seed(1)
+    for parameter in module.parameters():
+        parameter.data.uniform_(0.5, 1.5, generator=draws)
+    return module
 
 
 def _refuse_more_inputs(name: str, module: nn.Module) -> None:

@@ -40,15 +40,16 @@ def replace_norms(
 
     Warns of modules that look like a normalization and stay. Raises `UserError` for an unknown kind
     or option, for a glob that matches no normalization, for a normalization of several axes, and if
-    there is nothing to replace.
+    there is nothing to replace or keep.
     """
     rules = {glob: _rule(rule) for glob, rule in (overrides or {}).items()}
     target, norms, left = type(make_norm(kind, 2, **options)), norms_of(model), []
     _check_globs(rules, norms)
-    replaced = 0
+    replaced, is_kept = 0, False
     for name, (module, places) in norms.items():
         given, own = next((r for glob, r in rules.items() if fnmatchcase(name, glob)), (None, {}))
         if given == "keep":
+            is_kept = True
             continue
         try:
             found = measured(name, module)
@@ -63,7 +64,7 @@ def replace_norms(
             model = _put(model, place, new)
         replaced += 1
     has_target = any(isinstance(module, target) for module in model.modules())
-    if not replaced and (left or (not norms and not has_target)):
+    if not (replaced or is_kept) and (left or (not norms and not has_target)):
         raise _nothing_replaced(model, left)
     if left:
         warnings.warn(f"replace_norms: these stay as they are: {_some(left)}", stacklevel=2)

@@ -87,3 +87,10 @@ def test_a_norm_with_two_names_is_replaced_at_both() -> None:
     model = replace_norms(nn.Sequential(norm, nn.Linear(8, 8), norm), "layer")
     assert model[0] is model[2]
     assert not isinstance(model[2], nn.LayerNorm)
+
+
+def test_a_model_whose_norms_are_all_kept_stays_as_it_is() -> None:
+    model = nn.Sequential(nn.LayerNorm(8), ResponseNorm(8))
+    with pytest.warns(UserWarning, match="1: a ResponseNorm"):
+        replace_norms(model, "online", overrides={"0": "keep"})
+    assert isinstance(model[0], nn.LayerNorm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch.nn.functional as F
 from helpers.custom_norms import MeanSquareNorm, OverChannels
 from torch import Tensor, nn
 from weft.backend.errors import UserError
@@ -16,6 +17,37 @@ class BothNorm(nn.LayerNorm):
         if x.dim() != 4:
             return super().forward(x)
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class ActivatedNorm(nn.BatchNorm2d):
+    """As in timm: a norm and an activation in one."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(super().forward(x))
+
+
+class HiddenActivation(nn.BatchNorm2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x))
+
+
+def test_what_a_norm_does_beside_normalizing_is_not_dropped() -> None:
+    model = replace_norms(nn.Sequential(ActivatedNorm(8)), "online")
+    assert [type(module) for module in model[0]] == [OnlineNorm, nn.ReLU]
+    with pytest.raises(UserError, match="HiddenActivation, which does more than a BatchNorm2d"):
+        replace_norms(nn.Sequential(HiddenActivation(8)), "online")
+
+
+def test_a_norm_whose_weights_begin_at_zero_is_known_by_what_it_normalizes() -> None:
+    model = nn.Sequential(ActivatedNorm(8))
+    nn.init.zeros_(model[0].weight)
+    replace_norms(model, "online")
+    assert isinstance(model[0][0], OnlineNorm)
+    assert not model[0][0].weight.any()
 
 
 def test_a_layer_norm_of_no_single_axis_is_refused() -> None:
