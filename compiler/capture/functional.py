@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -147,12 +148,27 @@ def _rewrite(node: fx.Node, order: dict[fx.Node, int], updates: dict[str, fx.Nod
     else:
         functional = _functional(node)
         assert functional is not None, node  # all_plain has seen to it
+        node.kwargs = {**_left_out(node, functional), **node.kwargs}
         node.target = functional
     for user in list(changed.users):
         if order[user] > order[node]:
             user.replace_input_with(changed, value)
     if value is not node:
         node.graph.erase_node(node)
+
+
+def _left_out(node: fx.Node, functional: OpOverload) -> dict[str, Any]:
+    """Arguments with a default that the functional operator has not: `bernoulli_()` is 0.5."""
+    known = node.target._schema.arguments  # type: ignore[union-attr]
+    given = {argument.name for argument in known[: len(node.args)]} | set(node.kwargs)
+    defaults = {a.name: a.default_value for a in functional._schema.arguments}
+    return {
+        argument.name: argument.default_value
+        for argument in known
+        if argument.name not in given
+        and argument.has_default_value()
+        and argument.default_value != defaults.get(argument.name)
+    }
 
 
 def _drop_identities(graph: fx.Graph, updates: dict[str, fx.Node]) -> None:

@@ -174,3 +174,20 @@ def test_streaming_norm_called_twice_is_refused():
 
     with pytest.raises(UnsupportedError, match=r"(?s)norm.*a second call"):
         capture(Twice(), (torch.randn(1, 4),), None)
+
+
+class Drawing(nn.Module):
+    def __init__(self, rate) -> None:
+        super().__init__()
+        self.layer, self.rate = nn.Linear(4, 64), rate
+
+    def forward(self, x):
+        h = self.layer(x)
+        return (h * torch.empty_like(h).bernoulli_(self.rate)).sum()
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.3])
+def test_a_rate_that_is_the_operators_default_is_a_rate(rate):
+    graph = capture(Drawing(rate), (torch.randn(1, 4),), None)
+    below = graph.module.graph.find_nodes(op="call_function", target=torch.ops.aten.lt.Scalar)
+    assert [node.args[1] for node in below] == [rate]
