@@ -19,6 +19,7 @@ from .custom_backward.call import CustomCall
 from .custom_backward.record import Recording
 from .functional import functional_updates
 from .guards.mutations import check_mutations
+from .guards.placeless import meta_as_cpu
 from .guards.python_state import without_python_draws
 from .guards.traced import check_traced
 from .guards.watched import watching
@@ -50,7 +51,7 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> Traced:
     functional program does not show.
     """
     try:
-        with _as_for_training(sample):
+        with _as_for_training(sample), meta_as_cpu():
             return _traced(sample, example_inputs)
     except UserError:
         raise

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode
 
 _CONTAINERS = frozenset({list, dict, set, OrderedDict})
 
@@ -65,7 +66,8 @@ def swapped(model: nn.Module, values: Mapping[int, Tensor]) -> Iterator[None]:
     their own.
 
     They stay the objects they are, so whoever holds one reads the other values; those without
-    numbers (on the meta device) are replaced by new ones in their modules.
+    numbers (on the meta device) are replaced by new ones in their modules, and by these in what
+    operators are given.
     """
     places = [
         (tensors, name, value)
@@ -83,13 +85,36 @@ def swapped(model: nn.Module, values: Mapping[int, Tensor]) -> Iterator[None]:
             else:
                 made.setdefault(id(value), _stand_in(value, values[id(value)]))
                 tensors[name] = made[id(value)]  # type: ignore[assignment]
-        yield
+        with _Reached(made) if made else nullcontext():
+            yield
     finally:
         for tensors, name, value in places:
             tensors[name] = value  # type: ignore[assignment]
         for key, (value, data) in before.items():
             if key not in made:
                 value.data = data
+
+
+class _Reached(TorchFunctionMode):
+    """Operators on a tensor that has a stand-in, reached through a list, take the stand-in."""
+
+    def __init__(self, made: Mapping[int, Tensor]) -> None:
+        super().__init__()
+        self.made = made
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return func(*map(self._own, args), **{k: self._own(v) for k, v in (kwargs or {}).items()})
+
+    def _own(self, value: Any) -> Any:
+        if type(value) in (list, tuple):
+            return type(value)(map(self._own, value))
+        return self.made.get(id(value), value) if isinstance(value, Tensor) else value
 
 
 def _is_alike(value: Tensor, other: Tensor) -> bool:
