@@ -36,12 +36,13 @@ def run_eager(
     dtype: torch.dtype,
     watch: Callable[[], AbstractContextManager] = nullcontext,
     after: Callable[[Tensor], None] = lambda loss: None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> Step:
     """One step of the model with `values` as parameters and buffers, computed in `dtype`.
 
     It draws the numbers that the plan draws for its first sample; attention is written out, so that
-    its dropout is an operator of its own. The model is afterwards as it
-    was. It runs inside `watch()`; `after` is told the loss before its backward runs.
+    its dropout is an operator of its own. The model is afterwards as it was. It runs inside
+    `watch()`; `after` is told the loss before its backward runs, `at_end` is called behind it.
     """
     draws, claimed = Replay(0, dtype), claimed_type(sample)
     with (
@@ -59,12 +60,13 @@ def run_eager(
         after(loss)
         if loss.requires_grad:
             loss.backward()
-        gradients = {n: _dense(p.grad) for n, p in trained.items() if p.grad is not None}
+        at_end()
+        gradients = {n: dense(p.grad) for n, p in trained.items() if p.grad is not None}
         state = {name: value.data for name, value in {**trained, **buffers(sample)}.items()}
     return Step(*results, gradients, state, tuple(draws.made))
 
 
-def _dense(gradient: Tensor) -> Tensor:
+def dense(gradient: Tensor) -> Tensor:
     """A gradient of rows, as sparse embeddings have it, as a whole one."""
     return gradient.to_dense() if gradient.is_sparse else gradient
 

@@ -20,6 +20,9 @@ from ..capture.sample import OneSample, Sample
 from .eager import buffers, parameters
 
 _NOISE = 0.05
+_AROUND_ZERO = ("mean", "bias", ".u", ".v")
+"""Names of state that is around zero, as averages of values and of gradients are. A mean of 1 makes
+most rectifiers behind a normalization shut, and the gradients before them zero."""
 _LITERAL = "lifted_tensor"
 """How torch.export calls a tensor that the forward makes of numbers."""
 _MOST_LITERALS = 10_000
@@ -94,7 +97,8 @@ def _state(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
     if not is_weightless(value):
         return value.detach().to(dtype) if value.is_floating_point() else value.detach()
     if value.is_floating_point():
-        return 1 + 2 * _NOISE * _normal(name, value, dtype)
+        centre = 0.0 if name.endswith(_AROUND_ZERO) else 1.0
+        return centre + 2 * _NOISE * _normal(name, value, dtype)
     is_mask = value.dtype is torch.bool
     return torch.full(value.shape, is_mask, dtype=value.dtype)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +18,11 @@ from ..capture.guards.module_tree import is_weightless
 from ..capture.sample import OneSample, Sample, arguments
 from ..plan.program import Stages
 from ..stages.group import sample_dependent
+from .caches import cleared_caches, is_of_trace, refusal
 from .compare import Difference, compared
 from .eager import run_eager
 from .parting import Subject, parting
-from .second_call import changed as changed_ones
-from .second_call import check_second_call, kept
+from .second_call import Kept, check_later_calls
 from .staged import StagedRun
 from .step import Step
 from .values import as_written, has_literals, values_of
@@ -37,12 +38,14 @@ class Verdict:
     """What a plan's numbers were held against, and what was the same.
 
     `level` is one of the plan's WITNESSES; `counts` counts tensors by kind, `distance` is the
-    largest relative distance of them.
+    largest relative distance of them. `zeros` counts gradients that are zero, so that they say
+    little: behind rectifiers that are all shut, nothing of a model shows.
     """
 
     level: str
     counts: Mapping[str, int] = field(default_factory=dict)
     distance: float = 0.0
+    zeros: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Witness:
         Raises WitnessError, with the first operator and line where the two part.
         """
         level = level_of(self.sample)
-        if level == "structure":
-            return Verdict(level)
+        if level == "structure" or self._lacks_numbers():
+            return Verdict("structure")
         held = _Held(self, stages, getattr(torch, level))
         found = list(held.differences())
         if found and has_literals(self.graph.constants):  # they may be arrays of that type
@@ -71,7 +74,12 @@ class Witness:
             found = list(exact.differences()) and found
         if found:
             raise _refusal(found, held)
-        return Verdict(level, held.counts, held.distance)
+        return Verdict(level, held.counts, held.distance, held.zeros)
+
+    def _lacks_numbers(self) -> bool:
+        """Whether the forward reads a tensor on the meta device that is no buffer."""
+        own = own_tensors(self.sample)
+        return any(is_weightless(t) for n, t in self.graph.constants.items() if n not in own)
 
 
 def level_of(sample: OneSample) -> str:
@@ -95,7 +103,7 @@ class _Held:
     ) -> None:
         self.graph, self.stages = witness.graph, stages
         self.counts: dict[str, int] = {}
-        self.distance = 0.0
+        self.distance, self.zeros = 0.0, 0
         self.written: dict[str, Tensor] = {}  # what buffers should be, of those that are not
         own = own_tensors(witness.sample)
         first: dict[int, str] = {}
@@ -107,12 +115,10 @@ class _Held:
         subject, values = self.subject, self.subject.values
         before = _prints(values.parameters)
         given = subject.sample, values.inputs, values.tensors, subject.dtype
-        attributes, left = kept(subject.sample), list[str]()
-        eager = run_eager(
-            *given, after=lambda _: left.extend(changed_ones(attributes, kept(subject.sample)))
-        )
-        if left:
-            check_second_call(*given, tuple(left))
+        kept, eager = _first_call(given)
+        kept.left += tuple(f"buffer {name}" for name in _reshaped(values.buffers, eager.after))
+        if kept.left:
+            check_later_calls(*given, kept, eager)
         after = _prints(values.parameters)
         changed = [name for name in before if before[name] != after[name]]
         yield from (Difference("parameter", n, "changed by the forward") for n in changed)
@@ -144,6 +150,7 @@ class _Held:
     def _gradients(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
         norms = [float(torch.linalg.vector_norm(g)) for g in eager.gradients.values()]
         largest = max((norm for norm in norms if norm < float("inf")), default=0.0)
+        self.zeros = norms.count(0.0)
         if bool(torch.isfinite(eager.loss)):  # all gradients may be zero, but for rounding
             largest = max(largest, abs(float(eager.loss)))
         waiting = dict(eager.gradients)
@@ -165,6 +172,8 @@ class _Held:
         state = {self.first.get(name, name): value for name, value in run.state.items()}
         for name, before in self.subject.values.buffers.items():
             expected = eager.after.get(name, before)
+            if expected.shape != before.shape:
+                continue  # numbers of the first call, which the graph makes for each sample
             found = list(self._held("buffer", name, expected, state.get(name, before)))
             if found:
                 self.written[name] = expected
@@ -196,6 +205,35 @@ def _subject(
         [leaf for leaf in leaves if isinstance(leaf, Tensor)],
         dtype,
     )
+
+
+_Given = tuple[OneSample, Sample, Mapping[str, Tensor], torch.dtype]
+
+
+def _first_call(given: _Given) -> tuple[Kept, Step]:
+    """What Python kept before the model's own step, and the step."""
+    kept, step = _call(given)
+    if not is_of_trace(step):
+        return kept, step
+    caches = cleared_caches()
+    kept, step = _call(given)
+    for cache in caches:  # of what is as wide as the witness, now
+        cache.cache_clear()
+    if is_of_trace(step):
+        raise refusal(given[0].model)
+    return kept, step
+
+
+def _call(given: _Given) -> tuple[Kept, Step]:
+    kept = Kept(given[0])
+    with warnings.catch_warnings():
+        # of torch, which looks for a gradient of what it makes a fake tensor of
+        warnings.filterwarnings("ignore", message=r"The \.grad attribute")
+        return kept, run_eager(*given, at_end=kept.note_changes)
+
+
+def _reshaped(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    return [name for name, value in before.items() if after.get(name, value).shape != value.shape]
 
 
 def _prints(tensors: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import pytest
 import torch
+import torch.nn.functional as F
 import weft
 from torch import nn
 from weft.backend.errors import UnsupportedError
@@ -56,6 +60,207 @@ class Buffer(Layer):
         read = h + self.state
         self.state = h.detach()[0]
         return read
+
+
+class Table(Layer):
+    """Made for the shapes of the first call: from numbers, from the sample, or from draws."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+        self.register_buffer("table", torch.zeros(1))
+
+    def read(self, h):
+        if self.table.shape != h.shape[1:]:
+            self.table = self.make(h)
+        return h * self.table
+
+
+def counted(h):
+    table = torch.zeros(h.shape[1:])
+    table[2:] = torch.arange(h.shape[1] - 2.0)
+    return table
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda h: h.detach()[0].clone(), lambda h: torch.rand(6), lambda h: counted(h) + h[0, 0]],
+)
+def test_a_buffer_of_the_first_sample_is_refused(make):
+    with pytest.raises(UnsupportedError, match="buffer table"):
+        weft.compile(Table(make), (torch.randn(1, 4),))
+
+
+def test_a_buffer_made_of_numbers_in_the_first_call_is_made_for_each_sample():
+    model = Table(counted)
+    assert weft.compile(model, (torch.randn(1, 4),)).document.witness == "float64"
+    assert model.table.shape == (1,)
+
+
+class Box:
+    calls = 0
+
+
+class ByClass(Layer):
+    count = 0
+
+    def read(self, h):
+        ByClass.count += 1
+        return h * 2 if ByClass.count > 40 else h
+
+
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, strength):
+        ctx.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -ctx.strength * gradient, None
+
+
+class Scheduled(Layer):
+    """Does `schedule(self, h)`, which counts in a place of its own."""
+
+    def __init__(self, schedule):
+        super().__init__()
+        self.schedule, self.box, self.table = schedule, Box(), {"calls": 0}
+        self.numbers = itertools.count(1)
+
+    def read(self, h):
+        return self.schedule(self, h)
+
+
+CALLS = [0]
+
+
+def _attribute(model, h):
+    model.calls += 1
+    return h * 2 if model.calls >= 3 else h
+
+
+def _warm_up(model, h):
+    model.calls += 1
+    return h * min(1.0, model.calls / 100) if model.calls > 50 else h
+
+
+def _object(model, h):
+    model.box.calls += 1
+    return h * 2 if model.box.calls > 500 else h
+
+
+def _entry(model, h):
+    model.table["calls"] += 1
+    return h * 2 if model.table["calls"] > 5 else h
+
+
+def _global(model, h):
+    CALLS[0] += 1
+    return h * 2 if CALLS[0] > 90 else h
+
+
+def _iterator(model, h):
+    return h * 2 if next(model.numbers) > 4 else h
+
+
+def _of_gradients(model, h):
+    model.calls += 1
+    return Reversed.apply(h, model.calls / 10)
+
+
+SCHEDULES = {
+    "calls": _attribute,
+    "calls ": _warm_up,
+    "box.calls": _object,
+    "table.calls": _entry,
+    "CALLS.0": _global,
+    "numbers": _iterator,
+    " calls": _of_gradients,
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_count_that_shows_after_many_calls_is_refused(name):
+    with pytest.raises(UnsupportedError, match=rf"attribute .*{name.strip()}"):
+        weft.compile(Scheduled(SCHEDULES[name]), (torch.randn(1, 4),))
+
+
+def test_a_count_of_a_class_is_refused_and_left_as_it_was():
+    with pytest.raises(UnsupportedError, match=r"ByClass.count.*\n.*\n.*call"):
+        weft.compile(ByClass(), (torch.randn(1, 4),))
+    assert ByClass.count < 10
+
+
+def _closure():
+    calls = 0
+
+    def loss(prediction, target):
+        nonlocal calls
+        calls += 1
+        return F.mse_loss(prediction, target) / calls
+
+    return loss
+
+
+class Annealed:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, prediction, target):
+        self.calls += 1
+        return F.mse_loss(prediction, target) * (0.5 if self.calls > 100 else 1.0)
+
+
+@pytest.mark.parametrize("loss", [_closure(), Annealed()])
+def test_a_loss_that_counts_is_refused(loss):
+    with pytest.raises(UnsupportedError, match=r"attribute .*calls"):
+        weft.compile(nn.Linear(4, 3), (torch.randn(1, 4), torch.randn(1, 3)), loss)
+
+
+def test_a_hook_that_counts_is_refused():
+    model, calls = Layer(), [0]
+    model.read = lambda h: h
+
+    def hook(gradient):
+        calls[0] += 1
+        return gradient * calls[0]
+
+    model.layer.weight.register_hook(hook)
+    with pytest.raises(UnsupportedError, match=r"attribute calls\.0"):
+        weft.compile(model, (torch.randn(1, 4),))
+
+
+@functools.lru_cache
+def _numbered(count):
+    return torch.arange(float(count))
+
+
+class Cached(Layer):
+    def read(self, h):
+        return h * _numbered(6)
+
+
+def test_a_cached_function_keeps_no_tensor_of_the_trace():
+    assert weft.compile(Cached(), (torch.randn(1, 4),)).document.witness == "float64"
+    assert type(_numbered(6)) is torch.Tensor
+    assert _numbered(6).dtype is torch.float32
+
+
+KEPT = {}
+
+
+class Hoarding(Layer):
+    def read(self, h):
+        if "table" not in KEPT:
+            KEPT["table"] = torch.arange(6.0)
+        return h * KEPT["table"]
+
+
+def test_a_tensor_of_the_trace_that_is_kept_elsewhere_is_refused():
+    with pytest.raises(UnsupportedError, match="register_buffer"):
+        weft.compile(Hoarding(), (torch.randn(1, 4),))
+    KEPT.clear()
 
 
 @pytest.mark.parametrize(
