@@ -1,26 +1,32 @@
 """Buffers that a forward assigns: `self.mean = new` means the same as `self.mean.copy_(new)`.
 
 torch.export loses such a write in a module below the root. While it traces, what a buffer is at the
-end of the forward is copied into what it was at the beginning.
+end of the forward is copied into what it was at the beginning. One that becomes a tensor of another
+shape holds numbers that the first call makes for the shapes it meets: where these depend on nothing
+else, the graph makes them for each sample, and the buffer stays as it is.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 
 from ...backend.errors import UnsupportedError
+from .draws import is_random
+from .fx_tools import writes_of
 
 
 @contextmanager
 def assignments_copied(model: nn.Module) -> Iterator[None]:
     """Inside, a forward of `model` is traced.
 
-    Raises UnsupportedError for a buffer that becomes a tensor of another shape or type, and for a
-    parameter that is replaced.
+    Raises UnsupportedError for a buffer that becomes a tensor of another shape or type and depends
+    on inputs, parameters, buffers or draws, and for a parameter that is replaced.
     """
     modules = dict(model.named_modules())
     buffers = {path: dict(module._buffers) for path, module in modules.items() if module._buffers}
@@ -40,6 +46,8 @@ def assignments_copied(model: nn.Module) -> Iterator[None]:
 
 def _copy(before: Tensor, now: Tensor | None, name: str) -> None:
     if now is None or now.shape != before.shape or now.dtype != before.dtype:
+        if now is not None and _is_made_of_numbers(now):
+            return
         raise UnsupportedError(
             f"buffer {name}",
             expected=f"state that stays a tensor of shape {tuple(before.shape)}, {before.dtype}",
@@ -50,6 +58,27 @@ def _copy(before: Tensor, now: Tensor | None, name: str) -> None:
         )
     with torch.no_grad():
         before.copy_(now.detach())
+
+
+def _is_made_of_numbers(value: Tensor) -> bool:
+    """Whether the trace so far computes a value from nothing that a sample or a step changes."""
+    mode = get_proxy_mode()
+    slot = get_proxy_slot(value, mode.tracer, None) if mode else None
+    if mode is None or slot is None:
+        return False
+    writes = defaultdict(list)
+    for node in mode.tracer.graph.nodes:
+        for one in writes_of(node):
+            writes[one.root].append(node)
+    waiting, seen = [slot.proxy.node], set()
+    while waiting:
+        node = waiting.pop()
+        if node.op == "placeholder" or (node.op == "call_function" and is_random(node.target)):
+            return False
+        if node not in seen:
+            seen.add(node)
+            waiting += [*node.all_input_nodes, *writes[node]]
+    return True
 
 
 def _replaced(name: str) -> UnsupportedError:

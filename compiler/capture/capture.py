@@ -23,7 +23,13 @@ from ..plan.program_graph import spec_of
 from .custom_backward.insert import insert_calls
 from .custom_backward.parameters import hook_parameters
 from .export import Traced, export_sample
-from .fx_tools import forget_checks, forget_copies, forget_devices, forget_strides
+from .fx_tools import (
+    forget_checks,
+    forget_copies,
+    forget_devices,
+    forget_sparse_gradients,
+    forget_strides,
+)
 from .graph import Graph, backward_state_positions
 from .guards.module_tree import check_modules
 from .mixture_of_experts import routed_experts
@@ -143,6 +149,7 @@ def _to_graph(traced: Traced, sample: OneSample) -> Graph:
     module.graph.output_node().args = ((*results, *updates.values()),)
     forget_checks(module.graph)
     forget_copies(module.graph)
+    forget_sparse_gradients(module.graph)
     _expose_backward_state(module.graph)
     forget_strides(module.graph)
     for node in module.graph.nodes:

@@ -1,8 +1,9 @@
-"""Clean-ups of a captured torch.fx graph."""
+"""Clean-ups of a captured torch.fx graph, and what its operators write to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -51,6 +52,20 @@ def forget_checks(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
+def forget_sparse_gradients(graph: fx.Graph) -> None:
+    """Embeddings have gradients of all rows, zero where none was read: a stage's are dense."""
+    for node in graph.nodes:
+        if packet_name(node) in ("aten.embedding", "aten.embedding_bag", "aten._embedding_bag"):
+            names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+            given = dict(zip(names, node.args, strict=False)) | node.kwargs
+            if given.get("sparse"):
+                position = names.index("sparse")
+                if position < len(node.args):
+                    node.update_arg(position, False)
+                else:
+                    node.update_kwarg("sparse", False)
+
+
 def forget_copies(graph: fx.Graph) -> None:
     """What functionalization writes as a copy over a value is the copied value in its shape."""
     for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy.default):
@@ -88,3 +103,54 @@ def replace_mutations(graph: fx.Graph) -> None:
         for user in list(changed.users):
             if order[user] > order[node]:
                 user.replace_input_with(changed, node)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Whose memory a node changes, and whether it reaches it through a detached tensor."""
+
+    root: fx.Node
+    is_detached: bool
+
+
+def writes_of(node: fx.Node) -> Iterator[Written]:
+    """The writes of one operator."""
+    if not isinstance(node.target, OpOverload) or not node.target._schema.is_mutable:
+        return
+    for position, argument in enumerate(node.target._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = node.args[position] if position < len(node.args) else None
+            changed = node.kwargs.get(argument.name, given)
+            for one in changed if isinstance(changed, list | tuple) else (changed,):
+                if isinstance(one, fx.Node):
+                    yield _followed(one)
+
+
+def _followed(node: fx.Node) -> Written:
+    """From a view or the result of a write back to the tensor whose memory it is."""
+    is_detached = False
+    while node.op == "call_function" and (source := _aliased(node)) is not None:
+        is_detached |= packet_name(node) == "aten.detach"
+        node = source
+    return Written(node, is_detached)
+
+
+def _aliased(node: fx.Node) -> fx.Node | None:
+    """The operand that the node's result shares memory with, if any."""
+    if not isinstance(node.target, OpOverload):
+        return node.all_input_nodes[0] if node.all_input_nodes else None  # an item of a tuple
+    schema = node.target._schema
+    is_alias = any(result.alias_info is not None for result in schema.returns)
+    if not is_alias and packet_name(node) not in _MAY_ALIAS:
+        return None
+    shared = [a for a in schema.arguments if a.alias_info is not None] or schema.arguments[:1]
+    position = schema.arguments.index(shared[0])
+    given = node.args[position] if position < len(node.args) else None
+    operand = node.kwargs.get(shared[0].name, given)
+    return operand if isinstance(operand, fx.Node) else None
+
+
+_MAY_ALIAS = frozenset(
+    f"aten.{name}" for name in ("reshape", "contiguous", "to", "flatten", "expand_as", "view_as")
+)
+"""Composite operators whose result may be (part of) their operand, though no schema says so."""

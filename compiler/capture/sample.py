@@ -60,14 +60,16 @@ def _results(value: Any) -> tuple[Tensor, ...]:
 def _tensors(value: Any) -> Iterator[Tensor]:
     """The tensors in a model's result; an entry 'loss' comes first.
 
-    Goes through tuples, lists, mappings (which the outputs of transformers are) and dataclasses,
-    not through other objects such as key-value caches.
+    Goes through tuples, lists, mappings (which the outputs of transformers are), dataclasses and
+    named tuples, not through other objects such as key-value caches.
     """
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
         for key in sorted(value, key=lambda key: key != "loss"):
             yield from _tensors(value[key])
+    elif isinstance(value, tuple) and "loss" in getattr(value, "_fields", ()):
+        yield from _tensors(value._asdict())  # type: ignore[attr-defined]
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _tensors(item)

@@ -6,16 +6,15 @@ weights, and mean in eager torch what a functional graph cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from torch import fx
-from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from ....backend.errors import UnsupportedError
 from ...plan.program_graph import packet_name
+from ..fx_tools import writes_of
 from ..origin import origin_of
 from ..regions import UNSEEN
 
@@ -28,7 +27,7 @@ def check_mutations(exported: ExportedProgram, frozen: Collection[str]) -> None:
     trained = {name for name, target in names.items() if target not in frozen}
     needed = _needing_gradients(exported.graph, trained)
     for node in exported.graph.nodes:
-        for written in _writes(node):
+        for written in writes_of(node):
             root = written.root
             if root.name in names:
                 raise _parameter_changed(node, names[root.name].removeprefix("model."))
@@ -38,57 +37,7 @@ def check_mutations(exported: ExportedProgram, frozen: Collection[str]) -> None:
 
 def written(graph: fx.Graph) -> set[fx.Node]:
     """The values whose memory a graph writes to."""
-    return {one.root for node in graph.nodes for one in _writes(node)}
-
-
-@dataclass(frozen=True)
-class _Written:
-    """Whose memory a node changes, and whether it reaches it through a detached tensor."""
-
-    root: fx.Node
-    is_detached: bool
-
-
-def _writes(node: fx.Node) -> Iterator[_Written]:
-    if not isinstance(node.target, OpOverload) or not node.target._schema.is_mutable:
-        return
-    for position, argument in enumerate(node.target._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            given = node.args[position] if position < len(node.args) else None
-            changed = node.kwargs.get(argument.name, given)
-            for one in changed if isinstance(changed, list | tuple) else (changed,):
-                if isinstance(one, fx.Node):
-                    yield _followed(one)
-
-
-def _followed(node: fx.Node) -> _Written:
-    """From a view or the result of a write back to the tensor whose memory it is."""
-    is_detached = False
-    while node.op == "call_function" and (source := _aliased(node)) is not None:
-        is_detached |= packet_name(node) == "aten.detach"
-        node = source
-    return _Written(node, is_detached)
-
-
-def _aliased(node: fx.Node) -> fx.Node | None:
-    """The operand that the node's result shares memory with, if any."""
-    if not isinstance(node.target, OpOverload):
-        return node.all_input_nodes[0] if node.all_input_nodes else None  # an item of a tuple
-    schema = node.target._schema
-    is_alias = any(result.alias_info is not None for result in schema.returns)
-    if not is_alias and packet_name(node) not in _MAY_ALIAS:
-        return None
-    shared = [a for a in schema.arguments if a.alias_info is not None] or schema.arguments[:1]
-    position = schema.arguments.index(shared[0])
-    given = node.args[position] if position < len(node.args) else None
-    operand = node.kwargs.get(shared[0].name, given)
-    return operand if isinstance(operand, fx.Node) else None
-
-
-_MAY_ALIAS = frozenset(
-    f"aten.{name}" for name in ("reshape", "contiguous", "to", "flatten", "expand_as", "view_as")
-)
-"""Composite operators whose result may be (part of) their operand, though no schema says so."""
+    return {one.root for node in graph.nodes for one in writes_of(node)}
 
 
 def _needing_gradients(graph: fx.Graph, trained: Collection[str]) -> set[fx.Node]:

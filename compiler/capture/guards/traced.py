@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from ....backend.errors import UnsupportedError
 from ...plan.program_graph import packet_name
+from ..draws import arguments
 from ..origin import origin_of
 from ..sample import OneSample
 from .module_tree import is_weightless, unlike
@@ -36,6 +37,14 @@ def _deciding(graph: fx.Graph) -> Iterator[UnsupportedError]:
                 got="the value of a tensor read as a number (.item(), float(), tolist())",
                 change="leave out .item(): a tensor of shape () multiplies, adds and compares too",
             )
+        if packet_name(node) == "aten.linalg_vector_norm" and _has_another_shape(node):
+            yield UnsupportedError(
+                f"{node.target} in {origin_of(node, strip='model')}",
+                expected="results whose shapes torch knows",
+                got="a norm over an axis of size 1, counted from the end, of which torch's trace"
+                " has another shape than torch itself",
+                change="count the axis from the front, or take abs() and squeeze()",
+            )
         if any(map(_depends_on_data, tree_leaves(node.meta.get("val")))):
             yield UnsupportedError(
                 f"{node.target} in {origin_of(node, strip='model')}",
@@ -44,6 +53,16 @@ def _deciding(graph: fx.Graph) -> Iterator[UnsupportedError]:
                 change="keep all rows and mask them: torch.where(mask, x, 0) in the place of"
                 " x[mask], a sum of a mask in the place of nonzero()",
             )
+
+
+def _has_another_shape(norm: fx.Node) -> bool:
+    """Whether the trace has the wrong shape of a norm (torch 2.9, torch/_refs/linalg)."""
+    given = arguments(norm.target, norm.args, norm.kwargs)  # type: ignore[arg-type]
+    shape, dims = list(norm.all_input_nodes[0].meta["val"].shape), given["dim"]
+    axes = {d % len(shape) for d in (range(len(shape)) if dims is None else dims)} if shape else ()
+    kept = [1] if given["keepdim"] else []
+    expected = [s for d, size in enumerate(shape) for s in (kept if d in axes else [size])]
+    return list(norm.meta["val"].shape) != expected
 
 
 def _depends_on_data(value: object) -> bool:
