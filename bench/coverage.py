@@ -1,14 +1,17 @@
-"""`weft bench coverage`: which architectures compile to a sound plan, and why the others do not."""
+"""`weft bench coverage`: which architectures compile to a sound plan of what they compute, and why
+the others do not."""
 
 from __future__ import annotations
 
 import fnmatch
+import json
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from ..backend.errors import UnknownNameError, UserError, WitnessError
 from ..compiler.capture.capture import capture
@@ -32,10 +35,11 @@ REQUIRED_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Row:
-    """How one model fared, in seconds of processor time; `reason` is empty if its plan is sound.
+    """How one model fared, in seconds of processor time; `reason` is empty if its plan is sound, or
+    if only its stages were made and they agree with the model (not `has_plan`).
 
-    `witness` is what the model itself was run in and held against.
-    `is_defect`: it failed by a mistake of weft, not for a reason that weft gives.
+    `witness` is what the model itself was run in and held against; of its `gradients`, `zeros` were
+    zero. `is_defect`: it failed by a mistake of weft, not for a reason that weft gives.
     """
 
     name: str
@@ -43,6 +47,9 @@ class Row:
     stages: int = 0
     distinct: int = 0
     witness: str = ""
+    gradients: int = 0
+    zeros: int = 0
+    has_plan: bool = False
     reason: str = ""
     is_defect: bool = False
 
@@ -50,15 +57,23 @@ class Row:
         """One line of the table."""
         return (
             f"{self.name:40} {self.stages:6} {self.distinct:8} {self.seconds:8.1f}"
-            f"  {self.witness or '-':9}  {self.reason or 'sound'}"
+            f"  {self.witness or '-':9} {self.gradients:9} {self.zeros:5}"
+            f"  {self.reason or ('sound' if self.has_plan else 'agrees')}"
         )
+
+    def line(self) -> str:
+        """As a line of JSON."""
+        return json.dumps(asdict(self))
 
 
 class _OutOfTime(BaseException):
     """Not an Exception, so that nothing on the way takes it for a failure of the model."""
 
 
-HEADER = f"{'model':40} {'stages':>6} {'distinct':>8} {'seconds':>8}  {'witness':9}  result"
+HEADER = (
+    f"{'model':40} {'stages':>6} {'distinct':>8} {'seconds':>8}  {'witness':9} {'gradients':>9}"
+    f" {'zeros':>5}  result"
+)
 
 
 def cases() -> dict[str, Build]:
@@ -82,11 +97,19 @@ def select(patterns: Sequence[str]) -> list[str]:
     return [name for name in known if any(fnmatch.fnmatchcase(name, p) for p in wanted)]
 
 
-def coverage(names: Iterable[str], target: Target, limit_s: int = 120) -> Iterator[Row]:
-    """Compile each model for `target` and check its plan; one row per model as it is done."""
+def coverage(names: Iterable[str], target: Target | None, limit_s: int = 120) -> Iterator[Row]:
+    """Hold the stages of each model against the model, compile it for `target`, and check its plan;
+    one row per model as it is done. Without a target only its stages are made."""
     known = cases()
     for name in names:
         yield _row(name, known[name], target, limit_s)
+
+
+def read(path: Path) -> dict[str, Row]:
+    """The latest row of each model of an earlier run; none if there was none."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [Row(**json.loads(line)) for line in lines if line.endswith("}")]
+    return {row.name: row for row in rows}
 
 
 def passed(rows: Sequence[Row]) -> bool:
@@ -95,7 +118,7 @@ def passed(rows: Sequence[Row]) -> bool:
     return sound >= REQUIRED_SHARE * len(rows) and not any(row.is_defect for row in rows)
 
 
-def _row(name: str, build: Build, target: Target, limit_s: int) -> Row:
+def _row(name: str, build: Build, target: Target | None, limit_s: int) -> Row:
     started = time.process_time()
     row = Row(name, 0.0)
     try:
@@ -108,9 +131,11 @@ def _row(name: str, build: Build, target: Target, limit_s: int) -> Row:
             row = replace(row, stages=len(stages), distinct=len(keys))
             sample = OneSample(case.model, case.loss)
             verdict = Witness(sample, apart(case.sample), graph)(stages)
-            row = replace(row, witness=verdict.level)
-            violations = _violations(stages, target, name)
-            row = replace(row, reason=violations, is_defect=bool(violations))
+            gradients = verdict.counts.get("gradient", 0)
+            row = replace(row, witness=verdict.level, gradients=gradients, zeros=verdict.zeros)
+            if target is not None:
+                violations = _violations(stages, target, name)
+                row = replace(row, has_plan=True, reason=violations, is_defect=bool(violations))
     except WitnessError as error:
         row = replace(row, witness="DISAGREES", reason=str(error), is_defect=True)
     except UserError as error:

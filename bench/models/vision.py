@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...backend.nn.norm_swap import replace_norms
 from ...backend.packages import model_package
@@ -129,7 +130,8 @@ def case(name: str) -> Case:
 
     model = timm.create_model(name, exportable=True)
     size: tuple[int, ...] = getattr(model, "default_cfg")["input_size"]  # noqa: B009
-    replace_norms(model, "online", overrides=_kept(model))
+    if any(isinstance(module, _BatchNorm) for module in model.modules()):
+        replace_norms(model, "online", overrides=_kept(model))
     image = torch.empty(1, *size, device="meta")
     label = torch.empty(1, dtype=torch.long, device="meta")
     return Case(model.to("meta"), (image, label), F.cross_entropy)

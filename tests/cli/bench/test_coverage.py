@@ -22,6 +22,18 @@ def test_coverage_is_a_row_per_model(weft):
     assert 0 < row["distinct"] < row["stages"]
 
 
+def test_coverage_of_stages_alone_is_kept_and_gone_on_from(weft, tmp_path):
+    pytest.importorskip("transformers", reason="needs transformers")
+    arguments = ("bench", "coverage", "transformers/dinov2", "--stages-only")
+    arguments = (*arguments, "--out", tmp_path / "rows.jsonl", "--json")
+    (row,) = json.loads(weft(*arguments).out)
+    assert (row["witness"], row["reason"], row["zeros"]) == ("float64", "", 0)
+    assert not row["has_plan"]
+    assert row["gradients"] > 40
+    assert json.loads(weft(*arguments).out) == [row]
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 1
+
+
 def test_coverage_that_fails_says_why_and_exits_with_one(weft):
     pytest.importorskip("transformers", reason="needs transformers")
     outcome = weft("bench", "coverage", "transformers/dinov2", "--target", "tiny_mesh")
