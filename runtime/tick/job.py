@@ -136,13 +136,13 @@ class Skips:
 
 
 def to_rows(values: Sequence[np.ndarray]) -> np.ndarray:
-    """One row per sample: their batch dimension of 1 becomes the row, a scalar is a row itself.
+    """One row per sample: of a value of shape (1, ...) what is in its batch dimension.
 
     Types that numpy does not have, such as bfloat16, become float32.
     """
     if not values:
         return np.empty(0)
-    rows = np.concatenate([value if value.ndim else value[None] for value in values])
+    rows = np.stack([value[0] if value.shape[:1] == (1,) else value for value in values])
     return rows.astype(np.float32) if rows.dtype.kind == "V" else rows
 
 
