@@ -20,6 +20,7 @@ _DATA_DEPENDENT = (
     DynamicOutputShapeException,
 )
 _ON_TWO_DEVICES = "found two different devices"
+_OF_GENERATOR = "torch._C.Generator"
 _CURES = {
     "nn/modules/transformer.py": "call it with is_causal=True, if the mask is the causal one;"
     " otherwise is_causal=False, which leaves the mask as it is",
@@ -46,6 +47,13 @@ def refusal(sample: OneSample, error: Exception) -> UserError:
             got=got,
             change="its code makes a tensor on a device of its own choice: build the model and the"
             " inputs on the CPU instead, or let that line take the device of an input",
+        )
+    if _OF_GENERATOR in reason:
+        return UnsupportedError(
+            where,
+            expected="draws from torch's default generator, which each sample has for itself",
+            got="a draw with generator=, whose numbers depend on the calls before",
+            change="leave generator= out; a plan's draws are seeded when it trains",
         )
     if lines and _is_of_loss(sample, frames):
         return UserError(

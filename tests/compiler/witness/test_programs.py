@@ -306,6 +306,11 @@ def test_what_is_refused(name):
         held(Program(REFUSED[name]))
 
 
+def test_a_generator_of_its_own_is_named():
+    with pytest.raises(UserError, match=r"leave generator= out"):
+        held(Program(REFUSED["a generator of its own"]))
+
+
 def test_hooks_around_modules_are_part_of_the_forward():
     model = Program()
     model.first.register_forward_pre_hook(lambda m, a, k: ((a[0] * 2,), k), with_kwargs=True)
