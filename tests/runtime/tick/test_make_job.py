@@ -14,6 +14,7 @@ import weft
 from helpers.plans_to_train import RECIPE, small_plan
 from torch import Tensor, nn
 from weft.compiler.plan.plan import Plan
+from weft.compiler.recipes.optimizer import OptimizerRecipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.reference.executor import SequentialReference
 from weft.runtime.tick.job import Job
@@ -41,13 +42,13 @@ def start() -> Tensor:
     return torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(SHAPE)
 
 
-def trained(job: Job) -> Tensor:
+def trained(job: Job, delay: int = 0) -> Tensor:
     """Weights after all updates, guarded and at the job's rates."""
     weights: Any = start()
     state = job.rule.init(weights, torch)
     for update, gradient in enumerate(gradients()):
         (usable,), _ = job.guard([torch.from_numpy(gradient)], torch)
-        weights, state = job.rule.update(weights, usable, state, 0, job.rate(update), torch)
+        weights, state = job.rule.update(weights, usable, state, delay, job.rate(update), torch)
     return weights
 
 
@@ -102,6 +103,35 @@ BY_KEY = {
 def test_a_key_of_the_optimizer_trains_as_torch_does(plan: Plan, key: str) -> None:
     overrides, expected = BY_KEY[key]
     same(trained(job_of(plan, *overrides)), by_torch(expected))
+
+
+MUON, ROTATED = (f"optimizer.name={name}" for name in ("muon", "rotated_adamw"))
+CHANGED = {
+    "name": ((), "optimizer.name=adamw"),
+    "lr": ((), "optimizer.lr=0.06"),
+    "momentum": ((), "optimizer.momentum=0.7"),
+    "weight_decay": ((), "optimizer.weight_decay=0.3"),
+    "nesterov": ((), "optimizer.nesterov=true"),
+    "betas": (ADAMW, "optimizer.betas=[0.5,0.9]"),
+    "eps": (ADAMW, "optimizer.eps=0.5"),
+    "rotate_every": ((ROTATED,), "optimizer.rotate_every=3"),
+    "rotate_largest": ((ROTATED,), "optimizer.rotate_largest=0"),
+    "by_element": ((MUON,), "optimizer.by_element=['*']"),
+    "schedule": ((), "optimizer.schedule={kind: cosine}"),
+    "stage_rate": ((), "optimizer.stage_rate={delay: 3}"),
+    "reference_batch_size": ((), "optimizer.reference_batch_size=16"),
+}
+"""Of each key of the optimizer: what else is set, and another value of the key."""
+
+
+@pytest.mark.parametrize("key", OptimizerRecipe.model_fields)
+def test_no_key_of_the_optimizer_is_ignored(plan: Plan, key: str) -> None:
+    """By what four updates late gradients train, or by which parameters are no matrices."""
+    given, change = CHANGED[key]
+    before = job_of(plan, "pipeline.compensation=none", *given, mode="pipelined")
+    after = job_of(plan, "pipeline.compensation=none", *given, change, mode="pipelined")
+    is_same = torch.equal(trained(before, delay=4), trained(after, delay=4))
+    assert not is_same or before.by_element != after.by_element
 
 
 def cosine(update: int) -> float:
