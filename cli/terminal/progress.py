@@ -43,6 +43,8 @@ def score_facts(score: Score) -> list[tuple[str, str]]:
             name.replace("_", " "),
             f"{value * 100:.2f} %"
             if name.endswith(shares) or "_top" in name
+            else f"{value * 100:.2f} points"
+            if name.endswith("accuracy_spread")
             else f"{value:.4f}{nats * name.endswith('_loss')}",
         )
         for name, value in score.values.items()

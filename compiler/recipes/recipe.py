@@ -161,6 +161,9 @@ class TrainingRecipe(Part):
     """A run stops after so many non-finite losses, or skipped updates of one stage, in a row."""
     evaluate_every: Positive | None = None
     """Samples between two tests; null: a test after each epoch."""
+    averaged_statistics: Positive | None = None
+    """Tests are at the moving statistics of normalizations averaged over so many latest samples,
+    and the last one says how far scores spread at single ones; null: at those of the moment."""
     new_map: Literal["warn", "stop"] = "warn"
     """What happens when masks that changed do not fit the plan's map any more."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -8,7 +8,8 @@ state is donated: it is updated in place.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -62,9 +63,14 @@ class JaxExecutor(Dispatches):
         self._train = self._compile(train, *self._arguments([], 0))
         self._evaluation = Evaluation(job, self.home, self._compile)
 
-    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def evaluate(
+        self, inputs: Sequence[np.ndarray], statistics: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
-        return self._evaluation(self.pipeline, inputs)
+        model, given = self.model, statistics or {}
+        state = {name: self._array(value, model.state[name]) for name, value in given.items()}
+        changed = replace(model, state=model.state | state)
+        return self._evaluation(self.home.with_model(self.pipeline, changed), inputs)
 
     @property
     def model(self) -> Model:

@@ -25,7 +25,7 @@ business of faster executors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -61,9 +61,12 @@ class ReferenceExecutor(ReferenceState):
         self.fed = range(self.tick, self.tick)
         return self._take_results()
 
-    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def evaluate(
+        self, inputs: Sequence[np.ndarray], statistics: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
-        stages, tensors, rows = without_draws(self.job.stages).stages, self.tensors(), []
+        stages, rows = without_draws(self.job.stages).stages, []
+        tensors = {**self.tensors(), **(statistics or {})}
         for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
             known = {Source(HOST, n): torch.from_numpy(value) for n, value in enumerate(sample)}
             for stage in stages:
@@ -77,6 +80,10 @@ class ReferenceExecutor(ReferenceState):
     def tensors(self) -> dict[str, Tensor]:
         """Current parameters and normalization state by model name."""
         return {name: value.clone() for name, value in {**self.weights, **self.state}.items()}
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Current statistics of normalizations by model name."""
+        return {name: self.state[name].clone() for name in self.job.statistics}
 
     def masks(self) -> dict[str, Tensor]:
         """Current masks by parameter name."""

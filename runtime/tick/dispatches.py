@@ -51,6 +51,11 @@ class Dispatches(ABC):
         current = {**self.model.weights, **self.model.state}
         return {name: self._tensor(value) for name, value in current.items()}
 
+    def statistics(self) -> dict[str, Tensor]:
+        """Current statistics of normalizations by model name."""
+        state = self.model.state
+        return {name: self._tensor(state[name]) for name in self.job.statistics}
+
     def masks(self) -> dict[str, Tensor]:
         """Current masks by parameter name."""
         return {name: self._tensor(value) for name, value in self.model.masks.items()}

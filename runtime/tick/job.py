@@ -74,6 +74,12 @@ class Job:
         return self.rule.init(value, xp, name in self.by_element)
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """State of forwards that is of real numbers: the moving statistics of normalizations."""
+        names = (name for stage in self.stages.stages for name in stage.forward_state)
+        return tuple(name for name in names if self.tensors[name].is_floating_point())
+
+    @property
     def collecting(self) -> tuple[str, ...]:
         """Parameters whose dense gradients are collected for their mask updates."""
         return tuple(name for name, rule in self.mask_rules.items() if rule.needs_gradient)
@@ -168,8 +174,17 @@ class Executor(Protocol):
         """Stop feeding and tick until the pipeline is empty. Feeding may go on afterwards."""
         ...
 
-    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Predictions with the current weights and normalization state; disturbs nothing."""
+    def evaluate(
+        self, inputs: Sequence[np.ndarray], statistics: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """Predictions with the current weights and normalization state; disturbs nothing.
+
+        `statistics` take the place of the current ones of these names.
+        """
+        ...
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Current statistics of normalizations by model name: see `Job.statistics`."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:

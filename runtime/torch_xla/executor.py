@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,11 +53,15 @@ class XlaExecutor(Dispatches):
         self._dispatch([], 0)
         self.compile_seconds = time.perf_counter() - began
 
-    def evaluate(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def evaluate(
+        self, inputs: Sequence[np.ndarray], statistics: Mapping[str, Tensor] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the current weights and normalization state."""
+        state = {name: to_device(value) for name, value in (statistics or {}).items()}
+        model = replace(self.model, state={**self.model.state, **state})
 
         def predict(arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
-            fixed = (self.model, [to_device(torch.from_numpy(array)) for array in arrays])
+            fixed = (model, [to_device(torch.from_numpy(array)) for array in arrays])
             if self._predict is None:
                 self._predict = self._evaluation(fixed)
             return [to_numpy(value.cpu()) for value in self._predict((), fixed, count)[1]]

@@ -109,6 +109,7 @@ class Run:
                 evaluate_every=recipe.training.evaluate_every,
                 max_nonfinite=recipe.training.max_nonfinite,
                 workers=recipe.training.workers,
+                averaged_statistics=recipe.training.averaged_statistics,
                 scoring=scoring,
                 on_start=reporting.on_start if is_first() else None,
                 on_progress=reporting.on_progress if is_first() else None,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import stdev
 
 import numpy as np
 
 from ..checkpoint import Score
 from ..data import Samples, Splits, rows_of
 from ..tick.job import Executor, Results
+from .moving_statistics import MovingStatistics, Statistics
 from .order import Order
 from .scores import Scoring, class_axes, likely_axis
+
+_SINGLE = 8
+"""Single statistics that the last test is repeated at."""
 
 
 @dataclass
@@ -27,10 +32,16 @@ class Tester:
     order: Order
     scoring: Scoring
     axis: int | None = None
+    averages: MovingStatistics | None = None
     _is_known: bool = False
 
-    def watch(self, results: Results) -> None:
-        """Look at what came out of training until the axis of classes, or the loss, is known."""
+    def watch(self, results: Results, samples: int) -> None:
+        """Look at what came out of training until the axis of classes, or the loss, is known.
+
+        Keep the moving statistics after `samples` samples if tests are at their averages.
+        """
+        if self.averages is not None:
+            self.averages.add(samples, self.machine.statistics())
         if self._is_known or not results.predictions or not len(results.losses.values):
             return
         predictions, losses = results.predictions[0], results.losses
@@ -52,11 +63,37 @@ class Tester:
         elif self.scoring.is_loss_unknown:
             self.scoring = self.scoring.recognised(outputs, labels(), own)
 
-    def test(self, samples: int, part: str, held_out: Samples) -> Score | None:
-        """The score of a part after `samples` samples; None for a model without predictions."""
+    def test(self, samples: int, part: str, held_out: Samples, is_last: bool) -> Score | None:
+        """The score of a part after `samples` samples; None for a model without predictions.
+
+        At averaged statistics, where there are some; the last test then says how far scores spread
+        over the single ones.
+        """
         arrays = rows_of(held_out)
-        predictions = self.machine.evaluate(arrays)
+        if self.averages is None:
+            found = self._score(samples, arrays)
+        else:
+            found = self._score(samples, arrays, self.averages.mean())
+            if found is not None and is_last:
+                more = {**found.more, **self._spreads(samples, arrays, self.averages)}
+                found = replace(found, more=more)
+        return None if found is None else replace(found, part=part)
+
+    def _score(
+        self, samples: int, arrays: list[np.ndarray], statistics: Statistics | None = None
+    ) -> Score | None:
+        predictions = self.machine.evaluate(arrays, statistics)
         if not predictions:
             return None
-        found = self.scoring.score(samples, predictions[0], arrays[-1], self.axis)
-        return replace(found, part=part)
+        return self.scoring.score(samples, predictions[0], arrays[-1], self.axis)
+
+    def _spreads(
+        self, samples: int, arrays: list[np.ndarray], averages: MovingStatistics
+    ) -> dict[str, float]:
+        """Standard deviations of accuracy and loss over single moving statistics."""
+        scores = [self._score(samples, arrays, own) for own in averages.some(_SINGLE)]
+        columns = {
+            "accuracy_spread": [s.accuracy for s in scores if s and s.accuracy is not None],
+            "loss_spread": [s.loss for s in scores if s and s.loss is not None],
+        }
+        return {name: stdev(values) for name, values in columns.items() if len(values) > 1}

@@ -27,6 +27,7 @@ from .data_fit import Fit
 from .interrupt import Interrupted, stop_request
 from .logs import DECAYS, Log, pass_record
 from .map_watch import MapWatch, NewMap
+from .moving_statistics import MovingStatistics
 from .order import Order, Shuffled
 from .report import Progress, RunReport
 from .scores import Scoring
@@ -51,6 +52,7 @@ def train(
     evaluate_every: int | None = None,
     max_nonfinite: int = 25,
     workers: int = 1,
+    averaged_statistics: int | None = None,
     scoring: Scoring | None = None,
     on_start: Callable[[Settings], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -66,10 +68,11 @@ def train(
 
     `shards` are the stages that each of several devices runs; by default one device runs all.
     `on_start` is told the learning rate and the constants of the update rule.
-    `workers` read samples ahead. `scoring` is by the labels' type if it is left out. Testing uses
-    the weights as they are and leaves the samples in flight alone. At the end the pipeline is
-    drained, so that every sample has updated every stage. With a part for validation it is tested
-    all along, and the test part is read once, after that.
+    `workers` read samples ahead. Tests are at the moving statistics of normalizations averaged over
+    the latest `averaged_statistics` samples, or at those of the moment. `scoring` is by the labels'
+    type if it is left out. Testing uses the weights as they are and leaves the samples in flight
+    alone. At the end the pipeline is drained, so that every sample has updated every stage. With a
+    part for validation it is tested all along, and the test part is read once, after that.
     With a `store`, checkpoints are written, one of them when the process is asked to stop; that
     raises Interrupted. A run from the checkpoint `start` continues to the bit as if it had never
     stopped. `map_watch` is shown the masks at the start and, if they change, after every chunk.
@@ -85,7 +88,8 @@ def train(
     machine = make_executor(executor, job, mode, device, shards)
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     order = Shuffled(splits, seed) if order is None else order
-    tester = Tester(machine, splits, order, scoring or Scoring.of(job.stages))
+    averages = _averages(job, averaged_statistics)
+    tester = Tester(machine, splits, order, scoring or Scoring.of(job.stages), averages=averages)
     run = _Run(machine, job, splits, epochs, evaluate_every, tester, watch)
     if start is not None:
         run.restore(start)
@@ -126,6 +130,11 @@ def train(
         rebuilding_errors=run.rebuilding_errors(),
         passes=tuple(run.passes),
     )
+
+
+def _averages(job: Job, span: int | None) -> MovingStatistics | None:
+    """None for a model without moving statistics."""
+    return MovingStatistics(span) if span is not None and job.statistics else None
 
 
 def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
@@ -240,7 +249,7 @@ class _Run:
         if len(losses) and not any(map(len, self.losses)):
             self.first_loss = results.losses.first
         self.losses.append(losses)
-        self.tester.watch(results)
+        self.tester.watch(results, self.samples)
         ended = self.tester.order.fed(count, results.losses)
         self.passes += ended
         if self.job.mask_rules:
@@ -270,7 +279,9 @@ class _Run:
             parts["test"] = self.data.test
         values: dict[str, float] = {}
         for part, samples in parts.items():
-            found = None if samples is None else self.tester.test(self.samples, part, samples)
+            if samples is None:
+                continue
+            found = self.tester.test(self.samples, part, samples, is_last)
             if found is not None:
                 self.scores.append(found)
                 values |= found.values

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.jobs import job_of, perceptron_job, samples
+from helpers.jobs import job_of, perceptron_job, samples, skip_net_job
 from helpers.stages_of import stages_of
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.runtime.data import Dataset, load_data
+from weft.runtime.executors import make_executor
+from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.training.scores import class_axes, class_score, likely_axis
 from weft.runtime.training.trainer import train
 
@@ -103,3 +105,54 @@ def test_the_axis_of_the_classes() -> None:
         losses = F.cross_entropy(ordered, labels, reduction="none").mean(1)
         arrays = (scores.numpy(), labels.numpy, losses.numpy())
         assert likely_axis([1, 2], *arrays) == axis
+
+
+def test_tests_are_at_the_mean_of_the_latest_moving_statistics() -> None:
+    """The test of a run against its three chunks fed by hand, drained at the end."""
+    job = skip_net_job("sc+lwp")
+    x, y = (a.astype(t) for a, t in zip(samples(job, 34), (np.float32, np.int64), strict=True))
+    own = Dataset("own", x[:24], y[:24], x[24:], y[24:], "none")
+    run = train(job, own, executor="reference", evaluate_every=8, averaged_statistics=16)
+    order = np.concatenate(list(own.epochs(1, seed=0)))
+    machine, seen = ReferenceExecutor(job), []
+    for start in range(0, 24, 8):
+        rows = order[start : start + 8]
+        machine.feed([x[rows], y[rows]])
+        if start == 16:
+            machine.flush()
+        seen.append(machine.statistics())
+    assert set(seen[0]) == {f"norm{n}.{part}" for n in (1, 2, 3) for part in ("mean", "var")}
+    losses = []
+    for state in ({n: (seen[1][n] + seen[2][n]) / 2 for n in seen[1]}, *seen[1:]):
+        (scores,) = machine.evaluate([x[24:], y[24:]], state)
+        expected = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(y[24:]))
+        losses.append(float(expected))
+    assert run.test_loss == pytest.approx(losses[0], rel=1e-5)
+    assert abs(losses[0] - losses[2]) > 1e-4
+    spread = abs(losses[1] - losses[2]) / 2**0.5
+    assert run.scores[-1].more["loss_spread"] == pytest.approx(spread, rel=1e-3)
+    assert "loss_spread" not in run.scores[0].more
+    plain = train(job, own, executor="reference", evaluate_every=8)
+    np.testing.assert_array_equal(plain.losses, run.losses)
+    assert plain.test_loss != run.test_loss
+
+
+@pytest.mark.parametrize("name", ["jax", "torch-xla"])
+def test_executors_predict_at_other_statistics_than_their_own(name: str) -> None:
+    pytest.importorskip(name.replace("-", "_"))
+    job = skip_net_job("none")
+    x, y = samples(job, 6)
+    inputs = [x.astype(np.float32), y]
+    machine, reference = (make_executor(n, job, "sequential", "cpu") for n in (name, "reference"))
+    other = {n: value + 0.5 for n, value in reference.statistics().items()}
+    (got,), (expected,) = (m.evaluate(inputs, other) for m in (machine, reference))
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    (before,), (again,) = (m.evaluate(inputs) for m in (machine, reference))
+    np.testing.assert_allclose(before, again, rtol=1e-4, atol=1e-5)
+    assert np.abs(before - got).max() > 1e-3
+
+
+def test_a_model_without_normalization_has_nothing_to_average(data: Dataset) -> None:
+    job = perceptron_job("none")
+    runs = [train(job, data, executor="reference", averaged_statistics=span) for span in (None, 30)]
+    assert runs[0].scores == runs[1].scores
