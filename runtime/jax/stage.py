@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -17,6 +16,7 @@ from ..tick.evaluation import evaluation_forward
 from ..tick.job import Job
 from ..tick.stage import Programs, StageFunctions
 from ..tick.train_state import Model, Pipeline
+from .namespace import XP
 from .ops.lower import jax_dtype, lower
 
 Array = Any
@@ -45,7 +45,7 @@ def stage_functions(job: Job, schedule: TickSchedule) -> dict[int, StageFunction
     lowered = {key: _lowered(program) for key, program in programs.items()}
     return {
         stage.index: StageFunctions(
-            job, stage, schedule.delay(stage.index), lowered[stage.program.key], jnp
+            job, stage, schedule.delay(stage.index), lowered[stage.program.key], XP
         )
         for stage in stages
     }

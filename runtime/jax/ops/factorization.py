@@ -7,11 +7,14 @@ pivots from 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.lax import linalg
+
+from .one_by_one import one_by_one
 
 Array = Any
 Lowering = Callable[..., Any]
@@ -20,7 +23,7 @@ Lowering = Callable[..., Any]
 def _cholesky(x: Array, upper: bool = False, **_: Any) -> Array:
     """Of the triangle that torch reads."""
     lower = jnp.swapaxes(x, -1, -2) if upper else x
-    found = linalg.cholesky(lower, symmetrize_input=False)
+    found = one_by_one(partial(linalg.cholesky, symmetrize_input=False), lower)
     return jnp.swapaxes(found, -1, -2) if upper else found
 
 
@@ -34,9 +37,10 @@ def _solve_triangular(
 ) -> Array:
     batch = jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     a, b = (jnp.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
-    return linalg.triangular_solve(
-        a, b, left_side=left, lower=not upper, unit_diagonal=unitriangular
+    solve = partial(
+        linalg.triangular_solve, left_side=left, lower=not upper, unit_diagonal=unitriangular
     )
+    return one_by_one(solve, a, b)
 
 
 def _triangular_solve(
@@ -48,7 +52,7 @@ def _triangular_solve(
 
 
 def _lu(x: Array) -> tuple[Array, Array]:
-    factors, pivots, _ = linalg.lu(x)
+    factors, pivots, _ = one_by_one(linalg.lu, x)
     return factors, pivots + 1
 
 
@@ -111,21 +115,22 @@ def _swaps(pivots: Array, dtype: Any) -> Array:
 
 def _qr(x: Array, mode: str = "reduced") -> tuple[Array, Array]:
     if mode == "r":
-        return jnp.zeros((0,), x.dtype), jnp.linalg.qr(x, mode="r")
-    return tuple(jnp.linalg.qr(x, mode=mode))  # type: ignore[return-value]
+        return jnp.zeros((0,), x.dtype), one_by_one(partial(jnp.linalg.qr, mode="r"), x)
+    return tuple(one_by_one(partial(jnp.linalg.qr, mode=mode), x))  # type: ignore[return-value]
 
 
 def _svd(
     x: Array, full_matrices: bool = False, compute_uv: bool = True, **_: Any
 ) -> tuple[Array, ...]:
     if compute_uv:
-        return tuple(jnp.linalg.svd(x, full_matrices=full_matrices))
+        return tuple(one_by_one(partial(jnp.linalg.svd, full_matrices=full_matrices), x))
     empty = jnp.zeros((0,), x.dtype)
-    return empty, jnp.linalg.svd(x, compute_uv=False), empty
+    return empty, one_by_one(partial(jnp.linalg.svd, compute_uv=False), x), empty
 
 
 def _eigh(x: Array, UPLO: str = "L", compute_v: bool = True) -> tuple[Array, ...]:  # noqa: N803 - torch's name
-    values, vectors = jnp.linalg.eigh(x, UPLO=UPLO, symmetrize_input=False)
+    solve = partial(jnp.linalg.eigh, UPLO=UPLO, symmetrize_input=False)
+    values, vectors = one_by_one(solve, x)
     return values, vectors if compute_v else jnp.zeros((0,), x.dtype)
 
 
@@ -163,12 +168,14 @@ TABLE: dict[str, Lowering] = {
     "aten.cholesky_inverse.default": _cholesky_inverse,
     "aten.cholesky_solve.default": _cholesky_solve,
     "aten.linalg_cholesky_ex.default": lambda x, **how: (_cholesky(x, **how), _none(x)),
-    "aten.linalg_householder_product.default": linalg.householder_product,
-    "aten.linalg_inv_ex.default": lambda x, **_: (jnp.linalg.inv(x), _none(x)),
+    "aten.linalg_householder_product.default": partial(
+        one_by_one, linalg.householder_product, ranks=(2, 1)
+    ),
+    "aten.linalg_inv_ex.default": lambda x, **_: (one_by_one(jnp.linalg.inv, x), _none(x)),
     "aten.linalg_lu.default": lambda x, **_: _lu_unpack(*_lu(x)),
     "aten.linalg_lu_factor_ex.default": lambda x, **_: (*_lu(x), _none(x)),
     "aten.linalg_lu_solve.default": _lu_solve,
-    "aten.linalg_matrix_exp.default": jax.scipy.linalg.expm,
+    "aten.linalg_matrix_exp.default": partial(one_by_one, jax.scipy.linalg.expm),
     "aten.linalg_qr.default": _qr,
     "aten.linalg_solve_triangular.default": _solve_triangular,
     "aten.lu_unpack.default": _lu_unpack,
