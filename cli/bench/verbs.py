@@ -14,6 +14,7 @@ from .equality import equality
 from .headline import headline
 from .hebbian import hebbian
 from .levers import levers
+from .mutation import mutation
 from .norm import norm
 from .operators import operators
 from .pacing import pacing
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "levers": levers,
     "norm": norm,
     "coverage": coverage,
+    "mutation": mutation,
     "operators": operators,
     "equality": equality,
     "compile": compile_models,
