@@ -21,6 +21,7 @@ from torch_xla.debug import metrics
 from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
 from ..tick.operands import column_and_row, operand, square_of_product
+from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
 
 Op = xla_builder.Op
 Tree = Any
@@ -130,11 +131,30 @@ class _OnDevice(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         before = _done_by_cpu()
-        in_place = n.target in _MATRICES and runtime.device_type() != "TPU"
-        made = self._product(n) if in_place else super().run_node(n)
+        made = self._made(n)
         if _done_by_cpu() != before or not _fits(made, n.meta.get("val")):
             raise _unsupported(n)
         return made
+
+    def _made(self, n: fx.Node) -> Any:
+        if n.target in _MATRICES and runtime.device_type() != "TPU":
+            return self._product(n)
+        if n.target in (CONVOLUTION, BACKWARD) and runtime.device_type() == "CPU":
+            made = self._by_columns(n)
+            if made is not None:
+                return made
+        return super().run_node(n)
+
+    def _by_columns(self, node: fx.Node) -> Any:
+        """A convolution or its gradients by matrix products; None for one they do not cover."""
+        given: Any = fx.map_arg(node.args, self.env.__getitem__)
+        if node.target == CONVOLUTION:
+            x, weight, bias, *arguments = given
+            shifts = Shifts.of(x, weight, arguments)
+            return None if shifts is None else convolution(x, weight, bias, shifts)
+        grad, x, weight, _, *arguments, wanted = given
+        shifts = Shifts.of(x, weight, arguments)
+        return None if shifts is None else convolution_backward(grad, x, weight, shifts, wanted)
 
     def square(self, number: int) -> Tensor:
         """The sum of squares of a result of the latest run: of a product, that of its factors."""
