@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
+from ..ops import routed_product
+
+assert routed_product  # registers torch.ops.weft
+
 aten = torch.ops.aten
 
 
@@ -68,6 +72,15 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) ->
     return sdpa_flop_count(query.shape, key.shape, value.shape) // 2
 
 
+def _routed(x: Tensor, weight: Tensor, *_: Any) -> int:
+    """Each row meets the weight of its expert alone."""
+    return x.numel() * weight.shape[2]
+
+
+def _routed_weight(x: Tensor, gradient: Tensor, *_: Any) -> int:
+    return x.numel() * gradient.shape[1]
+
+
 _FORMULAS: dict[Any, Callable[..., int]] = {
     aten.convolution_backward: _convolution_backward,
     aten.mv: _vector,
@@ -75,4 +88,6 @@ _FORMULAS: dict[Any, Callable[..., int]] = {
     aten.dot: _vector,
     aten.addbmm: _added_batch,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.weft.routed_mm: _routed,
+    torch.ops.weft.routed_mm_weight: _routed_weight,
 }

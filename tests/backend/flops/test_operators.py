@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 from weft.backend.flops.operators import operator_macs
+from weft.backend.ops.routed_product import routed_product
 
 CONVOLUTIONS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "dense": (nn.Conv2d(8, 4, 3, padding=1), (2, 8, 5, 5)),
@@ -102,3 +103,16 @@ def test_attention_on_the_cpu_counts_as_its_two_products() -> None:
     query, key, value = (torch.zeros(1, 2, length, 4) for length in (5, 7, 7))
     expected = _torch_counts(lambda: torch.softmax(query @ key.mT, -1) @ value)
     assert _counted(lambda: scaled_dot_product_attention(query, key, value)) == expected
+
+
+def test_a_routed_row_meets_the_weight_of_its_expert_alone() -> None:
+    x, weight = torch.randn(6, 4, requires_grad=True), torch.randn(3, 4, 5, requires_grad=True)
+    expert = torch.tensor([0, 2, 2, 1, 0, 2])
+
+    def one_by_one() -> None:
+        sum(row @ weight[e] for row, e in zip(x[:, None], expert, strict=True)).sum().backward()  # type: ignore[union-attr]
+
+    with FlopCounterMode(display=False) as torch_s:
+        one_by_one()
+    counted = _counted(lambda: routed_product(x, weight, expert, 2, 3).sum().backward())
+    assert counted == torch_s.get_total_flops() // 2 == 3 * 6 * 4 * 5
