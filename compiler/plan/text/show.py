@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from ....backend.errors import UnknownNameError, UserError
 from ..document import EdgeRecord, PlanDocument
+from ..routed import Routed
 from ..stage_record import OperatorCost, Rectangle, StageRecord, stages_by_region
 from .numbers import facts, table
 from .summary import headline, totals
@@ -143,9 +144,23 @@ def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, s
         ),
         ("delay", f"{stage.delay} updates, {stage.fifo_depth} samples in flight"),
         ("recompute", "forward again in the backward" if stage.recompute else "no"),
+        *_experts(stage),
         *_reversible(stage),
         ("program", stage.program),
     )
+
+
+def _experts(stage: StageRecord) -> Iterator[tuple[str, str]]:
+    """Only of stages whose rows are routed."""
+    steps = (step for operator in stage.operators for step in operator.steps)
+    for load in dict.fromkeys(step for step in steps if isinstance(step, Routed)):
+        mean = load.taken / load.experts
+        yield (
+            "experts",
+            f"{load.experts}, {load.top_k} for a token: {mean:,.1f} rows each in the mean,"
+            f" {load.fullest:,} for the fullest, {load.worst:,} at worst;"
+            f" room for {load.capacity:,}; {load.idle_share:.0%} of products' time waiting",
+        )
 
 
 def _reversible(stage: StageRecord) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.routed import Routed
 from weft.compiler.plan.stage_record import OperatorCost, ProductStep, StageRecord
+from weft.compiler.plan.text.show import show_stage
 from weft.compiler.targets.load import load_target
 from weft.sim.model.rows import ROUTING
 from weft.study.explain.fall import fall_of
@@ -70,6 +71,16 @@ def test_the_plan_records_how_rows_are_dealt_out() -> None:
         assert stage.tiling.in_split % 4 == 0
     again = check(plan().document, load_target("wse2"), plan().programs)
     assert again == ()
+
+
+def test_show_says_how_rows_are_dealt_out() -> None:
+    made = plan(loads=(0.4, 0.2, 0.2, 0.2))
+    said = show_stage(made.document, experts_of(made)[0].id)
+    assert (
+        "4, 2 for a token: 32.0 rows each in the mean, 52 for the fullest, 64 at worst;"
+        " room for 64; 38% of products' time waiting" in said
+    )
+    assert "for a token" not in show_stage(made.document, made.document.stages[-1].id)
 
 
 def test_a_capacity_bounds_rows_and_room() -> None:
