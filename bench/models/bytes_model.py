@@ -10,11 +10,11 @@ _BYTES = 256
 
 
 class Mlp(nn.Module):
-    """down(relu(up x)), four times as wide inside."""
+    """down(relu(up x))."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out = nn.Linear(width, width)
-        self.mlp = Mlp(width)
+        self.mlp = Mlp(width, 4 * width)
         is_later = torch.ones(window, window).triu(1) > 0
         self.register_buffer("bias", torch.where(is_later, -1e9, 0.0), persistent=False)
 

@@ -11,6 +11,7 @@ from .compressed import compressed
 from .coverage import coverage
 from .distillation import distillation
 from .equality import equality
+from .experts import experts
 from .headline import headline
 from .hebbian import hebbian
 from .levers import levers
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "remap": remap,
     "compressed": compressed,
     "levers": levers,
+    "experts": experts,
     "norm": norm,
     "coverage": coverage,
     "mutation": mutation,

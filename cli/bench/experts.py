@@ -1,0 +1,67 @@
+"""`weft bench experts`: what mixtures of experts cost, and what they learn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options import Json
+from ..terminal.console import print_json, print_table
+
+if TYPE_CHECKING:
+    from ...bench.experts import Price, Trained
+
+
+def experts(
+    data: Annotated[
+        Path | None, typer.Option(help="A text to train on, dense and upcycled at equal steps.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Windows of the text to train on; all by default.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="A machine, as of `weft targets`.")] = "wse2",
+    json: Json = False,
+) -> None:
+    """Plans of a decoder, dense and with experts; with --data upcycled against continued
+    training."""
+    if data is None:
+        from ...bench.experts import prices
+
+        rows = list(prices(target=target))
+        if json:
+            print_json([asdict(row) for row in rows])
+        else:
+            print_table(_PRICE, [_price(row) for row in rows])
+        return
+    from ...bench.experts import first_of, trained
+    from ...runtime.data import load_data
+
+    runs = list(trained(first_of(load_data(str(data), (32,)), samples)))
+    if json:
+        print_json([asdict(run) for run in runs])
+    else:
+        print_table(_TRAINED, [_trained(run) for run in runs])
+
+
+_PRICE = (
+    *("feed-forward layer", "parameters", "resident [MB]", "touched by a token [MB]", "PEs"),
+    *("interval [cycles]", "PE cycles [M]", "fullest PE [bytes]", "experts wait"),
+)
+_TRAINED = ("model", "parameters", "steps", "training loss", "test loss")
+
+
+def _price(row: Price) -> tuple[str, ...]:
+    return (
+        *(row.mixture, f"{row.parameters:,}"),
+        *(f"{row.resident_bytes / 1e6:.2f}", f"{row.touched_bytes / 1e6:.2f}", f"{row.pes:,}"),
+        *(f"{row.interval_cycles:,.0f}", f"{row.pe_cycles / 1e6:,.1f}"),
+        *(f"{row.fullest_pe_bytes:,}", f"{row.waiting:.0%}"),
+    )
+
+
+def _trained(run: Trained) -> tuple[str, ...]:
+    losses = f"{run.training_loss:.3f}", f"{run.test_loss:.3f}"
+    return (run.name, f"{run.parameters:,}", f"{run.steps:,}", *losses)
