@@ -29,11 +29,14 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "recompute, 8 bits": {"recompute": True, "packing": "int8"},
     "blocks": {"granularity": "block"},
     "blocks, recompute": {"granularity": "block", "recompute": True},
+    "off the wafer": {"off_wafer": 100},
+    "recompute, off the wafer": {"recompute": True, "off_wafer": 100},
     "reversible": {"reversible": True},
     "reversible, recompute": {"reversible": True, "recompute": True},
     "reversible, anchors every 3": {"reversible": True, "recompute": True, "anchor_every": 3},
 }
-"""Options of `weft.compile` by what a row is called."""
+"""Options of `weft.compile` by what a row is called; off the wafer are FIFOs from a delay of 100
+updates on."""
 
 
 def _images(make: Callable[..., torch.nn.Module], pixels: int) -> Case:
@@ -54,7 +57,7 @@ NETWORKS: Mapping[str, Callable[[], Case]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A network with a lever. Bytes of the FIFOs are those of all stages together.
+    """A network with a lever. Bytes of the FIFOs are those on the PEs of all stages together.
 
     Where the plan does not fit, the figures of a plan are None and `reason` says what it needs.
     """
@@ -98,9 +101,9 @@ def _row(network: str, lever: str, case: Case, target: str, options: Options) ->
 
 
 def fifo_bytes(plan: Plan) -> int:
-    """What forwards keep for their backwards, of all samples in flight, in all stages."""
+    """What forwards keep on the wafer for their backwards: all samples there, in all stages."""
     stages = plan.stages
-    return sum((stages.delay(s.index) + 1) * s.program.saved_bytes for s in stages.stages)
+    return sum(stages.slots(s.index) * s.program.saved_bytes for s in stages.stages)
 
 
 def _backward_bytes(document: PlanDocument) -> int:
