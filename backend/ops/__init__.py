@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .local_loss import with_local_loss
 from .online_norm import online_norm
 from .routed_product import routed_product
 from .uniform import draw_number, key_name, place_of, uniform
@@ -17,4 +18,5 @@ __all__ = [
     "place_of",
     "routed_product",
     "uniform",
+    "with_local_loss",
 ]
