@@ -151,7 +151,9 @@ def _run(name: str, model: nn.Module, data: Dataset, recipe: Recipe, executor: s
     model.load_state_dict({**model.state_dict(), **run.tensors}, strict=False)
     count = sum(parameter.numel() for parameter in model.parameters())
     tail = float(np.mean(run.losses[-max(1, len(run.losses) // 10) :]))
-    return Trained(name, count, len(run.losses), tail, run.scores[-1].loss)
+    test = run.scores[-1].loss
+    assert test is not None  # the model has predictions
+    return Trained(name, count, len(run.losses), tail, test)
 
 
 def first_of(data: Dataset, samples: int | None) -> Dataset:
