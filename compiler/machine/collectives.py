@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..targets.target import Noc
-from .arrays import Floats, Ints, ceil_div
+from .arrays import Bools, Floats, Ints, ceil_div
 
 _POSITIONS = 4
 """Of every colour that a router keeps: routes that control messages switch between."""
@@ -33,7 +33,12 @@ class AllReduce:
     """`rounds` sums of `words` each, and back to all PEs that hold a part: along lines of `along`
     neighbours, then over `across` such lines, `spacing` hops from each to the next. Lines are
     summed in `groups` first; 0: as is fastest. If it `is_behind`, it goes on while the operators
-    that follow run."""
+    that follow run.
+
+    After the first sum all PEs of a line hold it. Either each of them sums all words over the other
+    lines; or the words are dealt out over the PEs of the line, each sums its own, and one more sum
+    along the line, to which each adds those, gives all words to all (`is_dealt`).
+    """
 
     rounds: int
     words: Ints
@@ -45,19 +50,40 @@ class AllReduce:
 
     def cycles(self, noc: Noc) -> Floats:
         """Of all rounds, one after the other."""
-        one = np.ones_like(self.along)
-        lines = (self.along, one), (self.across, self.spacing)
-        flights = [_all_reduce(noc, self.words, *line, self.groups) for line in lines]
-        return self.rounds * _started(noc, flights[0] + flights[1])
+        along, across, dealt = self._flights(noc)
+        return self.rounds * _started(noc, along + np.minimum(across, dealt))
+
+    def is_dealt(self, noc: Noc) -> Bools:
+        """Whether each PE of a line sums words of its own over the others: where that is faster."""
+        _, across, dealt = self._flights(noc)
+        return dealt < across
+
+    @property
+    def dealt_words(self) -> Ints:
+        """Of a PE, of those that are dealt out over a line."""
+        return ceil_div(self.words, np.clip(self.along, 1, np.maximum(self.words, 1)))
+
+    def _flights(self, noc: Noc) -> tuple[Floats, Floats, Floats]:
+        """Along a line; over the lines, either way. Neighbours have links of their own and deal out
+        nothing."""
+        lines = self.across, self.spacing, self.groups
+        along = _all_reduce(noc, self.words, self.along, np.ones_like(self.along), self.groups)
+        across = _all_reduce(noc, self.words, *lines)
+        dealt = _all_reduce(noc, self.dealt_words, *lines) + along
+        return along, across, np.where(self.spacing > 1, dealt, across)
 
     def beside_cycles(self, noc: Noc) -> Floats:
         """What it takes of other operators that run meanwhile: instructions of their PEs, and time
         of their links."""
-        found = np.zeros(len(self.along))
-        for line, lines in ((self.along, np.ones_like(self.along)), (self.across, self.spacing)):
-            own = adding_cycles(noc, self.words) + lines * self.words
-            found = found + np.where((line > 1) & (self.words > 0), own, 0.0)
-        return self.rounds * found
+        dealt, one = self.is_dealt(noc), np.ones_like(self.along)
+        own = np.where(dealt, self.dealt_words, self.words)
+        along = (1 + dealt) * _beside(noc, self.words, self.along, one)
+        return self.rounds * (along + _beside(noc, own, self.across, self.spacing))
+
+
+def _beside(noc: Noc, word_count: Ints, pes: Ints, lines: Ints) -> Floats:
+    own = adding_cycles(noc, word_count) + lines * word_count
+    return np.where((pes > 1) & (word_count > 0), own, 0.0)
 
 
 _ADDING = 3

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ...compiler.machine.collectives import AllReduce
 from ...compiler.targets.target import Target
 from .kernels import Message, Places, add_multicast
 from .line_sums import add_sum, chain_is_faster, groups_of_tree
@@ -29,9 +32,16 @@ class Sum:
     def pes(self) -> int:
         return self.along * self.across
 
+    @property
+    def formula(self) -> AllReduce:
+        """The same at the level above."""
+        sizes = (self.words, self.along, self.across, self.spacing, 0)
+        return AllReduce(1, *(np.array([size]) for size in sizes))
+
 
 def sum_cycles(of: Sum, target: Target) -> int:
-    """Cycles of an all-reduce, every PE stepped: over each row, then over each column.
+    """Cycles of an all-reduce, every PE stepped: over each row, then over each column; or, where
+    that is faster, over the column of its own words, and over the row again.
 
     Raises UserError for a target whose latencies the fabric level cannot step.
     """
@@ -40,9 +50,13 @@ def sum_cycles(of: Sum, target: Target) -> int:
     if of.spacing == 1 or of.across == 1:
         return run(sum_region(of, target), target).cycles
     along = sum_cycles(replace(of, across=1, spacing=1), target)
-    across = copies_cycles(Copies(of.across, of.spacing, of.words), target)
-    started_twice = of.along > 1 and of.across > 1
-    return along + across - started_twice * round(target.noc.collective_start_cycles)
+    formula = of.formula
+    is_dealt = bool(formula.is_dealt(target.noc)[0])
+    words = int(formula.dealt_words[0]) if is_dealt else of.words
+    across = copies_cycles(Copies(of.across, of.spacing, words), target)
+    parts = [*[along] * (1 + is_dealt), across]
+    start = round(target.noc.collective_start_cycles)
+    return sum(parts) - start * (sum(part > 0 for part in parts) - 1)
 
 
 def sum_region(of: Sum, target: Target) -> Region:
