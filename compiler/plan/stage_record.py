@@ -343,6 +343,10 @@ class StageRecord:
     off_wafer_bytes: int
     """What goes to the host after its forward and comes back before its backward; 0: its FIFO lies
     on its PEs. [bytes per sample]"""
+    backward_first: bool = False
+    """Whether in a tick its backward comes before its forward, behind which sums of its gradients
+    go on, and its update after both. Its region is its own, and the two are of different samples.
+    """
 
     def __post_init__(self) -> None:
         if not self.uses:
@@ -376,6 +380,11 @@ def stages_by_region(stages: Sequence[StageRecord]) -> tuple[tuple[StageRecord, 
         name = stage.uses[0].region.id
         found[name] = (*found.get(name, ()), stage)
     return tuple(found.values())
+
+
+def are_regions_shared(stages: Sequence[StageRecord]) -> bool:
+    """Whether any two stages run on one region."""
+    return len(stages_by_region(stages)) < len(stages)
 
 
 def memory_by_region(stages: Sequence[StageRecord]) -> dict[str, int]:

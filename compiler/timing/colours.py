@@ -6,8 +6,8 @@ Where there are fewer colours than streams, some share one. A router then switch
 one stream's route to the next one's (the positions of a colour, or a route that the core programs
 again), so a stream waits until the one before it has passed. The order is that of ticks: in a tick
 of the pipeline every stream carries one sample; those that share a colour go one after the other,
-activations before gradients, in the order of their stages. The same goes for streams that share a
-queue between router and core.
+in the order of their stages: gradients of stages whose ticks begin with the backward, activations,
+then the other gradients. The same goes for streams that share a queue between router and core.
 """
 
 from __future__ import annotations
@@ -69,13 +69,21 @@ def turns(wiring: Wiring, colours: Colours) -> Iterator[tuple[int, int, int]]:
     """(channel, channel, samples): the second sends what comes after the first's of so many samples
     before, in the order of ticks. Outputs of one stage are given at once; any order of them will
     do."""
-    last, channels = wiring.stages - 1, wiring.channels
+    last = wiring.stages - 1
     for pair in colours.sharing:
-        a, b = sorted(pair, key=lambda n: (channels[n].phase, channels[n].producer))
-        if (channels[a].phase, channels[a].producer) != (channels[b].phase, channels[b].producer):
+        a, b = sorted(pair, key=lambda n: _rank(wiring, n))
+        if _rank(wiring, a) != _rank(wiring, b):
             one, other = (_tick(wiring, n, last) for n in (a, b))
             yield a, b, one - other
             yield b, a, 1 + other - one
+
+
+def _rank(wiring: Wiring, number: int) -> tuple[int, int]:
+    """Where in a tick a channel has its turn."""
+    channel = wiring.channels[number]
+    if channel.phase == FORWARD:
+        return 1, channel.producer
+    return 0 if wiring.units[channel.producer].update_waits else 2, channel.producer
 
 
 def _tick(wiring: Wiring, number: int, last: int) -> int:

@@ -41,8 +41,9 @@ class EventGraph:
             yield begin(index, phase), done(index, phase), unit.cycles[phase], 0
             yield done(index, phase), given(index, phase), 0, 0
         if unit.trains:
-            yield given(index, FORWARD), begin(index, BACKWARD), 0, -unit.delay
-            yield given(index, BACKWARD), begin(index, FORWARD), unit.cycles[2], unit.delay + 1
+            before, after = (unit.cycles[2], 0) if unit.update_waits else (0, unit.cycles[2])
+            yield given(index, FORWARD), begin(index, BACKWARD), before, -unit.delay
+            yield given(index, BACKWARD), begin(index, FORWARD), after, unit.delay + 1
         else:
             yield given(index, FORWARD), begin(index, FORWARD), 0, 1
         if unit.turn is not None and index < min(unit.turn.others):

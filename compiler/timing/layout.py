@@ -16,7 +16,8 @@ from ..targets.constant import Constant
 class Site:
     """A stage: where it lies, how long its phases take and what takes most of that (see
     `StageRecord.bound_by`), updates between forward and backward of a sample, in how many slices
-    it holds the positions, and bytes of a sample that lie with the host between them."""
+    it holds the positions, bytes of a sample that lie with the host between them, and whether its
+    ticks begin with the backward."""
 
     id: str
     region: Rectangle
@@ -25,13 +26,14 @@ class Site:
     delay: int
     slices: int
     off_wafer_bytes: int = 0
+    backward_first: bool = False
 
     @classmethod
     def of(cls, stage: StageRecord) -> Site:
         """Where a plan has a stage."""
         slices = stage.tiling.space_split
         own = stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay
-        return cls(*own, slices, stage.off_wafer_bytes)
+        return cls(*own, slices, stage.off_wafer_bytes, stage.backward_first)
 
 
 @dataclass(frozen=True)

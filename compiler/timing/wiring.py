@@ -17,7 +17,7 @@ from ...backend.errors import UserError
 from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import PhaseCycles
 from .host import host_cycles
-from .layout import Layout
+from .layout import Layout, Site
 from .link_shares import fair_cycles, pieces, shared_links
 from .streams import (
     is_backwards,
@@ -49,6 +49,10 @@ class Unit:
     A unit that trains does forward(i), backward(i - delay), update(i - delay) for i = 0, 1, 2, ...,
     leaving out samples that do not exist; one that does not (a host stream) does forward only.
     It begins at `start_cycles`. With a `turn` it shares its region.
+
+    If its `update_waits`, the update of a sample comes after the forward that follows the backward,
+    just before the next backward. That is the order of a stage whose ticks begin with the backward:
+    backward, forward, update; its delay here is one less, as it counts ticks from the forward on.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Unit:
     trains: bool
     start_cycles: int = 0
     turn: Turn | None = None
+    update_waits: bool = False
 
     @property
     def total_cycles(self) -> int:
@@ -128,7 +133,7 @@ def wire(layout: Layout) -> Wiring:
     for edge in layout.edges:
         _check(layout, edge)
     fed = [index for index, edge in enumerate(layout.edges) if edge.source == HOST]
-    units = [Unit(s.id, _cycles(s.cycles), s.delay, trains=True) for s in layout.sites]
+    units = [_unit(site) for site in layout.sites]
     host = {edge: len(units) + number for number, edge in enumerate(fed)}
     period = host_cycles(layout)
     start = ceil(layout.constant("host.latency_s") * layout.clock_hz) if fed else 0
@@ -140,6 +145,12 @@ def wire(layout: Layout) -> Wiring:
         if phase == FORWARD or (edge.backward_bytes and edge.source != HOST)
     ]
     return Wiring(tuple(units), _shared(layout, channels), len(layout.sites))
+
+
+def _unit(site: Site) -> Unit:
+    delay = site.delay - site.backward_first
+    cycles = _cycles(site.cycles)
+    return Unit(site.id, cycles, delay, trains=True, update_waits=site.backward_first)
 
 
 def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Channel:

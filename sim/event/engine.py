@@ -9,7 +9,7 @@ A unit's tick k is: take F(k), give F(k), take B(k - delay), give B(k - delay), 
 for the first window of all inputs, works, and is not done before the last parts have come and been
 worked on; that frees their places. Giving waits for a place in every output. The parts of an item
 leave evenly while its producer works, so units overlap in time although they are visited one after
-the other.
+the other. A unit whose update waits does that of a sample just before its next backward.
 
 Stages of one region take turns (compiler/timing/shared_regions.py): before each phase a unit waits
 until the others have done those that come before it. They cannot go on before this one is done, so
@@ -201,7 +201,7 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
     if exists:
         if part % 2 == 0 and not _take(table, state, first, unit, phase, sample):
             return False
-        if part % 2 == 1 and not _give(table, state, first, unit, phase, sample):
+        if part % 2 == 1 and not _give(table, state, samples, first, unit, phase, sample):
             return False
     state.tick[unit] += part == 3
     state.part[unit] = (part + 1) % 4
@@ -251,6 +251,9 @@ def _is_between(part: int) -> bool:
 def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for the first windows, work, wait for the last parts, free the places."""
     slot, ready, cause = 2 * unit + phase, int(state.time[unit]), -1
+    updates = phase == BACKWARD and sample > 0 and table.update_waits[unit]
+    if updates:
+        ready += int(table.cycles[unit, UPDATE])
     begin = ready
     for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
         channel = table.inputs[k]
@@ -262,6 +265,9 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
     if cause >= 0:
         item = _item(table, cause, sample)
         _waited_for(table, state, unit, cause, item, ready, begin, int(state.sent[item, LEFT]))
+    if updates:
+        updated = int(state.time[unit])
+        _work(table, state, first, unit, UPDATE, sample - 1, updated, ready)
     state.ready[unit], state.began[unit] = ready, begin
     state.total[0] += begin
     _mark_start(table, state, unit, phase, sample, begin)
@@ -305,7 +311,9 @@ def _turns(table: Tables, state: State, channel: int, item: int, ready: int, wor
 
 
 @inlined
-def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
+def _give(
+    table: Tables, state: State, samples: int, first: int, unit: int, phase: int, sample: int
+) -> bool:
     """Wait for room in the outputs, send, and after a backward update."""
     slot, worked, cause = 2 * unit + phase, int(state.time[unit]), -1
     now = worked
@@ -325,7 +333,7 @@ def _give(table: Tables, state: State, first: int, unit: int, phase: int, sample
     for k in range(table.outputs_from[slot], table.outputs_from[slot + 1]):
         _send(table, state, table.outputs[k], sample, unit)
         _record(state, first, table.outputs[k], sample, 0, now)
-    if phase == BACKWARD:
+    if phase == BACKWARD and (sample == samples - 1 or not table.update_waits[unit]):
         end = now + int(table.cycles[unit, UPDATE])
         _work(table, state, first, unit, UPDATE, sample, now, end)
     return True

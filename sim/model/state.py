@@ -45,6 +45,7 @@ class Tables(NamedTuple):
     starts: Ints
     delay: Ints
     trains: NDArray[np.bool_]
+    update_waits: NDArray[np.bool_]
     is_host: NDArray[np.bool_]
     full_from: Ints
     regular_from: Ints
@@ -111,6 +112,7 @@ def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
         starts=np.array([unit.start_cycles for unit in units], np.int64),
         delay=np.array([unit.delay for unit in units], np.int64),
         trains=np.array([unit.trains for unit in units]),
+        update_waits=np.array([unit.update_waits for unit in units]),
         is_host=np.arange(count) >= wiring.stages,
         full_from=full_from,
         regular_from=full_from + longest + depth.max(initial=0),

@@ -48,6 +48,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "tiling-fills-region": geometry.tiling_fills_region,
         "delay": timing.delays,
         "fifo-depth": timing.fifo_depths,
+        "tick-order": timing.tick_orders,
         "operators-sound": timing.operators_sound,
         "bound-by": timing.bound_by,
         "cycles-sum": timing.cycles_cover_operators,

@@ -107,8 +107,8 @@ def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
 
 def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
     """If colours or queues do not suffice: all streams that meet another take turns, one after the
-    other, in a tick activations before gradients, by stage. Whichever of them share one, the order
-    of their turns follows from this."""
+    other, in a tick by stage: gradients of stages whose backward comes first, activations, then the
+    other gradients. Whichever of them share one, the order of their turns follows from this."""
     streams, pairs = timed.streams, set[tuple[int, int]]()
     if not colour_use(plan, streams).suffices:
         pairs |= set(meetings(routers_of(plan, streams)))
@@ -120,7 +120,8 @@ def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
             for b in range(a + 1, len(streams))
             if _have_end(plan, streams[a], streams[b])
         }
-    own = sorted((streams[n] for n in {n for pair in pairs for n in pair}), key=_rank)
+    sharing = {n for pair in pairs for n in pair}
+    own = sorted((streams[n] for n in sharing), key=lambda stream: _rank(plan, stream))
     following = [*own[1:], *own[:1]]
     return [
         Wait(
@@ -133,10 +134,12 @@ def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
     ]
 
 
-def _rank(stream: Stream) -> tuple[bool, int, int]:
+def _rank(plan: PlanDocument, stream: Stream) -> tuple[int, int, int]:
     """Where in a tick a stream has its turn."""
-    is_back = stream.phase != FORWARD
-    return is_back, stream.edge.sink if is_back else stream.edge.source, stream.edge.sink
+    source, sink = stream.edge.source, stream.edge.sink
+    if stream.phase == FORWARD:
+        return 1, source, sink
+    return 0 if plan.stages[sink].backward_first else 2, sink, sink
 
 
 def _have_end(plan: PlanDocument, one: Stream, other: Stream) -> bool:

@@ -60,8 +60,13 @@ def waits(plan: PlanDocument, streams: list[Stream], host_cycles: int) -> tuple[
     for position, stage in enumerate(plan.stages):
         ends = ("ends", position, FORWARD), ("ends", position, BACKWARD)
         delay, update = 2 * (len(plan.stages) - 1 - position), stage.cycles.update_cycles
-        found.append(Wait(ends[0], ("begins", position, BACKWARD), 0, -delay))
-        found.append(Wait(ends[1], ("begins", position, FORWARD), update, delay + 1))
+        backward, forward = ("begins", position, BACKWARD), ("begins", position, FORWARD)
+        if stage.backward_first:
+            found.append(Wait(ends[1], forward, 0, delay))
+            found.append(Wait(ends[0], backward, update, 1 - delay))
+        else:
+            found.append(Wait(ends[0], backward, 0, -delay))
+            found.append(Wait(ends[1], forward, update, delay + 1))
     return (*found, *(wait for group in groups_of(plan) for wait in _rounds(plan, group)))
 
 

@@ -211,6 +211,7 @@ COMPILED: tuple[tuple[str, str, Change], ...] = (
     ("tiling-fills-region", "stages.*.uses.0.region.rectangle.height", nudge),
     ("tiling-fills-region", "stages.*.uses.0.region.tiling.space_split", plus(1)),
     ("delay", "stages.*.delay", nudge),
+    ("tick-order", "stages.-1.backward_first", put(True)),
     ("loss-in-last-stage", "stages.*", put(DROP)),
     ("fifo-depth", "stages.*.fifo_depth", nudge),
     ("off-wafer", "stages.*.off_wafer_bytes", put(1)),
