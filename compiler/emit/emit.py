@@ -149,6 +149,7 @@ def _stage_record(
         delay=delay,
         fifo_depth=delay + 1,
         off_wafer_bytes=stage.program.saved_bytes if stage.off_wafer else 0,
+        backward_first=choice.backward_first,
     )
 
 

@@ -90,7 +90,8 @@ def price(site: Site, part: Part) -> Cost:
     dense, total = part.product.weights.dense, part.product.weights.total
     macs = part.product.macs(dense), part.product.macs(total)
     compute, network = turns * cost.compute, turns * cost.network + loading
-    return Cost(compute, network, *macs, products=(PricedProduct(product, nonzeros, compute),))
+    products = (PricedProduct(product, nonzeros, compute),)
+    return Cost(compute, network, *macs, products, border=cost.border)
 
 
 def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
@@ -106,10 +107,11 @@ def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
     for part, cost in ((weight, first), (inputs, second)):
         nonzeros = cost.products[0].nonzeros[own]
         tiles.append(tile_of(target, sliced, part.product.product(part.kind), nonzeros))
-    network, behind = both.network.copy(), site.zeros()
-    network[own], behind[own] = multicast.gradients(target, *tiles)
+    network, behind, lead = both.network.copy(), site.zeros(), site.zeros()
+    found = multicast.gradients(target, *tiles)
+    network[own], behind[own], lead[own] = found.network, found.sums, found.second
     network[own] += _loading(target, sliced, tiles[1].product, np.ones(len(sliced), np.int64))
-    return replace(both, network=network, behind=behind)
+    return replace(both, network=network, behind=behind, lead=lead)
 
 
 def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:
@@ -120,12 +122,12 @@ def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -
 
 def _each_alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:
     """Of tilings with several algorithms, those of one after those of another."""
-    compute, network = np.zeros(len(tilings)), np.zeros(len(tilings))
+    compute, network, border = (np.zeros(len(tilings)) for _ in range(3))
     for number in np.unique(tilings.algorithm):
         own: Bools = tilings.algorithm == number
         cost = _alike(target, tilings.where(own), product, nonzeros[own])
-        compute[own], network[own] = cost.compute, cost.network
-    return Cost(compute, network)
+        compute[own], network[own], border[own] = cost.compute, cost.network, cost.border
+    return Cost(compute, network, border=border)
 
 
 def _loading(target: Target, tilings: Tilings, product: Product, turns: Ints) -> Floats:

@@ -4,7 +4,7 @@ Gradients of parameters are read by the update, the statistics of Online Normali
 sample. Such a sum may wait for the next of its phase over the same PEs; both go as one message,
 with one start and one way and the words of both. Where products follow it goes on beside them and
 takes instructions from their PEs and time from their links. What is left of it at the end of the
-phase is waited for.
+phase is waited for; or, where the backward comes before the forward of a tick, at the end of both.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from torch import fx
 
+from ..machine.arrays import Floats
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost
 from ..targets.target import Noc, Target
@@ -40,17 +41,21 @@ def _advances_state(node: fx.Node) -> bool:
     return all(user.op == "output" for one in later for user in one.users)
 
 
-def behind(found: Sequence[Priced], unread: Collection[fx.Node], target: Target) -> list[Priced]:
+def behind(
+    found: Sequence[Priced], unread: Collection[fx.Node], target: Target, is_followed: bool = False
+) -> list[Priced]:
     """The costs of a phase's operators in order: sums that nothing reads are joined and run behind
-    the products that follow, where the target overlaps them."""
-    if target.software.triggered:
-        found = joined(found, unread, target.noc)
-        last = max((at for at, (_, cost) in enumerate(found) if cost.products), default=0)
-        found = [
-            (node, _behind(cost, target.noc) if node in unread and at < last else cost)
-            for at, (node, cost) in enumerate(found)
-        ]
-    return _waited_for(found)
+    the products that follow, where the target overlaps them. If the phase `is_followed` by another
+    one before anybody reads its sums, products follow all of them."""
+    if not target.software.triggered:
+        return list(found)
+    found = joined(found, unread, target.noc)
+    last = max((at for at, (_, cost) in enumerate(found) if cost.products), default=0)
+    last = len(found) if is_followed else last
+    return [
+        (node, _behind(cost, target.noc) if node in unread and at < last else cost)
+        for at, (node, cost) in enumerate(found)
+    ]
 
 
 def _behind(cost: Cost, noc: Noc) -> Cost:
@@ -62,19 +67,39 @@ def _behind(cost: Cost, noc: Noc) -> Cost:
     return replace(cost, network=network, sums=(replace(own, is_behind=True),), behind=alone)
 
 
-def _waited_for(found: Sequence[Priced]) -> list[Priced]:
+def waited_for(found: Sequence[Priced], summed: Floats | float = 0.0) -> list[Priced]:
     """The last operator that leaves sums behind waits for what remains of them at the end: they run
-    one after the other, each from the end of its operator on."""
-    now, end, last = 0.0, 0.0, None
+    one after the other, each from where its operator has made what it sums; sums from before take
+    until `summed`. An exchange of borders waits for those before it: it uses the same colours."""
+    now, end, last, waited = 0.0, summed, found[-1][0] if found else None, []
     for node, cost in found:
         now = now + cost.compute + cost.network
+        if np.any(cost.border):
+            wait = np.where(cost.border, np.maximum(0.0, end - (now - cost.border)), 0.0)
+            now, cost = now + wait, replace(cost, network=cost.network + wait)
+        waited.append((node, cost))
         if np.any(cost.behind):
-            end, last = np.where(cost.behind, np.maximum(end, now) + cost.behind, end), node
+            begins = np.maximum(end, now - cost.lead)
+            end, last = np.where(cost.behind, begins + cost.behind, end), node
     left = np.maximum(0.0, end - now)
     return [
         (node, replace(cost, network=cost.network + left) if node is last else cost)
-        for node, cost in found
+        for node, cost in waited
     ]
+
+
+def waited_for_in_both(
+    backward: Sequence[Priced], forward: Sequence[Priced]
+) -> tuple[list[Priced], list[Priced]]:
+    """The same of a backward and the forward that comes next in its tick. Sums that the forward
+    leaves behind are those that the next one reads: they go on from the beginning of the backward
+    between them, when that has its borders, which are those of the forward."""
+    left = sum((cost.behind for _, cost in forward), 0.0)
+    borders = sum((cost.border for _, cost in forward), 0.0)
+    summed = np.where(left, left + borders, 0.0)
+    after = [(node, replace(cost, behind=0.0)) for node, cost in forward]
+    both = waited_for([*backward, *after], summed)
+    return both[: len(backward)], both[len(backward) :]
 
 
 def joined(found: Sequence[Priced], waiting: Collection[fx.Node], noc: Noc) -> list[Priced]:

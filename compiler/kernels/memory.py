@@ -5,7 +5,8 @@ tile. Gradients and optimizer state exist for non-zeros only. Saved activations 
 over the region, each tensor by itself, and held for delay + 1 samples, or for those that are not
 with the host. Forward, backward and update
 take turns, so what only one of them needs shares its bytes with what only another one needs: the
-workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger.
+workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger. A
+gradient that is summed behind the forward lives beside it.
 Streams have two buffers, as gradients need those of what they are gradients of; activations that
 are given back have one.
 """
@@ -129,7 +130,12 @@ def _store_matrix(site: Site, index: int, size: int) -> Stored:
 
 
 def memory_table(
-    site: Site, layout: Layout, program: StageProgram, stored: list[Stored], optimizer_states: int
+    site: Site,
+    layout: Layout,
+    program: StageProgram,
+    stored: list[Stored],
+    optimizer_states: int,
+    backward_first: bool,
 ) -> MemoryTable:
     """All classes for every tiling of the site."""
     nothing = np.zeros(len(site.tilings), np.int64)
@@ -146,7 +152,7 @@ def memory_table(
         optimizer=optimizer_states * values,
         gradient=values,
         saved_bytes=sum((_dealt(site, spec) for spec in program.saved), nothing),
-        workspace=np.maximum(backward, forward - values),
+        workspace=np.maximum(backward, forward - (nothing if backward_first else values)),
         normalization=sum((_state(site, spec) for spec in _states(program)), nothing),
         stream_buffer=sum((_dealt(site, spec) for spec in (*streams, *streams, *back)), nothing),
     )

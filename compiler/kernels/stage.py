@@ -19,12 +19,13 @@ from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .joint_sums import behind, unread
+from .joint_sums import Priced as Found
+from .joint_sums import behind, unread, waited_for, waited_for_in_both
 from .layout import Layout
 from .memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
 from .nonzeros import WeightTiles
 from .optimizer import Step, matrix_step, update
-from .registry import cost_of, kernel_for
+from .registry import KERNELS, cost_of, kernel_for
 from .roles import Roles, calls, operator_of
 from .site import Site
 
@@ -64,6 +65,7 @@ class StageTable:
     nonzeros_total: int
     nonzeros_mean: Floats
     nonzeros_max: Ints
+    backward_first: bool = False
 
     @cached_property
     def phase_cycles(self) -> dict[str, Ints]:
@@ -88,10 +90,12 @@ def price_stage(
     tilings: Tilings | None = None,
     in_sequence: bool = False,
     shares: tuple[float, ...] | None = None,
+    backward_first: bool = False,
 ) -> StageTable:
     """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`;
     with `in_sequence` each operator waits for the sums of the one before. `shares` of the rows of
-    a mixture go to each expert; None: the same to all.
+    a mixture go to each expert; None: the same to all. If in a tick the backward comes before the
+    forward (`backward_first`), sums of its gradients go on behind that.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
 
@@ -107,13 +111,7 @@ def price_stage(
         for lent in [index in layout.lent]
     ]
     operators = (
-        *_graph_costs(program.forward, site, "forward", stage),
-        *_graph_costs(
-            program.backward,
-            replace(site, roles=layout.backward),
-            "backward",
-            stage,
-        ),
+        *_phase_costs(site, stage, program, layout, backward_first),
         *_update_costs(site, stage, program, layout, stored, step),
     )
     held = [spec for n, spec in enumerate(program.parameters) if n not in layout.lent]
@@ -122,12 +120,13 @@ def price_stage(
     return StageTable(
         tilings=tilings,
         operators=operators,
-        memory=memory_table(site, layout, program, stored, step.states),
+        memory=memory_table(site, layout, program, stored, step.states, backward_first),
         stream_cycles=stream_cycles(program, tilings, target),
         nonzeros_dense=dense,
         nonzeros_total=dense - zeros,
         nonzeros_mean=sum((s.mean_elements for s in stored), site.zeros()),
         nonzeros_max=sum((s.elements for s in stored), np.zeros(len(tilings), np.int64)),
+        backward_first=backward_first,
     )
 
 
@@ -190,18 +189,39 @@ def _site(
     return Site(target, tilings, roles, weights, in_axis, in_sequence)
 
 
-def _graph_costs(module: fx.GraphModule, site: Site, phase: str, stage: Stage) -> Iterator[Priced]:
-    where, families = f"stage {stage.name}", dict[fx.Node, str]()
-    found = []
-    for node in calls(module.graph):
-        kernel = kernel_for(node, where)
-        families[node] = kernel.family
-        found.append((node, cost_of(node, kernel, site, where)))
-    if not site.in_sequence:
-        found = behind(found, unread(site.roles, module.graph), site.target)
-    for node, cost in found:
-        origin = node.meta.get("origin")
-        yield _priced(node.name, operator_of(node), families[node], phase, origin, cost)
+def _phase_costs(
+    site: Site, stage: Stage, program: StageProgram, layout: Layout, backward_first: bool
+) -> Iterator[Priced]:
+    """The operators of the forward, then those of the backward."""
+    phases = ("forward", program.forward), ("backward", program.backward)
+    sites = {"forward": site, "backward": replace(site, roles=layout.backward)}
+    found = {
+        phase: _graph_costs(module, sites[phase], stage, backward_first and phase == "backward")
+        for phase, module in phases
+    }
+    if backward_first:
+        backward, forward = waited_for_in_both(found["backward"], found["forward"])
+        found = {"forward": forward, "backward": backward}
+    else:
+        found = {phase: waited_for(own) for phase, own in found.items()}
+    for phase, _ in phases:
+        for node, cost in found[phase]:
+            family = KERNELS[operator_of(node)].family
+            origin = node.meta.get("origin")
+            yield _priced(node.name, operator_of(node), family, phase, origin, cost)
+
+
+def _graph_costs(
+    module: fx.GraphModule, site: Site, stage: Stage, is_followed: bool
+) -> list[Found]:
+    """Of one phase; `is_followed` as for `behind`."""
+    where = f"stage {stage.name}"
+    found = [
+        (node, cost_of(node, kernel_for(node, where), site, where)) for node in calls(module.graph)
+    ]
+    if site.in_sequence:
+        return found
+    return behind(found, unread(site.roles, module.graph), site.target, is_followed)
 
 
 def _update_costs(

@@ -25,9 +25,10 @@ class Cost:
     """Cycles of one operator on the slowest PE, for every tiling of a site.
 
     `network` is the communication that arithmetic does not hide; the two add up. `behind` are
-    cycles of sums that go on while the operators that follow run. `products` and `sums` are what it
-    consists of, besides passes over elements, and `routed` how rows of the products are dealt out
-    to experts. MACs are per sample, over all PEs.
+    cycles of sums that begin `lead` cycles before the operator ends and go on while those that
+    follow run. It ends with an exchange of borders of `border` cycles, part of `network`.
+    `products` and `sums` are what it consists of, besides passes over elements, and `routed` how
+    rows of the products are dealt out to experts. MACs are those of a sample, over all PEs.
     """
 
     compute: Floats
@@ -38,6 +39,8 @@ class Cost:
     sums: tuple[AllReduce, ...] = ()
     routed: tuple[Routed, ...] = ()
     behind: Floats | float = 0.0
+    lead: Floats | float = 0.0
+    border: Floats | float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -49,4 +52,6 @@ class Cost:
             self.sums + other.sums,
             self.routed + other.routed,
             self.behind + other.behind,
+            self.lead + other.lead,
+            self.border + other.border,
         )

@@ -59,12 +59,22 @@ def cost(target: Target, tile: Tile) -> Cost:
         after = _border(target, tile)
     else:
         stream = stream + _border(target, tile)
-    return Cost(compute, _unhidden(target, tile, compute, stream) + after)
+    return Cost(compute, _unhidden(target, tile, compute, stream) + after, border=after)
 
 
-def gradients(target: Target, weight: Tile, inputs: Tile) -> tuple[Floats, Floats]:
-    """Communication that arithmetic does not hide of a weight's gradient and the input gradient
-    that follows it, and cycles of the sum of the first over the slices, which begins between them.
+@dataclass(frozen=True)
+class Gradients:
+    """A weight's gradient and the input gradient that follows it: communication that arithmetic
+    does not hide, cycles of the sum of the first over the slices, and those that the second takes
+    from where that sum begins."""
+
+    network: Floats
+    sums: Floats
+    second: Floats
+
+
+def gradients(target: Target, weight: Tile, inputs: Tile) -> Gradients:
+    """Both products on a target that overlaps the sum of the first with the second.
 
     The PEs of a line add the sums between their own instructions, and links that carry sums carry
     fewer operands. The borders of the gradient of the outputs are exchanged once.
@@ -75,8 +85,9 @@ def gradients(target: Target, weight: Tile, inputs: Tile) -> tuple[Floats, Float
     sums, slices = weight.weight_words(noc), (tilings.space_split, tilings.space_spacing)
     passing = ceil_div(tilings.space_spacing * sums, tilings.in_spacing)
     own = _unhidden(target, inputs, arithmetic[1], _down(target, inputs, passing))
-    network = np.maximum(0.0, stream - arithmetic[0]) + own + adding_cycles(noc, sums)
-    return network, all_reduce_middle(noc, sums, *slices)
+    second = own + adding_cycles(noc, sums)
+    network = np.maximum(0.0, stream - arithmetic[0]) + second
+    return Gradients(network, all_reduce_middle(noc, sums, *slices), arithmetic[1] + second)
 
 
 def _unhidden(target: Target, tile: Tile, compute: Floats, stream: Floats) -> Floats:

@@ -22,7 +22,8 @@ class Choice:
     """One way to lay a stage on the mesh: a point of its Pareto set (height, width, interval).
 
     `stream_cycles` is how long a sample's inputs or outputs occupy the region's ports; streams run
-    beside the arithmetic, so the slower of the two sets the stage's interval.
+    beside the arithmetic, so the slower of the two sets the stage's interval. See `StageRecord` for
+    `backward_first`.
     """
 
     tiling: Tiling
@@ -31,6 +32,7 @@ class Choice:
     stream_cycles: int
     memory: PEMemory
     nonzeros: NonZeros
+    backward_first: bool = False
 
     @cached_property
     def interval_cycles(self) -> int:

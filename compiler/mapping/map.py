@@ -52,7 +52,8 @@ def map_kernels(
     training = training or Training()
     _check_masks(stages, training)
     members = [group.stages for group in groups]
-    pricing = Pricing(stages, target, training, known, passing_bytes(stages, members))
+    passing = passing_bytes(stages, members)
+    pricing = Pricing(stages, target, training, known, passing, regions_shared=bool(groups))
     together = {group.at: group for group in groups}
     guests = {number for group in groups for number in group.stages if number != group.at}
     return Kernels(

@@ -46,10 +46,10 @@ the PE has asks for a new map, see remap/mask_room.py."""
 
 
 TableKey = tuple[
-    str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None, tuple[float, ...] | None
+    str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None, tuple[float, ...] | None, bool
 ]
-"""Program, masks, which parameters are stepped as matrices, the tiling asked for, and the shares of
-rows that go to experts."""
+"""Program, masks, which parameters are stepped as matrices, the tiling asked for, the shares of
+rows that go to experts, and whether the backward comes first in a tick."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Known:
 class Pricing:
     """Prices stages, each distinct program once where no mask tells its stages apart.
 
-    What `known` has from other cuts of the same model is not priced again.
+    What `known` has from other cuts of the same model is not priced again. Stages of one region
+    take turns in the order of ticks: where `regions_shared`, none has its backward first.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Pricing:
         training: Training,
         known: Known | None = None,
         passing: tuple[int, ...] | None = None,
+        *,
+        regions_shared: bool = False,
     ) -> None:
         known = known or Known()
         self.stages, self.target, self.training = stages, target, training
@@ -83,6 +86,7 @@ class Pricing:
         self.shared = {key for key, stages_of in count.items() if stages_of > 1}
         self.passing = passing_bytes(stages) if passing is None else passing
         self.step = Step.of(training, stages)
+        self.regions_shared = regions_shared
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
         table, post = self.table(stage), self.post(stage)
@@ -152,10 +156,18 @@ class Pricing:
         pinned = self.training.tiling_of(stage.name)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
         load = self.training.load_of(stage.name)
-        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load
+        first = self.backward_first(stage)
+        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first
         if key not in self.tables:
             self.tables[key] = self.reprice(stage, tiling=pinned)
         return self.tables[key]
+
+    def backward_first(self, stage: Stage) -> bool:
+        """Whether in a tick of the stage its backward comes first: it is of another sample than the
+        forward, whose arithmetic hides sums of gradients where the target overlaps them."""
+        in_order = self.regions_shared or self.training.in_sequence
+        overlaps = self.target.software.triggered and not in_order
+        return overlaps and self.stages.delay(stage.index) > 0
 
     def _mask_key(self, stage: Stage) -> tuple[float, ...] | str:
         """Equal for stages of one program whose tables are equal: random masks only count by how
@@ -186,6 +198,7 @@ class Pricing:
             *(stage, program, layout, weights, machine, step, chosen),
             in_sequence=self.training.in_sequence,
             shares=self.training.load_of(stage.name),
+            backward_first=self.backward_first(stage),
         )
 
 
@@ -285,6 +298,7 @@ def choice_at(table: StageTable, index: int, post: Post, sharing: Stage | None) 
             per_pe_max=int(table.nonzeros_max[index]),
             per_pe_max_unbalanced=int(table.nonzeros_max[index]),
         ),
+        backward_first=table.backward_first,
     )
 
 

@@ -57,7 +57,8 @@ def balance_placement(stages: Stages, placement: Placement, training: Training) 
     }
     changed = {name: mask for own in found.values() for name, mask in own.items()}
     balanced = replace(training, masks={**training.masks, **changed})
-    pricing = Pricing(stages, placement.target, balanced)
+    shared = len(placement.by_region) < len(placement.placed)
+    pricing = Pricing(stages, placement.target, balanced, regions_shared=shared)
     placed = tuple(
         _better(pricing, stages.stages[placed.stage], placed) if found.get(placed.stage) else placed
         for placed in placement.placed

@@ -105,7 +105,8 @@ class Streams:
             name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
             stage, slices = self.stages.stages[placed.stage], choice.tiling.space_split
             away = stage.program.saved_bytes if stage.off_wafer else 0
-            yield Site(name, placed.region, choice.cycles, "compute", delay, slices, away)
+            where = name, placed.region, choice.cycles, "compute", delay
+            yield Site(*where, slices, away, choice.backward_first)
 
 
 def _port(region: Rectangle) -> Rectangle:

@@ -147,8 +147,9 @@ class _Costs:
     def price(self, tiles: dict[int, WeightTiles], target: Target) -> StageTable:
         """The stage's costs."""
         arguments = self.stage, self.stage.program, self.layout, tiles, target
-        in_sequence = self.plan.training.in_sequence
-        return price_stage(*arguments, self.step, self.tilings, in_sequence)
+        in_sequence, first = self.plan.training.in_sequence, self.record.backward_first
+        of = *arguments, self.step, self.tilings, in_sequence
+        return price_stage(*of, backward_first=first)
 
     def limits(self) -> dict[str, int]:
         """Cycles by cause, see above."""

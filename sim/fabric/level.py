@@ -5,9 +5,10 @@ Phases of stages get the cycles so found, and the event level runs with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 from ...backend.errors import UserError
 from ...compiler.plan.constants import target_of
@@ -19,7 +20,7 @@ from ..event.level import event
 from ..model.report import SimReport
 from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of
-from .slices import middle_cycles
+from .slices import border_cycles, middle_cycles
 from .sums import Sum, sum_cycles
 
 LARGEST_PES = 128 * 128
@@ -64,18 +65,27 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
     of_product = cache(lambda product: product_cycles(product, target))
     of_sum = cache(lambda one: sum_cycles(one, target))
     of_copies = cache(lambda copies: middle_cycles(copies, target))
+    of_border = cache(lambda border: border_cycles(border, target))
 
-    def cycles(operator: Operator) -> tuple[int, int]:
-        products, sums = map(of_product, operator.products), map(of_sum, operator.sums)
+    def times(operator: Operator) -> Times:
+        products = [of_product(product) for product in operator.products]
+        rest = sum(map(of_sum, operator.sums)) + operator.pass_cycles
         behind = (of_sum(s) if isinstance(s, Sum) else of_copies(s) for s in operator.behind)
-        return sum(products) + sum(sums) + operator.pass_cycles, sum(behind)
+        lead = products[-1] if operator.leads else 0
+        border = sum(map(of_border, operator.borders))
+        return Times(sum(products) + rest, sum(behind), lead, border)
 
-    return tuple(
-        _row(record, phase, operators, cycles)
-        for record in plan.document.stages
-        for operators in [_operators(record, target)]
-        for phase in PHASES
-    )
+    return tuple(row for record in plan.document.stages for row in _rows(record, target, times))
+
+
+class Times(NamedTuple):
+    """Cycles of an operator and of the sums it leaves behind, which begin `lead` cycles before
+    it ends; its last `border` cycles are an exchange of borders."""
+
+    cycles: int
+    behind: int = 0
+    lead: int = 0
+    border: int = 0
 
 
 Operators = Mapping[tuple[str, str], Operator]
@@ -86,34 +96,56 @@ def _operators(record: StageRecord, target: Target) -> Operators:
     return operators_of(record, target) if small else {}
 
 
-def _row(
-    stage: StageRecord,
-    phase: str,
-    operators: Operators,
-    cycles: Callable[[Operator], tuple[int, int]],
-) -> PhaseRow:
-    own = [operator for operator in stage.operators if operator.phase == phase]
-    found = {o.name: operators[phase, o.name] for o in own if (phase, o.name) in operators}
-    times = [cycles(found[o.name]) if o.name in found else (o.cycles, 0) for o in own]
-    event = getattr(stage.cycles, f"{phase}_cycles")
-    return PhaseRow(
-        stage=stage.id,
-        phase=phase,
-        pes=stage.region.area,
-        event_cycles=event,
-        fabric_cycles=_ended(times),
-        stepped=tuple(found),
-        priced=tuple(o.name for o in own if o.family in PRODUCTS and o.name not in found),
-    )
+def _rows(
+    stage: StageRecord, target: Target, times: Callable[[Operator], Times]
+) -> Iterator[PhaseRow]:
+    """The forward, then the backward."""
+    found = _operators(stage, target)
+    own = {phase: [o for o in stage.operators if o.phase == phase] for phase in PHASES}
+    stepped = {
+        phase: [
+            times(found[phase, o.name]) if (phase, o.name) in found else Times(o.cycles)
+            for o in operators
+        ]
+        for phase, operators in own.items()
+    }
+    for phase, cycles in _phases(stepped, stage.backward_first).items():
+        names = tuple(o.name for o in own[phase] if (phase, o.name) in found)
+        yield PhaseRow(
+            stage=stage.id,
+            phase=phase,
+            pes=stage.region.area,
+            event_cycles=getattr(stage.cycles, f"{phase}_cycles"),
+            fabric_cycles=cycles,
+            stepped=names,
+            priced=tuple(
+                o.name for o in own[phase] if o.family in PRODUCTS and o.name not in names
+            ),
+        )
 
 
-def _ended(times: Sequence[tuple[int, int]]) -> int:
-    """Cycles of operators one after the other, each with those of sums that it leaves behind: these
-    run one after the other too, beside the operators that follow."""
-    now, end = 0, 0
-    for cycles, behind in times:
-        now += cycles
-        end = max(end, now) + behind if behind else end
+def _phases(stepped: Mapping[str, Sequence[Times]], backward_first: bool) -> dict[str, int]:
+    """Cycles of each phase. Where the backward comes first, what is left of its sums goes on behind
+    the forward, and sums of the forward behind the next backward, when that has its borders."""
+    if not backward_first:
+        return {phase: _end(times, 0) for phase, times in stepped.items()}
+    forward = stepped["forward"]
+    left = sum(one.behind for one in forward)
+    summed = left + sum(one.border for one in forward) if left else 0
+    after = [one._replace(behind=0) for one in forward]
+    own, end = sum(one.cycles for one in forward), _end([*stepped["backward"], *after], summed)
+    return {"forward": own, "backward": end - own}
+
+
+def _end(times: Sequence[Times], summed: int) -> int:
+    """When operators and the sums that they leave behind have ended. Operators run one after the
+    other; sums so too, beside the operators that follow, when those from before have been `summed`;
+    borders wait for the sums before them."""
+    now, end = 0, summed
+    for one in times:
+        now += one.cycles
+        now = max(now, end + one.border) if one.border else now
+        end = max(end, now - one.lead) + one.behind if one.behind else end
     return max(now, end)
 
 

@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from ...compiler.machine.collectives import AllReduce, words
+from ...compiler.machine.collectives import words
 from ...compiler.machine.product import Kind, Tile, in_batch, tile_of
 from ...compiler.machine.product import Product as Sizes
 from ...compiler.machine.tilings import Tilings
@@ -30,12 +30,20 @@ PRODUCTS = frozenset({"linear", "convolution"})
 @dataclass(frozen=True)
 class Operator:
     """What an operator consists of, one after the other: products, sums over PEs, and `pass_cycles`
-    of arithmetic besides. The sums `behind` go on while the operators that follow run."""
+    of arithmetic besides. The sums `behind` go on while the operators that follow run; with `leads`
+    they begin before the last of the products."""
 
     products: tuple[Product, ...]
     sums: tuple[Sum, ...]
     pass_cycles: int
     behind: tuple[Sum | Copies, ...] = ()
+    leads: bool = False
+
+    @property
+    def borders(self) -> tuple[Border, ...]:
+        """Those that it ends with."""
+        last = [p for p in self.products if p.is_border_after and p.border is not None]
+        return tuple(product.border for product in last if product.border is not None)
 
 
 def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], Operator]:
@@ -60,14 +68,10 @@ def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operato
         [one for step in steps if step.is_behind == is_behind for one in _sums(step)]
         for is_behind in (False, True)
     )
-    beside = sum(_int(_all_reduce(one).beside_cycles(target.noc)) for one in later)
+    beside = sum(_int(one.formula.beside_cycles(target.noc)) for one in later)
     slices = [product.beside for product in stepped if product.beside is not None]
-    return Operator(stepped, tuple(sums), max(0, rest) + beside, (*slices, *later))
-
-
-def _all_reduce(one: Sum) -> AllReduce:
-    words, along, across = (np.array([n]) for n in (one.words, one.along, one.across))
-    return AllReduce(1, words, along, across, np.array([one.spacing]), np.array([0]))
+    passes = max(0, rest) + beside
+    return Operator(stepped, tuple(sums), passes, (*slices, *later), leads=bool(slices))
 
 
 def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Iterator[Product]:

@@ -10,7 +10,7 @@ from ...compiler.mapping.pricing import Pricing
 from ...compiler.plan.constants import target_of
 from ...compiler.plan.evidence import figures_of
 from ...compiler.plan.plan import Plan
-from ...compiler.plan.stage_record import StageRecord
+from ...compiler.plan.stage_record import StageRecord, are_regions_shared
 from ...compiler.plan.text.summary import headline, rate
 from .fall import Fall, fall_of
 from .sensitivity import Sensitivity, sensitivities
@@ -43,7 +43,8 @@ def explain(plan: Plan, on_step: Callable[[str], None] = lambda name: None) -> E
     `on_step` is told what is mapped next. Raises UnknownNameError for another target.
     """
     document, target = plan.document, target_of(plan.document)
-    pricing = Pricing(plan.stages, target, plan.training)
+    shared = are_regions_shared(document.stages)
+    pricing = Pricing(plan.stages, target, plan.training, regions_shared=shared)
     stages = {stage.index: stage for stage in plan.stages.stages}
     falls = []
     for records in _slowest(document.stages):

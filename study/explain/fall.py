@@ -88,7 +88,8 @@ def _beyond(last: Step, stage: Stage, pricing: Pricing) -> Iterator[Step]:
     wide = replace(
         pricing.target, grid=replace(grid, rows=rows, columns=columns), defects=None, wafers=1
     )
-    beyond = Pricing(pricing.stages, wide, pricing.training)
+    shared = pricing.regions_shared
+    beyond = Pricing(pricing.stages, wide, pricing.training, regions_shared=shared)
     found = _fastest(*_fitting(stage, beyond), rows * columns)
     if found is not None and found[1] < last.cycles:
         step = _step(rows * columns, found[0], stage, beyond)

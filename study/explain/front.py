@@ -17,6 +17,7 @@ from ...compiler.mapping.pricing import Pricing
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.evidence import figures_of
 from ...compiler.plan.plan import Plan
+from ...compiler.plan.stage_record import are_regions_shared
 from ...compiler.targets.target import Target
 
 OBJECTIVES = ("speed", "area")
@@ -87,7 +88,8 @@ def _check_founded(plan: PlanDocument, objective: str) -> None:
 def _sizes(plan: Plan, target: Target) -> list[Sizes]:
     """Of each stage, the tilings that are worth keeping."""
     stages = plan.stages
-    pricing = Pricing(stages, target, plan.training)
+    shared = are_regions_shared(plan.document.stages)
+    pricing = Pricing(stages, target, plan.training, regions_shared=shared)
     return [pricing.stage_kernel(stage).sizes for stage in stages.stages]
 
 

@@ -32,7 +32,8 @@ _Phases = tuple[tuple[Moment, ...], tuple[Moment, ...]]
 
 def workspace(subject: Subject) -> Iterator[Finding]:
     """Forward and backward take turns: the backward's workspace, or what the forward's exceeds the
-    gradient's memory by, whichever is larger."""
+    gradient's memory by, whichever is larger; the whole forward's beside a gradient whose sum goes
+    on meanwhile."""
     most = _side_bytes(subject)
     phases: dict[tuple[str, Lent], _Phases] = {}
     found: dict[tuple[str, Lent, Tiling], tuple[int, int]] = {}
@@ -52,7 +53,8 @@ def workspace(subject: Subject) -> Iterator[Finding]:
                 _peak(backward, stage, "backward", most),
             )
         memory, (forward_bytes, backward_bytes) = stage.memory_per_pe, found[key]
-        expected = max(backward_bytes, forward_bytes - memory.gradient_bytes)
+        unused = 0 if stage.backward_first else memory.gradient_bytes
+        expected = max(backward_bytes, forward_bytes - unused)
         if memory.workspace_bytes != expected:
             where = f"{stage.id}.memory_per_pe.workspace_bytes"
             yield Finding(where, expected, memory.workspace_bytes)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 from weft.backend.nn.online_norm import OnlineNorm
-from weft.compiler.kernels.joint_sums import behind, joined
+from weft.compiler.kernels.joint_sums import behind, joined, waited_for, waited_for_in_both
 from weft.compiler.machine.collectives import AllReduce
 from weft.compiler.machine.cost import Cost
 from weft.compiler.pipeline import Options, compile_model
@@ -50,11 +50,16 @@ def test_statistics_of_a_forward_are_summed_behind_the_product():
     assert norm.network_cycles == own
 
 
+def test_sums_after_the_last_product_of_a_backward_go_on_behind_the_forward():
+    (norm,) = operators("backward", "online_norm")
+    assert middle_stage().backward_first
+    assert all(one.is_behind for one in sums_of(norm))
+
+
 def test_gradients_of_scale_and_shift_go_with_the_sums_of_the_norm():
-    """Two values a channel more; after the last product nothing hides them."""
+    """Two values a channel more."""
     (norm,) = operators("backward", "online_norm")
     (one,) = sums_of(norm)
-    assert not one.is_behind
     assert one.words == (4 + 1 + 1) * 8 // TILING.in_split
     gradients = operators("backward", "aten.sum.dim_IntList")
     assert len(gradients) == 2
@@ -99,7 +104,50 @@ def test_what_is_left_of_a_sum_is_waited_for(following):
     norm, product = nodes(2)
     alone = of(4)
     multiply = replace(Cost(np.array([following]), np.zeros(1)), products=("one",))
-    found = behind([(norm, summing(alone, 7.0)), (product, multiply)], [norm], WSE2)
+    found = waited_for(behind([(norm, summing(alone, 7.0)), (product, multiply)], [norm], WSE2))
     total = sum(float((cost.compute + cost.network)[0]) for _, cost in found)
     began = 7 + alone.beside_cycles(WSE2.noc)[0]
     assert total == max(began + following, began + alone.cycles(WSE2.noc)[0])
+
+
+def left_behind(compute, behind, lead=0.0):
+    return Cost(np.array([compute]), np.zeros(1), behind=np.array([behind]), lead=np.array([lead]))
+
+
+def total_of(found):
+    return sum(float((cost.compute + cost.network)[0]) for _, cost in found)
+
+
+def test_a_sum_begins_where_its_operator_has_made_the_words():
+    one, other = nodes(2)
+    found = [(one, left_behind(100.0, 300.0, lead=60.0)), (other, left_behind(50.0, 0.0))]
+    assert total_of(waited_for(found)) == 100 - 60 + 300
+
+
+@pytest.mark.parametrize("following", [10.0, 250.0, 900.0])
+def test_sums_of_a_backward_may_take_as_long_as_the_forward(following):
+    """The sum ends 300 cycles after the backward, the forward when it does."""
+    one, other = nodes(2)
+    backward, forward = waited_for_in_both(
+        [(one, left_behind(100.0, 300.0))], [(other, left_behind(following, 0.0))]
+    )
+    assert total_of(backward) + total_of(forward) == 100 + max(300, following)
+    assert total_of(forward) == following
+
+
+@pytest.mark.parametrize("between", [100.0, 900.0])
+def test_sums_of_a_forward_may_take_as_long_as_the_next_backward_and_forward(between):
+    """Nobody reads them before the forward after that."""
+    one, other = nodes(2)
+    backward, forward = waited_for_in_both(
+        [(one, left_behind(between, 0.0))], [(other, left_behind(50.0, 400.0))]
+    )
+    assert total_of(backward) + total_of(forward) == max(between + 50, 400)
+
+
+def test_borders_wait_for_sums_before_them():
+    """Both use the same colours."""
+    one, other = nodes(2)
+    product = Cost(np.array([80.0]), np.array([20.0]), border=np.array([20.0]))
+    found = waited_for([(one, left_behind(100.0, 300.0)), (other, product)])
+    assert total_of(found) == 100 + 300 + 20
