@@ -124,7 +124,7 @@ def _stage_record(
 ) -> StageRecord:
     """The record of a stage; stage `first` is the first on its region."""
     choice = placed.choice
-    region = Region(f"r{first:02d}", placed.region, choice.tiling)
+    region = Region(f"r{first:02d}", placed.region, choice.tiling, placed.is_turned)
     return StageRecord(
         index=stage.index,
         id=f"s{stage.index:02d}:{stage.name}",
@@ -147,7 +147,7 @@ def _stage_record(
         rebuilds=bool(stage.program.arriving),
         anchors=kept_inputs(stage.program),
         delay=delay,
-        fifo_depth=delay + 1,
+        fifo_depth=delay + 1 - choice.backward_first,
         off_wafer_bytes=stage.program.saved_bytes if stage.off_wafer else 0,
         backward_first=choice.backward_first,
     )

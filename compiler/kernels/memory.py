@@ -2,11 +2,11 @@
 
 Weights are kept compressed (value and index per non-zero) where that is smaller than the dense
 tile. Gradients and optimizer state exist for non-zeros only. Saved activations are dealt out evenly
-over the region, each tensor by itself, and held for delay + 1 samples, or for those that are not
-with the host. Forward, backward and update
-take turns, so what only one of them needs shares its bytes with what only another one needs: the
-workspace is the backward's, or what the forward's exceeds the gradient by, whichever is larger. A
-gradient that is summed behind the forward lives beside it.
+over the region, each tensor by itself, and held for delay + 1 samples, for delay where a tick's
+backward, which is done with one, comes before its forward, or for those that are not with the host.
+Forward, backward and update take turns, so what only one of them needs shares its bytes with what
+only another one needs: the workspace is the backward's, or what the forward's exceeds the gradient
+by, whichever is larger. A gradient that is summed behind the forward lives beside it.
 Streams have two buffers, as gradients need those of what they are gradients of; activations that
 are given back have one.
 """
@@ -55,7 +55,8 @@ class Post:
 
 @dataclass(frozen=True)
 class MemoryTable:
-    """Bytes per PE by class, one value per tiling; `saved_bytes` is for one sample."""
+    """Bytes per PE by class, one value per tiling; `saved_bytes` is for one sample. In a tick the
+    backward is done with a sample before the forward begins one, if it comes first."""
 
     tilings: Tilings
     weights: Ints
@@ -65,6 +66,11 @@ class MemoryTable:
     workspace: Ints
     normalization: Ints
     stream_buffer: Ints
+    backward_first: bool = False
+
+    def samples_held(self, post: Post) -> int:
+        """Samples that the FIFO of what is saved has a place for."""
+        return min(post.slots, post.delay + 1 - self.backward_first)
 
     @property
     def of_weights(self) -> Ints:
@@ -74,7 +80,11 @@ class MemoryTable:
     def total(self, post: Post) -> Ints:
         """All classes together at a stage that stands at `post`."""
         fixed = self.of_weights + self.normalization + self.workspace + self.stream_buffer
-        return fixed + post.slots * self.saved_bytes + self.tilings.share(post.passing_bytes)
+        return (
+            fixed
+            + self.samples_held(post) * self.saved_bytes
+            + self.tilings.share(post.passing_bytes)
+        )
 
     def at(self, index: int, post: Post) -> PEMemory:
         """One tiling's memory."""
@@ -82,7 +92,7 @@ class MemoryTable:
             weights_bytes=int(self.weights[index]),
             optimizer_bytes=int(self.optimizer[index]),
             gradient_bytes=int(self.gradient[index]),
-            activation_fifo_bytes=post.slots * int(self.saved_bytes[index]),
+            activation_fifo_bytes=self.samples_held(post) * int(self.saved_bytes[index]),
             workspace_bytes=int(self.workspace[index]),
             normalization_bytes=int(self.normalization[index]),
             stream_buffer_bytes=int(self.stream_buffer[index]),
@@ -155,6 +165,7 @@ def memory_table(
         workspace=np.maximum(backward, forward - (nothing if backward_first else values)),
         normalization=sum((_state(site, spec) for spec in _states(program)), nothing),
         stream_buffer=sum((_dealt(site, spec) for spec in (*streams, *streams, *back)), nothing),
+        backward_first=backward_first,
     )
 
 

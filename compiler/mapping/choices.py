@@ -124,11 +124,16 @@ class Kernels:
 
 @dataclass(frozen=True)
 class PlacedStage:
-    """A stage's choice and the rectangle it occupies."""
+    """A stage's choice and the rectangle it occupies, which may lie turned."""
 
     stage: int
     choice: Choice
     region: Rectangle
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether the rows of its tiling lie along columns of PEs."""
+        return (self.region.height, self.region.width) != (self.choice.height, self.choice.width)
 
 
 @dataclass(frozen=True)

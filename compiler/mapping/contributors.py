@@ -17,7 +17,11 @@ def memory_classes(stage: Stage, table: StageTable, post: Post) -> Iterator[Cont
     """Classes of memory with the tensors in them, at the tiling that needs the least."""
     memory = table.memory.at(int(table.memory.total(post).argmin()), post)
     program = stage.program
-    saved = f" ({post.slots} samples of {_specs(program.saved)})" if program.saved else ""
+    saved = (
+        f" ({table.memory.samples_held(post)} samples of {_specs(program.saved)})"
+        if program.saved
+        else ""
+    )
     weights = f" ({', '.join(stage.parameters)})" if stage.parameters else ""
     for name, amount in (
         (f"activation fifo{saved}", memory.activation_fifo_bytes),

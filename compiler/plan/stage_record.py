@@ -101,6 +101,8 @@ class Region:
     """The PEs it occupies."""
     tiling: Tiling
     """How tensors are split over them."""
+    turned: bool = False
+    """Whether the tiling's rows lie along columns of PEs, and its columns along rows."""
 
 
 PURPOSES = ("all",)
@@ -339,7 +341,7 @@ class StageRecord:
     delay: int
     """Updates between forward and backward of one sample: 2(S-1-index). [updates]"""
     fifo_depth: int
-    """Samples in flight between them: delay + 1. [samples]"""
+    """Samples in flight between them: delay + 1, or delay if its backward comes first. [samples]"""
     off_wafer_bytes: int
     """What goes to the host after its forward and comes back before its backward; 0: its FIFO lies
     on its PEs. [bytes per sample]"""

@@ -23,10 +23,11 @@ def delays(subject: Subject) -> Iterator[Finding]:
 
 
 def fifo_depths(subject: Subject) -> Iterator[Finding]:
-    """A stage holds the samples between their forward and their backward: 2 (S - 1 - s) + 1."""
+    """A stage holds the samples between their forward and their backward: 2 (S - 1 - s), and that
+    of its tick unless the backward has been done with another one."""
     stages = subject.plan.stages
     for position, stage in enumerate(stages):
-        expected = 2 * (len(stages) - 1 - position) + 1
+        expected = 2 * (len(stages) - 1 - position) + (not stage.backward_first)
         if stage.fifo_depth != expected:
             yield Finding(f"{stage.id}.fifo_depth", expected, stage.fifo_depth)
 

@@ -11,7 +11,8 @@ from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.stage_record import PEMemory, Tiling
 
 TILINGS = Tilings.of(Tiling(1, 1, 1))
-CLASSES = [field.name for field in fields(MemoryTable) if field.name != "tilings"]
+NO_CLASS = "tilings", "backward_first"
+CLASSES = [field.name for field in fields(MemoryTable) if field.name not in NO_CLASS]
 POST = Post(delay=4, passing_bytes=3000)
 
 
@@ -27,6 +28,12 @@ def test_a_class_alone_is_in_the_total_and_in_the_record(name: str) -> None:
     only = table(**{name: 700})
     assert only.total(POST)[0] - table().total(POST)[0] == expected
     assert only.at(0, POST).total_bytes - table().at(0, POST).total_bytes == expected
+
+
+def test_a_backward_that_comes_first_leaves_one_sample_less() -> None:
+    first = replace(table(saved_bytes=700), backward_first=True)
+    assert first.at(0, POST).activation_fifo_bytes == 4 * 700
+    assert first.total(POST)[0] == first.at(0, POST).total_bytes
 
 
 def test_streams_that_pass_count() -> None:
