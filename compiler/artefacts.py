@@ -156,7 +156,8 @@ def _placement(placement: Placement) -> Iterator[str]:
         region, choice = placed.region, placed.choice
         if placed.stage != position:
             yield f"stage {placed.stage} is placed at position {position}"
-        if (region.height, region.width) != (choice.height, choice.width):
+        sizes = (region.height, region.width), (choice.height, choice.width)
+        if placed.is_turned and sizes[0] != sizes[1][::-1]:
             yield f"stage {placed.stage} of {choice.height} x {choice.width} PEs is in {region}"
         inside = region.row >= 0 and region.column >= 0 and 0 <= region.wafer < target.wafers
         inside = inside and region.row + region.height <= target.rows

@@ -216,8 +216,11 @@ def _shapes(kernels: Kernels, interval: float) -> list[Shapes]:
 
 
 def _fast_enough(sizes: Sizes, interval: float) -> Shapes:
+    """As they are, and turned: links are alike in both directions."""
     numbers = np.flatnonzero(sizes.interval_cycles <= interval)
-    return Shapes(sizes.heights[numbers], sizes.widths[numbers], numbers)
+    sides = sizes.heights[numbers], sizes.widths[numbers]
+    heights, widths = (np.concatenate(both) for both in (sides, sides[::-1]))
+    return Shapes(heights, widths, np.concatenate((numbers, numbers)))
 
 
 def _fits(kernels: Kernels, interval: int) -> bool:

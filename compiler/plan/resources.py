@@ -18,11 +18,11 @@ COLOURS, QUEUES = "noc.colours", "noc.queues"
 def collective_colours(region: Rectangle, slices: int) -> int:
     """Colours that the messages inside a region need on its routers."""
     across, down = int(region.width > 1), int(region.height > 1)
-    return across + down + 2 * max(across, down) + 3 * int(across or slices > 1)
+    return across + down + 2 * max(across, down) + 3 * int(across or down or slices > 1)
 
 
 def collective_queues(region: Rectangle, slices: int) -> int:
     """Queues that they need into a core, and out of it: one for the operands of each direction, one
     for sums; and two for borders and sums beside: what comes, and what comes back."""
     across, down = int(region.width > 1), int(region.height > 1)
-    return across + down + max(across, down) + 2 * int(across or slices > 1)
+    return across + down + max(across, down) + 2 * int(across or down or slices > 1)

@@ -87,7 +87,8 @@ def _share_columns(a: Rectangle, b: Rectangle) -> bool:
 
 
 def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
-    """Splits are positive; in_split * space_split rows and out_split columns make the region.
+    """Splits are positive; in_split * space_split rows and out_split columns make the region, or
+    the other way round if it lies turned.
 
     Rows are interleaved only where that is another order. Rings and SUMMA cut three axes alike, and
     sums to all of a line leave the positions whole.
@@ -95,6 +96,7 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
     for stage in subject.plan.stages:
         tiling, region = stage.tiling, stage.region
         size = size_of(tiling)
+        size = size[::-1] if stage.uses[0].region.turned else size
         positive = min(tiling.in_split, tiling.space_split, tiling.out_split) > 0
         if not positive or size != (region.height, region.width):
             expected = f"{region.height} x {region.width} PEs, as the region"

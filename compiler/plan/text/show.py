@@ -119,11 +119,12 @@ def _has_region_of(one: StageRecord, other: StageRecord) -> bool:
 def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, str], ...]:
     tiling, region, held = stage.tiling, stage.region, stage.nonzeros
     shared = f", with {', '.join(mates)}" if mates else ""
+    turned = ", turned" if stage.uses[0].region.turned else ""
     return (
         ("from", f"{stage.module or '<model>'} ({stage.source})"),
         ("parameters", ", ".join(stage.parameters) or "none"),
         ("state", ", ".join((*stage.forward_state, *stage.backward_state)) or "none"),
-        ("region", f"{region.height} x {region.width} PEs at {_corner(region)}{shared}"),
+        ("region", f"{region.height} x {region.width} PEs at {_corner(region)}{turned}{shared}"),
         (
             "tiling",
             f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows"

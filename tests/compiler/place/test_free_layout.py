@@ -49,7 +49,8 @@ def test_stages_stay_inside_and_apart_and_wires_get_no_longer(stages, rows, colu
     for old, new in zip(strips.placed, free.placed, strict=True):
         region = new.region
         assert region.wafer == old.region.wafer
-        assert (region.height, region.width) == (new.choice.height, new.choice.width)
+        sides = new.choice.height, new.choice.width
+        assert (region.height, region.width) == (sides[::-1] if new.is_turned else sides)
         assert new.choice in kernels.stages[new.stage].choices
         assert new.choice.interval_cycles <= limit
         assert 0 <= region.row <= rows - region.height

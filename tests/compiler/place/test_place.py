@@ -30,7 +30,8 @@ def test_rectangles_stay_inside_and_never_overlap(shapes, rows, columns):
     assert [p.stage for p in placed] == list(range(len(shapes)))
     for number, one in enumerate(placed):
         region = one.region
-        assert (region.height, region.width) == (one.choice.height, one.choice.width)
+        sides = one.choice.height, one.choice.width
+        assert (region.height, region.width) == (sides[::-1] if one.is_turned else sides)
         assert region.row >= 0
         assert region.column >= 0
         assert region.row + region.height <= rows

@@ -11,9 +11,9 @@ from weft.compiler.plan.stage_record import Rectangle
     ("height", "width", "slices", "colours", "queues"),
     [
         (1, 1, 1, 0, 0),  # one PE speaks to nobody
-        (4, 1, 1, 3, 2),  # operands down, and a sum that takes two colours in turn
-        (4, 1, 2, 6, 4),  # and borders with what runs beside
-        (1, 4, 1, 6, 4),  # sums along a row may run beside what follows
+        (4, 1, 1, 6, 4),  # operands, a sum that takes two colours in turn, and one that runs beside
+        (4, 1, 2, 6, 4),  # borders take those of the sum beside
+        (1, 4, 1, 6, 4),  # turned
         (4, 4, 1, 7, 5),
     ],
 )
