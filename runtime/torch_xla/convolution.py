@@ -1,7 +1,8 @@
 """Convolution and its gradients as slices and one matrix product each, for XLA on a CPU.
 
-XLA's own convolution is a plain loop nest there: a training step of ResNet-20 took eight times as
-long with it. The formulas are those of `runtime/jax/ops/convolution.py`.
+XLA's own convolution is a plain loop nest there: a sample of ResNet-20 took eight times as long as
+by jax with it, and takes 1.8 times as long without. The formulas are those of
+`runtime/jax/ops/convolution.py`.
 """
 
 from __future__ import annotations
