@@ -39,17 +39,16 @@ class Guard:
         norm = xp.sqrt(square)
         scale = xp.where(norm > self.clip_norm, self.clip_norm / norm, 1.0)
         clipped = [
-            xp.asarray(wide(gradient, xp) * scale, dtype=gradient.dtype) for gradient in gradients
+            xp.asarray(_wide(gradient, xp) * scale, dtype=gradient.dtype) for gradient in gradients
         ]
         return clipped, is_finite
 
 
 def sum_of_squares(array: Array, xp: Any) -> Array:
     """In at least float32, as a product of vectors: XLA vectorizes that reduction on a CPU."""
-    flat = wide(array, xp).reshape(-1)
+    flat = _wide(array, xp).reshape(-1)
     return xp.dot(flat, flat)
 
 
-def wide(array: Array, xp: Any) -> Array:
-    """The array in at least float32."""
+def _wide(array: Array, xp: Any) -> Array:
     return xp.asarray(array, dtype=xp.promote_types(array.dtype, xp.float32))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
-from .guard import sum_of_squares, wide
 from .rule import Array, Settings, State, chosen
 
 
@@ -103,9 +102,8 @@ class SGDM:
         return constants.a * velocity + constants.b * gradient
 
     def _brake(self, gradient: Array, velocity: Array, xp: Any) -> Array:
-        """By products of vectors, which XLA vectorizes on a CPU; sums of products it does not."""
-        g, v = wide(gradient, xp), wide(velocity, xp)
-        along = xp.dot(g.reshape(-1), v.reshape(-1))
-        norms = xp.sqrt(sum_of_squares(g, xp)) * xp.sqrt(sum_of_squares(v, xp))
-        cosine = xp.where(norms > 0, along / xp.where(norms > 0, norms, 1.0), 0.0)
+        wide = xp.promote_types(gradient.dtype, xp.float32)
+        g, v = xp.asarray(gradient, dtype=wide), xp.asarray(velocity, dtype=wide)
+        norms = xp.sqrt(xp.sum(g * g)) * xp.sqrt(xp.sum(v * v))
+        cosine = xp.where(norms > 0, xp.sum(g * v) / xp.where(norms > 0, norms, 1.0), 0.0)
         return xp.asarray((1 - self.braking_rho * cosine) * g, dtype=gradient.dtype)
