@@ -63,8 +63,8 @@ class Tuners:
 
     @cached_property
     def adapters(self) -> Tuner:
-        """Trains adapters, at a rate ten times as high."""
-        return Tuner(_LENGTH, 10 * self._sizes.rate)
+        """Trains adapters, at twice the rate."""
+        return Tuner(_LENGTH, 2 * self._sizes.rate)
 
 
 def measured(sizes: Sizes, found: Words, tuners: Tuners, seed: int) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class DistillationStudy:
             f" on windows of {self.text.name}, of answers in its own style and of answers that it"
             f" rewrites ({own}); {s.removed} blocks removed, calibrated on {s.calibration} windows;"
             f" tuned pipelined at batch 1 on {s.examples} answers of another style, {s.epochs}"
-            f" epochs, AdamW and lwp, rate {s.rate:g} (adapters {10 * s.rate:g}), a stage per block"
+            f" epochs, AdamW and lwp, rate {s.rate:g} (adapters {2 * s.rate:g}), a stage per block"
         )
 
     @property
