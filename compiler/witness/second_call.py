@@ -116,6 +116,27 @@ def check_later_calls(
                 raise _refusal(sample, kept, number)
 
 
+def check_repeatable(
+    sample: OneSample,
+    inputs: Sample,
+    values: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    step: Step,
+) -> None:
+    """Raises UnsupportedError if the model itself gives something else than `step` when it is
+    called once more on the same numbers, with the same draws."""
+    with values_in(sample, values):
+        again = list(_results(sample, inputs, values, dtype))
+    if not _are_same([step.loss, *step.outputs, *step.gradients.values()], again):
+        raise UnsupportedError(
+            f"the forward of {type(sample.model).__name__}",
+            expected="the same result whenever it is called on the same numbers",
+            got="another one in a second call: something beside tensors and torch's generator"
+            " decides, such as a clock, or a generator of random or numpy that the model holds",
+            change="draw with torch (torch.rand), keep what moves on in buffers",
+        )
+
+
 def _later(call: Callable[[], list[Tensor]], moved: Sequence[Moved]) -> Iterator[list[Tensor]]:
     for one in moved:
         one.place.set(one.before + one.step)

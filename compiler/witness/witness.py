@@ -22,7 +22,7 @@ from .caches import cleared_caches, is_of_trace, refusal
 from .compare import Difference, compared
 from .eager import run_eager
 from .parting import Subject, parting
-from .second_call import Kept, check_later_calls
+from .second_call import Kept, check_later_calls, check_repeatable
 from .staged import StagedRun
 from .step import Step
 from .values import as_written, has_literals, values_of
@@ -73,6 +73,7 @@ class Witness:
             exact = _Held(self, stages, getattr(torch, level), are_decimal=False)
             found = list(exact.differences()) and found
         if found:
+            held.check_repeatable(found)
             raise _refusal(found, held)
         return Verdict(level, held.counts, held.distance, held.zeros)
 
@@ -104,6 +105,7 @@ class _Held:
         self.graph, self.stages = witness.graph, stages
         self.counts: dict[str, int] = {}
         self.distance, self.zeros = 0.0, 0
+        self.eager: Step | None = None
         self.written: dict[str, Tensor] = {}  # what buffers should be, of those that are not
         own = own_tensors(witness.sample)
         first: dict[int, str] = {}
@@ -116,6 +118,7 @@ class _Held:
         before = _prints(values.parameters)
         given = subject.sample, values.inputs, values.tensors, subject.dtype
         kept, eager = _first_call(given)
+        self.eager = eager
         kept.left += tuple(f"buffer {name}" for name in _reshaped(values.buffers, eager.after))
         if kept.left:
             check_later_calls(*given, kept, eager)
@@ -128,6 +131,13 @@ class _Held:
         yield from self._results(eager, run)
         yield from self._gradients(eager, run)
         yield from self._state(eager, run)
+
+    def check_repeatable(self, found: Sequence[Difference]) -> None:
+        """Raises UnsupportedError where the model itself is not the same in a second call."""
+        subject, values = self.subject, self.subject.values
+        if self.eager and not any(one.kind == "parameter" for one in found):
+            given = subject.sample, values.inputs, values.tensors, subject.dtype
+            check_repeatable(*given, self.eager)
 
     def _draws(self, eager: Step) -> Iterator[Difference]:
         nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -229,6 +231,26 @@ def test_a_hook_that_counts_is_refused():
     model.layer.weight.register_hook(hook)
     with pytest.raises(UnsupportedError, match=r"attribute calls\.0"):
         weft.compile(model, (torch.randn(1, 4),))
+
+
+class Clocked(Layer):
+    def read(self, h):
+        return h * (time.perf_counter_ns() % 1000)
+
+
+class OwnGenerator(Layer):
+    def __init__(self):
+        super().__init__()
+        self.draws = np.random.default_rng(0)
+
+    def read(self, h):
+        return h * float(self.draws.random())
+
+
+@pytest.mark.parametrize("model", [Clocked, OwnGenerator])
+def test_a_model_that_is_another_each_time_is_refused(model):
+    with pytest.raises(UnsupportedError, match="another one in a second call"):
+        weft.compile(model(), (torch.randn(1, 4),))
 
 
 @functools.lru_cache
