@@ -11,7 +11,7 @@ from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.text.format_page import page, records, rows
 
 PAGE = Path(__file__).parents[4] / "docs" / "plan-format.md"
-NUMBERS = {"int", "float", "[int, int]", "list of int", "list of [int, int]"}
+NUMBERS = {"int", "float", "[int, int]", "list of int", "list of float", "list of [int, int]"}
 
 
 def test_the_committed_page_is_the_generated_one() -> None:
