@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import typer
 
+from .adapters.planned import finetuning
+from .adapters.trained import adapters
 from .compile import compile_models
 from .compressed import compressed
 from .coverage import coverage
@@ -37,6 +39,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "compressed": compressed,
     "levers": levers,
     "experts": experts,
+    "adapters": adapters,
+    "finetuning": finetuning,
     "norm": norm,
     "coverage": coverage,
     "mutation": mutation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import weft
@@ -97,3 +98,24 @@ def test_another_scale_or_plan_is_refused(plan: Plan, tmp_path: Path) -> None:
     plain = compile_recipe(make_recipe({"model": "mlp"}), witness=False)
     with pytest.raises(UserError, match=r"adapters\.targets[\s\S]*one without"):
         weft.load_weights(plain, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_peft_reads_what_a_plan_trained_and_the_plan_what_peft_saved(
+    plan: Plan, tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft")
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((40, 1, 8, 8), dtype=np.float32)
+    y = draw.integers(0, 10, 40)
+    run = weft.train(plan, (x, y), executor="reference", epochs=1)
+    trained = replace(plan, tensors=run.tensors)
+    save_adapter(trained, tmp_path / "ours")
+    model, _ = build_model(make_recipe({"model": "mlp", "normalization": "layer"}))
+    theirs = peft.PeftModel.from_pretrained(model, str(tmp_path / "ours")).eval()
+    expected = weft.predict(trained, x, executor="reference")[0]
+    found = theirs(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    theirs.save_pretrained(str(tmp_path / "theirs"))
+    loaded = weft.load_weights(plan, tmp_path / "theirs")
+    assert all(torch.equal(loaded.tensors[name], run.tensors[name]) for name in run.tensors)
