@@ -8,20 +8,19 @@ from typing import Any
 
 from ..codec import DataError
 from ..document import PlanDocument
-from ..stage_record import Rectangle, Tiling
+from ..stage_record import Rectangle, Region, Tiling
 from .tables import fold, records, table, unfold
 
 _PARTS = {"rectangle": Rectangle, "tiling": Tiling}
 _NAMES = {part: [f.name for f in dataclasses.fields(kind)] for part, kind in _PARTS.items()}
 
+_OWN = [field for field in dataclasses.fields(Region) if field.name not in _PARTS]
+_OF_PARTS = [field for kind in _PARTS.values() for field in dataclasses.fields(kind)]
+
 RegionRow = dataclasses.make_dataclass(
-    "RegionRow",
-    [
-        ("id", str),
-        *((f.name, f.type) for kind in _PARTS.values() for f in dataclasses.fields(kind)),
-    ],
+    "RegionRow", [(field.name, field.type) for field in (_OWN[0], *_OF_PARTS, *_OWN[1:])]
 )
-"""A region as a row: its id, then the fields of its rectangle and of its tiling."""
+"""A region as a row: its id, the fields of its rectangle and of its tiling, then its other ones."""
 
 
 def fold_plan(data: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +60,9 @@ def unfold_plan(folded: Any) -> Any:
 def _named(use: dict[str, Any], rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The use with its region's id in the region's place; the region goes to `rows`."""
     region = use["region"]
-    rows[region["id"]] = {"id": region["id"], **region["rectangle"], **region["tiling"]}
+    parts = {**region["rectangle"], **region["tiling"]}
+    own = {field.name: region[field.name] for field in _OWN}
+    rows[region["id"]] = {"id": region["id"], **parts, **own}
     return {**use, "region": region["id"]}
 
 
@@ -75,7 +76,7 @@ def _by_id(rows: list[dict[str, Any]], path: str) -> dict[str, dict[str, Any]]:
         if row["id"] in found:
             raise DataError(f"{path}.regions: {row['id']} twice")
         parts = {part: {name: row[name] for name in own} for part, own in _NAMES.items()}
-        found[row["id"]] = {"id": row["id"], **parts}
+        found[row["id"]] = {**{field.name: row[field.name] for field in _OWN}, **parts}
     return found
 
 

@@ -29,6 +29,13 @@ def test_a_region_of_two_stages_is_written_once(document: PlanDocument) -> None:
     assert [region.id for region in shared.regions] == ["r0", "r1", "r2"]
 
 
+def test_every_field_of_a_region_is_read_as_it_was_written(document: PlanDocument) -> None:
+    first, *others = document.stages
+    use = replace(first.uses[0], region=replace(first.uses[0].region, turned=True))
+    turned = replace(document, stages=(replace(first, uses=(use, *first.uses[1:])), *others))
+    assert from_data(PlanDocument, unfold_plan(yaml.safe_load(document_text(turned)))) == turned
+
+
 @pytest.mark.parametrize(
     ("change", "mistake"),
     [
