@@ -149,7 +149,8 @@ class _Costs:
         arguments = self.stage, self.stage.program, self.layout, tiles, target
         in_sequence, first = self.plan.training.in_sequence, self.record.backward_first
         of = *arguments, self.step, self.tilings, in_sequence
-        return price_stage(*of, backward_first=first)
+        shares = self.plan.training.load_of(self.stage.name)
+        return price_stage(*of, shares=shares, backward_first=first)
 
     def limits(self) -> dict[str, int]:
         """Cycles by cause, see above."""
