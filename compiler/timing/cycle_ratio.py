@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+_PASSES = 4
+"""Between two looks for a loop: one costs about as much as half a pass."""
 
-@dataclass(frozen=True)
-class Arc:
+
+class Arc(NamedTuple):
     """`head` of turn k waits for `tail` of turn k - tokens, plus weight cycles. `label` is free."""
 
     tail: int
@@ -66,16 +69,19 @@ def longest_path(events: int, arcs: tuple[Arc, ...]) -> Ints:
 
 
 def _columns(arcs: tuple[Arc, ...]) -> tuple[Ints, ...]:
-    rows = [(arc.tail, arc.head, arc.weight, arc.tokens) for arc in arcs]
-    table = np.array(rows, np.int64).reshape(-1, 4)
+    table = np.array(arcs, np.int64).reshape(-1, 5)
     return tuple(np.ascontiguousarray(table[:, column]) for column in range(4))
 
 
 @njit(cache=True)
 def _relax(time: Ints, via: Ints, tail: Ints, head: Ints, length: Ints) -> int:
-    """Bellman-Ford for longest paths. Returns an event on or behind a positive cycle, or -1."""
+    """Bellman-Ford for longest paths. Returns an event on or behind a positive cycle, or -1.
+
+    Once the reasons `via` lead in a loop, that is such a cycle (Cherkassky and Goldberg, 1999,
+    Negative-cycle detection algorithms): there is no need to go on until all events were passed.
+    """
     last = -1
-    for _ in range(time.size + 1):
+    for number in range(time.size + 1):
         last = -1
         for arc in range(tail.size):
             reached = time[tail[arc]] + length[arc]
@@ -83,7 +89,25 @@ def _relax(time: Ints, via: Ints, tail: Ints, head: Ints, length: Ints) -> int:
                 time[head[arc]], via[head[arc]], last = reached, arc, head[arc]
         if last < 0:
             return -1
+        if number % _PASSES == _PASSES - 1:
+            looped = _looped(via, tail)
+            if looped >= 0:
+                return looped
     return last
+
+
+@njit(cache=True)
+def _looped(via: Ints, tail: Ints) -> int:
+    """An event whose reasons lead back to it, or -1."""
+    seen = np.full(via.size, -1, np.int64)
+    for start in range(via.size):
+        event = start
+        while via[event] >= 0 and seen[event] < 0:
+            seen[event] = start
+            event = tail[via[event]]
+        if via[event] >= 0 and seen[event] == start:
+            return int(event)
+    return -1
 
 
 @njit(cache=True)

@@ -6,7 +6,7 @@ work of one unit from its first input on. Back-pressure can only make them longe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .cycle_ratio import Arc, Critical, Ints, longest_path
 from .event_graph import EventGraph, begin, done, given
@@ -87,7 +87,7 @@ def _last_gradient(graph: EventGraph) -> tuple[Arc, ...]:
     """Arcs backwards in time: the longest path to an event is what must still follow it."""
     sink, channels = graph.events, graph.wiring.channels
     gradients = (arc for arc in graph.carry if channels[arc.label].phase == BACKWARD)
-    back = [replace(arc, tail=arc.head, head=arc.tail) for arc in gradients]
+    back = [arc._replace(tail=arc.head, head=arc.tail) for arc in gradients]
     for index, unit in enumerate(graph.wiring.units):
         ends = given(index, BACKWARD), done(index, BACKWARD), begin(index, BACKWARD)
         back.append(Arc(ends[0], ends[1], 0, 0, 0))

@@ -16,6 +16,8 @@ from ..document import HOST, EdgeRecord, PlanDocument
 from .shared import groups_of
 
 FORWARD, BACKWARD = "forward", "backward"
+_PASSES = 3
+"""Over all waits between two looks for a loop, which costs about as much as one."""
 
 
 Event = tuple[object, ...]
@@ -128,16 +130,18 @@ def _crossing(stream: Stream, made: int, read: int) -> Iterator[Wait]:
 
 def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
     """Whether a schedule that repeats every `interval` cycles exists."""
-    times = {event: 0.0 for wait in waits for event in (wait.tail, wait.head)}
-    cause: dict[Event, Event] = {}
-    slack, changed = 1e-9 * (1 + interval), True
+    events = {event for wait in waits for event in (wait.tail, wait.head)}
+    number = {event: at for at, event in enumerate(events)}
+    arcs = [(number[w.tail], number[w.head], w.cycles - w.samples * interval) for w in waits]
+    times, cause = [0.0] * len(events), [-1] * len(events)
+    slack, passes, changed = 1e-9 * (1 + interval), 0, True
     while changed:
-        changed = False
-        for tail, head, cycles, samples in waits:
-            at = times[tail] + cycles - samples * interval
+        changed, passes = False, passes + 1
+        for tail, head, cycles in arcs:
+            at = times[tail] + cycles
             if at > times[head] + slack:
                 times[head], cause[head], changed = at, tail, True
-        if changed and _has_loop(cause):
+        if changed and passes % _PASSES == 0 and _has_loop(cause):
             return False
     return True
 
@@ -162,13 +166,14 @@ def _is_host(unit: object) -> bool:
     return isinstance(unit, tuple)
 
 
-def _has_loop(cause: Mapping[Event, Event]) -> bool:
+def _has_loop(cause: Sequence[int]) -> bool:
     """Whether the last reason for each event leads back to the event: times grow for ever."""
-    seen: dict[Event, int] = {}
-    for number, event in enumerate(cause):
-        while event in cause and event not in seen:
-            seen[event] = number
+    seen = [-1] * len(cause)
+    for start in range(len(cause)):
+        event = start
+        while cause[event] >= 0 and seen[event] < 0:
+            seen[event] = start
             event = cause[event]
-        if seen.get(event) == number:
+        if cause[event] >= 0 and seen[event] == start:
             return True
     return False
