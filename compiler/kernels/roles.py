@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 from torch import Tensor, fx
 
@@ -58,11 +59,13 @@ class Roles:
 
 def operator_of(node: fx.Node) -> str:
     """Full name of a call's target: 'aten.mm.default', or 'getitem' for a tuple's element."""
-    return getattr(node.target, "__name__", "") if _is_builtin(node) else str(node.target)
+    return _name_of(node.target)
 
 
-def _is_builtin(node: fx.Node) -> bool:
-    return not hasattr(node.target, "_schema")
+@cache
+def _name_of(target: Callable[..., Any] | str) -> str:
+    is_builtin = not hasattr(target, "_schema")
+    return getattr(target, "__name__", "") if is_builtin else str(target)
 
 
 def tensors_of(node: fx.Node) -> tuple[Tensor, ...]:

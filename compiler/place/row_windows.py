@@ -18,6 +18,7 @@ from typing import cast
 
 from torch import fx
 
+from ...backend.per_object import once_per_object
 from ..kernels import convolution, linear
 from ..kernels.registry import KERNELS
 from ..kernels.roles import calls, operand, operator_of, shape_of
@@ -69,6 +70,7 @@ def parts(spec: TensorSpec, tilings: Sequence[Tiling], window: int, mixes_gradie
     return Parts(count, first, count if mixes_gradient else first)
 
 
+@once_per_object
 def windows(program: StageProgram) -> tuple[int, ...]:
     """Per input of a stage, how many of its rows the first row of every output needs."""
     nodes = [node for node in program.forward.graph.nodes if node.op == "placeholder"]
@@ -76,14 +78,14 @@ def windows(program: StageProgram) -> tuple[int, ...]:
     return tuple(_window(program, node) for node in inputs)
 
 
-def mixes_rows(program: StageProgram, first: Sequence[int]) -> bool:
-    """Whether all rows of some input are needed for the first row of an output; `first` is what
-    `windows` says. Then the backward needs all rows of the gradient; so does one that begins with
-    rebuilding its inputs."""
+@once_per_object
+def mixes_rows(program: StageProgram) -> bool:
+    """Whether all rows of some input are needed for the first row of an output. Then the backward
+    needs all rows of the gradient; so does one that begins with rebuilding its inputs."""
     if program.arriving:
         return True
     rows = (_row_count(spec.shape) for spec in program.inputs)
-    return any(window >= count for window, count in zip(first, rows, strict=True))
+    return any(window >= count for window, count in zip(windows(program), rows, strict=True))
 
 
 def _window(program: StageProgram, source: fx.Node) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
+from ...backend.per_object import once_per_object
 from ..mapping.choices import Placement
 from ..plan.document import EdgeRecord
 from ..plan.program import HOST, Stages, TensorSpec
@@ -44,21 +44,9 @@ class Streams:
         """One record per stream, by source and sink."""
         return tuple(self._edges(placement))
 
-    @cached_property
-    def _windows(self) -> Mapping[str, tuple[int, ...]]:
-        programs = {stage.program.key: stage.program for stage in self.stages.stages}
-        return {key: row_windows.windows(program) for key, program in programs.items()}
-
-    @cached_property
-    def _mixes(self) -> Mapping[str, bool]:
-        programs = {stage.program.key: stage.program for stage in self.stages.stages}
-        windows = self._windows
-        return {key: row_windows.mixes_rows(p, windows[key]) for key, p in programs.items()}
-
-    @cached_property
+    @property
     def _sizes(self) -> Mapping[tuple[int, int], EdgeBytes]:
-        ends = sorted(self.stages.dag.edges) if self.stages.stages else []
-        return {(source, sink): edge_bytes(self.stages, source, sink) for source, sink in ends}
+        return _sizes(self.stages)
 
     def _edges(self, placement: Placement) -> Iterator[EdgeRecord]:
         regions = {placed.stage: placed.region for placed in placement.placed}
@@ -86,10 +74,11 @@ class Streams:
         """Of several tensors on one stream, the one in the fewest parts counts."""
         reader, stages = self.stages.stages[sink], self.stages.stages
         tilings = [placement.placed[end].choice.tiling for end in (source, sink) if end != HOST]
-        mixes = source != HOST and self._mixes[stages[source].program.key]
+        windows = row_windows.windows(reader.program)
+        mixes = source != HOST and row_windows.mixes_rows(stages[source].program)
         found = [
             row_windows.parts(self._output(source, origin.output), tilings, window, mixes)
-            for origin, window in zip(reader.inputs, self._windows[reader.program.key], strict=True)
+            for origin, window in zip(reader.inputs, windows, strict=True)
             if origin.stage == source
         ]
         return min(found, key=lambda parts: (parts.count, -parts.window))
@@ -107,6 +96,13 @@ class Streams:
             away = stage.program.saved_bytes if stage.off_wafer else 0
             where = name, placed.region, choice.cycles, "compute", delay
             yield Site(*where, slices, away, choice.backward_first)
+
+
+@once_per_object
+def _sizes(stages: Stages) -> Mapping[tuple[int, int], EdgeBytes]:
+    """Bytes of every stream, by source and sink."""
+    ends = sorted(stages.dag.edges) if stages.stages else []
+    return {(source, sink): edge_bytes(stages, source, sink) for source, sink in ends}
 
 
 def _port(region: Rectangle) -> Rectangle:

@@ -6,8 +6,9 @@ given and what it puts out has memory of its own and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -269,9 +270,12 @@ def _factors(node: fx.Node) -> tuple[fx.Node, fx.Node]:
 
 
 def _name(node: fx.Node) -> str:
-    if node.op != "call_function":
-        return ""
-    return str(node.target) if hasattr(node.target, "_schema") else "getitem"
+    return _name_of(node.target) if node.op == "call_function" else ""
+
+
+@cache
+def _name_of(target: Callable[..., Any] | str) -> str:
+    return str(target) if hasattr(target, "_schema") else "getitem"
 
 
 def _is_alias(node: fx.Node) -> bool:

@@ -8,6 +8,7 @@ from math import ceil
 
 from torch import fx
 
+from ....backend.per_object import once_per_object
 from ..program import StageProgram
 from ..stage_record import StageRecord, Tiling
 from .dealt import dealt
@@ -35,7 +36,6 @@ def workspace(subject: Subject) -> Iterator[Finding]:
     gradient's memory by, whichever is larger; the whole forward's beside a gradient whose sum goes
     on meanwhile."""
     most = _side_bytes(subject)
-    phases: dict[tuple[str, Lent], _Phases] = {}
     found: dict[tuple[str, Lent, Tiling], tuple[int, int]] = {}
     for position, stage in enumerate(subject.plan.stages):
         program = subject.programs.get(stage.program)
@@ -43,11 +43,11 @@ def workspace(subject: Subject) -> Iterator[Finding]:
             continue
         turned = is_turned(subject.plan, position)
         lent = tuple(lent_inputs(subject.plan, subject.programs, position)), turned
-        own, key = (stage.program, lent), (stage.program, lent, stage.tiling)
-        if own not in phases:
-            phases[own] = _phases(program, *lent)
+        phases, key = _known_phases(program), (stage.program, lent, stage.tiling)
+        if lent not in phases:
+            phases[lent] = _phases(program, *lent)
         if key not in found:
-            forward, backward = phases[own]
+            forward, backward = phases[lent]
             found[key] = (
                 _peak(forward, stage, "forward", most),
                 _peak(backward, stage, "backward", most),
@@ -66,6 +66,12 @@ def _side_bytes(subject: Subject) -> int:
     capacity = subject.plan.totals.memory_capacity_per_pe_bytes
     constants = {constant.name: constant.value for constant in subject.plan.provenance}
     return capacity // 4 if constants.get("software.triggered", True) else capacity
+
+
+@once_per_object
+def _known_phases(_: StageProgram) -> dict[Lent, _Phases]:
+    """Those of a program that were read off, by what it is lent."""
+    return {}
 
 
 def _phases(program: StageProgram, lent: tuple[int, ...], turned: bool) -> _Phases:
