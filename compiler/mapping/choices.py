@@ -6,7 +6,7 @@ Stages --map--> Kernels --place--> Placement
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -68,15 +68,20 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class LazyChoices(Sequence[Choice]):
-    """Choices whose sizes are known and which are made when they are looked at: most never are."""
+    """Choices whose sizes are known and which are made, once, when they are looked at: most never
+    are."""
 
     sizes: Sizes
     make: Callable[[int], Choice]
+    made: dict[int, Choice] = field(default_factory=dict)
 
     def __getitem__(self, item: Any) -> Any:
         if isinstance(item, slice):
-            return tuple(self.make(number) for number in range(len(self))[item])
-        return self.make(range(len(self))[item])
+            return tuple(self[number] for number in range(len(self))[item])
+        number = range(len(self))[item]
+        if number not in self.made:
+            self.made[number] = self.make(number)
+        return self.made[number]
 
     def __len__(self) -> int:
         return len(self.sizes.heights)

@@ -144,7 +144,7 @@ def _placements(kernels: Kernels, interval: int) -> list[Placement]:
     packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
     return [
         moved
-        for strips in packings
+        for strips in dict.fromkeys(packings)
         if strips is not None and _wafers(strips, target) <= target.wafers
         for moved in shifted(_lay_out(kernels, shapes, strips))
     ]

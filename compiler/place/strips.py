@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from ..machine.arrays import Ints
 
@@ -65,22 +66,33 @@ def partition(
     lowest = {key: _lowest(stage, widths, rows + 1) for key, stage in distinct.items()}
     heights = np.array([lowest[id(stage)] for stage in shapes])
     stacked = np.vstack([np.zeros(len(widths), np.int64), np.cumsum(heights, axis=0)])
-    count, numbers = len(shapes), np.arange(len(widths))
+    best = _pack(stacked, widths, rows, columns, height_weight)
+    return _follow([Strip(n, int(b), int(w)) if b else None for n, (b, w) in enumerate(best)])
+
+
+@njit(cache=True)
+def _pack(stacked: Ints, widths: Ints, rows: int, columns: int, height_weight: float) -> Ints:
+    """Of each stage the best strip that begins with it: the first stage after it, and its width; 0
+    and 0 if it fits none. `stacked` has the heights of all stages before, for each width."""
+    count = len(stacked) - 1
     cost, taken = np.full(count + 1, np.inf), np.zeros(count + 1, np.int64)
     cost[count] = 0.0
-    best: list[Strip | None] = [None] * count
+    best = np.zeros((count, 2), np.int64)
     last = np.full(len(widths), count)
-    for first in reversed(range(count)):
-        last = _reach(stacked, numbers, first, last, rows)
-        used = stacked[last, numbers] - stacked[first]
-        added = _added(taken[last], widths, columns)
-        total = added + height_weight * used + cost[last]
-        total[last == first] = np.inf
-        pick = int(np.argmin(total))
-        if np.isfinite(total[pick]):
-            cost[first], taken[first] = total[pick], taken[last[pick]] + added[pick]
-            best[first] = Strip(first, int(last[pick]), int(widths[pick]))
-    return _follow(best)
+    for first in range(count - 1, -1, -1):
+        for number in range(len(widths)):
+            while stacked[last[number], number] - stacked[first, number] > rows:
+                last[number] -= 1
+            after, width = last[number], widths[number]
+            if after > first:
+                left = -taken[after] % columns
+                added = width if width <= left else left + width
+                used = stacked[after, number] - stacked[first, number]
+                total = added + height_weight * used + cost[after]
+                if total < cost[first]:
+                    cost[first], taken[first] = total, taken[after] + added
+                    best[first, 0], best[first, 1] = after, width
+    return best
 
 
 def _lowest(stage: Shapes, widths: Ints, too_high: int) -> Ints:
@@ -89,16 +101,6 @@ def _lowest(stage: Shapes, widths: Ints, too_high: int) -> Ints:
     lowest = np.minimum.accumulate(np.minimum(stage.heights[order], too_high))
     fitting = np.searchsorted(stage.widths[order], widths, side="right")
     return np.concatenate(([too_high], lowest))[fitting]
-
-
-def _reach(stacked: Ints, numbers: Ints, first: int, last: Ints, rows: int) -> Ints:
-    """For each width, the first stage that no longer fits a strip begun at `first`.
-
-    `last` is the answer for `first + 1`, which the one for `first` does not exceed.
-    """
-    while (over := stacked[last, numbers] - stacked[first] > rows).any():
-        last = last - over
-    return last
 
 
 def _follow(best: Sequence[Strip | None]) -> tuple[Strip, ...] | None:
@@ -111,12 +113,6 @@ def _follow(best: Sequence[Strip | None]) -> tuple[Strip, ...] | None:
         strips.append(strip)
         first = strip.last
     return tuple(strips)
-
-
-def _added(taken: Ints, widths: Ints, columns: int) -> Ints:
-    """Columns a strip adds to those taken: its own, and what is left if it needs a new wafer."""
-    left = -taken % columns
-    return np.where(widths <= left, widths, left + widths)
 
 
 def columns_taken(strips: Sequence[Strip], columns: int) -> int:
