@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..targets.target import Noc
-from .arrays import Bools, Floats, Ints, ceil_div
+from .arrays import Bools, Floats, Ints, ceil_div, remembered
 
 _POSITIONS = 4
 """Of every colour that a router keeps: routes that control messages switch between."""
@@ -254,6 +254,7 @@ def _two_phase(noc: Noc, word_count: Ints, pes: Ints, group_size: Ints) -> Float
     return _flight(noc, phases * word_count, pes - 1, depth)
 
 
+@remembered
 def _reduce(noc: Noc, word_count: Ints, pes: Ints, groups: Ints | int = 0) -> Floats:
     asked = np.asarray(groups)
     size = np.where(asked > 1, ceil_div(pes, np.maximum(asked, 1)), _group_size(pes))
@@ -289,6 +290,7 @@ def _group_size(pes: Ints) -> Ints:
     return np.maximum(1, np.ceil(np.sqrt(pes))).astype(np.int64)
 
 
+@remembered
 def _all_reduce(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int) -> Floats:
     through_first = _to_first(noc, word_count, pes, spacing, groups, comes_back=True)
     tree = _tree(noc, word_count, pes, _tree_groups(noc, pes, groups))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -46,12 +47,12 @@ class Tilings:
     def __len__(self) -> int:
         return len(self.in_split)
 
-    @property
+    @cached_property
     def is_square(self) -> Bools:
         """Whether all three matrices of a product are cut alike along both axes."""
         return self.algorithm >= RING
 
-    @property
+    @cached_property
     def height(self) -> Ints:
         return np.where(self.is_square, 1, self.in_split) * self.space_split
 
@@ -100,9 +101,22 @@ class Tilings:
         Such a tensor is dealt out evenly: over the rows of PEs, then along each row; or over the
         shorter line of PEs, where all lines hold the same vectors.
         """
-        evenly = ceil_div(ceil_div(elements, self.height), self.width)
-        along = ceil_div(elements, np.minimum(self.height, self.width))
-        return np.where(self.algorithm == ALL_REDUCE, along, evenly)
+        if elements not in self._shares:
+            self._shares[elements] = self._share(elements)
+        return self._shares[elements]
+
+    def _share(self, elements: int) -> Ints:
+        share = ceil_div(ceil_div(elements, self.height), self.width)
+        if (self.algorithm == ALL_REDUCE).any():
+            along = ceil_div(elements, np.minimum(self.height, self.width))
+            share = np.where(self.algorithm == ALL_REDUCE, along, share)
+        share.setflags(write=False)
+        return share
+
+    @cached_property
+    def _shares(self) -> dict[int, Ints]:
+        """Those that were asked for, by elements."""
+        return {}
 
 
 def useful_splits(size: int) -> tuple[int, ...]:
