@@ -18,8 +18,7 @@ from ..backend.named_models import models
 from ..backend.nn.norm_swap import replace_norms
 from ..backend.packages import model_package
 from ..compiler.pipeline import Options, compile_model
-from ..compiler.plan.document import PlanDocument
-from ..compiler.stages.coarsen import Granularity
+from ..compiler.plan.document import Granularity, PlanDocument
 from ..compiler.targets.load import load_target
 from ..sim import simulate
 from .compile import gpt

@@ -22,8 +22,7 @@ from ..backend.errors import InfeasibleError
 from ..backend.nn.norm_swap import replace_norms
 from ..backend.packages import model_package
 from ..compiler.pipeline import Options, compile_model
-from ..compiler.plan.document import PlanDocument
-from ..compiler.stages.coarsen import Granularity
+from ..compiler.plan.document import Granularity, PlanDocument
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim import simulate

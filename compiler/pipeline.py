@@ -21,15 +21,16 @@ from .fit.fit import fit, report
 from .fit.fitted_recipe import fitted_recipe
 from .fit.setting import Fitting, Limits, Setting
 from .mapping.map import Map
+from .mapping.pricing import Known
 from .place.balance import Balance
 from .place.place import Place
 from .place.share import Share, Sharing
-from .plan.document import LeverRecord
+from .plan.document import Granularity, LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
 from .plan.stage_record import Tiling
 from .plan.training import Mask, Training
-from .stages.coarsen import Coarsen, Granularity
+from .stages.coarsen import Coarsen
 from .stages.cut import Cut
 from .stages.group import Group
 from .stages.group_updates import GroupUpdates
@@ -204,12 +205,14 @@ class Chosen:
 
 
 class GraphCompiler:
-    """Lowers one captured graph to any number of machines; equal stages are traced once for all."""
+    """Lowers one captured graph to any number of machines: equal stages are traced once for all,
+    and priced once for machines that agree in what their prices read."""
 
     def __init__(self, graph: Graph, options: Options) -> None:
         self.options = options
         self.fitting = Fitting(graph, options.training, options.driver)
         self._cuts: dict[tuple[Coarsen, Keeping], Stages] = {}
+        self.known = Known()
 
     def choose(self, machine: Target) -> Chosen:
         """The options' setting; with `fit` 'auto' one that fits, or InfeasibleError."""
@@ -242,9 +245,8 @@ class GraphCompiler:
             recipe=recipe,
         )
         place = Place(options.place_seconds)
-        return lower(
-            stages, setting.target, options.training, labels, tensors, options.driver, place
-        )
+        target, training, run = setting.target, options.training, options.driver
+        return lower(stages, target, training, labels, tensors, run, place, self.known)
 
     def stages(self, setting: Setting) -> Stages:
         """The stages of a setting."""
@@ -281,14 +283,16 @@ def lower(
     tensors: Mapping[str, Tensor] = {},
     run: Driver | None = None,
     place: Place | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """The plan of stages: the second half of the sentence, and its only spelling.
 
-    `tensors` are parameters and buffers by name; those that no stage uses are left out.
+    `tensors` are parameters and buffers by name; those that no stage uses are left out. What is
+    `known` of other lowerings of this model with this `training` is not priced again.
     """
     run = run or Driver()
     shares = run(Share(target, training), stages) if ties_of(stages) else Sharing()
-    kernels = run(Map(target, training, shares.groups), stages)
+    kernels = run(Map(target, training, shares.groups, known or Known()), stages)
     placement = run(Balance(training), stages, run(place or Place(), stages, kernels))
     bound = _bound(stages, tensors, training.tensors)
     return run(Emit(labels, training), stages, placement, bound)

@@ -79,6 +79,11 @@ class StageTable:
         forward, backward, update = self.phase_cycles.values()
         return forward + backward + update
 
+    @property
+    def size_bytes(self) -> int:
+        """About what its arrays take: two for each operator, a dozen for the stage."""
+        return 8 * len(self.tilings) * (2 * len(self.operators) + 12)
+
 
 def price_stage(
     stage: Stage,

@@ -27,14 +27,19 @@ class Map:
 
     before: stage 0: linear                         after: stage 0:  4 x  8 PEs, 2,250 cycles
                                                                      8 x 16 PEs,   610 cycles
+
+    Mappings of the same model with the same masks may share what is `known`.
     """
 
     target: Target
     training: Training = field(default_factory=Training)
     groups: tuple[Group, ...] = ()
+    known: Known = field(default_factory=Known)
 
     def __call__(self, stages: Stages) -> Kernels:
-        return map_kernels(stages, self.target, self.training, self.groups)
+        kernels = map_kernels(stages, self.target, self.training, self.groups, self.known)
+        self.known.trim()
+        return kernels
 
 
 def map_kernels(

@@ -8,7 +8,7 @@ have no mask, or random ones alike, are priced once; their FIFO depths still dif
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from ...backend.per_object import once_per_object
 from ..kernels.layout import Layout, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import Step
-from ..kernels.stage import Priced, StageTable, price_stage
+from ..kernels.stage import Priced, StageTable, price_stage, stage_tilings
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
@@ -35,6 +36,7 @@ from ..plan.stage_record import (
 )
 from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
+from ..targets.reads import ByReads
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .infeasible import memory_report
@@ -50,15 +52,28 @@ TableKey = tuple[
 ]
 """Program, masks, which parameters are stepped as matrices, the tiling asked for, the shares of
 rows that go to experts, and whether the backward comes first in a tick."""
+WeightsKey = tuple[str, tuple[float, ...] | str, float]
+"""Program, masks and the density of weights without one."""
+
+KEPT_BYTES = 2**28
+"""Of tables that a later mapping may use; those of ResNet-20 take 5 MB for each machine."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """Layouts by program, and tables by program and masks: of one target, its length apart, and one
-    choice of masks."""
+    """Layouts and tilings by program, weights by program and masks, and tables: of one model with
+    one choice of masks, on any targets."""
 
     layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
-    tables: dict[TableKey, StageTable] = field(default_factory=dict)
+    weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
+    tilings: ByReads[Tilings] = field(default_factory=ByReads)
+    tables: ByReads[StageTable] = field(default_factory=ByReads)
+
+    def trim(self) -> None:
+        """Keep the tables used last, of `KEPT_BYTES` together."""
+        total = sum(table.size_bytes for table in self.tables)
+        while total > KEPT_BYTES:
+            total -= self.tables.drop_first().size_bytes
 
 
 class Pricing:
@@ -78,10 +93,8 @@ class Pricing:
         *,
         regions_shared: bool = False,
     ) -> None:
-        known = known or Known()
         self.stages, self.target, self.training = stages, target, training
-        self.layouts, self.tables = known.layouts, known.tables
-        self.pareto_sets: dict[tuple[int, bytes], _Kept] = {}
+        self.known = known or Known()
         count = Counter(stage.program.key for stage in stages.stages)
         self.shared = {key for key, stages_of in count.items() if stages_of > 1}
         self.passing = passing_bytes(stages) if passing is None else passing
@@ -135,10 +148,10 @@ class Pricing:
             of_all = self.kept(table, np.arange(len(is_fit)))
             if is_fit[of_all.tilings].all():
                 return of_all
-        key = id(table), fits.tobytes()
-        if key not in self.pareto_sets:
-            self.pareto_sets[key] = _kept(table, fits)
-        return self.pareto_sets[key]
+        pareto_sets, key = _pareto_sets(table), fits.tobytes()
+        if key not in pareto_sets:
+            pareto_sets[key] = _kept(table, fits)
+        return pareto_sets[key]
 
     def sharing(self, stage: Stage) -> Stage | None:
         """The stage, if the table of its program, which others share, has another one's lines."""
@@ -146,10 +159,10 @@ class Pricing:
 
     def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
         """The first of the equal programs, and its layout."""
-        key = stage.program.key
-        if key not in self.layouts:
-            self.layouts[key] = stage.program, find_layout(stage.program)
-        return self.layouts[key]
+        key, layouts = stage.program.key, self.known.layouts
+        if key not in layouts:
+            layouts[key] = stage.program, find_layout(stage.program)
+        return layouts[key]
 
     def table(self, stage: Stage) -> StageTable:
         """Prices of the stage's tilings, or of the one that is asked for."""
@@ -158,9 +171,9 @@ class Pricing:
         load = self.training.load_of(stage.name)
         first = self.backward_first(stage)
         key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first
-        if key not in self.tables:
-            self.tables[key] = self.reprice(stage, tiling=pinned)
-        return self.tables[key]
+        return self.known.tables(
+            key, self.target, lambda target: self.reprice(stage, target=target, tiling=pinned)
+        )
 
     def backward_first(self, stage: Stage) -> bool:
         """Whether in a tick of the stage its backward comes first: it is of another sample than the
@@ -187,19 +200,35 @@ class Pricing:
     ) -> StageTable:
         """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
-        weights = {
-            index: _tiles(layout, index, self.training.masks.get(stage.parameters[index]), density)
-            for index in layout.matrices
-        }
+        weights = self._weights(stage, layout, density)
         step = self.step if optimizer_states is None else Step(optimizer_states)
         machine = target or self.target
-        chosen = None if tiling is None else Tilings.of(tiling)
+        tilings = self._tilings(program, layout, machine, tiling)
         return price_stage(
-            *(stage, program, layout, weights, machine, step, chosen),
+            *(stage, program, layout, weights, machine, step, tilings),
             in_sequence=self.training.in_sequence,
             shares=self.training.load_of(stage.name),
             backward_first=self.backward_first(stage),
         )
+
+    def _tilings(
+        self, program: StageProgram, layout: Layout, target: Target, pinned: Tiling | None
+    ) -> Tilings:
+        """All that fit the target's grid, or the one that is asked for."""
+        if pinned is not None:
+            return Tilings.of(pinned)
+        return self.known.tilings(program.key, target, lambda one: stage_tilings(layout, one))
+
+    def _weights(self, stage: Stage, layout: Layout, density: float) -> Mapping[int, WeightTiles]:
+        """The matrices of a stage, by number; they count their non-zeros once for all tilings."""
+        key = stage.program.key, self._mask_key(stage), density
+        if key not in self.known.weights:
+            self.known.weights[key] = {
+                index: _tiles(layout, index, self.training.masks.get(name), density)
+                for index, name in enumerate(stage.parameters)
+                if index in layout.matrices
+            }
+        return self.known.weights[key]
 
 
 def post_of(stages: Stages, index: int, passing: Sequence[int]) -> Post:
@@ -215,6 +244,12 @@ class _Kept:
     heights: Ints
     widths: Ints
     interval_cycles: Ints
+
+
+@once_per_object
+def _pareto_sets(_: StageTable) -> dict[bytes, _Kept]:
+    """Those of a table that were found, by the tilings that fit."""
+    return {}
 
 
 def _kept(table: StageTable, fits: Ints) -> _Kept:

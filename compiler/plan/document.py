@@ -7,11 +7,15 @@ Units are in the names: `_cycles` are cycles of the target's clock per sample, `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..targets.constant import Constant
 from .stage_record import Region, SourceRecord, StageRecord
 
 FORMAT_VERSION = 4
+
+Granularity = Literal["finest", "block", "auto"]
+"""What stages are: a layer each, a block of the model each, or as few as limits ask for."""
 
 WITNESSES = ("float64", "float32", "structure", "off")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..stages.coarsen import Granularity
+from ..plan.document import Granularity
 from .adapters import AdaptersRecipe
 from .optimizer import OptimizerRecipe
 from .part import Decay, Part, Positive

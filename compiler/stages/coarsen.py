@@ -14,14 +14,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
 import networkx as nx
 
 from ...backend.errors import UnknownNameError
 from .group import Assignment
-
-Granularity = Literal["finest", "block", "auto"]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,11 +74,19 @@ def evaluate(recipe: Recipe, overrides: Iterable[str] = (), samples: int = 1000)
 
 
 class Evaluator:
-    """Evaluates recipes one after the other; those of one model share its captured graph."""
+    """Evaluates recipes one after the other; those of one model share its captured graph.
 
-    def __init__(self, samples: int = 1000) -> None:
-        self._samples = samples
+    `on_capture` is called after each capture.
+    """
+
+    def __init__(self, samples: int = 1000, on_capture: Callable[[], None] = lambda: None) -> None:
+        self._samples, self._on_capture = samples, on_capture
         self._models: OrderedDict[str, GraphCompiler] = OrderedDict()
+
+    @property
+    def models(self) -> tuple[GraphCompiler, ...]:
+        """Those captured last."""
+        return tuple(self._models.values())
 
     def __call__(self, recipe: Recipe) -> Outcome:
         """Raises UserError for a model that cannot be made or a target that is unknown."""
@@ -120,6 +128,7 @@ class Evaluator:
         key = model_key(recipe)
         if key not in self._models:
             self._models[key] = graph_compiler(recipe)
+            self._on_capture()
             while len(self._models) > _MODELS_KEPT:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)

@@ -8,7 +8,10 @@ from weft.compiler.plan.evidence import figures_of
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.sim.simulate import simulate
+from weft.study.sweep.axes import parse_axis
 from weft.study.sweep.evaluate import Evaluator, evaluate
+from weft.study.sweep.points import random_points
+from weft.study.sweep.run import NOT_PRICED, override
 
 SMALL = {"model": {"name": "mlp", "options": {"width": 16}}, "target": "tiny_mesh"}
 
@@ -36,6 +39,57 @@ def test_what_was_evaluated_before_changes_nothing() -> None:
     together = [evaluator(recipe) for recipe in [*recipes, *reversed(recipes)]]
     assert together[:6] == [evaluate(recipe, samples=200) for recipe in recipes]
     assert together[6:] == together[5::-1]
+
+
+CONSTANTS = (
+    "target.clock_hz=lograndom(5e8:2e9)",
+    "target.host.bytes_per_s=lograndom(1e8:1e11)",
+    "target.noc.hop_cycles=[1,2.5]",
+    "target.noc.link_bytes_per_cycle=[2,4]",
+    "target.sram.bytes_per_pe=[2500,16384,49152]",
+    "target.vector.issue_cycles=[0,7]",
+    "target.grid.rows=[16,64]",
+    "target.sparsity.zero_skip=[true,false]",
+)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.75])
+def test_a_point_among_many_is_what_compiling_it_alone_gives(sparsity: float) -> None:
+    """To the digit, whatever was priced before it, with all of the plan's figures."""
+    evaluator = Evaluator(100)
+    points = random_points([parse_axis(axis) for axis in CONSTANTS], 8, seed=3)
+    for point in points:
+        texts = [f"sparsity={sparsity}", *(override(key, value) for key, value in point.items())]
+        recipe = make_recipe(SMALL, texts)
+        outcome = evaluator(recipe)
+        assert outcome.figures is not None, outcome.reason
+        document = compile_recipe(recipe, witness=False).document
+        report = simulate(document, 100)
+        expected = {
+            "throughput_samples_per_s": report.throughput_samples_per_s,
+            "interval_cycles": document.totals.initiation_interval_cycles,
+            "latency_s": report.forward_latency_s,
+            "pes": document.totals.pes_used,
+            "memory_share": document.totals.memory_share,
+            "bound_by": report.bound_by,
+        }
+        figures = outcome.to_dict()
+        assert {name: figures[name] for name in expected} == expected
+        bars = report.run_figures.bars().values()
+        assert list(figures["error_bars"].values()) == [list(bar) for bar in bars]
+
+
+def test_stages_are_priced_once_for_machines_that_differ_elsewhere() -> None:
+    evaluator, priced = Evaluator(100), []
+    for clock in (1e9, 2e9):
+        for host in (1e9, 1e10):
+            overrides = [f"target.clock_hz={clock}", f"target.host.bytes_per_s={host}"]
+            evaluator(make_recipe(SMALL, overrides))
+            (model,) = evaluator.models
+            priced.append(len(list(model.known.tables)))
+            read = {name for names in model.known.tables.fields_read for name in names}
+            assert not read & NOT_PRICED
+    assert len(set(priced)) == 1
 
 
 def test_what_does_not_fit_is_a_value_with_demand_and_bound() -> None:
