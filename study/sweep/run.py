@@ -14,9 +14,13 @@ from .log import WHOLE, Log, Shard, recipe_hash
 from .points import Overrides
 from .workers import Task, Workers
 
+NOT_PRICED = frozenset({"clock_hz", "clock_max_hz", "host", "wafers", "wafer_link", "power"})
+"""Parts of a target that no stage's price depends on: pricing does not read them."""
+
 
 def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) -> list[Task]:
-    """The distinct points of a shard, those of one model together.
+    """The distinct points of a shard, those of one model together, of these those whose stages have
+    the same prices.
 
     Raises UserError for the first override that the recipe does not take, before any work is done.
     """
@@ -29,7 +33,14 @@ def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) 
         found.setdefault(own, Task(point, own, made))
     _check_targets(task.recipe.target for task in found.values())
     mine = list(found.values())[shard.index :: shard.count]
-    return sorted(mine, key=lambda task: model_key(task.recipe))
+    return sorted(mine, key=lambda task: (model_key(task.recipe), _priced(task.recipe.target)))
+
+
+def _priced(target: TargetRecipe) -> str:
+    """What differs between targets on which stages have different prices."""
+    constants = target.overrides.items()
+    read = {key: value for key, value in constants if key.partition(".")[0] not in NOT_PRICED}
+    return f"{target.name} {sorted(read.items())}"
 
 
 def _check_targets(targets: Iterable[TargetRecipe]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -71,7 +72,8 @@ def workers(samples: int, jobs: int = 1, over: str = "processes") -> Iterator[Wo
         elif jobs > 1:
             yield stack.enter_context(_processes(samples, jobs))
         else:
-            evaluator = Evaluator(samples)
+            stack.callback(gc.unfreeze)
+            evaluator = Evaluator(samples, _settle)
             yield lambda tasks: ([_point(evaluator, task)] for task in tasks)
 
 
@@ -121,11 +123,18 @@ def _ray(samples: int, jobs: int) -> Iterator[Workers]:
             ray.shutdown()
 
 
+def _settle() -> None:
+    """Keeps the garbage collector off modules and graphs, which are a million objects that stay: it
+    would go through all of them at most points."""
+    gc.collect()
+    gc.freeze()
+
+
 class _Actor:
     """A worker of Ray's; imports weft when it begins."""
 
     def __init__(self, samples: int) -> None:
-        self._evaluator = Evaluator(samples)
+        self._evaluator = Evaluator(samples, _settle)
 
     def evaluate(self, tasks: Sequence[Task]) -> list[Point]:
         return [_point(self._evaluator, task) for task in tasks]
@@ -134,7 +143,7 @@ class _Actor:
 def _begin(samples: int) -> None:
     """Begin a process of the pool; it ends with the one that began it, however that ends."""
     global _evaluator
-    _evaluator = Evaluator(samples)
+    _evaluator = Evaluator(samples, _settle)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
