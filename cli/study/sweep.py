@@ -14,7 +14,7 @@ from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...compiler.recipes.recipe import Recipe
-    from ...study.sweep import Axis, Objective
+    from ...study.sweep import Axis, Log, Objective
     from ...study.sweep.log import Shard
     from ...study.sweep.points import Overrides
 
@@ -97,12 +97,28 @@ def sweep(
             count = points or 0
             lines = run_search(recipe, varied, wanted, log, evaluate, count, jobs, seed, shown)
     front = pareto_front(lines, wanted)
+    page = _page(directory, model, log, wanted)
     if json:
-        print_json({"directory": str(directory), "points": lines, "front": front})
+        print_json({"directory": str(directory), "points": lines, "front": front, "page": page})
         return
     _print(lines, front, [axis.key for axis in axes if len(axis.values) != 1])
     _print_unranked(lines, wanted)
     typer.echo(f"\n{len(lines):,} points in {directory / part.file}")
+    typer.echo(f"{page}: open it in a browser" if page else "no page: pip install 'weft[report]'")
+
+
+def _page(directory: Path, model: str, log: Log, wanted: list[Objective]) -> str | None:
+    """Writes the page of all points that are done, by other shards too; None without jinja2."""
+    from importlib.util import find_spec
+
+    from ...study.sweep import pareto_front
+    from ...study.sweep.page import PAGE_FILE, write_page
+
+    if find_spec("jinja2") is None:
+        return None
+    lines = list(log.done().values())
+    write_page(directory / PAGE_FILE, model, lines, pareto_front(lines, wanted), wanted)
+    return str(directory / PAGE_FILE)
 
 
 def _points(

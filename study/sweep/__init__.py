@@ -2,7 +2,7 @@
 
 Reading order: axes (what varies), points (which combinations), evaluate (a recipe's outcome),
 log (one line a point, resumed), workers (processes, Ray), run (each point once), search (Optuna),
-front (what nothing beats).
+front (what nothing beats), page (scale and pictures: all of it to look at).
 """
 
 from __future__ import annotations
