@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import fx
 
 from ..capture.graph import Graph
@@ -92,10 +93,17 @@ def _stage(
 
 def _head(graph: Graph, boundary: Boundary) -> fx.Node:
     """The node a stage is named after: its largest layer, else its last operation."""
-    largest = max(boundary.parameters, key=_elements, default=None)
+    largest = max(_weights(graph, boundary), key=_elements, default=None)
     if largest is not None:
         return next(user for user in largest.users if user in boundary.nodes)
     return boundary.outputs[-1]
+
+
+def _weights(graph: Graph, boundary: Boundary) -> list[fx.Node]:
+    """Its own, and those that the stage which owns them streams to it."""
+    sent = (node for node in boundary.inputs if node.target is torch.ops.aten.clone.default)
+    streamed = (node for node in sent if node.all_input_nodes[0].name in graph.parameters)
+    return [*boundary.parameters, *streamed]
 
 
 def _elements(parameter: fx.Node) -> int:
@@ -108,6 +116,6 @@ def _name(graph: Graph, boundary: Boundary) -> str:
         return "loss"
     origin: Origin = head.meta["origin"]
     operation = str(getattr(head.target, "overloadpacket", head.target)).split(".")[-1]
-    if boundary.parameters:
+    if _weights(graph, boundary):
         return origin.module or operation
     return ".".join(part for part in (origin.module, operation) if part)

@@ -16,4 +16,4 @@ def test_a_pass_says_what_it_weighed() -> None:
     assert choice.is_shared
     assert choice.shared_cycles < choice.apart_cycles
     assert choice.stream_bytes == 2 * 4 * WORDS * WIDTH
-    assert "table and head.linear: one region" in sharing.text()
+    assert "table and head: one region" in sharing.text()

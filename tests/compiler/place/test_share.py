@@ -119,9 +119,9 @@ def test_numbers_are_those_of_streams_and_of_torch(shared: Plan, apart: Plan) ->
 
 def test_it_is_named_and_drawn_once(shared: Plan) -> None:
     document = shared.document
-    assert "with s04:head.linear" in show_stage(document, "0")
+    assert "with s04:head" in show_stage(document, "0")
     assert "with s00:table" in show_stage(document, "4")
-    assert "s00:table and s04:head.linear, in turns" in show(document)
+    assert "s00:table and s04:head, in turns" in show(document)
     assert floorplan_svg(document).count('class="region"') == len(document.regions)
 
 
