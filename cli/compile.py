@@ -68,14 +68,15 @@ def compile_verb(
     check_target(target)
     check_weights(weights)
     check_output(None if check_only else output)
+    chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
+    chosen = [*chosen, f"pipeline.mappings='{mappings}'"] if mappings else chosen
+    recipe = recipe_of(model, with_target(chosen, target))
+    is_witnessed = _is_on(witness)
     from ..compiler.plan.codec import to_data
     from ..compiler.plan.evidence import figures_of
     from ..compiler.recipes.build import compile_recipe
     from ..runtime.weights.load import load_weights
 
-    chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
-    chosen = [*chosen, f"pipeline.mappings='{mappings}'"] if mappings else chosen
-    recipe = recipe_of(model, with_target(chosen, target))
     if check_only:
         _check(recipe, json)
         return
@@ -87,7 +88,7 @@ def compile_verb(
             recipe,
             on_begin=step,
             on_end=watch,
-            witness=_is_on(witness),
+            witness=is_witnessed,
             place_seconds=place_seconds,
         )
         if weights is not None:

@@ -18,8 +18,15 @@ def check_model(model: str) -> None:
             "check the path, or start from `weft demo`, which stores its recipe",
         )
     elif ".py:" in model or model.endswith(".py"):
-        file = model.rpartition(":")[0] or model
-        _check_file(file, "model", "a Python file", "check the path")
+        file, _, name = model.rpartition(":")
+        _check_file(file or model, "model", "a Python file", "check the path")
+        if not file or not name:
+            raise UserError(
+                f"model {model}",
+                expected="FILE.py:NAME, with the function or class that makes the model",
+                got="a file alone",
+                change=f"say which one of it: {file or model}:NAME",
+            )
     elif ":" not in model:
         from ..backend.named_models import model_entry
         from ..compiler.recipes.shipped import shipped_names

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .names import check_plan
+
 if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe
 
@@ -23,7 +25,18 @@ Model = Annotated[
         " | a recipe that comes with weft: demo, self_paced, ...",
     ),
 ]
-PlanDirectory = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")]
+
+
+def _of_a_plan(given: Path | list[Path]) -> Path | list[Path]:
+    """The same, as all of them have a plan."""
+    for directory in given if isinstance(given, list) else [given]:
+        check_plan(directory)
+    return given
+
+
+PlanDirectory = Annotated[
+    Path, typer.Argument(metavar="PLAN", help="A plan directory.", callback=_of_a_plan)
+]
 Weights = Annotated[
     Path | None,
     typer.Option(
@@ -33,7 +46,8 @@ Weights = Annotated[
     ),
 ]
 PlanDirectories = Annotated[
-    list[Path], typer.Argument(metavar="PLAN...", help="One plan directory or several.")
+    list[Path],
+    typer.Argument(metavar="PLAN...", help="One plan directory or several.", callback=_of_a_plan),
 ]
 
 

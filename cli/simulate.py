@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .names import check_file_output
-from .options import Json, PlanDirectory
+from .names import check_file_output, check_plan
+from .options import Json
 from .terminal.console import print_json, print_table
 from .terminal.failure import CHECK_FAILED
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    plan: PlanDirectory,
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan directory.")],
     samples: Annotated[int, typer.Option(help="Training samples to run.")] = 1000,
     level: Annotated[str, typer.Option(help="analytic (closed form), event or fabric.")] = "event",
     trace: Annotated[
@@ -39,6 +39,7 @@ def simulate(
     for file in (trace, report):
         if file is not None:
             check_file_output(file)
+    check_plan(plan)
     document, result, stepped = _run(plan, samples, level)
     if trace is not None:
         from ..sim.page.trace import write_trace

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..names import check_output, check_plan, check_weights, check_where
+from ..names import check_output, check_weights, check_where
 from ..options import Json, Overrides, PlanDirectory, Weights
 from ..terminal.console import print_json
 from ..terminal.progress import run_data, run_facts
@@ -90,7 +90,6 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a plan, one sample at a time, by the recipe it carries."""
-    check_plan(plan)
     check_where(executor, device)
     check_weights(weights)
     check_output(output)

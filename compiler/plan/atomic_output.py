@@ -30,8 +30,17 @@ def check_output(directory: Path, own_names: frozenset[str]) -> None:
     above = next(folder for folder in directory.absolute().parents if folder.exists())
     if not above.is_dir():
         raise _bad_output(directory, "a folder to put it in", f"{above}, which is a file")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise _bad_output(directory, f"leave to write in {above}", "none")
+    if not _can_hold_folders(above):
+        raise _bad_output(directory, f"a folder that can be made in {above}", "none")
+
+
+def _can_hold_folders(folder: Path) -> bool:
+    """Tried out: on some file systems the permissions do not say."""
+    try:
+        Path(tempfile.mkdtemp(prefix=".weft-", dir=folder)).rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _bad_output(directory: Path, expected: str, got: str) -> UserError:
