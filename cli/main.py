@@ -28,6 +28,7 @@ from .run import checkpoint, export, predict, train
 from .study import compare, report, sweep, validate
 from .terminal.failure import INTERRUPTED
 from .terminal.failure import explain as explained
+from .terminal.heartbeat import heartbeat
 
 _COLLECT_AFTER = 50_000, 20, 100
 """Objects made, then collections of the next younger generation, before garbage is looked for:
@@ -100,7 +101,9 @@ def version() -> None:
 def main() -> None:
     """Entry point of the `weft` command."""
     gc.set_threshold(*_COLLECT_AFTER)
-    app(prog_name="weft")
+    verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    with heartbeat(f"weft {verb}".rstrip()):
+        app(prog_name="weft")
 
 
 if __name__ == "__main__":
