@@ -129,7 +129,14 @@ def _write(scratch: Path, recipe: Recipe, plan: Plan, report: SimReport, run: Ru
     settings = recipe.model_dump(mode="json")
     (scratch / "recipe.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     losses = tuple(float(loss) for loss in run.losses)
-    curve = RunCurve(losses, run.samples_per_s, run.test_accuracy, run.executor, run.accuracies)
+    curve = RunCurve(
+        losses=losses,
+        samples_per_s=run.samples_per_s,
+        accuracy=run.test_accuracy,
+        executor=run.executor,
+        accuracies=run.accuracies,
+        sparsities=run.sparsities,
+    )
     write_report(plan.document, report, scratch / "report.html", curve)
 
 

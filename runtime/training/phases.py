@@ -36,10 +36,11 @@ def phase_plan(plan: Plan, recipe: Recipe, number: int, before: RunReport | None
 
 def joined(reports: Sequence[RunReport]) -> RunReport:
     """The reports of consecutive phases as one: samples count on, the end is that of the last."""
-    last, offset, scores, new_maps = reports[-1], 0, [], []
+    last, offset, scores, new_maps, sparsities = reports[-1], 0, [], [], []
     for report in reports:
         new_maps += [replace(new, samples=new.samples + offset) for new in report.new_maps]
         scores += [replace(score, samples=score.samples + offset) for score in report.scores]
+        sparsities += [(samples + offset, share) for samples, share in report.sparsities]
         offset += report.first_loss + len(report.losses)
     names = {name for report in reports for name in report.skipped}
     return replace(
@@ -53,6 +54,7 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         train_s=sum(report.train_s for report in reports),
         data_wait_s=sum(report.data_wait_s for report in reports),
         new_maps=tuple(new_maps),
+        sparsities=tuple(sparsities),
         passes=tuple(found for report in reports for found in report.passes),
         refused_growth=dict(sum((Counter(r.refused_growth) for r in reports), Counter())),
     )

@@ -61,7 +61,8 @@ class RunReport:
     to grow, since the run was begun or resumed. `rebuilding_errors` has for each reversible stage
     the relative error of what it rebuilds, over the latest hundred samples or so, where the recipe
     asks for it. `passes` has those of a self-paced sampler that ended since the run was begun or
-    resumed. `state_bytes` is what weights, states and FIFOs
+    resumed, `sparsities`, of a run whose masks change, (samples trained, share of the masked
+    weights that are zero). `state_bytes` is what weights, states and FIFOs
     take on all devices, `temporary_bytes` what XLA's training program needs beside them on each;
     None where an executor does not tell.
     """
@@ -87,6 +88,7 @@ class RunReport:
     refused_growth: Mapping[str, int] = field(default_factory=dict)
     rebuilding_errors: Mapping[str, float] = field(default_factory=dict)
     passes: tuple[Pass, ...] = ()
+    sparsities: tuple[tuple[int, float], ...] = ()
 
     def __repr__(self) -> str:
         """One line: samples, speed, the last score."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ...backend.errors import UserError
 from ...backend.optim import Settings
@@ -129,12 +130,19 @@ def train(
         refused_growth={name: n for name, rule in rules if (n := rule.refused)},
         rebuilding_errors=run.rebuilding_errors(),
         passes=tuple(run.passes),
+        sparsities=tuple(run.sparsities),
     )
 
 
 def _averages(job: Job, span: int | None) -> MovingStatistics | None:
     """None for a model without moving statistics."""
     return MovingStatistics(span) if span is not None and job.statistics else None
+
+
+def share_of_zeros(masks: Mapping[str, Tensor]) -> float:
+    """Of all weights that have a mask together."""
+    elements = sum(mask.numel() for mask in masks.values())
+    return 1 - sum(int(mask.sum()) for mask in masks.values()) / max(elements, 1)
 
 
 def _save(run: _Run, store: Store | None, is_asked_to_stop: bool) -> None:
@@ -190,6 +198,8 @@ class _Run:
         self.first_loss = 0
         self.scores: list[Score] = []
         self.new_maps: tuple[NewMap, ...] = ()
+        self.sparsity: float | None = None
+        self.sparsities: list[tuple[int, float]] = []
         self.passes: list[Pass] = []
         self.constants = {n: v for n, v in job.settings.items() if n in DECAYS}
         self.training_s, self.trained_here = 0.0, 0
@@ -207,9 +217,13 @@ class _Run:
             self.progress = self.progress.after(self.scores[-1])
 
     def look_at_masks(self) -> None:
-        """Find the stages whose masks do not fit the map any more; the next report has them."""
+        """How many weights they leave out, and the stages whose masks do not fit the map any more;
+        the next report has both."""
+        masks = self.machine.masks()
+        self.sparsity = share_of_zeros(masks)
+        self.sparsities.append((self.samples, self.sparsity))
         if self.watch.maps is not None:
-            self.new_maps += self.watch.maps.look(self.samples, self.machine.masks())
+            self.new_maps += self.watch.maps.look(self.samples, masks)
 
     def stream(self, fit: Fit, workers: int, every: int | None) -> Stream:
         """The samples to come; chunks end where a test or a checkpoint is due."""
@@ -301,6 +315,7 @@ class _Run:
             **self.constants,
             "skipped_updates": self.progress.skipped,
             "samples_per_s": round(self.progress.samples_per_s, 1),
+            **({} if self.sparsity is None else {"sparsity": self.sparsity}),
             **tested,
             **({"new_maps": [new.data() for new in self.new_maps]} if self.new_maps else {}),
             **self._rebuilding(),

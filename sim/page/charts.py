@@ -37,9 +37,9 @@ def curve_svg(values: Sequence[float], label: str) -> str:
     return lines_svg({label: grouped(list(enumerate(values)))}, label, "{:.3g}")
 
 
-def accuracy_svg(tests: Sequence[tuple[int, float]]) -> str:
-    """A line through (samples trained, share of test samples classified correctly)."""
-    return lines_svg({"test": tests}, "Test accuracy", "{:.1%}")
+def shares_svg(found: Sequence[tuple[int, float]], label: str) -> str:
+    """A line through (samples trained, share); empty if there are not two."""
+    return lines_svg({label: grouped(found)}, label, "{:.1%}") if len(found) > 1 else ""
 
 
 def grouped(points: Sequence[Sequence[float]], count: int = 300) -> list[tuple[float, float]]:

@@ -16,7 +16,7 @@ from ..event.recording import Slice, timeline
 from ..model.report import SimReport, StageRow
 from ..validation.report import ValidationReport
 from .advice import advise, slowest_stage, verdict
-from .charts import accuracy_svg, curve_svg, timeline_svg
+from .charts import curve_svg, shares_svg, timeline_svg
 from .energy import energy
 from .floorplan import floorplan_svg, inset_svg, used_part
 from .heatmap import heatmap_svg
@@ -38,7 +38,8 @@ class RunCurve:
 
     `losses` is one value per training sample in order (may be empty), `accuracy` the share of test
     samples classified correctly (None without a test), `executor` the name of what ran it;
-    `accuracies` has (samples trained, accuracy) of each test.
+    `accuracies` has (samples trained, accuracy) of each test, `sparsities` (samples trained, share
+    of the masked weights that are zero) of a run whose masks change.
     """
 
     losses: tuple[float, ...]
@@ -46,6 +47,7 @@ class RunCurve:
     accuracy: float | None
     executor: str
     accuracies: tuple[tuple[int, float], ...] = ()
+    sparsities: tuple[tuple[int, float], ...] = ()
 
 
 def write_report(
@@ -101,7 +103,8 @@ def report_html(
         roofline=roofline_svg(plan, report),
         timeline=_timeline(plan, report),
         loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
-        accuracy=accuracy_svg(run.accuracies) if run and len(run.accuracies) > 1 else "",
+        accuracy=shares_svg(run.accuracies, "Test accuracy") if run else "",
+        sparsity=shares_svg(run.sparsities, "Sparsity") if run else "",
         validation=validation,
         validation_plot=points_svg(validation.points) if validation else "",
     )

@@ -19,7 +19,7 @@ from .page import cards, render
 
 METRICS_FILE = "metrics.jsonl"
 """What a training run writes beside its checkpoints or to its log directory."""
-_LOSS, _ACCURACY = "loss", "test_accuracy"
+_LOSS, _ACCURACY, _SPARSITY = "loss", "test_accuracy", "sparsity"
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def side_by_side_html(plans: Sequence[Simulated], runs: Sequence[Trained]) -> st
         floorplans=[floorplan_svg(e.plan, [r.utilisation for r in e.report.stages]) for e in plans],
         loss=_curves(runs, _LOSS, "Training loss", "{:.3g}"),
         accuracy=_curves(runs, _ACCURACY, "Test accuracy", "{:.1%}"),
+        sparsity=_curves(runs, _SPARSITY, "Sparsity", "{:.1%}"),
     )
 
 

@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import weft
 from helpers.jobs import perceptron_job, samples
 from helpers.linear_data import TEST, TRAIN
+from helpers.plans_to_train import RECIPE, small_data, small_plan
 from weft.backend.errors import UserError
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import Dataset
 from weft.runtime.reference.executor import ReferenceExecutor
 from weft.runtime.tick.job import Job
@@ -64,3 +68,18 @@ def test_divergence_stops_the_run_and_says_when(job: Job, data: Dataset) -> None
     wild = replace(job, schedule=lambda update: 1e30)
     with pytest.raises(UserError, match=r"diverged after \d+ samples"):
         train(wild, data, executor="reference", epochs=9)
+
+
+def test_sparsity_over_time_is_that_of_the_rule_and_in_the_end_of_the_masks() -> None:
+    """GMP prunes 9 parts of 10,000 more a sample; each chunk says how far it is."""
+    rule = {"type": "linear", "init": 0.0, "slope": 0.0009}
+    pruned = {"algorithm": "gmp", "sparsity": rule, "update": {"freq": 10}}
+    plan = compile_recipe(make_recipe({**RECIPE, "sparsity": pruned}), witness=False)
+    report = weft.train(plan, small_data(300), executor="reference", epochs=1)
+    for trained, share in report.sparsities[:-1]:
+        assert share == pytest.approx(0.0009 * (trained // 10 * 10), abs=0.011)
+    kept = sum(int(mask.sum()) for mask in report.masks.values())
+    whole = sum(mask.numel() for mask in report.masks.values())
+    assert report.sparsities[-1] == (300, 1 - kept / whole)
+    assert [trained for trained, _ in report.sparsities] == [128, 256, 300, 300]
+    assert weft.train(small_plan(), small_data(), executor="reference", epochs=1).sparsities == ()

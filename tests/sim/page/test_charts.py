@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.sim.page.charts import accuracy_svg, curve_svg, grouped, lines_svg
+from weft.sim.page.charts import curve_svg, grouped, lines_svg, shares_svg
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=900), st.integers(1, 40))
@@ -42,4 +42,4 @@ def test_a_higher_value_lies_higher_and_everything_inside() -> None:
 
 def test_one_point_and_equal_values_have_a_picture() -> None:
     assert len(points_of(curve_svg([2.0], "loss"))[0]) == 1
-    assert len(points_of(accuracy_svg([(0, 0.5), (10, 0.5)]))[0]) == 2
+    assert len(points_of(shares_svg([(0, 0.5), (10, 0.5)], "Sparsity"))[0]) == 2
