@@ -331,7 +331,7 @@ def _give(
     state.time[unit] = now
     state.total[0] += now
     for k in range(table.outputs_from[slot], table.outputs_from[slot + 1]):
-        _send(table, state, table.outputs[k], sample, unit)
+        _send(table, state, first, table.outputs[k], sample, unit)
         _record(state, first, table.outputs[k], sample, 0, now)
     if phase == BACKWARD and (sample == samples - 1 or not table.update_waits[unit]):
         end = now + int(table.cycles[unit, UPDATE])
@@ -340,7 +340,7 @@ def _give(
 
 
 @inlined
-def _send(table: Tables, state: State, channel: int, sample: int, unit: int) -> None:
+def _send(table: Tables, state: State, first: int, channel: int, sample: int, unit: int) -> None:
     """The first part leaves as soon as it is worked on, there is room and the links are free; the
     last one not before the producer is done. The item takes its time on the links in any case, and
     the next one leaves no earlier than the stream's share allows."""
@@ -355,6 +355,8 @@ def _send(table: Tables, state: State, channel: int, sample: int, unit: int) -> 
     if table.is_whole[channel]:
         left, window = now, last
     state.links_free[channel] = free
+    _record(state, first, channel, sample, 2, departs)
+    _record(state, first, channel, sample, 3, last)
     state.sent[item, LEFT], state.sent[item, GIVEN] = left, now
     state.sent[item, READY], state.sent[item, BEGAN] = state.ready[unit], began
     state.sent[item, WINDOW] = window + table.latency[channel]

@@ -33,6 +33,17 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """One sample on the links of a stream, from its first part's departure to its last part's."""
+
+    stream: str
+    phase: str
+    sample: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Recording:
     """A run with its window, which begins with sample `first`."""
 
@@ -50,10 +61,19 @@ class Recording:
                     if end >= 0:
                         yield Slice(name, phase, sample, begin, end)
 
+    def transfers(self) -> Iterator[Transfer]:
+        """By stream, then sample; a stream inside a region needs no links and has none."""
+        window = self.run.state.slices.shape[1]
+        for channel, moves in zip(self.run.wiring.channels, self.run.state.moves, strict=True):
+            label, phase = self.run.wiring.label(channel), PHASES[channel.phase]
+            for sample, (begin, end) in enumerate(moves[-window:, 2:].tolist(), self.first):
+                if end >= 0 and channel.work_cycles:
+                    yield Transfer(label, phase, sample, begin, end)
+
     def fills(self) -> Iterator[Fill]:
         """By stream, then cycle, from when the first sample of the window is put into the stream
         until the last one is."""
-        moves, window = self.run.state.moves, self.run.state.slices.shape[1]
+        moves, window = self.run.state.moves[:, :, :2], self.run.state.slices.shape[1]
         for channel, (given, taken) in enumerate(np.moveaxis(moves, 2, 1)):
             inside = given[-window:][given[-window:] >= 0]
             if not inside.size:

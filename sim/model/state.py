@@ -74,7 +74,8 @@ class State(NamedTuple):
     phase and when it began it, cycles spent. Channels: items given and taken so far, when links
     fall free, and per remembered item its times (`sent`, `got`, see LEFT and TAKEN). Recorded
     of a window of samples: `slices` of units, begin and end by phase; `moves` of channels, when an
-    item was given and taken, from some samples before the window on (-1: not yet). `total` is the
+    item was given and taken, and when its first part left and its last one was on the links, from
+    some samples before the window on (-1: not yet). `total` is the
     sum of all times computed (wraps around), each a convex function of those before: see steady.py.
     """
 
@@ -153,7 +154,7 @@ def start(table: Tables, window: tuple[int, int]) -> State:
         *(zeros(items, 6), zeros(items, 2)),
         zeros(1),
         np.full((units, window[1], 3, 2), -1, np.int64),
-        np.full((channels, before + window[1], 2), -1, np.int64),
+        np.full((channels, before + window[1], 4), -1, np.int64),
     )
 
 

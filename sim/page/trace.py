@@ -2,7 +2,8 @@
 
 Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
 times in microseconds. Stages are the threads of process 1; FIFOs are the counters of process 2,
-bytes on the fullest PE of each stage those of process 3. An arrow leads from a sample's forward on
+bytes on the fullest PE of each stage those of process 3; streams, on their links, are the threads
+of process 4. An arrow leads from a sample's forward on
 a stage to its backward there, and on to the update.
 """
 
@@ -18,10 +19,10 @@ from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import StageRecord
 from ...compiler.timing.wiring import PHASES
-from ..event.recording import Fill, Recording, Slice, record
+from ..event.recording import Fill, Recording, Slice, Transfer, record
 from .memory import Held, memory_over_time
 
-_STAGES, _FIFOS, _BYTES = 1, 2, 3
+_STAGES, _FIFOS, _BYTES, _LINKS = 1, 2, 3, 4
 """Processes. Not 0: a thread with the number of its process would be taken for its main thread."""
 _FIRST_TRACK = 10
 _MOST_SLICES = 200_000
@@ -60,12 +61,17 @@ def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[
     microseconds = 1e6 / plan.clock_hz
     for (stage, sample), group in groupby(recording.slices(), lambda s: (s.stage, s.sample)):
         slices = list(group)
-        yield from (_slice(item, track[stage], microseconds) for item in slices)
+        yield from (_slice(item, _STAGES, track[stage], microseconds) for item in slices)
         number = sample * len(track) + track[stage] - _FIRST_TRACK
         yield from _arrows(slices, track[stage], number, microseconds)
     yield from (_counter(fill, microseconds) for fill in recording.fills())
     for stage in memory_over_time(plan, recording.run.samples, recording.first, samples):
         yield from (_memory(held, microseconds) for held in stage)
+    for number, (stream, own) in enumerate(groupby(recording.transfers(), lambda t: t.stream)):
+        place = {"ph": "M", "pid": _LINKS, "tid": number + _FIRST_TRACK}
+        yield _named(place, "thread_name", name=stream)
+        yield _named(place, "thread_sort_index", sort_index=number)
+        yield from (_slice(item, _LINKS, number + _FIRST_TRACK, microseconds) for item in own)
 
 
 def _track(stage: StageRecord) -> int:
@@ -74,7 +80,8 @@ def _track(stage: StageRecord) -> int:
 
 def _names(plan: PlanDocument) -> Iterator[dict[str, Any]]:
     name = f"{plan.model} on {plan.target} at {plan.clock_hz / 1e6:g} MHz"
-    for process, title in enumerate((name, "samples in FIFOs", "bytes per PE"), _STAGES):
+    titles = (name, "samples in FIFOs", "bytes per PE", "streams on their links")
+    for process, title in enumerate(titles, _STAGES):
         yield _named({"ph": "M", "pid": process, "tid": 0}, "process_name", name=title)
     for stage in plan.stages:
         place: dict[str, Any] = {"ph": "M", "pid": _STAGES, "tid": _track(stage)}
@@ -86,10 +93,10 @@ def _named(place: dict[str, Any], what: str, **args: object) -> dict[str, Any]:
     return place | {"name": what, "args": args}
 
 
-def _slice(item: Slice, track: int, microseconds: float) -> dict[str, Any]:
+def _slice(item: Slice | Transfer, process: int, track: int, microseconds: float) -> dict[str, Any]:
     return {
         "ph": "X",
-        "pid": _STAGES,
+        "pid": process,
         "tid": track,
         "name": f"{item.phase[0].upper()}{item.sample}",
         "cat": item.phase,

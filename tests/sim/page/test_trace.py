@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 from helpers import plans
 from weft.backend.errors import UserError
+from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.wiring import wire
 from weft.sim import timeline
 from weft.sim.page.memory import memory_over_time
 from weft.sim.page.trace import write_trace
@@ -24,13 +26,14 @@ def events(tmp_path):
 
 
 def test_one_named_track_per_stage(events):
-    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    named = [e for e in events if e["name"] == "thread_name"]
+    names = {e["tid"]: e["args"]["name"] for e in named if e["pid"] == 1}
     assert names == {stage.index + 10: stage.id for stage in PLAN.stages}
 
 
 def test_slices_are_the_timeline(events):
     """Clock 1 GHz: a cycle is a thousandth of a microsecond."""
-    slices = [e for e in events if e["ph"] == "X"]
+    slices = [e for e in events if e["ph"] == "X" and e["pid"] == 1]
     assert {"ph", "pid", "tid", "ts", "dur", "name", "cat", "args"} <= set(slices[0])
     expected = timeline(PLAN, 6 + 5 + 4, 6, 5)
     assert [(e["args"]["begin_cycle"], e["args"]["end_cycle"]) for e in slices] == [
@@ -45,9 +48,27 @@ def test_slices_of_a_track_do_not_overlap(events):
         own = sorted(
             (e["args"]["begin_cycle"], e["args"]["end_cycle"])
             for e in events
-            if e["ph"] == "X" and e["tid"] == stage.index + 10
+            if e["ph"] == "X" and e["pid"] == 1 and e["tid"] == stage.index + 10
         )
         assert all(a[1] <= b[0] for a, b in pairwise(own))
+
+
+def test_streams_are_tracks_on_which_each_sample_takes_its_links(events):
+    """As many as there are streams; a sample leaves when its stage has begun, at the earliest, and
+    stays as long as its bytes take, at the least; one follows the other."""
+    wiring = wire(Layout.of(PLAN))
+    named = [e for e in events if e["name"] == "thread_name" and e["pid"] == 4]
+    assert [e["args"]["name"] for e in named] == [wiring.label(c) for c in wiring.channels]
+    begun = {(s.stage, s.phase, s.sample): s.begin for s in timeline(PLAN, 6 + 5 + 4, 6, 5)}
+    for name, channel in zip(named, wiring.channels, strict=True):
+        own = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (4, name["tid"])]
+        assert [e["args"]["sample"] for e in own] == list(range(6, 11))
+        spans = [(e["args"]["begin_cycle"], e["args"]["end_cycle"]) for e in own]
+        assert all(end - begin >= channel.work_cycles for begin, end in spans)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
+        producer = wiring.units[channel.producer].name
+        for e, (begin, _) in zip(own, spans, strict=True):
+            assert begin >= begun.get((producer, e["cat"], e["args"]["sample"]), 0)
 
 
 def test_a_trace_that_cannot_be_written_leaves_nothing(tmp_path):
@@ -70,6 +91,6 @@ def test_the_trace_begins_with_the_first_sample_and_shows_the_fill(tmp_path):
     write_trace(PLAN, tmp_path / "trace.json", samples=5)
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     last = PLAN.stages[-1].index + 10
-    begun = {e["tid"]: e["ts"] for e in reversed(events) if e["ph"] == "X"}
+    begun = {e["tid"]: e["ts"] for e in reversed(events) if e["ph"] == "X" and e["pid"] == 1}
     assert {e["args"]["sample"] for e in events if e["ph"] == "X"} == set(range(4 + 5))
     assert begun[last] > begun[10]
