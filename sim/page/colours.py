@@ -14,5 +14,18 @@ def ramp(share: float) -> tuple[str, str]:
     low, high = list(pairwise(RAMP))[min(int(at), len(RAMP) - 2)]
     part = at - min(int(at), len(RAMP) - 2)
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
-    bright = 0.299 * red + 0.587 * green + 0.114 * blue > 120
-    return f"#{red:02x}{green:02x}{blue:02x}", "#111111" if bright else "#ffffff"
+    fill = f"#{red:02x}{green:02x}{blue:02x}"
+    return fill, max("#000000", "#ffffff", key=lambda text: contrast(fill, text))
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours '#rrggbb', 1 to 21: Web Content Accessibility Guidelines 2.1, 1.4.3."""
+    darker, lighter = sorted(map(_luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    red, green, blue = linear
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -27,7 +27,7 @@ _INSET = 130.0
 """Pixels for the longer side of a wafer that is drawn small."""
 _MOST = 0.7
 """Share of a wafer above which its used part is not worth a picture of its own."""
-_STYLE = (
+STYLE = (
     ".floorplan text{font-family:system-ui,sans-serif;fill:#333}"
     ".floorplan .wafer{fill:#eceef1;stroke:#8a8f98}"
     ".floorplan .region{stroke:#20242a;stroke-width:.8}"
@@ -100,7 +100,7 @@ def floorplan_svg(
     attributes = (
         f'class="floorplan" xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}"'
     )
-    body = f"<style>{_STYLE}</style>{''.join(parts)}"
+    body = f"<style>{STYLE}</style>{''.join(parts)}"
     return picture(across, down, body, label, attributes)
 
 
@@ -152,15 +152,16 @@ def _box(stages: tuple[StageRecord, ...], part: Rectangle, scale: float, step: f
 
 
 def _region(box: _Box, share: float) -> str:
-    stage, region = box.stage, box.stage.region
+    region = box.stage.region
     cycles = " + ".join(f"{one.cycles.total_cycles:,}" for one in box.stages)
     title = (
         f"{', '.join(one.id for one in box.stages)}\n{region.height} x {region.width} PEs at row"
         f" {region.row}, column {region.column}\n{cycles} cycles per sample,"
         f" {share * 100:.0f} % busy"
     )
+    numbers = " ".join(str(one.index) for one in box.stages)
     return (
-        f'<rect class="region" data-stage="{stage.index}" x="{box.x:.1f}" y="{box.y:.1f}"'
+        f'<rect class="region" data-stage="{numbers}" x="{box.x:.1f}" y="{box.y:.1f}"'
         f' width="{box.width:.1f}" height="{box.height:.1f}" fill="{ramp(share)[0]}">'
         f"{tooltip(title)}</rect>"
     )

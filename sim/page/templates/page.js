@@ -37,7 +37,7 @@ function choose(number, scroll) {
   const stage = stages[number];
   if (!stage) return;
   for (const old of document.querySelectorAll(".chosen")) old.classList.remove("chosen");
-  for (const part of document.querySelectorAll(`[data-stage="${number}"]`)) part.classList.add("chosen");
+  for (const part of document.querySelectorAll(`[data-stage~="${number}"]`)) part.classList.add("chosen");
   for (const stream of document.querySelectorAll("[data-ends]"))
     if (stream.dataset.ends.split(" ").includes(String(number))) stream.classList.add("chosen");
   panel.replaceChildren();
@@ -58,7 +58,11 @@ function choose(number, scroll) {
 
 document.addEventListener("click", (event) => {
   const part = event.target.closest("[data-stage]");
-  if (part) choose(Number(part.dataset.stage), !part.closest(".network"));
+  if (part) {
+    // Stages that share a region take turns: each click on it chooses the next one.
+    const users = part.dataset.stage.split(" ");
+    choose(Number(users[(users.indexOf(panel.dataset.number) + 1) % users.length]), !part.closest(".network"));
+  }
   const view = event.target.closest("[data-view]");
   if (view) {
     for (const drawn of document.querySelectorAll(".view")) drawn.hidden = drawn.id !== view.dataset.view;
