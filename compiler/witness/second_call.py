@@ -30,6 +30,7 @@ from .precision import Claimed, Wide
 from .step import Step
 
 _OF_TORCH = frozenset(vars(nn.Module()))
+_WEFT = __name__.partition(".")[0]
 _CALLS = 3
 _COUNTS = (
     *(4, 5, 6, 7, 9, 10, 15, 16, 31, 49, 63, 75, 99, 100, 127, 199, 255, 499, 511, 750),
@@ -70,12 +71,14 @@ class Kept:
 
 
 def _attributes(sample: OneSample) -> dict[str, tuple[Any, Any]]:
-    """The attributes of all modules, by path, with the items of those that are containers."""
+    """The attributes of all modules, by path, with the items of those that are containers. Modules
+    of weft keep what the recomputation of a forward needs, and nothing for the next one."""
     return {
         own_name(f"{path}.{name}"): found
         for path, module in sample.named_modules()
+        if path != "" and type(module).__module__.partition(".")[0] != _WEFT
         for name, found in attributes(module).items()
-        if name not in _OF_TORCH and path != ""
+        if name not in _OF_TORCH
     }
 
 

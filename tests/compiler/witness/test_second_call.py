@@ -13,6 +13,9 @@ import torch.nn.functional as F
 import weft
 from torch import nn
 from weft.backend.errors import UnsupportedError
+from weft.compiler.capture.sample import OneSample
+from weft.compiler.witness.second_call import Kept
+from weft.nn import OnlineNorm
 
 
 class Layer(nn.Module):
@@ -291,6 +294,14 @@ def test_a_tensor_of_the_trace_that_is_kept_elsewhere_is_refused():
 def test_what_one_call_leaves_for_the_next_is_refused(model, name):
     with pytest.raises(UnsupportedError, match=rf"attribute .*{name}[\s\S]*register_buffer"):
         weft.compile(model(), (torch.randn(1, 4),))
+
+
+def test_what_online_normalization_keeps_for_recomputing_asks_for_no_other_call():
+    sample = OneSample(nn.Sequential(nn.Linear(4, 6), OnlineNorm(6)), lambda y, _: y.sum())
+    kept = Kept(sample)
+    sample(torch.randn(1, 4), torch.zeros(1))
+    kept.note_changes()
+    assert kept.left == ()
 
 
 @pytest.mark.parametrize("model", [Told, Buffer])
