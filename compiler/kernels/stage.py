@@ -14,7 +14,14 @@ from ..machine.arrays import Floats, Ints, ceil_div
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
-from ..machine.tilings import Tilings, enumerate_tilings, line_tilings, square_tilings
+from ..machine.tilings import (
+    COARSE,
+    FINE,
+    Tilings,
+    enumerate_tilings,
+    line_tilings,
+    square_tilings,
+)
 from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
 from ..targets.target import Target
@@ -136,12 +143,14 @@ def price_stage(
 
 
 def stage_tilings(layout: Layout, target: Target) -> Tilings:
-    """All that fit the grid, of every algorithm that the stage's products and the target allow."""
+    """All that fit the grid, of every algorithm that the stage's products and the target allow; of
+    convolutions, whose positions are many, with finer splits."""
     sizes = layout.in_features, layout.positions, layout.out_features
     grid = target.rows, target.columns
     if layout.experts:
         return _experts_tilings(layout.experts, sizes, *grid)
-    found = enumerate_tilings(*sizes, *grid)
+    has_taps = any(matrix.taps > 1 and not matrix.is_batch for matrix in layout.matrices.values())
+    found = enumerate_tilings(*sizes, *grid, FINE if has_taps else COARSE)
     if not layout.is_linear:
         return found
     if layout.positions <= _VECTORS:

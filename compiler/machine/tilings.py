@@ -119,29 +119,40 @@ class Tilings:
         return {}
 
 
-def useful_splits(size: int) -> tuple[int, ...]:
-    """Ways to cut `size` items into equal slices with none empty, about two per octave; nothing
+def useful_splits(size: int, per_octave: int = 2) -> tuple[int, ...]:
+    """Ways to cut `size` items into equal slices with none empty, about so many per octave; nothing
     is left whole.
 
     >>> useful_splits(16)
     (1, 2, 3, 4, 6, 8, 16)
     """
     size = max(size, 1)
-    slices = {min(size, round(2 ** (half / 2))) for half in range(2 * size.bit_length() + 1)}
+    steps = range(per_octave * size.bit_length() + 1)
+    slices = {min(size, round(2 ** (step / per_octave))) for step in steps}
     return tuple(sorted({-(-size // slice_size) for slice_size in slices}))
 
 
+COARSE, FINE = (2, 2, 2), (3, 4, 3)
+"""Splits per octave of input features, positions and output features."""
+
+
 def enumerate_tilings(
-    in_features: int, positions: int, out_features: int, rows: int, columns: int
+    in_features: int,
+    positions: int,
+    out_features: int,
+    rows: int,
+    columns: int,
+    per_octave: tuple[int, int, int] = COARSE,
 ) -> Tilings:
     """All combinations of useful splits whose rectangle fits `rows` x `columns` PEs, with both
     orders of rows where these differ, and others that leave few rows and columns unused.
 
-    Useful splits are up to a factor of 1.4 apart, so a large stage may leave a quarter of a mesh
+    Coarse splits are up to a factor of 1.4 apart, so a large stage may leave a quarter of a mesh
     or more unused, and its memory with it. To each split of an axis come those of the axes beside
     it that fill the rest.
     """
-    into, space, out = map(useful_splits, (in_features, positions, out_features))
+    sizes = in_features, positions, out_features
+    into, space, out = map(useful_splits, sizes, per_octave)
     down = {(i, s) for i in into for s in space}
     down |= {(_filling(in_features, rows // s), s) for s in space if s <= rows}
     down |= {(i, _filling(positions, rows // i)) for i in into if i <= rows}

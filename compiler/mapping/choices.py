@@ -60,6 +60,7 @@ class Sizes:
     widths: Ints
     interval_cycles: Ints
     memory_bytes: Ints
+    stream_cycles: Ints
 
     @property
     def areas(self) -> Ints:
@@ -115,8 +116,11 @@ class StageKernel:
         """The sizes of all choices."""
         if isinstance(self.choices, LazyChoices):
             return self.choices.sizes
-        rows = [(c.height, c.width, c.interval_cycles, c.memory.total_bytes) for c in self.choices]
-        return Sizes(*np.array(rows, np.int64).reshape(-1, 4).T)
+        rows = [
+            (c.height, c.width, c.interval_cycles, c.memory.total_bytes, c.stream_cycles)
+            for c in self.choices
+        ]
+        return Sizes(*np.array(rows, np.int64).reshape(-1, 5).T)
 
 
 @dataclass(frozen=True)

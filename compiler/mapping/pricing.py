@@ -47,6 +47,11 @@ MASK_SLACK = 0.1
 the PE has asks for a new map, see remap/mask_room.py."""
 
 
+SHARED_BY = (1, 2, 3)
+"""So many streams may share the links at a side of a region: its own, and those that pass there.
+The more do, the longer the side that is worth keeping; placement finds out how many."""
+
+
 TableKey = tuple[
     str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None, tuple[float, ...] | None, bool
 ]
@@ -109,7 +114,7 @@ class Pricing:
         kept = self.kept(table, fits)
         sharing = self.sharing(stage)
         memory = table.memory.total(post)[kept.tilings]
-        sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory)
+        sizes = Sizes(kept.heights, kept.widths, kept.interval_cycles, memory, kept.stream_cycles)
         return StageKernel(
             stage.index,
             LazyChoices(sizes, lambda i: choice_at(table, int(kept.tilings[i]), post, sharing)),
@@ -244,6 +249,7 @@ class _Kept:
     heights: Ints
     widths: Ints
     interval_cycles: Ints
+    stream_cycles: Ints
 
 
 @once_per_object
@@ -253,10 +259,14 @@ def _pareto_sets(_: StageTable) -> dict[bytes, _Kept]:
 
 
 def _kept(table: StageTable, fits: Ints) -> _Kept:
-    height, width = table.tilings.height, table.tilings.width
-    interval = np.maximum(table.total_cycles(), table.stream_cycles)
-    kept = fits[pareto(height[fits], width[fits], interval[fits])]
-    return _Kept(kept, height[kept], width[kept], interval[kept])
+    height, width = table.tilings.height[fits], table.tilings.width[fits]
+    cycles, streams = table.total_cycles()[fits], table.stream_cycles[fits]
+    found = [pareto(height, width, np.maximum(cycles, n * streams)) for n in SHARED_BY]
+    kept = np.unique(np.concatenate(found))
+    interval = np.maximum(cycles, streams)
+    kept = kept[np.lexsort((interval[kept], height[kept], (height * width)[kept]))]
+    of = (fits, height, width, interval, streams)
+    return _Kept(*(values[kept] for values in of))
 
 
 def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> WeightTiles:

@@ -69,14 +69,14 @@ def shared_kernel(
         _priced(stages, group.stages, users, posts, target, training, turned)
         for turned in (False, True)
     ]
-    height, width, interval, held = (
+    height, width, interval, held, streams = (
         np.concatenate(column) for column in zip(*map(_sizes, ways), strict=True)
     )
     fits = np.flatnonzero(held <= target.capacity_bytes)
     if not len(fits):
         raise _report(stages, group, target, int(held.min())).error()
     kept = fits[pareto(height[fits], width[fits], interval[fits])]
-    sizes = Sizes(height[kept], width[kept], interval[kept], held[kept])
+    sizes = Sizes(*(of[kept] for of in (height, width, interval, held, streams)))
     kernels = [
         StageKernel(number, LazyChoices(sizes, _maker(ways, user, kept)))
         for user, number in enumerate(group.stages)
@@ -137,14 +137,15 @@ def _turned(matrix: Matrix) -> Matrix:
     )
 
 
-def _sizes(way: _Way) -> tuple[Ints, Ints, Ints, Ints]:
-    """Height, width, interval and bytes on the fullest PE."""
+def _sizes(way: _Way) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Height, width, interval, bytes on the fullest PE, and cycles of streams."""
     held = np.maximum.reduce([table.memory.workspace for table in way.tables])
     for table, post, ring in zip(way.tables, way.posts, way.rings, strict=True):
         held = held + table.memory.total(post) - table.memory.workspace + ring
     cycles = sum(table.total_cycles() for table in way.tables)
-    interval = np.maximum(cycles, sum(table.stream_cycles for table in way.tables))
-    return way.tilings.height, way.tilings.width, interval, held
+    streams = sum((table.stream_cycles for table in way.tables), np.zeros(1, np.int64))
+    interval = np.maximum(cycles, streams)
+    return way.tilings.height, way.tilings.width, interval, held, streams
 
 
 def _maker(ways: Sequence[_Way], user: int, kept: Ints) -> Callable[[int], Choice]:

@@ -18,6 +18,7 @@ import networkx as nx
 import numpy as np
 
 from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
+from ..mapping.pricing import SHARED_BY
 from ..plan.infeasible import Contributor, InfeasibleReport, Lever
 from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
@@ -65,8 +66,9 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     least = smallest_interval(kernels)
     streams, best = Streams(stages), None
     for interval in _worth_trying(kernels, least):
-        if best is None or interval < best.interval:
-            best = _best(_placements(kernels, interval), streams, best)
+        for sharing in SHARED_BY:
+            if best is None or interval < best.interval:
+                best = _best(_placements(kernels, interval, sharing), streams, best)
     assert best is not None
     if seconds > 0:
         slowest = max(
@@ -118,10 +120,10 @@ def _best(
 
 
 def _worth_trying(kernels: Kernels, least: int) -> list[int]:
-    """The least interval, then some of those above it, up to twice as long, and the least on fewer
-    wafers."""
+    """The least interval, then some of those above it, up to twice as long and most of them near
+    it, and the least on fewer wafers."""
     above = [cycles for cycles in _occurring(kernels) if least < cycles <= 2 * least]
-    steps = np.geomspace(least, 2 * least, _TRIALS + 1)[1:]
+    steps = least * (1 + 0.5 ** np.arange(_TRIALS))
     tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
     return [least, *sorted((tried | _on_fewer_wafers(kernels)) - {least})]
 
@@ -137,9 +139,10 @@ def _on_fewer_wafers(kernels: Kernels) -> set[int]:
     return found
 
 
-def _placements(kernels: Kernels, interval: int) -> list[Placement]:
-    """Packings of the choices that take at most `interval`, some moved past slow cores."""
-    target, shapes = kernels.target, _shapes(kernels, interval)
+def _placements(kernels: Kernels, interval: int, sharing: int = 1) -> list[Placement]:
+    """Packings of the choices that take at most `interval`, with their streams if `sharing` of them
+    share links, where a stage has such; some moved past slow cores."""
+    target, shapes = kernels.target, _shapes(kernels, interval, sharing)
     grid = target.rows, target.columns
     packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
     return [
@@ -205,19 +208,21 @@ def _occurring(kernels: Kernels) -> list[int]:
     return np.unique(np.concatenate(list(distinct.values()))).tolist()
 
 
-def _shapes(kernels: Kernels, interval: float) -> list[Shapes]:
+def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[Shapes]:
     """The shapes of every stage; stages that share their sizes share them, too."""
     found: dict[int, Shapes] = {}
     for stage in kernels.stages:
         key = id(stage.sizes.interval_cycles)
         if key not in found:
-            found[key] = _fast_enough(stage.sizes, interval)
+            found[key] = _fast_enough(stage.sizes, interval, sharing)
     return [found[id(stage.sizes.interval_cycles)] for stage in kernels.stages]
 
 
-def _fast_enough(sizes: Sizes, interval: float) -> Shapes:
+def _fast_enough(sizes: Sizes, interval: float, sharing: int) -> Shapes:
     """As they are, and turned: links are alike in both directions."""
-    numbers = np.flatnonzero(sizes.interval_cycles <= interval)
+    is_fast = sizes.interval_cycles <= interval
+    streams = is_fast & (sharing * sizes.stream_cycles <= interval)
+    numbers = np.flatnonzero(streams if streams.any() else is_fast)
     sides = sizes.heights[numbers], sizes.widths[numbers]
     heights, widths = (np.concatenate(both) for both in (sides, sides[::-1]))
     return Shapes(heights, widths, np.concatenate((numbers, numbers)))
