@@ -81,5 +81,5 @@ def test_sparsity_over_time_is_that_of_the_rule_and_in_the_end_of_the_masks() ->
     kept = sum(int(mask.sum()) for mask in report.masks.values())
     whole = sum(mask.numel() for mask in report.masks.values())
     assert report.sparsities[-1] == (300, 1 - kept / whole)
-    assert [trained for trained, _ in report.sparsities] == [128, 256, 300, 300]
+    assert [trained for trained, _ in report.sparsities] == [0, 128, 256, 300, 300]
     assert weft.train(small_plan(), small_data(), executor="reference", epochs=1).sparsities == ()

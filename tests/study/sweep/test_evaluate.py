@@ -48,7 +48,7 @@ CONSTANTS = (
     "target.noc.link_bytes_per_cycle=[2,4]",
     "target.sram.bytes_per_pe=[2500,16384,49152]",
     "target.vector.issue_cycles=[0,7]",
-    "target.grid.rows=[16,64]",
+    "target.grid.rows=[12,16]",
     "target.sparsity.zero_skip=[true,false]",
 )
 

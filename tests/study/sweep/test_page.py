@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
-import pytest
 from weft.study.sweep.front import Objective, pareto_front
 from weft.study.sweep.page import page_of, varied_keys
-from weft.study.sweep.pictures import Drawn, parallel_svg, scatter_svg
-from weft.study.sweep.scale import scale_of
 
 WANTED = [Objective("throughput_samples_per_s", True), Objective("pes", False)]
 
@@ -50,33 +45,3 @@ def test_only_keys_with_several_values_are_columns() -> None:
         "model",
         "sparsity",
     ]
-
-
-@pytest.mark.parametrize(
-    ("values", "is_log", "places"),
-    [
-        ([0, 5, 10], False, [0.0, 0.5, 1.0]),
-        ([1, 10, 100], True, [0.0, 0.5, 1.0]),
-        ([-1, 1], False, [0.0, 1.0]),
-        ([3], False, [0.5]),
-        ([0], False, [0.5]),
-        (["a", "b"], False, [0.25, 0.75]),
-        ([True, False], False, [0.25, 0.75]),
-    ],
-)
-def test_values_lie_evenly_or_by_their_logarithm(values, is_log, places) -> None:
-    scale = scale_of("x", values)
-    assert scale.is_log == is_log
-    assert [scale.at(value) for value in values] == pytest.approx(places)
-
-
-def test_dots_and_lines_lie_where_their_values_do() -> None:
-    points = [Drawn({"x": x, "y": y}, f"{x}", best) for x, y, best in ((0, 0, True), (4, 8, False))]
-    x, y = scale_of("x", [0, 4]), scale_of("y", [0, 8])
-    dots = ElementTree.fromstring(scatter_svg(points, x, y)).findall("circle")
-    assert [dot.get("class") for dot in dots] == ["point", "point best"]
-    assert float(dots[0].get("cx", 0)) > float(dots[1].get("cx", 0))
-    assert float(dots[0].get("cy", 0)) < float(dots[1].get("cy", 0))
-    tracks = ElementTree.fromstring(parallel_svg(points, [x, y])).findall("polyline")
-    ends = [[float(pair.split(",")[1]) for pair in t.get("points", "").split()] for t in tracks]
-    assert ends == [[40.0, 40.0], [420.0, 420.0]]
