@@ -92,8 +92,7 @@ class Streams:
         last = len(placement.placed) - 1
         for position, placed in enumerate(placement.placed):
             name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
-            stage, slices = self.stages.stages[placed.stage], choice.tiling.space_split
-            away = stage.program.saved_bytes if stage.off_wafer else 0
+            slices, away = choice.tiling.space_split, _away(self.stages).get(placed.stage, 0)
             where = name, placed.region, choice.cycles, "compute", delay
             yield Site(*where, slices, away, choice.backward_first)
 
@@ -103,6 +102,13 @@ def _sizes(stages: Stages) -> Mapping[tuple[int, int], EdgeBytes]:
     """Bytes of every stream, by source and sink."""
     ends = sorted(stages.dag.edges) if stages.stages else []
     return {(source, sink): edge_bytes(stages, source, sink) for source, sink in ends}
+
+
+@once_per_object
+def _away(stages: Stages) -> Mapping[int, int]:
+    """Bytes that a sample keeps off the wafer, by the stages that do so."""
+    kept = enumerate(stages.stages)
+    return {number: stage.program.saved_bytes for number, stage in kept if stage.off_wafer}
 
 
 def _port(region: Rectangle) -> Rectangle:
