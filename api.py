@@ -26,7 +26,7 @@ from .runtime.training.report import Progress, RunReport
 from .runtime.training.reporting import Reporting
 from .runtime.training.run import Run
 from .runtime.training.training_line import TrainingLine
-from .study.compare import Row
+from .study.compare import MachineRow
 from .study.compare import compare as rows_of
 
 PathLike = str | Path
@@ -70,7 +70,7 @@ def compare(
     *,
     samples: int = 1000,
     batch: int = 1,
-) -> tuple[Row, ...]:
+) -> tuple[MachineRow, ...]:
     """One row per target, in order: figures of the simulated plan, or what a roofline allows.
 
     Arguments are as of `compile`; `samples` are simulated, `batch` is that of rooflines, since

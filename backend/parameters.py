@@ -21,7 +21,7 @@ _WRAPPERS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterPlace:
     """A parameter, its names, and the modules that hold it.
 
     `names` are those inside wrappers, the first one first: a tied parameter has several.
@@ -34,23 +34,23 @@ class Place:
     owners: list[tuple[nn.Module, str]] = field(default_factory=list)
 
 
-def places(model: nn.Module) -> dict[str, Place]:
+def places(model: nn.Module) -> dict[str, ParameterPlace]:
     """Every parameter once, by its first name inside of wrappers, in the order of the model's.
 
     torch.compile, DataParallel and the like change no name: '0.weight' is not '_orig_mod.0.weight'.
     """
-    found: dict[int, Place] = {}
+    found: dict[int, ParameterPlace] = {}
     for name, spelled, module, key in _visit(model, "", ""):
         parameter = module._parameters[key]
         if parameter is not None:
-            place = found.setdefault(id(parameter), Place(parameter))
+            place = found.setdefault(id(parameter), ParameterPlace(parameter))
             place.names.append(name)
             place.spelled.append(spelled)
             place.owners.append((module, key))
     return {place.names[0]: place for place in found.values()}
 
 
-def by_any_name(model: nn.Module) -> dict[str, Place]:
+def by_any_name(model: nn.Module) -> dict[str, ParameterPlace]:
     """The place of each name, first or not, inside of wrappers or with their prefixes."""
     return {n: p for p in places(model).values() for n in (*p.spelled, *p.names)}
 

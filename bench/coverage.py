@@ -34,7 +34,7 @@ REQUIRED_SHARE = 0.95
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelRow:
     """How one model fared, in seconds of processor time; `reason` is empty if its plan is sound, or
     if only its stages were made and they agree with the model (not `has_plan`).
 
@@ -97,7 +97,7 @@ def select(patterns: Sequence[str]) -> list[str]:
     return [name for name in known if any(fnmatch.fnmatchcase(name, p) for p in wanted)]
 
 
-def coverage(names: Iterable[str], target: Target | None, limit_s: int = 120) -> Iterator[Row]:
+def coverage(names: Iterable[str], target: Target | None, limit_s: int = 120) -> Iterator[ModelRow]:
     """Hold the stages of each model against the model, compile it for `target`, and check its plan;
     one row per model as it is done. Without a target only its stages are made."""
     known = cases()
@@ -105,22 +105,22 @@ def coverage(names: Iterable[str], target: Target | None, limit_s: int = 120) ->
         yield _row(name, known[name], target, limit_s)
 
 
-def read(path: Path) -> dict[str, Row]:
+def read(path: Path) -> dict[str, ModelRow]:
     """The latest row of each model of an earlier run; none if there was none."""
     lines = path.read_text().splitlines() if path.exists() else []
-    rows = [Row(**json.loads(line)) for line in lines if line.endswith("}")]
+    rows = [ModelRow(**json.loads(line)) for line in lines if line.endswith("}")]
     return {row.name: row for row in rows}
 
 
-def passed(rows: Sequence[Row]) -> bool:
+def passed(rows: Sequence[ModelRow]) -> bool:
     """Whether enough plans are sound, and what failed did so for a reason that weft gives."""
     sound = sum(not row.reason for row in rows)
     return sound >= REQUIRED_SHARE * len(rows) and not any(row.is_defect for row in rows)
 
 
-def _row(name: str, build: Build, target: Target | None, limit_s: int) -> Row:
+def _row(name: str, build: Build, target: Target | None, limit_s: int) -> ModelRow:
     started = time.process_time()
-    row = Row(name, 0.0)
+    row = ModelRow(name, 0.0)
     try:
         with _time_limit(limit_s):
             case = build()

@@ -36,7 +36,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Case:
+class EqualityCase:
     """A model, cut into stages with its loss, and samples."""
 
     stages: Stages
@@ -53,7 +53,7 @@ class _Smooth(TorchFunctionMode):
 
 def images_case(
     depth: int, activation: AbstractContextManager[Any], count: int, dtype: torch.dtype
-) -> Case:
+) -> EqualityCase:
     """A ResNet with Online Normalization on 8 x 8 pixels: 16 stages at depth 8, 34 at 20."""
     model, generator = resnet(depth, in_channels=1, classes=10).to(dtype), np.random.default_rng(0)
     labels = generator.integers(0, 10, count)
@@ -61,36 +61,36 @@ def images_case(
     sample = torch.zeros(1, 1, 8, 8, dtype=dtype), torch.zeros(1, dtype=torch.long)
     with activation:
         graph = capture(model, sample, F.cross_entropy)
-    return Case(cut(graph), model, (x, labels))
+    return EqualityCase(cut(graph), model, (x, labels))
 
 
-def gpt_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
+def gpt_case(count: int, dtype: torch.dtype = torch.float32) -> EqualityCase:
     """A decoder of one block over bytes."""
     model, window = ByteModel(blocks=1, width=16, heads=2, window=6).to(dtype), 6
     tokens = torch.zeros(1, window, dtype=torch.long)
     text = np.random.default_rng(0).integers(0, 256, (count, window + 1))
     stages = cut(capture(model, (tokens, tokens), byte_loss))
-    return Case(stages, model, (text[:, :-1], text[:, 1:]))
+    return EqualityCase(stages, model, (text[:, :-1], text[:, 1:]))
 
 
-def u_net_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
+def u_net_case(count: int, dtype: torch.dtype = torch.float32) -> EqualityCase:
     """Convolutions with skips that are joined by concatenation."""
     model, image = UNet().to(dtype), torch.zeros(1, 1, 8, 8, dtype=dtype)
     x = np.random.default_rng(0).standard_normal((count, 1, 8, 8))
-    return Case(cut(capture(model, (image, image), F.mse_loss)), model, (x, np.abs(x)))
+    return EqualityCase(cut(capture(model, (image, image), F.mse_loss)), model, (x, np.abs(x)))
 
 
-def mlp_case(count: int, dtype: torch.dtype = torch.float32) -> Case:
+def mlp_case(count: int, dtype: torch.dtype = torch.float32) -> EqualityCase:
     """Three hidden layers."""
     layers = [nn.Linear(16, 24), nn.Tanh(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 5)]
     model, generator = nn.Sequential(*layers).to(dtype), np.random.default_rng(0)
     labels = generator.integers(0, 5, count)
     x = generator.standard_normal((count, 16)) + labels[:, None] / 5
     sample = torch.zeros(1, 16, dtype=dtype), torch.zeros(1, dtype=torch.long)
-    return Case(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
+    return EqualityCase(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
 
 
-def narrow_case(count: int, width: int) -> Case:
+def narrow_case(count: int, width: int) -> EqualityCase:
     """Three layers of `width` in float64 with ReLU and the mean squared error, which have no
     functions of which there are several approximations."""
     torch.manual_seed(0)
@@ -101,10 +101,10 @@ def narrow_case(count: int, width: int) -> Case:
             value.abs_()
     sample = torch.zeros(1, width, dtype=torch.float64)
     x = np.random.default_rng(0).random((count, width)) + 0.1
-    return Case(cut(capture(model, (sample, sample), F.mse_loss)), model, (x, np.sqrt(x)))
+    return EqualityCase(cut(capture(model, (sample, sample), F.mse_loss)), model, (x, np.sqrt(x)))
 
 
-CASES: Mapping[str, Callable[[int, torch.dtype], Case]] = {
+CASES: Mapping[str, Callable[[int, torch.dtype], EqualityCase]] = {
     "mlp": mlp_case,
     "gpt": gpt_case,
     "u-net": u_net_case,
@@ -116,13 +116,13 @@ CASES: Mapping[str, Callable[[int, torch.dtype], Case]] = {
 
 
 @cache
-def case(name: str, count: int, dtype: torch.dtype = torch.float32) -> Case:
+def case(name: str, count: int, dtype: torch.dtype = torch.float32) -> EqualityCase:
     """The case `name`, captured once; its start values are those of float32."""
     torch.manual_seed(0)
     return CASES[name](count, dtype)
 
 
-def job_of(found: Case, rule: str, compensation: str, masks: str) -> Job:
+def job_of(found: EqualityCase, rule: str, compensation: str, masks: str) -> Job:
     """Training the case by a rule of `RULES` with masks of `MASKS`; rates fall with every update,
     so that one that is off by an update shows."""
     model = found.model

@@ -112,7 +112,7 @@ def _waiting(plan: Plan) -> float:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedExperts:
     """A model after its second phase of training: mean loss of the last samples and of the test, in
     nats a byte."""
 
@@ -123,7 +123,7 @@ class Trained:
     test_loss: float
 
 
-def trained(data: Dataset, executor: str = "jax") -> Iterator[Trained]:
+def trained(data: Dataset, executor: str = "jax") -> Iterator[TrainedExperts]:
     """A dense decoder is trained on `data` once; from there on it goes on, or is upcycled to E4k2,
     for as many steps, in the order of another seed. Recipe `upcycled`."""
     recipe = shipped_recipe("upcycled")
@@ -137,7 +137,9 @@ def trained(data: Dataset, executor: str = "jax") -> Iterator[Trained]:
     yield _run("E4k2, upcycled", routed, data, again, executor)
 
 
-def _run(name: str, model: nn.Module, data: Dataset, recipe: Recipe, executor: str) -> Trained:
+def _run(
+    name: str, model: nn.Module, data: Dataset, recipe: Recipe, executor: str
+) -> TrainedExperts:
     """Trains the model itself."""
     from ..api import train
 
@@ -153,7 +155,7 @@ def _run(name: str, model: nn.Module, data: Dataset, recipe: Recipe, executor: s
     tail = float(np.mean(run.losses[-max(1, len(run.losses) // 10) :]))
     test = run.scores[-1].loss
     assert test is not None  # the model has predictions
-    return Trained(name, count, len(run.losses), tail, test)
+    return TrainedExperts(name, count, len(run.losses), tail, test)
 
 
 def first_of(data: Dataset, samples: int | None) -> Dataset:

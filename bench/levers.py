@@ -56,7 +56,7 @@ NETWORKS: Mapping[str, Callable[[], Case]] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class LeverRow:
     """A network with a lever. Bytes of the FIFOs are those on the PEs of all stages together.
 
     Where the plan does not fit, the figures of a plan are None and `reason` says what it needs.
@@ -73,7 +73,7 @@ class Row:
     reason: str = ""
 
 
-def levers(network: str, target: str = "wse2") -> Iterator[Row]:
+def levers(network: str, target: str = "wse2") -> Iterator[LeverRow]:
     """A row for each lever; those of reversible stages only where the network has them."""
     case = NETWORKS[network]()
     has_updates = any(isinstance(part, AdditiveUpdate) for part in case.model.modules())
@@ -82,13 +82,13 @@ def levers(network: str, target: str = "wse2") -> Iterator[Row]:
             yield _row(network, name, case, target, Options(witness=False, **options))
 
 
-def _row(network: str, lever: str, case: Case, target: str, options: Options) -> Row:
+def _row(network: str, lever: str, case: Case, target: str, options: Options) -> LeverRow:
     try:
         plan = compile_model(case.model, case.sample, case.loss, target, options)
     except InfeasibleError as error:
-        return Row(network, lever, reason=f"{error.got} of {error.expected}")
+        return LeverRow(network, lever, reason=f"{error.got} of {error.expected}")
     document, totals = plan.document, plan.document.totals
-    return Row(
+    return LeverRow(
         network,
         lever,
         stages=len(document.stages),

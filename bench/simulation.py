@@ -18,9 +18,9 @@ from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim import simulate
 from ..sim.fabric import (
+    FabricRegion,
     FabricResult,
     Instruction,
-    Region,
     broadcast,
     chain,
     ring_product,
@@ -87,7 +87,7 @@ def _product(target: Target, rounds: int) -> Timed:
     return Timed("fabric", name, median_s(product, rounds), "s", rounds, note)
 
 
-def _speed(name: str, region: Region, target: Target, rounds: int) -> Timed:
+def _speed(name: str, region: FabricRegion, target: Target, rounds: int) -> Timed:
     result = run(region, target)
     seconds = median_s(partial(run, region, target), rounds)
     speed = region.pes * result.cycles / seconds / 1e6

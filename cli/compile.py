@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .names import check_model, check_output, check_target, check_weights
-from .options import Json, Model, Overrides, Weights, recipe_of, with_target
+from .options import Json, ModelArgument, OverridesOption, Weights, recipe_of, with_target
 from .terminal.console import Steps, print_json, print_table
 from .terminal.passes import Watch, list_passes, show_passes
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compile_verb(
-    model: Model,
+    model: ModelArgument,
     target: Annotated[str | None, typer.Option(help="Name or YAML file of a target.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Plan directory to write.")
@@ -60,7 +60,7 @@ def compile_verb(
         float, typer.Option(min=0, help="Search for a placement with shorter wires this long.")
     ] = 0.0,
     weights: Weights = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Compile a model to a plan directory and print its summary."""

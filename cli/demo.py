@@ -9,8 +9,8 @@ import typer
 
 from ..compiler.plan.atomic_output import staged
 from .names import check_where
-from .options import Overrides
-from .run.train import Epochs, Executor
+from .options import OverridesOption
+from .run.train import Epochs, ExecutorOption
 from .terminal.console import Steps
 from .terminal.progress import run_facts
 
@@ -36,9 +36,9 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write.")] = Path(
         "weft-demo"
     ),
-    executor: Executor = "jax",
+    executor: ExecutorOption = "jax",
     epochs: Epochs = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
 ) -> None:
     """Compile, simulate and train ResNet-20 on handwritten digits; write report.html."""
     check_where(executor, None)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Overrides = Annotated[
+OverridesOption = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
 ]
-Model = Annotated[
+ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",

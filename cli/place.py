@@ -13,7 +13,7 @@ from .terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ..compiler.place.contest import Bounds
-    from ..study.contest_score import Score
+    from ..study.contest_score import ContestScore
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,7 @@ def place(
     _show(scored, bounds(read), written, json)
 
 
-def _show(score: Score, least: Bounds, written: Path, json: bool) -> None:
+def _show(score: ContestScore, least: Bounds, written: Path, json: bool) -> None:
     from ..study.contest_score import ADAPTER_READING
 
     rows = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .names import check_file_output, check_model, check_target
-from .options import Json, Model, Overrides, recipe_of
+from .options import Json, ModelArgument, OverridesOption, recipe_of
 from .terminal.console import print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MaybeModel = Annotated[
 
 
 @app.command()
-def show(model: MaybeModel = None, set_: Overrides = [], json: Json = False) -> None:  # noqa: B006
+def show(model: MaybeModel = None, set_: OverridesOption = [], json: Json = False) -> None:  # noqa: B006
     """Print every key with its type, default and meaning, and the value it has in a recipe."""
     if model is not None:
         check_model(model)
@@ -57,11 +57,11 @@ def _print_key(row: dict[str, Any]) -> None:
 
 @app.command()
 def init(
-    model: Model,
+    model: ModelArgument,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; default: print it.")
     ] = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
 ) -> None:
     """Write a recipe in which every key stands under its meaning."""
     check_model(model)
@@ -78,7 +78,7 @@ def init(
 
 
 @app.command()
-def check(model: Model, set_: Overrides = [], json: Json = False) -> None:  # noqa: B006
+def check(model: ModelArgument, set_: OverridesOption = [], json: Json = False) -> None:  # noqa: B006
     """Say what is wrong in a recipe before anything is compiled, and what it trains with."""
     check_model(model)
     from ..backend.optim import settings_text

@@ -34,7 +34,7 @@ from .stages.coarsen import Coarsen
 from .stages.cut import Cut
 from .stages.group import Group
 from .stages.group_updates import GroupUpdates
-from .stages.kept.keeping import Keeping
+from .stages.kept.keeping import ActivationKeeping
 from .stages.kept.off_wafer import OffWafer
 from .stages.kept.pack_saved import Packing, PackSaved
 from .stages.kept.reversible import Reversible
@@ -121,9 +121,9 @@ class Options:
         )
 
     @property
-    def keeping(self) -> Keeping:
+    def keeping(self) -> ActivationKeeping:
         """What stages keep for their backward."""
-        return Keeping(
+        return ActivationKeeping(
             *(self.recompute, self.reversible, self.anchor_every, self.packing, self.off_wafer)
         )
 
@@ -211,7 +211,7 @@ class GraphCompiler:
     def __init__(self, graph: Graph, options: Options) -> None:
         self.options = options
         self.fitting = Fitting(graph, options.training, options.driver)
-        self._cuts: dict[tuple[Coarsen, Keeping], Stages] = {}
+        self._cuts: dict[tuple[Coarsen, ActivationKeeping], Stages] = {}
         self.known = Known()
 
     def choose(self, machine: Target) -> Chosen:
@@ -257,7 +257,7 @@ class GraphCompiler:
         coarsening = Coarsen(self.options.granularity == "block", self.options.stages)
         return self._cut(coarsening, self.options.keeping)
 
-    def _cut(self, coarsening: Coarsen, keeping: Keeping) -> Stages:
+    def _cut(self, coarsening: Coarsen, keeping: ActivationKeeping) -> Stages:
         if (coarsening, keeping) in self._cuts:
             return self._cuts[coarsening, keeping]
         run, fitting = self.options.driver, self.fitting

@@ -32,7 +32,7 @@ _NO_GREED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PJRT_ALLOCATOR_PREALLOCA
 _LIMIT_S = 120.0
 
 
-class Probe(NamedTuple):
+class DeviceProbe(NamedTuple):
     """What was found, or the reason why it does not work."""
 
     executor: str
@@ -66,28 +66,28 @@ def brief(reason: str) -> str:
     return re.split(r"\.\s| \(set ", line)[0]
 
 
-def probe_all(executors: Sequence[str], limit_s: float = _LIMIT_S) -> list[Probe]:
+def probe_all(executors: Sequence[str], limit_s: float = _LIMIT_S) -> list[DeviceProbe]:
     """Each executor on each device, the executors at the same time."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda executor: probe(executor, limit_s), executors)
     return [one for probes in found for one in probes]
 
 
-def probe(executor: str, limit_s: float = _LIMIT_S) -> list[Probe]:
+def probe(executor: str, limit_s: float = _LIMIT_S) -> list[DeviceProbe]:
     """An executor on each device; `limit_s` seconds without an end are one device's failure."""
     if executor == "reference":
         return [_reference(device) for device in DEVICES]
     package = _PACKAGES[executor]
     if find_spec(package) is None:
         missing = f"{package} is not installed; install it with: pip install 'weft[{executor}]'"
-        return [Probe(executor, device, False, missing) for device in DEVICES]
-    found: list[Probe] = []
+        return [DeviceProbe(executor, device, False, missing) for device in DEVICES]
+    found: list[DeviceProbe] = []
     while len(found) < len(DEVICES):
         found += _tried(executor, DEVICES[len(found) :], limit_s)
     return found
 
 
-def _tried(executor: str, devices: Sequence[str], limit_s: float) -> list[Probe]:
+def _tried(executor: str, devices: Sequence[str], limit_s: float) -> list[DeviceProbe]:
     """The first of `devices`, up to the one that works or at which the process stops."""
     command = (sys.executable, "-m", __name__, executor, *devices)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -102,18 +102,18 @@ def _tried(executor: str, devices: Sequence[str], limit_s: float) -> list[Probe]
         said = [line.partition("\t") for line in out.read().splitlines() if "\t" in line]
         complaint = [line for line in err.read().splitlines() if line.strip()]
     found = [
-        Probe(executor, device, works == "yes", detail)
+        DeviceProbe(executor, device, works == "yes", detail)
         for device, (works, _, detail) in zip(devices, said, strict=False)
     ]
     if found and (found[-1].works or len(found) == len(devices)):
         return found
     why = ": ".join([ending, *complaint[-1:]])
-    return [*found, Probe(executor, devices[len(found)], False, why)]
+    return [*found, DeviceProbe(executor, devices[len(found)], False, why)]
 
 
-def _reference(device: str) -> Probe:
+def _reference(device: str) -> DeviceProbe:
     why = "plain torch on the CPU, which the others are tested against"
-    return Probe("reference", device, device == "cpu", why)
+    return DeviceProbe("reference", device, device == "cpu", why)
 
 
 def _jax(device: str) -> str:

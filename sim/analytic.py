@@ -18,7 +18,7 @@ from ..compiler.timing.host import host_cycles
 from ..compiler.timing.layout import Layout
 from ..compiler.timing.pace import pace_of
 from ..compiler.timing.wiring import PHASES
-from .model.report import SimReport, Wait
+from .model.report import SimReport, WaitLink
 from .model.rows import edge_rows, mean_utilisation, stage_rows
 
 
@@ -70,7 +70,7 @@ def _spent(plan: PlanDocument, samples: int, cycles: int) -> Iterator[tuple[int,
         yield busy, {"unattributed": cycles - busy}
 
 
-def _waits(graph: EventGraph, critical: Critical) -> tuple[Wait, ...]:
+def _waits(graph: EventGraph, critical: Critical) -> tuple[WaitLink, ...]:
     """The cycle without tokens as waits, head for tail, from each stream on it."""
     units, channels = graph.wiring.units, graph.wiring.channels
     waits = []
@@ -80,5 +80,5 @@ def _waits(graph: EventGraph, critical: Critical) -> tuple[Wait, ...]:
             stream = f"{graph.wiring.label(channel)}, depth {channel.depth}"
             wants = "room" if arc.tokens else "item"
             stage, on = units[arc.head // 6].name, units[arc.tail // 6].name
-            waits.append(Wait(stage, PHASES[channel.phase], -1, wants, stream, on))
+            waits.append(WaitLink(stage, PHASES[channel.phase], -1, wants, stream, on))
     return tuple(waits)

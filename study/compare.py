@@ -38,7 +38,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Row:
+class MachineRow:
     """A model on one machine. `figures` are None where it does not fit; `reason` says why.
 
     `basis` is 'simulated', or 'at best' for a roofline. `confidence` counts the machine's constants
@@ -65,7 +65,7 @@ class Row:
 
 def compare(
     model: GraphCompiler, machines: Iterable[Target | Roofline], samples: int, batch: int
-) -> tuple[Row, ...]:
+) -> tuple[MachineRow, ...]:
     """One row per machine, in order. Meshes train one sample at a time; `batch` is for rooflines.
 
     Raises UserError for counts below 1.
@@ -86,19 +86,19 @@ def compare(
     )
 
 
-def _is_ranked(row: Row) -> bool:
+def _is_ranked(row: MachineRow) -> bool:
     """Whether a measurement or a published constant stands behind its rate."""
     return row.figures is not None and _RATE not in row.figures.assumed
 
 
 def _row(
     model: GraphCompiler, machine: Target | Roofline, samples: int, batch: int
-) -> tuple[Row, PlanDocument | None]:
+) -> tuple[MachineRow, PlanDocument | None]:
     """The row of a machine, and its plan if it has one."""
     confidence = dict(Counter(constant.confidence for constant in machine.constants()))
     is_mesh = isinstance(machine, Target)
     basis, batch = (SIMULATED, 1) if is_mesh else (BOUNDED, batch)
-    row = Row(machine.name, basis, batch, confidence, None)
+    row = MachineRow(machine.name, basis, batch, confidence, None)
     try:
         if not is_mesh:
             return replace(row, figures=_bounded(model, machine, batch)), None

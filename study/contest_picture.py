@@ -5,12 +5,12 @@ from __future__ import annotations
 import colorsys
 
 from ..sim.page.svg import text, tooltip
-from .contest_score import Rectangle, Score
+from .contest_score import ContestScore, PlacedRectangle
 
 _PIXELS = 900
 
 
-def picture(score: Score) -> str:
+def picture(score: ContestScore) -> str:
     """A self-contained SVG; hovering over a rectangle shows its size, place and time."""
     scale = _PIXELS / max(score.columns, score.rows)
     size = f'width="{score.columns * scale:g}" height="{score.rows * scale:g}"'
@@ -31,7 +31,7 @@ def picture(score: Score) -> str:
     )
 
 
-def _drawn(one: Rectangle, rows: int, hue: float) -> str:
+def _drawn(one: PlacedRectangle, rows: int, hue: float) -> str:
     colour = "#" + "".join(f"{int(255 * part):02x}" for part in colorsys.hsv_to_rgb(hue, 0.35, 1))
     x, y = one.x, rows - one.y - one.height
     font = min(14.0, max(3.0, 0.3 * min(one.width, one.height)))
@@ -43,7 +43,7 @@ def _drawn(one: Rectangle, rows: int, hue: float) -> str:
     )
 
 
-def _line(one: Rectangle, other: Rectangle, rows: int) -> str:
+def _line(one: PlacedRectangle, other: PlacedRectangle, rows: int) -> str:
     ends = [(r.x + r.width / 2, rows - r.y - r.height / 2) for r in (one, other)]
     (x1, y1), (x2, y2) = ends
     return (

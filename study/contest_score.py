@@ -23,7 +23,7 @@ _PLACE = re.compile(r"(\S+)\s*:\s*place\s*\(\s*(-?\d+)\s+(-?\d+)\s+(R0|R90)\s*\)
 
 
 @dataclass(frozen=True)
-class Rectangle:
+class PlacedRectangle:
     """A placed kernel: name, lower left corner, size as it lies, time and memory per tile."""
 
     name: str
@@ -37,20 +37,20 @@ class Rectangle:
 
 
 @dataclass(frozen=True)
-class Score:
+class ContestScore:
     """The contest's three counts and their weighted sum."""
 
     time: float
     distance: float
     adapters: int
     total: float
-    rectangles: tuple[Rectangle, ...]
+    rectangles: tuple[PlacedRectangle, ...]
     connections: tuple[tuple[int, int], ...]
     columns: int
     rows: int
 
 
-def score(instance: Path, solution: Path) -> Score:
+def score(instance: Path, solution: Path) -> ContestScore:
     """The score of a solution file.
 
     Raises UserError for a solution that breaks a rule, with the kernels and numbers.
@@ -69,7 +69,7 @@ def score(instance: Path, solution: Path) -> Score:
     total = header["wdeltat"] * time + header["wlength"] * distance + header["wadapter"] * adapters
     assert len(names) == len(rectangles)
     size = int(header["width"]), int(header["height"])
-    return Score(time, distance, adapters, total, tuple(rectangles), tuple(links), *size)
+    return ContestScore(time, distance, adapters, total, tuple(rectangles), tuple(links), *size)
 
 
 def _text(path: Path) -> str:
@@ -106,7 +106,7 @@ def _instance(text: str) -> tuple[dict[str, float], list[tuple[str, dict[str, in
     return header, nodes, links
 
 
-def _solution(text: str, path: Path, nodes: list) -> list[Rectangle]:
+def _solution(text: str, path: Path, nodes: list) -> list[PlacedRectangle]:
     chosen: dict[str, tuple[str, list[int], int]] = {}
     where: dict[str, tuple[int, int, str]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -127,7 +127,7 @@ def _solution(text: str, path: Path, nodes: list) -> list[Rectangle]:
     return [_rectangle(path, node, chosen, where) for node in nodes]
 
 
-def _rectangle(path: Path, node: tuple, chosen: dict, where: dict) -> Rectangle:
+def _rectangle(path: Path, node: tuple, chosen: dict, where: dict) -> PlacedRectangle:
     kind, formal, name = node
     if name not in chosen or name not in where:
         missing = "arguments" if name not in chosen else "place"
@@ -159,7 +159,7 @@ def _rectangle(path: Path, node: tuple, chosen: dict, where: dict) -> Rectangle:
         memory = max(memory, math.floor(weights + pixels))
     x, y, turn = where[name]
     size = (width, height) if turn == "R0" else (height, width)
-    return Rectangle(name, x, y, *size, time, memory, (h, w, cs[0], ks[-1]))
+    return PlacedRectangle(name, x, y, *size, time, memory, (h, w, cs[0], ks[-1]))
 
 
 def _parts(kind: str, f: dict[str, int]) -> Iterator[tuple[int, ...]]:
@@ -179,7 +179,7 @@ def _parts(kind: str, f: dict[str, int]) -> Iterator[tuple[int, ...]]:
         yield H, W, 1, 1, F // 2, F, 2
 
 
-def _check(path: Path, header: dict[str, float], rectangles: list[Rectangle]) -> None:
+def _check(path: Path, header: dict[str, float], rectangles: list[PlacedRectangle]) -> None:
     columns, rows, memory = (int(header[key]) for key in ("width", "height", "memlimit"))
     for one in rectangles:
         if one.x < 0 or one.y < 0 or one.x + one.width > columns or one.y + one.height > rows:
@@ -198,7 +198,7 @@ def _check(path: Path, header: dict[str, float], rectangles: list[Rectangle]) ->
                 _broken(f"{path}", "no overlap", f"{_where(other)} and {_where(one)}")
 
 
-def _where(one: Rectangle) -> str:
+def _where(one: PlacedRectangle) -> str:
     return f"{one.name}: {one.width} x {one.height} at ({one.x}, {one.y})"
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..compiler.plan.evidence import EvidenceRow
 from ..compiler.targets import Target, load_target
 from ..sim.validation.tables import TableRow, shipped_rows
-from .holdout import Measured, measured_points, refit
+from .holdout import HeldOut, measured_points, refit
 from .published import KERNELS
 from .training import KERNELS as TRAINING_KERNELS
 from .training import reason_against
@@ -41,7 +41,7 @@ def measured_rows(on_set: Callable[[str], None] = lambda name: None) -> Iterator
     yield from _training_rows()
 
 
-def held_out(machine: Target, own: Sequence[Measured], others: Sequence[Measured]) -> list[float]:
+def held_out(machine: Target, own: Sequence[HeldOut], others: Sequence[HeldOut]) -> list[float]:
     """Predictions of a set's numbers with constants that others determine, or others and half."""
     if own[0].set_name not in _SELF_DETERMINED:
         fitted = refit(machine, others)

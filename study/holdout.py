@@ -43,7 +43,7 @@ class Holdout:
 
 
 @dataclass(frozen=True)
-class Measured:
+class HeldOut:
     """One measured number, the row of its set that it is from, and the way to simulate it."""
 
     set_name: str
@@ -79,7 +79,7 @@ def holdouts(target: Target | None = None) -> tuple[Holdout, ...]:
 
 
 def _extrapolated(
-    machine: Target, points: Sequence[Measured], set_name: str, column: str, cut: int
+    machine: Target, points: Sequence[HeldOut], set_name: str, column: str, cut: int
 ) -> Iterator[Holdout]:
     """Rows of a set up to a size predict the larger ones and the reverse, beside all other sets."""
     own = [point for point in points if point.set_name == set_name]
@@ -90,11 +90,11 @@ def _extrapolated(
         yield _errors(name, fitted, left_out)
 
 
-def _size(point: Measured, column: str) -> int:
+def _size(point: HeldOut, column: str) -> int:
     return max(int(text) for name, text in point.columns.items() if name.startswith(column))
 
 
-def measured_points(rows: Iterable[TableRow], target: str = _TARGET) -> list[Measured]:
+def measured_points(rows: Iterable[TableRow], target: str = _TARGET) -> list[HeldOut]:
     """Every measured number of the rows that were measured on the target."""
     count: Counter[str] = Counter()
     points = []
@@ -104,7 +104,7 @@ def measured_points(rows: Iterable[TableRow], target: str = _TARGET) -> list[Mea
     return points
 
 
-def _measured(row: TableRow, number: int, target: str) -> list[Measured]:
+def _measured(row: TableRow, number: int, target: str) -> list[HeldOut]:
     kernel = KERNELS.get(row.kernel)
     if kernel is None or kernel.target != target:
         return []
@@ -113,26 +113,26 @@ def _measured(row: TableRow, number: int, target: str) -> list[Measured]:
         return lambda target: kernel.simulate(target, row.row)[index]
 
     return [
-        Measured(row.set_name, number, row.row.columns, simulation(index), row.row.number(column))
+        HeldOut(row.set_name, number, row.row.columns, simulation(index), row.row.number(column))
         for index, column in enumerate(kernel.measured)
         if row.row.columns.get(column)
     ]
 
 
-def _by_set(points: Sequence[Measured]) -> dict[str, list[Measured]]:
-    groups: dict[str, list[Measured]] = {}
+def _by_set(points: Sequence[HeldOut]) -> dict[str, list[HeldOut]]:
+    groups: dict[str, list[HeldOut]] = {}
     for point in points:
         groups.setdefault(point.set_name, []).append(point)
     return groups
 
 
-def _errors(fitted_on: str, target: Target, points: Sequence[Measured]) -> Holdout:
+def _errors(fitted_on: str, target: Target, points: Sequence[HeldOut]) -> Holdout:
     errors = [abs(point.simulate(target) / point.value - 1) for point in points]
     name = points[0].set_name
     return Holdout(fitted_on, name, len(points), median(errors), max(errors))
 
 
-def refit(target: Target, points: Sequence[Measured]) -> Target:
+def refit(target: Target, points: Sequence[HeldOut]) -> Target:
     """The target with its fitted constants found again on `points` alone.
 
     A constant that no point depends on keeps its value.
@@ -175,5 +175,5 @@ def with_constants(target: Target, names: Sequence[str], values: Floats) -> Targ
     return target
 
 
-def _residuals(target: Target, points: Sequence[Measured]) -> Floats:
+def _residuals(target: Target, points: Sequence[HeldOut]) -> Floats:
     return np.array([point.simulate(target) / point.value - 1 for point in points])

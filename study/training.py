@@ -16,7 +16,7 @@ from ..compiler.plan.evidence.of_plan import bound_mix
 from ..compiler.plan.plan import Plan
 from ..compiler.targets import Target, load_target
 from ..sim.simulate import simulate
-from ..sim.validation.report import Point, Trend
+from ..sim.validation.report import MeasuredPoint, Trend
 from ..sim.validation.row import Row
 from ..sim.validation.trends import setting
 from .published import Prediction
@@ -34,7 +34,7 @@ _PASSES_IN = 2
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainingSubject:
     """A model on the meta device, one sample of it, and optimizer states per weight."""
 
     model: nn.Module
@@ -42,7 +42,7 @@ class Subject:
     optimizer_states: int
 
 
-def bert_large(tokens: int) -> Subject:
+def bert_large(tokens: int) -> TrainingSubject:
     """BertForPreTraining in float16, with Adam, no dropout, every position predicted.
 
     The decoder has a weight of its own. Tied to the embedding it would have to be streamed to the
@@ -69,10 +69,10 @@ def bert_large(tokens: int) -> Subject:
             "labels": torch.empty(1, tokens, dtype=torch.long),
             "next_sentence_label": torch.empty(1, dtype=torch.long),
         }
-    return Subject(model, sample, optimizer_states=2)
+    return TrainingSubject(model, sample, optimizer_states=2)
 
 
-SUBJECTS: dict[str, Callable[[int], Subject]] = {"bert-large": bert_large}
+SUBJECTS: dict[str, Callable[[int], TrainingSubject]] = {"bert-large": bert_large}
 
 
 def reason_against(row: Row) -> str:
@@ -131,12 +131,12 @@ def streaming_bound(target: Target, weight_bytes: int, batch: int) -> float:
     return batch * target.host.bytes_per_s / (_PASSES_IN * weight_bytes)
 
 
-def training_trends(points: Sequence[Point]) -> tuple[Trend, ...]:
+def training_trends(points: Sequence[MeasuredPoint]) -> tuple[Trend, ...]:
     """A model that fits the wafer trains faster pipelined than streamed, one sample per update."""
     return tuple(_beats_streaming(point) for point in points if point.kernel == KERNEL)
 
 
-def _beats_streaming(point: Point) -> Trend:
+def _beats_streaming(point: MeasuredPoint) -> Trend:
     name, tokens = setting(point, "model"), int(setting(point, "seq_len"))
     weights = sum(p.numel() * p.element_size() for p in SUBJECTS[name](tokens).model.parameters())
     streamed = streaming_bound(load_target(_TARGET), weights, batch=1)

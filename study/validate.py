@@ -11,7 +11,7 @@ from pathlib import Path
 from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.evidence import coverage, evidence_rows
 from ..compiler.targets import Target, known_targets, load_target
-from ..sim.validation.report import Omission, Point, ValidationReport, summarise
+from ..sim.validation.report import MeasuredPoint, Omission, ValidationReport, summarise
 from ..sim.validation.screening import (
     at_peak,
     impossible,
@@ -91,7 +91,7 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
     tried = {row.row.where: refusal(row, KERNELS) or _tried(load, row) for row in rows}
     usable = [row for row in rows if not isinstance(tried[row.row.where], str)]
     tried |= repeated(usable, KERNELS)
-    points: list[Point] = []
+    points: list[MeasuredPoint] = []
     omissions: list[Omission] = []
     for row in rows:
         found = tried[row.row.where]
@@ -110,7 +110,7 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
     return ValidationReport(tuple(points), summaries, orders, tuple(omissions), whole=False)
 
 
-def _tried(load: partial[Target], row: TableRow) -> list[Point] | str:
+def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
     """The points of a user's row, or why it has none: what it lacks, or a number that cannot be."""
     kernel = KERNELS[row.kernel]
     try:
@@ -165,7 +165,7 @@ def _check_known(overrides: Mapping[str, str], constants: set[str]) -> None:
             raise UnknownNameError("constant", key, constants | shipped, "weft targets show NAME")
 
 
-def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
+def _points(load: partial[Target], table_row: TableRow) -> Iterable[MeasuredPoint]:
     if table_row.kernel not in KERNELS:
         raise UnknownNameError("kernel", table_row.kernel, KERNELS, "weft validate --json")
     kernel, row = KERNELS[table_row.kernel], table_row.row
@@ -180,7 +180,7 @@ def _points(load: partial[Target], table_row: TableRow) -> Iterable[Point]:
     figures = dict(zip(kernel.measured, kernel.figures(load(kernel), row), strict=True))
     for quantity in quantities:
         figure = figures[quantity]
-        yield Point(
+        yield MeasuredPoint(
             set_name=table_row.set_name,
             kernel=kernel.name,
             quantity=quantity,

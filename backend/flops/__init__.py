@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .gpt import GPT2_SMALL, GPT3_XL, GPTShape, gpt_ledger
-from .ledger import Flops, Kind, Layer, Ledger, run_flops
+from .ledger import Flops, Layer, Ledger, WorkKind, run_flops
 from .module import module_ledger
 
 __all__ = [
@@ -11,9 +11,9 @@ __all__ = [
     "GPT3_XL",
     "Flops",
     "GPTShape",
-    "Kind",
     "Layer",
     "Ledger",
+    "WorkKind",
     "gpt_ledger",
     "module_ledger",
     "run_flops",

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import UserError
 from ..sparsity.rule import MaskRule
 
-Kind = Literal["linear", "convolution", "attention", "vocabulary", "other"]
+WorkKind = Literal["linear", "convolution", "attention", "vocabulary", "other"]
 """attention: products of two activations, which no weight sparsity reduces."""
 
 
@@ -50,7 +50,7 @@ class Layer:
     """
 
     name: str
-    kind: Kind
+    kind: WorkKind
     macs: int
     weight: str | None = None
     density: float = 1.0
@@ -96,9 +96,9 @@ class Ledger:
         steps = (layer.training * period + layer.growing for layer in self.layers)
         return sum(steps, _NOTHING) * (1 / (period + 1))
 
-    def by_kind(self) -> dict[Kind, Flops]:
+    def by_kind(self) -> dict[WorkKind, Flops]:
         """Training FLOPs per sample of every kind of layer that occurs."""
-        kinds: dict[Kind, Flops] = {}
+        kinds: dict[WorkKind, Flops] = {}
         for layer in self.layers:
             kinds[layer.kind] = kinds.get(layer.kind, _NOTHING) + layer.training
         return kinds

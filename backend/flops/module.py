@@ -14,9 +14,9 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
 from ..errors import UserError
-from ..parameters import Place, by_any_name, places
-from .ledger import Kind, Layer, Ledger
-from .products import Owner, Product, Products
+from ..parameters import ParameterPlace, by_any_name, places
+from .ledger import Layer, Ledger, WorkKind
+from .products import CountedProduct, ParameterOwner, Products
 
 
 def module_ledger(
@@ -53,13 +53,16 @@ def module_ledger(
 
 
 def _layer(
-    product: Product, weight: str, known: Mapping[str, Place], vocabulary: tuple[str, ...]
+    product: CountedProduct,
+    weight: str,
+    known: Mapping[str, ParameterPlace],
+    vocabulary: tuple[str, ...],
 ) -> Layer:
     place = known[weight]
     modules = [name.rpartition(".")[0] for name in place.names]
     runs = place.owners.index(product.owner) if product.owner else 0
     is_vocabulary = any(fnmatchcase(module, glob) for module in modules for glob in vocabulary)
-    kind: Kind = "vocabulary" if is_vocabulary else "linear"
+    kind: WorkKind = "vocabulary" if is_vocabulary else "linear"
     kind = "convolution" if product.is_convolution else kind
     return Layer(modules[runs], kind, product.macs, weight)
 
@@ -82,8 +85,8 @@ def _densities(model: nn.Module, ledger: Ledger, masks: Mapping[str, Tensor]) ->
 
 
 def _products(
-    model: nn.Module, known: Mapping[str, Place], example_inputs: tuple[Any, ...]
-) -> list[Product]:
+    model: nn.Module, known: Mapping[str, ParameterPlace], example_inputs: tuple[Any, ...]
+) -> list[CountedProduct]:
     """On the meta device if the forward lets itself be run there."""
     try:
         return _run(model, known, example_inputs, on_meta=True)
@@ -107,8 +110,11 @@ def _cannot_run(model: nn.Module, error: Exception, change: str) -> UserError:
 
 
 def _run(
-    model: nn.Module, known: Mapping[str, Place], example_inputs: tuple[Any, ...], on_meta: bool
-) -> list[Product]:
+    model: nn.Module,
+    known: Mapping[str, ParameterPlace],
+    example_inputs: tuple[Any, ...],
+    on_meta: bool,
+) -> list[CountedProduct]:
     """The products of one forward. The model's state and torch's generator stay as they are."""
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     state = parameters | {name: b.clone() for name, b in model.named_buffers()}
@@ -142,7 +148,9 @@ def _unfused() -> Iterator[None]:
         torch._C._set_mkldnn_enabled(onednn)
 
 
-def _note_while_running(stack: ExitStack, products: Products, name: str, owner: Owner) -> None:
+def _note_while_running(
+    stack: ExitStack, products: Products, name: str, owner: ParameterOwner
+) -> None:
     """Tells `products` which of the modules that hold a tied weight is running."""
 
     def begin(*_: Any) -> None:
@@ -156,7 +164,7 @@ def _note_while_running(stack: ExitStack, products: Products, name: str, owner: 
     stack.callback(module.register_forward_hook(end).remove)
 
 
-def _refuse_lazy(known: Mapping[str, Place]) -> None:
+def _refuse_lazy(known: Mapping[str, ParameterPlace]) -> None:
     lazy = [name for name, place in known.items() if is_lazy(place.parameter)]
     if lazy:
         raise UserError(

@@ -14,18 +14,18 @@ from .operators import operator_macs
 
 _CONSTANT = ""
 _BATCHED = ("bmm", "scaled_dot_product", "addbmm")
-Owner = tuple[nn.Module, str]
+ParameterOwner = tuple[nn.Module, str]
 
 
 @dataclass(frozen=True)
-class Product:
+class CountedProduct:
     """Multiply-accumulates of one operator, the parameter among its operands, and the module that
     ran while it was multiplied, if it was told."""
 
     operator: str
     macs: int
     weight: str | None
-    owner: Owner | None
+    owner: ParameterOwner | None
 
     @property
     def is_batched(self) -> bool:
@@ -48,8 +48,8 @@ class Products(TorchDispatchMode):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.found: list[Product] = []
-        self.running: dict[str, Owner] = {}
+        self.found: list[CountedProduct] = []
+        self.running: dict[str, ParameterOwner] = {}
         self._sizes = {name: tensor.numel() for name, tensor in weights.items()} | {_CONSTANT: 0}
         self._origin = {_storage(tensor): name for name, tensor in weights.items()}
         self._own = frozenset(self._origin)
@@ -66,7 +66,7 @@ class Products(TorchDispatchMode):
             names = [name for name in (*origins[1:], *origins[:1]) if name]
             weight = names[0] if names else None
             owner = self.running.get(weight or "")
-            self.found.append(Product(func._schema.name, macs, weight, owner))
+            self.found.append(CountedProduct(func._schema.name, macs, weight, owner))
         self._follow(origins, result)
         return result
 

@@ -20,7 +20,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
-class Block(nn.Module):
+class PreactivationBlock(nn.Module):
     """norm-relu-conv, norm-relu-conv, sum; (N, C, H, W) to (N, outputs, H/stride, W/stride).
 
     Where the shape changes, a 1x1 convolution of the activated input replaces the identity path.
@@ -59,12 +59,12 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = _conv(in_channels, width, 3)
-        body: list[Block] = []
+        body: list[PreactivationBlock] = []
         channels = width
         for group, outputs in enumerate((width, 2 * width, 4 * width)):
             for index in range(blocks):
                 stride = 2 if group > 0 and index == 0 else 1
-                body.append(Block(channels, outputs, stride, normalization, options))
+                body.append(PreactivationBlock(channels, outputs, stride, normalization, options))
                 channels = outputs
         self.blocks = nn.Sequential(*body)
         self.norm = make_norm(normalization, channels, **options)

@@ -19,7 +19,7 @@ from .mbconv import MakeNorm, MBConv, conv, norm_maker
 from .reversible import AdditiveCoupling, ReversibleSequence
 
 
-class Level(nn.Module):
+class ReversibleLevel(nn.Module):
     """Reversible blocks on the halves of the channels; (N, C, D, H, W) to the same shape."""
 
     def __init__(self, channels: int, blocks: int, norm: MakeNorm, keeps: bool) -> None:
@@ -54,12 +54,14 @@ class ReversibleUNet(nn.Module):
         channels = [width * 2**level for level in range(levels)]
         pairs = list(pairwise(channels))
         self.stem = conv(3, in_channels, width, 3)
-        self.encoder = nn.ModuleList(Level(c, blocks, norm, keeps) for c in channels)
+        self.encoder = nn.ModuleList(ReversibleLevel(c, blocks, norm, keeps) for c in channels)
         self.downs = nn.ModuleList(conv(3, a, b, 3, stride=2) for a, b in pairs)
         self.ups = nn.ModuleList(
             nn.ConvTranspose3d(b, a, 2, stride=2, bias=False) for a, b in reversed(pairs)
         )
-        self.decoder = nn.ModuleList(Level(a, blocks, norm, keeps) for a, _ in reversed(pairs))
+        self.decoder = nn.ModuleList(
+            ReversibleLevel(a, blocks, norm, keeps) for a, _ in reversed(pairs)
+        )
         self.norm, self.classifier = norm(width), conv(3, width, classes, 1, bias=True)
         self._multiple = 2 ** (levels - 1)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from .clusters import cluster
 from .magnet import embed, magnet_loss
-from .sampler import Choice, Pace, Pass, SelfPacedSampler
+from .sampler import PacedPass, PassPace, Preference, SelfPacedSampler
 from .selection import admitted
 
 __all__ = [
-    "Choice",
-    "Pace",
-    "Pass",
+    "PacedPass",
+    "PassPace",
+    "Preference",
     "SelfPacedSampler",
     "admitted",
     "cluster",

@@ -11,11 +11,11 @@ import numpy as np
 from ..errors import UserError
 from .selection import admitted
 
-Choice = Literal["least", "first"]
+Preference = Literal["least", "first"]
 
 
 @dataclass(frozen=True)
-class Pace:
+class PassPace:
     """How many samples a pass takes.
 
     `threshold` is lambda (None: no threshold), `most_per_cluster` K0 (None: any number),
@@ -28,9 +28,9 @@ class Pace:
     most_per_cluster: int | None = 500
     diversity: float = 0.5
     growth: float = 1.1
-    choice: Choice = "least"
+    choice: Preference = "least"
 
-    def at(self, number: int) -> Pace:
+    def at(self, number: int) -> PassPace:
         """The pace of pass `number`; the first, 0, takes all samples, pass 1 has these values."""
         pace = self
         for _ in range(max(0, number - 1)):
@@ -44,7 +44,7 @@ class Pace:
         return pace
 
 
-class Pass(NamedTuple):
+class PacedPass(NamedTuple):
     """What a pass took: samples in all, by class and by cluster, and mean losses of both parts.
 
     `left_out` counts the samples that it did not take.
@@ -70,9 +70,9 @@ class SelfPacedSampler:
     """
 
     def __init__(
-        self, clusters: np.ndarray, labels: np.ndarray, pace: Pace | None = None, seed: int = 0
+        self, clusters: np.ndarray, labels: np.ndarray, pace: PassPace | None = None, seed: int = 0
     ) -> None:
-        self.pace, self.seed, self.number = pace or Pace(), seed, 0
+        self.pace, self.seed, self.number = pace or PassPace(), seed, 0
         _check(clusters, labels, self.pace)
         self.clusters, self.labels = np.asarray(clusters), np.asarray(labels)
         self.losses = np.zeros(len(clusters))
@@ -94,11 +94,11 @@ class SelfPacedSampler:
             self._order = generator.permutation(np.flatnonzero(self._taken()))
         return self._order
 
-    def advance(self) -> Pass:
+    def advance(self) -> PacedPass:
         """End the present pass; returns what it took."""
         taken = self._taken()
         known = self.updates >= 0
-        ended = Pass(
+        ended = PacedPass(
             self.number,
             int(taken.sum()),
             int((~taken).sum()),
@@ -174,7 +174,7 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _check(clusters: np.ndarray, labels: np.ndarray, pace: Pace) -> None:
+def _check(clusters: np.ndarray, labels: np.ndarray, pace: PassPace) -> None:
     valid = {
         "clusters": (len(clusters) == len(labels) > 0, f"{len(labels)}, one per label"),
         "most_per_cluster": (pace.most_per_cluster is None or pace.most_per_cluster >= 1, ">= 1"),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from .gmp import GMP
-from .group import Group
+from .group import SparsityGroup
 from .rigl import RigL
 from .set import SET
 from .static import Static
 
-ALGORITHMS: dict[str, type[Group]] = {"static": Static, "gmp": GMP, "set": SET, "rigl": RigL}
+ALGORITHMS: dict[str, type[SparsityGroup]] = {
+    "static": Static,
+    "gmp": GMP,
+    "set": SET,
+    "rigl": RigL,
+}

@@ -13,7 +13,7 @@ from ..errors import UnknownNameError, UserError
 from .algorithm import ALGORITHMS
 from .candidates import Candidate, candidates
 from .filters import selects
-from .group import Group
+from .group import SparsityGroup
 from .products import check_zeros_reach_products
 from .rule import MaskRule
 
@@ -22,7 +22,7 @@ from .rule import MaskRule
 class Sparsity:
     """Groups of parameters, each with its algorithm."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[SparsityGroup, ...]
 
     def rules(self, parameters: nn.Module | Mapping[str, Tensor]) -> dict[str, MaskRule]:
         """How the mask of every sparse parameter begins and changes.
@@ -110,7 +110,7 @@ def configure(config: Config, seed: int = 0) -> Sparsity:
     return Sparsity(tuple(_group(item, f"sparsity[{i}]", seed) for i, item in enumerate(config)))
 
 
-def _group(config: Any, where: str, seed: int) -> Group:
+def _group(config: Any, where: str, seed: int) -> SparsityGroup:
     if not isinstance(config, Mapping):
         raise _wrong_type(config)
     keys = {"seed": seed} | _without_aliases(config, where)
@@ -141,7 +141,7 @@ def _without_aliases(config: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _some(
-    group: Group, chosen: Mapping[str, Candidate], parameters: Mapping[str, Candidate]
+    group: SparsityGroup, chosen: Mapping[str, Candidate], parameters: Mapping[str, Candidate]
 ) -> Mapping[str, Candidate]:
     if not chosen:
         trained = [name for name, candidate in parameters.items() if candidate.trains]
@@ -158,7 +158,7 @@ def _some(
 
 
 def _left(
-    group: Group, selected: Mapping[str, Candidate], taken: Mapping[str, MaskRule]
+    group: SparsityGroup, selected: Mapping[str, Candidate], taken: Mapping[str, MaskRule]
 ) -> dict[str, Candidate]:
     left = {name: c for name, c in selected.items() if name not in taken}
     if not left:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from .group import Dynamic
-from .schedules import Constant
-from .select import Counts, Grow, Mask, grow_highest, highest, magnitude
+from .schedules import ConstantValue
+from .select import BoolMask, Counts, Grow, grow_highest, highest, magnitude
 
 
 class GMP(Dynamic):
@@ -20,7 +20,7 @@ class GMP(Dynamic):
 
     @model_validator(mode="after")
     def _changes(self) -> GMP:
-        if isinstance(self.sparsity, Constant):
+        if isinstance(self.sparsity, ConstantValue):
             raise ValueError(
                 "gmp at a constant sparsity would never change its mask; give a schedule, "
                 "or take algorithm: static"
@@ -29,13 +29,13 @@ class GMP(Dynamic):
 
     def next_mask(
         self,
-        mask: Mask,
+        mask: BoolMask,
         weight: NDArray[np.floating],
         gradient: NDArray[np.floating] | None,
         kept: Counts,
         step: int,
         rng: np.random.Generator,
         grow: Grow = grow_highest,
-    ) -> Mask:
+    ) -> BoolMask:
         """The `kept[b]` largest weights of each block; pruned ones come after all others."""
         return highest(np.where(mask, magnitude(weight), -1 - rng.random(mask.shape)), kept)

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from .blocks import Blocks
 from .distributions import Distribution
 from .filters import Filter
-from .schedules import Constant, Schedule
-from .select import Counts, Grow, Mask, grow_highest
+from .schedules import ConstantValue, ValueSchedule
+from .select import BoolMask, Counts, Grow, grow_highest
 from .updates import NEVER, Every, Updates
 
 
-class Group(BaseModel):
+class SparsityGroup(BaseModel):
     """A set of parameters with one algorithm. Masks are (blocks, elements), see `Blocks`.
 
     `seed`, `distribution` and `power` are weft's; the other keys are those of the Cerebras
@@ -65,14 +65,14 @@ class Group(BaseModel):
 
     def next_mask(
         self,
-        mask: Mask,
+        mask: BoolMask,
         weight: NDArray[np.floating],
         gradient: NDArray[np.floating] | None,
         kept: Counts,
         step: int,
         rng: np.random.Generator,
         grow: Grow = grow_highest,
-    ) -> Mask:
+    ) -> BoolMask:
         """The mask after an update, with `kept[b]` True in block b; `grow` adds what is missing.
 
         mask, weight, gradient: (blocks, elements). The gradient is dense, of pruned weights too.
@@ -80,17 +80,17 @@ class Group(BaseModel):
         raise NotImplementedError
 
 
-class Dynamic(Group):
+class Dynamic(SparsityGroup):
     """A group whose masks change. If `update` is not active at step 0, training starts dense."""
 
-    sparsity: Schedule
+    sparsity: ValueSchedule
     update: Updates = Every()
     balance_in_groups: int | None = Field(default=None, ge=1)
     balance_out_groups: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Dynamic:
-        if isinstance(self.sparsity, Constant) and self.sparsity.value >= 1:
+        if isinstance(self.sparsity, ConstantValue) and self.sparsity.value >= 1:
             raise ValueError("a sparsity must be less than 1")
         if self.balance_in_groups and self.balance_out_groups:
             raise ValueError("give only one of balance_in_groups and balance_out_groups")
@@ -132,7 +132,7 @@ class DropAndGrow(Dynamic):
     growth: free is anywhere; room is where the tile that a plan puts the weight on has room.
     """
 
-    drop_fraction: Schedule = Constant(value=0.3)
+    drop_fraction: ValueSchedule = ConstantValue(value=0.3)
     growth: Literal["free", "room"] = "free"
 
     @model_validator(mode="after")

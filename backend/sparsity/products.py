@@ -60,7 +60,7 @@ def _multiplied(module: nn.Module, key: str, parameter: Tensor, mask: Tensor) ->
         return [_called(module, key, values, ())]
     if not isinstance(module, nn.Linear | _ConvNd) or _is_plain(module, key):
         return []
-    weights = _Weights()
+    weights = _SeenWeights()
     try:
         with weights:
             _called(module, key, values, (_input(module, parameter.dtype),))
@@ -95,7 +95,7 @@ def _input(module: nn.Linear | _ConvNd, dtype: torch.dtype) -> Tensor:
     return torch.ones(1, module.in_channels, *sizes, dtype=dtype)
 
 
-class _Weights(TorchFunctionMode):
+class _SeenWeights(TorchFunctionMode):
     """Remembers the second operand of every product."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ..errors import UserError
 from .group import DropAndGrow
-from .select import Counts, Grow, Mask, drop_lowest, grow_highest, magnitude, survivors
+from .select import BoolMask, Counts, Grow, drop_lowest, grow_highest, magnitude, survivors
 
 
 class RigL(DropAndGrow):
@@ -29,14 +29,14 @@ class RigL(DropAndGrow):
 
     def next_mask(
         self,
-        mask: Mask,
+        mask: BoolMask,
         weight: NDArray[np.floating],
         gradient: NDArray[np.floating] | None,
         kept: Counts,
         step: int,
         rng: np.random.Generator,
         grow: Grow = grow_highest,
-    ) -> Mask:
+    ) -> BoolMask:
         """Drop, then grow back to `kept`. Raises `UserError` without a gradient."""
         if gradient is None:
             raise UserError(

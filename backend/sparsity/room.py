@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
-from .select import WORST, Counts, Mask, Scores, grow_highest, highest
+from .select import WORST, BoolMask, Counts, Scores, grow_highest, highest
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class TileRoom:
         taps = int(np.prod(self.shape[2:], dtype=np.int64))
         return np.repeat(pairs.reshape(-1), taps)
 
-    def grow(self, name: str, step: int, stay: Mask, scores: Scores, counts: Counts) -> Mask:
+    def grow(
+        self, name: str, step: int, stay: BoolMask, scores: Scores, counts: Counts
+    ) -> BoolMask:
         """As `grow_highest`, of one block, but the highest of each tile while it has room.
 
         Raises `UserError` if all tiles together have too little.

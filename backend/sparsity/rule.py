@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .distributions import Distribution, kept_counts
-from .group import Group
+from .group import SparsityGroup
 from .initializers import INITIALIZERS, kept_count
 from .room import TileRoom
 from .select import Counts
@@ -29,7 +29,7 @@ class MaskRule:
     """
 
     name: str
-    group: Group
+    group: SparsityGroup
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     room: TileRoom | None = None
 

@@ -25,7 +25,7 @@ class _Schedule(BaseModel):
         raise NotImplementedError
 
 
-class Constant(_Schedule):
+class ConstantValue(_Schedule):
     """The same value at every step."""
 
     type: Literal["constant"] = "constant"
@@ -35,7 +35,7 @@ class Constant(_Schedule):
         return self.value
 
 
-class Linear(_Schedule):
+class LinearValue(_Schedule):
     """init + step * slope."""
 
     type: Literal["linear"]
@@ -46,7 +46,7 @@ class Linear(_Schedule):
         return self.init + step * self.slope
 
 
-class Cosine(_Schedule):
+class CosineValue(_Schedule):
     """o + a cos(pi step / half_period) with o = (init + minimum) / 2 and a = init - o.
 
     It starts at `init`, is at `minimum` after `half_period` steps, and then rises again.
@@ -62,7 +62,7 @@ class Cosine(_Schedule):
         return offset + (self.init - offset) * math.cos(math.pi * step / self.half_period)
 
 
-class Exponential(_Schedule):
+class ExponentialValue(_Schedule):
     """final + (init - final) exp(step * gamma); with gamma < 0 it approaches `final`."""
 
     type: Literal["exp", "exponential"]
@@ -74,7 +74,7 @@ class Exponential(_Schedule):
         return self.final + (self.init - self.final) * _exp(step * self.gamma)
 
 
-class Power(_Schedule):
+class PowerValue(_Schedule):
     """init * beta ** step."""
 
     type: Literal["power"]
@@ -110,9 +110,10 @@ def _spelled_out(value: Any) -> Any:
     return value
 
 
-Schedule = Annotated[
+ValueSchedule = Annotated[
     Annotated[
-        Constant | Linear | Cosine | Exponential | Power | Cycling, Field(discriminator="type")
+        ConstantValue | LinearValue | CosineValue | ExponentialValue | PowerValue | Cycling,
+        Field(discriminator="type"),
     ],
     BeforeValidator(_spelled_out),
 ]

@@ -13,28 +13,28 @@ from numpy.typing import NDArray
 
 from .initializers import kept_count
 
-Mask = NDArray[np.bool_]
+BoolMask = NDArray[np.bool_]
 Scores = NDArray[np.floating]
 Counts = NDArray[np.int64]
-Grow = Callable[[Mask, Scores, Counts], Mask]
+Grow = Callable[[BoolMask, Scores, Counts], BoolMask]
 """`grow_highest`, or what takes its place."""
 
 WORST = -2.0
 """Below every score that counts (scores are at least -1)."""
 
 
-def highest(scores: Scores, counts: Counts) -> Mask:
+def highest(scores: Scores, counts: Counts) -> BoolMask:
     """The `counts[b]` highest scores of every block b."""
     pairs = zip(scores, counts, strict=True)
     return np.stack([_highest(row, int(count)) for row, count in pairs])
 
 
-def drop_lowest(mask: Mask, scores: Scores, counts: Counts) -> Mask:
+def drop_lowest(mask: BoolMask, scores: Scores, counts: Counts) -> BoolMask:
     """Of the True positions, the `counts[b]` with the highest scores."""
     return highest(np.where(mask, scores, WORST), counts) & mask
 
 
-def survivors(mask: Mask, drop: float, kept: Counts) -> Counts:
+def survivors(mask: BoolMask, drop: float, kept: Counts) -> Counts:
     """True positions left in every block once the share `drop` of them is dropped.
 
     The truncation of (1 - drop) * current, but never more than `kept`, so that a mask denser than
@@ -44,7 +44,7 @@ def survivors(mask: Mask, drop: float, kept: Counts) -> Counts:
     return np.minimum([kept_count(int(count), drop) for count in current], kept)
 
 
-def grow_highest(mask: Mask, scores: Scores, counts: Counts) -> Mask:
+def grow_highest(mask: BoolMask, scores: Scores, counts: Counts) -> BoolMask:
     """`mask` and those False positions with the highest scores that bring it to `counts[b]`."""
     missing = np.maximum(counts - mask.sum(axis=1), 0)
     return mask | highest(np.where(mask, WORST, scores), missing)
@@ -55,7 +55,7 @@ def magnitude(values: NDArray[np.floating]) -> Scores:
     return np.where(np.isfinite(values), np.abs(values), -1.0)
 
 
-def _highest(scores: NDArray[np.floating], count: int) -> Mask:
+def _highest(scores: NDArray[np.floating], count: int) -> BoolMask:
     if count <= 0:
         return np.zeros(scores.size, np.bool_)
     if count >= scores.size:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .group import DropAndGrow
-from .select import Counts, Grow, Mask, drop_lowest, grow_highest, magnitude, survivors
+from .select import BoolMask, Counts, Grow, drop_lowest, grow_highest, magnitude, survivors
 
 
 class SET(DropAndGrow):
@@ -18,14 +18,14 @@ class SET(DropAndGrow):
 
     def next_mask(
         self,
-        mask: Mask,
+        mask: BoolMask,
         weight: NDArray[np.floating],
         gradient: NDArray[np.floating] | None,
         kept: Counts,
         step: int,
         rng: np.random.Generator,
         grow: Grow = grow_highest,
-    ) -> Mask:
+    ) -> BoolMask:
         """Drop, then grow back to `kept`."""
         stay = drop_lowest(mask, magnitude(weight), survivors(mask, self.drop_at(step), kept))
         return grow(stay, rng.random(mask.shape), kept)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from .group import Group
+from .group import SparsityGroup
 
 
-class Static(Group):
+class Static(SparsityGroup):
     """One group of parameters at one sparsity, the share of weights that are pruned."""
 
     algorithm: Literal["static"] = "static"

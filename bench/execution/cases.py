@@ -41,7 +41,7 @@ UPDATES: Mapping[str, Update] = {
 
 
 @dataclass(frozen=True)
-class Case:
+class TimedCase:
     """A network, its loss, the samples (x, y) of a round with one row each, and its update."""
 
     name: str
@@ -64,7 +64,7 @@ class Case:
 
 def make_case(
     name: str, samples: int, update: str = "plain", compensation: tuple[str, ...] = ()
-) -> Case:
+) -> TimedCase:
     """One of CASES with one of UPDATES, or with other compensations than the update's.
 
     Raises UnknownNameError for names that are not there.
@@ -81,36 +81,36 @@ def make_case(
     return replace(case, update=replace(chosen, compensations=compensation or chosen.compensations))
 
 
-def _mlp(generator: np.random.Generator, samples: int) -> Case:
+def _mlp(generator: np.random.Generator, samples: int) -> TimedCase:
     layers = [layer for _ in range(10) for layer in (nn.Linear(256, 256), nn.ReLU())][:-1]
     x = generator.standard_normal((samples, 1, 256)).astype(np.float32)
     y = generator.integers(0, 256, (samples, 1))
-    return Case("mlp", nn.Sequential(*layers), F.cross_entropy, x, y)
+    return TimedCase("mlp", nn.Sequential(*layers), F.cross_entropy, x, y)
 
 
-def _gpt(generator: np.random.Generator, samples: int) -> Case:
+def _gpt(generator: np.random.Generator, samples: int) -> TimedCase:
     model = ByteModel(blocks=6, width=256, heads=HEADS, window=WINDOW)
     text = generator.integers(0, 256, (samples, 1, WINDOW + 1))
-    return Case("gpt", model, byte_loss, text[..., :-1], text[..., 1:])
+    return TimedCase("gpt", model, byte_loss, text[..., :-1], text[..., 1:])
 
 
-def _resnet20(generator: np.random.Generator, samples: int) -> Case:
+def _resnet20(generator: np.random.Generator, samples: int) -> TimedCase:
     return _images("resnet20", resnet(20), generator, samples)
 
 
-def _resnet18(generator: np.random.Generator, samples: int) -> Case:
+def _resnet18(generator: np.random.Generator, samples: int) -> TimedCase:
     """That of torchvision with Online Normalization, on images of CIFAR-10's size."""
     torchvision = model_package("torchvision")
     model = replace_norms(torchvision.models.resnet18(num_classes=10), "online")
     return _images("resnet18", model, generator, samples)
 
 
-def _images(name: str, model: nn.Module, generator: np.random.Generator, samples: int) -> Case:
+def _images(name: str, model: nn.Module, generator: np.random.Generator, samples: int) -> TimedCase:
     x = generator.standard_normal((samples, 1, 3, 32, 32)).astype(np.float32)
-    return Case(name, model, F.cross_entropy, x, generator.integers(0, 10, (samples, 1)))
+    return TimedCase(name, model, F.cross_entropy, x, generator.integers(0, 10, (samples, 1)))
 
 
-CASES: Mapping[str, Callable[[np.random.Generator, int], Case]] = {
+CASES: Mapping[str, Callable[[np.random.Generator, int], TimedCase]] = {
     "mlp": _mlp,
     "gpt": _gpt,
     "resnet20": _resnet20,

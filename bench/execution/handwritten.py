@@ -17,7 +17,7 @@ from jax import lax
 
 Array = Any
 Arrays = Mapping[str, Array]
-Loss = Callable[[Arrays, Arrays, Array, Array], tuple[Array, dict[str, Array]]]
+JaxLoss = Callable[[Arrays, Arrays, Array, Array], tuple[Array, dict[str, Array]]]
 """(parameters, state, x, y) -> (loss, what the state becomes by name)."""
 
 
@@ -65,7 +65,7 @@ def resnet_loss(
 
 @partial(jax.jit, static_argnums=(0, 4, 5, 6, 7), donate_argnums=(1, 2))
 def train_chunk(
-    loss: Loss,
+    loss: JaxLoss,
     parameters: dict[str, Array],
     carried: tuple[dict[str, Array], dict[str, Array]],
     samples: tuple[Array, Array],

@@ -19,14 +19,14 @@ from ...compiler.capture.capture import capture
 from ...compiler.stages.cut import cut
 from ...runtime.executors import make_executor
 from ...runtime.tick.job import Job, Mode
-from .cases import HEADS, MOMENTUM, RATE, Case
+from .cases import HEADS, MOMENTUM, RATE, TimedCase
 
 Train = Callable[[], Sequence[float]]
 """Train on the samples of a round; the losses."""
 
 
 @dataclass(frozen=True)
-class Loop:
+class TrainingLoop:
     """A loop that is ready to train; see `LoopTimes` for the figures."""
 
     train: Train
@@ -37,13 +37,13 @@ class Loop:
     peak_bytes: int
 
 
-def loops_of(case: Case, device: str = "cpu") -> dict[str, Callable[[], Loop]]:
+def loops_of(case: TimedCase, device: str = "cpu") -> dict[str, Callable[[], TrainingLoop]]:
     """How to make each loop, by name.
 
     eager: torch; jax: JAX by hand without a pipeline, for networks that there is one of;
     sequential: weft with one stage; pipelined: weft with the finest stages, with each compensation.
     """
-    found: dict[str, Callable[[], Loop]] = {"eager": partial(eager_loop, case, device)}
+    found: dict[str, Callable[[], TrainingLoop]] = {"eager": partial(eager_loop, case, device)}
     if case.name in HANDWRITTEN:
         found["jax"] = partial(jax_loop, case)
     found["sequential"] = partial(weft_loop, case, "sequential", "none", device)
@@ -53,7 +53,7 @@ def loops_of(case: Case, device: str = "cpu") -> dict[str, Callable[[], Loop]]:
     return found
 
 
-def eager_loop(case: Case, device: str = "cpu") -> Loop:
+def eager_loop(case: TimedCase, device: str = "cpu") -> TrainingLoop:
     """Eager torch with torch.optim.SGD."""
     model = copy.deepcopy(case.model).train().to(device)
     update, parameters = case.update, list(model.parameters())
@@ -77,10 +77,10 @@ def eager_loop(case: Case, device: str = "cpu") -> Loop:
 
     held = 2 * sum(value.nbytes for value in model.parameters())  # weights and velocities
     held += sum(value.nbytes for value in model.buffers())
-    return Loop(train, 1, 0.0, held, 0, _peak_bytes())
+    return TrainingLoop(train, 1, 0.0, held, 0, _peak_bytes())
 
 
-def jax_loop(case: Case) -> Loop:
+def jax_loop(case: TimedCase) -> TrainingLoop:
     """The loop of `handwritten.py`, on jax's default device."""
     import jax
     import jax.numpy as jnp
@@ -111,10 +111,10 @@ def jax_loop(case: Case) -> Loop:
 
     temporary = program.memory_analysis().temp_size_in_bytes
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(held))
-    return Loop(train, 1, compile_s, state, temporary, _peak_bytes())
+    return TrainingLoop(train, 1, compile_s, state, temporary, _peak_bytes())
 
 
-def make_job(case: Case, mode: Mode = "pipelined", compensation: str = "none") -> Job:
+def make_job(case: TimedCase, mode: Mode = "pipelined", compensation: str = "none") -> Job:
     """The network at the finest granularity, with the same update as the other loops."""
     sample = (torch.tensor(case.x[0]), torch.tensor(case.y[0]))
     stages = cut(capture(case.model, sample, case.loss))
@@ -125,8 +125,8 @@ def make_job(case: Case, mode: Mode = "pipelined", compensation: str = "none") -
 
 
 def weft_loop(
-    case: Case, mode: Mode, compensation: str = "none", device: str | None = None
-) -> Loop:
+    case: TimedCase, mode: Mode, compensation: str = "none", device: str | None = None
+) -> TrainingLoop:
     """The JAX executor, fed without draining in between."""
     job = make_job(case, mode, compensation)
     executor: Any = make_executor("jax", job, mode, device)
@@ -136,22 +136,22 @@ def weft_loop(
 
     count = len(job.stages) if mode == "pipelined" else 1
     memory = executor.state_bytes, executor.temporary_bytes
-    return Loop(train, count, executor.compile_seconds, *memory, _peak_bytes())
+    return TrainingLoop(train, count, executor.compile_seconds, *memory, _peak_bytes())
 
 
-def _mlp(case: Case) -> Any:
+def _mlp(case: TimedCase) -> Any:
     from .handwritten import mlp_loss
 
     return mlp_loss
 
 
-def _gpt(case: Case) -> Any:
+def _gpt(case: TimedCase) -> Any:
     from .handwritten import gpt_loss
 
     return partial(gpt_loss, heads=HEADS)
 
 
-def _resnet20(case: Case) -> Any:
+def _resnet20(case: TimedCase) -> Any:
     from .handwritten import resnet_loss
 
     blocks: Any = case.model.get_submodule("blocks")
@@ -159,7 +159,7 @@ def _resnet20(case: Case) -> Any:
     return partial(resnet_loss, strides=strides)
 
 
-HANDWRITTEN: Mapping[str, Callable[[Case], Any]] = {
+HANDWRITTEN: Mapping[str, Callable[[TimedCase], Any]] = {
     "mlp": _mlp,
     "gpt": _gpt,
     "resnet20": _resnet20,

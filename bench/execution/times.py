@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..resident import Resident
-from .cases import Case
+from .cases import TimedCase
 from .compilations import Compilations
-from .loops import Loop, Train, loops_of
+from .loops import Train, TrainingLoop, loops_of
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class _Rounds:
 
 
 def measure(
-    case: Case, rounds: int, device: str = "cpu", until: float | None = None
+    case: TimedCase, rounds: int, device: str = "cpu", until: float | None = None
 ) -> list[LoopTimes]:
     """Time all loops on one network, `rounds` rounds each after one to warm up.
 
     From time.monotonic() `until` on no loop is made any more and no second round begun; loops that
     were not made have no row.
     """
-    loops: dict[str, Loop] = {}
+    loops: dict[str, TrainingLoop] = {}
     for name, make in loops_of(case, device).items():
         if loops and _is_late(until):
             break
@@ -102,7 +102,7 @@ def measure(
     return [_row(case, name, loop, times) for name, loop in loops.items()]
 
 
-def _row(case: Case, name: str, loop: Loop, times: dict[str, _Rounds]) -> LoopTimes:
+def _row(case: TimedCase, name: str, loop: TrainingLoop, times: dict[str, _Rounds]) -> LoopTimes:
     own = times[name]
     elapsed = {other: _ratio(own.elapsed, found.elapsed) for other, found in times.items()}
     processor = {other: min(own.processor) / min(found.processor) for other, found in times.items()}

@@ -21,7 +21,7 @@ class Mlp(nn.Module):
         return self.down(self.act(self.up(x)))
 
 
-class Block(nn.Module):
+class DecoderBlock(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)); (N, T, width) to the same."""
 
     def __init__(self, width: int, heads: int, window: int) -> None:
@@ -56,7 +56,7 @@ class ByteModel(nn.Module):
         super().__init__()
         self.bytes = nn.Embedding(_BYTES, width)
         self.places = nn.Parameter(0.02 * torch.randn(1, window, width))
-        self.blocks = nn.Sequential(*(Block(width, heads, window) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(DecoderBlock(width, heads, window) for _ in range(blocks)))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, _BYTES)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -36,19 +36,19 @@ from ...runtime.tick.job import Job
 from ..target import large_target
 from .probe import Probe
 
-Kind = Literal["right", "refused", "wrong", "none"]
+VerdictKind = Literal["right", "refused", "wrong", "none"]
 _TOLERANCE = 1e-8
 """Norm of a difference, in norms of what is expected and of the largest number of the probe."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SampleVerdict:
     """`right`; `refused` or `wrong` for a `reason`; `none` where eager torch has no answer.
 
     `jax` is 'right', why JAX refuses what the reference executor takes, or '' if it was not asked.
     """
 
-    kind: Kind
+    kind: VerdictKind
     reason: str = ""
     jax: str = ""
 
@@ -95,7 +95,7 @@ def answered(probes: Iterator[Probe]) -> tuple[Probe, Answer] | None:
     return None
 
 
-def judge(probe: Probe, answer: Answer, target: Target, with_jax: bool) -> Verdict:
+def judge(probe: Probe, answer: Answer, target: Target, with_jax: bool) -> SampleVerdict:
     """Compile the probe, check its plan, and hold its numbers against eager torch's."""
     given = tuple(probe.given)
     try:
@@ -104,12 +104,12 @@ def judge(probe: Probe, answer: Answer, target: Target, with_jax: bool) -> Verdi
         plan = lower(stages, target, Training(), Labels("probe"))
         violations = check(plan.document, target, plan.programs)
         if violations:
-            return Verdict("wrong", f"unsound plan: {violations[0]}")
+            return SampleVerdict("wrong", f"unsound plan: {violations[0]}")
         job = _job(probe, graph, stages)
     except UserError as error:
-        return Verdict("refused", reason_of(error))
+        return SampleVerdict("refused", reason_of(error))
     except Exception as error:  # a mistake of weft, where a plan or a refusal should be
-        return Verdict("wrong", f"{type(error).__name__}: {str(error).strip()[:200]}")
+        return SampleVerdict("wrong", f"{type(error).__name__}: {str(error).strip()[:200]}")
     is_random = any("draw" in node.meta for node in graph.module.graph.nodes)
     try:
         said = "" if is_random else _executed(ReferenceExecutor(job), probe, graph, answer)
@@ -117,9 +117,9 @@ def judge(probe: Probe, answer: Answer, target: Target, with_jax: bool) -> Verdi
     except Exception as error:
         said = f"{type(error).__name__}: {str(error).strip()[:200]}"
     if said:
-        return Verdict("wrong", said)
+        return SampleVerdict("wrong", said)
     asks_jax = with_jax and not is_random
-    return Verdict("right", jax=_by_jax(job, probe, graph, answer) if asks_jax else "")
+    return SampleVerdict("right", jax=_by_jax(job, probe, graph, answer) if asks_jax else "")
 
 
 def reason_of(error: UserError) -> str:

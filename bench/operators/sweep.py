@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ...compiler.targets.target import Target
-from .judge import Answer, Verdict, answered, judge, wide_target
+from .judge import Answer, SampleVerdict, answered, judge, wide_target
 from .probe import DTYPE, Probe, probes, unseeded
 
 REQUIRED_SHARE = 0.8
@@ -21,12 +21,12 @@ REQUIRED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Row:
+class OperatorRow:
     """One sample of an operator: its verdict, and seconds of processor time."""
 
     operator: str
     sample: int
-    verdict: Verdict
+    verdict: SampleVerdict
     seconds: float
 
     def line(self) -> str:
@@ -34,10 +34,10 @@ class Row:
         return json.dumps({**asdict(self), "verdict": asdict(self.verdict)})
 
     @staticmethod
-    def of_line(line: str) -> Row:
+    def of_line(line: str) -> OperatorRow:
         """The row of a line of JSON."""
         found = json.loads(line)
-        return Row(**{**found, "verdict": Verdict(**found["verdict"])})
+        return OperatorRow(**{**found, "verdict": SampleVerdict(**found["verdict"])})
 
 
 def operators(names: Sequence[str] = ()) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def operators(names: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def rows(
-    entries: dict[str, Any], samples: int, jax_samples: int, known: Sequence[Row] = ()
-) -> Iterator[Row]:
+    entries: dict[str, Any], samples: int, jax_samples: int, known: Sequence[OperatorRow] = ()
+) -> Iterator[OperatorRow]:
     """Judge up to `samples` samples of each operator, the first `jax_samples` also by JAX; those
     that are `known` already are left out."""
     done = {(row.operator, row.sample) for row in known}
@@ -63,10 +63,10 @@ def rows(
                 yield _row(name, entry, number, sample, target, place < jax_samples)
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[OperatorRow]:
     """The rows of an earlier run; none if there was none."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return [Row.of_line(line) for line in lines if line.endswith("}")]
+    return [OperatorRow.of_line(line) for line in lines if line.endswith("}")]
 
 
 def _chosen(entry: Any, samples: int) -> list[tuple[int, Any]]:
@@ -78,13 +78,15 @@ def _chosen(entry: Any, samples: int) -> list[tuple[int, Any]]:
     return [(number, listed[number]) for number in dict.fromkeys(numbers)]
 
 
-def _row(name: str, entry: Any, number: int, sample: Any, target: Target, with_jax: bool) -> Row:
+def _row(
+    name: str, entry: Any, number: int, sample: Any, target: Target, with_jax: bool
+) -> OperatorRow:
     started = time.process_time()
     torch.manual_seed(0)
     with unseeded():
         found = _answered(entry, sample)
-        verdict = judge(found[0], found[1], target, with_jax) if found else Verdict("none")
-    return Row(name, number, verdict, time.process_time() - started)
+        verdict = judge(found[0], found[1], target, with_jax) if found else SampleVerdict("none")
+    return OperatorRow(name, number, verdict, time.process_time() - started)
 
 
 def _answered(entry: Any, sample: Any) -> tuple[Probe, Answer] | None:
@@ -95,7 +97,7 @@ def _answered(entry: Any, sample: Any) -> tuple[Probe, Answer] | None:
 
 
 @dataclass(frozen=True)
-class Summary:
+class VerdictCounts:
     """Counts of samples, of all that eager torch differentiates."""
 
     operators: int
@@ -114,13 +116,13 @@ class Summary:
         return not self.wrong + self.jax_wrong and self.right >= REQUIRED_SHARE * self.samples
 
 
-def summary(found: Sequence[Row]) -> Summary:
+def summary(found: Sequence[OperatorRow]) -> VerdictCounts:
     """Counts of rows, and the reasons of refusals, the most frequent first."""
     judged = [row for row in found if row.verdict.kind != "none"]
     kinds = Counter(row.verdict.kind for row in judged)
     asked = [row.verdict.jax for row in judged if row.verdict.jax]
     refused = Counter(row.verdict.reason for row in judged if row.verdict.kind == "refused")
-    return Summary(
+    return VerdictCounts(
         operators=len({row.operator for row in judged}),
         samples=len(judged),
         right=kinds["right"],

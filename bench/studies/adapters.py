@@ -26,7 +26,7 @@ from ...runtime.data.dataset import Dataset
 from ...runtime.weights.load import load_weights
 from ..levers import fifo_bytes
 from ..machine import machine_line
-from .evidence import Table, markdown
+from .evidence import TableText, markdown
 from .kept import missing_rows
 from .paced import with_error
 
@@ -185,7 +185,7 @@ def state_bytes(plan: Plan) -> int:
     return held + fifo_bytes(plan)
 
 
-def adapters_table(rows: Sequence[AdapterRow]) -> Table:
+def adapters_table(rows: Sequence[AdapterRow]) -> TableText:
     """A row per method at its best rate."""
     headers = ["method", "rate", "trained weights", "turned, %", "upright, %", "MACs a sample"]
     headers += ["weights, optimizer, gradients, FIFOs [kB]", "seeds"]

@@ -14,7 +14,7 @@ from ...compiler.recipes.recipe import Recipe
 from ...runtime.data import Dataset, load_data
 from ...runtime.tick.job import Job, Mode
 from ...runtime.tick.make_job import make_job
-from .training import SEQUENTIAL, Experiment, Setting
+from .training import SEQUENTIAL, Experiment, RunSetting
 
 _METHODS = (SEQUENTIAL, *(name for name in compensations() if name != "lwp_w2d"))
 
@@ -25,7 +25,7 @@ def digits_experiment(epochs: int = 5, overrides: Iterable[str] = ()) -> Experim
     Raises UserError without scikit-learn, and for overrides that do not fit.
     """
     data = load_data("digits")
-    jobs = _Jobs(tuple(overrides), epochs * len(data.x_train))
+    jobs = _DigitsJobs(tuple(overrides), epochs * len(data.x_train))
     recipe = jobs.recipe()
     return Experiment(
         name="digits",
@@ -50,13 +50,13 @@ def recipe_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
 
 
 @dataclass(frozen=True)
-class _Jobs:
+class _DigitsJobs:
     """The job of a setting; the stages are compiled once, at the first."""
 
     overrides: tuple[str, ...]
     updates: int
 
-    def __call__(self, setting: Setting) -> Job:
+    def __call__(self, setting: RunSetting) -> Job:
         changes = [f"optimizer.lr={setting.factor * self.recipe().optimizer.lr}"]
         changes += [f"seed={setting.seed}", f"pipeline.mode={setting.mode}"]
         if setting.method != SEQUENTIAL:

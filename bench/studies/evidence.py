@@ -10,7 +10,7 @@ from .searched import Search
 from .summary import Cell, Spread, cells
 from .training import SEQUENTIAL, Record
 
-Table = tuple[list[str], list[list[str]]]
+TableText = tuple[list[str], list[list[str]]]
 """Headers and rows."""
 
 _HEAD = """\
@@ -122,7 +122,7 @@ def searched_label(method: str) -> str:
 
 def search_table(
     search: Search, records: Sequence[Record], named: Callable[[str], str] = searched_label
-) -> Table:
+) -> TableText:
     """A row per method: validation losses by rate, the chosen rate, accuracy and loss in the test,
     the gap to the first method, and what is missing."""
     found = {record.key: record for record in records}
@@ -158,7 +158,7 @@ def _validation(records: Sequence[Record], factor: float) -> str:
     return _number(Spread.of(own).mean, 3) if own else ""
 
 
-def training_table(records: Sequence[Record]) -> Table:
+def training_table(records: Sequence[Record]) -> TableText:
     """A row per method; for each learning rate accuracy and loss with their gaps to batch 1."""
     found = cells(records)
     seeds = len({record.seed for record in records})
@@ -215,7 +215,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def quadratic_table(rows: Sequence[QuadraticRow]) -> Table:
+def quadratic_table(rows: Sequence[QuadraticRow]) -> TableText:
     """A row per method; for each delay the half-life by the roots and the measured one."""
     delays = list(dict.fromkeys(row.delay for row in rows))
     by_place = {(row.method, row.delay): row for row in rows}
@@ -228,7 +228,7 @@ def quadratic_table(rows: Sequence[QuadraticRow]) -> Table:
     return headers, table
 
 
-def markdown(table: Table) -> str:
+def markdown(table: TableText) -> str:
     """A table in Markdown."""
     headers, rows = table
     lines = [headers, ["---"] * len(headers), *rows]

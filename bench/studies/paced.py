@@ -19,7 +19,7 @@ from ...compiler.recipes.recipe import Recipe
 from ...runtime.data import Dataset, load_data
 from ...runtime.training.run import Run
 from ..machine import machine_line
-from .evidence import Table, markdown
+from .evidence import TableText, markdown
 from .kept import missing_rows
 
 RANDOM = "random order"
@@ -141,7 +141,7 @@ class PacedStudy:
         return [*sized, *(f"data.sampler.{key}" for key in keys)]
 
 
-def paced_table(rows: Sequence[PacedRow]) -> Table:
+def paced_table(rows: Sequence[PacedRow]) -> TableText:
     """A row per method: accuracy and loss with standard errors, and gaps to a random order."""
     headers = ["samples of a pass", "accuracy, %", "points to random", "loss, nats", "passes"]
     headers += ["share taken", "seeds"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .kept import append_row, read_rows
-from .training import Experiment, Record, Setting, measure
+from .training import Experiment, Record, RunSetting, measure
 
 
 def read_records(path: Path) -> list[Record]:
@@ -15,7 +15,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def measure_missing(
-    experiment: Experiment, chosen: Iterable[Setting], path: Path
+    experiment: Experiment, chosen: Iterable[RunSetting], path: Path
 ) -> Iterator[Record]:
     """All records of the settings; those a former run left in the file are not run again."""
     known = {record.key: record for record in read_records(path)}

@@ -13,7 +13,7 @@ from ...runtime.data import Dataset, load_data
 from ...runtime.tick.job import Job
 from .searched import Search
 from .text import DEFAULT_TEXT, WINDOW, TextJobs
-from .training import SEQUENTIAL, Experiment, Setting
+from .training import SEQUENTIAL, Experiment, RunSetting
 
 RULES = "update rules"
 """The name of the experiment."""
@@ -58,7 +58,7 @@ def rules_search(path: Path = DEFAULT_TEXT, epochs: int = 1) -> Search:
     whole = load_data(str(path), (WINDOW,))
     cut = round((1 - _VALIDATION) * len(whole.x_train))
     data = replace(whole, x_train=whole.x_train[:cut], y_train=whole.y_train[:cut])
-    jobs = _Jobs(epochs * cut)
+    jobs = _TextJobs(epochs * cut)
     experiment = Experiment(
         name=RULES,
         setup=_setup(data, len(whole.x_train) - cut),
@@ -73,12 +73,12 @@ def rules_search(path: Path = DEFAULT_TEXT, epochs: int = 1) -> Search:
 
 
 @dataclass(frozen=True)
-class _Jobs:
+class _TextJobs:
     """The job of a setting, on the network of the experiment on text."""
 
     updates: int
 
-    def __call__(self, setting: Setting) -> Job:
+    def __call__(self, setting: RunSetting) -> Job:
         job = self._text(replace(setting, method=SEQUENTIAL))
         rule = METHODS[setting.method](self.updates)
         return replace(job, rule=rule, by_element=stepped_by_element(job.stages, None))

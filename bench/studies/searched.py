@@ -12,10 +12,10 @@ from statistics import fmean
 from typing import Protocol
 
 from .records import read_records
-from .training import Experiment, Record, Setting, measure
+from .training import Experiment, Record, RunSetting, measure
 
-Found = Mapping[tuple[object, ...], Record]
-Run = Callable[[Iterator[Setting]], Iterator[Record]]
+FoundRecords = Mapping[tuple[object, ...], Record]
+RunSettings = Callable[[Iterator[RunSetting]], Iterator[Record]]
 
 
 class Searched(Protocol):
@@ -39,7 +39,7 @@ class Searched(Protocol):
     @property
     def validation(self) -> object: ...
 
-    def key(self, setting: Setting) -> tuple[object, ...]: ...
+    def key(self, setting: RunSetting) -> tuple[object, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Search:
     factors: tuple[float, ...]
     search_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
-    first: tuple[Setting, ...] = ()
+    first: tuple[RunSetting, ...] = ()
 
     def __post_init__(self) -> None:
         if self.experiment.validation is None:
@@ -67,15 +67,15 @@ class Search:
         each = len(self.factors) * len(self.search_seeds) + len(self.seeds)
         return each * len(self.experiment.methods)
 
-    def searching(self, method: str) -> list[Setting]:
+    def searching(self, method: str) -> list[RunSetting]:
         """The runs that choose a method's rate."""
         return [
-            Setting(method, factor, seed, "validation")
+            RunSetting(method, factor, seed, "validation")
             for seed in self.search_seeds
             for factor in self.factors
         ]
 
-    def chosen_factor(self, method: str, found: Found) -> float | None:
+    def chosen_factor(self, method: str, found: FoundRecords) -> float | None:
         """That of the least mean validation loss; None while a run is missing, or if all failed."""
         own = [found.get(self.experiment.key(setting)) for setting in self.searching(method)]
         records = [record for record in own if record is not None]
@@ -88,27 +88,27 @@ class Search:
         best = min(self.factors, key=losses.__getitem__)
         return best if math.isfinite(losses[best]) else None
 
-    def settings(self, found: Found) -> list[Setting]:
+    def settings(self, found: FoundRecords) -> list[RunSetting]:
         """All runs that are known to be needed, given those that are there, each once."""
         methods = self.experiment.methods
         wanted = [setting for method in methods for setting in self.searching(method)]
         chosen = {method: self.chosen_factor(method, found) for method in methods}
         tested = [
-            Setting(method, factor, seed)
+            RunSetting(method, factor, seed)
             for seed in self.seeds
             for method, factor in chosen.items()
             if factor is not None
         ]
         return list(dict.fromkeys([*self.first, *wanted, *tested]))
 
-    def records(self, found: Found) -> list[Record]:
+    def records(self, found: FoundRecords) -> list[Record]:
         """Those of its runs that are there."""
         keys = (self.experiment.key(setting) for setting in self.settings(found))
         return [found[key] for key in keys if key in found]
 
 
 def measure_search(
-    search: Search, path: Path, limit_s: float | None = None, run: Run | None = None
+    search: Search, path: Path, limit_s: float | None = None, run: RunSettings | None = None
 ) -> Iterator[list[Record]]:
     """All records so far, first those that a former run left in the file, then after each new one.
 
@@ -119,7 +119,7 @@ def measure_search(
     path.touch()  # fails now, not after the first run
     yield search.records(found)
 
-    def missing() -> Iterator[Setting]:
+    def missing() -> Iterator[RunSetting]:
         while limit_s is None or time.monotonic() - began < limit_s:
             wanted = search.settings(found)
             left = [s for s in wanted if search.experiment.key(s) not in found]
@@ -134,7 +134,7 @@ def measure_search(
         yield search.records(found)
 
 
-def _measured(search: Search) -> Run:
+def _measured(search: Search) -> RunSettings:
     experiment = search.experiment
     assert isinstance(experiment, Experiment)
     return lambda chosen: measure(experiment, chosen)

@@ -20,7 +20,7 @@ from ...compiler.recipes.recipe import Recipe
 from ...runtime.data import load_data
 from ...runtime.tick.job import Job
 from .digits import recipe_job
-from .training import Experiment, Setting
+from .training import Experiment, RunSetting
 
 DENSE = "dense"
 ALGORITHMS = ("static", "set", "rigl")
@@ -46,7 +46,7 @@ def sparsity_experiment(
     """
     _check(algorithms, levels)
     data = load_data("digits")
-    jobs = _Jobs(tuple(overrides), epochs * len(data.x_train))
+    jobs = _SparsityJobs(tuple(overrides), epochs * len(data.x_train))
     recipe = jobs.recipe()
     optimizer, set_ = recipe.optimizer, jobs.config("rigl", levels[0])
     return Experiment(
@@ -71,25 +71,25 @@ def sparse_recipe(
 ) -> Recipe:
     """The recipe of one method of that experiment. Raises UserError as that does."""
     _check([algorithm], [level])
-    jobs = _Jobs(tuple(overrides), epochs * len(load_data("digits").x_train))
+    jobs = _SparsityJobs(tuple(overrides), epochs * len(load_data("digits").x_train))
     config = json.dumps(jobs.config(algorithm, level))
     return jobs.recipe([f"sparsity={config}", f"epochs={epochs}"])
 
 
-def _program(setting: Setting) -> str:
+def _program(setting: RunSetting) -> str:
     """Dense is static with nothing pruned; sparsity alone needs no other program."""
     name = setting.method.partition(" ")[0]
     return "static" if name == DENSE else name
 
 
 @dataclass(frozen=True)
-class _Jobs:
+class _SparsityJobs:
     """The job of a setting; the stages are compiled once, at the first."""
 
     overrides: tuple[str, ...]
     updates: int
 
-    def __call__(self, setting: Setting) -> Job:
+    def __call__(self, setting: RunSetting) -> Job:
         name, _, level = setting.method.partition(" ")
         config = self.config("static", 0.0) if name == DENSE else self.config(name, float(level))
         changes = [f"sparsity={json.dumps(config)}", f"seed={setting.seed}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .evidence import Table, markdown
+from .evidence import TableText, markdown
 from .paired import Paired, paired
 from .sparsity import DENSE
 from .summary import Cell, Spread, cells
@@ -17,7 +17,7 @@ _PAIRED = (
 )
 
 
-def sparsity_table(records: Sequence[Record]) -> Table:
+def sparsity_table(records: Sequence[Record]) -> TableText:
     """A row per method: test accuracy, its gap to dense in points, and the loss."""
     found = {method: cell for (method, _), cell in cells(records).items()}
     dense = found.get(DENSE)
@@ -25,7 +25,7 @@ def sparsity_table(records: Sequence[Record]) -> Table:
     return headers, [_row(method, cell, dense) for method, cell in found.items()]
 
 
-def paired_table(records: Sequence[Record]) -> Table:
+def paired_table(records: Sequence[Record]) -> TableText:
     """Every sparse method less dense, and set and rigl less static at their level, by seed."""
     methods = list(dict.fromkeys(record.method for record in records))
     static = [name for name in methods if name.startswith("static ")]

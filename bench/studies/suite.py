@@ -17,7 +17,7 @@ from .records import measure_missing
 from .rules import rules_search
 from .searched import measure_search
 from .text import DEFAULT_TEXT, OPTIMIZERS, text_experiment
-from .training import SEQUENTIAL, Experiment, Record, Setting, settings
+from .training import SEQUENTIAL, Experiment, Record, RunSetting, settings
 
 PARTS = ("quadratic", "digits", "text", "rules")
 CIFAR10 = "cifar10"
@@ -72,7 +72,7 @@ class Suite:
             found += [text_experiment(optimizer, self.text) for optimizer in OPTIMIZERS]
         return found
 
-    def settings(self, experiment: Experiment) -> list[Setting]:
+    def settings(self, experiment: Experiment) -> list[RunSetting]:
         """The runs of an experiment."""
         methods = [m for m in experiment.methods if not self.methods or m in self.methods]
         return settings(methods, self.factors, range(self.seeds))

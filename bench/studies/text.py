@@ -16,7 +16,7 @@ from ...compiler.stages.cut import cut
 from ...runtime.data import load_data
 from ...runtime.tick.job import Job
 from ..models.bytes_model import ByteModel, byte_loss
-from .training import SEQUENTIAL, Experiment, Setting
+from .training import SEQUENTIAL, Experiment, RunSetting
 
 WINDOW = 32
 DEFAULT_TEXT = Path(argparse.__file__)
@@ -69,7 +69,7 @@ class TextJobs:
     rate: float
     updates: int
 
-    def __call__(self, setting: Setting) -> Job:
+    def __call__(self, setting: RunSetting) -> Job:
         model = _model(setting.seed)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         compensation = "none" if setting.method == SEQUENTIAL else setting.method

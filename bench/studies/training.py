@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 SEQUENTIAL = "sequential"
 """The method without a pipeline: batch size 1, no delay."""
 
-Part = Literal["validation", "test"]
+DataPart = Literal["validation", "test"]
 _DIVERGED_AFTER = 25
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunSetting:
     """One run: a method, `factor` times the usual rate, a seed, and what is tested at its end.
 
     A method is SEQUENTIAL or a delay compensation; one with a name of its own that ends with
@@ -41,7 +41,7 @@ class Setting:
     method: str
     factor: float
     seed: int
-    part: Part = "test"
+    part: DataPart = "test"
 
     @property
     def mode(self) -> Mode:
@@ -65,16 +65,16 @@ class Experiment:
     epochs: int
     rate: float
     methods: tuple[str, ...]
-    job: Callable[[Setting], Job]
-    program: Callable[[Setting], str] = attrgetter("method")
+    job: Callable[[RunSetting], Job]
+    program: Callable[[RunSetting], str] = attrgetter("method")
     validation: tuple[np.ndarray, np.ndarray] | None = None
 
-    def key(self, setting: Setting) -> tuple[object, ...]:
+    def key(self, setting: RunSetting) -> tuple[object, ...]:
         """What running a setting measures; the key of its record."""
         run = setting.method, setting.factor, setting.seed, setting.part
         return (self.name, self.setup, self.epochs, *run)
 
-    def held_out(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    def held_out(self, part: DataPart) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels of a part."""
         if part == "test":
             return self.data.x_test, self.data.y_test
@@ -105,7 +105,7 @@ class Record:
     diverged: bool
     seconds: float
     machine: str
-    part: Part = "test"
+    part: DataPart = "test"
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -116,13 +116,13 @@ class Record:
 
 def settings(
     methods: Iterable[str], factors: Iterable[float], seeds: Iterable[int]
-) -> list[Setting]:
+) -> list[RunSetting]:
     """Every combination, seed by seed: a run cut short leaves whole tables of fewer seeds."""
     methods, factors = list(methods), list(factors)
-    return [Setting(m, factor, seed) for seed in seeds for m in methods for factor in factors]
+    return [RunSetting(m, factor, seed) for seed in seeds for m in methods for factor in factors]
 
 
-def measure(experiment: Experiment, chosen: Iterable[Setting]) -> Iterator[Record]:
+def measure(experiment: Experiment, chosen: Iterable[RunSetting]) -> Iterator[Record]:
     """Run settings in their order, one record as each is done; programs are compiled when needed.
 
     Raises UserError without jax.
@@ -137,7 +137,7 @@ def measure(experiment: Experiment, chosen: Iterable[Setting]) -> Iterator[Recor
         yield _record(experiment, setting, job, machines[program])
 
 
-def _record(experiment: Experiment, setting: Setting, job: Job, machine: JaxExecutor) -> Record:
+def _record(experiment: Experiment, setting: RunSetting, job: Job, machine: JaxExecutor) -> Record:
     compiled = machine.compile_seconds
     began = time.perf_counter()
     samples, diverged = _train(machine, experiment, setting.seed)

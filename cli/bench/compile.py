@@ -10,11 +10,13 @@ import typer
 from ..options import Json
 from ..terminal.console import print_json
 
-Names = Annotated[list[str], typer.Argument(metavar="[NAME]...", help="Default: all; see --list.")]
+CompiledArgument = Annotated[
+    list[str], typer.Argument(metavar="[NAME]...", help="Default: all; see --list.")
+]
 
 
 def compile_models(
-    names: Names = [],  # noqa: B006 - typer copies it
+    names: CompiledArgument = [],  # noqa: B006 - typer copies it
     target: Annotated[
         str, typer.Option(help="Name or YAML file; 'large': a wse3 of many times the size.")
     ] = "wse3",

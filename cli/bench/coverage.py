@@ -11,13 +11,13 @@ import typer
 from ..options import Json
 from ..terminal.console import print_json
 
-Names = Annotated[
+ModelsArgument = Annotated[
     list[str], typer.Argument(metavar="[NAME]...", help="Names or patterns such as 'timm/res*'.")
 ]
 
 
 def coverage(
-    names: Names = [],  # noqa: B006 - typer copies it
+    names: ModelsArgument = [],  # noqa: B006 - typer copies it
     target: Annotated[
         str, typer.Option(help="Name or YAML file; 'large': a wse3 no model here is too large for.")
     ] = "large",

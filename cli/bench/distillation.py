@@ -33,11 +33,11 @@ def distillation(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.distillation.runs import Sizes
+    from ...bench.studies.distillation.runs import StudySizes
     from ...bench.studies.distillation.study import TABLES, DistillationStudy, distillation_page
     from ...bench.studies.text import DEFAULT_TEXT
 
-    sizes = replace(Sizes(), blocks=blocks, removed=removed, steps=steps, examples=examples)
+    sizes = replace(StudySizes(), blocks=blocks, removed=removed, steps=steps, examples=examples)
     study = DistillationStudy(text or DEFAULT_TEXT, seeds, sizes)
     rows = []
     for row in study.rows(records):

@@ -12,7 +12,7 @@ from ..options import Json
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ...bench.experts import Price, Trained
+    from ...bench.experts import Price, TrainedExperts
 
 
 def experts(
@@ -62,6 +62,6 @@ def _price(row: Price) -> tuple[str, ...]:
     )
 
 
-def _trained(run: Trained) -> tuple[str, ...]:
+def _trained(run: TrainedExperts) -> tuple[str, ...]:
     losses = f"{run.training_loss:.3f}", f"{run.test_loss:.3f}"
     return (run.name, f"{run.parameters:,}", f"{run.steps:,}", *losses)

@@ -12,12 +12,12 @@ from ..terminal.failure import CHECK_FAILED
 
 HEADER = ("network", "cut", "type", "wafers", "plan", "analytic", "event", "latency", "off", "note")
 BAR = 0.001
-Names = Annotated[
+HeadlinesOption = Annotated[
     list[str], typer.Option("--network", "-n", help="mlp, resnet50, ...; default: all 14.")
 ]
 
 
-def headline(network: Names = [], json: Json = False) -> None:  # noqa: B006 - typer copies it
+def headline(network: HeadlinesOption = [], json: Json = False) -> None:  # noqa: B006 - typer copies it
     """Intervals of plans against both levels of the simulator. Exit code 1 over 0.1 %."""
     from ...bench.headline import headlines
 

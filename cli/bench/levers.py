@@ -11,7 +11,7 @@ from ..options import Json
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ...bench.levers import Row
+    from ...bench.levers import LeverRow
 
 
 def levers(
@@ -42,7 +42,7 @@ _HEADERS = (
 )
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: LeverRow) -> tuple[str, ...]:
     if row.stages is None:
         return (row.network, row.lever, "-", "-", f"does not fit: {row.reason}", "-", "-", "-")
     return (

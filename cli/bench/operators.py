@@ -11,11 +11,13 @@ import typer
 from ..options import Json
 from ..terminal.console import print_json
 
-Names = Annotated[list[str], typer.Argument(metavar="[NAME]...", help="Default: all; see --list.")]
+OperatorsArgument = Annotated[
+    list[str], typer.Argument(metavar="[NAME]...", help="Default: all; see --list.")
+]
 
 
 def operators(
-    names: Names = [],  # noqa: B006 - typer copies it
+    names: OperatorsArgument = [],  # noqa: B006 - typer copies it
     samples: Annotated[int, typer.Option(min=1, help="Of each operator, spread evenly.")] = 3,
     jax_samples: Annotated[int, typer.Option(min=0, help="Of these, also run by JAX.")] = 1,
     out: Annotated[

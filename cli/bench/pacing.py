@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import Json, Overrides
+from ..options import Json, OverridesOption
 from ..terminal.console import print_json, print_table
 
 
@@ -25,7 +25,7 @@ def pacing(
     write: Annotated[
         Path | None, typer.Option(help="Write the table here, as a Markdown file.")
     ] = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train a perceptron on self-paced data and in random order at equal updates; compare.

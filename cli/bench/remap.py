@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import Json, Overrides
+from ..options import Json, OverridesOption
 from ..terminal.console import print_json, print_table
 
 
@@ -15,7 +15,7 @@ def remap(
     algorithm: Annotated[str, typer.Option(help="rigl or set.")] = "rigl",
     level: Annotated[float, typer.Option(help="Share of weights that are zero.")] = 0.9,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs over the digits.")] = 4,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train ResNet-20 on digits with masks that change; the plan's interval under each epoch's."""

@@ -12,7 +12,7 @@ from ..options import Json
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ...bench.execution.cases import Case
+    from ...bench.execution.cases import TimedCase
     from ...bench.execution.times import LoopTimes
 
 HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
@@ -23,8 +23,8 @@ _SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64, "resnet18": 32}
 Networks = Annotated[
     list[str], typer.Option("--network", "-n", help="mlp, gpt, resnet20 or resnet18.")
 ]
-Samples = Annotated[int | None, typer.Option(min=1, help="Samples of a round.")]
-Updates = Annotated[
+SamplesOption = Annotated[int | None, typer.Option(min=1, help="Samples of a round.")]
+UpdateOption = Annotated[
     str,
     typer.Option(help="plain, or compensated: decay, clipping, and sc+lwp in the pipeline."),
 ]
@@ -37,8 +37,8 @@ Compensations = Annotated[
 def run(
     network: Networks = list(_SAMPLES),  # noqa: B006 - typer copies it
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the loops alternate.")] = 9,
-    samples: Samples = None,
-    update: Updates = "plain",
+    samples: SamplesOption = None,
+    update: UpdateOption = "plain",
     compensation: Compensations = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="cpu or cuda; skipped where there is none.")] = "cpu",
     cores: Annotated[
@@ -81,7 +81,9 @@ def run(
         print_table((*HEADER, *MORE, *MEMORY), [_cells(row) for row in found])
 
 
-def _measured(cases: list[Case], rounds: int, device: str, limit: float | None) -> list[LoopTimes]:
+def _measured(
+    cases: list[TimedCase], rounds: int, device: str, limit: float | None
+) -> list[LoopTimes]:
     """The rows of all networks, each with its share of the time."""
     from ...bench.execution.loops import loops_of
     from ...bench.execution.times import measure

@@ -10,13 +10,13 @@ from ..options import Json
 from ..terminal.console import print_records
 
 HEADER = ("case", "what", "median", "unit", "rounds", "note")
-Names = Annotated[
+NetworksOption = Annotated[
     list[str], typer.Option("--network", "-n", help="resnet18, resnet50, gpt2-12, gpt3-xl.")
 ]
 
 
 def sim(
-    network: Names = ["resnet18", "resnet50", "gpt2-12"],  # noqa: B006 - typer copies it
+    network: NetworksOption = ["resnet18", "resnet50", "gpt2-12"],  # noqa: B006 - typer copies it
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each.")] = 5,
     json: Json = False,
 ) -> None:

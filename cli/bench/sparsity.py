@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, Overrides
+from ..options import Json, OverridesOption
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...bench.studies.training import Record
 
-Names = Annotated[list[str], typer.Option("--algorithm", help="static, set, rigl.")]
-Levels = Annotated[list[float], typer.Option("--level", help="Shares of weights that are zero.")]
+AlgorithmsOption = Annotated[list[str], typer.Option("--algorithm", help="static, set, rigl.")]
+LevelsOption = Annotated[
+    list[float], typer.Option("--level", help="Shares of weights that are zero.")
+]
 
 
 def sparsity(
-    algorithm: Names = ["static", "set", "rigl"],  # noqa: B006 - typer copies it
-    level: Levels = [0.75, 0.9],  # noqa: B006
+    algorithm: AlgorithmsOption = ["static", "set", "rigl"],  # noqa: B006 - typer copies it
+    level: LevelsOption = [0.75, 0.9],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting.")] = 3,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first of these runs.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs over the digits.")] = 4,
@@ -30,7 +32,7 @@ def sparsity(
     write: Annotated[
         Path | None, typer.Option(help="Write the table here, as a Markdown file.")
     ] = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train ResNet-20 on digits dense and sparse, pipelined at batch size 1; compare.

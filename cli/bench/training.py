@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, Overrides
+from ..options import Json, OverridesOption
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...bench.studies.quadratic import QuadraticRow
     from ...bench.studies.training import Record
 
-Names = list[str]
-Parts = Annotated[
-    Names,
+NameList = list[str]
+ExperimentsOption = Annotated[
+    NameList,
     typer.Option(
         "--experiment", "-e", help="quadratic, digits, text, rules; default: all. Or cifar10."
     ),
 ]
 Methods = Annotated[
-    Names, typer.Option("--method", help="'sequential' or a delay compensation; default: all.")
+    NameList, typer.Option("--method", help="'sequential' or a delay compensation; default: all.")
 ]
-Factors = Annotated[
+FactorsOption = Annotated[
     list[float], typer.Option("--factor", help="Multiples of the usual learning rate.")
 ]
 
 
 def training(
-    experiment: Parts = [],  # noqa: B006 - typer copies it
+    experiment: ExperimentsOption = [],  # noqa: B006 - typer copies it
     method: Methods = [],  # noqa: B006
-    factor: Factors = [1.0, 4.0],  # noqa: B006
+    factor: FactorsOption = [1.0, 4.0],  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs over the digits.")] = 5,
     text: Annotated[
@@ -54,7 +54,7 @@ def training(
     write: Annotated[
         Path | None, typer.Option(help="Write the page here, as a Markdown file.")
     ] = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train with delayed gradients, with each compensation and without delay; compare.

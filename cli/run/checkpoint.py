@@ -17,7 +17,7 @@ app = typer.Typer(
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="What --checkpoint named, or one checkpoint in it.")
 ]
-Plan = Annotated[
+PlanOption = Annotated[
     Path | None, typer.Option(help="The plan; default: the one beside the checkpoint.")
 ]
 
@@ -44,7 +44,7 @@ def list_checkpoints(directory: Directory, json: Json = False) -> None:
 def export_verb(
     directory: Directory,
     output: Annotated[Path, typer.Option("-o", "--output", help="safetensors file to write.")],
-    plan: Plan = None,
+    plan: PlanOption = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the weights by the model's own names."""
     from ...runtime import checkpoint
@@ -62,7 +62,7 @@ def export_verb(
 def adapter_verb(
     directory: Directory,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write, as PEFT's.")],
-    plan: Plan = None,
+    plan: PlanOption = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write its low-rank adapters under PEFT's names."""
     from ...runtime import checkpoint
@@ -77,7 +77,7 @@ def adapter_verb(
 def plan_verb(
     directory: Directory,
     output: Annotated[Path, typer.Option("-o", "--output", help="Plan directory to write.")],
-    plan: Plan = None,
+    plan: PlanOption = None,
 ) -> None:
     """Drain the pipeline of a checkpoint and write the trained plan: its weights and masks."""
     from ...runtime import checkpoint

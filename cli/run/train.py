@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..names import check_output, check_weights, check_where
-from ..options import Json, Overrides, PlanDirectory, Weights
+from ..options import Json, OverridesOption, PlanDirectory, Weights
 from ..terminal.console import print_json
 from ..terminal.progress import run_data, run_facts
 
 if TYPE_CHECKING:
     from ...compiler.plan.plan import Plan
 
-Executor = Annotated[str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")]
+ExecutorOption = Annotated[
+    str, typer.Option(help="jax, torch-xla or reference; see `weft doctor`.")
+]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
 
 
@@ -86,7 +88,7 @@ def train(
         Path | None,
         typer.Option(help="Write trained low-rank adapters to this folder, as PEFT has them."),
     ] = None,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train a plan, one sample at a time, by the recipe it carries."""

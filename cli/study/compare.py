@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..names import check_model
-from ..options import Json, Model, Overrides, recipe_of
+from ..options import Json, ModelArgument, OverridesOption, recipe_of
 from ..terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
-    from ...study.compare import Figures, Row
+    from ...study.compare import Figures, MachineRow
 
 _HEADERS = (
     "target",
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    model: Model,
+    model: ModelArgument,
     targets: Annotated[
         str, typer.Option(help="Names or YAML files, with commas between; default: all.")
     ] = "",
@@ -41,7 +41,7 @@ def compare(
     ] = None,
     samples: Annotated[int, typer.Option(help="Training samples to simulate.")] = 1000,
     batch: Annotated[int, typer.Option(help="Batch size on rooflines; meshes train at 1.")] = 128,
-    set_: Overrides = [],  # noqa: B006
+    set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
     """Train a model on several machines, in simulation; rooflines say what is possible at best."""
@@ -76,7 +76,7 @@ def _dtype(name: str | None):
     raise UnknownNameError("dtype", name, known, "weft compare --help")
 
 
-def print_rows(rows: tuple[Row, ...]) -> None:
+def print_rows(rows: tuple[MachineRow, ...]) -> None:
     """The table; below it why machines are left out or slower, and what the last column counts."""
     print_table(_HEADERS, [_line(row) for row in rows])
     typer.echo("")
@@ -97,7 +97,7 @@ def print_rows(rows: tuple[Row, ...]) -> None:
     )
 
 
-def _line(row: Row) -> tuple[object, ...]:
+def _line(row: MachineRow) -> tuple[object, ...]:
     from ...compiler.plan.text.numbers import duration, percent, quantity
 
     figures = row.figures
@@ -120,7 +120,7 @@ def _bar(figures: Figures, name: str) -> str:
     return bar_text(getattr(figures, name), *bar) if bar else ""
 
 
-def _firmness(row: Row) -> str:
+def _firmness(row: MachineRow) -> str:
     """Published; derived or fitted; from memory or assumed."""
     groups = (("published",), ("derived", "fitted"), ("memory", "assumed"))
     return " / ".join(str(sum(row.confidence.get(k, 0) for k in group)) for group in groups)

@@ -10,7 +10,7 @@ import typer
 from ..names import check_file_output
 
 if TYPE_CHECKING:
-    from ...sim.page.side_by_side import Simulated, Trained
+    from ...sim.page.side_by_side import SimulatedPlan, Trained
 
 Directories = Annotated[
     list[Path],
@@ -54,13 +54,13 @@ def _kinds(directory: Path) -> tuple[bool, bool]:
     return plan, run
 
 
-def _simulated(directory: Path, samples: int) -> Simulated:
+def _simulated(directory: Path, samples: int) -> SimulatedPlan:
     from ...compiler.plan.files import load_document
     from ...sim import simulate
-    from ...sim.page.side_by_side import Simulated
+    from ...sim.page.side_by_side import SimulatedPlan
 
     plan = load_document(directory)
-    return Simulated(str(directory), plan, simulate(plan, samples))
+    return SimulatedPlan(str(directory), plan, simulate(plan, samples))
 
 
 def _trained(directory: Path) -> Trained:

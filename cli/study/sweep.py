@@ -9,12 +9,12 @@ import typer
 
 from ...backend.live_line import LiveLine
 from ..names import check_model
-from ..options import Json, Model, recipe_of
+from ..options import Json, ModelArgument, recipe_of
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...compiler.recipes.recipe import Recipe
-    from ...study.sweep import Axis, Log, Objective
+    from ...study.sweep import Axis, Objective, SweepLog
     from ...study.sweep.log import Shard
     from ...study.sweep.points import Overrides
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    model: Model,
+    model: ModelArgument,
     set_: Annotated[
         list[str],
         typer.Option(
@@ -66,7 +66,7 @@ def sweep(
     """Compile and simulate a recipe under many settings; print what no other setting beats."""
     check_model(model)
     from ...runtime.checkpoint.lock import locked
-    from ...study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective, workers
+    from ...study.sweep import Sweep, SweepLog, pareto_front, parse_axis, parse_objective, workers
     from ...study.sweep import search as run_search
     from ...study.sweep import sweep as run
     from ...study.sweep.run import override, tasks_of
@@ -83,7 +83,7 @@ def sweep(
         how = f"{how}, {jobs} at once, seed {seed}, for {', '.join(objective)}"
     directory = output or Path(f"{Path(model.rpartition(':')[2]).stem}.sweep")
     line = LiveLine()
-    log = Log(directory, Sweep(_identity(recipe), tuple(set_), how, samples), part)
+    log = SweepLog(directory, Sweep(_identity(recipe), tuple(set_), how, samples), part)
 
     def shown(done: int, of: int) -> None:
         line(_progress(done, of), final=done == of)
@@ -107,7 +107,7 @@ def sweep(
     typer.echo(f"{page}: open it in a browser" if page else "no page: pip install 'weft[report]'")
 
 
-def _page(directory: Path, model: str, log: Log, wanted: list[Objective]) -> str | None:
+def _page(directory: Path, model: str, log: SweepLog, wanted: list[Objective]) -> str | None:
     """Writes the page of all points that are done, by other shards too; None without jinja2."""
     from importlib.util import find_spec
 

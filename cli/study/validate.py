@@ -165,9 +165,9 @@ def print_report(report: ValidationReport, with_rows: bool) -> None:
 
 
 def _row(point: object) -> tuple[object, ...]:
-    from ...sim.validation import Point
+    from ...sim.validation import MeasuredPoint
 
-    assert isinstance(point, Point)
+    assert isinstance(point, MeasuredPoint)
     return (
         *(point.set_name, point.quantity, f"{point.measured:g}", f"{point.simulated:.6g}"),
         *(f"{point.error * 100:+.1f} %", "yes" if point.fitted else "", point.settings),

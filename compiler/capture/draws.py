@@ -43,7 +43,7 @@ class Draws(Protocol):
         ...
 
 
-Rule = Callable[[Draws, Tensor, Mapping[str, Any]], Any]
+DrawRule = Callable[[Draws, Tensor, Mapping[str, Any]], Any]
 """What an operator returns, from its arguments by name; the tensor has the shape and the dtype of
 its (first) result."""
 
@@ -182,7 +182,7 @@ def arguments(target: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]
     return given
 
 
-def rule_of(target: Any) -> Rule | None:
+def rule_of(target: Any) -> DrawRule | None:
     """How to draw what an operator draws, also in its form that changes its first argument."""
     packet = getattr(target, "overloadpacket", None)
     name = str(packet).removeprefix("aten.").removesuffix("_").removesuffix("_functional")
@@ -211,7 +211,7 @@ _UNTAGGED = (
     *("aten.binomial", "aten._standard_gamma", "aten._sample_dirichlet"),
 )
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, DrawRule] = {
     "bernoulli": lambda draws, result, given: bernoulli(
         draws, result, given.get("p", given["self"])
     ),

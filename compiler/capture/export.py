@@ -16,7 +16,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from ...backend.errors import UserError
 from .custom_backward.call import CustomCall
-from .custom_backward.record import Recording
+from .custom_backward.record import CallRecording
 from .functional import functional_updates
 from .guards.mutations import check_mutations
 from .guards.placeless import meta_as_cpu
@@ -30,7 +30,7 @@ from .repeats import export_repeated
 from .sample import OneSample, Sample, arguments
 from .source_lines import lines_noted
 
-Updates = Mapping[str, fx.Node]
+NextValues = Mapping[str, fx.Node]
 """Placeholder name of a buffer -> the node that computes its next value."""
 
 
@@ -40,7 +40,7 @@ class Traced:
     its operators of `custom_backward` stand for, by number."""
 
     exported: ExportedProgram
-    updates: Updates
+    updates: NextValues
     calls: Sequence[CustomCall]
 
 
@@ -100,7 +100,7 @@ def _traced(sample: OneSample, example_inputs: Sample) -> Traced:
     return Traced(exported, updates, recording.calls)
 
 
-def _recorded(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, Recording]:
+def _recorded(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgram, CallRecording]:
     """The training graph; repeated blocks are traced twice only, if that gives the same graph."""
     try:
         exported, recording = _export(sample, example_inputs, is_repeated=True)
@@ -115,8 +115,8 @@ def _recorded(sample: OneSample, example_inputs: Sample) -> tuple[ExportedProgra
 
 def _export(
     sample: OneSample, example_inputs: Sample, is_repeated: bool
-) -> tuple[ExportedProgram, Recording]:
-    recording = Recording(sample)
+) -> tuple[ExportedProgram, CallRecording]:
+    recording = CallRecording(sample)
     export = partial(_exported, sample, example_inputs)
     with recording.recording(), watching(sample):
         exported = export_repeated(sample, export) if is_repeated else export()
@@ -140,7 +140,7 @@ def _buffers(exported: ExportedProgram) -> frozenset[str]:
     return frozenset(spec.arg.name for spec in specs if spec.kind is InputKind.BUFFER)
 
 
-def _buffer_mutations(exported: ExportedProgram) -> Updates:
+def _buffer_mutations(exported: ExportedProgram) -> NextValues:
     signature = exported.graph_signature
     placeholder = {name: key for key, name in signature.inputs_to_buffers.items()}
     results = exported.graph.output_node().args[0]

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from ...backend.errors import UserError
 from ...backend.parameters import by_any_name, places
-from ...backend.sparsity.eager.attached import Held, held_in
+from ...backend.sparsity.eager.attached import HeldMask, held_in
 from .graph import Graph
 
 
-def masks_in_force(model: nn.Module, graph: Graph) -> dict[str, Held]:
+def masks_in_force(model: nn.Module, graph: Graph) -> dict[str, HeldMask]:
     """What a Sparsifier, or a copy of a sparse model, holds of the parameters that the graph uses.
 
     Raises UserError if weights were loaded since that are not 0 where a mask prunes.

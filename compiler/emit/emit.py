@@ -24,7 +24,7 @@ from ..plan.program_graph import kept_inputs
 from ..plan.stage_record import Region, RegionUse, SourceRecord, StageRecord
 from ..plan.training import Training
 from ..targets.target import Target
-from ..timing.layout import Layout, Site
+from ..timing.layout import Layout, StageSite
 from ..timing.totals import totals
 
 
@@ -81,7 +81,7 @@ def emit(
         clock_hz=target.clock_hz,
         grid=(target.rows, target.columns),
         wafers=target.wafers,
-        sites=tuple(map(Site.of, records)),
+        sites=tuple(map(StageSite.of, records)),
         edges=edges,
         constants=target.constants(),
     )

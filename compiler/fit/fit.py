@@ -16,7 +16,7 @@ from math import ceil
 from ..mapping.contributors import largest_stages, memory_classes
 from ..plan.document import Demand, LeverRecord
 from ..plan.infeasible import InfeasibleReport
-from ..plan.infeasible import Lever as LeverLine
+from ..plan.infeasible import ProposedLever as LeverLine
 from .levers import (
     Lever,
     Levers,

@@ -18,8 +18,8 @@ from ..stages.coarsen import Coarsen
 from ..stages.cut import cut
 from ..stages.group import Assignment, Group
 from ..stages.group_updates import GroupUpdates
-from ..stages.kept.keeping import Keeping
-from ..stages.program_cache import Programs
+from ..stages.kept.keeping import ActivationKeeping
+from ..stages.program_cache import CutPrograms
 from ..targets.target import Target
 
 BYTES, PES = "bytes per PE", "PEs"
@@ -58,7 +58,7 @@ class Setting:
     blocks: bool = False
     globs: tuple[str, ...] = ()
     limits: Limits | None = None
-    keeping: Keeping = field(default_factory=Keeping)
+    keeping: ActivationKeeping = field(default_factory=ActivationKeeping)
     sparsity: float = 0.0
 
     @property
@@ -101,9 +101,9 @@ class Fitting:
     graph: Graph
     training: Training
     run: Callable[..., Any] = _applied
-    programs: Programs = field(default_factory=Programs)
+    programs: CutPrograms = field(default_factory=CutPrograms)
     _finest: dict[bool, Assignment] = field(default_factory=dict)
-    _cuts: dict[tuple[Coarsen, Keeping], Stages] = field(default_factory=dict)
+    _cuts: dict[tuple[Coarsen, ActivationKeeping], Stages] = field(default_factory=dict)
     _known: dict[tuple[str, float], Known] = field(default_factory=dict)
     _kernels: dict[tuple, Kernels] = field(default_factory=dict)
     _needs: dict[tuple, _Need] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from ..machine import lines, multicast, ring, summa
 from ..machine.arrays import Bools, Floats, Ints
 from ..machine.collectives import transfer
 from ..machine.cost import Cost, PricedProduct
-from ..machine.product import Kind, Product, Tile, in_batch, tile_of
+from ..machine.product import Product, ProductKind, Tile, in_batch, tile_of
 from ..machine.tilings import ALL_REDUCE, MULTICAST, RING, SUMMA, Tilings
 from ..targets.target import Target
 from .nonzeros import WeightTiles
@@ -49,7 +49,7 @@ class Contraction:
     def macs(self, weights: int) -> int:
         return self.batch * weights * self.vector_positions
 
-    def product(self, kind: Kind) -> Product:
+    def product(self, kind: ProductKind) -> Product:
         """Its sizes, without where the non-zeros are."""
         weights = self.weights
         return Product(
@@ -69,14 +69,14 @@ class Contraction:
 
 
 @dataclass(frozen=True)
-class Part:
+class ProductPart:
     """One of the products that an operator consists of."""
 
-    kind: Kind
+    kind: ProductKind
     product: Contraction
 
 
-def price(site: Site, part: Part) -> Cost:
+def price(site: Site, part: ProductPart) -> Cost:
     """Cost of a product, its weight loaded first if it does not lie there."""
     product, numbers = part.product.product(part.kind), site.tilings.algorithm
     product = replace(product, is_followed=len(site.weights) > 1)
@@ -94,7 +94,7 @@ def price(site: Site, part: Part) -> Cost:
     return Cost(compute, network, *macs, products, border=cost.border)
 
 
-def price_gradients(site: Site, weight: Part, inputs: Part) -> Cost:
+def price_gradients(site: Site, weight: ProductPart, inputs: ProductPart) -> Cost:
     """A weight's gradient, then the input gradient; the first is summed over the slices meanwhile,
     and behind what follows, where the target overlaps them."""
     first, second = price(site, weight), price(site, inputs)

@@ -14,8 +14,8 @@ from torch import fx
 
 from ..machine.arrays import Floats
 from ..machine.cost import Cost
-from ..machine.product import Kind
-from .contraction import Contraction, Part, price, price_gradients
+from ..machine.product import ProductKind
+from .contraction import Contraction, ProductPart, price, price_gradients
 from .nonzeros import WeightTiles
 from .reduction import channel_sums
 from .roles import OUTPUTS, dtype_of, operand, operator_of, shape_of, tensors_of
@@ -81,7 +81,7 @@ def halo(node: fx.Node) -> int:
     return sum(reach * prod(spatial[axis + 1 :]) for axis, reach in enumerate(apart))
 
 
-def parts(node: fx.Node, site: Site) -> tuple[Part, ...]:
+def parts(node: fx.Node, site: Site) -> tuple[ProductPart, ...]:
     """The products of a convolution, or of its backward as far as the output mask asks for them.
 
     A weight that is computed, or owned by another stage, is sent to the PEs that use it, once.
@@ -89,10 +89,10 @@ def parts(node: fx.Node, site: Site) -> tuple[Part, ...]:
     product = describe(node, _tiles(node, site))
     loaded = replace(product, loaded=weight_operand(node) not in site.roles.weight)
     if operator_of(node) == FORWARD:
-        return (Part(Kind.FORWARD, loaded),)
+        return (ProductPart(ProductKind.FORWARD, loaded),)
     wants_input, wants_weight, _ = cast("list[bool]", node.args[10])
-    weight = Part(Kind.WEIGHT_GRADIENT, product if wants_input else loaded)
-    inputs = Part(Kind.INPUT_GRADIENT, loaded)
+    weight = ProductPart(ProductKind.WEIGHT_GRADIENT, product if wants_input else loaded)
+    inputs = ProductPart(ProductKind.INPUT_GRADIENT, loaded)
     in_order = ((weight, wants_weight), (inputs, wants_input))
     found = tuple(part for part, is_wanted in in_order if is_wanted)
     return found[::-1] if site.in_sequence else found

@@ -19,7 +19,7 @@ from ..machine.cost import Cost
 from .roles import dtype_of, operator_of, tensors_of
 from .site import Site
 
-Work = Callable[[int, int, int], float]
+WorkFunction = Callable[[int, int, int], float]
 """Multiply-adds for a matrix of m rows and n columns, with k columns on the right-hand side."""
 
 
@@ -31,7 +31,7 @@ def _qr(m: int, n: int, k: int) -> float:
     return 2 * _lu(m, n, k) + 2 * m * n * min(m, n)  # R, then Q
 
 
-FACTORIZATIONS: dict[str, Work] = {
+FACTORIZATIONS: dict[str, WorkFunction] = {
     "aten._linalg_det.default": _lu,
     "aten._linalg_eigh.default": lambda m, n, k: 4.5 * n**3,
     "aten._linalg_slogdet.default": _lu,

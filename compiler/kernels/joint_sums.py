@@ -21,7 +21,7 @@ from ..machine.cost import Cost
 from ..targets.target import Noc, Target
 from .roles import Roles, calls, operator_of
 
-Priced = tuple[fx.Node, Cost]
+PricedNode = tuple[fx.Node, Cost]
 
 
 def unread(roles: Roles, graph: fx.Graph) -> frozenset[fx.Node]:
@@ -42,8 +42,11 @@ def _advances_state(node: fx.Node) -> bool:
 
 
 def behind(
-    found: Sequence[Priced], unread: Collection[fx.Node], target: Target, is_followed: bool = False
-) -> list[Priced]:
+    found: Sequence[PricedNode],
+    unread: Collection[fx.Node],
+    target: Target,
+    is_followed: bool = False,
+) -> list[PricedNode]:
     """The costs of a phase's operators in order: sums that nothing reads are joined and run behind
     the products that follow, where the target overlaps them. If the phase `is_followed` by another
     one before anybody reads its sums, products follow all of them."""
@@ -67,7 +70,7 @@ def _behind(cost: Cost, noc: Noc) -> Cost:
     return replace(cost, network=network, sums=(replace(own, is_behind=True),), behind=alone)
 
 
-def waited_for(found: Sequence[Priced], summed: Floats | float = 0.0) -> list[Priced]:
+def waited_for(found: Sequence[PricedNode], summed: Floats | float = 0.0) -> list[PricedNode]:
     """The last operator that leaves sums behind waits for what remains of them at the end: they run
     one after the other, each from where its operator has made what it sums; sums from before take
     until `summed`. An exchange of borders waits for those before it: it uses the same colours."""
@@ -89,8 +92,8 @@ def waited_for(found: Sequence[Priced], summed: Floats | float = 0.0) -> list[Pr
 
 
 def waited_for_in_both(
-    backward: Sequence[Priced], forward: Sequence[Priced]
-) -> tuple[list[Priced], list[Priced]]:
+    backward: Sequence[PricedNode], forward: Sequence[PricedNode]
+) -> tuple[list[PricedNode], list[PricedNode]]:
     """The same of a backward and the forward that comes next in its tick. Sums that the forward
     leaves behind are those that the next one reads: they go on from the beginning of the backward
     between them, when that has its borders, which are those of the forward."""
@@ -102,7 +105,7 @@ def waited_for_in_both(
     return both[: len(backward)], both[len(backward) :]
 
 
-def joined(found: Sequence[Priced], waiting: Collection[fx.Node], noc: Noc) -> list[Priced]:
+def joined(found: Sequence[PricedNode], waiting: Collection[fx.Node], noc: Noc) -> list[PricedNode]:
     """The costs of a phase's operators in order; those of `waiting` have no network where a later
     one of them carries their sums."""
     costs = dict(found)

@@ -16,7 +16,7 @@ from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, ten
 
 
 @dataclass(frozen=True)
-class Matrix:
+class WeightMatrix:
     """A parameter that a contraction multiplies with: (out, in, taps) features, and positions.
 
     A batch of matrices is one whose taps they are; of `experts` the in features lie one after the
@@ -54,7 +54,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Layout:
+class StageLayout:
     """Everything about a stage program that its costs need and no mask or target changes.
 
     `matrices` and `biases` (vectors over out features) are keyed by parameter index; `operands`
@@ -65,7 +65,7 @@ class Layout:
 
     forward: Roles
     backward: Roles
-    matrices: Mapping[int, Matrix]
+    matrices: Mapping[int, WeightMatrix]
     biases: frozenset[int]
     operands: tuple[tuple[int, int, int, int], ...]
     in_features: int
@@ -86,7 +86,7 @@ class Layout:
         return len(own) > 0 and plain and not self.operands and not self.experts
 
 
-def find_layout(program: StageProgram) -> Layout:
+def find_layout(program: StageProgram) -> StageLayout:
     """Read the layout off the program's graphs."""
     forward = find_roles(program.forward, program.trainable, is_backward=False)
     backward = find_roles(program.backward, program.trainable, is_backward=True)
@@ -99,7 +99,7 @@ def find_layout(program: StageProgram) -> Layout:
         elements = _largest_tensor(program)
         sizes = [(elements, 1, elements)]
     bounds = (max(axis) for axis in zip(*sizes, strict=True))
-    return Layout(forward, backward, matrices, biases, operands, *bounds)
+    return StageLayout(forward, backward, matrices, biases, operands, *bounds)
 
 
 def _largest_tensor(program: StageProgram) -> int:
@@ -107,7 +107,7 @@ def _largest_tensor(program: StageProgram) -> int:
     return max((spec.elements for spec in specs), default=1)
 
 
-def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, Matrix]]:
+def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, WeightMatrix]]:
     for node in calls(module.graph):
         name = operator_of(node)
         if name == convolution.FORWARD and convolution.weight_operand(node) in roles.weight:
@@ -124,40 +124,40 @@ def _matrices(module: fx.GraphModule, roles: Roles) -> Iterator[tuple[int, Matri
                 yield use.index, _routed_matrix(node, use)
 
 
-def _routed_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
+def _routed_matrix(node: fx.Node, use: linear.WeightUse) -> WeightMatrix:
     experts, into, out = shape_of(operand(node, 1))
     sizes = experts * into, out, 1, use.positions, use.positions
-    return Matrix(use.contracted_axis, *sizes, is_batch=True, experts=experts)
+    return WeightMatrix(use.contracted_axis, *sizes, is_batch=True, experts=experts)
 
 
-def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
+def _convolution_matrix(node: fx.Node, roles: Roles) -> tuple[int, WeightMatrix]:
     weight = convolution.weight_operand(node)
     tiles, axis = convolution.dense_tiles(node), convolution.in_axis(node)
     product = convolution.describe(node, tiles)
     positions = product.in_positions, product.out_positions
-    matrix = Matrix(axis, tiles.in_features, tiles.out_features, tiles.taps, *positions)
+    matrix = WeightMatrix(axis, tiles.in_features, tiles.out_features, tiles.taps, *positions)
     return roles.weight[weight].index, matrix
 
 
-def _embedding_matrix(node: fx.Node, roles: Roles) -> tuple[int, Matrix]:
+def _embedding_matrix(node: fx.Node, roles: Roles) -> tuple[int, WeightMatrix]:
     """A table has no input positions: a token picks one row, and its gradient goes to one row."""
     rows, columns = shape_of(operand(node, 0))
     tokens = tensors_of(node)[0].numel() // max(1, columns)
-    return roles.weight[operand(node, 0)].index, Matrix(0, rows, columns, 1, 0, tokens)
+    return roles.weight[operand(node, 0)].index, WeightMatrix(0, rows, columns, 1, 0, tokens)
 
 
-def _linear_matrix(node: fx.Node, use: linear.WeightUse) -> Matrix:
+def _linear_matrix(node: fx.Node, use: linear.WeightUse) -> WeightMatrix:
     left, right = linear.factors(node)
     contracted, m, n = shape_of(left)[-1], shape_of(left)[-2], shape_of(right)[-1]
     out_features = m * n // use.positions
     batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
     positions = use.positions, use.positions
     is_batch = len(shape_of(left)) == 3
-    return Matrix(use.contracted_axis, contracted, out_features, batch, *positions, is_batch)
+    return WeightMatrix(use.contracted_axis, contracted, out_features, batch, *positions, is_batch)
 
 
 def _operands(
-    module: fx.GraphModule, roles: Roles, matrices: Mapping[int, Matrix]
+    module: fx.GraphModule, roles: Roles, matrices: Mapping[int, WeightMatrix]
 ) -> Iterator[tuple[int, int, int, int]]:
     for node in calls(module.graph):
         if operator_of(node) == convolution.FORWARD:

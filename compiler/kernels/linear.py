@@ -19,9 +19,9 @@ from torch import fx
 from ..machine.arrays import Floats, ceil_div
 from ..machine.collectives import transfer, words
 from ..machine.cost import Cost
-from ..machine.product import Kind
+from ..machine.product import ProductKind
 from ..plan.routed import Routed
-from .contraction import Contraction, Part, price
+from .contraction import Contraction, ProductPart, price
 from .nonzeros import WeightTiles
 from .roles import Roles, dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Site
@@ -72,23 +72,25 @@ def bias_cycles(node: fx.Node, site: Site) -> Floats:
     return site.vector_cycles(site.share(tensors_of(node)[0].numel()), dtype_of(node))
 
 
-def part(node: fx.Node, site: Site) -> Part:
+def part(node: fx.Node, site: Site) -> ProductPart:
     """The product. Of two activations the second takes the place of the weight."""
     use = weight_use(node, site.roles)
     left, right = factors(node)
     if use is not None and use.index in site.weights:
         is_forward = use.contracted_axis == site.in_axis[use.index]
-        kind = Kind.FORWARD if is_forward else Kind.INPUT_GRADIENT
-        return Part(kind, _with_weight(node, site, use.index, use.positions))
+        kind = ProductKind.FORWARD if is_forward else ProductKind.INPUT_GRADIENT
+        return ProductPart(kind, _with_weight(node, site, use.index, use.positions))
     index = site.roles.gradient.get(node)
     if index is not None and index in site.weights:
         positions = shape_of(left)[-1]
-        return Part(Kind.WEIGHT_GRADIENT, _with_weight(node, site, index, positions))
+        return ProductPart(ProductKind.WEIGHT_GRADIENT, _with_weight(node, site, index, positions))
     batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
     m, k = shape_of(left)[-2:]
     operand = WeightTiles(out_features=shape_of(right)[-1], in_features=k, taps=1)
     size = tensors_of(node)[0].element_size()
-    return Part(Kind.FORWARD, Contraction(operand, m, m, 0, dtype_of(node), size, True, batch))
+    return ProductPart(
+        ProductKind.FORWARD, Contraction(operand, m, m, 0, dtype_of(node), size, True, batch)
+    )
 
 
 def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
@@ -139,21 +141,21 @@ def routed_product(node: fx.Node, site: Site) -> Cost:
     )
 
 
-def _routed_part(node: fx.Node, site: Site) -> Part:
-    index, kind = site.roles.gradient.get(node), Kind.WEIGHT_GRADIENT
+def _routed_part(node: fx.Node, site: Site) -> ProductPart:
+    index, kind = site.roles.gradient.get(node), ProductKind.WEIGHT_GRADIENT
     use = routed_use(node, site.roles)
     if use is not None:
         index = use.index
         is_forward = use.contracted_axis == site.in_axis.get(index)
-        kind = Kind.FORWARD if is_forward else Kind.INPUT_GRADIENT
+        kind = ProductKind.FORWARD if is_forward else ProductKind.INPUT_GRADIENT
     dealt, size = dealt_out(node, site), tensors_of(node)[0].element_size()
     if index is None or index not in site.weights:
-        tiles, kind = WeightTiles(*_features(node), 1), Kind.FORWARD
+        tiles, kind = WeightTiles(*_features(node), 1), ProductKind.FORWARD
     else:
         tiles = _of_one(site.weights[index], dealt.experts)
     rows, is_loaded = dealt.fullest, index not in site.weights
     sizes = rows, rows, 0, dtype_of(node), size, is_loaded, dealt.experts
-    return Part(kind, Contraction(tiles, *sizes))
+    return ProductPart(kind, Contraction(tiles, *sizes))
 
 
 def _features(node: fx.Node) -> tuple[int, int]:

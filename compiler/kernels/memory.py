@@ -22,7 +22,7 @@ from ..machine.product import side_bytes
 from ..machine.tilings import Tilings
 from ..plan.program import StageProgram, TensorSpec
 from ..plan.stage_record import PEMemory
-from .layout import Layout
+from .layout import StageLayout
 from .site import Site
 from .workspace import workspace_bytes
 
@@ -106,7 +106,7 @@ def nothing_stored(tilings: Tilings) -> Stored:
     return Stored(nothing, nothing.astype(np.float64), nothing, nothing)
 
 
-def store_parameter(site: Site, layout: Layout, index: int, spec: TensorSpec) -> Stored:
+def store_parameter(site: Site, layout: StageLayout, index: int, spec: TensorSpec) -> Stored:
     """Where parameter `index` lies, and how much of it the fullest PE holds."""
     size = spec.torch_dtype.itemsize
     if index in site.weights:
@@ -116,14 +116,14 @@ def store_parameter(site: Site, layout: Layout, index: int, spec: TensorSpec) ->
     return Stored(elements, mean, elements * size, elements * size)
 
 
-def vector_elements(tilings: Tilings, layout: Layout, index: int, spec: TensorSpec) -> Ints:
+def vector_elements(tilings: Tilings, layout: StageLayout, index: int, spec: TensorSpec) -> Ints:
     """On the fullest PE, of parameter `index`, with which no contraction multiplies."""
     if len(spec.shape) > 1:
         return tilings.share(spec.elements)
     return ceil_div(spec.elements, _slices(tilings, layout, index, spec))
 
 
-def _slices(tilings: Tilings, layout: Layout, index: int, spec: TensorSpec) -> Ints:
+def _slices(tilings: Tilings, layout: StageLayout, index: int, spec: TensorSpec) -> Ints:
     """Vectors lie with the features they go with; other tensors are dealt out over the region."""
     if len(spec.shape) > 1:
         return tilings.height * tilings.width
@@ -141,7 +141,7 @@ def _store_matrix(site: Site, index: int, size: int) -> Stored:
 
 def memory_table(
     site: Site,
-    layout: Layout,
+    layout: StageLayout,
     program: StageProgram,
     stored: list[Stored],
     optimizer_states: int,

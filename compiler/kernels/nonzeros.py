@@ -34,7 +34,9 @@ class WeightTiles:
     _cache: dict[tuple[int, int], int] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-    _sums: dict[str, _Sums] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _sums: dict[str, _PrefixSums] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def dense(self) -> int:
@@ -121,7 +123,7 @@ def expected_extreme(size: int, density: float, tiles: int, *, least: bool = Fal
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _PrefixSums:
     """Sums of the counts before each of `rows` and before each of `columns`, (rows, columns)."""
 
     rows: Ints
@@ -138,10 +140,10 @@ class _Sums:
         return np.diff(np.diff(self.sums[at], axis=0, prepend=0), axis=1, prepend=0)
 
 
-def _sums(counts: NDArray[np.integer], rows: Ints, columns: Ints) -> _Sums:
+def _sums(counts: NDArray[np.integer], rows: Ints, columns: Ints) -> _PrefixSums:
     if counts.flags.f_contiguous and not counts.flags.c_contiguous:
         other = _sums(counts.T, columns, rows)
-        return _Sums(rows, columns, np.ascontiguousarray(other.sums.T))
+        return _PrefixSums(rows, columns, np.ascontiguousarray(other.sums.T))
     sums = np.empty((len(rows), len(columns)), np.int64)
     running = np.zeros(counts.shape[1], np.int64)
     begin = 0
@@ -149,7 +151,7 @@ def _sums(counts: NDArray[np.integer], rows: Ints, columns: Ints) -> _Sums:
         running += np.add.reduce(counts[begin:end], axis=0, dtype=np.int32)
         sums[number] = np.cumsum(running)[columns - 1]
         begin = end
-    return _Sums(rows, columns, sums)
+    return _PrefixSums(rows, columns, sums)
 
 
 def _slice_ends(size: int, split: int) -> Ints:

@@ -18,22 +18,22 @@ from math import prod
 from ...backend.optim.matrices import STEPS
 from ..machine.arrays import Ints
 from ..machine.cost import Cost
-from ..machine.product import Kind
+from ..machine.product import ProductKind
 from ..plan.program import Stages, TensorSpec
 from ..plan.training import Training, stepped_by_element
-from .contraction import Contraction, Part, price
+from .contraction import Contraction, ProductPart, price
 from .nonzeros import WeightTiles
 from .site import Site
 
 _PASSES_PER_TENSOR = 2
 _RENEWAL = 0.1
 
-Product = tuple[int, int, int, float]
+UpdateProduct = tuple[int, int, int, float]
 """(m, k, n) of a product of m x k with k x n, and how often an update does it."""
 
 
 @dataclass(frozen=True)
-class Step:
+class UpdateStep:
     """State tensors per weight, and the rule that steps matrices but for those `by_element`."""
 
     states: int
@@ -41,11 +41,11 @@ class Step:
     by_element: frozenset[str] = frozenset()
 
     @staticmethod
-    def of(training: Training, stages: Stages) -> Step:
+    def of(training: Training, stages: Stages) -> UpdateStep:
         """That of a training run."""
         rule = training.matrix_rule
         own = stepped_by_element(stages, training.by_element) if rule else frozenset[str]()
-        return Step(training.optimizer_states, rule, own)
+        return UpdateStep(training.optimizer_states, rule, own)
 
 
 def update(
@@ -66,12 +66,15 @@ def matrix_step(site: Site, rule: str, spec: TensorSpec) -> Cost:
     for m, k, n, times in matrix_products(rule, spec.shape):
         tiles = WeightTiles(out_features=n, in_features=k, taps=1)
         size = spec.torch_dtype.itemsize
-        one = price(site, Part(Kind.FORWARD, Contraction(tiles, m, m, 0, spec.dtype, size, True)))
+        one = price(
+            site,
+            ProductPart(ProductKind.FORWARD, Contraction(tiles, m, m, 0, spec.dtype, size, True)),
+        )
         total = total + Cost(times * one.compute, times * one.network)
     return total
 
 
-def matrix_products(rule: str, shape: tuple[int, ...]) -> list[Product]:
+def matrix_products(rule: str, shape: tuple[int, ...]) -> list[UpdateProduct]:
     """The products that a rule does with a parameter of a shape."""
     if len(shape) < 2:
         return []

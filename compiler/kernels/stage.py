@@ -26,12 +26,12 @@ from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .joint_sums import Priced as Found
+from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
-from .layout import Layout
+from .layout import StageLayout
 from .memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
 from .nonzeros import WeightTiles
-from .optimizer import Step, matrix_step, update
+from .optimizer import UpdateStep, matrix_step, update
 from .registry import KERNELS, cost_of, kernel_for
 from .roles import Roles, calls, operator_of
 from .site import Site
@@ -95,10 +95,10 @@ class StageTable:
 def price_stage(
     stage: Stage,
     program: StageProgram,
-    layout: Layout,
+    layout: StageLayout,
     weights: Mapping[int, WeightTiles],
     target: Target,
-    step: Step,
+    step: UpdateStep,
     tilings: Tilings | None = None,
     in_sequence: bool = False,
     shares: tuple[float, ...] | None = None,
@@ -142,7 +142,7 @@ def price_stage(
     )
 
 
-def stage_tilings(layout: Layout, target: Target) -> Tilings:
+def stage_tilings(layout: StageLayout, target: Target) -> Tilings:
     """All that fit the grid, of every algorithm that the stage's products and the target allow; of
     convolutions, whose positions are many, with finer splits."""
     sizes = layout.in_features, layout.positions, layout.out_features
@@ -195,7 +195,7 @@ def _site(
     target: Target,
     tilings: Tilings,
     roles: Roles,
-    layout: Layout,
+    layout: StageLayout,
     weights: Mapping[int, WeightTiles],
     in_sequence: bool,
 ) -> Site:
@@ -204,7 +204,7 @@ def _site(
 
 
 def _phase_costs(
-    site: Site, stage: Stage, program: StageProgram, layout: Layout, backward_first: bool
+    site: Site, stage: Stage, program: StageProgram, layout: StageLayout, backward_first: bool
 ) -> Iterator[Priced]:
     """The operators of the forward, then those of the backward."""
     phases = ("forward", program.forward), ("backward", program.backward)
@@ -242,9 +242,9 @@ def _update_costs(
     site: Site,
     stage: Stage,
     program: StageProgram,
-    layout: Layout,
+    layout: StageLayout,
     stored: list[Stored],
-    step: Step,
+    step: UpdateStep,
 ) -> Iterator[Priced]:
     before: dict[str, Ints] = {}
     for index, (name, spec) in enumerate(zip(stage.parameters, program.parameters, strict=True)):

@@ -25,7 +25,7 @@ from ..machine.arrays import Ints, ceil_div
 from ..machine.product import Sides
 from ..machine.tilings import Tilings
 from . import convolution, linear
-from .layout import Layout, Matrix
+from .layout import StageLayout, WeightMatrix
 from .movement import ALIASES
 from .registry import KERNELS
 from .roles import Roles, calls, operand, operator_of, shape_of, tensors_of
@@ -42,12 +42,12 @@ class _Lies:
     """How a stage's values lie, under many tilings, on PEs of a memory."""
 
     tilings: Tilings
-    layout: Layout
+    layout: StageLayout
     side_bytes: int
 
 
 def workspace_bytes(
-    module: fx.GraphModule, tilings: Tilings, layout: Layout, roles: Roles, side_bytes: int
+    module: fx.GraphModule, tilings: Tilings, layout: StageLayout, roles: Roles, side_bytes: int
 ) -> Ints:
     """The most that one phase, a graph of a stage's program, holds at any time; one side of a
     product may take `side_bytes`."""
@@ -152,7 +152,7 @@ def _product_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
         return _sides(lies, matrix, positions, positions, size)
     batch, (m, k), n = left[0] if len(left) == 3 else 1, left[-2:], right[-1]
     factor = batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)
-    return _sides(lies, Matrix(1, k, n, batch, m, m), m, m, size) + factor * size
+    return _sides(lies, WeightMatrix(1, k, n, batch, m, m), m, m, size) + factor * size
 
 
 def _routed_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
@@ -166,7 +166,7 @@ def _routed_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     out = shape_of(node)[1] if operator_of(node) == linear.ROUTED else right
     into = linear.experts_of(node) * left
     factor = ceil_div(into, tilings.in_split) * ceil_div(out, tilings.out_split)
-    return _sides(lies, Matrix(1, into, out, 1, rows, rows), rows, rows, size) + factor * size
+    return _sides(lies, WeightMatrix(1, into, out, 1, rows, rows), rows, rows, size) + factor * size
 
 
 def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
@@ -174,7 +174,7 @@ def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     tiles = convolution.dense_tiles(node)
     product = convolution.describe(node, tiles)
     ends = product.in_positions, product.out_positions
-    matrix = Matrix(1, tiles.in_features, tiles.out_features, tiles.taps, *ends)
+    matrix = WeightMatrix(1, tiles.in_features, tiles.out_features, tiles.taps, *ends)
     held = _sides(lies, matrix, *ends, product.itemsize, product.halo)
     if convolution.weight_operand(node) not in roles.weight:
         held = held + product.itemsize * tiles.taps * (
@@ -185,7 +185,12 @@ def _convolution_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
 
 
 def _sides(
-    lies: _Lies, matrix: Matrix, in_positions: int, out_positions: int, size: int, halo: int = 0
+    lies: _Lies,
+    matrix: WeightMatrix,
+    in_positions: int,
+    out_positions: int,
+    size: int,
+    halo: int = 0,
 ) -> Ints:
     """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
     the outputs are `halo` longer where there are so many beyond the PE's slice."""

@@ -19,7 +19,7 @@ from . import local_product
 from .arrays import Floats
 from .collectives import all_reduce, broadcast
 from .cost import Cost
-from .product import Kind, Tile
+from .product import ProductKind, Tile
 
 _COLOURS = 5
 """That serve both axes in turn, as in the published program."""
@@ -37,7 +37,7 @@ def _spread(target: Target, tile: Tile) -> Floats:
     noc, tilings = target.noc, tile.tilings
     if not target.software.triggered:
         return np.zeros(len(tilings))
-    if tile.product.kind is Kind.FORWARD:
+    if tile.product.kind is ProductKind.FORWARD:
         return broadcast(noc, tile.in_words(noc), tilings.out_split)
     return broadcast(noc, tile.out_words(noc), tilings.in_split)
 
@@ -45,8 +45,8 @@ def _spread(target: Target, tile: Tile) -> Floats:
 def _sums(target: Target, tile: Tile) -> Floats:
     noc, tilings = target.noc, tile.tilings
     one = np.ones_like(tilings.groups)
-    if tile.product.kind is Kind.WEIGHT_GRADIENT:
+    if tile.product.kind is ProductKind.WEIGHT_GRADIENT:
         return np.zeros(len(tilings))
-    if tile.product.kind is Kind.FORWARD:
+    if tile.product.kind is ProductKind.FORWARD:
         return all_reduce(noc, tile.out_words(noc), tilings.in_split, one, tilings.groups)
     return all_reduce(noc, tile.in_words(noc), tilings.out_split, one, tilings.groups)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..targets.target import Matrix, Target
+from ..targets.target import MatrixUnit, Target
 from .arrays import Floats, Ints, ceil_div
 from .instruction import (
     column_groups,
@@ -150,7 +150,7 @@ def _mapped_over_values(target: Target, of: LocalProduct) -> Floats:
     return of.positions * mapped_vector_cycles(target, of.dtype, inputs, of.out_features)
 
 
-def _block_by_block(unit: Matrix, of: LocalProduct, rate: float) -> Floats:
+def _block_by_block(unit: MatrixUnit, of: LocalProduct, rate: float) -> Floats:
     """On a matrix unit: dense blocks of the tile, padded to whole ones."""
     blocks = (
         ceil_div(of.in_features, unit.in_features)

@@ -48,14 +48,14 @@ from .collectives import (
     reduce_behind,
 )
 from .cost import Cost
-from .product import Kind, Tile
+from .product import ProductKind, Tile
 
 
 def cost(target: Target, tile: Tile) -> Cost:
     """Arithmetic, and the communication it does not hide in the better loop order."""
     compute = local_product.cycles(target, tile.arithmetic)
     stream, after = _stream(target, tile), np.zeros(len(tile.tilings))
-    if tile.product.kind is Kind.FORWARD:
+    if tile.product.kind is ProductKind.FORWARD:
         after = _border(target, tile)
     else:
         stream = stream + _border(target, tile)
@@ -63,7 +63,7 @@ def cost(target: Target, tile: Tile) -> Cost:
 
 
 @dataclass(frozen=True)
-class Gradients:
+class GradientSums:
     """A weight's gradient and the input gradient that follows it: communication that arithmetic
     does not hide, cycles of the sum of the first over the slices, and those that the second takes
     from where that sum begins."""
@@ -73,7 +73,7 @@ class Gradients:
     second: Floats
 
 
-def gradients(target: Target, weight: Tile, inputs: Tile) -> Gradients:
+def gradients(target: Target, weight: Tile, inputs: Tile) -> GradientSums:
     """Both products on a target that overlaps the sum of the first with the second.
 
     The PEs of a line add the sums between their own instructions, and links that carry sums carry
@@ -87,7 +87,7 @@ def gradients(target: Target, weight: Tile, inputs: Tile) -> Gradients:
     own = _unhidden(target, inputs, arithmetic[1], _down(target, inputs, passing))
     second = own + adding_cycles(noc, sums)
     network = np.maximum(0.0, stream - arithmetic[0]) + second
-    return Gradients(network, all_reduce_middle(noc, sums, *slices), arithmetic[1] + second)
+    return GradientSums(network, all_reduce_middle(noc, sums, *slices), arithmetic[1] + second)
 
 
 def _unhidden(target: Target, tile: Tile, compute: Floats, stream: Floats) -> Floats:
@@ -106,10 +106,10 @@ def _stream(target: Target, tile: Tile) -> Floats:
     """Operands: inputs along a row of PEs, gradients down a column."""
     noc, kind = target.noc, tile.product.kind
     along = broadcast(noc, tile.in_words(noc), tile.tilings.out_split)
-    if kind is Kind.FORWARD:
+    if kind is ProductKind.FORWARD:
         return along
     down = _down(target, tile, 0)
-    return down if kind is Kind.INPUT_GRADIENT else along + down
+    return down if kind is ProductKind.INPUT_GRADIENT else along + down
 
 
 def _down(target: Target, tile: Tile, passing: Ints | int) -> Floats:
@@ -136,11 +136,11 @@ class _Sums:
 
 def _sums(target: Target, tile: Tile) -> _Sums:
     noc, tilings, groups = target.noc, tile.tilings, tile.tilings.groups
-    if tile.product.kind is Kind.WEIGHT_GRADIENT:
+    if tile.product.kind is ProductKind.WEIGHT_GRADIENT:
         sums = tile.weight_words(noc)
         lines = tilings.space_split, tilings.space_spacing
         forms = all_reduce, all_reduce_behind
-    elif tile.product.kind is Kind.FORWARD:
+    elif tile.product.kind is ProductKind.FORWARD:
         sums, lines = tile.out_words(noc), (tilings.in_split, tilings.in_spacing)
         forms = reduce, reduce_behind
     else:

@@ -31,7 +31,7 @@ def side_bytes(target: Target) -> int:
     return target.capacity_bytes // (_HELD_PARTS if target.software.triggered else 1)
 
 
-class Kind(Enum):
+class ProductKind(Enum):
     """What a product computes with its weight."""
 
     FORWARD = "forward"
@@ -49,7 +49,7 @@ class Product:
     each other (`is_followed`) where a stage has several.
     """
 
-    kind: Kind
+    kind: ProductKind
     in_features: int
     out_features: int
     taps: int
@@ -109,18 +109,18 @@ class Tile:
     @property
     def orders(self) -> tuple[Bools, Bools]:
         """A weight's gradient lies where the weight does: it allows both."""
-        if self.product.kind is Kind.WEIGHT_GRADIENT:
+        if self.product.kind is ProductKind.WEIGHT_GRADIENT:
             every = np.ones(len(self.tilings), np.bool_)
             return every, every
         sides = self.sides
-        if self.product.kind is Kind.FORWARD:
+        if self.product.kind is ProductKind.FORWARD:
             return sides.holds_out, sides.holds_in
         return sides.holds_in, sides.holds_out
 
     @property
     def turns(self) -> Ints:
         """In how many turns over its positions, each with sums of its own, a PE goes."""
-        if self.product.kind is Kind.WEIGHT_GRADIENT:
+        if self.product.kind is ProductKind.WEIGHT_GRADIENT:
             return np.ones(len(self.tilings), np.int64)
         return self.sides.turns
 

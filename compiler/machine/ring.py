@@ -19,7 +19,7 @@ from .cost import Cost
 from .exchange import Message, blocking_cycles, message, overlapped_cycles
 from .instruction import software, written_cycles
 from .local_product import mapped_product_cycles
-from .product import Kind, Tile
+from .product import ProductKind, Tile
 
 _RING_HOPS = 2
 
@@ -30,9 +30,9 @@ def cost(target: Target, tile: Tile) -> Cost:
     positions = np.minimum(tile.in_positions, tile.out_positions)
     inputs, outputs = tile.in_features, tile.out_features
     m, k, n = {
-        Kind.FORWARD: (positions, inputs, outputs),
-        Kind.INPUT_GRADIENT: (positions, outputs, inputs),
-        Kind.WEIGHT_GRADIENT: (inputs, positions, outputs),
+        ProductKind.FORWARD: (positions, inputs, outputs),
+        ProductKind.INPUT_GRADIENT: (positions, outputs, inputs),
+        ProductKind.WEIGHT_GRADIENT: (inputs, positions, outputs),
     }[tile.product.kind]
     compute = np.ceil(mapped_product_cycles(target, tile.product.dtype, m, k, n))
     left = message(target, positions * inputs * size)

@@ -21,7 +21,7 @@ from .collectives import broadcast
 from .cost import Cost
 from .exchange import message
 from .instruction import multiply_add_cycles, software
-from .product import Kind, Tile
+from .product import ProductKind, Tile
 
 
 def has_squares(target: Target) -> bool:
@@ -35,7 +35,7 @@ def has_squares(target: Target) -> bool:
 def cost(target: Target, tile: Tile) -> Cost:
     """A product on as many rows of PEs as columns."""
     product, pes = tile.product, tile.tilings.out_split
-    if product.kind is not Kind.FORWARD:
+    if product.kind is not ProductKind.FORWARD:
         return ring.cost(target, tile)
     positions = np.minimum(tile.in_positions, tile.out_positions)
     sizes = positions, tile.in_features, tile.out_features

@@ -30,7 +30,7 @@ class Uncovered:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class KernelCoverage:
     """Of all operators of a training step: those without a kernel, most used first."""
 
     operators: int
@@ -55,7 +55,7 @@ class Coverage:
         return "\n".join(lines)
 
 
-def coverage(stages: Stages) -> Coverage:
+def coverage(stages: Stages) -> KernelCoverage:
     """Look every operator of every stage up in the table of kernels; nothing is priced."""
     uses: Counter[str] = Counter()
     macs: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def coverage(stages: Stages) -> Coverage:
                     place = str(stage.origin_of(node) or f"stage {stage.name}")
                     places.setdefault(name, {})[place] = None
     uncovered = sorted(places, key=lambda name: (-macs[name], -uses[name], name))
-    return Coverage(
+    return KernelCoverage(
         operators=len(uses),
         uncovered=tuple(Uncovered(n, uses[n], macs[n], tuple(places[n])) for n in uncovered),
         macs=macs.total(),

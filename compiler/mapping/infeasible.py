@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..kernels.memory import Post
 from ..kernels.stage import StageTable
-from ..plan.infeasible import InfeasibleReport, Lever
+from ..plan.infeasible import InfeasibleReport, ProposedLever
 from ..plan.program import Stage
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
@@ -50,19 +50,19 @@ def _least(table: StageTable, post: Post) -> int:
 
 def _levers(
     stage: Stage, post: Post, target: Target, table: StageTable, reprice: Reprice
-) -> Iterator[Lever]:
+) -> Iterator[ProposedLever]:
     bound = target.capacity_bytes
     if table.nonzeros_total == table.nonzeros_dense and stage.parameters:
         for sparsity in _SPARSITIES:
             sparse = reprice(stage, density=1.0 - sparsity)
             change = f"make its weights {sparsity:.0%} sparse"
-            yield Lever(change, _least(sparse, post), bound)
+            yield ProposedLever(change, _least(sparse, post), bound)
     if post.delay:
         shorter = replace(post, delay=post.delay // 2)
         change = f"coarser stages, so that its delay halves to {shorter.delay}"
-        yield Lever(change, _least(table, shorter), bound)
-    yield Lever("a dtype of half the width", _half_width(table, post), bound)
-    yield Lever(
+        yield ProposedLever(change, _least(table, shorter), bound)
+    yield ProposedLever("a dtype of half the width", _half_width(table, post), bound)
+    yield ProposedLever(
         "an optimizer without state", _least(reprice(stage, optimizer_states=0), post), bound
     )
     yield from _larger_targets(stage, post, target, reprice)
@@ -74,15 +74,19 @@ def _half_width(table: StageTable, post: Post) -> int:
     return int((kept + (table.memory.total(post) - kept + 1) // 2).min())
 
 
-def _larger_targets(stage: Stage, post: Post, target: Target, reprice: Reprice) -> Iterator[Lever]:
+def _larger_targets(
+    stage: Stage, post: Post, target: Target, reprice: Reprice
+) -> Iterator[ProposedLever]:
     grid = replace(target.grid, rows=2 * target.rows, columns=2 * target.columns)
     demand = _least(reprice(stage, target=replace(target, grid=grid)), post)
-    yield Lever("four times the PEs (rows and columns doubled)", demand, target.capacity_bytes)
+    yield ProposedLever(
+        "four times the PEs (rows and columns doubled)", demand, target.capacity_bytes
+    )
     for name in known_targets():
         other = load_target(name)
         if _tensor_bytes(other) > _tensor_bytes(target):
             demand = _least(reprice(stage, target=other), post)
-            yield Lever(f"target {name}", demand, other.capacity_bytes)
+            yield ProposedLever(f"target {name}", demand, other.capacity_bytes)
 
 
 def _tensor_bytes(target: Target) -> int:

@@ -18,7 +18,7 @@ from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
 from .choices import Kernels
 from .pricing import Known, Pricing
-from .sharing import Group, shared_kernel
+from .sharing import SharedGroup, shared_kernel
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Map:
 
     target: Target
     training: Training = field(default_factory=Training)
-    groups: tuple[Group, ...] = ()
+    groups: tuple[SharedGroup, ...] = ()
     known: Known = field(default_factory=Known)
 
     def __call__(self, stages: Stages) -> Kernels:
@@ -46,7 +46,7 @@ def map_kernels(
     stages: Stages,
     target: Target,
     training: Training | None = None,
-    groups: Sequence[Group] = (),
+    groups: Sequence[SharedGroup] = (),
     known: Known | None = None,
 ) -> Kernels:
     """The Pareto set of every stage, or of several that are to share a region.

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from ...backend.per_object import once_per_object
-from ..kernels.layout import Layout, find_layout
+from ..kernels.layout import StageLayout, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
-from ..kernels.optimizer import Step
+from ..kernels.optimizer import UpdateStep
 from ..kernels.stage import Priced, StageTable, price_stage, stage_tilings
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
@@ -69,7 +69,7 @@ class Known:
     """Layouts and tilings by program, weights by program and masks, and tables: of one model with
     one choice of masks, on any targets."""
 
-    layouts: dict[str, tuple[StageProgram, Layout]] = field(default_factory=dict)
+    layouts: dict[str, tuple[StageProgram, StageLayout]] = field(default_factory=dict)
     weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
     tilings: ByReads[Tilings] = field(default_factory=ByReads)
     tables: ByReads[StageTable] = field(default_factory=ByReads)
@@ -103,7 +103,7 @@ class Pricing:
         count = Counter(stage.program.key for stage in stages.stages)
         self.shared = {key for key, stages_of in count.items() if stages_of > 1}
         self.passing = passing_bytes(stages) if passing is None else passing
-        self.step = Step.of(training, stages)
+        self.step = UpdateStep.of(training, stages)
         self.regions_shared = regions_shared
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
@@ -142,7 +142,7 @@ class Pricing:
         areas = table.tilings.height * table.tilings.width
         return int((areas * table.total_cycles()).min())
 
-    def kept(self, table: StageTable, fits: Ints) -> _Kept:
+    def kept(self, table: StageTable, fits: Ints) -> _KeptTilings:
         """The Pareto set of the tilings `fits`, found once for stages that agree on both.
 
         It is that of all tilings if these are among `fits`: what they dominate stays dominated.
@@ -162,7 +162,7 @@ class Pricing:
         """The stage, if the table of its program, which others share, has another one's lines."""
         return stage if stage.program.key in self.shared else None
 
-    def layout(self, stage: Stage) -> tuple[StageProgram, Layout]:
+    def layout(self, stage: Stage) -> tuple[StageProgram, StageLayout]:
         """The first of the equal programs, and its layout."""
         key, layouts = stage.program.key, self.known.layouts
         if key not in layouts:
@@ -206,7 +206,7 @@ class Pricing:
         """The stage's table, possibly under changed circumstances, or of one tiling alone."""
         program, layout = self.layout(stage)
         weights = self._weights(stage, layout, density)
-        step = self.step if optimizer_states is None else Step(optimizer_states)
+        step = self.step if optimizer_states is None else UpdateStep(optimizer_states)
         machine = target or self.target
         tilings = self._tilings(program, layout, machine, tiling)
         return price_stage(
@@ -217,14 +217,16 @@ class Pricing:
         )
 
     def _tilings(
-        self, program: StageProgram, layout: Layout, target: Target, pinned: Tiling | None
+        self, program: StageProgram, layout: StageLayout, target: Target, pinned: Tiling | None
     ) -> Tilings:
         """All that fit the target's grid, or the one that is asked for."""
         if pinned is not None:
             return Tilings.of(pinned)
         return self.known.tilings(program.key, target, lambda one: stage_tilings(layout, one))
 
-    def _weights(self, stage: Stage, layout: Layout, density: float) -> Mapping[int, WeightTiles]:
+    def _weights(
+        self, stage: Stage, layout: StageLayout, density: float
+    ) -> Mapping[int, WeightTiles]:
         """The matrices of a stage, by number; they count their non-zeros once for all tilings."""
         key = stage.program.key, self._mask_key(stage), density
         if key not in self.known.weights:
@@ -242,7 +244,7 @@ def post_of(stages: Stages, index: int, passing: Sequence[int]) -> Post:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _KeptTilings:
     """Tilings worth keeping, by number, with their sizes."""
 
     tilings: Ints
@@ -253,12 +255,12 @@ class _Kept:
 
 
 @once_per_object
-def _pareto_sets(_: StageTable) -> dict[bytes, _Kept]:
+def _pareto_sets(_: StageTable) -> dict[bytes, _KeptTilings]:
     """Those of a table that were found, by the tilings that fit."""
     return {}
 
 
-def _kept(table: StageTable, fits: Ints) -> _Kept:
+def _kept(table: StageTable, fits: Ints) -> _KeptTilings:
     height, width = table.tilings.height[fits], table.tilings.width[fits]
     cycles, streams = table.total_cycles()[fits], table.stream_cycles[fits]
     found = [pareto(height, width, np.maximum(cycles, n * streams)) for n in SHARED_BY]
@@ -266,10 +268,10 @@ def _kept(table: StageTable, fits: Ints) -> _Kept:
     interval = np.maximum(cycles, streams)
     kept = kept[np.lexsort((interval[kept], height[kept], (height * width)[kept]))]
     of = (fits, height, width, interval, streams)
-    return _Kept(*(values[kept] for values in of))
+    return _KeptTilings(*(values[kept] for values in of))
 
 
-def _tiles(layout: Layout, index: int, mask: Mask | None, density: float) -> WeightTiles:
+def _tiles(layout: StageLayout, index: int, mask: Mask | None, density: float) -> WeightTiles:
     matrix = layout.matrices[index]
     sizes = matrix.out_features, matrix.in_features, matrix.taps
     if density < 1.0 or mask is None:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..kernels import linear
-from ..kernels.layout import Layout, Matrix, find_layout
+from ..kernels.layout import StageLayout, WeightMatrix, find_layout
 from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles
-from ..kernels.optimizer import Step
+from ..kernels.optimizer import UpdateStep
 from ..kernels.roles import operator_of, tensors_of
 from ..kernels.stage import StageTable, price_stage, stage_tilings
 from ..machine.arrays import Ints
@@ -25,7 +25,7 @@ from ..machine.tilings import MULTICAST, Tilings
 from ..plan.infeasible import InfeasibleReport
 from ..plan.program import Source, Stages
 from ..plan.training import Training
-from ..stages.tied_stages import Resident, can_lend, resident, ties_of
+from ..stages.tied_stages import ResidentStage, can_lend, resident, ties_of
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .pareto import pareto
@@ -33,7 +33,7 @@ from .pricing import choice_at, post_of
 
 
 @dataclass(frozen=True)
-class Group:
+class SharedGroup:
     """Stages on one region, which lies at the place of stage `at` in the pipeline."""
 
     stages: tuple[int, ...]
@@ -60,7 +60,7 @@ def can_share(stages: Stages, group: Sequence[int], training: Training) -> bool:
 
 
 def shared_kernel(
-    stages: Stages, group: Group, target: Target, training: Training, passing: Sequence[int]
+    stages: Stages, group: SharedGroup, target: Target, training: Training, passing: Sequence[int]
 ) -> StageKernel:
     """The Pareto set of a group. Raises InfeasibleError if no tiling of it fits a PE's memory."""
     users = [_User.of(resident(stages, group.stages, number)) for number in group.stages]
@@ -121,14 +121,14 @@ def _priced(
     into, out = ends[::-1] if turned else ends
     tilings = stage_tilings(replace(lead.layout, in_features=into, out_features=out), target)
     tilings = tilings.where(tilings.algorithm == MULTICAST)
-    step = Step.of(training, stages)
+    step = UpdateStep.of(training, stages)
     rest = tilings, target, step, training.in_sequence
     tables = [user.table(axes, *rest) for user in users]
     ring = _Ring(stages, group, tilings, axes, dict(zip(group, users, strict=True)))
     return _Way(users, posts, tilings, tables, [ring.bytes_from(number) for number in group])
 
 
-def _turned(matrix: Matrix) -> Matrix:
+def _turned(matrix: WeightMatrix) -> WeightMatrix:
     return replace(
         matrix,
         in_axis=1 - matrix.in_axis,
@@ -162,12 +162,12 @@ def _maker(ways: Sequence[_Way], user: int, kept: Ints) -> Callable[[int], Choic
 class _User:
     """A stage of a group with its layout; `products` are the tied weights it multiplies with."""
 
-    resident: Resident
-    layout: Layout
-    products: Mapping[str, Matrix]
+    resident: ResidentStage
+    layout: StageLayout
+    products: Mapping[str, WeightMatrix]
 
     @classmethod
-    def of(cls, found: Resident) -> _User:
+    def of(cls, found: ResidentStage) -> _User:
         layout = find_layout(found.stage.program)
         tied = {i: layout.matrices[i] for i in found.tied if i in layout.matrices}
         names = found.stage.parameters
@@ -191,10 +191,10 @@ class _User:
 
     def table(
         self,
-        axes: Mapping[str, Matrix],
+        axes: Mapping[str, WeightMatrix],
         tilings: Tilings,
         target: Target,
-        step: Step,
+        step: UpdateStep,
         in_sequence: bool,
     ) -> StageTable:
         stage = self.resident.stage
@@ -210,9 +210,9 @@ class _User:
         return price_stage(*of)
 
 
-def _axes(users: Sequence[_User]) -> dict[str, Matrix]:
+def _axes(users: Sequence[_User]) -> dict[str, WeightMatrix]:
     """How each tied weight lies: as its first product has it, else as the first look-up does."""
-    found: dict[str, Matrix] = {}
+    found: dict[str, WeightMatrix] = {}
     for user in users:
         names = user.resident.stage.parameters
         found |= {names[index]: user.layout.matrices[index] for index in user.resident.tied}
@@ -221,7 +221,7 @@ def _axes(users: Sequence[_User]) -> dict[str, Matrix]:
     return found
 
 
-def _lying_as(own: Matrix, other: Matrix) -> Matrix:
+def _lying_as(own: WeightMatrix, other: WeightMatrix) -> WeightMatrix:
     """A tied weight as its region has it, with the positions of one of its users."""
     return replace(
         own, in_axis=other.in_axis, in_features=other.in_features, out_features=other.out_features
@@ -240,7 +240,7 @@ class _Ring:
     stages: Stages
     group: Sequence[int]
     tilings: Tilings
-    axes: Mapping[str, Matrix]
+    axes: Mapping[str, WeightMatrix]
     users: Mapping[int, _User]
 
     def bytes_from(self, number: int) -> Ints:
@@ -278,7 +278,7 @@ class _Ring:
         return matrix.tiles.tile_size(tilings.in_split, tilings.out_split) * size
 
 
-def _report(stages: Stages, group: Group, target: Target, demand: int) -> InfeasibleReport:
+def _report(stages: Stages, group: SharedGroup, target: Target, demand: int) -> InfeasibleReport:
     names = " and ".join(stages.stages[number].name for number in group.stages)
     subject, capacity = f"one region for {names}", target.capacity_bytes
     return InfeasibleReport(subject, target.name, demand, capacity, "bytes per PE", ())

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from ..kernels.layout import Layout, Matrix, find_layout
+from ..kernels.layout import StageLayout, WeightMatrix, find_layout
 from ..kernels.nonzeros import count_mask
 from ..mapping.choices import Choice, PlacedStage, Placement
 from ..mapping.pricing import Pricing, choice_at
@@ -92,7 +92,7 @@ def _balanced(
             yield name, permuted(masks[name], found, _matrix(layout, stage, name))
 
 
-def permuted(mask: np.ndarray, order: FeatureOrder, matrix: Matrix) -> np.ndarray:
+def permuted(mask: np.ndarray, order: FeatureOrder, matrix: WeightMatrix) -> np.ndarray:
     """A mask in its balanced order."""
     first, second = order.rows, order.columns
     if matrix.in_axis == 0:
@@ -103,7 +103,7 @@ def permuted(mask: np.ndarray, order: FeatureOrder, matrix: Matrix) -> np.ndarra
     return out
 
 
-def _matrix(layout: Layout, stage: Stage, name: str) -> Matrix:
+def _matrix(layout: StageLayout, stage: Stage, name: str) -> WeightMatrix:
     return layout.matrices[stage.parameters.index(name)]
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.integer]
-Floats = NDArray[np.float32]
-Order = NDArray[np.int64]
+TileCounts = NDArray[np.integer]
+Float32s = NDArray[np.float32]
+FeatureNumbers = NDArray[np.int64]
 
 _SWEEPS = 3
 _WORK = 2e12
@@ -45,8 +45,8 @@ class Load:
 class FeatureOrder:
     """Row r of the balanced weight is row `rows[r]` of the given one; columns alike."""
 
-    rows: Order
-    columns: Order
+    rows: FeatureNumbers
+    columns: FeatureNumbers
     before: Load
     after: Load
 
@@ -98,8 +98,8 @@ def _sweeps(shape: tuple[int, int], tiles: tuple[int, int]) -> int:
 class _Weights:
     """Non-zeros (rows, columns), by rows and by columns, so that slices of both are summed fast."""
 
-    by_rows: Counts
-    by_columns: Counts
+    by_rows: TileCounts
+    by_columns: TileCounts
 
     @classmethod
     def of(cls, counts: NDArray) -> _Weights:
@@ -115,7 +115,7 @@ class _Weights:
     def transposed(self) -> _Weights:
         return _Weights(self.by_columns, self.by_rows)
 
-    def sums(self, slices: Order) -> Floats:
+    def sums(self, slices: FeatureNumbers) -> Float32s:
         """(rows, slices): non-zeros of every row in each slice of columns."""
         found = np.empty((len(slices), self.shape[0]), np.float32)
         for index, members in enumerate(slices):
@@ -124,7 +124,7 @@ class _Weights:
         return np.ascontiguousarray(found.T)
 
 
-def _slices(size: int, split: int) -> Order:
+def _slices(size: int, split: int) -> FeatureNumbers:
     """Indices as (slices, length); -1 fills the last slice, where nothing lies."""
     length = -(-size // split)
     padded = np.full(-(-size // length) * length, -1, np.int64)
@@ -139,7 +139,7 @@ class _Side:
     norms; loads: their sum, the non-zeros per tile. `order` is changed in place.
     """
 
-    def __init__(self, weights: _Weights, order: Order, other: Order) -> None:
+    def __init__(self, weights: _Weights, order: FeatureNumbers, other: FeatureNumbers) -> None:
         self.order = order
         self.rows = weights.sums(other)[order] * (order >= 0)[..., None]
         self.loads = self.rows.sum(1)
@@ -180,7 +180,7 @@ def _exchange_pairs(side: _Side) -> None:
             side.exchange(int(a[pair]), i, int(b[pair]), j)
 
 
-def _rounds(count: int) -> Iterator[tuple[Order, Order]]:
+def _rounds(count: int) -> Iterator[tuple[FeatureNumbers, FeatureNumbers]]:
     """All pairs of `count` slices in rounds of disjoint ones (round-robin tournament)."""
     ring = [*range(count), *([-1] if count % 2 and count > 1 else [])]
     half = len(ring) // 2
@@ -191,7 +191,7 @@ def _rounds(count: int) -> Iterator[tuple[Order, Order]]:
         ring = [ring[0], ring[-1], *ring[1:-1]]
 
 
-def _polish(weights: _Weights, rows: Order, columns: Order, goal: float) -> None:
+def _polish(weights: _Weights, rows: FeatureNumbers, columns: FeatureNumbers, goal: float) -> None:
     """Exchange rows, then columns, of slices with one of the fullest tiles above `goal`."""
     generator = np.random.Generator(np.random.PCG64(0))
     for round_ in range(_POLISH_ROUNDS):
@@ -228,7 +228,7 @@ def _relieve(side: _Side, slice_: int, limit: float, generator: np.random.Genera
         side.exchange(slice_, int(leaving[i]), int(chosen[partner]), int(j))
 
 
-def _excess(loads: Floats, limit: float) -> Floats:
+def _excess(loads: Float32s, limit: float) -> Float32s:
     return np.square(np.maximum(loads - limit, 0)).sum(-1)
 
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from ..mapping.choices import PlacedStage, Placement, StageKernel
 from ..plan.stage_record import Rectangle
-from .packing import Block, Budget, Layout, Levels, Problem, search
+from .packing import Block, Budget, Levels, Problem, SlicedLayout, search
 from .packing.curves import curve_of
 from .packing.nested import TreeMaker, rated
 from .packing.tree import ABREAST, STACKED
-from .strips import Shapes, shape_in
+from .strips import StripShapes, shape_in
 
 _STEPS = 10_000
 
@@ -30,7 +30,7 @@ _STEPS = 10_000
 def freed(
     placement: Placement,
     kernels: Sequence[StageKernel],
-    shapes: Sequence[Shapes],
+    shapes: Sequence[StripShapes],
     dag: nx.DiGraph,
     seconds: float,
     rounds: int | None = None,
@@ -61,7 +61,7 @@ def _packed(
     placement: Placement,
     stages: Sequence[PlacedStage],
     kernels: Sequence[StageKernel],
-    shapes: Sequence[Shapes],
+    shapes: Sequence[StripShapes],
     dag: nx.DiGraph,
     budget: Budget,
 ) -> list[PlacedStage]:
@@ -81,7 +81,7 @@ def _packed(
 
 
 def _problem(
-    placement: Placement, stages: Sequence[PlacedStage], own: Sequence[Shapes], dag: nx.DiGraph
+    placement: Placement, stages: Sequence[PlacedStage], own: Sequence[StripShapes], dag: nx.DiGraph
 ) -> Problem:
     target = placement.target
     curves = {id(shape): curve_of(shape.widths, shape.heights, target.columns) for shape in own}
@@ -93,18 +93,18 @@ def _problem(
     return Problem(target.columns, target.rows, levels, pairs, np.ones(len(pairs)))
 
 
-def _in_strips(stages: Sequence[PlacedStage]) -> Layout:
+def _in_strips(stages: Sequence[PlacedStage]) -> SlicedLayout:
     """The tree of a placement in strips; stages of a strip share their first column."""
     maker, strips = TreeMaker(len(stages)), []
     numbered = list(enumerate(stages))
     for _, group in groupby(numbered, key=lambda entry: entry[1].region.column):
         ascending = sorted(group, key=lambda entry: entry[1].region.row)
         strips.append(maker.join([number for number, _ in ascending], STACKED))
-    return Layout(maker.links, maker.join(strips, ABREAST), 0)
+    return SlicedLayout(maker.links, maker.join(strips, ABREAST), 0)
 
 
 def _placed(
-    one: PlacedStage, kernel: StageKernel, shapes: Shapes, block: Block
+    one: PlacedStage, kernel: StageKernel, shapes: StripShapes, block: Block
 ) -> Iterator[PlacedStage]:
     shape = shape_in(shapes, block.width)
     region = Rectangle(block.y, block.x, shape.height, shape.width, one.region.wafer)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
 from ..mapping.pricing import SHARED_BY
-from ..plan.infeasible import Contributor, InfeasibleReport, Lever
+from ..plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
 from ..targets.load import known_targets, load_target
@@ -29,7 +29,7 @@ from .route import route
 from .shift import shifted
 from .slow import slowest_cycles
 from .streams import Streams
-from .strips import Shapes, Strip, columns_taken, partition, shape_in, wafers_of
+from .strips import Strip, StripShapes, columns_taken, partition, shape_in, wafers_of
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
 _CONTRIBUTORS_SHOWN = 8
@@ -208,9 +208,9 @@ def _occurring(kernels: Kernels) -> list[int]:
     return np.unique(np.concatenate(list(distinct.values()))).tolist()
 
 
-def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[Shapes]:
+def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[StripShapes]:
     """The shapes of every stage; stages that share their sizes share them, too."""
-    found: dict[int, Shapes] = {}
+    found: dict[int, StripShapes] = {}
     for stage in kernels.stages:
         key = id(stage.sizes.interval_cycles)
         if key not in found:
@@ -218,14 +218,14 @@ def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[Shapes]
     return [found[id(stage.sizes.interval_cycles)] for stage in kernels.stages]
 
 
-def _fast_enough(sizes: Sizes, interval: float, sharing: int) -> Shapes:
+def _fast_enough(sizes: Sizes, interval: float, sharing: int) -> StripShapes:
     """As they are, and turned: links are alike in both directions."""
     is_fast = sizes.interval_cycles <= interval
     streams = is_fast & (sharing * sizes.stream_cycles <= interval)
     numbers = np.flatnonzero(streams if streams.any() else is_fast)
     sides = sizes.heights[numbers], sizes.widths[numbers]
     heights, widths = (np.concatenate(both) for both in (sides, sides[::-1]))
-    return Shapes(heights, widths, np.concatenate((numbers, numbers)))
+    return StripShapes(heights, widths, np.concatenate((numbers, numbers)))
 
 
 def _fits(kernels: Kernels, interval: int) -> bool:
@@ -238,7 +238,7 @@ def _fits(kernels: Kernels, interval: int) -> bool:
     return strips is not None and _wafers(strips, target) <= target.wafers
 
 
-def _lay_out(kernels: Kernels, shapes: Sequence[Shapes], strips: Sequence[Strip]) -> Placement:
+def _lay_out(kernels: Kernels, shapes: Sequence[StripShapes], strips: Sequence[Strip]) -> Placement:
     """Strips left to right, wafer by wafer; the pipeline runs down one and up the next."""
     placed: list[PlacedStage] = []
     row, column, wafer, downwards = 0, 0, 0, True
@@ -275,7 +275,9 @@ def _report(kernels: Kernels) -> InfeasibleReport:
         contributors=tuple(
             Contributor(f"stage {kernels.stages[i].stage}", smallest[i]) for i in largest
         ),
-        try_levers=lambda: [Lever(f"target {t.name}", demand, t.pes) for t in _larger(target)],
+        try_levers=lambda: [
+            ProposedLever(f"target {t.name}", demand, t.pes) for t in _larger(target)
+        ],
     )
 
 

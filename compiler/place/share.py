@@ -12,7 +12,7 @@ from math import inf, isinf
 from ...backend.errors import InfeasibleError
 from ..mapping.map import map_kernels
 from ..mapping.pricing import Known
-from ..mapping.sharing import Group, can_share
+from ..mapping.sharing import SharedGroup, can_share
 from ..plan.program import Stages
 from ..plan.training import Training
 from ..stages.skip_streams import edge_bytes
@@ -22,7 +22,7 @@ from .place import estimated_interval
 
 
 @dataclass(frozen=True)
-class Choice:
+class SharedChoice:
     """Stages that tie a weight, by name: whether they share a region, the cycles between two
     samples if they do and if they do not (infinite if that does not fit), and the bytes of a
     sample that they would stream, onwards and back."""
@@ -44,8 +44,8 @@ class Choice:
 class Sharing:
     """The groups of stages that share a region, and what was weighed for each that could."""
 
-    groups: tuple[Group, ...] = ()
-    choices: tuple[Choice, ...] = ()
+    groups: tuple[SharedGroup, ...] = ()
+    choices: tuple[SharedChoice, ...] = ()
 
     def text(self) -> str:
         """One line per group that was weighed."""
@@ -73,7 +73,7 @@ def share(stages: Stages, target: Target, training: Training) -> Sharing:
     known, groups, choices = Known(), (), []
     candidates = [g for g in joined_stages(stages) if can_share(stages, g, training)]
 
-    def interval(chosen: tuple[Group, ...]) -> float:
+    def interval(chosen: tuple[SharedGroup, ...]) -> float:
         try:
             kernels = map_kernels(stages, target, training, chosen, known)
             return estimated_interval(stages, kernels)
@@ -82,17 +82,17 @@ def share(stages: Stages, target: Target, training: Training) -> Sharing:
 
     apart = interval(groups) if candidates else inf
     for members in candidates:
-        options = [(*groups, Group(members, at)) for at in (members[0], members[-1])]
+        options = [(*groups, SharedGroup(members, at)) for at in (members[0], members[-1])]
         together, best = min(((interval(option), option) for option in options), key=_first)
         names = tuple(stages.stages[number].name for number in members)
         moved = sum(_bytes_between(stages, members))
         is_shared = together < apart
-        choices.append(Choice(names, is_shared, together, apart, moved))
+        choices.append(SharedChoice(names, is_shared, together, apart, moved))
         groups, apart = (best, together) if is_shared else (groups, apart)
     return Sharing(groups, tuple(choices))
 
 
-def _first(option: tuple[float, tuple[Group, ...]]) -> float:
+def _first(option: tuple[float, tuple[SharedGroup, ...]]) -> float:
     return option[0]
 
 

@@ -11,7 +11,7 @@ from ..plan.document import EdgeRecord
 from ..plan.program import HOST, Stages, TensorSpec
 from ..plan.stage_record import Rectangle
 from ..stages.skip_streams import EdgeBytes, edge_bytes
-from ..timing.layout import Layout, Site
+from ..timing.layout import Layout, StageSite
 from ..timing.pace import Pace, pace_of
 from . import row_windows
 from .route import route
@@ -88,13 +88,13 @@ class Streams:
             return self.stages.model_inputs[output]
         return self.stages.stages[source].program.outputs[output]
 
-    def _sites(self, placement: Placement) -> Iterator[Site]:
+    def _sites(self, placement: Placement) -> Iterator[StageSite]:
         last = len(placement.placed) - 1
         for position, placed in enumerate(placement.placed):
             name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
             slices, away = choice.tiling.space_split, _away(self.stages).get(placed.stage, 0)
             where = name, placed.region, choice.cycles, "compute", delay
-            yield Site(*where, slices, away, choice.backward_first)
+            yield StageSite(*where, slices, away, choice.backward_first)
 
 
 @once_per_object

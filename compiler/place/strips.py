@@ -24,7 +24,7 @@ from ..machine.arrays import Ints
 
 
 @dataclass(frozen=True)
-class Shape:
+class StripShape:
     """One way to lay a stage; `choice` is its number among the stage's choices."""
 
     height: int
@@ -33,8 +33,8 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Shapes:
-    """All ways to lay a stage as arrays, see `Shape`."""
+class StripShapes:
+    """All ways to lay a stage as arrays, see `StripShape`."""
 
     heights: Ints
     widths: Ints
@@ -51,7 +51,7 @@ class Strip:
 
 
 def partition(
-    shapes: Sequence[Shapes], rows: int, columns: int, height_weight: float = 0.0
+    shapes: Sequence[StripShapes], rows: int, columns: int, height_weight: float = 0.0
 ) -> tuple[Strip, ...] | None:
     """Strips of least total width on wafers of `columns` columns, or None if a stage fits none.
 
@@ -95,7 +95,7 @@ def _pack(stacked: Ints, widths: Ints, rows: int, columns: int, height_weight: f
     return best
 
 
-def _lowest(stage: Shapes, widths: Ints, too_high: int) -> Ints:
+def _lowest(stage: StripShapes, widths: Ints, too_high: int) -> Ints:
     """Least height of a stage for each strip width."""
     order = np.argsort(stage.widths, kind="stable")
     lowest = np.minimum.accumulate(np.minimum(stage.heights[order], too_high))
@@ -133,11 +133,11 @@ def wafers_of(strips: Sequence[Strip], columns: int) -> list[int]:
     return found
 
 
-def shape_in(stage: Shapes, width: int) -> Shape:
+def shape_in(stage: StripShapes, width: int) -> StripShape:
     """The shape a stage takes in a strip: the lowest, of these the narrowest."""
     fitting = np.flatnonzero(stage.widths <= width)
     heights, widths, choices = (
         values[fitting] for values in (stage.heights, stage.widths, stage.choices)
     )
     best = np.lexsort((choices, widths, heights))[0]
-    return Shape(int(heights[best]), int(widths[best]), int(choices[best]))
+    return StripShape(int(heights[best]), int(widths[best]), int(choices[best]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..targets.constant import Constant
+from ..targets.constant import MachineConstant
 from .stage_record import Region, SourceRecord, StageRecord
 
 FORMAT_VERSION = 4
@@ -217,7 +217,7 @@ class PlanDocument:
     """The whole plan in numbers."""
     files: dict[str, str]
     """SHA-256 of every other file, by its path in the plan."""
-    provenance: tuple[Constant, ...]
+    provenance: tuple[MachineConstant, ...]
     """Every hardware constant of the target, with its source."""
 
     @property

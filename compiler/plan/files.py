@@ -33,7 +33,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_DUMPER):
+class _PlanDumper(_DUMPER):
     """Writes tables as blocks, lists of scalars on a line, the rest line by line."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -47,8 +47,8 @@ class _Dumper(_DUMPER):
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=is_flat)
 
 
-_Dumper.add_representer(Table, _Dumper.represent_table)
-_Dumper.add_representer(list, _Dumper.represent_items)
+_PlanDumper.add_representer(Table, _PlanDumper.represent_table)
+_PlanDumper.add_representer(list, _PlanDumper.represent_items)
 
 
 def load_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:
@@ -93,7 +93,7 @@ def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> Pla
 def document_text(document: PlanDocument) -> str:
     """plan.yaml of a plan."""
     data = fold_plan(to_data(document))
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=_WIDTH)
+    return yaml.dump(data, Dumper=_PlanDumper, sort_keys=False, width=_WIDTH)
 
 
 def is_edited(directory: str | Path) -> bool:

@@ -18,7 +18,7 @@ class Contributor:
 
 
 @dataclass(frozen=True)
-class Lever:
+class ProposedLever:
     """A change and the demand predicted for it, against the bound it would meet.
 
     `unit` is that of both; empty if it is the report's.
@@ -47,10 +47,10 @@ class InfeasibleReport:
     bound: int
     unit: str
     contributors: tuple[Contributor, ...]
-    try_levers: Callable[[], Iterable[Lever]] = tuple
+    try_levers: Callable[[], Iterable[ProposedLever]] = tuple
 
     @cached_property
-    def levers(self) -> tuple[Lever, ...]:
+    def levers(self) -> tuple[ProposedLever, ...]:
         """Changes, and the demand predicted for each."""
         return tuple(self.try_levers())
 
@@ -72,10 +72,10 @@ class InfeasibleReport:
         ]
         return "\n".join(lines)
 
-    def _line(self, lever: Lever) -> str:
+    def _line(self, lever: ProposedLever) -> str:
         return f"    {lever.predicted:>14,} {lever.unit or self.unit}  {_verdict(lever)}"
 
-    def _distance(self, lever: Lever) -> tuple[bool, float, str]:
+    def _distance(self, lever: ProposedLever) -> tuple[bool, float, str]:
         """Levers that fit first; a stage that does not fit its PEs is further from it than PEs."""
         other_unit = bool(lever.unit) and lever.unit != self.unit
         away = lever.predicted / lever.bound
@@ -97,6 +97,6 @@ class InfeasibleReport:
         return "; or ".join(helpful) or "combine several of the levers in the report"
 
 
-def _verdict(lever: Lever) -> str:
+def _verdict(lever: ProposedLever) -> str:
     outcome = "fits" if lever.fits else f"still {lever.predicted - lever.bound:,} too many"
     return f"{lever.change} ({outcome})"

@@ -74,7 +74,7 @@ class BackwardResult(NamedTuple, Generic[Value]):
     rebuilt: Sequence[Value]
 
 
-class Place(NamedTuple):
+class ValuePlace(NamedTuple):
     """One of a stage's own outputs, or of its inputs: `kind` is 'output' or 'input'."""
 
     kind: str
@@ -118,7 +118,7 @@ class StageProgram:
     input_needs_grad: tuple[bool, ...]
     output_needs_grad: tuple[bool, ...]
     trainable: tuple[bool, ...]
-    arriving: tuple[Place, ...] = ()
+    arriving: tuple[ValuePlace, ...] = ()
     rebuilt: tuple[int, ...] = ()
 
     @property
@@ -177,7 +177,7 @@ class Rebuilt:
     input: int
 
 
-Places = Mapping[Origin, Origin]
+OriginPlaces = Mapping[Origin, Origin]
 """Where the nodes of a shared program come from -> where a stage that shares it has them from."""
 
 
@@ -197,7 +197,7 @@ class Stage:
     forward_state: tuple[str, ...]
     backward_state: tuple[str, ...]
     inputs: tuple[Source, ...]
-    places: Places = field(default_factory=dict)
+    places: OriginPlaces = field(default_factory=dict)
     off_wafer: bool = False
 
     def origin_of(self, node: fx.Node) -> Origin | None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from .program import HOST, Reader, Rebuilt, Source, Stage, Stages, TensorSpec
 
-Key = Source | Reader | Rebuilt | tuple[str, int, int]
+ValueKey = Source | Reader | Rebuilt | tuple[str, int, int]
 """A value that is handed on or kept: a stage's output or the host's input by its `Source`; the
 gradient that a stage gives for one of its inputs by its `Reader`; an input that it gives back by
 `Rebuilt`; ("saved" or "stash", stage, number) for what a forward keeps for its backward."""
@@ -27,7 +27,7 @@ gradient that a stage gives for one of its inputs by its `Reader`; an input that
 class Read(NamedTuple):
     """The value that was written under `key` `age` ticks ago; 0 is earlier in the same tick."""
 
-    key: Key
+    key: ValueKey
     age: int
 
 
@@ -46,7 +46,7 @@ class Step:
     stage: int
     sample_age: int
     reads: tuple[tuple[Read, ...], ...]
-    writes: tuple[Key, ...]
+    writes: tuple[ValueKey, ...]
     weights: tuple[Read, ...] = ()
 
 
@@ -90,16 +90,16 @@ class TickSchedule:
         return self._backward_ages[stage] - self._forward_ages[stage]
 
     @cached_property
-    def read(self) -> dict[Key, int]:
+    def read(self) -> dict[ValueKey, int]:
         """What is read, with the age of the oldest value that is read of it."""
-        ages: dict[Key, int] = {}
+        ages: dict[ValueKey, int] = {}
         for step in chain(self.forwards, self.backwards):
             for key, age in chain(*step.reads, step.weights):
                 ages[key] = max(ages.get(key, 0), age)
         return {key: ages[key] for key in keys_of(self.stages) if key in ages}
 
     @cached_property
-    def buffers(self) -> dict[Key, int]:
+    def buffers(self) -> dict[ValueKey, int]:
         """What later ticks read, with the age of the oldest value that is read of it."""
         return {key: age for key, age in self.read.items() if age}
 
@@ -122,7 +122,7 @@ def sequential(stages: Stages) -> TickSchedule:
     return _schedule(stages, False, lambda stage: 0, lambda stage: 0)
 
 
-def keys_of(stages: Stages) -> Iterator[Key]:
+def keys_of(stages: Stages) -> Iterator[ValueKey]:
     """All that stages may read of each other and of themselves."""
     yield from stages.readers
     for stage in stages.stages:
@@ -132,7 +132,7 @@ def keys_of(stages: Stages) -> Iterator[Key]:
         yield from _stashed(stage)
 
 
-def spec_of(stages: Stages, key: Key) -> TensorSpec:
+def spec_of(stages: Stages, key: ValueKey) -> TensorSpec:
     """Shape and dtype of a value; a gradient has those of what it is the gradient of."""
     if isinstance(key, Source):
         if key.stage == HOST:
@@ -190,9 +190,9 @@ def _outputs(stage: Stage) -> list[Source]:
     return [Source(stage.index, number) for number, _ in enumerate(stage.program.outputs)]
 
 
-def _saved(stage: Stage) -> list[Key]:
+def _saved(stage: Stage) -> list[ValueKey]:
     return [("saved", stage.index, number) for number, _ in enumerate(stage.program.saved)]
 
 
-def _stashed(stage: Stage) -> list[Key]:
+def _stashed(stage: Stage) -> list[ValueKey]:
     return [("stash", stage.index, number) for number, _ in enumerate(stage.parameters)]

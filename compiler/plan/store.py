@@ -16,7 +16,7 @@ from .codec import from_data
 from .document import PlanDocument
 from .files import WEIGHTS_FILE, reading, sealed_document, verified
 from .plan import Plan
-from .program import Place, StageProgram, TensorSpec
+from .program import StageProgram, TensorSpec, ValuePlace
 from .program_text import graph_from_data
 from .write import FLAG_FIELDS, MASK_PREFIX, SPEC_FIELDS
 
@@ -43,7 +43,7 @@ def load(directory: str | Path, *, allow_edited: bool = False) -> Plan:
 def _program(key: str, data: dict[str, Any], where: str) -> StageProgram:
     fields: dict[str, Any] = {name: _specs(data[name], name) for name in SPEC_FIELDS}
     fields |= {name: tuple(map(bool, data[name])) for name in FLAG_FIELDS}
-    fields["arriving"] = tuple(Place(*place) for place in data.get("arriving", ()))
+    fields["arriving"] = tuple(ValuePlace(*place) for place in data.get("arriving", ()))
     fields["rebuilt"] = tuple(data.get("rebuilt", ()))
     forward = graph_from_data(data["forward"], where)
     return StageProgram(key, forward, graph_from_data(data["backward"], where), **fields)

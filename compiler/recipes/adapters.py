@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ...backend.errors import UserError
 from ...backend.nn.lora import LoRA, adapt, adapter_parameters
 from ...backend.nn.prompt import SoftPrompt
-from .part import Decay, Part, Positive
+from .part import Decay, Positive, RecipePart
 
 
-class AdaptersRecipe(Part):
+class AdaptersRecipe(RecipePart):
     """What trains of a model whose other weights are frozen (docs/adapters.md): low-rank adapters
     of `targets`, virtual tokens, or both. Sparsity is that of the frozen weights."""
 

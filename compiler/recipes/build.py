@@ -21,7 +21,7 @@ from ..capture.capture import capture
 from ..capture.sample import Loss
 from ..driver import PassRun, ignore
 from ..fit.setting import Limits
-from ..mapping.coverage import Coverage, coverage
+from ..mapping.coverage import KernelCoverage, coverage
 from ..pipeline import GraphCompiler, Options, compile_model
 from ..plan.plan import Plan
 from ..stages.cut import cut
@@ -112,7 +112,7 @@ def _changing(recipe: Recipe, masks: dict[str, Tensor]) -> tuple[str, ...]:
     return tuple(name for name, rule in rules.items() if rule.is_dynamic)
 
 
-def recipe_coverage(recipe: Recipe) -> Coverage:
+def recipe_coverage(recipe: Recipe) -> KernelCoverage:
     """Which operators of what a recipe describes have a kernel; nothing is mapped or placed."""
     model, _ = build_model(recipe)
     return coverage(cut(capture(model, _example(recipe, model), _loss(recipe))))

@@ -9,25 +9,25 @@ from pydantic import Field
 from ...backend.errors import UserError
 from ...backend.optim import default_momentum
 from ...backend.optim.scaling import AdamSetting, scale_adamw_to_batch_size, scale_to_batch_size
-from .part import Decay, Part, Positive, Share
+from .part import Decay, Positive, RecipePart, UnitShare
 
 
-class ScheduleRecipe(Part):
+class ScheduleRecipe(RecipePart):
     """Learning rate over the run."""
 
     kind: Literal["constant", "cosine", "multistep"] = "constant"
     """cosine ends at `final` x lr, multistep multiplies by `factor` at each milestone."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of all updates over which the rate rises from 0."""
-    final: Share = 0.0
+    final: UnitShare = 0.0
     """Last rate of cosine, as a share of lr."""
-    milestones: tuple[Share, ...] = ()
+    milestones: tuple[UnitShare, ...] = ()
     """Of multistep, as shares of all updates."""
-    factor: Share = 0.1
+    factor: UnitShare = 0.1
     """Of multistep."""
 
 
-class StageRateRecipe(Part):
+class StageRateRecipe(RecipePart):
     """Learning rates by a stage's delay D: lr / (1 + D / `delay`)^p; null: lr for all."""
 
     delay: Annotated[float, Field(gt=0)] = 10.0
@@ -36,7 +36,7 @@ class StageRateRecipe(Part):
     """p falls from 1 to 0 over this share of all updates and stays there; null: p is 1."""
 
 
-class OptimizerRecipe(Part):
+class OptimizerRecipe(RecipePart):
     """An update rule of `weft.optim`, per sample.
 
     Rules of matrices (muon, normuon, rotated_adamw) step what is no matrix as adamw does.

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 from ..plan.document import Granularity
 from .adapters import AdaptersRecipe
 from .optimizer import OptimizerRecipe
-from .part import Decay, Part, Positive
+from .part import Decay, Positive, RecipePart
 from .upcycling import UpcyclingRecipe
 
 
-class ModelRecipe(Part):
+class ModelRecipe(RecipePart):
     """The network. `model: NAME` is short for `model: {name: NAME}`."""
 
     name: str
@@ -26,7 +26,7 @@ class ModelRecipe(Part):
     """Arguments of the function of that name, which returns the module."""
 
 
-class InputRecipe(Part):
+class InputRecipe(RecipePart):
     """One sample and its label. Left out, weft's own models have the shapes in `weft models`."""
 
     shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -52,7 +52,7 @@ class InputRecipe(Part):
         return self
 
 
-class AugmentationRecipe(Part):
+class AugmentationRecipe(RecipePart):
     """What is done to training images at random, by the seed, the epoch and the sample's number."""
 
     pad_crop: Annotated[int, Field(ge=0)] = 0
@@ -61,7 +61,7 @@ class AugmentationRecipe(Part):
     """Mirror half of the images, left to right."""
 
 
-class NormalizationRecipe(Part):
+class NormalizationRecipe(RecipePart):
     """The normalization that the named models are built with, and its options where set.
 
     `normalization: KIND` is short for `normalization: {kind: KIND}`. In a model of one's own norms
@@ -93,7 +93,7 @@ class NormalizationRecipe(Part):
         return chosen | ({"ecm": None} if self.ecm == "none" else {})
 
 
-class DepthRecipe(Part):
+class DepthRecipe(RecipePart):
     """Blocks of a residual network that are left out (docs/depth-pruning.md)."""
 
     remove: Annotated[int, Field(ge=0)] = 0
@@ -110,7 +110,7 @@ class DepthRecipe(Part):
         return self
 
 
-class PipelineRecipe(Part):
+class PipelineRecipe(RecipePart):
     """How the model is cut and how delayed gradients are compensated."""
 
     granularity: Granularity = "finest"
@@ -149,7 +149,7 @@ class PipelineRecipe(Part):
     """pipelined: a sample enters each tick and gradients are late; sequential: no delay."""
 
 
-class TrainingRecipe(Part):
+class TrainingRecipe(RecipePart):
     """Precision, guards and tests of a run."""
 
     precision: Literal["float32", "bfloat16"] | None = None
@@ -178,7 +178,7 @@ class TrainingRecipe(Part):
     """Measure how far what reversible stages rebuild is from what they read, by stage."""
 
 
-class SamplerRecipe(Part):
+class SamplerRecipe(RecipePart):
     """Which training samples a pass takes. `sampler: KIND` is short for `sampler: {kind: KIND}`;
     the other keys are of self_paced."""
 
@@ -201,7 +201,7 @@ class SamplerRecipe(Part):
     """least: those of least loss; first: the first `most_per_cluster` by index, a baseline."""
 
 
-class DataRecipe(Part):
+class DataRecipe(RecipePart):
     """What is trained on. `data: NAME` is short for `data: {name: NAME}`."""
 
     name: str | None = None
@@ -211,7 +211,7 @@ class DataRecipe(Part):
     """Which samples a pass takes."""
 
 
-class PhaseRecipe(Part):
+class PhaseRecipe(RecipePart):
     """One phase of a run, with a learning-rate schedule and an optimizer state of its own."""
 
     epochs: Positive
@@ -222,7 +222,7 @@ class PhaseRecipe(Part):
     """Keys of `optimizer` that this phase replaces."""
 
 
-class TargetRecipe(Part):
+class TargetRecipe(RecipePart):
     """The machine. `target: NAME` is short for `target: {name: NAME}`."""
 
     name: str = "wse2"
@@ -231,7 +231,7 @@ class TargetRecipe(Part):
     """Constants by dotted name; `--set target.clock_hz=1.1e9` sets one."""
 
 
-class Recipe(Part):
+class Recipe(RecipePart):
     """Everything a run needs: what to compile, for which target, and how to train it."""
 
     model: ModelRecipe

@@ -8,12 +8,12 @@ from pydantic import Field
 from torch import nn
 
 from ...backend.nn.upcycling import upcycle
-from .part import Part, Positive
+from .part import Positive, RecipePart
 
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class UpcyclingRecipe(Part):
+class UpcyclingRecipe(RecipePart):
     """Feed-forward layers become mixtures of experts that begin as their copies; see
     `weft.nn.upcycle`."""
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...backend.sparsity import MaskRule
 from ...backend.sparsity.room import TileRoom
-from ..kernels.layout import Layout, find_layout
+from ..kernels.layout import StageLayout, find_layout
 from ..kernels.memory import vector_elements
 from ..machine.tilings import Tilings
 from ..plan.plan import Plan
@@ -121,7 +121,7 @@ def _index_bytes(plan: Plan) -> int:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _HeldParameter:
     """One parameter on the fullest PE, with its gradient and optimizer state."""
 
     elements: int
@@ -135,7 +135,7 @@ class _Lying:
 
     stage: Stage
     record: StageRecord
-    layout: Layout
+    layout: StageLayout
 
     def has(self, masks: Mapping[str, Tensor]) -> bool:
         """Whether a mask is for this stage."""
@@ -153,7 +153,7 @@ class _Lying:
         of_weights = memory.weights_bytes + memory.optimizer_bytes + memory.gradient_bytes
         return memory.total_bytes - of_weights
 
-    def held(self, masks: Mapping[str, Tensor], index_bytes: int) -> Iterator[_Held]:
+    def held(self, masks: Mapping[str, Tensor], index_bytes: int) -> Iterator[_HeldParameter]:
         """Each parameter under `masks`. A matrix is stored compressed where that is smaller."""
         memory, program = self.record.memory_per_pe, self.stage.program
         states = memory.optimizer_bytes // memory.gradient_bytes if memory.gradient_bytes else 0
@@ -164,11 +164,11 @@ class _Lying:
             training = (1 + states) * size * program.trainable[index]
             if index not in self.layout.matrices:
                 elements = int(vector_elements(tilings, self.layout, index, spec)[0])
-                yield _Held(elements, elements * (size + training), size + training)
+                yield _HeldParameter(elements, elements * (size + training), size + training)
                 continue
             mask = masks.get(self.stage.parameters[index])
             tiles = self.layout.matrices[index].tiles_of(None if mask is None else np.asarray(mask))
             elements, dense = int(tiles.tile_max(*splits)[0]), int(tiles.tile_size(*splits)[0])
             stored = min(dense * size, elements * (size + index_bytes))
             each = size + index_bytes + training
-            yield _Held(elements, stored + elements * training, each)
+            yield _HeldParameter(elements, stored + elements * training, each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.layout import Layout
+from ..kernels.layout import StageLayout
 from ..kernels.nonzeros import WeightTiles
 from ..place.balance import orders, permuted
 from ..plan.plan import Plan
@@ -13,7 +13,7 @@ from ..plan.stage_record import StageRecord
 
 
 def plan_tiles(
-    plan: Plan, stage: Stage, record: StageRecord, layout: Layout
+    plan: Plan, stage: Stage, record: StageRecord, layout: StageLayout
 ) -> dict[int, WeightTiles]:
     """By parameter index, with the plan's masks, balanced where the plan is.
 

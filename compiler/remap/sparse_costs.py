@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ...backend.sparsity import configure
 from ..kernels.layout import find_layout
 from ..kernels.nonzeros import WeightTiles
-from ..kernels.optimizer import Step
+from ..kernels.optimizer import UpdateStep
 from ..kernels.stage import StageTable, price_stage
 from ..machine.tilings import Tilings
 from ..plan.plan import Plan
@@ -132,7 +132,7 @@ class _Costs:
         self.plan, self.stage, self.record, self.target = plan, stage, record, target
         self.layout = find_layout(stage.program)
         self.tilings = Tilings.of(record.tiling)
-        self.step = Step.of(plan.training, plan.stages)
+        self.step = UpdateStep.of(plan.training, plan.stages)
         self.tiles = plan_tiles(plan, stage, record, self.layout)
         self.now = self.price(self.tiles, target)
 

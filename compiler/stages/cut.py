@@ -14,7 +14,7 @@ from ..capture.graph import Graph
 from ..plan.program import HOST, Origin, Source, Stage, StageProgram, Stages
 from .buffer_owners import with_updates
 from .group import Assignment, assign
-from .program_cache import Programs
+from .program_cache import CutPrograms
 from .subgraph import Boundary, Cutter
 from .tied_weights import stream_shared
 
@@ -28,7 +28,7 @@ class Cut:
             %loss = aten.mse_loss(%y, %target)             stage 2: mse_loss          reads stage 1
     """
 
-    programs: Programs | None = None
+    programs: CutPrograms | None = None
 
     def __call__(self, graph: Graph, assignment: Assignment) -> Stages:
         return cut(graph, assignment, programs=self.programs)
@@ -38,7 +38,7 @@ def cut(
     graph: Graph,
     assignment: Assignment | None = None,
     input_gradients: frozenset[str] = frozenset(),
-    programs: Programs | None = None,
+    programs: CutPrograms | None = None,
 ) -> Stages:
     """Cut into the stages of `assignment`, by default the finest (see group.py).
 
@@ -48,7 +48,7 @@ def cut(
     assignment = assignment or assign(graph)
     graph, stage_of = stream_shared(graph, with_updates(graph, assignment.stage_of))
     cutter = Cutter(graph, stage_of)
-    programs = programs or Programs()
+    programs = programs or CutPrograms()
     needs_grad = {graph.node(name): True for name in input_gradients}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
     stages = []

@@ -34,7 +34,7 @@ _IDENTITIES = frozenset({"aten.alias", "aten.detach", "aten.clone", "aten.lift_f
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitParts:
     """Forward and backward graphs, the specs of what is saved between them, who needs gradients."""
 
     forward: fx.GraphModule
@@ -43,7 +43,7 @@ class Parts:
     output_needs_grad: tuple[bool, ...]
 
 
-def split_joint(subgraph: Subgraph) -> Parts:
+def split_joint(subgraph: Subgraph) -> SplitParts:
     """Trace the joint graph of a stage and part it into forward and backward."""
     joint, needs_grad = trace_joint(subgraph)
     joint = functionalized(joint)
@@ -116,7 +116,7 @@ class _Partition:
             return node.args[0] in self.forward_nodes
         return node in self.forward_nodes and not is_view(node)
 
-    def parts(self) -> Parts:
+    def parts(self) -> SplitParts:
         saved = self._saved()
         forward = extract(
             [*self.parameters, *self.forward_state, *self.inputs], [*self.results, *saved]
@@ -125,7 +125,7 @@ class _Partition:
             [*self.parameters, *self.backward_state, *saved, *self.tangents], self.gradients
         )
         specs = tuple(spec_of(node.meta["val"]) for node in saved)
-        return Parts(forward, backward, specs, self.needs_grad)
+        return SplitParts(forward, backward, specs, self.needs_grad)
 
 
 def _drop_identities(graph: fx.Graph) -> None:

@@ -2,7 +2,7 @@
 
 Tracing a joint graph costs far more than looking it up: a network of many equal layers compiles in
 the time of its distinct ones. Equal stages share one program, whose nodes say where the first of
-them comes from; each of the others keeps what its own places are (`Places`).
+them comes from; each of the others keeps what its own places are (`OriginPlaces`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from torch import fx
 
-from ..plan.program import Origin, Places, StageProgram
+from ..plan.program import Origin, OriginPlaces, StageProgram
 from ..plan.program_text import calls_to_data, program_key
 from .forward_backward import split_joint
 from .joint import Subgraph
@@ -21,14 +21,14 @@ from .subgraph import Boundary, Cutter
 
 
 @dataclass
-class Programs:
+class CutPrograms:
     """Programs by the text of the captured subgraph they come from, with its places."""
 
     _known: dict[str, tuple[list[Origin | None], StageProgram]] = field(default_factory=dict)
 
     def of(
         self, cutter: Cutter, boundary: Boundary, needs_grad: Mapping[fx.Node, bool]
-    ) -> tuple[StageProgram, Places]:
+    ) -> tuple[StageProgram, OriginPlaces]:
         """The program of a stage, traced on first sight of its structure, and its own places."""
         text, own = _text(cutter, boundary, needs_grad), _origins(boundary)
         if text not in self._known:

@@ -70,7 +70,7 @@ def can_lend(stages: Stages, group: Sequence[int]) -> bool:
 
 
 @dataclass(frozen=True)
-class Resident:
+class ResidentStage:
     """A stage as its region sees it. Parameters of others that lie there are among its own, by
     index in `lent`; inputs and outputs are those that cross the region's edge. `tied` are the
     indices of all parameters of it that other stages of the region use."""
@@ -82,7 +82,7 @@ class Resident:
     """Of each input of the stage that is lent, the index as a parameter."""
 
 
-def resident(stages: Stages, group: Sequence[int], number: int) -> Resident:
+def resident(stages: Stages, group: Sequence[int], number: int) -> ResidentStage:
     """A stage of a group on one region."""
     stage = stages.stages[number]
     ties = [tie for tie in ties_of(stages) if tie.owner in group]
@@ -100,7 +100,7 @@ def resident(stages: Stages, group: Sequence[int], number: int) -> Resident:
     count = len(stage.parameters)
     lent = frozenset(range(count, count + len(positions)))
     names = tuple(_name_of(stages, stage.inputs[p]) for p in positions)
-    return Resident(
+    return ResidentStage(
         replace(stage, program=program, parameters=(*stage.parameters, *names)),
         lent,
         lent | owned,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .arithmetic import Row, check_target
+from .arithmetic import FigureRow, check_target
 from .load import known_rooflines, known_targets, load_machine, load_target
 from .roofline import Roofline
 from .target import Target
 
 __all__ = [
+    "FigureRow",
     "Roofline",
-    "Row",
     "Target",
     "check_target",
     "known_rooflines",

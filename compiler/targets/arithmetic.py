@@ -21,7 +21,7 @@ _OPERATIONS_PER_MAC = 2
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One advertised figure and our arithmetic for it, at the working and the maximum clock."""
 
     target: str
@@ -93,7 +93,7 @@ _ROOFLINE_FORMULAS: dict[str, tuple[str, Callable[[Roofline], float]]] = {
 }
 
 
-def check_target(target: Target | Roofline) -> tuple[Row, ...]:
+def check_target(target: Target | Roofline) -> tuple[FigureRow, ...]:
     """One row per advertised figure of the target file.
 
     Raises UnknownNameError for an advertised quantity without a formula here.
@@ -101,9 +101,9 @@ def check_target(target: Target | Roofline) -> tuple[Row, ...]:
     return tuple(_row(target, figure) for figure in target.advertised)
 
 
-def _row(target: Target | Roofline, figure: Advertised) -> Row:
+def _row(target: Target | Roofline, figure: Advertised) -> FigureRow:
     text, computed, at_max_clock = _computed(target, figure.quantity)
-    return Row(
+    return FigureRow(
         target=target.name,
         quantity=figure.quantity,
         unit=figure.unit,

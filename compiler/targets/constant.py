@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Constant:
+class MachineConstant:
     """A hardware constant the plan used: its value, where it was found, how firm it is."""
 
     name: str

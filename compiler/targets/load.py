@@ -17,7 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from ...backend.errors import UnknownNameError, UserError
-from .constant import Constant
+from .constant import MachineConstant
 from .mistakes import mistake
 from .roofline import Roofline
 from .target import Confidence, Target
@@ -147,7 +147,7 @@ def _yaml(text: str) -> Any:
 
 def _leaves(
     where: str, node: Any, path: str, ranges: dict[str, tuple[float, float]]
-) -> Iterator[Constant]:
+) -> Iterator[MachineConstant]:
     """The constants of a document, by dotted path; between what they may lie goes to `ranges`."""
     if not isinstance(node, dict):
         raise _not_a_constant(where, path, node)
@@ -160,12 +160,12 @@ def _leaves(
         yield from _leaves(where, child, f"{path}.{key}" if path else str(key), ranges)
 
 
-def _constant(where: str, path: str, node: dict[str, Any]) -> Constant:
+def _constant(where: str, path: str, node: dict[str, Any]) -> MachineConstant:
     known = get_args(Confidence)
     complete = set(node) - {_RANGE} == _LEAF_KEYS and node["confidence"] in known
     if not complete or isinstance(node["value"], dict):
         raise _not_a_constant(where, path, node)
-    return Constant(path, node["value"], str(node["source"]), node["confidence"])
+    return MachineConstant(path, node["value"], str(node["source"]), node["confidence"])
 
 
 def _range(where: str, path: str, node: dict[str, Any]) -> tuple[float, float]:
@@ -195,15 +195,17 @@ def _not_a_constant(where: str, path: str, got: Any) -> UserError:
     )
 
 
-def _override(where: str, constants: Mapping[str, Constant], key: str, value: str) -> Constant:
+def _override(
+    where: str, constants: Mapping[str, MachineConstant], key: str, value: str
+) -> MachineConstant:
     if key not in constants:
         raise UnknownNameError(f"constant of {where}", key, constants, "weft targets show NAME")
     old = constants[key]
-    return Constant(key, value, f"set by the user (file: {old.value})", "assumed")
+    return MachineConstant(key, value, f"set by the user (file: {old.value})", "assumed")
 
 
 def _build(
-    kind: type[_Kind], where: str, prose: dict[str, Any], constants: tuple[Constant, ...]
+    kind: type[_Kind], where: str, prose: dict[str, Any], constants: tuple[MachineConstant, ...]
 ) -> _Kind:
     values: dict[str, Any] = dict(prose)
     for constant in constants:
@@ -213,7 +215,7 @@ def _build(
     except ValidationError as error:
         raise mistake(where, kind, error) from error
     resolved = tuple(
-        Constant(c.name, _get(machine, c.name.split(".")), c.source, c.confidence)
+        MachineConstant(c.name, _get(machine, c.name.split(".")), c.source, c.confidence)
         for c in constants
     )
     return _validator(kind).validate_python({**values, "provenance": resolved})
@@ -225,13 +227,13 @@ def _validator(kind: type[_Kind]) -> TypeAdapter[_Kind]:
     return TypeAdapter(kind)
 
 
-def _derived(target: Target) -> tuple[Constant, ...]:
+def _derived(target: Target) -> tuple[MachineConstant, ...]:
     """What a file may leave out."""
     relay = max(1.0, 1 / max(rate.elements_per_cycle for rate in target.compute.values()))
     element = "one element at the rate of element-wise arithmetic, a cycle at least"
     return (
-        Constant("noc.relay_cycles", relay, element, "derived"),
-        Constant(
+        MachineConstant("noc.relay_cycles", relay, element, "derived"),
+        MachineConstant(
             "noc.issue_cycles", target.vector.issue_cycles, "as vector.issue_cycles", "derived"
         ),
     )

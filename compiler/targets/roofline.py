@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from ...backend.errors import UnsupportedError
-from .constant import Constant
+from .constant import MachineConstant
 from .target import Advertised, Positive, PositiveFloat
 
 _STRICT = ConfigDict(extra="forbid")
@@ -51,10 +51,10 @@ class Roofline:
     compute: Mapping[str, UnitRate]
     memory: Memory
     advertised: tuple[Advertised, ...] = ()
-    provenance: tuple[Constant, ...] = ()
+    provenance: tuple[MachineConstant, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def constants(self) -> tuple[Constant, ...]:
+    def constants(self) -> tuple[MachineConstant, ...]:
         """Every constant with its value, source and confidence, in the order of the file."""
         return self.provenance
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from ...backend.errors import UnsupportedError
-from .constant import Constant
+from .constant import MachineConstant
 from .defects import Defects
 
 _STRICT = ConfigDict(extra="forbid")
@@ -84,7 +84,7 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class MatrixUnit:
     """A matrix unit beside the vector unit: one instruction multiplies a (`positions` x
     `in_features`) block with an (`in_features` x `out_features`) block of dense weights, at the
     dtype's multiply-adds per cycle, after `issue_cycles`. Smaller blocks are padded."""
@@ -116,7 +116,7 @@ class Vector:
 
 
 @dataclass(frozen=True)
-class Sparsity:
+class ZeroSkipping:
     """How zeros are skipped.
 
     With `zero_skip` each non-zero weight triggers one vector multiply-add that costs
@@ -243,17 +243,17 @@ class Target:
     sram: Sram
     compute: dict[str, Compute]
     vector: Vector
-    sparsity: Sparsity
+    sparsity: ZeroSkipping
     noc: Noc
     host: Link
     software: Software = Software()
     wafers: Positive = 1
     wafer_link: Link | None = None
-    matrix: Matrix | None = None
+    matrix: MatrixUnit | None = None
     power: Power | None = None
     defects: Defects | None = None
     advertised: tuple[Advertised, ...] = ()
-    provenance: tuple[Constant, ...] = ()
+    provenance: tuple[MachineConstant, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -302,14 +302,14 @@ class Target:
     def host_bytes_per_cycle(self) -> float:
         return self.host.bytes_per_s / self.clock_hz
 
-    def constants(self) -> tuple[Constant, ...]:
+    def constants(self) -> tuple[MachineConstant, ...]:
         """Every constant with its value, source and confidence, in the order of the file.
 
         One that was replaced in Python since says so.
         """
         return tuple(self._as_it_is(constant) for constant in self.provenance)
 
-    def _as_it_is(self, constant: Constant) -> Constant:
+    def _as_it_is(self, constant: MachineConstant) -> MachineConstant:
         value: Any = self
         for part in constant.name.split("."):
             value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)

@@ -15,7 +15,7 @@ from math import ceil
 
 from ..plan.document import HOST
 from ..plan.stage_record import SLOTS_OFF_WAFER
-from .layout import Layout, Site
+from .layout import Layout, StageSite
 from .streams import parallel_links
 
 
@@ -37,13 +37,13 @@ def host_paces(layout: Layout) -> Iterator[tuple[str, int]]:
         yield f"activations of {site.id}, back in time", _deadline_cycles(layout, site)
 
 
-def _side_cycles(layout: Layout, site: Site) -> int:
+def _side_cycles(layout: Layout, site: StageSite) -> int:
     """A sample through one side of a region; as many bytes go out as come in."""
     links = parallel_links((site.region,))
     return ceil(site.off_wafer_bytes / (links * layout.constant("noc.link_bytes_per_cycle")))
 
 
-def _deadline_cycles(layout: Layout, site: Site) -> int:
+def _deadline_cycles(layout: Layout, site: StageSite) -> int:
     """Two transactions in the ticks between a sample's way out and its way back."""
     ticks = site.delay + 1 - SLOTS_OFF_WAFER
     return ceil(2 * layout.constant("host.latency_s") * layout.clock_hz / ticks)

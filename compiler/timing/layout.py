@@ -9,11 +9,11 @@ from math import inf
 from ..plan.constants import number, where_of
 from ..plan.document import EdgeRecord, PlanDocument
 from ..plan.stage_record import PhaseCycles, Rectangle, StageRecord
-from ..targets.constant import Constant
+from ..targets.constant import MachineConstant
 
 
 @dataclass(frozen=True)
-class Site:
+class StageSite:
     """A stage: where it lies, how long its phases take and what takes most of that (see
     `StageRecord.bound_by`), updates between forward and backward of a sample, in how many slices
     it holds the positions, bytes of a sample that lie with the host between them, and whether its
@@ -29,7 +29,7 @@ class Site:
     backward_first: bool = False
 
     @classmethod
-    def of(cls, stage: StageRecord) -> Site:
+    def of(cls, stage: StageRecord) -> StageSite:
         """Where a plan has a stage."""
         slices = stage.tiling.space_split
         own = stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay
@@ -47,9 +47,9 @@ class Layout:
     clock_hz: float
     grid: tuple[int, int]
     wafers: int
-    sites: tuple[Site, ...]
+    sites: tuple[StageSite, ...]
     edges: tuple[EdgeRecord, ...]
-    constants: tuple[Constant, ...]
+    constants: tuple[MachineConstant, ...]
 
     @classmethod
     def of(cls, plan: PlanDocument) -> Layout:
@@ -60,7 +60,7 @@ class Layout:
             clock_hz=plan.clock_hz,
             grid=plan.grid,
             wafers=plan.wafers,
-            sites=tuple(map(Site.of, stages)),
+            sites=tuple(map(StageSite.of, stages)),
             edges=plan.edges,
             constants=plan.provenance,
         )

@@ -17,7 +17,7 @@ from ...backend.errors import UserError
 from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import PhaseCycles
 from .host import host_cycles
-from .layout import Layout, Site
+from .layout import Layout, StageSite
 from .link_shares import fair_cycles, pieces, shared_links
 from .streams import (
     is_backwards,
@@ -147,7 +147,7 @@ def wire(layout: Layout) -> Wiring:
     return Wiring(tuple(units), _shared(layout, channels), len(layout.sites))
 
 
-def _unit(site: Site) -> Unit:
+def _unit(site: StageSite) -> Unit:
     delay = site.delay - site.backward_first
     cycles = _cycles(site.cycles)
     return Unit(site.id, cycles, delay, trains=True, update_waits=site.backward_first)

@@ -16,10 +16,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._pytree import tree_leaves
 
 from ...backend.errors import UnsupportedError
-from .step import Step
+from .step import WitnessStep
 
 
-def is_of_trace(step: Step) -> bool:
+def is_of_trace(step: WitnessStep) -> bool:
     """Whether a step of the model itself met a tensor of a trace."""
     results = (step.loss, *step.outputs, *step.gradients.values())
     return any(isinstance(value, FakeTensor) for value in results)

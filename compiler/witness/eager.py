@@ -16,7 +16,7 @@ from ..capture.preserved import preserved, swapped
 from ..capture.sample import OneSample, Sample, arguments
 from .draws import Replay
 from .precision import Claimed, Wide, is_real
-from .step import Step
+from .step import WitnessStep
 
 
 def parameters(sample: OneSample) -> dict[str, nn.Parameter]:
@@ -37,7 +37,7 @@ def run_eager(
     watch: Callable[[], AbstractContextManager] = nullcontext,
     after: Callable[[Tensor], None] = lambda loss: None,
     at_end: Callable[[], None] = lambda: None,
-) -> Step:
+) -> WitnessStep:
     """One step of the model with `values` as parameters and buffers, computed in `dtype`.
 
     It draws the numbers that the plan draws for its first sample; attention is written out, so that
@@ -63,7 +63,7 @@ def run_eager(
         at_end()
         gradients = {n: dense(p.grad) for n, p in trained.items() if p.grad is not None}
         state = {name: value.data for name, value in {**trained, **buffers(sample)}.items()}
-    return Step(*results, gradients, state, tuple(draws.made))
+    return WitnessStep(*results, gradients, state, tuple(draws.made))
 
 
 def dense(gradient: Tensor) -> Tensor:

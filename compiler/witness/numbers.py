@@ -26,7 +26,7 @@ _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "
 
 
 @dataclass(frozen=True)
-class Place:
+class NumberPlace:
     """A number, by the name of where it is."""
 
     name: str
@@ -34,7 +34,7 @@ class Place:
     set: Callable[[int | float], None]
 
 
-def places(sample: OneSample) -> list[Place]:
+def places(sample: OneSample) -> list[NumberPlace]:
     """Where a model and its loss keep numbers."""
     search = _Search()
     for path, module in sample.named_modules():
@@ -54,7 +54,7 @@ class _Search:
     """The places found so far, and what was looked at."""
 
     def __init__(self) -> None:
-        self.found: dict[str, Place] = {}
+        self.found: dict[str, NumberPlace] = {}
         self._seen: set[int] = set()
 
     def items(self, name: str, where: Any, items: Mapping[Any, Any], depth: int = 0) -> None:
@@ -63,7 +63,7 @@ class _Search:
             inner = f"{name}.{key}".lstrip(".")
             if _is_number(value):
                 set_ = where.__setitem__
-                self.found[inner] = Place(inner, _getting(where, key), _setting(set_, key))
+                self.found[inner] = NumberPlace(inner, _getting(where, key), _setting(set_, key))
             elif depth < _DEEPEST:
                 self.value(inner, value, depth + 1)
 
@@ -99,7 +99,9 @@ class _Search:
                 name, function = f"{base.__name__}.{key}", getattr(value, "__func__", value)
                 if _is_number(value) and not key.startswith("__"):
                     set_ = _attributes(base)
-                    self.found[name] = Place(name, _getting(vars(base), key), _setting(set_, key))
+                    self.found[name] = NumberPlace(
+                        name, _getting(vars(base), key), _setting(set_, key)
+                    )
                 elif isinstance(function, FunctionType):
                     self.value(name, function)
 
@@ -122,7 +124,7 @@ class _Search:
             return
         if _is_number(value):
             set_ = _cells(cell)
-            self.found[name] = Place(name, lambda: cell.cell_contents, _setting(set_, ""))
+            self.found[name] = NumberPlace(name, lambda: cell.cell_contents, _setting(set_, ""))
         else:
             self.value(name, value, 1)
 

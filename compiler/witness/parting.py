@@ -65,7 +65,7 @@ class Parting:
 
 
 @dataclass(frozen=True)
-class Subject:
+class PartingSubject:
     """A model and its captured graph, and the numbers that both compute with: `values` by the
     model's own names, `tensors` and `inputs` for the graph."""
 
@@ -77,7 +77,7 @@ class Subject:
     dtype: torch.dtype
 
 
-def parting(subject: Subject, written: Mapping[str, Tensor]) -> Parting | None:
+def parting(subject: PartingSubject, written: Mapping[str, Tensor]) -> Parting | None:
     """Where the graph parts from the model; None if only its stages do.
 
     `written` says what buffers should be afterwards, of those that are something else.
@@ -188,7 +188,7 @@ class _Node:
     is_differentiable: bool
 
 
-def _of_graph(subject: Subject) -> dict[fx.Node, _Node]:
+def _of_graph(subject: PartingSubject) -> dict[fx.Node, _Node]:
     """Run the captured graph with torch's autograd."""
     graph, given = subject.graph, iter(subject.inputs)
     made: dict[fx.Node, Any] = {}

@@ -25,9 +25,9 @@ from ..capture.sample import OneSample, Sample, arguments
 from .compare import RELATIVE, relative_distance
 from .draws import Replay
 from .eager import claimed_type, dense, fresh, values_in
-from .numbers import Place, places
+from .numbers import NumberPlace, places
 from .precision import Claimed, Wide
-from .step import Step
+from .step import WitnessStep
 
 _OF_TORCH = frozenset(vars(nn.Module()))
 _WEFT = __name__.partition(".")[0]
@@ -44,7 +44,7 @@ Left = Mapping[str, tuple[Any, Any]]
 class Moved:
     """A number, what it was before the first call, and by how much a call moves it."""
 
-    place: Place
+    place: NumberPlace
     before: int | float
     step: int | float
 
@@ -104,7 +104,7 @@ def check_later_calls(
     values: Mapping[str, Tensor],
     dtype: torch.dtype,
     kept: Kept,
-    step: Step,
+    step: WitnessStep,
 ) -> None:
     """Raises UnsupportedError if a later call on the same numbers gives other results than the
     first, which gave `step`; `kept` knows what a call changes."""
@@ -124,7 +124,7 @@ def check_repeatable(
     inputs: Sample,
     values: Mapping[str, Tensor],
     dtype: torch.dtype,
-    step: Step,
+    step: WitnessStep,
 ) -> None:
     """Raises UnsupportedError if the model itself gives something else than `step` when it is
     called once more on the same numbers, with the same draws."""

@@ -11,7 +11,7 @@ from .draws import Draw
 
 
 @dataclass(frozen=True)
-class Step:
+class WitnessStep:
     """Loss, the model's outputs, gradients by parameter, what tensors are afterwards, draws.
 
     A parameter that no gradient reaches is missing from `gradients`, and a tensor that nothing

@@ -21,10 +21,10 @@ from ..stages.group import sample_dependent
 from .caches import cleared_caches, is_of_trace, refusal
 from .compare import Difference, compared
 from .eager import run_eager
-from .parting import Subject, parting
+from .parting import PartingSubject, parting
 from .second_call import Kept, check_later_calls, check_repeatable
 from .staged import StagedRun
-from .step import Step
+from .step import WitnessStep
 from .values import as_written, has_literals, values_of
 
 WIDE_WEIGHTS = 20_000_000
@@ -105,7 +105,7 @@ class _Held:
         self.graph, self.stages = witness.graph, stages
         self.counts: dict[str, int] = {}
         self.distance, self.zeros = 0.0, 0
-        self.eager: Step | None = None
+        self.eager: WitnessStep | None = None
         self.written: dict[str, Tensor] = {}  # what buffers should be, of those that are not
         own = own_tensors(witness.sample)
         first: dict[int, str] = {}
@@ -139,7 +139,7 @@ class _Held:
             given = subject.sample, values.inputs, values.tensors, subject.dtype
             check_repeatable(*given, self.eager)
 
-    def _draws(self, eager: Step) -> Iterator[Difference]:
+    def _draws(self, eager: WitnessStep) -> Iterator[Difference]:
         nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]
         planned = sorted((node.meta["draw"], without_ones(node.args[1])) for node in nodes)
         made = sorted((draw.kind, without_ones(draw.shape)) for draw in eager.draws)
@@ -147,7 +147,7 @@ class _Held:
         if planned != made:
             yield Difference("draws", "", f"{_listed(made)} against {_listed(planned)}")
 
-    def _results(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+    def _results(self, eager: WitnessStep, run: StagedRun) -> Iterator[Difference]:
         yield from self._held("loss", "", eager.loss, run.values[self.stages.loss])
         made = {node.name for node in sample_dependent(self.graph)}
         sources = iter(self.stages.predictions)
@@ -157,7 +157,7 @@ class _Held:
                 got = run.values[next(sources)]
                 yield from self._held("output", str(number), expected, got)
 
-    def _gradients(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+    def _gradients(self, eager: WitnessStep, run: StagedRun) -> Iterator[Difference]:
         norms = [float(torch.linalg.vector_norm(g)) for g in eager.gradients.values()]
         largest = max((norm for norm in norms if norm < float("inf")), default=0.0)
         self.zeros = norms.count(0.0)
@@ -174,7 +174,7 @@ class _Held:
         for name, expected in waiting.items():
             yield from self._held("gradient", name, expected, None, largest)
 
-    def _state(self, eager: Step, run: StagedRun) -> Iterator[Difference]:
+    def _state(self, eager: WitnessStep, run: StagedRun) -> Iterator[Difference]:
         for name, key in self.graph.constants.items():
             if name in self.graph.state_updates and name not in self.first:
                 expected = key + torch.tensor([0, 1])
@@ -201,13 +201,13 @@ class _Held:
 
 def _subject(
     witness: Witness, dtype: torch.dtype, first: Mapping[str, str], are_decimal: bool
-) -> Subject:
+) -> PartingSubject:
     values = values_of(witness.sample, witness.inputs, dtype)
     own = {name: values.tensors[key] for name, key in first.items()}
     constants = witness.graph.constants
     constants = as_written(constants, dtype) if are_decimal else constants
     leaves = tree_leaves(arguments(values.inputs))
-    return Subject(
+    return PartingSubject(
         witness.sample,
         witness.graph,
         values,
@@ -220,7 +220,7 @@ def _subject(
 _Given = tuple[OneSample, Sample, Mapping[str, Tensor], torch.dtype]
 
 
-def _first_call(given: _Given) -> tuple[Kept, Step]:
+def _first_call(given: _Given) -> tuple[Kept, WitnessStep]:
     """What Python kept before the model's own step, and the step."""
     kept, step = _call(given)
     if not is_of_trace(step):
@@ -234,7 +234,7 @@ def _first_call(given: _Given) -> tuple[Kept, Step]:
     return kept, step
 
 
-def _call(given: _Given) -> tuple[Kept, Step]:
+def _call(given: _Given) -> tuple[Kept, WitnessStep]:
     kept = Kept(given[0])
     with warnings.catch_warnings():
         # of torch, which looks for a gradient of what it makes a fake tensor of

@@ -26,7 +26,7 @@ from ..tick.dispatches import Dispatches
 from ..tick.job import Job, Mode
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
-from ..tick.train_state import Model, Pipeline
+from ..tick.train_state import Pipeline, TrainedModel
 from .compile import compile_program
 from .evaluation import Evaluation, canonical
 from .home import ManyDevices, OneDevice, one_device
@@ -73,7 +73,7 @@ class JaxExecutor(Dispatches):
         return self._evaluation(self.home.with_model(self.pipeline, changed), inputs)
 
     @property
-    def model(self) -> Model:
+    def model(self) -> TrainedModel:
         """What training changes."""
         return self.home.model(self.pipeline)
 

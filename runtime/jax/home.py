@@ -18,7 +18,7 @@ from ..tick.job import Job, Mode
 from ..tick.shard import Shards
 from ..tick.stage import forward_through, from_host
 from ..tick.stage_classes import classes_of_one, stage_classes
-from ..tick.train_state import Model, Pipeline
+from ..tick.train_state import Pipeline, TrainedModel
 from .classes import state as class_state
 from .device import own_copy
 from .shards import layout
@@ -66,11 +66,11 @@ class OneDevice:
 
         return jax.vmap(one)(*inputs)
 
-    def model(self, state: Pipeline) -> Model:
+    def model(self, state: Pipeline) -> TrainedModel:
         """What training changes; a row of a stack is fetched when it is asked for."""
         return class_state.model_of(self.tick.classes, state) if self.together else state.model
 
-    def with_model(self, state: Pipeline, model: Model) -> Pipeline:
+    def with_model(self, state: Pipeline, model: TrainedModel) -> Pipeline:
         """The state with a model of `model` in which something was changed."""
         if self.together:
             return class_state.with_model(state, model)
@@ -119,10 +119,10 @@ class ManyDevices:
         run = self.tick.on_devices(lambda s, *given: (s, self.tick.predict(s, given)))
         return [rows.reshape(-1, *rows.shape[2:]) for rows in run(state, *batches)[1]]
 
-    def model(self, state: ShardedState) -> Model:
+    def model(self, state: ShardedState) -> TrainedModel:
         return layout.model_of(self.tick, state)
 
-    def with_model(self, state: ShardedState, model: Model) -> ShardedState:
+    def with_model(self, state: ShardedState, model: TrainedModel) -> ShardedState:
         return layout.with_model(state, model)
 
     def gathered(self, state: ShardedState, tick: int) -> Pipeline:

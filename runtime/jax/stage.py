@@ -15,13 +15,13 @@ from ...compiler.plan.schedule import TickSchedule
 from ..tick.evaluation import evaluation_forward
 from ..tick.job import Job
 from ..tick.stage import Programs, StageFunctions
-from ..tick.train_state import Model, Pipeline
+from ..tick.train_state import Pipeline, TrainedModel
 from .namespace import XP
 from .ops.lower import jax_dtype, lower
 
 Array = Any
 
-for _node in (Model, Pipeline):
+for _node in (TrainedModel, Pipeline):
     jax.tree_util.register_dataclass(_node, [field.name for field in fields(_node)], [])
 
 
@@ -30,12 +30,12 @@ def to_array(tensor: torch.Tensor) -> np.ndarray:
     return np.array(tensor.detach().cpu().numpy(), dtype=jax_dtype(tensor.dtype))
 
 
-def start_model(job: Job, stages: Sequence[Stage]) -> Model:
+def start_model(job: Job, stages: Sequence[Stage]) -> TrainedModel:
     """The start values of some stages of a job, on the host.
 
     Made on the device, XLA would compile a program for every shape.
     """
-    return Model.start(job, stages, to_array, np)
+    return TrainedModel.start(job, stages, to_array, np)
 
 
 def stage_functions(job: Job, schedule: TickSchedule) -> dict[int, StageFunctions]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...compiler.plan.program import HOST, Source
-from ...compiler.plan.schedule import Key, TickSchedule
+from ...compiler.plan.schedule import TickSchedule, ValueKey
 from ..tick.engine import ClassSteps, tick
 from ..tick.job import Job
 from ..tick.stage_classes import Classes, StageClass
@@ -75,7 +75,7 @@ class JaxTick:
         return after, tuple(traffic.result(source) for source in self.job.stages.results)
 
     def step(
-        self, old: Pipeline, moment: JaxMoment, arrivals: Mapping[Key, Array]
+        self, old: Pipeline, moment: JaxMoment, arrivals: Mapping[ValueKey, Array]
     ) -> tuple[Pipeline, JaxTraffic]:
         """The next state, and what the stages made; `arrivals` come from other shards."""
         traffic = JaxTraffic(self.buffers, old.buffers, moment.tick)

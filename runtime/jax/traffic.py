@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from ...compiler.plan.program import Source
-from ...compiler.plan.schedule import Key, Read, TickSchedule, spec_of
+from ...compiler.plan.schedule import Read, TickSchedule, ValueKey, spec_of
 from ..tick.engine import Keys, Reads
 from ..tick.stage_classes import Classes, classes_of_one
 from .fifo import Fifo, all_known
@@ -36,13 +36,13 @@ class Buffers:
     kind: type[Fifo] = Fifo
 
     @cached_property
-    def fifos(self) -> dict[Key, Fifo]:
+    def fifos(self) -> dict[ValueKey, Fifo]:
         """A FIFO for every key that a later tick reads."""
         stages = self.schedule.stages
         return {k: self.kind(spec_of(stages, k), age) for k, age in self.schedule.buffers.items()}
 
     @cached_property
-    def in_rings(self) -> dict[Key, InRings]:
+    def in_rings(self) -> dict[ValueKey, InRings]:
         """Where the FIFOs of classes lie; also of members that nobody reads."""
         found = {}
         for own in self.classes:
@@ -54,7 +54,7 @@ class Buffers:
         return found
 
     @cached_property
-    def held(self) -> dict[Key | Keys, Fifo | Rings]:
+    def held(self) -> dict[ValueKey | Keys, Fifo | Rings]:
         """What there are buffers of: FIFOs by key, and rings by the keys of their members."""
         single = {key: fifo for key, fifo in self.fifos.items() if key not in self.in_rings}
         rings = {}
@@ -84,7 +84,7 @@ class JaxTraffic:
         self.in_rings, self.held, self.tick = buffers.in_rings, buffers.held, tick
         self.old: dict[Any, Array] = dict(zip(self.held, arrays, strict=True))
         self.new = dict(self.old)
-        self.made: dict[Key, tuple[Array, int | None]] = {}
+        self.made: dict[ValueKey, tuple[Array, int | None]] = {}
         self._sent: dict[Keys, Array] = {}
         self._seen: dict[Keys, list[Array]] = {}
 
@@ -104,7 +104,7 @@ class JaxTraffic:
         """The value of a key that was pushed so many ticks ago, or a row for each of several."""
         return self._value(reads[0]) if len(reads) == 1 else self._rows(reads)
 
-    def result(self, key: Key) -> Array:
+    def result(self, key: ValueKey) -> Array:
         """What was pushed in this tick."""
         value, row = self.made[key]
         return value if row is None else value[row]
@@ -126,7 +126,7 @@ class JaxTraffic:
             self.new[keys] = self.held[keys].push(self.old[keys], values, tick)
         return tuple(self.new.values())
 
-    def _name(self, keys: Keys) -> Key | Keys:
+    def _name(self, keys: Keys) -> ValueKey | Keys:
         """What their FIFOs are held by."""
         return keys if keys[0] in self.in_rings else keys[0]
 
@@ -149,7 +149,7 @@ class JaxTraffic:
                 found.append(self._from_rings(keys, list(run)))
         return found[0] if len(found) == 1 else jnp.concatenate(found)
 
-    def _rings(self, key: Key) -> Keys | None:
+    def _rings(self, key: ValueKey) -> Keys | None:
         return self.in_rings[key].rings if key in self.in_rings else None
 
     def _from_rings(self, keys: Keys, reads: Sequence[Read]) -> Array:
@@ -163,6 +163,6 @@ class JaxTraffic:
         return values
 
 
-def _kind(key: Key) -> str | None:
+def _kind(key: ValueKey) -> str | None:
     """ "saved" or "stash" of what a stage keeps for itself."""
     return key[0] if isinstance(key, tuple) and len(key) == 3 else None

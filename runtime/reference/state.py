@@ -23,7 +23,7 @@ from ...compiler.plan.program import Reader, Rebuilt, Source, Stage, TensorSpec
 from ..tick.job import Job, Skips
 from ..tick.snapshot import NamedTensors, copied
 
-Place = tuple[int, int]
+StatePlace = tuple[int, int]
 BySample = dict[int, Tensor]
 ByNumber = dict[int, list[Tensor]]
 
@@ -106,7 +106,7 @@ class ReferenceState:
         self.saved = [saved for saved, _ in waiting]
         self.stashed = [stashed for _, stashed in waiting]
 
-    def _streams(self) -> list[tuple[str, Place, dict[int, Tensor]]]:
+    def _streams(self) -> list[tuple[str, StatePlace, dict[int, Tensor]]]:
         """(kind, (stage, output or input), tensors by sample) of everything between stages."""
         values = [
             ("values", (source.stage, source.output), by_sample)

@@ -14,7 +14,7 @@ from .job import Job, Results, Skips, Stream, sample_arrays
 from .mask_updates import steps_made, ticks_until_update
 from .rows import came_out, joined, padded
 from .snapshot import NamedTensors, mapped, named_arrays, renewed
-from .train_state import Array, Model, Pipeline
+from .train_state import Array, Pipeline, TrainedModel
 
 
 class Dispatches(ABC):
@@ -87,7 +87,7 @@ class Dispatches(ABC):
 
     @property
     @abstractmethod
-    def model(self) -> Model:
+    def model(self) -> TrainedModel:
         """What training changes."""
 
     @abstractmethod

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...compiler.plan.program import Stage
-from ...compiler.plan.schedule import Key, Read, Step
+from ...compiler.plan.schedule import Read, Step, ValueKey
 from .stage import StageBackward, StageForward
-from .train_state import Array, Model
+from .train_state import Array, TrainedModel
 
-Keys = tuple[Key, ...]
+Keys = tuple[ValueKey, ...]
 Reads = tuple[Read, ...]
 
 
@@ -30,7 +30,7 @@ class Functions(Protocol):
     def backward(self) -> Callable[..., StageBackward]: ...
 
     @property
-    def update(self) -> Callable[..., Model]: ...
+    def update(self) -> Callable[..., TrainedModel]: ...
 
 
 class Traffic(Protocol):
@@ -74,7 +74,9 @@ class ClassSteps:
     functions: Functions
 
 
-def tick(classes: Sequence[ClassSteps], model: Model, moment: Moment, traffic: Traffic) -> Model:
+def tick(
+    classes: Sequence[ClassSteps], model: TrainedModel, moment: Moment, traffic: Traffic
+) -> TrainedModel:
     """The model after a tick; what the stages hand on is in the traffic."""
     changes = [_forward(own, model, moment, traffic) for own in classes]
     for own in reversed(classes):
@@ -82,7 +84,9 @@ def tick(classes: Sequence[ClassSteps], model: Model, moment: Moment, traffic: T
     return model.updated(*changes)
 
 
-def _forward(own: ClassSteps, model: Model, moment: Moment, traffic: Traffic) -> Model:
+def _forward(
+    own: ClassSteps, model: TrainedModel, moment: Moment, traffic: Traffic
+) -> TrainedModel:
     inputs = _arguments(own.forwards, traffic)
     rate = moment.rate(_ages(own.backwards))
     made = own.functions.forward(
@@ -94,7 +98,9 @@ def _forward(own: ClassSteps, model: Model, moment: Moment, traffic: Traffic) ->
     return _with_state(made.state)
 
 
-def _backward(own: ClassSteps, model: Model, moment: Moment, traffic: Traffic) -> Iterable[Model]:
+def _backward(
+    own: ClassSteps, model: TrainedModel, moment: Moment, traffic: Traffic
+) -> Iterable[TrainedModel]:
     old, valid = model.of(own.stage), moment.holds(_ages(own.backwards))
     arguments = _arguments(own.backwards, traffic)
     weights = [
@@ -130,7 +136,7 @@ def _ages(steps: Sequence[Step]) -> list[int]:
     return [step.sample_age for step in steps]
 
 
-def _with_state(state: dict[str, Array]) -> Model:
-    changed = Model.empty()
+def _with_state(state: dict[str, Array]) -> TrainedModel:
+    changed = TrainedModel.empty()
     changed.state.update(state)
     return changed

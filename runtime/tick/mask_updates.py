@@ -11,9 +11,9 @@ from ...backend.sparsity import MaskRule
 from ...compiler.plan.schedule import TickSchedule
 from .job import Job
 from .masks import Masked
-from .train_state import Model
+from .train_state import TrainedModel
 
-Change = Callable[[Masked, MaskRule, Array | None, int], Masked]
+MaskChange = Callable[[Masked, MaskRule, Array | None, int], Masked]
 """`Masked.updated`, on the arrays of an executor: what it changes, by which rule, with which
 collected gradients, at which step."""
 
@@ -27,7 +27,7 @@ class Timing(Protocol):
     schedule: TickSchedule
 
     @property
-    def model(self) -> Model: ...
+    def model(self) -> TrainedModel: ...
 
 
 def ticks_until_update(executor: Timing) -> int | None:
@@ -46,7 +46,9 @@ def _ticks(executor: Timing, stage: int, steps: int) -> int:
     return sample + until + lag + 1 - executor.tick
 
 
-def masks_updated(executor: Timing, before: dict[str, int], change: Change, xp: Any) -> Model:
+def masks_updated(
+    executor: Timing, before: dict[str, int], change: MaskChange, xp: Any
+) -> TrainedModel:
     """The model with the masks that are due after a dispatch; `before` are the steps before it.
 
     `xp` is torch or jax.numpy.
@@ -65,7 +67,9 @@ def steps_made(executor: Timing) -> dict[str, int]:
     return {key: int(steps) for key, steps in executor.model.steps.items()}
 
 
-def _updated(model: Model, name: str, rule: MaskRule, step: int, change: Change, xp: Any) -> Model:
+def _updated(
+    model: TrainedModel, name: str, rule: MaskRule, step: int, change: MaskChange, xp: Any
+) -> TrainedModel:
     before = Masked(model.masks[name], model.weights[name], model.optimizer[name])
     after = change(before, rule, model.collected.get(name), step)
     collected = model.collected

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...compiler.plan.program import HOST, Reader, Rebuilt, Source, Stages
-from ...compiler.plan.schedule import Key, Read, Step, TickSchedule, spec_of
+from ...compiler.plan.schedule import Read, Step, TickSchedule, ValueKey, spec_of
 
 Shards = tuple[range, ...]
 """Stage indices of each shard; together all stages, in order."""
 
 
-def hops(shards: Shards, number: int, key: Key) -> int:
+def hops(shards: Shards, number: int, key: ValueKey) -> int:
     """Ticks that a value is old when it arrives at shard `number`.
 
     The host feeds every shard itself, and what a stage keeps for itself never travels.

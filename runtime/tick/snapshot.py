@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...backend.errors import UserError
 from ...compiler.plan.schedule import TickSchedule
-from .train_state import Array, Model, Pipeline
+from .train_state import Array, Pipeline, TrainedModel
 
 
 def copied(value: Tensor) -> Tensor:
@@ -77,7 +77,9 @@ def mapped(
             return {key: of(f"{name}[{key!r}]", value) for key, value in entry.items()}
         return function(name, entry)
 
-    model = Model(*(of(f".model.{f.name}", getattr(state.model, f.name)) for f in fields(Model)))
+    model = TrainedModel(
+        *(of(f".model.{f.name}", getattr(state.model, f.name)) for f in fields(TrainedModel))
+    )
     names = (f".buffers[{key!r}]" for key in schedule.buffers)
     return Pipeline(model, tuple(map(function, names, state.buffers)))
 

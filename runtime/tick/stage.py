@@ -11,7 +11,7 @@ from ...backend.optim.compensation import Delay, DelayConstants
 from ...backend.optim.rule import chosen
 from ...compiler.plan.program import HOST, Source, Stage
 from .job import Job
-from .train_state import Array, Model, Tensors
+from .train_state import Array, NamedArrays, TrainedModel
 
 
 class Programs(NamedTuple):
@@ -32,7 +32,7 @@ class StageForward(NamedTuple):
     outputs: Sequence[Array]
     saved: Sequence[Array]
     weights: Sequence[Array]
-    state: Tensors
+    state: NamedArrays
 
 
 class StageBackward(NamedTuple):
@@ -43,7 +43,7 @@ class StageBackward(NamedTuple):
     inputs: Sequence[Array]
     rebuilt: Sequence[Array]
     squares: Sequence[Array]
-    state: Tensors
+    state: NamedArrays
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StageFunctions:
     xp: Any
 
     def forward(
-        self, model: Model, inputs: Sequence[Array], rate: Array, valid: Array | bool
+        self, model: TrainedModel, inputs: Sequence[Array], rate: Array, valid: Array | bool
     ) -> StageForward:
         """The forward program at the weights that the update rule predicts."""
         weights = [self._predicted(model, name, rate) for name in self.stage.parameters]
@@ -72,7 +72,7 @@ class StageFunctions:
 
     def backward(
         self,
-        model: Model,
+        model: TrainedModel,
         weights: Sequence[Array],
         arguments: Sequence[Array],
         valid: Array | bool,
@@ -99,15 +99,15 @@ class StageFunctions:
 
     def update(
         self,
-        model: Model,
+        model: TrainedModel,
         gradients: Sequence[Array],
         squares: Sequence[Array],
         rate: Array,
         valid: Array | bool,
-    ) -> Model:
+    ) -> TrainedModel:
         """What the gradients change, unless one of them is not finite."""
         usable, is_finite = self._guarded(model, gradients, squares)
-        changed, key = Model.empty(), str(self.stage.index)
+        changed, key = TrainedModel.empty(), str(self.stage.index)
         counts = self._counted(model.skips[key], is_finite)
         changed.skips[key] = self._kept(valid, counts, model.skips[key])
         valid = is_finite if valid is True else valid & is_finite
@@ -121,14 +121,14 @@ class StageFunctions:
             self._collect(model, changed, gradients, valid)
         return changed
 
-    def evaluate(self, model: Model, inputs: Sequence[Array]) -> Sequence[Array]:
+    def evaluate(self, model: TrainedModel, inputs: Sequence[Array]) -> Sequence[Array]:
         """Outputs of the forward with the weights as they are, drawing nothing."""
         names = (*self.stage.parameters, *self.stage.forward_state)
         own = {**model.weights, **model.state}
         values = self.programs.evaluation(*(own[name] for name in names), *inputs)
         return self.stage.program.forward_result(values).outputs
 
-    def _predicted(self, model: Model, name: str, rate: Array) -> Array:
+    def _predicted(self, model: TrainedModel, name: str, rate: Array) -> Array:
         weight = model.weights[name]
         given = self._typed(weight), self._own_rate(rate, weight), self.xp
         return self.job.rule.predict(weight, model.optimizer[name], *given)
@@ -152,8 +152,8 @@ class StageFunctions:
         return xp.where(xp.isfinite(loss), xp.ones_like(loss), xp.nan)
 
     def _advanced(
-        self, model: Model, names: Sequence[str], new: Sequence[Array], valid: Array | bool
-    ) -> Tensors:
+        self, model: TrainedModel, names: Sequence[str], new: Sequence[Array], valid: Array | bool
+    ) -> NamedArrays:
         """Normalization state after a sample: as it was in a bubble or if not all is finite."""
         for value in new:
             valid = self.xp.isfinite(value).all() & valid
@@ -161,7 +161,7 @@ class StageFunctions:
         return {name: self._kept(valid, value, model.state[name]) for name, value in named}
 
     def _guarded(
-        self, model: Model, gradients: Sequence[Array], squares: Sequence[Array]
+        self, model: TrainedModel, gradients: Sequence[Array], squares: Sequence[Array]
     ) -> tuple[list[Array], Array]:
         """The gradients to use, masked, and whether they may be used."""
         masked, own = list(gradients), list(squares)
@@ -178,7 +178,11 @@ class StageFunctions:
         return self.xp.stack([total + ~is_finite, current, self.xp.maximum(longest, current)])
 
     def _collect(
-        self, model: Model, changed: Model, gradients: Sequence[Array], valid: Array | bool
+        self,
+        model: TrainedModel,
+        changed: TrainedModel,
+        gradients: Sequence[Array],
+        valid: Array | bool,
     ) -> None:
         """Count the update, and add up dense gradients for the mask updates to come."""
         key = str(self.stage.index)
@@ -194,7 +198,7 @@ class StageFunctions:
         return chosen(valid, new, old, self.xp)
 
 
-class Evaluation(Protocol):
+class EvaluatedStage(Protocol):
     """A stage that can be evaluated: see `StageFunctions`."""
 
     @property
@@ -205,7 +209,7 @@ class Evaluation(Protocol):
 
 
 def forward_through(
-    functions: Iterable[Evaluation], model: Model, given: dict[Source, Array]
+    functions: Iterable[EvaluatedStage], model: TrainedModel, given: dict[Source, Array]
 ) -> dict[Source, Array]:
     """What stages read and make of one sample, drawing nothing, given what comes from elsewhere."""
     known = dict(given)

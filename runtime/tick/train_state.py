@@ -13,11 +13,11 @@ from ...compiler.plan.program import Stage
 from .job import Job
 
 Array = Any
-Tensors = dict[str, Array]
+NamedArrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedModel:
     """By name: parameters, optimizer state, normalization state, and masks.
 
     Masks change between dispatches only, see `mask_updates.py`. `collected` has the dense gradients
@@ -25,22 +25,22 @@ class Model:
     by its number, and `steps` the updates made by each stage whose masks change.
     """
 
-    weights: Tensors
-    optimizer: dict[str, Tensors]
-    state: Tensors
-    masks: Tensors
-    skips: Tensors
-    collected: Tensors
-    steps: Tensors
+    weights: NamedArrays
+    optimizer: dict[str, NamedArrays]
+    state: NamedArrays
+    masks: NamedArrays
+    skips: NamedArrays
+    collected: NamedArrays
+    steps: NamedArrays
 
     @staticmethod
     def start(
         job: Job, stages: Sequence[Stage], to_array: Callable[[torch.Tensor], Array], xp: Any
-    ) -> Model:
+    ) -> TrainedModel:
         """The start values of some stages of a job; `xp` is torch or numpy."""
         weights = {n: to_array(job.start(n)) for stage in stages for n in stage.parameters}
         names = [n for stage in stages for n in (*stage.forward_state, *stage.backward_state)]
-        return Model(
+        return TrainedModel(
             weights=weights,
             optimizer={
                 name: job.optimizer_start(name, value, xp) for name, value in weights.items()
@@ -56,11 +56,11 @@ class Model:
             },
         )
 
-    def of(self, stage: Stage) -> Model:
+    def of(self, stage: Stage) -> TrainedModel:
         """What belongs to a stage."""
         weights, key = stage.parameters, (str(stage.index),)
         state = (*stage.forward_state, *stage.backward_state)
-        return Model(
+        return TrainedModel(
             weights=_chosen(self.weights, weights),
             optimizer=_chosen(self.optimizer, weights),
             state=_chosen(self.state, state),
@@ -70,26 +70,26 @@ class Model:
             steps=_chosen(self.steps, key),
         )
 
-    def updated(self, *changes: Model) -> Model:
+    def updated(self, *changes: TrainedModel) -> TrainedModel:
         """With the entries of `changes` in place of its own."""
-        return Model(
+        return TrainedModel(
             *(
                 dict(chain.from_iterable(getattr(own, f.name).items() for own in (self, *changes)))
-                for f in fields(Model)
+                for f in fields(TrainedModel)
             )
         )
 
     @staticmethod
-    def empty() -> Model:
+    def empty() -> TrainedModel:
         """A model without entries."""
-        return Model(*({} for _ in fields(Model)))
+        return TrainedModel(*({} for _ in fields(TrainedModel)))
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """The model, and what is in flight: an array for each buffer of an executor."""
 
-    model: Model
+    model: TrainedModel
     buffers: tuple[Array, ...]
 
 

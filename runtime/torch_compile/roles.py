@@ -14,7 +14,7 @@ from torch.autograd import Function
 from torch.fx.traceback import preserve_node_meta
 
 _STEP = re.compile(r"\._(modules|parameters|buffers)\['([^']*)'\]")
-Kind = Literal["parameter", "buffer", "input", "number"]
+RoleKind = Literal["parameter", "buffer", "input", "number"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Role:
     `root` is the expression that dynamo reads that model with, such as L['self'].
     """
 
-    kind: Kind
+    kind: RoleKind
     name: str
     root: str = ""
 
@@ -65,7 +65,7 @@ class Call:
     roles: tuple[Role, ...]
     values: tuple[Any, ...]
 
-    def named(self, kind: Kind) -> dict[str, Any]:
+    def named(self, kind: RoleKind) -> dict[str, Any]:
         """The values of one kind of input, by the name of their role."""
         pairs = zip(self.roles, self.values, strict=True)
         return {role.name: value for role, value in pairs if role.kind == kind}
@@ -119,10 +119,10 @@ class GraphWithRoles(nn.Module):
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         arguments = self._call.arguments(tensors, iter(inputs))
         with preserve_node_meta():  # so that the model's lines and modules survive
-            return tuple(_Run(self._call.graph).run(*arguments))
+            return tuple(_NumberRoles(self._call.graph).run(*arguments))
 
 
-class _Run(fx.Interpreter):
+class _NumberRoles(fx.Interpreter):
     """Takes a number that dynamo made a tensor of shape () for what it is: fixed, or a tensor.
 
     Runs what dynamo puts into graphs of their own, checkpointed parts and autograd Functions.
@@ -130,7 +130,7 @@ class _Run(fx.Interpreter):
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if target is torch.ops.higher_order.tag_activation_checkpoint:
-            return _Run(args[0]).run(*args[1:])
+            return _NumberRoles(args[0]).run(*args[1:])
         if target is autograd_function_apply:
             return _applied(*args, **kwargs)
         return super().call_function(target, args, kwargs)

@@ -20,7 +20,7 @@ from ...compiler.plan.program import HOST, Source
 from ...compiler.stages.open_graph import OpenGraph, outputs_summed
 from ...compiler.witness.compare import Difference, compared
 from ...compiler.witness.draws import Draw, Replay
-from ...compiler.witness.parting import Subject, parting
+from ...compiler.witness.parting import PartingSubject, parting
 from ...compiler.witness.precision import Claimed, Wide, is_real
 from ...compiler.witness.staged import StagedRun
 from ...compiler.witness.values import Values, apart_from_flat, as_written
@@ -189,7 +189,7 @@ def _place(call: Call, traced: OpenGraph, dtype: torch.dtype) -> str:
         (*_inputs(call), None),
     )
     sample = OneSample(module, outputs_summed)
-    subject = Subject(
+    subject = PartingSubject(
         sample, traced.graph, values, _tensors(call, traced, dtype), _inputs(call), dtype
     )
     return str(parting(subject, {}) or "")

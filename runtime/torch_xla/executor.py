@@ -21,8 +21,8 @@ from ..tick.masks import Masked
 from ..tick.rows import in_batches
 from ..tick.snapshot import copied
 from ..tick.stage import forward_through, from_host
-from ..tick.train_state import Model, Pipeline
-from .loop import Loop, Op, at
+from ..tick.train_state import Pipeline, TrainedModel
+from .loop import DeviceLoop, Op, at
 from .stage import stage_functions, traced_evaluation
 from .tick import Feed, XlaTick
 from .trace import to_device
@@ -42,14 +42,16 @@ class XlaExecutor(Dispatches):
         began = time.perf_counter()
         self.job, self.chunk = job, chunk
         self._begin()
-        model = Model.start(job, job.stages.stages, lambda tensor: tensor.detach().clone(), torch)
+        model = TrainedModel.start(
+            job, job.stages.stages, lambda tensor: tensor.detach().clone(), torch
+        )
         self._rate_type = _widest(model)
         self.schedule = job.tick_schedule(mode)
         tick = XlaTick(job, self.schedule, model, torch.zeros((), dtype=self._rate_type))
         self._place(Pipeline(model, tick.buffers()))
         rows = [spec_of(job.stages, source) for source in job.stages.results]
-        self._train = Loop(tick, self.pipeline, self._feed([]), rows, chunk)
-        self._predict: Loop | None = None
+        self._train = DeviceLoop(tick, self.pipeline, self._feed([]), rows, chunk)
+        self._predict: DeviceLoop | None = None
         self._dispatch([], 0)
         self.compile_seconds = time.perf_counter() - began
 
@@ -69,7 +71,7 @@ class XlaExecutor(Dispatches):
         return in_batches(self.job.stages, inputs, _EVALUATION_BATCH, predict)
 
     @property
-    def model(self) -> Model:
+    def model(self) -> TrainedModel:
         """What training changes."""
         return self.pipeline.model
 
@@ -103,25 +105,25 @@ class XlaExecutor(Dispatches):
     def _array(self, tensor: Tensor, form: Tensor) -> Tensor:
         return tensor
 
-    def _evaluation(self, fixed: tuple[Model, list[Tensor]]) -> Loop:
+    def _evaluation(self, fixed: tuple[TrainedModel, list[Tensor]]) -> DeviceLoop:
         began = time.perf_counter()
         functions = stage_functions(self.job, self.schedule)
         traced = [traced_evaluation(own, self.model) for own in functions]
         predictions = self.job.stages.predictions
 
-        def body(state: tuple[()], fixed: tuple[Model, list[Op]], number: Op):
+        def body(state: tuple[()], fixed: tuple[TrainedModel, list[Op]], number: Op):
             sample = from_host(at(rows, number) for rows in fixed[1])
             known = forward_through(traced, fixed[0], sample)
             return state, [known[source] for source in predictions]
 
         rows = [spec_of(self.job.stages, source) for source in predictions]
-        loop = Loop(body, (), fixed, rows, _EVALUATION_BATCH)
+        loop = DeviceLoop(body, (), fixed, rows, _EVALUATION_BATCH)
         loop((), fixed, 0)
         self.compile_seconds += time.perf_counter() - began
         return loop
 
 
-def _widest(model: Model) -> torch.dtype:
+def _widest(model: TrainedModel) -> torch.dtype:
     """The type of learning rates: that of the weights, at least float32."""
     found = torch.float32
     for weight in model.weights.values():

@@ -22,7 +22,7 @@ Body = Callable[[Tree, Tree, Op], tuple[Tree, Sequence[Op]]]
 """(state, what stays fixed, round number) to (state, a row of each result)."""
 
 
-class Loop:
+class DeviceLoop:
     """`rounds` rounds at most of `body`.
 
     `state` and `fixed` are trees of tensors like those it will be given; `rows` are the results of

@@ -14,10 +14,10 @@ from ...compiler.plan.schedule import TickSchedule, spec_of
 from ..tick.evaluation import evaluation_forward
 from ..tick.job import Job
 from ..tick.stage import Programs, StageBackward, StageForward, StageFunctions
-from ..tick.train_state import Model, Pipeline
-from .trace import Traced, like, lower, trace
+from ..tick.train_state import Pipeline, TrainedModel
+from .trace import TracedComputation, like, lower, trace
 
-for _node in (Model, Pipeline):
+for _node in (TrainedModel, Pipeline):
     pytree.register_dataclass(_node)
 
 
@@ -28,7 +28,7 @@ class TracedStage:
     stage: Stage
     forward: Callable[..., StageForward]
     backward: Callable[..., StageBackward]
-    update: Callable[..., Model]
+    update: Callable[..., TrainedModel]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TracedEvaluation:
     """A stage's forward without draws as a computation."""
 
     stage: Stage
-    evaluate: Traced
+    evaluate: TracedComputation
 
 
 def stage_functions(job: Job, schedule: TickSchedule) -> list[StageFunctions]:
@@ -50,7 +50,7 @@ def stage_functions(job: Job, schedule: TickSchedule) -> list[StageFunctions]:
 
 
 def traced_stage(
-    functions: StageFunctions, model: Model, rate: Tensor, has_bubbles: bool
+    functions: StageFunctions, model: TrainedModel, rate: Tensor, has_bubbles: bool
 ) -> TracedStage:
     """`model` and `rate` have the shapes and types to expect.
 
@@ -74,7 +74,7 @@ def traced_stage(
     )
 
 
-def traced_evaluation(functions: StageFunctions, model: Model) -> TracedEvaluation:
+def traced_evaluation(functions: StageFunctions, model: TrainedModel) -> TracedEvaluation:
     """The same for the forward without draws."""
     stage = functions.stage
     inputs = _likes(stage.program.inputs)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ...compiler.plan.program import HOST, Source
-from ...compiler.plan.schedule import Key, TickSchedule, spec_of
+from ...compiler.plan.schedule import TickSchedule, ValueKey, spec_of
 from ..tick.engine import ClassSteps, Keys, Reads, tick
 from ..tick.job import Job
-from ..tick.train_state import Model, Pipeline
+from ..tick.train_state import Pipeline, TrainedModel
 from .loop import Op, at, put, scalar
 from .stage import stage_functions, traced_stage
 
@@ -62,7 +62,7 @@ class XlaMoment:
 class XlaTick:
     """A tick of all stages; `model` and `rate` have the shapes and types to expect."""
 
-    def __init__(self, job: Job, schedule: TickSchedule, model: Model, rate: Tensor) -> None:
+    def __init__(self, job: Job, schedule: TickSchedule, model: TrainedModel, rate: Tensor) -> None:
         self.job, self.schedule = job, schedule
         steps = zip(schedule.forwards, schedule.backwards, strict=True)
         self._steps = [
@@ -105,7 +105,7 @@ class XlaTraffic:
 
     def __init__(self, schedule: TickSchedule, buffers: Sequence[Array], tick: Op) -> None:
         self.ticks, self.tick = schedule.buffers, tick
-        self.old: dict[Key, Op] = dict(zip(self.ticks, buffers, strict=True))
+        self.old: dict[ValueKey, Op] = dict(zip(self.ticks, buffers, strict=True))
         self.new, self.made = dict(self.old), {}
 
     def push(self, keys: Keys, value: Op) -> None:
@@ -142,7 +142,7 @@ class XlaTraffic:
             found = found | (never & _is_positive(value))
         return found ^ Op.constant(self.tick.builder(), torch.tensor(True))
 
-    def _slot(self, key: Key, age: int) -> Op:
+    def _slot(self, key: ValueKey, age: int) -> Op:
         builder, slots = self.tick.builder(), self.ticks[key] + 1
         return (self.tick + scalar(builder, slots - age)) % scalar(builder, slots)
 

@@ -29,7 +29,7 @@ Tree = Any
 
 
 @dataclass(frozen=True)
-class Traced:
+class TracedComputation:
     """A computation of the leaves of its arguments that returns the leaves of its result.
 
     `order` has the number of the leaf that each parameter of the computation is, or a constant.
@@ -52,7 +52,7 @@ class Traced:
         return pytree.tree_unflatten([called.get_tuple_element(n) for n in count], self.result)
 
 
-def trace(function: Callable[..., Tree], *arguments: Tree) -> Traced:
+def trace(function: Callable[..., Tree], *arguments: Tree) -> TracedComputation:
     """`function` for arguments of these shapes and types; values are not read but of booleans.
 
     Raises UnsupportedError for an operator that torch_xla does not lower.
@@ -81,7 +81,7 @@ def trace(function: Callable[..., Tree], *arguments: Tree) -> Traced:
         if parameter not in order:
             order[parameter] = value.cpu()
     computation = xla_builder.computation_from_module_proto("traced", lowering.hlo())
-    return Traced(computation, tuple(order[n] for n in sorted(order)), result)
+    return TracedComputation(computation, tuple(order[n] for n in sorted(order)), result)
 
 
 def _place(leaf: Tensor) -> Tensor:

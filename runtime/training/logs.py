@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ...backend.pacing import Pass
+from ...backend.pacing import PacedPass
 from ...backend.packages import package
 from ..checkpoint import named
 
-Value = float | int | None | list[dict[str, int | float | str]]
-Record = Mapping[str, Value]
-Log = Callable[[Record], None]
+LoggedValue = float | int | None | list[dict[str, int | float | str]]
+LoggedRecord = Mapping[str, LoggedValue]
+LogFunction = Callable[[LoggedRecord], None]
 """Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
 learning_rate, those of DECAYS that the rule has, skipped_updates (so far), samples_per_s; where
 masks change, sparsity, the share of the masked weights that are zero; after a
@@ -29,7 +29,7 @@ DECAYS = ("momentum", "beta_1", "beta_2")
 METRICS_FILE = "metrics.jsonl"
 
 
-def pass_record(ended: Pass) -> dict[str, Value]:
+def pass_record(ended: PacedPass) -> dict[str, LoggedValue]:
     """A pass of a self-paced sampler: its number, how many samples it took and left out, their mean
     losses as last known, and what it took of each class and of each cluster."""
     return {
@@ -43,7 +43,7 @@ def pass_record(ended: Pass) -> dict[str, Value]:
     }
 
 
-def metrics_file(directory: Path, samples: int = 0) -> Log:
+def metrics_file(directory: Path, samples: int = 0) -> LogFunction:
     """Appends each record as a line of metrics.jsonl.
 
     A run that starts at `samples` keeps the lines up to there and drops what follows: lines of
@@ -54,7 +54,7 @@ def metrics_file(directory: Path, samples: int = 0) -> Log:
     kept = [line for line in _lines(path) if _samples(line) <= samples] if samples else []
     path.write_text("".join(f"{line}\n" for line in kept))
 
-    def log(record: Record) -> None:
+    def log(record: LoggedRecord) -> None:
         line = json.dumps({k: _json_value(v) for k, v in record.items()}) + "\n"
         try:
             with path.open("a") as file:
@@ -65,7 +65,7 @@ def metrics_file(directory: Path, samples: int = 0) -> Log:
     return log
 
 
-def tensorboard(directory: Path, samples: int = 0) -> Log:
+def tensorboard(directory: Path, samples: int = 0) -> LogFunction:
     """Writes each number of a record as a TensorBoard scalar of the same name.
 
     Raises UserError without the tensorboard package.
@@ -73,7 +73,7 @@ def tensorboard(directory: Path, samples: int = 0) -> Log:
     board = package("torch.utils.tensorboard", "TensorBoard scalars", "weft[tensorboard]")
     writer = board.SummaryWriter(str(directory), purge_step=samples + 1 if samples else None)
 
-    def log(record: Record) -> None:
+    def log(record: LoggedRecord) -> None:
         step = record["samples"]
         for name, value in record.items():
             if name != "samples" and isinstance(value, int | float):
@@ -94,6 +94,6 @@ def _samples(line: str) -> float:
         return math.inf
 
 
-def _json_value(value: Value) -> Value:
+def _json_value(value: LoggedValue) -> LoggedValue:
     """JSON has no NaN and no infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

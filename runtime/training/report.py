@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...backend.frame import frame
 from ...backend.optim import Settings
-from ...backend.pacing import Pass
+from ...backend.pacing import PacedPass
 from ..checkpoint import Score
 from ..tick.job import Mode
 from ..weights.load import copy_into
@@ -87,7 +87,7 @@ class RunReport:
     temporary_bytes: int | None
     refused_growth: Mapping[str, int] = field(default_factory=dict)
     rebuilding_errors: Mapping[str, float] = field(default_factory=dict)
-    passes: tuple[Pass, ...] = ()
+    passes: tuple[PacedPass, ...] = ()
     sparsities: tuple[tuple[int, float], ...] = ()
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from ...backend.errors import UserError
 from ...backend.optim import Settings
 from ..checkpoint import Checkpoint
 from ..jax.shards.processes import is_first
-from .logs import Log, metrics_file, tensorboard
+from .logs import LogFunction, metrics_file, tensorboard
 from .report import Progress
 
 
@@ -23,7 +23,7 @@ class Reporting:
     log: Path | None = None
     tensorboard: bool = False
 
-    def logs(self, checkpoints: Path | None, start: Checkpoint | None) -> list[Log]:
+    def logs(self, checkpoints: Path | None, start: Checkpoint | None) -> list[LogFunction]:
         """The files of metrics, open; none in processes but the first.
 
         Raises UserError if TensorBoard scalars have no directory.

@@ -13,7 +13,7 @@ from ..data import Chunk, Splits
 from .data_fit import Fit
 
 
-class Stream:
+class SampleStream:
     """The chunks of an order, part by part; within a part `workers` read ahead.
 
     `waited_s` is how long the run has waited for them.

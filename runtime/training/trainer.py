@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...backend.errors import UserError
 from ...backend.optim import Settings
-from ...backend.pacing import Pass
+from ...backend.pacing import PacedPass
 from ..checkpoint import Checkpoint, Score, Store
 from ..data import Dataset, Samples, Splits
 from ..executors import CHUNK, make_executor
@@ -26,13 +26,13 @@ from ..tick.rebuilding_error import errors, is_measured, without_errors
 from ..tick.shard import Shards
 from .data_fit import Fit
 from .interrupt import Interrupted, stop_request
-from .logs import DECAYS, Log, pass_record
+from .logs import DECAYS, LogFunction, pass_record
 from .map_watch import MapWatch, NewMap
 from .moving_statistics import MovingStatistics
 from .order import Order, Shuffled
 from .report import Progress, RunReport
 from .scores import Scoring
-from .stream import Stream
+from .stream import SampleStream
 from .tester import Tester
 
 __all__ = ["Progress", "RunReport", "make_executor", "train"]
@@ -57,7 +57,7 @@ def train(
     scoring: Scoring | None = None,
     on_start: Callable[[Settings], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    logs: Sequence[Log] = (),
+    logs: Sequence[LogFunction] = (),
     store: Store | None = None,
     start: Checkpoint | None = None,
     map_watch: MapWatch | None = None,
@@ -167,7 +167,7 @@ class _Watch:
     """Who is told of a run, and when it has to stop."""
 
     on_progress: Callable[[Progress], None]
-    logs: Sequence[Log]
+    logs: Sequence[LogFunction]
     max_nonfinite: int
     maps: MapWatch | None
 
@@ -200,7 +200,7 @@ class _Run:
         self.new_maps: tuple[NewMap, ...] = ()
         self.sparsity: float | None = None
         self.sparsities: list[tuple[int, float]] = []
-        self.passes: list[Pass] = []
+        self.passes: list[PacedPass] = []
         self.constants = {n: v for n, v in job.settings.items() if n in DECAYS}
         self.training_s, self.trained_here = 0.0, 0
         self.measures = is_measured(job.stages)
@@ -225,11 +225,11 @@ class _Run:
         if self.watch.maps is not None:
             self.new_maps += self.watch.maps.look(self.samples, masks)
 
-    def stream(self, fit: Fit, workers: int, every: int | None) -> Stream:
+    def stream(self, fit: Fit, workers: int, every: int | None) -> SampleStream:
         """The samples to come; chunks end where a test or a checkpoint is due."""
         marks = (self.test_every, *([every] if every else []))
         parts = self.tester.order.parts(range(self.samples, self.total), marks, CHUNK)
-        return Stream(self.data, fit, parts, workers)
+        return SampleStream(self.data, fit, parts, workers)
 
     def chunk(self, count: int, arrays: list[np.ndarray]) -> None:
         """Feed a chunk of samples."""
@@ -304,7 +304,7 @@ class _Run:
         return values
 
     def _report(
-        self, losses: np.ndarray, tested: dict[str, float], ended: tuple[Pass, ...]
+        self, losses: np.ndarray, tested: dict[str, float], ended: tuple[PacedPass, ...]
     ) -> None:
         self.watch.on_progress(self.progress)
         record = {

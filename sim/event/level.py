@@ -19,7 +19,7 @@ from ...compiler.timing.host import host_cycles
 from ...compiler.timing.layout import Layout
 from ...compiler.timing.pace import Pace, pace_of
 from ...compiler.timing.wiring import Wiring
-from ..model.report import SimReport, Wait
+from ..model.report import SimReport, WaitLink
 from ..model.rows import edge_rows, mean_utilisation, stage_rows
 from ..model.state import (
     FIRST_BACKWARD_START,
@@ -29,7 +29,7 @@ from ..model.state import (
     REASONS,
     STEADY_FROM,
     STEADY_TO,
-    State,
+    EngineState,
     Tables,
     start,
     tables,
@@ -42,14 +42,14 @@ _AT_PACE = 1e-3
 
 
 @dataclass(frozen=True)
-class Run:
+class EngineRun:
     """A finished (or stuck) run of the engine."""
 
     pace: Pace
     table: Tables
-    state: State
+    state: EngineState
     samples: int
-    deadlock: tuple[Wait, ...]
+    deadlock: tuple[WaitLink, ...]
 
     @property
     def wiring(self) -> Wiring:
@@ -106,7 +106,7 @@ def event(plan: PlanDocument, samples: int) -> SimReport:
     )
 
 
-def play(plan: PlanDocument, samples: int, window: tuple[int, int]) -> Run:
+def play(plan: PlanDocument, samples: int, window: tuple[int, int]) -> EngineRun:
     """Run `samples` samples and record the `window` = (first sample, samples); (0, 0) for nothing.
 
     Raises UserError for a sample count below 1 or a plan the simulator cannot wire.
@@ -121,10 +121,10 @@ def play(plan: PlanDocument, samples: int, window: tuple[int, int]) -> Run:
     state = start(table, window)
     done = steady.run(table, state, samples, window)
     waits = () if done else cycle_of_waits(wiring, table, state, samples)
-    return Run(pace, table, state, samples, waits)
+    return EngineRun(pace, table, state, samples, waits)
 
 
-def _interval(run: Run) -> tuple[float, bool]:
+def _interval(run: EngineRun) -> tuple[float, bool]:
     """Cycles between samples, and whether that is the steady state: as in closed form.
 
     Measured on every unit over the later half of the ticks in which the pipeline is full, and over
@@ -143,7 +143,7 @@ def _interval(run: Run) -> tuple[float, bool]:
     return max(run.cycles, 1) / run.samples, False
 
 
-def _bound(run: Run, steady: bool) -> str:
+def _bound(run: EngineRun, steady: bool) -> str:
     if run.deadlock:
         return "deadlock"
     if steady:

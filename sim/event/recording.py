@@ -9,7 +9,7 @@ import numpy as np
 
 from ...compiler.plan.document import PlanDocument
 from ...compiler.timing.wiring import PHASES
-from .level import Run, play
+from .level import EngineRun, play
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Transfer:
 class Recording:
     """A run with its window, which begins with sample `first`."""
 
-    run: Run
+    run: EngineRun
     first: int
 
     def slices(self) -> Iterator[Slice]:

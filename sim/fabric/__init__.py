@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from .kernels import broadcast, chain, ring_product, shift, two_phase
 from .level import PhaseRow, phase_rows, simulate_stepped, with_fabric_cycles
-from .region import Instruction, Port, Region
+from .region import FabricRegion, Instruction, Port
 from .run import FabricResult, run
 
 __all__ = [
+    "FabricRegion",
     "FabricResult",
     "Instruction",
     "PhaseRow",
     "Port",
-    "Region",
     "broadcast",
     "chain",
     "phase_rows",

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.errors import UserError
-from .fold import Part
+from .fold import FoldedPart
 from .loop import LANE
-from .region import Operation, Port, Region
+from .region import FabricRegion, Operation, Port
 
 Ints = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ _SENDING = (Operation.SEND, Operation.ADD_AND_SEND, Operation.EXCHANGE)
 _TAKING = (Operation.RECEIVE, Operation.ADD, Operation.ADD_AND_SEND, Operation.EXCHANGE)
 
 
-def check_conservation(region: Region, part: Part) -> None:
+def check_conservation(region: FabricRegion, part: FoldedPart) -> None:
     """Raises UserError for routes in a circle, words sent or taken without a route from or to the
     core, and words that no instruction takes. Cores that take more than comes wait for ever, which
     is a result, not a fault of the region."""
@@ -38,7 +38,9 @@ def check_conservation(region: Region, part: Part) -> None:
     _refuse(region, part, left == max(1, left.max(initial=0)), "a taker for every word", over)
 
 
-def _words(region: Region, part: Part, operations: tuple[Operation, ...], column: int) -> Ints:
+def _words(
+    region: FabricRegion, part: FoldedPart, operations: tuple[Operation, ...], column: int
+) -> Ints:
     """Words of all instructions of such operations in the whole run, by (PE, colour)."""
     code = part.code.astype(np.int64)
     lengths = np.diff(part.starts)
@@ -51,7 +53,7 @@ def _words(region: Region, part: Part, operations: tuple[Operation, ...], column
     return found
 
 
-def _roots(part: Part) -> Ints:
+def _roots(part: FoldedPart) -> Ints:
     """Of every (PE, colour) the one where its tree of routes begins; -1 on a circle."""
     lanes = len(part.hops)
     above = np.arange(lanes)
@@ -64,7 +66,9 @@ def _roots(part: Part) -> Ints:
     return np.where(begins[above], above, -1)
 
 
-def _refuse(region: Region, part: Part, wrong: NDArray[np.bool_], expected: str, got: str) -> None:
+def _refuse(
+    region: FabricRegion, part: FoldedPart, wrong: NDArray[np.bool_], expected: str, got: str
+) -> None:
     for lane in np.flatnonzero(wrong)[:1].tolist():
         pe, colour = divmod(lane, region.colours)
         row, column = divmod(int(part.pes[0, pe]), region.width)

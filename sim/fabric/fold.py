@@ -15,13 +15,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .loop import LANE
-from .region import Region
+from .region import FabricRegion
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Part:
+class FoldedPart:
     """A class of equal components: `pes` (component, PE), numbers in the region.
 
     The other tables are those of the first component alone, with PEs numbered from 0.
@@ -35,7 +35,7 @@ class Part:
     repeats: NDArray[np.int32]
 
 
-def fold(region: Region) -> tuple[Part, ...]:
+def fold(region: FabricRegion) -> tuple[FoldedPart, ...]:
     """The classes of components that have a program, by their first PE.
 
     Raises UserError for routes that do not join.
@@ -52,8 +52,8 @@ def fold(region: Region) -> tuple[Part, ...]:
 
 
 def _part(
-    region: Region, pes: Ints, hops: np.ndarray, code: np.ndarray, starts: np.ndarray
-) -> Part:
+    region: FabricRegion, pes: Ints, hops: np.ndarray, code: np.ndarray, starts: np.ndarray
+) -> FoldedPart:
     first, colours = pes[0], region.colours
     lanes = (first[:, None] * colours + np.arange(colours)).ravel()
     local = np.zeros(region.pes, np.int64)
@@ -70,7 +70,7 @@ def _part(
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     program = code[_lines(starts[first], lengths)]
     outputs = region.outputs().reshape(-1)[lanes]
-    return Part(pes, outputs, own, program, ends, region.repeats()[first])
+    return FoldedPart(pes, outputs, own, program, ends, region.repeats()[first])
 
 
 def _lines(starts: np.ndarray, lengths: np.ndarray) -> Ints:
@@ -79,7 +79,7 @@ def _lines(starts: np.ndarray, lengths: np.ndarray) -> Ints:
     return np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)
 
 
-def _components(region: Region, hops: np.ndarray) -> list[Ints]:
+def _components(region: FabricRegion, hops: np.ndarray) -> list[Ints]:
     """PE numbers of every component, ascending; components by their first PE."""
     labels = _labels(region.pes, region.colours, hops)
     order = np.argsort(labels, kind="stable")

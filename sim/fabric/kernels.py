@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .region import OPPOSITE, Instruction, Port, Region
+from .region import OPPOSITE, FabricRegion, Instruction, Port
 
 _EAST, _WEST, _RAMP = Port.EAST, Port.WEST, Port.RAMP
 
 
 @dataclass(frozen=True)
-class Message:
+class MessageCost:
     """`setup` cycles before the first word of a message, `pace` cycles of the core for each. Words
     that are `streamed` are not all in a core's memory at once."""
 
@@ -24,56 +24,56 @@ class Message:
         return replace(step, pace=self.pace, streamed=self.streamed)
 
 
-MESSAGE = Message()
+MESSAGE = MessageCost()
 
 
 Places = Sequence[tuple[int, int]]
 
 
-def chain(pes: int, words: int, rows: int = 1) -> Region:
+def chain(pes: int, words: int, rows: int = 1) -> FabricRegion:
     """Sum over each row to its first PE: every PE adds and passes on, on alternating colours."""
-    region = Region(rows, pes, colours=2)
+    region = FabricRegion(rows, pes, colours=2)
     for row in range(rows):
         add_chain(region, _row(row, pes), range(pes), words, (0, 1))
     return region
 
 
-def two_phase(pes: int, group_size: int, words: int, rows: int = 1) -> Region:
+def two_phase(pes: int, group_size: int, words: int, rows: int = 1) -> FabricRegion:
     """Chains inside groups of `group_size`, then a chain over the groups' first PEs."""
-    region = Region(rows, pes, colours=4)
+    region = FabricRegion(rows, pes, colours=4)
     for row in range(rows):
         add_two_phase(region, _row(row, pes), range(pes), group_size, words, (0, 1, 2, 3))
     return region
 
 
 def add_two_phase(
-    region: Region,
+    region: FabricRegion,
     line: Places,
     members: range,
     group_size: int,
     words: int,
     colours: tuple[int, int, int, int],
     towards: Port = _WEST,
-    how: Message = MESSAGE,
+    how: MessageCost = MESSAGE,
 ) -> None:
     """Add to the programs along a line; `how` is how the first of the two phases starts and moves,
     the second begins at once, a word per cycle."""
     for first in range(0, len(members), group_size):
         group = members[first : first + group_size]
         add_chain(region, line, group, words, colours[:2], towards, how)
-    second = Message(streamed=how.streamed)
+    second = MessageCost(streamed=how.streamed)
     add_chain(region, line, members[::group_size], words, colours[2:], towards, second)
 
 
 def add_chain(
-    region: Region,
+    region: FabricRegion,
     line: Places,
     members: Sequence[int],
     words: int,
     pair: tuple[int, int],
     towards: Port = _WEST,
-    how: Message = MESSAGE,
-    first_how: Message | None = None,
+    how: MessageCost = MESSAGE,
+    first_how: MessageCost | None = None,
 ) -> None:
     """The last member sends towards the first, those between add and send, the first adds; it does
     so in its own way, `first_how`, if that is given.
@@ -103,37 +103,37 @@ def add_chain(
 
 
 def add_multicast(
-    region: Region,
+    region: FabricRegion,
     line: Places,
     members: range,
     words: int,
     colour: int,
-    how: Message = MESSAGE,
+    how: MessageCost = MESSAGE,
 ) -> None:
     """From the first member to the others, either way along a line that runs east or south."""
     _send_out(region, line, members, members[0], words, colour, how)
 
 
 def add_spread(
-    region: Region,
+    region: FabricRegion,
     line: Places,
     members: range,
     words: int,
     colour: int,
-    how: Message = MESSAGE,
+    how: MessageCost = MESSAGE,
 ) -> None:
     """From the middle member of a line that runs east or south to the others, both ways at once."""
     _send_out(region, line, members, members[len(members) // 2], words, colour, how)
 
 
 def _send_out(
-    region: Region,
+    region: FabricRegion,
     line: Places,
     members: range,
     root: int,
     words: int,
     colour: int,
-    how: Message,
+    how: MessageCost,
 ) -> None:
     """From the member at `root`, by multicast, along the line on both sides of it."""
     towards_end = _EAST if line[0][0] == line[-1][0] else Port.SOUTH
@@ -157,9 +157,9 @@ def _row(row: int, pes: int) -> Places:
     return [(row, column) for column in range(pes)]
 
 
-def broadcast(pes: int, words: int, rows: int = 1) -> Region:
+def broadcast(pes: int, words: int, rows: int = 1) -> FabricRegion:
     """The first PE of each row to all of it, by multicast."""
-    region = Region(rows, pes, colours=1)
+    region = FabricRegion(rows, pes, colours=1)
     for row in range(rows):
         region.route(row, 0, 0, _RAMP, [_EAST])
         region.program(row, 0, Instruction.send(words, 0))
@@ -170,13 +170,13 @@ def broadcast(pes: int, words: int, rows: int = 1) -> Region:
     return region
 
 
-def shift(pes: int, words: int, repeats: int, step: int, rows: int = 1) -> Region:
+def shift(pes: int, words: int, repeats: int, step: int, rows: int = 1) -> FabricRegion:
     """Each PE sends `words` east and receives as many from the west, `repeats` times, blocking.
 
     `step` cycles of software come before every exchange. The first PE only sends, the last only
     receives.
     """
-    region = Region(rows, pes, colours=2)
+    region = FabricRegion(rows, pes, colours=2)
     for row in range(rows):
         for column in range(pes):
             outgoing, incoming = column % 2, (column + 1) % 2
@@ -199,7 +199,7 @@ def _exchange(
     return Instruction.exchange(words, incoming, outgoing, step)
 
 
-def ring_product(pes: int, words: int, multiply_cycles: int) -> Region:
+def ring_product(pes: int, words: int, multiply_cycles: int) -> FabricRegion:
     """One column of a product C = A B on `pes` x any number of columns, which are all alike.
 
     Every PE holds its rows of A and a tile of B and C. The tiles of B, of `words` each, go round a
@@ -208,7 +208,7 @@ def ring_product(pes: int, words: int, multiply_cycles: int) -> Region:
     even.
     """
     ring = [*range(0, pes, 2), *range(pes - 1, 0, -2)]
-    region = Region(pes, 1, colours=4)
+    region = FabricRegion(pes, 1, colours=4)
     for place, row in enumerate(ring):
         outgoing = 2 * (place >= pes // 2) + place % 2
         following = ring[(place + 1) % pes]

@@ -67,18 +67,18 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
     of_copies = cache(lambda copies: middle_cycles(copies, target))
     of_border = cache(lambda border: border_cycles(border, target))
 
-    def times(operator: Operator) -> Times:
+    def times(operator: Operator) -> FabricTimes:
         products = [of_product(product) for product in operator.products]
         rest = sum(map(of_sum, operator.sums)) + operator.pass_cycles
         behind = (of_sum(s) if isinstance(s, Sum) else of_copies(s) for s in operator.behind)
         lead = products[-1] if operator.leads else 0
         border = sum(map(of_border, operator.borders))
-        return Times(sum(products) + rest, sum(behind), lead, border)
+        return FabricTimes(sum(products) + rest, sum(behind), lead, border)
 
     return tuple(row for record in plan.document.stages for row in _rows(record, target, times))
 
 
-class Times(NamedTuple):
+class FabricTimes(NamedTuple):
     """Cycles of an operator and of the sums it leaves behind, which begin `lead` cycles before
     it ends; its last `border` cycles are an exchange of borders."""
 
@@ -97,14 +97,14 @@ def _operators(record: StageRecord, target: Target) -> Operators:
 
 
 def _rows(
-    stage: StageRecord, target: Target, times: Callable[[Operator], Times]
+    stage: StageRecord, target: Target, times: Callable[[Operator], FabricTimes]
 ) -> Iterator[PhaseRow]:
     """The forward, then the backward."""
     found = _operators(stage, target)
     own = {phase: [o for o in stage.operators if o.phase == phase] for phase in PHASES}
     stepped = {
         phase: [
-            times(found[phase, o.name]) if (phase, o.name) in found else Times(o.cycles)
+            times(found[phase, o.name]) if (phase, o.name) in found else FabricTimes(o.cycles)
             for o in operators
         ]
         for phase, operators in own.items()
@@ -124,7 +124,7 @@ def _rows(
         )
 
 
-def _phases(stepped: Mapping[str, Sequence[Times]], backward_first: bool) -> dict[str, int]:
+def _phases(stepped: Mapping[str, Sequence[FabricTimes]], backward_first: bool) -> dict[str, int]:
     """Cycles of each phase. Where the backward comes first, what is left of its sums goes on behind
     the forward, and sums of the forward behind the next backward, when that has its borders."""
     if not backward_first:
@@ -137,7 +137,7 @@ def _phases(stepped: Mapping[str, Sequence[Times]], backward_first: bool) -> dic
     return {"forward": own, "backward": end - own}
 
 
-def _end(times: Sequence[Times], summed: int) -> int:
+def _end(times: Sequence[FabricTimes], summed: int) -> int:
     """When operators and the sums that they leave behind have ended. Operators run one after the
     other; sums so too, beside the operators that follow, when those from before have been `summed`;
     borders wait for the sums before them."""

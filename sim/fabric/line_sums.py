@@ -15,8 +15,8 @@ from ...compiler.machine.collectives import (
     tree_groups,
 )
 from ...compiler.targets.target import Target
-from .kernels import Message, Places, add_chain, add_two_phase
-from .region import Port, Region
+from .kernels import MessageCost, Places, add_chain, add_two_phase
+from .region import FabricRegion, Port
 
 
 def groups_of_tree(target: Target, pes: int, words: int) -> int:
@@ -41,14 +41,14 @@ def _group_size(pes: int) -> int:
 
 
 def add_sum(
-    found: Region,
+    found: FabricRegion,
     line: Places,
     members: range,
     words: int,
     in_chain: bool,
     colours: tuple[int, int, int, int],
     towards: Port,
-    how: Message,
+    how: MessageCost,
 ) -> None:
     """To the first member of a line, in a chain or in two phases."""
     if in_chain:

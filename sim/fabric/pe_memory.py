@@ -6,15 +6,15 @@ import numpy as np
 
 from ...backend.errors import UserError
 from ...compiler.targets.target import Target
-from .fold import Part
-from .region import Operation, Region
+from .fold import FoldedPart
+from .region import FabricRegion, Operation
 
 _WORD_BYTES = 4
 _STREAMED = 6
 """Column of a part's code."""
 
 
-def check_vectors(part: Part, target: Target) -> None:
+def check_vectors(part: FoldedPart, target: Target) -> None:
     """Raises UserError for a vector that stays in a PE and is larger than its memory; what an
     exchange receives lies beside what it sends."""
     code = part.code[(part.code[:, 0] != Operation.COMPUTE) & (part.code[:, _STREAMED] == 0)]
@@ -29,7 +29,7 @@ def check_vectors(part: Part, target: Target) -> None:
         )
 
 
-def check_shape(region: Region, target: Target, memory: np.ndarray) -> None:
+def check_shape(region: FabricRegion, target: Target, memory: np.ndarray) -> None:
     """Raises UserError for a start that does not fit the region or the memory of a PE."""
     shape = region.height, region.width
     if memory.ndim != 3 or memory.shape[:2] != shape:

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...compiler.targets.target import Target
-from .kernels import Message, add_multicast
+from .kernels import MessageCost, add_multicast
 from .line_sums import add_sum, chain_is_faster
-from .region import Instruction, Port, Region
+from .region import FabricRegion, Instruction, Port
 from .slices import Border, Copies, turns_of_lines
 
 _MOST_COLUMN_ROUTES = 5
 
 
 @dataclass(frozen=True)
-class Product:
+class FabricProduct:
     """What every PE of `slices` blocks of height x width PEs, one above the other, does.
 
     First `loaded_words`, those of a factor that does not lie there, pass all PEs of a row, each
@@ -74,7 +74,7 @@ class Lines:
     columns: range
 
 
-def lines_in_turns(product: Product, in_chain: bool) -> Iterator[Lines]:
+def lines_in_turns(product: FabricProduct, in_chain: bool) -> Iterator[Lines]:
     """All lines, as many at a time as a router has routes for."""
     if product.row_spacing == 1:
         routes = _column_routes(product, in_chain)
@@ -85,14 +85,14 @@ def lines_in_turns(product: Product, in_chain: bool) -> Iterator[Lines]:
             yield Lines(lines, range(0 if lines.start else 1))
 
 
-def _column_routes(product: Product, in_chain: bool) -> int:
+def _column_routes(product: FabricProduct, in_chain: bool) -> int:
     """Those of a column's sums, and of its operands."""
     if product.height == 1:
         return 0
     return (2 if in_chain else 4) * (product.sum_words > 0) + (product.column_words > 0)
 
 
-def sums_in_chain(product: Product, target: Target, sums_outermost: bool) -> bool:
+def sums_in_chain(product: FabricProduct, target: Target, sums_outermost: bool) -> bool:
     """Whether the sums of a column go from PE to PE, not in two phases."""
     on_link = product.column_spacing * product.sum_words
     behind = sums_outermost and product.multiply_cycles > 0
@@ -100,8 +100,8 @@ def sums_in_chain(product: Product, target: Target, sums_outermost: bool) -> boo
 
 
 def region(
-    product: Product, target: Target, sums_outermost: bool, in_chain: bool, lines: Lines
-) -> Region:
+    product: FabricProduct, target: Target, sums_outermost: bool, in_chain: bool, lines: Lines
+) -> FabricRegion:
     """Programs, and routes of `lines`. With the operands outermost, a PE multiplies with every word
     as it arrives and the reduction follows; with the sums outermost, it has all words before it
     multiplies, and sends every sum as it is complete."""
@@ -109,7 +109,7 @@ def region(
     found = _empty(product, len(lines.rows) + len(lines.columns) * routes)
     start = round(target.noc.collective_start_cycles)
     paces = _paces(product, lines, sums_outermost)
-    rows, columns, sums = (Message(start, max(1, pace), streamed=True) for pace in paces)
+    rows, columns, sums = (MessageCost(start, max(1, pace), streamed=True) for pace in paces)
     _multicasts(found, product, lines, routes, (rows, columns))
     meanwhile = np.dot(paces, (product.row_words, product.column_words, product.sum_words))
     _compute(found, product.multiply_cycles - int(meanwhile))
@@ -118,7 +118,7 @@ def region(
     return found
 
 
-def _paces(product: Product, lines: Lines, sums_outermost: bool) -> tuple[int, int, int]:
+def _paces(product: FabricProduct, lines: Lines, sums_outermost: bool) -> tuple[int, int, int]:
     """Cycles that a PE multiplies for every word of its row, of its column, and of its sums.
 
     If both operands come, most of it is done with the second.
@@ -138,24 +138,28 @@ def _pace(cycles: int, words: int, lines: int) -> int:
     return max(pace, lines) if pace else min(words, 1)
 
 
-def first_operands(product: Product, target: Target, lines: Lines) -> Region:
+def first_operands(product: FabricProduct, target: Target, lines: Lines) -> FabricRegion:
     """The first word of each operand to all PEs, alone."""
     one = replace(
         product, row_words=min(1, product.row_words), column_words=min(1, product.column_words)
     )
     found = _empty(product, len(lines.rows) + len(lines.columns))
-    start = Message(round(target.noc.collective_start_cycles))
+    start = MessageCost(round(target.noc.collective_start_cycles))
     _multicasts(found, one, lines, 1, (start, start))
     return found
 
 
-def _empty(product: Product, routes: int) -> Region:
+def _empty(product: FabricProduct, routes: int) -> FabricRegion:
     rows = product.slices // product.row_spacing * product.height
-    return Region(rows, product.width * product.row_spacing, colours=max(1, routes))
+    return FabricRegion(rows, product.width * product.row_spacing, colours=max(1, routes))
 
 
 def _multicasts(
-    found: Region, product: Product, lines: Lines, routes: int, how: tuple[Message, Message]
+    found: FabricRegion,
+    product: FabricProduct,
+    lines: Lines,
+    routes: int,
+    how: tuple[MessageCost, MessageCost],
 ) -> None:
     """From the first PE of every row, and of every column of a block, to all others of it; `how`
     for each of the two."""
@@ -172,7 +176,12 @@ def _multicasts(
 
 
 def _reduce(
-    found: Region, product: Product, lines: Lines, routes: int, in_chain: bool, how: Message
+    found: FabricRegion,
+    product: FabricProduct,
+    lines: Lines,
+    routes: int,
+    in_chain: bool,
+    how: MessageCost,
 ) -> None:
     """Up every column of a block. Of columns that share links and are ready at the same time, one
     starts when the words of that before have left."""
@@ -185,7 +194,7 @@ def _reduce(
 
 
 def _columns(
-    found: Region, product: Product, lines: Lines
+    found: FabricRegion, product: FabricProduct, lines: Lines
 ) -> Iterator[tuple[list[tuple[int, int]], range, int]]:
     """The columns of every block, from the top: the PEs they pass, which of those are their own,
     and their number among `lines`."""
@@ -197,7 +206,7 @@ def _columns(
                 yield passed, range(line, rows, product.column_spacing), number
 
 
-def _compute(found: Region, cycles: int) -> None:
+def _compute(found: FabricRegion, cycles: int) -> None:
     for row, column in np.ndindex(found.height, found.width):
         if cycles > 0:
             found.program(row, column, Instruction.compute(cycles))

@@ -11,14 +11,14 @@ import numpy as np
 
 from ...compiler.machine.collectives import adding_cycles
 from ...compiler.targets.target import Target
-from .kernels import Message, add_multicast
-from .product import Product, first_operands, lines_in_turns, region, sums_in_chain
-from .region import Region
+from .kernels import MessageCost, add_multicast
+from .product import FabricProduct, first_operands, lines_in_turns, region, sums_in_chain
+from .region import FabricRegion
 from .run import run
 from .slices import Copies, border_cycles, copies_cycles
 
 
-def product_cycles(product: Product, target: Target) -> int:
+def product_cycles(product: FabricProduct, target: Target) -> int:
     """Cycles of a product, every PE stepped.
 
     As at the event level an operator that works on its operands as they come begins when the first
@@ -41,14 +41,14 @@ def product_cycles(product: Product, target: Target) -> int:
     return _loading(product, target) + max(started, _in_better_order(alone, target, 0)) + turned
 
 
-def _beside(product: Product, copies: Copies, target: Target) -> int:
+def _beside(product: FabricProduct, copies: Copies, target: Target) -> int:
     passing = -(-copies.spacing * copies.words // product.row_spacing)
     delayed = replace(product, row_words=product.row_words + passing, beside=None)
     adding = int(adding_cycles(target.noc, np.array(copies.words)))
     return product_cycles(delayed, target) + adding
 
 
-def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int:
+def _in_better_order(product: FabricProduct, target: Target, ahead_cycles: int) -> int:
     """The faster of the orders that memory allows."""
     found = []
     if product.operands_outermost:
@@ -58,7 +58,7 @@ def _in_better_order(product: Product, target: Target, ahead_cycles: int) -> int
     return min(found)
 
 
-def _one_sum(product: Product, target: Target) -> int:
+def _one_sum(product: FabricProduct, target: Target) -> int:
     """One word over the columns: what each turn after the first adds."""
     if product.turns == 1 or product.height == 1:
         return 0
@@ -66,18 +66,18 @@ def _one_sum(product: Product, target: Target) -> int:
     return _stepped(one, target, sums_outermost=True)
 
 
-def _loading(product: Product, target: Target) -> int:
+def _loading(product: FabricProduct, target: Target) -> int:
     """Of one row: from beside it, by multicast; each PE keeps what is its own."""
     if not product.loaded_words:
         return 0
     line = [(0, column) for column in range(product.width + 1)]
-    found = Region(1, len(line), colours=1)
-    start = Message(round(target.noc.collective_start_cycles), streamed=True)
+    found = FabricRegion(1, len(line), colours=1)
+    start = MessageCost(round(target.noc.collective_start_cycles), streamed=True)
     add_multicast(found, line, range(len(line)), product.loaded_words, 0, start)
     return run(found, target).cycles
 
 
-def _operands_outermost(product: Product, target: Target) -> int:
+def _operands_outermost(product: FabricProduct, target: Target) -> int:
     """Arithmetic hides the exchange of borders, but not of sums that it made."""
     hiding = max(0, product.multiply_cycles - product.arriving_words)
     hiding = 0 if product.is_border_after else hiding
@@ -86,7 +86,7 @@ def _operands_outermost(product: Product, target: Target) -> int:
     return cycles + exchange + (copies_cycles(product.copies, target) if product.copies else 0)
 
 
-def _sums_outermost(product: Product, target: Target) -> int:
+def _sums_outermost(product: FabricProduct, target: Target) -> int:
     """The sum over slices is that of one column, whose arithmetic begins when its operands are
     there; it sends every sum as it is complete."""
     exchange = _border(product, target)
@@ -97,11 +97,11 @@ def _sums_outermost(product: Product, target: Target) -> int:
     return exchange + _stepped(waiting, target, sums_outermost=True) + copies
 
 
-def _border(product: Product, target: Target) -> int:
+def _border(product: FabricProduct, target: Target) -> int:
     return border_cycles(product.border, target) if product.border else 0
 
 
-def _stepped(product: Product, target: Target, sums_outermost: bool) -> int:
+def _stepped(product: FabricProduct, target: Target, sums_outermost: bool) -> int:
     """Lines that a router has no routes for come after the others, with nothing to hide behind."""
     in_chain = sums_in_chain(product, target, sums_outermost)
     first, *others = lines_in_turns(product, in_chain)

@@ -15,12 +15,12 @@ from math import ceil
 import numpy as np
 
 from ...compiler.machine.collectives import words
-from ...compiler.machine.product import Kind, Tile, in_batch, tile_of
 from ...compiler.machine.product import Product as Sizes
+from ...compiler.machine.product import ProductKind, Tile, in_batch, tile_of
 from ...compiler.machine.tilings import Tilings
 from ...compiler.plan.stage_record import OperatorCost, ProductStep, StageRecord, SumStep, Tiling
 from ...compiler.targets.target import Target
-from .product import Product
+from .product import FabricProduct
 from .slices import Border, Copies
 from .sums import Sum
 
@@ -33,7 +33,7 @@ class Operator:
     of arithmetic besides. The sums `behind` go on while the operators that follow run; with `leads`
     they begin before the last of the products."""
 
-    products: tuple[Product, ...]
+    products: tuple[FabricProduct, ...]
     sums: tuple[Sum, ...]
     pass_cycles: int
     behind: tuple[Sum | Copies, ...] = ()
@@ -74,7 +74,7 @@ def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operato
     return Operator(stepped, tuple(sums), passes, (*slices, *later), leads=bool(slices))
 
 
-def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Iterator[Product]:
+def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Iterator[FabricProduct]:
     """A weight's gradient that another product follows is summed over the slices beside that, with
     the borders that it has then."""
     behind: Copies | None = None
@@ -92,7 +92,7 @@ def _sums(step: SumStep) -> list[Sum]:
 
 def _sizes(step: ProductStep) -> Sizes:
     return Sizes(
-        kind=Kind(step.kind),
+        kind=ProductKind(step.kind),
         in_features=step.in_features,
         out_features=step.out_features,
         taps=step.taps,
@@ -106,20 +106,20 @@ def _sizes(step: ProductStep) -> Sizes:
     )
 
 
-def _product(step: ProductStep, tiling: Tiling, target: Target) -> Product:
+def _product(step: ProductStep, tiling: Tiling, target: Target) -> FabricProduct:
     sizes, noc = _sizes(step), target.noc
     tilings, turns = in_batch(Tilings.of(tiling), step.batch)
     tile = tile_of(target, tilings, sizes, np.array([step.nonzeros]))
     height, width, turn = (_int(size) for size in (tilings.in_split, tilings.out_split, turns))
     inputs, outputs = (turn * _int(of(noc)) for of in (tile.in_words, tile.out_words))
     rows, columns, sums = {
-        Kind.FORWARD: (inputs, 0, outputs),
-        Kind.INPUT_GRADIENT: (outputs, 0, inputs),
-        Kind.WEIGHT_GRADIENT: (inputs, outputs, 0),
+        ProductKind.FORWARD: (inputs, 0, outputs),
+        ProductKind.INPUT_GRADIENT: (outputs, 0, inputs),
+        ProductKind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[sizes.kind]
-    turned, spacing = sizes.kind is Kind.INPUT_GRADIENT, _int(tilings.in_spacing)
+    turned, spacing = sizes.kind is ProductKind.INPUT_GRADIENT, _int(tilings.in_spacing)
     operands_outermost, sums_outermost = (bool(order[0]) for order in tile.orders)
-    return Product(
+    return FabricProduct(
         slices=tiling.space_split * min(step.batch, tiling.in_split),
         height=width if turned else height,
         width=height if turned else width,
@@ -132,8 +132,8 @@ def _product(step: ProductStep, tiling: Tiling, target: Target) -> Product:
         sums_outermost=sums_outermost,
         turns=1 + turn * (_int(tile.turns) - 1),
         border=_border(tile, target),
-        is_border_after=sizes.kind is Kind.FORWARD,
-        copies=_copies(tile, target) if sizes.kind is Kind.WEIGHT_GRADIENT else None,
+        is_border_after=sizes.kind is ProductKind.FORWARD,
+        copies=_copies(tile, target) if sizes.kind is ProductKind.WEIGHT_GRADIENT else None,
         row_spacing=spacing if turned else 1,
         column_spacing=1 if turned else spacing,
     )

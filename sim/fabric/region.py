@@ -130,7 +130,7 @@ def _impossible(name: str, least: int, got: str) -> UserError:
 
 
 @dataclass
-class Region:
+class FabricRegion:
     """Routes and programs of height x width PEs. Built up with `route` and `program`."""
 
     height: int
@@ -222,9 +222,9 @@ class Region:
             change="make the region with more colours, or correct the route or the program",
         )
 
-    def beside(self, copies: int) -> Region:
+    def beside(self, copies: int) -> FabricRegion:
         """This region so many times side by side; the copies do not touch each other."""
-        wide = Region(self.height, copies * self.width, self.colours)
+        wide = FabricRegion(self.height, copies * self.width, self.colours)
         pes = np.arange(self.pes).reshape(self.height, self.width)
         origin = np.tile(pes, (1, copies)).ravel()
         wide._outputs, wide._inputs = self._outputs[origin], self._inputs[origin]

@@ -10,10 +10,10 @@ import numpy as np
 from ...backend.errors import UserError
 from ...compiler.targets.target import Target
 from .conservation import check_conservation
-from .fold import Part, fold
+from .fold import FoldedPart, fold
 from .loop import FINISHED, LONGEST, QUEUE, TOO_LONG, simulate
 from .pe_memory import check_shape, check_vectors
-from .region import Operation, Region
+from .region import FabricRegion, Operation
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FabricResult:
     classes: int
 
 
-def run(region: Region, target: Target, memory: np.ndarray | None = None) -> FabricResult:
+def run(region: FabricRegion, target: Target, memory: np.ndarray | None = None) -> FabricResult:
     """Simulate `region` with the target's hop, ramp and relay latencies, the first two rounded to
     whole cycles.
 
@@ -83,7 +83,7 @@ def run(region: Region, target: Target, memory: np.ndarray | None = None) -> Fab
     )
 
 
-def _longest_vector(part: Part) -> int:
+def _longest_vector(part: FoldedPart) -> int:
     """Most words that an instruction touches."""
     return int(part.code[part.code[:, 0] != Operation.COMPUTE, 1].max(initial=1))
 
@@ -91,7 +91,7 @@ def _longest_vector(part: Part) -> int:
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def _spread(cycles: float, region: Region, part: Part) -> np.ndarray:
+def _spread(cycles: float, region: FabricRegion, part: FoldedPart) -> np.ndarray:
     """Whole cycles for every PE of a part. Their mean is `cycles` on any straight line, at any
     distance of its members: multiples of the golden ratio are spread evenly (Weyl 1916)."""
     rows, columns = np.divmod(part.pes[0], region.width)
@@ -112,7 +112,7 @@ def _latencies(target: Target) -> tuple[int, int, float]:
     return hop, ramp, relay
 
 
-def _too_long(region: Region, target: Target) -> UserError:
+def _too_long(region: FabricRegion, target: Target) -> UserError:
     return UserError(
         f"fabric region of {region.height} x {region.width} on {target.name}",
         expected=f"programs that end within {LONGEST:,} cycles",
@@ -121,7 +121,7 @@ def _too_long(region: Region, target: Target) -> UserError:
     )
 
 
-def _stuck(region: Region, part: Part, lines: np.ndarray) -> list[str]:
+def _stuck(region: FabricRegion, part: FoldedPart, lines: np.ndarray) -> list[str]:
     """The cores of all components of a class that are still at a line of their program."""
     waiting = np.nonzero(lines < part.starts[1:])[0]
     return [

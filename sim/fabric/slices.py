@@ -16,9 +16,9 @@ import numpy as np
 
 from ...compiler.machine.collectives import all_reduce, all_reduce_middle
 from ...compiler.targets.target import Target
-from .kernels import Message, Places, add_chain, add_multicast, add_spread
+from .kernels import MessageCost, Places, add_chain, add_multicast, add_spread
 from .line_sums import add_sum, chain_is_faster, groups_of_tree
-from .region import MAX_ROUTES, OPPOSITE, Instruction, Port, Region
+from .region import MAX_ROUTES, OPPOSITE, FabricRegion, Instruction, Port
 from .run import run
 from .tree import ROUTES, add_tree
 
@@ -90,37 +90,40 @@ def middle_cycles(copies: Copies, target: Target) -> int:
     return sum(_cycles(middle_region(copies, lines, target), target) for lines in turns)
 
 
-def middle_region(copies: Copies, lines: range, target: Target) -> Region:
+def middle_region(copies: Copies, lines: range, target: Target) -> FabricRegion:
     """Programs and routes of `lines`: each has two chains, on the same pair of colours, that meet
     in its middle PE. Lines take turns; of two that start together one adds first what comes from
     behind the middle, the other what comes from before it.
     """
     rows = copies.slices * copies.spacing
-    found, column = Region(rows, 1, len(lines) * _MIDDLE_ROUTES), [(row, 0) for row in range(rows)]
+    found, column = (
+        FabricRegion(rows, 1, len(lines) * _MIDDLE_ROUTES),
+        [(row, 0) for row in range(rows)],
+    )
     start, issue = round(target.noc.collective_start_cycles), round(target.noc.issue_cycles)
     for number, line in enumerate(lines):
         members = range(line, rows, copies.spacing)
         one, other, back = (number * _MIDDLE_ROUTES + route for route in range(_MIDDLE_ROUTES))
         middle, turn = len(members) // 2, number - number % 2 * (copies.slices > 2)
-        later = Message(issue)
+        later = MessageCost(issue)
         chains = [
             (members[middle:], (one, other), Port.NORTH),
             (members[middle::-1], (other, one), Port.SOUTH),
         ]
         used = [chain for chain in chains[:: -1 if number % 2 else 1] if len(chain[0]) > 1]
         for step, (part, pair, towards) in enumerate(used):
-            how = Message(start + (turn + step) * (copies.words + _TURNING))
+            how = MessageCost(start + (turn + step) * (copies.words + _TURNING))
             own = later if step else how
             add_chain(found, column, part, copies.words, pair, towards, how, own)
         add_spread(found, column, members, copies.words, back, later)
     return found
 
 
-def _tree_region(copies: Copies, groups: int, target: Target) -> Region:
+def _tree_region(copies: Copies, groups: int, target: Target) -> FabricRegion:
     """One line of neighbours; the others do alike."""
-    found = Region(copies.slices, 1, colours=ROUTES)
+    found = FabricRegion(copies.slices, 1, colours=ROUTES)
     column = [(row, 0) for row in range(copies.slices)]
-    start = Message(round(target.noc.collective_start_cycles))
+    start = MessageCost(round(target.noc.collective_start_cycles))
     issue, colours = round(target.noc.issue_cycles), range(ROUTES)
     add_tree(found, column, copies.words, groups, colours, Port.NORTH, start, issue)
     return found
@@ -134,14 +137,14 @@ def turns_of_lines(lines: int, routes: int, taken: int = 0) -> Iterator[range]:
 
 def copies_region(
     copies: Copies, lines: range, in_chain: bool, target: Target, multiply_cycles: int = 0
-) -> Region:
+) -> FabricRegion:
     """Programs and routes of `lines`, each with one PE per slice: to the first slice and back.
 
     Without arithmetic lines take turns: one starts when the words of that before have left.
     """
     rows = copies.slices * copies.spacing
     routes = _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES
-    found = Region(rows, 1, len(lines) * routes)
+    found = FabricRegion(rows, 1, len(lines) * routes)
     pace = max(1, multiply_cycles // copies.words)
     start = round(target.noc.collective_start_cycles)
     column = [(row, 0) for row in range(rows)]
@@ -151,30 +154,30 @@ def copies_region(
         own = range(number * routes, (number + 1) * routes)
         sums = own[0], own[1], own[-3], own[-2]
         wait = 0 if multiply_cycles else number * copies.words
-        how = Message(start + wait, pace, streamed=multiply_cycles > 0)
+        how = MessageCost(start + wait, pace, streamed=multiply_cycles > 0)
         add_sum(found, column, members, copies.words, in_chain, sums, Port.NORTH, how)
-        back = Message(streamed=how.streamed)
+        back = MessageCost(streamed=how.streamed)
         add_multicast(found, column, members, copies.words, own[-1], back)
     return found
 
 
-def _compute(found: Region, rows: range, cycles: int) -> None:
+def _compute(found: FabricRegion, rows: range, cycles: int) -> None:
     for row in rows:
         if cycles > 0:
             found.program(row, 0, Instruction.compute(cycles))
 
 
-def border_region(border: Border, target: Target) -> Region:
+def border_region(border: Border, target: Target) -> FabricRegion:
     """Programs and routes of one line with a PE per slice.
 
     Words come to a slice from the next, which then passes on what came to it: one way, then the
     other.
     """
     rows = border.slices * border.spacing
-    found, column = Region(rows, 1, _BORDER_ROUTES), [(row, 0) for row in range(rows)]
+    found, column = FabricRegion(rows, 1, _BORDER_ROUTES), [(row, 0) for row in range(rows)]
     members, steps = range(0, rows, border.spacing), _steps(border)
     start = round(target.noc.collective_start_cycles)
-    ways = _Way(members, Port.NORTH, (0, 1)), _Way(members[::-1], Port.SOUTH, (2, 3))
+    ways = _SumWay(members, Port.NORTH, (0, 1)), _SumWay(members[::-1], Port.SOUTH, (2, 3))
     for way, setup in zip(ways, (start, 0), strict=True):
         _route(found, column, way)
         _pass_on(found, column, way, steps, setup)
@@ -182,7 +185,7 @@ def border_region(border: Border, target: Target) -> Region:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _SumWay:
     """From every member of a line to the one before it, on alternating colours."""
 
     members: range
@@ -190,7 +193,7 @@ class _Way:
     colours: tuple[int, int]
 
 
-def _route(found: Region, column: Places, way: _Way) -> None:
+def _route(found: FabricRegion, column: Places, way: _SumWay) -> None:
     towards, back = way.towards, OPPOSITE[way.towards]
     for place, position in enumerate(way.members[1:], 1):
         target, colour = way.members[place - 1], way.colours[place % 2]
@@ -202,7 +205,7 @@ def _route(found: Region, column: Places, way: _Way) -> None:
 
 
 def _pass_on(
-    found: Region, column: Places, way: _Way, steps: list[tuple[int, int]], setup: int
+    found: FabricRegion, column: Places, way: _SumWay, steps: list[tuple[int, int]], setup: int
 ) -> None:
     """`steps` are (slices crossed before, words)."""
     for number, (hop, words) in enumerate(steps):
@@ -228,7 +231,7 @@ def _steps(border: Border) -> list[tuple[int, int]]:
     return list(enumerate([border.own_words] * whole + [rest] * (rest > 0)))
 
 
-def _cycles(found: Region, target: Target) -> int:
+def _cycles(found: FabricRegion, target: Target) -> int:
     result = run(found, target)
     assert not result.stuck
     return result.cycles

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...compiler.machine.collectives import AllReduce
 from ...compiler.targets.target import Target
-from .kernels import Message, Places, add_multicast
+from .kernels import MessageCost, Places, add_multicast
 from .line_sums import add_sum, chain_is_faster, groups_of_tree
-from .region import Port, Region
+from .region import FabricRegion, Port
 from .run import run
 from .slices import Copies, copies_cycles
 from .tree import add_tree
@@ -59,22 +59,22 @@ def sum_cycles(of: Sum, target: Target) -> int:
     return sum(parts) - start * (sum(part > 0 for part in parts) - 1)
 
 
-def sum_region(of: Sum, target: Target) -> Region:
+def sum_region(of: Sum, target: Target) -> FabricRegion:
     """Routes and programs of neighbours; every PE of the rectangle ends with the sum."""
-    found = Region(of.across, of.along, colours=2 * _COLOURS)
-    start = Message(round(target.noc.collective_start_cycles))
+    found = FabricRegion(of.across, of.along, colours=2 * _COLOURS)
+    start = MessageCost(round(target.noc.collective_start_cycles))
     rows = [[(row, column) for column in range(of.along)] for row in range(of.across)]
     columns = [[(row, column) for row in range(of.across)] for column in range(of.along)]
     for line in rows:
         _all_reduce(found, line, of.words, target, Port.WEST, start)
     for line in columns:
-        how = start if of.along == 1 else Message()
+        how = start if of.along == 1 else MessageCost()
         _all_reduce(found, line, of.words, target, Port.NORTH, how)
     return found
 
 
 def _all_reduce(
-    found: Region, line: Places, words: int, target: Target, towards: Port, how: Message
+    found: FabricRegion, line: Places, words: int, target: Target, towards: Port, how: MessageCost
 ) -> None:
     pes = len(line)
     if pes == 1:

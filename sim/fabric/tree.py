@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .kernels import Message, Places, add_chain, add_multicast
-from .region import OPPOSITE, Port, Region
+from .kernels import MessageCost, Places, add_chain, add_multicast
+from .region import OPPOSITE, FabricRegion, Port
 
 ROUTES = 10
 
 
 def add_tree(
-    found: Region,
+    found: FabricRegion,
     line: Places,
     words: int,
     groups: int,
     colours: range,
     towards: Port,
-    how: Message,
+    how: MessageCost,
     issue: int,
 ) -> None:
     """Over all of `line`, whose first PE lies `towards`.
@@ -28,7 +28,7 @@ def add_tree(
     """
     bounds = [number * len(line) // groups for number in range(groups + 1)]
     inside = [range(first, end) for first, end in pairwise(bounds)]
-    later = Message(issue)
+    later = MessageCost(issue)
     for group in inside:
         _towards_middle(found, line, list(group), words, colours[:4], towards, how, later)
     leaders = [group[len(group) // 2] for group in inside]
@@ -41,14 +41,14 @@ def add_tree(
 
 
 def _towards_middle(
-    found: Region,
+    found: FabricRegion,
     line: Places,
     members: list[int],
     words: int,
     colours: range,
     towards: Port,
-    how: Message,
-    later: Message,
+    how: MessageCost,
+    later: MessageCost,
 ) -> None:
     """The half behind the middle PE first, then the half before it."""
     middle = len(members) // 2

@@ -66,7 +66,7 @@ class EdgeRow:
 
 
 @dataclass(frozen=True)
-class Wait:
+class WaitLink:
     """One link in a cycle of waits: `stage` cannot go on with `phase` until `on` has acted.
 
     It waits for an 'item' to arrive on the stream or for 'room' in it, or for its 'turn' in a
@@ -119,7 +119,7 @@ class SimReport:
     bound_by: str
     stages: tuple[StageRow, ...]
     edges: tuple[EdgeRow, ...]
-    deadlock: tuple[Wait, ...]
+    deadlock: tuple[WaitLink, ...]
     figures: PlanFigures
 
     @property

@@ -23,7 +23,7 @@ _LOSS, _ACCURACY, _SPARSITY = "loss", "test_accuracy", "sparsity"
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulatedPlan:
     """A plan and its simulation under the name that the page gives them."""
 
     name: str
@@ -71,14 +71,14 @@ def _record(line: str) -> dict[str, Any] | None:
 
 
 def write_side_by_side(
-    path: str | Path, plans: Sequence[Simulated], runs: Sequence[Trained]
+    path: str | Path, plans: Sequence[SimulatedPlan], runs: Sequence[Trained]
 ) -> None:
     """Write the page to `path`, under a temporary name until it is complete."""
     with staged_file(path) as file:
         file.write(side_by_side_html(plans, runs))
 
 
-def side_by_side_html(plans: Sequence[Simulated], runs: Sequence[Trained]) -> str:
+def side_by_side_html(plans: Sequence[SimulatedPlan], runs: Sequence[Trained]) -> str:
     """Key figures in a table with a column for each plan, floorplans, curves of all runs."""
     return render(
         "side_by_side.html",
@@ -92,7 +92,7 @@ def side_by_side_html(plans: Sequence[Simulated], runs: Sequence[Trained]) -> st
     )
 
 
-def _rows(plans: Sequence[Simulated]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _rows(plans: Sequence[SimulatedPlan]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """What, and each plan's figure with its meaning; empty where a plan has none."""
     columns = [{what: own for what, *own in cards(e.plan, e.report, None)} for e in plans]
     for what in dict.fromkeys(name for column in columns for name in column):

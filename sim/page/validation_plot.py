@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..validation.report import Point
+from ..validation.report import MeasuredPoint
 from .loglog import Dot, validation_svg
 
 
-def points_svg(points: Sequence[Point]) -> str:
+def points_svg(points: Sequence[MeasuredPoint]) -> str:
     """Log-log; empty without a positive number. One colour per set."""
     dots = [
         Dot(p.measured, p.simulated, p.set_name, f"{p.set_name}, {p.settings}: {p.error:+.1%}")

@@ -5,12 +5,12 @@ Reading order: tables, report, trends, plot, page. study/ simulates the rows.
 
 from __future__ import annotations
 
-from .report import Point, Summary, Trend, ValidationReport
+from .report import ErrorSummary, MeasuredPoint, Trend, ValidationReport
 from .tables import known_sets
 
 __all__ = [
-    "Point",
-    "Summary",
+    "ErrorSummary",
+    "MeasuredPoint",
     "Trend",
     "ValidationReport",
     "known_sets",

@@ -13,7 +13,7 @@ from .tables import USER_SET
 
 
 @dataclass(frozen=True)
-class Point:
+class MeasuredPoint:
     """One measured number (cycles, or a speed-up) beside the simulated one.
 
     `fitted`: a constant of the target file was fitted on this row. `kind` is what it was measured
@@ -47,7 +47,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ErrorSummary:
     """Absolute relative errors of one quantity of one set, and how many of its numbers are records
     of plans: pinned to the measured algorithm, or chosen by the mapper too. `spread` is how far
     apart measured rows are for which the same is predicted: builds of one kernel differ so."""
@@ -105,8 +105,8 @@ class ValidationReport:
     error bars' coverage, and that they are of this model.
     """
 
-    points: tuple[Point, ...]
-    summaries: tuple[Summary, ...]
+    points: tuple[MeasuredPoint, ...]
+    summaries: tuple[ErrorSummary, ...]
     trends: tuple[Trend, ...]
     omissions: tuple[Omission, ...]
     whole: bool
@@ -167,7 +167,7 @@ _WHOLE_CYCLE_SETS = (
 )
 
 
-def summarise(points: Sequence[Point]) -> tuple[Summary, ...]:
+def summarise(points: Sequence[MeasuredPoint]) -> tuple[ErrorSummary, ...]:
     """One summary per set and quantity, in order of appearance."""
     keys = dict.fromkeys((point.set_name, point.quantity) for point in points)
     return tuple(
@@ -175,12 +175,12 @@ def summarise(points: Sequence[Point]) -> tuple[Summary, ...]:
     )
 
 
-def _summary(points: Sequence[Point], set_name: str, quantity: str) -> Summary:
+def _summary(points: Sequence[MeasuredPoint], set_name: str, quantity: str) -> ErrorSummary:
     worst = max(points, key=lambda point: abs(point.error))
     unfitted = [abs(point.error) for point in points if not point.fitted]
     default = _WHOLE_CYCLES if set_name in _WHOLE_CYCLE_SETS else Bar(None, None)
     default = _USERS if set_name == USER_SET else default
-    return Summary(
+    return ErrorSummary(
         set_name=set_name,
         quantity=quantity,
         kind=", ".join(dict.fromkeys(point.kind for point in points)),
@@ -198,7 +198,7 @@ def _summary(points: Sequence[Point], set_name: str, quantity: str) -> Summary:
     )
 
 
-def _spread(points: Sequence[Point]) -> float:
+def _spread(points: Sequence[MeasuredPoint]) -> float:
     """The largest distance of measured numbers whose predictions are within a hundredth, what the
     predictions differ by taken off."""
     ordered = sorted(points, key=lambda point: (point.kernel, point.simulated))

@@ -14,14 +14,14 @@ from .tables import TableRow
 _UNIT, _CYCLES = "unit", "cycles"
 
 
-class Kernel(Protocol):
+class MeasuredKernel(Protocol):
     """What has rows: `measured` are the columns that are compared."""
 
     @property
     def measured(self) -> tuple[str, ...]: ...
 
 
-def refusal(row: TableRow, kernels: Mapping[str, Kernel]) -> str | None:
+def refusal(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> str | None:
     """A kernel that is not known, or a unit other than cycles; None if there is neither."""
     return _unknown(row, kernels) or _wrong_unit(row)
 
@@ -31,7 +31,7 @@ def in_one_line(error: UserError) -> str:
     return f"{error.where}: expected {error.expected}, got {error.got}; {error.change}"
 
 
-def _unknown(row: TableRow, kernels: Mapping[str, Kernel]) -> str | None:
+def _unknown(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> str | None:
     if row.kernel in kernels:
         return None
     error = UnknownNameError("kernel", row.kernel, kernels, "weft validate --json")
@@ -45,7 +45,7 @@ def _wrong_unit(row: TableRow) -> str | None:
     return f"{row.row.where}, column {_UNIT}: expected {_CYCLES}, got {unit}"
 
 
-def repeated(rows: Sequence[TableRow], kernels: Mapping[str, Kernel]) -> dict[str, str]:
+def repeated(rows: Sequence[TableRow], kernels: Mapping[str, MeasuredKernel]) -> dict[str, str]:
     """What is said about rows with the settings of another one, by their place: all are named if
     they disagree, else all but the first."""
     groups: dict[tuple[object, ...], list[TableRow]] = defaultdict(list)
@@ -61,7 +61,7 @@ def repeated(rows: Sequence[TableRow], kernels: Mapping[str, Kernel]) -> dict[st
     return found
 
 
-def _settings(row: TableRow, kernels: Mapping[str, Kernel]) -> tuple[object, ...]:
+def _settings(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> tuple[object, ...]:
     measured = kernels[row.kernel].measured
     columns = row.row.columns.items()
     return tuple(sorted((key, value) for key, value in columns if key not in measured))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from .report import Point, Trend
+from .report import MeasuredPoint, Trend
 
 _STEP_TOLERANCE = 0.02
 
 
-def trends(points: Sequence[Point]) -> tuple[Trend, ...]:
+def trends(points: Sequence[MeasuredPoint]) -> tuple[Trend, ...]:
     """The trends whose rows are all there."""
     summa = _alike(points, "summa_overlapped", _side, "p", *_TILE)
     decode = _alike(points, "decode_layer", _model, "p", *_SLICES)
@@ -33,10 +33,13 @@ _SLICES = ("dim_per_pe", "ffn_per_pe")
 
 
 def _alike(
-    points: Sequence[Point], kernel: str, same: Callable[[Point], object], *varied: str
-) -> list[list[Point]]:
+    points: Sequence[MeasuredPoint],
+    kernel: str,
+    same: Callable[[MeasuredPoint], object],
+    *varied: str,
+) -> list[list[MeasuredPoint]]:
     """Points of a kernel in groups that agree in `same` and in all settings but the `varied`."""
-    groups: dict[object, list[Point]] = {}
+    groups: dict[object, list[MeasuredPoint]] = {}
     for point in points:
         if point.kernel == kernel:
             others = {k: v for k, v in _settings(point).items() if k not in varied}
@@ -45,42 +48,42 @@ def _alike(
     return list(groups.values())
 
 
-def _settings(point: Point) -> dict[str, str]:
+def _settings(point: MeasuredPoint) -> dict[str, str]:
     return dict(part.split("=", 1) for part in point.settings.split(" ") if "=" in part)
 
 
-def setting(point: Point, name: str) -> str:
+def setting(point: MeasuredPoint, name: str) -> str:
     """The value of one column of the point's row."""
     return _settings(point)[name]
 
 
-def _side(point: Point) -> tuple[int, ...]:
+def _side(point: MeasuredPoint) -> tuple[int, ...]:
     """Sides of the matrices of a product on p x p PEs."""
     return tuple(int(setting(point, "p")) * int(setting(point, name)) for name in _TILE)
 
 
-def _model(point: Point) -> str:
+def _model(point: MeasuredPoint) -> str:
     """The decoder's name; without one, slices of PEs do not say which rows are of the same."""
     return _settings(point).get("shape", point.settings)
 
 
-def _line(point: Point) -> str:
+def _line(point: MeasuredPoint) -> str:
     return setting(point, "p")
 
 
-def _best(points: Sequence[Point], of: Callable[[Point], float], name: str) -> str:
+def _best(points: Sequence[MeasuredPoint], of: Callable[[MeasuredPoint], float], name: str) -> str:
     return setting(min(points, key=of), name)
 
 
-def _measured(point: Point) -> float:
+def _measured(point: MeasuredPoint) -> float:
     return point.measured
 
 
-def _simulated(point: Point) -> float:
+def _simulated(point: MeasuredPoint) -> float:
     return point.simulated
 
 
-def _decode_slows(points: list[Point]) -> Trend | None:
+def _decode_slows(points: list[MeasuredPoint]) -> Trend | None:
     """One token is bound by latency: more PEs take longer."""
     if len(points) < 2:
         return None
@@ -91,7 +94,7 @@ def _decode_slows(points: list[Point]) -> Trend | None:
     return Trend("decoding is slower on more PEs", *orders, passed=orders[0] == orders[1])
 
 
-def _best_grid(points: list[Point]) -> Trend | None:
+def _best_grid(points: list[MeasuredPoint]) -> Trend | None:
     """The same product on grids of different size."""
     if len(points) < 2:
         return None
@@ -100,7 +103,7 @@ def _best_grid(points: list[Point]) -> Trend | None:
     return Trend(name, f"p={best[0]}", f"p={best[1]}", passed=best[0] == best[1])
 
 
-def _best_groups(line: list[Point]) -> Trend:
+def _best_groups(line: list[MeasuredPoint]) -> Trend:
     """Groups of the two-level sum on the longest line measured with more than one choice."""
     best = [_best(line, of, "groups") for of in (_measured, _simulated)]
     texts = (f"{best[0]} groups", f"{best[1]} groups")
@@ -108,7 +111,7 @@ def _best_groups(line: list[Point]) -> Trend:
     return Trend(name, *texts, passed=best[0] == best[1])
 
 
-def _steps_scale(points: list[Point]) -> Trend | None:
+def _steps_scale(points: list[MeasuredPoint]) -> Trend | None:
     """Cycles per step less what the tile's arithmetic adds must not grow with p.
 
     Two rows whose tiles differ by one element in each axis bound it: the smaller tile, on more PEs,

@@ -24,7 +24,7 @@ _BEYOND = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class FallStep:
     """A stage on at most `most_pes` PEs: its fastest tiling there, cycles per sample, and what they
     consist of by TERMS; of the tiling that the plan has, `is_plan`."""
 
@@ -50,15 +50,15 @@ class Fall:
 
     stage: str
     bound_by: str
-    steps: tuple[Step, ...]
+    steps: tuple[FallStep, ...]
 
     @property
-    def own(self) -> Step:
+    def own(self) -> FallStep:
         """The plan's."""
         return next(step for step in self.steps if step.is_plan)
 
     @property
-    def fastest(self) -> Step:
+    def fastest(self) -> FallStep:
         """With as many PEs as one likes."""
         return self.steps[-1]
 
@@ -81,7 +81,7 @@ def fall_of(record: StageRecord, stage: Stage, pricing: Pricing) -> Fall:
     return Fall(record.id, record.bound_by, (*steps, *_beyond(steps[-1], stage, pricing)))
 
 
-def _beyond(last: Step, stage: Stage, pricing: Pricing) -> Iterator[Step]:
+def _beyond(last: FallStep, stage: Stage, pricing: Pricing) -> Iterator[FallStep]:
     """The fastest tiling of a machine of many wafers in one."""
     grid = pricing.target.grid
     rows, columns = _BEYOND * grid.rows, _BEYOND * grid.columns
@@ -113,10 +113,10 @@ def _fastest(table: StageTable, fits: np.ndarray, most_pes: int) -> tuple[Tiling
     return table.tilings.tiling(int(best)), int(table.total_cycles()[best])
 
 
-def _step(most_pes: int, tiling: Tiling, stage: Stage, pricing: Pricing) -> Step:
+def _step(most_pes: int, tiling: Tiling, stage: Stage, pricing: Pricing) -> FallStep:
     pes = tiling.height * tiling.width
     terms = _terms(tiling, stage, pricing)
-    return Step(most_pes, pes, tiling, sum(terms.values()), terms)
+    return FallStep(most_pes, pes, tiling, sum(terms.values()), terms)
 
 
 def _terms(tiling: Tiling, stage: Stage, pricing: Pricing) -> dict[str, int]:

@@ -27,7 +27,7 @@ _SLOWEST = 64
 
 
 @dataclass(frozen=True)
-class Point:
+class FrontPoint:
     """All stages at most `interval_cycles`, on `pes` PEs; `fits` says whether the machine has so
     many."""
 
@@ -47,8 +47,8 @@ class Front:
     one that the objective asks for."""
 
     objective: str
-    points: tuple[Point, ...]
-    plan: Point
+    points: tuple[FrontPoint, ...]
+    plan: FrontPoint
     best: int
 
 
@@ -66,7 +66,7 @@ def front_of(plan: Plan, target: Target, objective: str) -> Front:
     order = [number for number, point in enumerate(points) if point.fits] or [len(points) - 1]
     best = min(order, key=lambda n: points[n].area_time) if objective == "area" else order[0]
     totals = plan.document.totals
-    own = Point(round(totals.initiation_interval_cycles), totals.pes_used, fits=True)
+    own = FrontPoint(round(totals.initiation_interval_cycles), totals.pes_used, fits=True)
     return Front(objective, points, own, best)
 
 
@@ -93,17 +93,17 @@ def _sizes(plan: Plan, target: Target) -> list[Sizes]:
     return [pricing.stage_kernel(stage).sizes for stage in stages.stages]
 
 
-def _points(stages: Sequence[Sizes], all_pes: int) -> tuple[Point, ...]:
+def _points(stages: Sequence[Sizes], all_pes: int) -> tuple[FrontPoint, ...]:
     """Paces from the fastest on, a factor of 1.4 apart; a pace that needs no fewer PEs than a
     faster one is left out."""
     fastest = max(int(sizes.interval_cycles.min()) for sizes in stages)
     paces = np.geomspace(fastest, _SLOWEST * fastest, _POINTS)
-    found: list[Point] = []
+    found: list[FrontPoint] = []
     for pace in paces:
         chosen = [_smallest(sizes, pace) for sizes in stages]
         pes = sum(area for area, _ in chosen)
         if not found or pes < found[-1].pes:
-            found.append(Point(max(cycles for _, cycles in chosen), pes, pes <= all_pes))
+            found.append(FrontPoint(max(cycles for _, cycles in chosen), pes, pes <= all_pes))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from ...compiler.plan.causes import ROUTING, TERMS
 from ...compiler.plan.stage_record import Tiling
 from ...compiler.plan.text.numbers import facts, percent, quantity, table
 from .explanation import Explanation
-from .fall import Fall, Step
+from .fall import Fall, FallStep
 from .front import Front
 from .sensitivity import Sensitivity
 
@@ -69,7 +69,7 @@ def _tiling(tiling: Tiling) -> str:
     return splits if tiling.algorithm == "multicast" else f"{splits}, {tiling.algorithm}"
 
 
-def _mark(step: Step) -> str:
+def _mark(step: FallStep) -> str:
     if step.is_plan:
         return "this plan"
     return "beyond the wafer" if step.is_beyond else ""

@@ -8,7 +8,7 @@ machine's mechanisms predict without one.
 from __future__ import annotations
 
 from . import decode, fmach, prefill, products, shifts, sparse, speedup, sums
-from .kernel import AnyKernel, Kernel, PlanKernel, Prediction
+from .kernel import AnyKernel, PlanKernel, Prediction, PublishedKernel
 
 KERNELS: dict[str, AnyKernel] = {
     kernel.name: kernel
@@ -16,4 +16,4 @@ KERNELS: dict[str, AnyKernel] = {
     for kernel in module.KERNELS
 }
 
-__all__ = ["KERNELS", "AnyKernel", "Kernel", "PlanKernel", "Prediction"]
+__all__ = ["KERNELS", "AnyKernel", "PlanKernel", "Prediction", "PublishedKernel"]

@@ -40,7 +40,7 @@ class Norm(nn.Module):
         return x * self.weight * torch.rsqrt(mean + 1e-6)
 
 
-class Layer(nn.Module):
+class DecodeLayer(nn.Module):
     """`silu` is how many of the wide values the activation is applied to."""
 
     def __init__(self, dim: int, ffn: int, keys: int, silu: int) -> None:
@@ -90,7 +90,7 @@ def _exponential(x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _stages(dim: int, ffn: int, keys: int, silu: int) -> Stages:
-    return stages_of(lambda: Layer(dim, ffn, keys, silu), [(1, dim)], torch.float16)
+    return stages_of(lambda: DecodeLayer(dim, ffn, keys, silu), [(1, dim)], torch.float16)
 
 
 def decode_layer(target: Target, row: Row) -> tuple[Measured]:
@@ -103,7 +103,7 @@ def decode_layer(target: Target, row: Row) -> tuple[Measured]:
     return (Measured(stages, on_grid(target, pes, pes), tiling, all_cycles, row.where),)
 
 
-class FeedForward(nn.Module):
+class DecodeFeedForward(nn.Module):
     """The second half of a layer: norm, two wide products, SiLU of one of them, and back."""
 
     def __init__(self, dim: int, ffn: int) -> None:
@@ -119,7 +119,7 @@ class FeedForward(nn.Module):
 
 @lru_cache(maxsize=64)
 def _feed_forward(dim: int, ffn: int) -> Stages:
-    return stages_of(lambda: FeedForward(dim, ffn), [(1, dim)], torch.float16)
+    return stages_of(lambda: DecodeFeedForward(dim, ffn), [(1, dim)], torch.float16)
 
 
 def feed_forward_block(target: Target, row: Row) -> tuple[Measured]:

@@ -14,7 +14,7 @@ from ...compiler.machine.ring import ring_cycles
 from ...compiler.plan.evidence.mechanisms import EXCHANGE, WRITTEN_PRODUCT, Mix
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel
+from .kernel import PublishedKernel
 
 _DTYPE, _ITEMSIZE = "float16", 2
 
@@ -40,4 +40,4 @@ def _mixes(values: tuple[float, ...]) -> tuple[Mix, ...]:
 
 
 _MEASURED = ("cycles_repeat0", "cycles_repeat1", "cycles_repeat2")
-KERNELS = (Kernel("fmach_loop", "wse3", _MEASURED, fmach_loop, _mixes),)
+KERNELS = (PublishedKernel("fmach_loop", "wse3", _MEASURED, fmach_loop, _mixes),)

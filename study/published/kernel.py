@@ -24,7 +24,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class PublishedKernel:
     """Numbers that the machine's mechanisms predict, without a plan.
 
     `simulate` returns one value per name of `measured`, in the units of the table; `mixes` what
@@ -58,7 +58,7 @@ class PlanKernel:
         return tuple(plan.price() for plan in self.plans(target, row))
 
     def figures(self, target: Target, row: Row) -> tuple[Prediction, ...]:
-        """As of `Kernel`."""
+        """As of `PublishedKernel`."""
         plans = self.plans(target, row)
         measured = [plan.operators() for plan in plans]
         chosen = plans[-1].is_own_choice()
@@ -73,4 +73,4 @@ def made_of(mechanism: str) -> Callable[[tuple[float, ...]], tuple[Mix, ...]]:
     return lambda values: ({mechanism: 1.0},) * len(values)
 
 
-AnyKernel = Kernel | PlanKernel
+AnyKernel = PublishedKernel | PlanKernel

@@ -24,7 +24,7 @@ from ...compiler.machine.ring import ring_cycles
 from ...compiler.plan.evidence.mechanisms import EXCHANGE
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel, made_of
+from .kernel import PublishedKernel, made_of
 
 _DTYPE, _ITEMSIZE = "float16", 2
 _TOKENS = 4096
@@ -133,4 +133,4 @@ class _Layer:
         return float(multiply_add_cycles(self.target, _DTYPE, elements))
 
 
-KERNELS = (Kernel("prefill_layer", "wse3", ("cycles",), prefill_layer, made_of(EXCHANGE)),)
+KERNELS = (PublishedKernel("prefill_layer", "wse3", ("cycles",), prefill_layer, made_of(EXCHANGE)),)

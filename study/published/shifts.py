@@ -8,7 +8,7 @@ from ...compiler.machine.exchange import message, shift_cycles
 from ...compiler.plan.evidence.mechanisms import EXCHANGE
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel, made_of
+from .kernel import PublishedKernel, made_of
 
 _HALF_BYTES = 2
 
@@ -22,4 +22,6 @@ def shift_blocking(target: Target, row: Row) -> tuple[float]:
     return (float(shift_cycles(target, tile, pes, repeats)),)
 
 
-KERNELS = (Kernel("shift_blocking", "wse3", ("cycles",), shift_blocking, made_of(EXCHANGE)),)
+KERNELS = (
+    PublishedKernel("shift_blocking", "wse3", ("cycles",), shift_blocking, made_of(EXCHANGE)),
+)

@@ -17,7 +17,7 @@ from ...compiler.machine.instruction import multiply_add_cycles
 from ...compiler.plan.evidence.mechanisms import TRIGGERED_PRODUCT
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import Kernel, made_of
+from .kernel import PublishedKernel, made_of
 
 _SIZE = 12_000
 _DTYPE = "float16"
@@ -54,5 +54,7 @@ def _cycles(target: Target, density: float) -> float:
 
 
 KERNELS = (
-    Kernel("sparse_speedup", "wse2", ("speedup_measured",), speedup, made_of(TRIGGERED_PRODUCT)),
+    PublishedKernel(
+        "sparse_speedup", "wse2", ("speedup_measured",), speedup, made_of(TRIGGERED_PRODUCT)
+    ),
 )

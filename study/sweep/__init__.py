@@ -10,7 +10,7 @@ from __future__ import annotations
 from .axes import Axis, parse_axis
 from .evaluate import Outcome, evaluate
 from .front import Objective, pareto_front, parse_objective
-from .log import Log, Sweep
+from .log import Sweep, SweepLog
 from .points import file_points, grid_points, random_points
 from .run import sweep
 from .search import search
@@ -18,11 +18,11 @@ from .workers import Point, workers
 
 __all__ = [
     "Axis",
-    "Log",
     "Objective",
     "Outcome",
     "Point",
     "Sweep",
+    "SweepLog",
     "evaluate",
     "file_points",
     "grid_points",

@@ -46,7 +46,7 @@ class Shard:
 WHOLE = Shard()
 
 
-class Log:
+class SweepLog:
     """The lines of one shard, and those of all others to read."""
 
     def __init__(self, directory: Path, sweep: Sweep, shard: Shard = WHOLE) -> None:

@@ -10,27 +10,27 @@ from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe, TargetRecipe
 from ...compiler.targets.load import load_target
 from .evaluate import model_key
-from .log import WHOLE, Log, Shard, recipe_hash
+from .log import WHOLE, Shard, SweepLog, recipe_hash
 from .points import Overrides
-from .workers import Task, Workers
+from .workers import PointTask, Workers
 
 NOT_PRICED = frozenset({"clock_hz", "clock_max_hz", "host", "wafers", "wafer_link", "power"})
 """Parts of a target that no stage's price depends on: pricing does not read them."""
 
 
-def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) -> list[Task]:
+def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) -> list[PointTask]:
     """The distinct points of a shard, those of one model together, of these those whose stages have
     the same prices.
 
     Raises UserError for the first override that the recipe does not take, before any work is done.
     """
     data = recipe.model_dump(mode="json", exclude_unset=True)
-    found: dict[str, Task] = {}
+    found: dict[str, PointTask] = {}
     for point in points:
         texts = [override(key, value) for key, value in point.items()]
         made = make_recipe(data, texts, where="sweep")
         own = recipe_hash(made)
-        found.setdefault(own, Task(point, own, made))
+        found.setdefault(own, PointTask(point, own, made))
     _check_targets(task.recipe.target for task in found.values())
     mine = list(found.values())[shard.index :: shard.count]
     return sorted(mine, key=lambda task: (model_key(task.recipe), _priced(task.recipe.target)))
@@ -51,8 +51,8 @@ def _check_targets(targets: Iterable[TargetRecipe]) -> None:
 
 
 def sweep(
-    tasks: Sequence[Task],
-    log: Log,
+    tasks: Sequence[PointTask],
+    log: SweepLog,
     workers: Workers,
     on_point: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[dict[str, Any]]:

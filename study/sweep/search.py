@@ -11,10 +11,10 @@ from ...backend.packages import package
 from ...compiler.recipes.recipe import Recipe
 from .axes import Axis
 from .front import Objective, assumed_of
-from .log import Log
+from .log import SweepLog
 from .points import Overrides
 from .run import sweep, tasks_of
-from .workers import Task, Workers
+from .workers import PointTask, Workers
 
 SEARCHES = ("optuna",)
 
@@ -23,7 +23,7 @@ def search(
     recipe: Recipe,
     axes: Sequence[Axis],
     objectives: Sequence[Objective],
-    log: Log,
+    log: SweepLog,
     workers: Workers,
     count: int,
     at_once: int = 1,
@@ -62,7 +62,7 @@ def search(
     return list(lines.values())
 
 
-def _check_founded(task: Task, line: dict[str, Any], objectives: Sequence[Objective]) -> None:
+def _check_founded(task: PointTask, line: dict[str, Any], objectives: Sequence[Objective]) -> None:
     """Nothing is ranked by figures that nobody measured on constants that nobody published."""
     for name in assumed_of(line, objectives):
         raise UserError(

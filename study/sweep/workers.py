@@ -25,7 +25,7 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Task:
+class PointTask:
     """A point to evaluate; `hash` is that of its whole recipe."""
 
     overrides: Overrides
@@ -52,7 +52,7 @@ class Point:
         }
 
 
-Workers = Callable[[Sequence[Task]], Iterator[list[Point]]]
+Workers = Callable[[Sequence[PointTask]], Iterator[list[Point]]]
 """Points as they are done, some at a time, in any order."""
 
 
@@ -77,7 +77,7 @@ def workers(samples: int, jobs: int = 1, over: str = "processes") -> Iterator[Wo
             yield lambda tasks: ([_point(evaluator, task)] for task in tasks)
 
 
-def _parts(tasks: Sequence[Task], jobs: int) -> list[Sequence[Task]]:
+def _parts(tasks: Sequence[PointTask], jobs: int) -> list[Sequence[PointTask]]:
     """Tasks for one worker at a time: few enough that all have some."""
     size = max(1, min(_AT_ONCE, len(tasks) // jobs))
     return [tasks[i : i + size] for i in range(0, len(tasks), size)]
@@ -88,7 +88,7 @@ def _processes(samples: int, jobs: int) -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, _begin, (samples,))
 
-    def evaluate(tasks: Sequence[Task]) -> Iterator[list[Point]]:
+    def evaluate(tasks: Sequence[PointTask]) -> Iterator[list[Point]]:
         running: set[Future[list[Point]]] = {pool.submit(_part, p) for p in _parts(tasks, jobs)}
         while running:
             ready, running = wait(running, return_when=FIRST_COMPLETED)
@@ -110,7 +110,7 @@ def _ray(samples: int, jobs: int) -> Iterator[Workers]:
     actors: list[Any] = [ray.remote(num_cpus=1)(_Actor).remote(samples) for _ in range(jobs)]
     pool = ray.util.ActorPool(actors)
 
-    def evaluate(tasks: Sequence[Task]) -> Iterator[list[Point]]:
+    def evaluate(tasks: Sequence[PointTask]) -> Iterator[list[Point]]:
         parts = _parts(tasks, jobs)
         yield from pool.map_unordered(lambda actor, part: actor.evaluate.remote(part), parts)
 
@@ -136,7 +136,7 @@ class _Actor:
     def __init__(self, samples: int) -> None:
         self._evaluator = Evaluator(samples, _settle)
 
-    def evaluate(self, tasks: Sequence[Task]) -> list[Point]:
+    def evaluate(self, tasks: Sequence[PointTask]) -> list[Point]:
         return [_point(self._evaluator, task) for task in tasks]
 
 
@@ -157,11 +157,11 @@ def _begin(samples: int) -> None:
 _evaluator = Evaluator()
 
 
-def _part(tasks: Sequence[Task]) -> list[Point]:
+def _part(tasks: Sequence[PointTask]) -> list[Point]:
     return [_point(_evaluator, task) for task in tasks]
 
 
-def _point(evaluator: Evaluator, task: Task) -> Point:
+def _point(evaluator: Evaluator, task: PointTask) -> Point:
     start = time.perf_counter()
     outcome = evaluator(task.recipe).to_dict()
     return Point(task.overrides, task.hash, outcome, time.perf_counter() - start)

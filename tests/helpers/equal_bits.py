@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import fx
 from weft.bench.equality import JaxExecutor, ReferenceExecutor
-from weft.bench.equality_cases import Case, case, job_of, narrow_case
+from weft.bench.equality_cases import EqualityCase, case, job_of, narrow_case
 from weft.runtime.jax import stage as jax_stage
 from weft.runtime.tick.job import Job
 
@@ -64,7 +64,9 @@ def differing(job: Job, inputs: tuple[np.ndarray, ...]) -> Iterator[str]:
 
 def found_in(combination: str) -> list[str]:
     model, *rest = combination.split(":")
-    chosen: Case = narrow_case(COUNT, 1) if model == "narrow" else case(model, COUNT, torch.float64)
+    chosen: EqualityCase = (
+        narrow_case(COUNT, 1) if model == "narrow" else case(model, COUNT, torch.float64)
+    )
     lower = jax_stage.lower if model == "narrow" else call_torch
     with mock.patch.object(jax_stage, "lower", lower):
         return list(differing(job_of(chosen, *rest), chosen.inputs))

@@ -17,7 +17,7 @@ from weft.compiler.plan.stage_record import (
     StageRecord,
     Tiling,
 )
-from weft.compiler.targets.constant import Constant
+from weft.compiler.targets.constant import MachineConstant
 
 Cycles = tuple[int, int, int]
 CONSTANTS = {
@@ -134,7 +134,7 @@ def plan(
             memory_capacity_per_pe_bytes=100 * count + 1000,
         ),
         files={},
-        provenance=tuple(Constant(n, v, "test", "assumed") for n, v in constants.items()),
+        provenance=tuple(MachineConstant(n, v, "test", "assumed") for n, v in constants.items()),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from weft.compiler.kernels.contraction import Contraction, Part, price
+from weft.compiler.kernels.contraction import Contraction, ProductPart, price
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
-from weft.compiler.machine.product import Kind
+from weft.compiler.machine.product import ProductKind
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.targets import load_target
 
@@ -16,15 +16,15 @@ WSE2 = load_target("wse2")
 
 
 def forward(place: Site, product: Contraction):
-    return price(place, Part(Kind.FORWARD, product))
+    return price(place, ProductPart(ProductKind.FORWARD, product))
 
 
 def input_gradient(place: Site, product: Contraction):
-    return price(place, Part(Kind.INPUT_GRADIENT, product))
+    return price(place, ProductPart(ProductKind.INPUT_GRADIENT, product))
 
 
 def weight_gradient(place: Site, product: Contraction):
-    return price(place, Part(Kind.WEIGHT_GRADIENT, product))
+    return price(place, ProductPart(ProductKind.WEIGHT_GRADIENT, product))
 
 
 PRODUCTS = (forward, input_gradient, weight_gradient)

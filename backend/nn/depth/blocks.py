@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 
-Run = Callable[[nn.Module], Any]
+RunModel = Callable[[nn.Module], Any]
 """Runs a model once on a sample."""
 
 
@@ -47,7 +47,7 @@ class BlockList:
         return max(runs, key=len)
 
 
-def find_blocks(model: nn.Module, run: Run, path: str | None = None) -> BlockList:
+def find_blocks(model: nn.Module, run: RunModel, path: str | None = None) -> BlockList:
     """The longest list of modules that run one after the other on one stream.
 
     `run(model)` runs the model on a sample, in evaluation, so that no state of it advances; `path`
@@ -94,7 +94,7 @@ def stream_of(value: Any) -> Tensor | None:
 
 
 def _streams(
-    model: nn.Module, own: nn.ModuleList | nn.Sequential, run: Run
+    model: nn.Module, own: nn.ModuleList | nn.Sequential, run: RunModel
 ) -> tuple[tuple[int, ...], ...] | None:
     """Shapes before each module and after the last, if each reads what the one before gave."""
     seen: list[tuple[Tensor | None, Tensor | None]] = []

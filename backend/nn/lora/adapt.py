@@ -15,7 +15,7 @@ from ...errors import UserError
 from ...parameters import by_any_name
 from ...sparsity.eager.attached import masks_of
 from ..online_norm import OnlineNorm
-from .factors import Sizes, kind_of
+from .factors import WeightSizes, kind_of
 from .layers import Adapted
 
 
@@ -129,7 +129,7 @@ def _refuse_tied(model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
 
 
 def _check_rank(name: str, layer: nn.Module, rank: int) -> None:
-    sizes = Sizes.of(layer)
+    sizes = WeightSizes.of(layer)
     if not 1 <= rank <= min(sizes.into, sizes.out):
         raise UserError(
             f"LoRA: module '{name}'",

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Kind = Literal["linear", "transposed", "convolution", "embedding"]
+LayerKind = Literal["linear", "transposed", "convolution", "embedding"]
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def kind_of(layer: nn.Module) -> Kind | None:
+def kind_of(layer: nn.Module) -> LayerKind | None:
     """'transposed' is the linear layer of GPT-2, whose weight is (in, out); None: no adapter."""
     if isinstance(layer, nn.Linear):
         return "linear"
@@ -27,14 +27,14 @@ def kind_of(layer: nn.Module) -> Kind | None:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class WeightSizes:
     """The layer's weight as a matrix (out, into); of an embedding (features, entries)."""
 
     into: int
     out: int
 
     @classmethod
-    def of(cls, layer: nn.Module) -> Sizes:
+    def of(cls, layer: nn.Module) -> WeightSizes:
         weight = layer.weight
         assert isinstance(weight, Tensor)
         if kind_of(layer) in ("transposed", "embedding"):
@@ -48,7 +48,7 @@ def make_factors(layer: nn.Module, rank: int) -> dict[str, nn.Module | nn.Parame
     A begins Kaiming-uniform with a = sqrt(5), as a linear layer's weight does, and B at 0; of
     embeddings A at 0 and B normal.
     """
-    weight, sizes = layer.weight, Sizes.of(layer)
+    weight, sizes = layer.weight, WeightSizes.of(layer)
     assert isinstance(weight, Tensor)
     place: Any = {"device": weight.device, "dtype": weight.dtype}
     if isinstance(layer, nn.Embedding):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import UserError
-from .probe import Affine, Layout, affine_of, axis_of, check_does_no_more, layout_of
+from .probe import AffineProbe, NormLayout, affine_of, axis_of, check_does_no_more, layout_of
 
 KNOWN = (_BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 """Classes that are normalizations, and what is derived from them."""
@@ -22,8 +22,8 @@ class Normalization:
 
     module: nn.Module
     features: int
-    layout: Layout
-    affine: Affine | None = None
+    layout: NormLayout
+    affine: AffineProbe | None = None
 
 
 def norms_of(model: nn.Module) -> dict[str, tuple[nn.Module, list[str]]]:
@@ -48,7 +48,7 @@ def measured(name: str, module: nn.Module) -> Normalization:
     kind = next((kind for kind in type(module).mro() if _is_torchs_own(kind)), None)
     if kind is type(module) or (kind and kind.forward is type(module).forward):
         axis = axis_of(kind)
-        return Normalization(module, features, Layout(axis, axis == 1))
+        return Normalization(module, features, NormLayout(axis, axis == 1))
     layout = layout_of(name, module, features)
     if kind is not None:
         check_does_no_more(name, module, kind, features, layout)

@@ -18,7 +18,7 @@ _INVARIANT, _EQUAL = 1e-2, 1e-3
 
 
 @dataclass(frozen=True)
-class Layout:
+class NormLayout:
     """`axis` of the features is 1 or -1; `over_positions`: whether a position's output depends on
     other positions of the sample, or on other samples."""
 
@@ -27,14 +27,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Affine:
+class AffineProbe:
     """What multiplies and what is added to the normalized features, (features,) each."""
 
     weight: Tensor
     bias: Tensor
 
 
-def layout_of(name: str, module: nn.Module, features: int) -> Layout:
+def layout_of(name: str, module: nn.Module, features: int) -> NormLayout:
     """Where `module` finds its features and what it normalizes them over.
 
     It is tried on inputs (2, features, *positions) and (2, *positions, features). Raises
@@ -44,7 +44,7 @@ def layout_of(name: str, module: nn.Module, features: int) -> Layout:
     _refuse_more_inputs(name, module)
     concrete = _with_weights(_concrete(module))
     layouts = {
-        Layout(axis, _sees_positions(name, concrete, x, y, axis))
+        NormLayout(axis, _sees_positions(name, concrete, x, y, axis))
         for axis, x, y in _taken(concrete, features)
     }
     if len(layouts) != 1:
@@ -59,7 +59,7 @@ def layout_of(name: str, module: nn.Module, features: int) -> Layout:
     return layouts.pop()
 
 
-def affine_of(module: nn.Module, features: int, layout: Layout) -> Affine | None:
+def affine_of(module: nn.Module, features: int, layout: NormLayout) -> AffineProbe | None:
     """The affine map of a norm of each position's features, by their mean and variance or by their
     mean square; None if the module is anything else."""
     if layout.over_positions:
@@ -75,7 +75,7 @@ def affine_of(module: nn.Module, features: int, layout: Layout) -> Affine | None
         bias = even.mean(0)
         far = torch.maximum((odd - weight * plain).abs().max(), (even - bias).abs().max())
         if far <= _EQUAL * max(float(there.abs().max()), 1e-9):
-            return Affine(weight, bias)
+            return AffineProbe(weight, bias)
     return None
 
 
@@ -99,7 +99,7 @@ def _taken(module: nn.Module, features: int) -> Iterator[tuple[int, Tensor, Tens
 
 @torch.no_grad()
 def check_does_no_more(
-    name: str, module: nn.Module, kind: type[nn.Module], features: int, layout: Layout
+    name: str, module: nn.Module, kind: type[nn.Module], features: int, layout: NormLayout
 ) -> None:
     """Raises `UserError` unless `module`, whose class is derived from `kind` and has a forward of
     its own, computes what `kind` does on the axis of the layout, and then what its children do."""

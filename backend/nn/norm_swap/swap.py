@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ..norms import OVER_POSITIONS, LastDim, PerPosition, make_norm
 from .find import KNOWN, Normalization, measured, norms_of
-from .probe import Layout
+from .probe import NormLayout
 
 _Override = str | Mapping[str, Any]
 
@@ -104,7 +104,7 @@ def _copy_affine(found: Normalization, new: nn.Module) -> None:
                 target.copy_(old)
 
 
-def _on_axis(new: nn.Module, kind: str, layout: Layout) -> nn.Module:
+def _on_axis(new: nn.Module, kind: str, layout: NormLayout) -> nn.Module:
     """A norm of (N, C, *positions) as one of the layout."""
     if kind in OVER_POSITIONS or layout.over_positions:
         return new if layout.axis == 1 else LastDim(new)

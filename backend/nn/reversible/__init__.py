@@ -8,7 +8,7 @@ recompute.
 from __future__ import annotations
 
 from .coupling import AdditiveCoupling, ResidualCoupling
-from .layer import AdditiveLayer, AdditiveUpdate, Part, ReversibleLayer
+from .layer import AdditiveLayer, AdditiveUpdate, ReversibleLayer, StreamPart
 from .recompute import Recomputed
 from .sequence import ReversibleSequence
 from .silo import RevSilo
@@ -17,10 +17,10 @@ __all__ = [
     "AdditiveCoupling",
     "AdditiveLayer",
     "AdditiveUpdate",
-    "Part",
     "Recomputed",
     "ResidualCoupling",
     "RevSilo",
     "ReversibleLayer",
     "ReversibleSequence",
+    "StreamPart",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from .layer import AdditiveLayer, AdditiveUpdate, Part
+from .layer import AdditiveLayer, AdditiveUpdate, StreamPart
 
 
 class AdditiveCoupling(AdditiveLayer):
@@ -18,7 +18,11 @@ class AdditiveCoupling(AdditiveLayer):
 
     def __init__(self, f: nn.Module, g: nn.Module, stream: int | None = None) -> None:
         super().__init__()
-        first, second = (Part(0), Part(1)) if stream is None else (Part(stream, 0), Part(stream, 1))
+        first, second = (
+            (StreamPart(0), StreamPart(1))
+            if stream is None
+            else (StreamPart(stream, 0), StreamPart(stream, 1))
+        )
         self.f = AdditiveUpdate(first, [second], [f])
         self.g = AdditiveUpdate(second, [first], [g])
 
@@ -38,7 +42,7 @@ class ResidualCoupling(AdditiveLayer):
 
     def __init__(self, f: nn.Module) -> None:
         super().__init__()
-        self.f = AdditiveUpdate(Part(1), [Part(0)], [f])
+        self.f = AdditiveUpdate(StreamPart(1), [StreamPart(0)], [f])
 
     def updates(self) -> Sequence[AdditiveUpdate]:
         """One."""

@@ -15,16 +15,16 @@ from ...errors import UserError
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptActivations:
     """A tensor's memory and its version when it was kept."""
 
     value: Tensor
     version: int
 
     @staticmethod
-    def of(value: Tensor) -> Kept:
+    def of(value: Tensor) -> KeptActivations:
         """Keep `value`."""
-        return Kept(value.detach(), value._version)
+        return KeptActivations(value.detach(), value._version)
 
     def take(self) -> Tensor:
         """The tensor as it was kept. Raises UserError if it was changed in place since."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-Streams = tuple[Tensor, ...]
+TensorStreams = tuple[Tensor, ...]
 CHANNELS = 1
 
 
@@ -22,15 +22,15 @@ class ReversibleLayer(nn.Module):
     """Maps a tuple of tensors to a tuple of tensors, and back."""
 
     @abstractmethod
-    def forward(self, *streams: Tensor) -> Streams:
+    def forward(self, *streams: Tensor) -> TensorStreams:
         """The outputs; the inputs are left unchanged."""
 
     @abstractmethod
-    def inverse(self, *streams: Tensor) -> Streams:
+    def inverse(self, *streams: Tensor) -> TensorStreams:
         """The inputs that `forward` maps to these outputs."""
 
 
-class Part(NamedTuple):
+class StreamPart(NamedTuple):
     """A stream, or its first (0) or second (1) half of channels: c // 2 and c - c // 2."""
 
     stream: int
@@ -48,7 +48,7 @@ class Part(NamedTuple):
         """`stream` with this part replaced."""
         if self.half is None:
             return part
-        halves = [Part(self.stream, half).of(stream) for half in (0, 1)]
+        halves = [StreamPart(self.stream, half).of(stream) for half in (0, 1)]
         halves[self.half] = part
         return torch.cat(halves, CHANNELS)
 
@@ -61,8 +61,8 @@ class AdditiveUpdate(nn.Module):
 
     def __init__(
         self,
-        target: Part,
-        sources: Sequence[Part],
+        target: StreamPart,
+        sources: Sequence[StreamPart],
         functions: Sequence[nn.Module],
         creates: bool = False,
     ) -> None:
@@ -70,7 +70,7 @@ class AdditiveUpdate(nn.Module):
         self.target, self.sources, self.creates = target, tuple(sources), creates
         self.functions = nn.ModuleList(functions)
 
-    def forward(self, *streams: Tensor) -> Streams:
+    def forward(self, *streams: Tensor) -> TensorStreams:
         """The streams after the update. Its nodes in a captured graph have this module's path."""
         return self.apply_to(streams)
 
@@ -86,7 +86,7 @@ class AdditiveUpdate(nn.Module):
         """The parts that the functions read."""
         return [source.of(streams[source.stream]) for source in self.sources]
 
-    def apply_to(self, streams: Streams, sign: int = 1) -> Streams:
+    def apply_to(self, streams: TensorStreams, sign: int = 1) -> TensorStreams:
         """The streams after the update; before it with `sign` -1."""
         if self.creates and sign < 0:
             return streams[:-1]
@@ -110,13 +110,13 @@ class AdditiveLayer(ReversibleLayer):
     def updates(self) -> Sequence[AdditiveUpdate]:
         """The updates in order."""
 
-    def forward(self, *streams: Tensor) -> Streams:
+    def forward(self, *streams: Tensor) -> TensorStreams:
         """The outputs."""
         for update in self.updates():
             streams = update(*streams)
         return tuple(self.permuted(streams))
 
-    def inverse(self, *streams: Tensor) -> Streams:
+    def inverse(self, *streams: Tensor) -> TensorStreams:
         """The inputs, exact but for rounding."""
         streams = tuple(self.permuted_back(streams))
         for update in reversed(self.updates()):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from .kept import Kept
+from .kept import KeptActivations
 from .replay import noted
 
 
@@ -39,7 +39,7 @@ class _Recompute(torch.autograd.Function):
         with noted(module, (x,)) as notes:
             output = module(x)
         ctx.module, ctx.evaluation, ctx.parameters = module, notes[0], parameters
-        ctx.kept = Kept.of(x)
+        ctx.kept = KeptActivations.of(x)
         return output
 
     @staticmethod

@@ -22,7 +22,7 @@ _Place = tuple[nn.Module, str]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class FirstEvaluation:
     """What an evaluation found: random states by device, autocast, buffers before it."""
 
     cpu_generator: Tensor | None
@@ -53,12 +53,12 @@ class Evaluation:
 
 
 @contextmanager
-def noted(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[list[Evaluation]]:
+def noted(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[list[FirstEvaluation]]:
     """Notes the one evaluation of `module` inside; the list holds it afterwards.
 
     Raises UserError if the module changed one of its inputs in place: the coupling needs them.
     """
-    found: list[Evaluation] = []
+    found: list[FirstEvaluation] = []
     places = [(owner, name) for owner in module.modules() for name in owner._buffers]
     held = {place: b for place in places if (b := place[0]._buffers[place[1]]) is not None}
     copies = {place: value.clone() for place, value in held.items()} if _trains(module) else {}
@@ -71,7 +71,7 @@ def noted(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[list[Evalua
     draws = not all(torch.equal(a, b) for a, b in zip(states, _generators(inputs), strict=True))
     devices = sorted({value.get_device() for value in inputs if value.is_cuda})
     found.append(
-        Evaluation(
+        FirstEvaluation(
             cpu_generator=states[0] if draws else None,
             cuda_generators=dict(zip(devices, states[1:], strict=True)) if draws else {},
             autocast=_autocast({value.device.type for value in inputs}),

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ...errors import UserError
-from .kept import Kept
-from .layer import AdditiveLayer, AdditiveUpdate, ReversibleLayer, Streams
-from .replay import Evaluation, noted
+from .kept import KeptActivations
+from .layer import AdditiveLayer, AdditiveUpdate, ReversibleLayer, TensorStreams
+from .replay import FirstEvaluation, noted
 
 Gradients = dict[Tensor, Tensor]
 """Of parameters, summed over all uses."""
@@ -47,29 +47,29 @@ class ReversibleSequence(nn.Module):
                 )
         self.layers, self.keeps = nn.ModuleList(layers), keeps
 
-    def forward(self, *streams: Tensor) -> Tensor | Streams:
+    def forward(self, *streams: Tensor) -> Tensor | TensorStreams:
         """The outputs of the last layer: a tensor if it is one, else a tuple."""
         needed = torch.is_grad_enabled() and not self.keeps and not _is_compiling()
         outputs = self._without_keeping(streams) if needed else self._plain(streams)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def inverse(self, *streams: Tensor) -> Tensor | Streams:
+    def inverse(self, *streams: Tensor) -> Tensor | TensorStreams:
         """The inputs that `forward` maps to these outputs."""
         for layer in reversed(self.layers):
             streams = layer.inverse(*streams)  # type: ignore[operator]
         return streams[0] if len(streams) == 1 else streams
 
-    def _plain(self, streams: Streams) -> Streams:
+    def _plain(self, streams: TensorStreams) -> TensorStreams:
         for layer in self.layers:
             streams = layer(*streams)
         return streams
 
-    def _without_keeping(self, streams: Streams) -> Streams:
+    def _without_keeping(self, streams: TensorStreams) -> TensorStreams:
         parameters = [p for p in self.parameters() if p.requires_grad]
         if not parameters and not any(stream.requires_grad for stream in streams):
             return self._plain(streams)
         outputs = _Chain.apply(tuple(self.layers), len(streams), *streams, *parameters)
-        return cast("Streams", outputs)
+        return cast("TensorStreams", outputs)
 
 
 class _Chain(torch.autograd.Function):
@@ -83,7 +83,7 @@ class _Chain(torch.autograd.Function):
                 streams = step(streams, undo)
         outputs = tuple(s.clone() if any(s is i for i in inputs) else s for s in streams)
         ctx.undo, ctx.parameters = undo, inputs[count:]
-        ctx.kept = [Kept.of(output) for output in outputs]
+        ctx.kept = [KeptActivations.of(output) for output in outputs]
         return outputs
 
     @staticmethod
@@ -100,7 +100,7 @@ class _Chain(torch.autograd.Function):
         return (None, None, *arriving, *(found.get(p) for p in ctx.parameters))
 
 
-def _once(kept: list[Kept] | None) -> list[Kept]:
+def _once(kept: list[KeptActivations] | None) -> list[KeptActivations]:
     """What was kept. Raises UserError in a second backward of the same forward."""
     if kept is None:
         raise UserError(
@@ -112,7 +112,7 @@ def _once(kept: list[Kept] | None) -> list[Kept]:
     return kept
 
 
-_Step = Callable[[Streams, list[_Undo]], Streams]
+_Step = Callable[[TensorStreams, list[_Undo]], TensorStreams]
 
 
 def _steps(layer: ReversibleLayer) -> Iterator[_Step]:
@@ -126,7 +126,7 @@ def _steps(layer: ReversibleLayer) -> Iterator[_Step]:
         yield lambda streams, undo: _permutation(layer, streams, undo)
 
 
-def _update(update: AdditiveUpdate, streams: Streams, undo: list[_Undo]) -> Streams:
+def _update(update: AdditiveUpdate, streams: TensorStreams, undo: list[_Undo]) -> TensorStreams:
     with noted(update, streams) as notes:
         streams = update.apply_to(streams)
     undo.append(lambda *held: _undo_update(update, notes[0], *held))
@@ -135,7 +135,7 @@ def _update(update: AdditiveUpdate, streams: Streams, undo: list[_Undo]) -> Stre
 
 def _undo_update(
     update: AdditiveUpdate,
-    evaluation: Evaluation,
+    evaluation: FirstEvaluation,
     streams: list[Tensor],
     gradients: list[Tensor],
     found: Gradients,
@@ -158,7 +158,7 @@ def _undo_update(
             gradients[source.stream] = source.put(whole, source.of(whole) + part)
 
 
-def _permutation(layer: AdditiveLayer, streams: Streams, undo: list[_Undo]) -> Streams:
+def _permutation(layer: AdditiveLayer, streams: TensorStreams, undo: list[_Undo]) -> TensorStreams:
     def back(streams: list[Tensor], gradients: list[Tensor], found: Gradients) -> None:
         streams[:] = layer.permuted_back(streams)
         gradients[:] = layer.permuted_back(gradients)
@@ -167,7 +167,7 @@ def _permutation(layer: AdditiveLayer, streams: Streams, undo: list[_Undo]) -> S
     return tuple(layer.permuted(streams))
 
 
-def _whole(layer: ReversibleLayer, streams: Streams, undo: list[_Undo]) -> Streams:
+def _whole(layer: ReversibleLayer, streams: TensorStreams, undo: list[_Undo]) -> TensorStreams:
     with noted(layer, streams) as notes:
         outputs = layer(*streams)
     undo.append(lambda *held: _undo_whole(layer, notes[0], *held))
@@ -176,7 +176,7 @@ def _whole(layer: ReversibleLayer, streams: Streams, undo: list[_Undo]) -> Strea
 
 def _undo_whole(
     layer: ReversibleLayer,
-    evaluation: Evaluation,
+    evaluation: FirstEvaluation,
     streams: list[Tensor],
     gradients: list[Tensor],
     found: Gradients,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from .layer import AdditiveLayer, AdditiveUpdate, Part
+from .layer import AdditiveLayer, AdditiveUpdate, StreamPart
 
 MakeEdge = Callable[[int, int], nn.Module]
 """A function from scale i to scale j, made from (i, j)."""
@@ -25,8 +25,8 @@ class RevSilo(AdditiveLayer):
         last = scales - 1
         self.down = nn.ModuleList(
             AdditiveUpdate(
-                Part(j),
-                [Part(i) for i in range(j)],
+                StreamPart(j),
+                [StreamPart(i) for i in range(j)],
                 [down(i, j) for i in range(j)],
                 creates=creates and j == last,
             )
@@ -34,8 +34,8 @@ class RevSilo(AdditiveLayer):
         )
         self.up = nn.ModuleList(
             AdditiveUpdate(
-                Part(j),
-                [Part(i) for i in range(j + 1, scales)],
+                StreamPart(j),
+                [StreamPart(i) for i in range(j + 1, scales)],
                 [up(i, j) for i in range(j + 1, scales)],
             )
             for j in range(last)

@@ -15,7 +15,7 @@ from .feed_forward import FeedForward
 from .router import Router, balance_loss, capacity_of, is_taken, z_loss
 
 
-class Load(NamedTuple):
+class ExpertLoad(NamedTuple):
     """The expert of every row, -1: none; rows of a token; rows that an expert takes at most."""
 
     expert: Tensor
@@ -80,10 +80,10 @@ class Experts(nn.Module):
             taken = is_taken(chosen, experts, capacity)
             weights, expert = weights * taken, torch.where(taken, chosen, -1)
         rows = tokens.unsqueeze(1).expand(-1, top_k, -1).flatten(0, 1)
-        y = self._each(rows, chosen.flatten(), Load(expert.flatten(), top_k, capacity))
+        y = self._each(rows, chosen.flatten(), ExpertLoad(expert.flatten(), top_k, capacity))
         return (y.unflatten(0, (count, top_k)) * weights.unsqueeze(-1)).sum(1)
 
-    def _each(self, rows: Tensor, chosen: Tensor, load: Load) -> Tensor:
+    def _each(self, rows: Tensor, chosen: Tensor, load: ExpertLoad) -> Tensor:
         """(rows, width), each through its own expert; one that none takes through the biases."""
 
         def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-Order = Literal["softmax-top-k", "top-k-softmax"]
+RoutingOrder = Literal["softmax-top-k", "top-k-softmax"]
 
 
 class Router(nn.Module):
@@ -20,7 +20,7 @@ class Router(nn.Module):
     """
 
     def __init__(
-        self, width: int, experts: int, top_k: int, order: Order, jitter: float = 0.0
+        self, width: int, experts: int, top_k: int, order: RoutingOrder, jitter: float = 0.0
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(experts, width).normal_(0, 0.02))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .feed_forward import FeedForward
-from .router import Order
+from .router import RoutingOrder
 
 Scaling = Literal["exact", "published"]
 
@@ -24,7 +24,7 @@ class Factors:
     down_bias: float = 1.0
 
 
-def output_share(experts: int, granularity: int, top_k: int, order: Order) -> float:
+def output_share(experts: int, granularity: int, top_k: int, order: RoutingOrder) -> float:
     """The dense output over the sum, at the start, of unscaled experts: with equal scores.
 
     c = R G G / k for softmax-top-k, with R = experts / G; c = G for top-k-softmax. Megatron-Core,
@@ -34,7 +34,12 @@ def output_share(experts: int, granularity: int, top_k: int, order: Order) -> fl
 
 
 def factors(
-    layer: FeedForward, experts: int, granularity: int, top_k: int, order: Order, scaling: Scaling
+    layer: FeedForward,
+    experts: int,
+    granularity: int,
+    top_k: int,
+    order: RoutingOrder,
+    scaling: Scaling,
 ) -> Factors:
     """published: both weights by sqrt(c), of gated layers and squared ReLU all by the cube root of
     c; the output's bias as it is. Exact for ReLU and squared ReLU without biases, and else near.

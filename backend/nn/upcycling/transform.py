@@ -15,7 +15,7 @@ from ...parameters import places
 from ...sparsity.eager.attached import held_in
 from .experts import Experts
 from .feed_forward import FeedForward, feed_forward
-from .router import Order, Router
+from .router import Router, RoutingOrder
 from .scaling import Factors, Scaling, expert_weights, factors
 
 
@@ -52,7 +52,7 @@ def upcycle(
     experts: int,
     top_k: int = 2,
     granularity: int = 1,
-    order: Order = "top-k-softmax",
+    order: RoutingOrder = "top-k-softmax",
     scaling: Scaling | None = None,
     capacity: float | None = None,
     balance: float = 0.01,

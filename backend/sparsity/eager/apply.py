@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ...errors import UserError
-from ...parameters import Place, by_any_name
+from ...parameters import ParameterPlace, by_any_name
 from ..products import check_zeros_reach_products
-from .attached import Held, Select, attach, release
+from .attached import HeldMask, Select, attach, release
 from .optimizers import found_inside, prune_state
 from .select import prune
 
@@ -44,7 +44,7 @@ def apply(
     check_zeros_reach_products(model, [place.names[0] for place in found])
     release(model)
     moved = zip(found, masks.values(), strict=True)
-    entries = [Held(mask.to(place.parameter.device)) for place, mask in moved]
+    entries = [HeldMask(mask.to(place.parameter.device)) for place, mask in moved]
     hooks = [attached.remove for attached in attach(found, entries)]
     pairs = [(place.parameter, entry.mask) for place, entry in zip(found, entries, strict=True)]
     _prune_weights(pairs)
@@ -69,7 +69,7 @@ def _prune_state(optimizer: Optimizer, pairs: list[tuple[nn.Parameter, Tensor]])
         prune_state(optimizer, parameter, mask)
 
 
-def _place(known: Mapping[str, Place], name: str, mask: Tensor) -> Place:
+def _place(known: Mapping[str, ParameterPlace], name: str, mask: Tensor) -> ParameterPlace:
     place = known.get(name)
     if place is None or place.parameter.shape != mask.shape:
         shape = "no such parameter" if place is None else f"shape {tuple(place.parameter.shape)}"

@@ -13,13 +13,13 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ...errors import UserError
-from ...parameters import Place, places
+from ...parameters import ParameterPlace, places
 from .checkpoint import loaded_without_masks
 from .select import kept
 
 
 @dataclass
-class Held:
+class HeldMask:
     """The mask in force on a parameter, and whether it will change.
 
     A copy's mask has no optimizer to belong to: it stays as it was when the copy was made. On the
@@ -36,7 +36,7 @@ _held: WeakIdKeyDictionary = WeakIdKeyDictionary()
 """Parameter -> Held."""
 
 
-def held(parameter: Tensor) -> Held | None:
+def held(parameter: Tensor) -> HeldMask | None:
     """What is in force on a parameter."""
     return _held.get(parameter)
 
@@ -49,13 +49,13 @@ def masks_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: entry.mask for name, entry in held_in(places(model)).items()}
 
 
-def held_in(found: Mapping[str, Place]) -> dict[str, Held]:
+def held_in(found: Mapping[str, ParameterPlace]) -> dict[str, HeldMask]:
     """What is in force, by name. Raises as `masks_of`."""
     entries = {name: in_force(name, place.parameter) for name, place in found.items()}
     return {name: entry for name, entry in entries.items() if entry is not None}
 
 
-def in_force(name: str, parameter: Tensor) -> Held | None:
+def in_force(name: str, parameter: Tensor) -> HeldMask | None:
     """What is in force on a parameter; of a copy only if its weights agree."""
     entry = held(parameter)
     if entry is None or not contradicts(parameter, entry.mask):
@@ -81,7 +81,7 @@ def _release(module: nn.Module) -> None:
             hook.remove()
 
 
-def attach(found: Iterable[Place], entries: Iterable[Held]) -> list[Attached]:
+def attach(found: Iterable[ParameterPlace], entries: Iterable[HeldMask]) -> list[Attached]:
     """Put masks on parameters and the modules that own them. Returns what takes them off.
 
     Raises `UserError` for a parameter that another mask is in force on.
@@ -98,7 +98,7 @@ def attach(found: Iterable[Place], entries: Iterable[Held]) -> list[Attached]:
     return list(by_module.values())
 
 
-def _refuse_held(place: Place) -> None:
+def _refuse_held(place: ParameterPlace) -> None:
     before = held(place.parameter)
     if before is not None and not before.is_copy:
         raise UserError(
@@ -120,7 +120,7 @@ def contradicts(parameter: Tensor, mask: Tensor) -> bool:
 class Select:
     """Gradient hook of a copy's parameter: its gradient where kept, 0 elsewhere."""
 
-    entry: Held
+    entry: HeldMask
 
     def __call__(self, gradient: Tensor) -> Tensor:
         return kept(gradient, self.entry.mask)
@@ -139,11 +139,11 @@ class Attached:
     def __init__(self, module: nn.Module) -> None:
         self.is_copy = False
         self.parameters: dict[str, nn.Parameter] = {}
-        self.entries: dict[str, Held] = {}
+        self.entries: dict[str, HeldMask] = {}
         self._gradients: list[RemovableHandle] = []
         self._handle = module.register_forward_pre_hook(self)
 
-    def add(self, key: str, parameter: nn.Parameter, entry: Held) -> None:
+    def add(self, key: str, parameter: nn.Parameter, entry: HeldMask) -> None:
         """Hold one more of the module's parameters."""
         self.parameters[key], self.entries[key] = parameter, entry
         _held[parameter] = entry
@@ -165,7 +165,7 @@ class Attached:
             _warn([f"{type(module).__name__}.{key}" for key in wrong])
             self.remove()
 
-    def _is_wrong(self, module: nn.Module, key: str, entry: Held) -> bool:
+    def _is_wrong(self, module: nn.Module, key: str, entry: HeldMask) -> bool:
         """Whether the weight is another parameter by now, or not 0 where it is pruned."""
         present, own = module._parameters.get(key), self.parameters[key]
         is_replaced = isinstance(present, nn.Parameter) and present is not own
@@ -178,7 +178,7 @@ class Attached:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.is_copy, self.parameters, self._handle = True, state["parameters"], state["handle"]
-        self.entries = {key: Held(mask, is_copy=True) for key, mask in state["masks"].items()}
+        self.entries = {key: HeldMask(mask, is_copy=True) for key, mask in state["masks"].items()}
         self._gradients = []
         for key, parameter in self.parameters.items():
             _held[parameter] = self.entries[key]

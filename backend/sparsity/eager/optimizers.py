@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ...errors import UserError
-from ...parameters import Place
+from ...parameters import ParameterPlace
 from .select import prune
 
 _INSIDE = ("optimizer", "base_optimizer", "inner_optimizer", "_optimizer")
@@ -42,7 +42,7 @@ def _inside(optimizer: Any) -> Any:
     return next(inner, None)
 
 
-def check_moves(optimizer: Optimizer, sparse: Mapping[str, Place]) -> None:
+def check_moves(optimizer: Optimizer, sparse: Mapping[str, ParameterPlace]) -> None:
     """Raises `UserError` for sparse weights that train and that the optimizer does not hold."""
     own = {id(p) for group in optimizer.param_groups for p in group["params"]}
     trained = [name for name, place in sparse.items() if place.parameter.requires_grad]

@@ -21,7 +21,7 @@ from ..candidates import candidates
 from ..config import Config, Sparsity, configure
 from ..products import check_zeros_reach_products
 from ..rule import MaskRule
-from .attached import Held, attach, contradicts, release
+from .attached import HeldMask, attach, contradicts, release
 from .checkpoint import check_state, loaded_without_masks, replaced_parameter
 from .dense_gradients import DenseGradients
 from .optimizers import check_moves, found_inside, has_finite_gradients, prune_state
@@ -72,7 +72,7 @@ class Sparsifier:
         self._waiting = [name for name in everything if name not in self.rules]
         self._group = gradient_group(model, everything.values())
         self._dense = DenseGradients()
-        self._entries: dict[str, Held] = {}
+        self._entries: dict[str, HeldMask] = {}
         self._watched: set[str] = set()
         self._unmasked_load = False
         self._hooks = ExitStack()
@@ -135,7 +135,9 @@ class Sparsifier:
         given = state.get("masks", {})
         waited = [name for name in given if name in self._waiting]
         elements = {**self._entries, **{name: self._places[name].parameter for name in waited}}
-        check_state(state, {n: e.mask if isinstance(e, Held) else e for n, e in elements.items()})
+        check_state(
+            state, {n: e.mask if isinstance(e, HeldMask) else e for n, e in elements.items()}
+        )
         self._admit(waited)
         for name, mask in given.items():
             device = self._places[name].parameter.device
@@ -169,7 +171,9 @@ class Sparsifier:
         """Put dense masks on parameters, to be drawn."""
         found = [self._places[name] for name in names]
         entries = [
-            Held(torch.ones_like(place.parameter, dtype=torch.bool), self.rules[name].is_dynamic)
+            HeldMask(
+                torch.ones_like(place.parameter, dtype=torch.bool), self.rules[name].is_dynamic
+            )
             for name, place in zip(names, found, strict=True)
         ]
         for attached in attach(found, entries):

@@ -18,12 +18,12 @@ from ....backend.nn import resnet
 from ....backend.optim import Cosine, LinearWarmup
 from ....runtime.data import Augmented, Samples, Splits, rows_of
 from ....runtime.training.scores import class_score
-from ..training import Setting
-from .kept import Clock, Outcome
+from ..training import RunSetting
+from .kept import Clock, RunOutcome
 from .recipe import BATCH, DECAY, DEPTH, MOMENTUM, PAD, RATE, VALIDATION, WARMUP
 
 
-def run_by_torch(setting: Setting, epochs: int, data: Splits, folder: Path) -> Outcome:
+def run_by_torch(setting: RunSetting, epochs: int, data: Splits, folder: Path) -> RunOutcome:
     """Train and score; after each epoch all that it goes on from is written to `folder`."""
     splits = data.with_validation(VALIDATION)
     train = Augmented(splits.train, setting.seed, PAD, flip=True)
@@ -47,7 +47,7 @@ def run_by_torch(setting: Setting, epochs: int, data: Splits, folder: Path) -> O
     assert part is not None
     accuracy, loss = _scored(model, part)
     finite = bool(np.isfinite(loss))
-    return Outcome(
+    return RunOutcome(
         epochs * len(train), accuracy if finite else None, loss if finite else None,
         clock.seconds, 0,
     )  # fmt: skip

@@ -17,15 +17,15 @@ from ....runtime.training.keeping import Keeping
 from ....runtime.training.report import Progress, RunReport
 from ....runtime.training.reporting import Reporting
 from ....runtime.training.run import Run
-from ..training import Setting
-from .kept import Clock, Outcome
+from ..training import RunSetting
+from .kept import Clock, RunOutcome
 from .recipe import cifar_recipe
 
 _EVERY = 5000
 """Samples between checkpoints."""
 
 
-def run_by_weft(setting: Setting, epochs: int, data: Splits, folder: Path) -> Outcome:
+def run_by_weft(setting: RunSetting, epochs: int, data: Splits, folder: Path) -> RunOutcome:
     """Train and score; `folder` has the checkpoints meanwhile, and the weights in the end.
 
     Raises Interrupted when the process is asked to stop.
@@ -45,12 +45,12 @@ def run_by_weft(setting: Setting, epochs: int, data: Splits, folder: Path) -> Ou
     except UserError as error:
         if not error.where.startswith("training diverged"):
             raise
-        return Outcome(seen[0], None, None, clock.seconds, delay)
+        return RunOutcome(seen[0], None, None, clock.seconds, delay)
     save_file(dict(report.tensors), folder / "weights.safetensors")
     shutil.rmtree(folder / "run")
     score = report.last_scores[-1]
     assert score.part == setting.part
-    return Outcome(seen[0], score.accuracy, score.loss, clock.seconds, delay)
+    return RunOutcome(seen[0], score.accuracy, score.loss, clock.seconds, delay)
 
 
 def _trained(plan: Plan, data: Splits, directory: Path, reporting: Reporting) -> RunReport:

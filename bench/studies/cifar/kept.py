@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run gave: scores on the part it was asked for, None for a run that diverged."""
 
     samples: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..evidence import Table, label, markdown, search_part
+from ..evidence import TableText, label, markdown, search_part
 from ..paired import paired
 from ..searched import Search
 from ..training import SEQUENTIAL, Record
@@ -42,7 +42,7 @@ def cifar_page(search: Search, records: Sequence[Record]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def usual_table(records: Sequence[Record]) -> Table:
+def usual_table(records: Sequence[Record]) -> TableText:
     """A row per method: accuracy and loss in the test, and what a sample took."""
     rows = [
         [

@@ -6,7 +6,7 @@ from typing import Any
 
 from ....compiler.recipes.read import make_recipe
 from ....compiler.recipes.recipe import Recipe
-from ..training import SEQUENTIAL, Setting
+from ..training import SEQUENTIAL, RunSetting
 
 BATCH = 128
 BY_TORCH = f"batch {BATCH}, BatchNorm"
@@ -29,7 +29,7 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def cifar_recipe(setting: Setting, epochs: int) -> Recipe:
+def cifar_recipe(setting: RunSetting, epochs: int) -> Recipe:
     """The recipe of a run at batch size 1; the decays of Online Normalization are its paper's."""
     optimizer = {
         "name": "sgdm",

@@ -10,17 +10,17 @@ from pathlib import Path
 from ....runtime.data import Splits, load_data
 from ...machine import machine_line
 from ..searched import Search
-from ..training import Record, Setting
+from ..training import Record, RunSetting
 from .by_torch import run_by_torch
 from .by_weft import run_by_weft
-from .kept import Outcome
+from .kept import RunOutcome
 from .recipe import BATCH, BY_TORCH, METHODS, RATE, VALIDATION
 
 EPOCHS, SEARCH_EPOCHS = 5, 1
 _FACTORS = (0.5, 1.0, 2.0)
 _SEARCH_SEEDS, _SEEDS = (100,), (0, 1, 2)
 
-Runner = Callable[[Setting, int, Splits, Path], Outcome]
+Runner = Callable[[RunSetting, int, Splits, Path], RunOutcome]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class CifarStudy:
             f" {tested} test images"
         )
 
-    def epochs_of(self, setting: Setting) -> int:
+    def epochs_of(self, setting: RunSetting) -> int:
         """How long a run is."""
         return self.epochs if setting.part == "test" else self.search_epochs
 
-    def key(self, setting: Setting) -> tuple[object, ...]:
+    def key(self, setting: RunSetting) -> tuple[object, ...]:
         """What running a setting measures; the key of its record."""
         run = setting.method, setting.factor, setting.seed, setting.part
         return (self.name, self.setup, self.epochs_of(setting), *run)
@@ -69,10 +69,10 @@ class CifarStudy:
         First of all is one run of each at the usual rate, which has not been searched.
         """
         order = (*(m for m in METHODS if m != BY_TORCH), BY_TORCH)
-        usual = tuple(Setting(method, 1.0, _SEEDS[0]) for method in order)
+        usual = tuple(RunSetting(method, 1.0, _SEEDS[0]) for method in order)
         return Search(self, _FACTORS, _SEARCH_SEEDS, _SEEDS, first=usual)
 
-    def measure(self, settings: Iterable[Setting]) -> Iterator[Record]:
+    def measure(self, settings: Iterable[RunSetting]) -> Iterator[Record]:
         """Run settings in their order, one record as each is done."""
         for setting in settings:
             folder = self.progress / _folder(setting)
@@ -81,7 +81,7 @@ class CifarStudy:
             made = runner(setting, self.epochs_of(setting), self.data, folder)
             yield self._record(setting, made)
 
-    def _record(self, setting: Setting, made: Outcome) -> Record:
+    def _record(self, setting: RunSetting, made: RunOutcome) -> Record:
         return Record(
             experiment=self.name,
             setup=self.setup,
@@ -106,6 +106,6 @@ def cifar_study(data: Path, progress: Path) -> CifarStudy:
     return CifarStudy(load_data(str(data)).splits, progress)
 
 
-def _folder(setting: Setting) -> str:
+def _folder(setting: RunSetting) -> str:
     words = "-".join(re.findall(r"\w+", setting.method))
     return f"{words}-x{setting.factor:g}-seed{setting.seed}-{setting.part}"

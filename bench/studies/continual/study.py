@@ -11,7 +11,7 @@ from statistics import fmean
 
 from ....backend.errors import UnknownNameError
 from ...machine import machine_line
-from ..evidence import Table, markdown
+from ..evidence import TableText, markdown
 from ..kept import missing_rows
 from ..paced import with_error
 from .learner import Learner, Method
@@ -132,7 +132,7 @@ class TaskStudy:
         return Learner(features, classes, self._width, self.rate, self.penalty)
 
 
-def task_table(rows: Sequence[TaskRow]) -> Table:
+def task_table(rows: Sequence[TaskRow]) -> TableText:
     """A row per method: accuracies over all tasks and gaps to the plain head, standard errors."""
     headers = ["head", "all tasks at the end, %", "points to soft-max", "each task when learned, %"]
     headers += ["first task at the end, %", "seeds"]

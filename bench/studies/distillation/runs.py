@@ -36,7 +36,7 @@ _RANK = 8
 
 
 @dataclass(frozen=True)
-class Sizes:
+class StudySizes:
     """Of the model, its training and its tuning."""
 
     blocks: int = 8
@@ -53,7 +53,7 @@ class Sizes:
 class Tuners:
     """Programs that tune whole weights and adapters, compiled at their first use."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: StudySizes) -> None:
         self._sizes = sizes
 
     @cached_property
@@ -67,7 +67,7 @@ class Tuners:
         return Tuner(_LENGTH, 2 * self._sizes.rate)
 
 
-def measured(sizes: Sizes, found: Words, tuners: Tuners, seed: int) -> dict[str, Any]:
+def measured(sizes: StudySizes, found: Words, tuners: Tuners, seed: int) -> dict[str, Any]:
     """Plain data of a seed: `choices`, `first`, `plans`, `own` (share of answers that the model
     wrote) and `methods`, each with the text loss and the share of right answers."""
     with torch.random.fork_rng(devices=[]):
@@ -94,7 +94,7 @@ def measured(sizes: Sizes, found: Words, tuners: Tuners, seed: int) -> dict[str,
 
 
 def _methods(
-    sizes: Sizes, found: Words, tuners: Tuners, seed: int, whole: nn.Module, pruned: nn.Module
+    sizes: StudySizes, found: Words, tuners: Tuners, seed: int, whole: nn.Module, pruned: nn.Module
 ) -> tuple[dict[str, nn.Module], float]:
     """A model for each method, and the share of answers in the whole model's words."""
     words = found.words[: sizes.examples]
@@ -127,7 +127,7 @@ def _methods(
 
 
 def _adapted(
-    sizes: Sizes,
+    sizes: StudySizes,
     tuners: Tuners,
     seed: int,
     pruned: nn.Module,

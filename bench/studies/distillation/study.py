@@ -11,10 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from ...machine import machine_line
-from ..evidence import Table, markdown
+from ..evidence import TableText, markdown
 from ..kept import missing_rows
 from ..paced import with_error
-from .runs import PRUNED, WHOLE, Sizes, Tuners, measured
+from .runs import PRUNED, WHOLE, StudySizes, Tuners, measured
 from .words import Words
 
 
@@ -44,7 +44,7 @@ class DistillationStudy:
 
     text: Path
     seeds: int = 3
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: StudySizes = field(default_factory=StudySizes)
 
     @property
     def setup(self) -> str:
@@ -83,7 +83,7 @@ class DistillationStudy:
         return Tuners(self.sizes)
 
 
-def choice_table(rows: Sequence[SeedRow]) -> Table:
+def choice_table(rows: Sequence[SeedRow]) -> TableText:
     """For each seed: the choice, and what it and the others do to the loss before any tuning."""
     headers = ["seed", "blocks removed from", "angle, pi", "text loss, nats", "mean of all choices"]
     headers += ["best", "worst", "whole"]
@@ -99,7 +99,7 @@ def choice_table(rows: Sequence[SeedRow]) -> Table:
     return headers, table
 
 
-def plan_table(rows: Sequence[SeedRow]) -> Table:
+def plan_table(rows: Sequence[SeedRow]) -> TableText:
     """The plans of the whole model and of the pruned one."""
     names = {
         "parameters": "parameters",
@@ -123,7 +123,7 @@ def plan_table(rows: Sequence[SeedRow]) -> Table:
     ]
 
 
-def method_table(rows: Sequence[SeedRow]) -> Table:
+def method_table(rows: Sequence[SeedRow]) -> TableText:
     """A row per way of tuning, standard errors over the seeds."""
     headers = ["model", "text loss, nats", "above whole", "words right, %", "seeds"]
     table = []
@@ -143,7 +143,7 @@ def method_table(rows: Sequence[SeedRow]) -> Table:
     return headers, table
 
 
-TABLES: dict[str, Callable[[Sequence[SeedRow]], Table]] = {
+TABLES: dict[str, Callable[[Sequence[SeedRow]], TableText]] = {
     "Which blocks": choice_table,
     "The plans": plan_table,
     "Tuning": method_table,

@@ -13,7 +13,7 @@ from ....backend.errors import UnsupportedError
 from ..graph import Graph
 from .call import CustomCall
 from .insert import insert_hook
-from .reads import Reads
+from .reads import ForeignReads
 from .record import Hooked
 
 Hook = Callable[[Tensor], Any]
@@ -92,11 +92,11 @@ class _Hooks:
         return node
 
 
-def _tried(parameter: fx.Node, name: str, hook: Hook) -> Reads | None:
+def _tried(parameter: fx.Node, name: str, hook: Hook) -> ForeignReads | None:
     """What the hook reads; None if it only looks on."""
     value = parameter.meta["val"]
     try:
-        with value.fake_mode, Reads([value]) as reads:
+        with value.fake_mode, ForeignReads([value]) as reads:
             gradient = torch.empty_like(value)
             reads.know(gradient)
             replaced = hook(gradient)

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 
-class Reads(TorchDispatchMode):
+class ForeignReads(TorchDispatchMode):
     """Notes in `foreign` each tensor that was neither given nor computed here, once."""
 
     def __init__(self, given: Sequence[Tensor]) -> None:

@@ -19,14 +19,14 @@ from ....backend.errors import UnsupportedError
 from ..source_lines import running_line
 from .call import CustomCall
 from .operators import FUNCTION, HOOK, described
-from .reads import Reads
+from .reads import ForeignReads
 
 _OF_TORCH = ("torch._library.autograd", "torch.utils.checkpoint")
 """Where torch makes a Function for each custom operator, which itself is in the trace; and one that
 only saves what a checkpoint is given."""
 
 
-class Recording:
+class CallRecording:
     """The calls of one trace, by their numbers, which the operators of the trace have; whether
     tensors got hooks."""
 
@@ -89,7 +89,7 @@ class Recording:
         given = [_like(next(made), v) if isinstance(v, Tensor) else v for v in results]
         return tree_unflatten(given, spec)
 
-    def _note(self, name: str, run: Callable[..., Any], reads: Reads) -> int:
+    def _note(self, name: str, run: Callable[..., Any], reads: ForeignReads) -> int:
         """The number of a new call."""
         fakes = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
         real = {id(value): self._real[key] for key, value in fakes.items() if key in self._real}
@@ -98,10 +98,10 @@ class Recording:
         return len(self.calls) - 1
 
     @contextmanager
-    def _dry(self, name: str, operands: Sequence[Tensor]) -> Iterator[Reads]:
+    def _dry(self, name: str, operands: Sequence[Tensor]) -> Iterator[ForeignReads]:
         """Run the user's Python on fake tensors, off the trace, to see what it reads."""
         before, self._is_dry = self._is_dry, True
-        reads = Reads(operands)
+        reads = ForeignReads(operands)
         try:
             with (
                 disable_proxy_modes_tracing(),
@@ -157,7 +157,7 @@ class Hooked:
         return same
 
 
-def _applying(recording: Recording) -> Any:
+def _applying(recording: CallRecording) -> Any:
     """The class method that `Function.apply` calls in the end."""
 
     def apply(kind: type[Function], *args: Any, **kwargs: Any) -> Any:
@@ -168,7 +168,7 @@ def _applying(recording: Recording) -> Any:
     return classmethod(apply)
 
 
-def _registering(recording: Recording, register: Callable[..., Any]) -> Callable[..., Any]:
+def _registering(recording: CallRecording, register: Callable[..., Any]) -> Callable[..., Any]:
     def register_hook(value: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
         with torch._C.DisableTorchFunction():  # whose modes would register it once more each
             handle = register(value, hook)  # refuses a tensor that requires no gradient

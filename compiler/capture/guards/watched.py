@@ -39,14 +39,14 @@ def watching(model: nn.Module) -> Iterator[None]:
     for kind, name, make in patches:
         setattr(kind, name, make(vars(kind)[name]))
     try:
-        with _Calls(model):
+        with _CallWatch(model):
             yield
     finally:
         for kind, name, own in before:
             setattr(kind, name, own)
 
 
-class _Calls(TorchFunctionMode):
+class _CallWatch(TorchFunctionMode):
     """Sees what Python code asks tensors for, and which tensors it has from elsewhere.
 
     While a model is traced its modules hold fake tensors. A parameter that is reached in another

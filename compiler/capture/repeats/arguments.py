@@ -30,7 +30,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ResultShape:
     """A result without its tensors: a `_Number` counts the operands, then the other tensors."""
 
     leaves: tuple[Any, ...]
@@ -55,7 +55,9 @@ def given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given | None:
     return Given(tensors, described, tuple(leaves), (args, kwargs))
 
 
-def returned(value: Any, operands: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Shape] | None:
+def returned(
+    value: Any, operands: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], ResultShape] | None:
     """The tensors a call on `operands` returns beside these, and the shape of all it returns.
 
     None for what another call could not return alike: something else than tensors and plain data,
@@ -71,10 +73,10 @@ def returned(value: Any, operands: Sequence[Tensor]) -> tuple[tuple[Tensor, ...]
     if any(r.requires_grad is not (needs and r.is_floating_point()) for r in results):
         return None
     described = repr(spec), tuple(map(_frozen, numbers)), tuple(map(_described, results))
-    return results, Shape(numbers, spec, described)
+    return results, ResultShape(numbers, spec, described)
 
 
-def rebuilt(shape: Shape, operands: Sequence[Tensor], results: Sequence[Tensor]) -> Any:
+def rebuilt(shape: ResultShape, operands: Sequence[Tensor], results: Sequence[Tensor]) -> Any:
     """A result of this shape."""
     tensors = [*operands, *results]
     leaves = [tensors[leaf.number] if isinstance(leaf, _Number) else leaf for leaf in shape.leaves]

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..origin import user_frame
 from .operators import AGAIN, ENTER, LEAVE, body_call
-from .structure import Instance
+from .structure import RepeatedModule
 
 _STACK = "nn_module_stack"
 _MARKS = (ENTER, LEAVE, AGAIN)
@@ -39,7 +39,7 @@ class UnlikeError(Exception):
 class _Traced:
     """A call: its instance, the modules it is in, operands, nodes and results."""
 
-    instance: Instance
+    instance: RepeatedModule
     stack: Stack
     operands: Sequence[fx.Node]
     nodes: list[fx.Node] = field(default_factory=list)
@@ -51,14 +51,14 @@ class _Copy:
     """What `body` is for another instance; `nodes` are those that stand for its nodes."""
 
     body: _Traced
-    instance: Instance
+    instance: RepeatedModule
     nodes: dict[fx.Node, fx.Node]
 
 
 def expand(
     module: fx.GraphModule,
     tensors: Mapping[str, str],
-    calls: Mapping[int, Instance],
+    calls: Mapping[int, RepeatedModule],
     witnesses: Mapping[int, int],
 ) -> None:
     """Write out all repeated calls in the module's graph, and remove the marks.
@@ -78,7 +78,7 @@ class _Expansion:
         self,
         graph: fx.Graph,
         tensors: Mapping[str, str],
-        calls: Mapping[int, Instance],
+        calls: Mapping[int, RepeatedModule],
         witnesses: Mapping[int, int],
     ) -> None:
         self.graph, self.tensors = graph, tensors

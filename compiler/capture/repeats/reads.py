@@ -15,18 +15,18 @@ from torch import nn
 
 from .structure import attributes, identity, is_of_torch
 
-Read = tuple[int, str]
+AttributeRead = tuple[int, str]
 """A module (see `identity`) and the name of one of its attributes."""
 
 
-class Reads:
+class AttributeReads:
     """The attributes read by the traces that are under way, innermost last."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         own = [module for module in modules if not is_of_torch(type(module))]
         self.classes = {type(module) for module in own}
         self.names = {name for module in own for name in attributes(module)}
-        self.open: list[set[Read]] = []
+        self.open: list[set[AttributeRead]] = []
         self.is_pure: list[bool] = []
 
     def begin(self) -> None:
@@ -34,11 +34,11 @@ class Reads:
         self.open.append(set())
         self.is_pure.append(True)
 
-    def end(self) -> tuple[set[Read], bool]:
+    def end(self) -> tuple[set[AttributeRead], bool]:
         """What the innermost trace read, and whether it left all modules as they were."""
         return self.open.pop(), self.is_pure.pop()
 
-    def note(self, read: Read) -> None:
+    def note(self, read: AttributeRead) -> None:
         """The attribute counts as read by all traces under way."""
         for reads in self.open:
             reads.add(read)

@@ -17,25 +17,25 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..source_lines import calling_line
-from .arguments import Given, Shape, given, rebuilt, returned
+from .arguments import Given, ResultShape, given, rebuilt, returned
 from .operators import AGAIN, ENTER, LEAVE, body_text
-from .reads import Reads
-from .structure import Instance, attributes, frozen, identity, repeated
+from .reads import AttributeReads
+from .structure import RepeatedModule, attributes, frozen, identity, repeated
 
 
 @dataclass
-class Body:
+class TracedBody:
     """A traced call: which attributes (path of the submodule, name) it read, with their values,
     and what it returned, as `text` for the operator. `witness` is another traced call that agrees.
     """
 
     call: int
     reads: Mapping[tuple[Any, str], Hashable]
-    shape: Shape
+    shape: ResultShape
     text: str
     witness: int | None = None
 
-    def fits(self, instance: Instance) -> bool:
+    def fits(self, instance: RepeatedModule) -> bool:
         """Whether the instance has all that was read."""
         own = {path: attributes(instance.modules[path]) for path, _ in self.reads}
         return all(frozen(own[path][name]) == value for (path, name), value in self.reads.items())
@@ -47,11 +47,11 @@ class Recorder:
     def __init__(self, model: nn.Module) -> None:
         self.instances = repeated(model)
         modules = [m for instance in self.instances.values() for m in instance.modules.values()]
-        self.reads = Reads(modules)
-        self.calls: dict[int, Instance] = {}
+        self.reads = AttributeReads(modules)
+        self.calls: dict[int, RepeatedModule] = {}
         self.witnesses: dict[int, int] = {}
-        self._bodies: dict[Hashable, list[Body]] = {}
-        self._open: list[Instance] = []
+        self._bodies: dict[Hashable, list[TracedBody]] = {}
+        self._open: list[RepeatedModule] = []
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -81,7 +81,7 @@ class Recorder:
 
         return recorded
 
-    def _call(self, instance: Instance, arrived: Given, run: Callable[[], Any]) -> Any:
+    def _call(self, instance: RepeatedModule, arrived: Given, run: Callable[[], Any]) -> Any:
         key = instance.structure, arrived.described, _surroundings()
         bodies = self._bodies.setdefault(key, [])
         body = next((body for body in bodies if body.fits(instance)), None)
@@ -97,15 +97,15 @@ class Recorder:
             bodies[bodies.index(body)] = own or body
         return result
 
-    def _again(self, body: Body, instance: Instance, arrived: Given) -> Any:
+    def _again(self, body: TracedBody, instance: RepeatedModule, arrived: Given) -> Any:
         for path, name in body.reads:
             self.reads.note((identity(instance.modules[path]), name))
         results = AGAIN(list(arrived.operands), self._begin(instance), body.text)
         return rebuilt(body.shape, arrived.operands, results)
 
     def _traced(
-        self, instance: Instance, arrived: Given, run: Callable[[], Any]
-    ) -> tuple[Any, Body | None]:
+        self, instance: RepeatedModule, arrived: Given, run: Callable[[], Any]
+    ) -> tuple[Any, TracedBody | None]:
         """The result of the call, and its trace if that can stand for others."""
         call, before = self._begin(instance), _values(instance)
         ENTER(list(arrived.operands), call)
@@ -124,9 +124,9 @@ class Recorder:
         if not is_pure or any(before.get(name, 0) != after.get(name, 1) for name in names):
             return result, None
         values = {name: after[name] for name in names}
-        return result, Body(call, values, found[1], body_text(call, found[0]))
+        return result, TracedBody(call, values, found[1], body_text(call, found[0]))
 
-    def _begin(self, instance: Instance) -> int:
+    def _begin(self, instance: RepeatedModule) -> int:
         """The number of a call."""
         call = len(self.calls)
         self.calls[call] = instance
@@ -151,7 +151,7 @@ class _NoNewConstants(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _values(instance: Instance) -> dict[tuple[Any, str], Hashable]:
+def _values(instance: RepeatedModule) -> dict[tuple[Any, str], Hashable]:
     """All attributes of the instance and its submodules, by path and name."""
     return {
         (path, name): frozen(value)
@@ -160,7 +160,7 @@ def _values(instance: Instance) -> dict[tuple[Any, str], Hashable]:
     }
 
 
-def _agree(one: Body, other: Body) -> bool:
+def _agree(one: TracedBody, other: TracedBody) -> bool:
     return one.reads == other.reads and one.shape.described == other.shape.described
 
 

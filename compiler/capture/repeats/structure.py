@@ -33,7 +33,7 @@ _PLAIN = (
 
 
 @dataclass(frozen=True, eq=False)
-class Instance:
+class RepeatedModule:
     """A module with others like it: its name in the model, and the number of its structure.
 
     `modules` are itself, called '', and its submodules by their paths in it; `places` are these
@@ -46,7 +46,7 @@ class Instance:
     places: Mapping[int, str]
 
 
-def repeated(model: nn.Module) -> dict[int, Instance]:
+def repeated(model: nn.Module) -> dict[int, RepeatedModule]:
     """The modules with submodules that are built like two others, by identity of their attributes.
 
     Two alike are traced anyway, one as the other's witness.
@@ -54,13 +54,13 @@ def repeated(model: nn.Module) -> dict[int, Instance]:
     structures = _Structures(model)
     named = {name: structures.of(module) for name, module in model.named_modules()}
     counts = Counter(number for number in named.values() if number is not None)
-    found: dict[int, Instance] = {}
+    found: dict[int, RepeatedModule] = {}
     for name, module in model.named_modules():
         number = named[name]
         if number is not None and counts[number] > 2 and any(module.children()):
             modules = dict(module.named_modules())
             places = {identity(inner): path for path, inner in modules.items()}
-            found[identity(module)] = Instance(name, number, modules, places)
+            found[identity(module)] = RepeatedModule(name, number, modules, places)
     return found
 
 

@@ -7,12 +7,18 @@ Scores are computed by `weft.study.contest_score`, which takes nothing from here
 
 from __future__ import annotations
 
-from .instance import Instance, Kernel
+from .instance import ContestKernel, Instance
 from .place import Bounds, Solution, bounds, place_instance
 from .read import read_instance
 from .write import solution_text
 
 __all__ = [
-    "Bounds", "Instance", "Kernel", "Solution", "bounds", "place_instance", "read_instance",
+    "Bounds",
+    "ContestKernel",
+    "Instance",
+    "Solution",
+    "bounds",
+    "place_instance",
+    "read_instance",
     "solution_text",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from .instance import Instance, Kernel
+from .instance import ContestKernel, Instance
 from .sizing import least_split
 
 _SWEEPS = 20
@@ -41,7 +41,7 @@ def _time(table, h, w, c, k):
     return slowest
 
 
-def time_of(kernel: Kernel, arguments: Arguments) -> float:
+def time_of(kernel: ContestKernel, arguments: Arguments) -> float:
     """The kernel's time."""
     chosen = np.array(arguments.c, np.int64), np.array(arguments.k, np.int64)
     return float(_time(kernel.table, arguments.h, arguments.w, *chosen))
@@ -67,7 +67,7 @@ def _options(table, limit, memory, width, height):
 
 
 def options(
-    kernel: Kernel, limit: float, memory: int, width: int, height: int
+    kernel: ContestKernel, limit: float, memory: int, width: int, height: int
 ) -> list[tuple[Arguments, bool]]:
     """Arguments with a time of at most `limit` in a rectangle, and whether they lie rotated."""
     found: list[tuple[Arguments, bool]] = []

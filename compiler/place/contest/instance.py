@@ -41,7 +41,7 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class ContestKernel:
     """A node: its type, formal arguments by name, and name."""
 
     kind: str
@@ -87,5 +87,5 @@ class Instance:
     time_weight: float
     wire_weight: float
     adapter_weight: float
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[ContestKernel, ...]
     edges: tuple[tuple[int, int], ...]

@@ -6,12 +6,12 @@ import numpy as np
 
 from ..packing.rows import row_layouts
 from ..packing.search import fits
-from .sizes import Sizes, too_large
+from .sizes import KernelSizes, too_large
 from .sizing import critical_times
 from .starts import orders
 
 
-def time_range(sizes: Sizes) -> tuple[float, float]:
+def time_range(sizes: KernelSizes) -> tuple[float, float]:
     """The least time whose areas fit, and one at which simple rows fit for sure to be tried."""
     instance = sizes.instance
     kernels = instance.kernels
@@ -32,7 +32,7 @@ def time_range(sizes: Sizes) -> tuple[float, float]:
     return least, most
 
 
-def worth_trying(sizes: Sizes, low: float, most: float) -> np.ndarray:
+def worth_trying(sizes: KernelSizes, low: float, most: float) -> np.ndarray:
     """All critical times that could be the C_time of a placement better than simple rows."""
     best, limit, ways = np.inf, low, orders(sizes.instance)
     wt = sizes.instance.time_weight
@@ -59,7 +59,7 @@ def thinned(limits: np.ndarray, count: int) -> np.ndarray:
     return limits[np.unique(np.searchsorted(limits, wanted * (1 + 1e-12), side="right") - 1)]
 
 
-def changes_near(sizes: Sizes, limits: np.ndarray, level: int, count: int) -> np.ndarray:
+def changes_near(sizes: KernelSizes, limits: np.ndarray, level: int, count: int) -> np.ndarray:
     """All critical times from the neighbours below to those above the best one's."""
     all_low = limits[0]
     low = limits[max(0, level - 12)]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..packing import Block, Budget, Found, Layout, Problem, search
+from ..packing import BestLayout, Block, Budget, Problem, SlicedLayout, search
 from ..packing.nested import rated
 from .arguments import Arguments, options, time_of, with_few_adapters
 from .instance import Instance
 from .ladder import changes_near, thinned, time_range, worth_trying
-from .sizes import Sizes, too_large
+from .sizes import KernelSizes, too_large
 from .starts import orders, starts_of
 
 _LADDER = 96
@@ -50,7 +50,7 @@ def place_instance(
     Raises InfeasibleError if the least areas do not fit the wafer, or if nothing was found.
     """
     began = time.monotonic()
-    sizes = Sizes(instance)
+    sizes = KernelSizes(instance)
     low, high = time_range(sizes)
     limits = thinned(worth_trying(sizes, low, high), _LADDER)
     problem = sizes.problem(limits)
@@ -77,7 +77,7 @@ def bounds(instance: Instance) -> Bounds:
 
     Two rectangles that do not overlap are at least half the sum of their shorter sides apart.
     """
-    sizes = Sizes(instance)
+    sizes = KernelSizes(instance)
     low, high = time_range(sizes)
     limits = worth_trying(sizes, low, high)
     return Bounds(low, min(sizes.least_total(limit) for limit in thinned(limits, 4 * _LADDER)))
@@ -92,8 +92,8 @@ def _until(began: float, seconds: float | None, share: float) -> float | None:
 
 
 def _carried(
-    sizes: Sizes, near: np.ndarray, limits: np.ndarray, layouts: Sequence[Layout]
-) -> tuple[Problem, list[Layout]]:
+    sizes: KernelSizes, near: np.ndarray, limits: np.ndarray, layouts: Sequence[SlicedLayout]
+) -> tuple[Problem, list[SlicedLayout]]:
     """The layouts at the nearest of other limits."""
     problem = sizes.problem(near)
     moved = []
@@ -103,7 +103,7 @@ def _carried(
     return problem, moved
 
 
-def _solution(instance: Instance, found: Found, limit: float) -> Solution:
+def _solution(instance: Instance, found: BestLayout, limit: float) -> Solution:
     """Arguments for the blocks; C_time is the least that the rectangles allow together."""
     choices = [
         options(kernel, limit, instance.memory_limit, block.width, block.height)

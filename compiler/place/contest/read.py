@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ....backend.errors import UserError
-from .instance import FORMAL, Instance, Kernel
+from .instance import FORMAL, ContestKernel, Instance
 
 _NODE = re.compile(r"(\w+)\s*\[\s*(\d+)\s*\](.*)")
 _EDGE = re.compile(r"(\w+)\s*\[\s*(\d+)\s*\]\s*:\s*\w+\s*->\s*(\w+)\s*\[\s*(\d+)\s*\]\s*:\s*\w+")
@@ -32,7 +32,7 @@ def read_instance(path: Path) -> Instance:
             f"{path}", expected="a .kgraph file", got=str(error), change="give another file"
         ) from None
     header = _header(path, text)
-    kernels: list[Kernel] = []
+    kernels: list[ContestKernel] = []
     number: dict[int, int] = {}
     kinds: dict[int, str] = {}
     edges: list[tuple[int, int]] = []
@@ -109,7 +109,7 @@ def _node(path: Path, line: int, content: str) -> tuple[str, int, str]:
     return kind, index, rest
 
 
-def _kernel(path: Path, line: int, kind: str, index: int, rest: str) -> Kernel:
+def _kernel(path: Path, line: int, kind: str, index: int, rest: str) -> ContestKernel:
     name = _NAME.search(rest)
     if name is None:
         _wrong(path, line, "name='...'", f"'{rest.strip()}'")
@@ -125,7 +125,7 @@ def _kernel(path: Path, line: int, kind: str, index: int, rest: str) -> Kernel:
         _wrong(path, line, "F of at least 4", str(given["F"]))
     if kind == "cblock" and min(given["H"], given["W"]) < 2:
         _wrong(path, line, "H and W of at least 2", f"{given['H']} and {given['W']}")
-    return Kernel(kind, {key: given[key] for key in FORMAL[kind]}, name[1])
+    return ContestKernel(kind, {key: given[key] for key in FORMAL[kind]}, name[1])
 
 
 def _edge(path: Path, line: int, content: str, kinds: Mapping[int, str]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from .instance import Instance
 from .sizing import curve
 
 
-class Sizes:
+class KernelSizes:
     """Curves of an instance's kernels, each computed once."""
 
     def __init__(self, instance: Instance) -> None:
@@ -80,7 +80,7 @@ class Sizes:
         )
 
 
-def too_large(sizes: Sizes, limit: float) -> InfeasibleError:
+def too_large(sizes: KernelSizes, limit: float) -> InfeasibleError:
     """What is said of an instance whose least areas at a limit do not fit, kernel by kernel."""
     instance = sizes.instance
     areas = sizes.areas(limit)

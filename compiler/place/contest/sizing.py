@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from ..packing.curves import NONE, invert
-from .instance import Convolution, Kernel
+from .instance import ContestKernel, Convolution
 
 _SLACK = 1e-9
 
@@ -60,7 +60,7 @@ def widths_by_height(table, limit, memory, most):
     return least
 
 
-def curve(kernel: Kernel, limit: float, memory: int, columns: int, rows: int) -> np.ndarray:
+def curve(kernel: ContestKernel, limit: float, memory: int, columns: int, rows: int) -> np.ndarray:
     """The least height for every width 0 to `columns`, rotated or not, at most `rows` high."""
     most = max(columns, rows)
     upright = np.minimum(widths_by_height(kernel.table, limit, memory, most), NONE)
@@ -71,7 +71,7 @@ def curve(kernel: Kernel, limit: float, memory: int, columns: int, rows: int) ->
     return best
 
 
-def critical_times(kernels: Iterable[Kernel], low: float, high: float) -> np.ndarray:
+def critical_times(kernels: Iterable[ContestKernel], low: float, high: float) -> np.ndarray:
     """All times from `low` to `high` that some choice of arguments of a kernel takes."""
     distinct = {one for kernel in kernels for one in kernel.convolutions}
     found = [_times(one, low, high) for one in sorted(distinct, key=repr)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import networkx as nx
 import numpy as np
 
-from ..packing import Layout, Problem
+from ..packing import Problem, SlicedLayout
 from ..packing.nested import nested_layout
 from ..packing.rows import row_layouts
 from ..packing.search import fits
@@ -30,9 +30,9 @@ def orders(instance: Instance) -> list[np.ndarray]:
     return list(unique.values())
 
 
-def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[Layout]:
+def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayout]:
     """The cheapest layouts in rows and in nested runs over all levels."""
-    found: list[Layout] = []
+    found: list[SlicedLayout] = []
     last = len(problem.levels.costs) - 1
     for order in orders:
         for level in range(0, last + 1, max(1, last // (32 if problem.count <= 40 else 12))):
@@ -45,7 +45,7 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[Layout]:
     return good + [one for one in found if one not in good][: _STARTS - len(good)]
 
 
-def _nested(problem: Problem, order: np.ndarray, last: int) -> list[Layout]:
+def _nested(problem: Problem, order: np.ndarray, last: int) -> list[SlicedLayout]:
     """Nested layouts at the least level at which one fits, and just above and below."""
     low, high = 0, last
     while low < high:

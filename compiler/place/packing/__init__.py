@@ -10,7 +10,7 @@ changes a tree; `anneal` accepts or takes back; `rows` and `nested` make trees t
 
 from __future__ import annotations
 
-from .problem import Block, Layout, Levels, Problem
-from .search import Budget, Found, search
+from .problem import Block, Levels, Problem, SlicedLayout
+from .search import BestLayout, Budget, search
 
-__all__ = ["Block", "Budget", "Found", "Layout", "Levels", "Problem", "search"]
+__all__ = ["BestLayout", "Block", "Budget", "Levels", "Problem", "SlicedLayout", "search"]

@@ -13,7 +13,7 @@ from numba import njit
 
 from .anneal import place_blocks
 from .curves import NONE, add, invert
-from .problem import Layout, Problem
+from .problem import Problem, SlicedLayout
 from .tree import ABREAST, CUT, LEFT, PARENT, RIGHT, STACKED
 
 
@@ -82,7 +82,7 @@ class Runs:
         raise ValueError("a curve without the cut that made it")
 
 
-def nested_layout(problem: Problem, order: np.ndarray, level: int) -> Layout | None:
+def nested_layout(problem: Problem, order: np.ndarray, level: int) -> SlicedLayout | None:
     """The lowest layout of blocks in this order at full width; None if none is near the wafer."""
     runs = Runs(problem, order, level, len(order))
     last = len(order) - 1
@@ -91,17 +91,17 @@ def nested_layout(problem: Problem, order: np.ndarray, level: int) -> Layout | N
         return None
     maker = runs.maker()
     root = runs.cut(maker, 0, last, problem.columns, height)
-    return rated(problem, Layout(maker.links, root, level))
+    return rated(problem, SlicedLayout(maker.links, root, level))
 
 
-def rated(problem: Problem, layout: Layout) -> Layout:
+def rated(problem: Problem, layout: SlicedLayout) -> SlicedLayout:
     """The layout with its cost, too high or not."""
     levels = problem.levels
     _, cost, _ = place_blocks(
         layout.links, layout.root, layout.level, layout.narrow, problem.rows, levels.costs,
         levels.number, levels.heights, levels.widths, problem.edges, problem.weights,
     )  # fmt: skip
-    return Layout(layout.links, layout.root, layout.level, layout.narrow, float(cost))
+    return SlicedLayout(layout.links, layout.root, layout.level, layout.narrow, float(cost))
 
 
 class TreeMaker:

@@ -99,7 +99,7 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class SlicedLayout:
     """A slicing tree at a level; `narrow` of -1 uses the wafer's width, 0 to 1 less and less."""
 
     links: np.ndarray

@@ -16,7 +16,7 @@ from numba import njit
 
 from .anneal import OVERFLOW_WEIGHT
 from .nested import Runs, rated
-from .problem import ROOM, Layout, Problem
+from .problem import ROOM, Problem, SlicedLayout
 from .tree import ABREAST, STACKED
 
 _MOST_ROWS = 8
@@ -145,7 +145,7 @@ def _lowest(heights, most_rows):
 
 def row_layouts(
     problem: Problem, order: np.ndarray, level: int, reluctance: Sequence[float] = RELUCTANCE
-) -> list[Layout]:
+) -> list[SlicedLayout]:
     """The cheapest layout of each number of rows, for blocks in this order."""
     runs = Runs(problem, order, level, _TOGETHER)
     thin = np.stack([runs.widths_of(length) for length in range(1, runs.longest + 1)])
@@ -182,7 +182,7 @@ def _layout(
     heights: np.ndarray,
     ends: Sequence[int],
     extra: float,
-) -> Layout:
+) -> SlicedLayout:
     maker, blocks = runs.maker(), thin.shape[1]
     chosen, width = np.zeros(blocks + 1), np.zeros(blocks + 1, np.int64)
     last, rows = np.zeros(blocks + 1, np.int64), []
@@ -196,4 +196,4 @@ def _layout(
             row.append(runs.cut(maker, first, stop - 1, own, height))
             stop = first
         rows.append(maker.join(row if number % 2 else row[::-1], ABREAST))
-    return rated(problem, Layout(maker.links, maker.join(rows, STACKED), runs.level))
+    return rated(problem, SlicedLayout(maker.links, maker.join(rows, STACKED), runs.level))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .anneal import anneal, place_blocks
-from .problem import Block, Layout, Problem
+from .problem import Block, Problem, SlicedLayout
 from .settle import settled, wire_of
 
 _RUNS_A_ROUND = 8
@@ -27,10 +27,10 @@ _FRESH = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class BestLayout:
     """The best layout, its blocks and its cost; `rounds` that it took."""
 
-    layout: Layout
+    layout: SlicedLayout
     blocks: tuple[Block, ...]
     cost: float
     rounds: int
@@ -52,18 +52,18 @@ class Budget:
 
 def search(
     problem: Problem,
-    starts: Sequence[Layout],
+    starts: Sequence[SlicedLayout],
     budget: Budget,
     seed: int = 0,
     share: float = 0.01,
     report: Callable[[float], None] | None = None,
-) -> Found | None:
+) -> BestLayout | None:
     """The best layout that fits, or None if none was found; `starts` need not fit.
 
     Each run starts from one of the best layouts so far, or from a start, at a temperature drawn
     between hot and cold: hot runs leave a layout's surroundings, cold ones finish it.
     """
-    pool: list[Layout] = [start for start in starts if fits(problem, start)]
+    pool: list[SlicedLayout] = [start for start in starts if fits(problem, start)]
     fresh = sorted(starts, key=lambda start: start.cost)
     random = np.random.default_rng(seed)
     rounds = 0
@@ -82,18 +82,18 @@ def search(
     return min(ends, key=lambda found: found.cost, default=None)
 
 
-def _settled(problem: Problem, layout: Layout, rounds: int) -> Found:
+def _settled(problem: Problem, layout: SlicedLayout, rounds: int) -> BestLayout:
     blocks = settled(problem, blocks_of(problem, layout))
     cost = float(problem.levels.costs[layout.level]) + wire_of(problem, blocks)
-    return Found(layout, blocks, cost, rounds)
+    return BestLayout(layout, blocks, cost, rounds)
 
 
-def fits(problem: Problem, layout: Layout) -> bool:
+def fits(problem: Problem, layout: SlicedLayout) -> bool:
     """Whether a layout is inside the wafer."""
     return _placed(problem, layout)[2] <= problem.rows
 
 
-def blocks_of(problem: Problem, layout: Layout) -> tuple[Block, ...]:
+def blocks_of(problem: Problem, layout: SlicedLayout) -> tuple[Block, ...]:
     """Where the blocks lie, on whole tiles."""
     box = _placed(problem, layout)[0]
     return tuple(
@@ -102,7 +102,7 @@ def blocks_of(problem: Problem, layout: Layout) -> tuple[Block, ...]:
     )
 
 
-def _placed(problem: Problem, layout: Layout) -> tuple[np.ndarray, float, int]:
+def _placed(problem: Problem, layout: SlicedLayout) -> tuple[np.ndarray, float, int]:
     levels = problem.levels
     return place_blocks(
         layout.links, layout.root, layout.level, layout.narrow, problem.rows, levels.costs,
@@ -110,34 +110,36 @@ def _placed(problem: Problem, layout: Layout) -> tuple[np.ndarray, float, int]:
     )  # fmt: skip
 
 
-def _pick(random: np.random.Generator, pool: list[Layout], fresh: list[Layout]) -> Layout:
+def _pick(
+    random: np.random.Generator, pool: list[SlicedLayout], fresh: list[SlicedLayout]
+) -> SlicedLayout:
     """One of the best, the better the likelier; now and then one of the starts."""
     choices = fresh if not pool or (fresh and random.random() < _FRESH) else pool
     return choices[int(len(choices) * random.random() ** 2)]
 
 
 def _run(
-    problem: Problem, start: Layout, random: np.random.Generator, steps: int, share: float
-) -> Callable[[], Layout]:
+    problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int, share: float
+) -> Callable[[], SlicedLayout]:
     hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
     seed, steps = int(random.integers(1 << 31)), int(steps * random.choice((0.5, 1, 2)))
     levels, (joined, joins) = problem.levels, problem.joined
     scale = float(levels.costs[start.level])
 
-    def run() -> Layout:
+    def run() -> SlicedLayout:
         cost, links, root, level, narrow = anneal(
             seed, steps, hot * scale, hot * scale / _SPAN, share, start.links, start.root,
             start.level, start.narrow, problem.rows, levels.costs, levels.number, levels.heights,
             levels.widths, problem.edges, problem.weights, joined, joins,
         )  # fmt: skip
-        return Layout(links, int(root), int(level), float(narrow), float(cost))
+        return SlicedLayout(links, int(root), int(level), float(narrow), float(cost))
 
     return run
 
 
-def _best(layouts: Sequence[Layout]) -> list[Layout]:
+def _best(layouts: Sequence[SlicedLayout]) -> list[SlicedLayout]:
     """The cheapest layouts, one of each cost."""
-    kept: dict[float, Layout] = {}
+    kept: dict[float, SlicedLayout] = {}
     for layout in sorted(layouts, key=lambda layout: layout.cost):
         kept.setdefault(round(layout.cost, 6), layout)
     return list(kept.values())[:_KEPT]

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from ..document import HOST, PlanDocument
 from ..resources import COLOURS, QUEUES, collective_colours, collective_queues
-from .paces import Timing
+from .paces import CheckedTiming
 from .routers import colours_taken, meetings, most_streams, routers_of
-from .schedule import FORWARD, Stream, Wait, keeps_pace
+from .schedule import FORWARD, CheckedStream, Wait, keeps_pace
 from .shared import groups_of, is_inside
 from .violation import Finding, Subject
 
@@ -84,7 +84,7 @@ def _text(use: Use, where: str) -> str:
     return f"at most {use.streams} streams {where}{taken} and {use.kept} of collectives, {there}"
 
 
-def colour_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
+def colour_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
     """Colours on the routers."""
     routers = routers_of(plan, streams)
     taken = colours_taken(meetings(routers), len(streams))
@@ -92,7 +92,7 @@ def colour_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
     return Use(most_streams(routers), taken, kept, _limit(plan, COLOURS))
 
 
-def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
+def queue_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
     """Queues of the stage with the most, into its cores or out of them."""
     there_are, found = _limit(plan, QUEUES), []
     crossing = [stream for stream in streams if not is_inside(plan, stream.edge)]
@@ -105,7 +105,7 @@ def queue_use(plan: PlanDocument, streams: Sequence[Stream]) -> Use:
     return max(found, key=lambda use: use.taken + use.kept, default=Use(0, 0, 0, there_are))
 
 
-def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
+def _turns(plan: PlanDocument, timed: CheckedTiming) -> list[Wait]:
     """If colours or queues do not suffice: all streams that meet another take turns, one after the
     other, in a tick by stage: gradients of stages whose backward comes first, activations, then the
     other gradients. Whichever of them share one, the order of their turns follows from this."""
@@ -134,7 +134,7 @@ def _turns(plan: PlanDocument, timed: Timing) -> list[Wait]:
     ]
 
 
-def _rank(plan: PlanDocument, stream: Stream) -> tuple[int, int, int]:
+def _rank(plan: PlanDocument, stream: CheckedStream) -> tuple[int, int, int]:
     """Where in a tick a stream has its turn."""
     source, sink = stream.edge.source, stream.edge.sink
     if stream.phase == FORWARD:
@@ -142,7 +142,7 @@ def _rank(plan: PlanDocument, stream: Stream) -> tuple[int, int, int]:
     return 0 if plan.stages[sink].backward_first else 2, sink, sink
 
 
-def _have_end(plan: PlanDocument, one: Stream, other: Stream) -> bool:
+def _have_end(plan: PlanDocument, one: CheckedStream, other: CheckedStream) -> bool:
     """Whether two streams enter the same region, or leave the same one."""
     if is_inside(plan, one.edge) or is_inside(plan, other.edge):
         return False
@@ -154,7 +154,7 @@ def _have_end(plan: PlanDocument, one: Stream, other: Stream) -> bool:
     return place(one.sink) == place(other.sink) or place(one.source) == place(other.source)
 
 
-def _tick(plan: PlanDocument, stream: Stream) -> int:
+def _tick(plan: PlanDocument, stream: CheckedStream) -> int:
     """Ticks from a sample's entry into the pipeline until the stream carries it."""
     edge, last = stream.edge, len(plan.stages) - 1
     if stream.phase == FORWARD:

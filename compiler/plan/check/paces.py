@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..document import HOST, EdgeRecord, PlanDocument
 from .link_load import busiest, lane_count, lanes_of
-from .schedule import BACKWARD, FORWARD, Stream, Wait, waits
+from .schedule import BACKWARD, FORWARD, CheckedStream, Wait, waits
 from .shared import groups_of, is_inside, roomy
 
 CONSTANTS = (
@@ -23,18 +23,18 @@ _ZERO = ("noc.hop_cycles", "noc.ramp_cycles", "host.latency_s", "wafer_link.late
 _KINDS = {FORWARD: "activations", BACKWARD: "gradients"}
 
 
-class Timing(NamedTuple):
+class CheckedTiming(NamedTuple):
     """`slowest` is the most cycles per sample that a stage, a link or the host needs, `names` what
     does, `waits` all that stages and `streams` wait for."""
 
     slowest: int
     names: list[str]
-    streams: tuple[Stream, ...]
+    streams: tuple[CheckedStream, ...]
     waits: tuple[Wait, ...]
     host_latency: int
 
 
-def timing_of(plan: PlanDocument) -> Timing | None:
+def timing_of(plan: PlanDocument) -> CheckedTiming | None:
     """None of a plan whose constants or edges other rules find fault with."""
     constants = _constants(plan)
     if constants is None or not _is_sound(plan):
@@ -48,7 +48,7 @@ def timing_of(plan: PlanDocument) -> Timing | None:
     ]
     slowest = max(cycles for cycles, _ in paces)
     fed = any(edge.source == HOST for edge in plan.edges)
-    return Timing(
+    return CheckedTiming(
         slowest,
         [name for cycles, name in paces if cycles == slowest],
         tuple(streams),
@@ -70,7 +70,7 @@ def _stage_paces(plan: PlanDocument) -> Iterator[tuple[int, str]]:
 
 
 def _link_paces(
-    plan: PlanDocument, streams: Sequence[Stream], constants: dict[str, float]
+    plan: PlanDocument, streams: Sequence[CheckedStream], constants: dict[str, float]
 ) -> Iterator[tuple[int, str]]:
     """Streams over the most loaded mesh link, and those over the most loaded link of wafers."""
     names = [_label(plan, stream) for stream in streams]
@@ -95,7 +95,7 @@ def _link_paces(
             yield _wafer_cycles(load, plan, constants), f"wafer-link: {name}"
 
 
-def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream]:
+def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[CheckedStream]:
     for phase in (FORWARD, BACKWARD):
         for number, edge in enumerate(plan.edges):
             if phase == BACKWARD and (edge.source == HOST or not edge.backward_bytes):
@@ -104,7 +104,7 @@ def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream
             ends = (source, edge.sink) if phase == FORWARD else (edge.sink, source)
             size, passed = _bytes(edge, phase), _passed(edge, plan)
             if is_inside(plan, edge):
-                yield Stream(roomy(edge), phase, *ends, 0, 0)
+                yield CheckedStream(roomy(edge), phase, *ends, 0, 0)
                 continue
             work = _mesh_cycles(plan, edge, phase, constants)
             if passed and size:
@@ -112,7 +112,7 @@ def _streams(plan: PlanDocument, constants: dict[str, float]) -> Iterator[Stream
             flight = ceil(_flight(edge, passed, plan, constants)) if size else 0
             under_way = _between_wafers(edge, passed, phase, plan, constants) if size else 0
             deeper = replace(edge, depth=edge.depth + under_way)
-            yield Stream(deeper, phase, *ends, work, flight)
+            yield CheckedStream(deeper, phase, *ends, work, flight)
 
 
 def _between_wafers(
@@ -151,7 +151,7 @@ def _lanes(plan: PlanDocument, edge: EdgeRecord) -> int:
     return lane_count([plan.stages[i].region for i in (edge.source, edge.sink) if i != HOST])
 
 
-def _route(stream: Stream) -> Sequence[tuple[int, int]]:
+def _route(stream: CheckedStream) -> Sequence[tuple[int, int]]:
     return stream.edge.route if stream.phase == FORWARD else stream.edge.route[::-1]
 
 
@@ -159,7 +159,7 @@ def _bytes(edge: EdgeRecord, phase: str) -> int:
     return edge.forward_bytes if phase == FORWARD else edge.backward_bytes
 
 
-def _label(plan: PlanDocument, stream: Stream) -> str:
+def _label(plan: PlanDocument, stream: CheckedStream) -> str:
     names = (
         plan.stages[end].id if isinstance(end, int) else "host"
         for end in (stream.source, stream.sink)

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from ..document import HOST, PlanDocument
 from .link_load import Lanes, lane_count, lanes_of, sweep
-from .schedule import FORWARD, Stream
+from .schedule import FORWARD, CheckedStream
 
 
-def routers_of(plan: PlanDocument, streams: Sequence[Stream]) -> tuple[tuple[Lanes, ...], ...]:
+def routers_of(
+    plan: PlanDocument, streams: Sequence[CheckedStream]
+) -> tuple[tuple[Lanes, ...], ...]:
     """Of each stream the rectangles of routers that it passes, which do not overlap."""
     found = []
     for number, stream in enumerate(streams):

@@ -33,7 +33,7 @@ class Wait(NamedTuple):
     samples: int
 
 
-class Stream(NamedTuple):
+class CheckedStream(NamedTuple):
     """One direction of an edge between units: cycles of its links per sample, and of flight."""
 
     edge: EdgeRecord
@@ -51,7 +51,7 @@ class Stream(NamedTuple):
         return ceil(cycles * parts / self.edge.parts)
 
 
-def waits(plan: PlanDocument, streams: list[Stream], host_cycles: int) -> tuple[Wait, ...]:
+def waits(plan: PlanDocument, streams: list[CheckedStream], host_cycles: int) -> tuple[Wait, ...]:
     """All inequalities, in an order in which one pass finds most of the times."""
     cycles: dict[tuple[object, str], int] = {}
     for position, stage in enumerate(plan.stages):
@@ -88,10 +88,13 @@ def _rounds(plan: PlanDocument, group: Sequence[int]) -> Iterator[Wait]:
 
 
 def _phase(
-    plan: PlanDocument, streams: list[Stream], cycles: Mapping[tuple[object, str], int], phase: str
+    plan: PlanDocument,
+    streams: list[CheckedStream],
+    cycles: Mapping[tuple[object, str], int],
+    phase: str,
 ) -> Iterator[Wait]:
     """Units in the order in which a sample passes them: the host's, then stages."""
-    leaving: dict[object, list[Stream]] = {}
+    leaving: dict[object, list[CheckedStream]] = {}
     for stream in streams:
         if stream.phase == phase:
             leaving.setdefault(stream.source, []).append(stream)
@@ -105,7 +108,7 @@ def _phase(
             yield from _crossing(stream, cycles[unit, phase], cycles[stream.sink, phase])
 
 
-def _crossing(stream: Stream, made: int, read: int) -> Iterator[Wait]:
+def _crossing(stream: CheckedStream, made: int, read: int) -> Iterator[Wait]:
     """A sample from source to sink, which take `made` and `read` cycles for it."""
     phase, edge = stream.phase, stream.edge
     begins, ends = ("begins", stream.source, phase), ("ends", stream.source, phase)

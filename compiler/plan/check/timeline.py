@@ -28,7 +28,7 @@ _TRANSPOSING = ("aten.t.default", "aten.permute.default", "aten.transpose.int")
 
 
 @dataclass(frozen=True)
-class Value:
+class TensorValue:
     """A tensor in memory."""
 
     elements: int
@@ -36,7 +36,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Product:
+class CheckedProduct:
     """Sizes of a contraction: features, and positions of both sides; `factor` is how many matrices
     of (in, out) features come as activations, 0 if the weight lies there already. One input reaches
     outputs up to `halo` positions apart."""
@@ -51,14 +51,14 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Moment:
+class OperatorMoment:
     """One operator at work: all values there, those it makes, those it is the last to read."""
 
     operator: str
-    there: tuple[Value, ...]
-    made: tuple[Value, ...]
-    dying: tuple[Value, ...]
-    product: Product | None
+    there: tuple[TensorValue, ...]
+    made: tuple[TensorValue, ...]
+    dying: tuple[TensorValue, ...]
+    product: CheckedProduct | None
 
 
 Features = Mapping[int, tuple[int, int]]
@@ -107,12 +107,12 @@ def features(phase: Phase) -> Features:
     return found
 
 
-def moments(phase: Phase, known: Features) -> tuple[Moment, ...]:
+def moments(phase: Phase, known: Features) -> tuple[OperatorMoment, ...]:
     """One moment per operator."""
     calls = list(_calls(phase.graph))
     spans = _spans(phase, calls)
     return tuple(
-        Moment(
+        OperatorMoment(
             _name(node),
             tuple(value for value, born, dead in spans if born <= now <= dead),
             tuple(value for value, born, _ in spans if born == now),
@@ -123,7 +123,7 @@ def moments(phase: Phase, known: Features) -> tuple[Moment, ...]:
     )
 
 
-def _spans(phase: Phase, calls: Sequence[fx.Node]) -> list[tuple[Value, int, int]]:
+def _spans(phase: Phase, calls: Sequence[fx.Node]) -> list[tuple[TensorValue, int, int]]:
     """Each value with the operators that make it and read it last."""
     excluded = {_place(node) for node in (*_results(phase.graph), *phase.gradients)}
     numbers = {node: number for number, node in enumerate(calls)}
@@ -132,7 +132,7 @@ def _spans(phase: Phase, calls: Sequence[fx.Node]) -> list[tuple[Value, int, int
         last |= {_place(other): number for other in node.all_input_nodes}
     return [
         (
-            Value(tensor.numel(), tensor.element_size()),
+            TensorValue(tensor.numel(), tensor.element_size()),
             numbers[node],
             last.get(place, numbers[node]),
         )
@@ -162,7 +162,7 @@ def _place(node: fx.Node) -> tuple[fx.Node, int]:
     return node, 0
 
 
-def _product(node: fx.Node, phase: Phase, known: Features) -> Product | None:
+def _product(node: fx.Node, phase: Phase, known: Features) -> CheckedProduct | None:
     name = _name(node)
     if name in (_CONVOLUTION, _GRADIENTS):
         return _convolution(node, phase)
@@ -177,12 +177,12 @@ def _product(node: fx.Node, phase: Phase, known: Features) -> Product | None:
         if weight in phase.weights:
             number, positions = phase.weights[weight], moving
     if number in known:
-        return Product(*known[number], positions, positions, 0, size)
+        return CheckedProduct(*known[number], positions, positions, 0, size)
     batch = _shape(left)[0] if len(_shape(left)) == 3 else 1
-    return Product(inner, columns, rows, rows, batch, size)
+    return CheckedProduct(inner, columns, rows, rows, batch, size)
 
 
-def _routed(node: fx.Node, phase: Phase, known: Features) -> Product:
+def _routed(node: fx.Node, phase: Phase, known: Features) -> CheckedProduct:
     """Of all experts, whose in features lie one after the other; rows are those one may take."""
     rows, size, other = int(str(node.args[-1])), _item_bytes(node), _node(node.args[1])
     number = phase.gradients.get(node, -1)
@@ -191,11 +191,11 @@ def _routed(node: fx.Node, phase: Phase, known: Features) -> Product:
     else:
         experts, into, out = _shape(node)
     if number in known:
-        return Product(*known[number], rows, rows, 0, size)
-    return Product(experts * into, out, rows, rows, 1, size)
+        return CheckedProduct(*known[number], rows, rows, 0, size)
+    return CheckedProduct(experts * into, out, rows, rows, 1, size)
 
 
-def _convolution(node: fx.Node, phase: Phase) -> Product:
+def _convolution(node: fx.Node, phase: Phase) -> CheckedProduct:
     is_forward = _name(node) == _CONVOLUTION
     image = _node(node.args[0 if is_forward else 1])
     weight = _node(node.args[1 if is_forward else 2])
@@ -204,7 +204,9 @@ def _convolution(node: fx.Node, phase: Phase) -> Product:
     taps = torch.Size(_shape(weight)[2:]).numel()
     factor = 0 if weight in phase.weights else taps
     sizes = (_pixels(_shape(image)), _pixels(_shape(result)))
-    return Product(into, out, *sizes, factor, _item_bytes(node), _reach(node, weight, result))
+    return CheckedProduct(
+        into, out, *sizes, factor, _item_bytes(node), _reach(node, weight, result)
+    )
 
 
 def _reach(node: fx.Node, weight: fx.Node, result: fx.Node) -> int:

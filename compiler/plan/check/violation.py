@@ -9,7 +9,7 @@ from functools import cached_property
 from ...targets.target import Target
 from ..document import PlanDocument
 from ..program import StageProgram
-from .paces import Timing, timing_of
+from .paces import CheckedTiming, timing_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Subject:
     programs: Mapping[str, StageProgram]
 
     @cached_property
-    def timing(self) -> Timing | None:
+    def timing(self) -> CheckedTiming | None:
         """What could set the plan's pace; None where other rules find fault with its streams."""
         return timing_of(self.plan)
 

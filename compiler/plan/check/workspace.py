@@ -14,9 +14,9 @@ from ..stage_record import StageRecord, Tiling
 from .dealt import dealt
 from .shared import arguments, gradient_of_input, is_turned, lent_inputs, saved_inputs
 from .timeline import (
-    Moment,
+    CheckedProduct,
+    OperatorMoment,
     Phase,
-    Product,
     backward_phase,
     features,
     forward_phase,
@@ -28,7 +28,7 @@ from .violation import Finding, Subject
 
 Lent = tuple[tuple[int, ...], bool]
 """Inputs of a stage that are weights of its region, and whether these lie turned."""
-_Phases = tuple[tuple[Moment, ...], tuple[Moment, ...]]
+_Phases = tuple[tuple[OperatorMoment, ...], tuple[OperatorMoment, ...]]
 
 
 def workspace(subject: Subject) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ def _phases(program: StageProgram, lent: tuple[int, ...], turned: bool) -> _Phas
     return moments(forward, known), moments(backward, known)
 
 
-def _peak(phase: tuple[Moment, ...], stage: StageRecord, name: str, most: int) -> int:
+def _peak(phase: tuple[OperatorMoment, ...], stage: StageRecord, name: str, most: int) -> int:
     elementwise = {
         operator.operator
         for operator in stage.operators
@@ -96,7 +96,9 @@ def _peak(phase: tuple[Moment, ...], stage: StageRecord, name: str, most: int) -
     return max((_held(moment, stage, elementwise, most) for moment in phase), default=0)
 
 
-def _held(moment: Moment, stage: StageRecord, elementwise: Collection[str], most: int) -> int:
+def _held(
+    moment: OperatorMoment, stage: StageRecord, elementwise: Collection[str], most: int
+) -> int:
     tiling, region = stage.tiling, stage.region
     sizes = [
         [dealt(value.elements, tiling, region) * value.item_bytes for value in values]
@@ -108,7 +110,7 @@ def _held(moment: Moment, stage: StageRecord, elementwise: Collection[str], most
     return sum(there) - in_place + (_product_bytes(product, tiling, most) if product else 0)
 
 
-def _product_bytes(product: Product, tiling: Tiling, most: int) -> int:
+def _product_bytes(product: CheckedProduct, tiling: Tiling, most: int) -> int:
     """The larger side that a PE can hold of a product, two vectors, and a factor that must come.
     Outputs beyond its slice, which its inputs reach, are among them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from statistics import median
 
-from ...targets.constant import Constant
+from ...targets.constant import MachineConstant
 from .rows import EvidenceRow
 
 SOFT = frozenset({"assumed", "memory"})
@@ -24,7 +24,7 @@ class Term:
     share: float
     support: float
     rows: tuple[EvidenceRow, ...]
-    constants: tuple[Constant, ...]
+    constants: tuple[MachineConstant, ...]
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ class Term:
         return tuple(dict.fromkeys(row.set_name for row in self.rows))
 
     @property
-    def soft_constants(self) -> tuple[Constant, ...]:
+    def soft_constants(self) -> tuple[MachineConstant, ...]:
         """Those that are assumed or from memory."""
         return tuple(c for c in self.constants if c.confidence in SOFT)
 

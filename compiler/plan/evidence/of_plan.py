@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...targets.constant import Constant
+from ...targets.constant import MachineConstant
 from ..causes import STAGE_CAUSES
 from ..document import PlanDocument
 from ..stage_record import StageRecord
@@ -146,7 +146,7 @@ class _Judge:
         return Term(name, share, support, rows, self.constants[name])
 
     @cached_property
-    def constants(self) -> Mapping[str, tuple[Constant, ...]]:
+    def constants(self) -> Mapping[str, tuple[MachineConstant, ...]]:
         """By mechanism, those of the plan's target that set its pace."""
         known = {constant.name: constant for constant in self.plan.provenance}
         dtypes = sorted({parameter.dtype for parameter in self.plan.parameters})

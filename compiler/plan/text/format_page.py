@@ -88,7 +88,7 @@ _UNIT = re.compile(r"\s*\[([^\]]+)\]$")
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class FieldRow:
     """One field of the page: its type in words, its unit ('' for none), what it means."""
 
     name: str
@@ -111,14 +111,14 @@ def records() -> list[type]:
     return found
 
 
-def rows(kind: type) -> Iterator[Row]:
+def rows(kind: type) -> Iterator[FieldRow]:
     """One row per field: its docstring is the meaning, brackets at its end are the unit."""
     meanings = field_docstrings(kind)
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         meaning = meanings.get(field.name, "")
         unit = _UNIT.search(meaning)
-        yield Row(
+        yield FieldRow(
             field.name,
             _words(hints[field.name]),
             unit.group(1) if unit else "",

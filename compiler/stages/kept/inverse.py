@@ -21,7 +21,7 @@ _ATEN = torch.ops.aten
 
 
 @dataclass(frozen=True)
-class Step:
+class InverseStep:
     """How a node's value follows from other nodes' values; forwards by the node's own call."""
 
     node: fx.Node
@@ -36,18 +36,18 @@ class Step:
         return graph.call_function(target, fx.map_arg(args, copies.__getitem__))  # type: ignore[arg-type]
 
 
-Steps = dict[fx.Node, Step]
+InverseSteps = dict[fx.Node, InverseStep]
 """By node, in an order in which each comes after those it reads."""
 
 
 def steps_from(
     graph: fx.Graph, given: Collection[fx.Node], sums: Collection[fx.Node]
-) -> tuple[set[fx.Node], Steps]:
+) -> tuple[set[fx.Node], InverseSteps]:
     """All nodes of a forward whose values follow from those `given`, and how.
 
     `sums` are the updates of reversible layers: target + change.
     """
-    known, steps = set(given), Steps()
+    known, steps = set(given), InverseSteps()
     calls = [node for node in graph.nodes if node.op == "call_function"]
     count = -1
     while count < len(known):
@@ -55,7 +55,7 @@ def steps_from(
         for node in calls:
             if node not in known and known.issuperset(node.all_input_nodes):
                 known.add(node)
-                steps[node] = Step(node, tuple(node.all_input_nodes))
+                steps[node] = InverseStep(node, tuple(node.all_input_nodes))
         for node in reversed(calls):
             for step in _back_from(node, known, sums):
                 if step.node not in known:
@@ -68,7 +68,9 @@ def steps_from(
     return known, steps
 
 
-def needed(steps: Steps, wanted: Iterable[fx.Node]) -> tuple[list[Step], set[fx.Node]]:
+def needed(
+    steps: InverseSteps, wanted: Iterable[fx.Node]
+) -> tuple[list[InverseStep], set[fx.Node]]:
     """The steps that lead to `wanted`, in order, and all nodes that they begin with."""
     reads, taken = set(wanted), []
     for node in reversed(steps):
@@ -80,20 +82,20 @@ def needed(steps: Steps, wanted: Iterable[fx.Node]) -> tuple[list[Step], set[fx.
 
 def _back_from(
     node: fx.Node, known: Collection[fx.Node], sums: Collection[fx.Node]
-) -> Iterator[Step]:
+) -> Iterator[InverseStep]:
     """What the operands of a known node are."""
     if node not in known:
         return
     if node in sums:
         target, change = cast("tuple[fx.Node, fx.Node]", node.args)
         if change in known:
-            yield Step(target, (node, change), (_ATEN.sub.Tensor, (node, change)))
+            yield InverseStep(target, (node, change), (_ATEN.sub.Tensor, (node, change)))
     for part, span in parts_of(node):
         end = span.start + span.length
-        yield Step(part, (node,), (_ATEN.slice.Tensor, (node, span.axis, span.start, end)))
+        yield InverseStep(part, (node,), (_ATEN.slice.Tensor, (node, span.axis, span.start, end)))
 
 
-def _joined(whole: fx.Node, known: Collection[fx.Node]) -> Step | None:
+def _joined(whole: fx.Node, known: Collection[fx.Node]) -> InverseStep | None:
     """A value whose spans are known and leave nothing out."""
     spans: dict[Span, fx.Node] = {}
     for node in _spans_of(whole):
@@ -108,7 +110,7 @@ def _joined(whole: fx.Node, known: Collection[fx.Node]) -> Step | None:
     axes = {span.axis for span in spans}
     if len(axes) != 1 or end != whole.meta["val"].shape[next(iter(axes))]:
         return None
-    return Step(whole, tuple(parts), (_ATEN.cat.default, (parts, next(iter(axes)))))
+    return InverseStep(whole, tuple(parts), (_ATEN.cat.default, (parts, next(iter(axes)))))
 
 
 def _spans_of(whole: fx.Node) -> Iterator[fx.Node]:

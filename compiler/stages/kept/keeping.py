@@ -13,7 +13,7 @@ from .reversible import Reversible
 
 
 @dataclass(frozen=True)
-class Keeping:
+class ActivationKeeping:
     """Whether stages do their forward again, whether those of reversible layers keep nothing, but
     for every `anchor_every`-th layer (0: none), whether what is kept is packed in 8 bits, and from
     which delay on it lies off the wafer (0: nowhere)."""
@@ -25,7 +25,7 @@ class Keeping:
     off_wafer: int = 0
 
     @property
-    def exact(self) -> Keeping:
+    def exact(self) -> ActivationKeeping:
         """The same with all that is kept as it was made, where it was made."""
         return replace(self, packing=None, off_wafer=0)
 

@@ -8,12 +8,12 @@ from typing import cast
 
 from torch import fx
 
-from ...plan.program import Place, StageProgram
+from ...plan.program import StageProgram, ValuePlace
 from ...plan.program_graph import KEPT_META, ancestors, graph_module
 from ...plan.program_text import keyed
-from .inverse import Step, needed, steps_from
+from .inverse import InverseStep, needed, steps_from
 
-Copies = dict[fx.Node, fx.Node]
+NodeCopies = dict[fx.Node, fx.Node]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Nodes:
         """What the forward is given beside its inputs."""
         return (*self.parameters, *self.state)
 
-    def at(self, place: Place) -> fx.Node:
+    def at(self, place: ValuePlace) -> fx.Node:
         """The forward's node of an output or input."""
         return (self.outputs if place.kind == "output" else self.inputs)[place.number]
 
@@ -79,7 +79,7 @@ def with_inputs(program: StageProgram, wanted: Sequence[int]) -> StageProgram:
 def rebuilding(
     program: StageProgram,
     sums: Collection[fx.Node],
-    arriving: Sequence[Place],
+    arriving: Sequence[ValuePlace],
     wanted: Sequence[int],
 ) -> StageProgram:
     """`program` that saves what does not follow from `arriving` and gives the inputs `wanted` back.
@@ -118,8 +118,8 @@ class _Kept:
     """What a forward saves, the steps from there to what its backward reads, and what arrives."""
 
     saved: tuple[fx.Node, ...]
-    steps: Sequence[Step]
-    arriving: tuple[Place, ...]
+    steps: Sequence[InverseStep]
+    arriving: tuple[ValuePlace, ...]
 
 
 def _program(
@@ -144,7 +144,7 @@ def _program(
 
 def _forward(program: StageProgram, results: Sequence[fx.Node]) -> fx.GraphModule:
     """The forward with other results."""
-    graph, copies, read = fx.Graph(), Copies(), ancestors(results)
+    graph, copies, read = fx.Graph(), NodeCopies(), ancestors(results)
     for node in program.forward.graph.nodes:
         if node.op == "placeholder" or node in read:
             _copy(node, graph, copies)
@@ -157,7 +157,7 @@ def _backward(
 ) -> fx.GraphModule:
     """The backward with what was saved computed by `kept.steps`, and the inputs `wanted` after its
     own results."""
-    graph, copies = fx.Graph(), Copies()
+    graph, copies = fx.Graph(), NodeCopies()
     arriving = map(nodes.at, kept.arriving)
     for node in (*nodes.own_arguments, *kept.saved, *nodes.other_arguments, *arriving):
         copies[node] = graph.placeholder(node.name)
@@ -177,7 +177,7 @@ def _backward(
     return graph_module(graph)
 
 
-def _copy(node: fx.Node, graph: fx.Graph, copies: Copies) -> None:
+def _copy(node: fx.Node, graph: fx.Graph, copies: NodeCopies) -> None:
     copies[node] = graph.node_copy(node, copies.__getitem__)
     copies[node].meta = _meta(node)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from torch import fx
 
 from ...capture.reversible.updates import SUM
-from ...plan.program import HOST, Place, Reader, Source, Stage, StageProgram, Stages
+from ...plan.program import HOST, Reader, Source, Stage, StageProgram, Stages, ValuePlace
 from .inverse import steps_from
 from .rebuilding import Nodes, rebuilding, with_inputs
 
@@ -68,7 +68,7 @@ def reversible(stages: Stages, updates: frozenset[str], anchor_every: int = 0) -
 
 def _arriving(
     stage: Stage, given: Collection[int], givers: Mapping[Source, Reader]
-) -> tuple[Place, ...]:
+) -> tuple[ValuePlace, ...]:
     """What later stages can give back to a stage."""
     outputs = (n for n, _ in enumerate(stage.program.outputs) if Source(stage.index, n) in givers)
     later = (
@@ -76,7 +76,7 @@ def _arriving(
         for number, source in enumerate(stage.inputs)
         if givers.get(source, (stage.index,))[0] > stage.index and number not in given
     )
-    return (*(Place("output", n) for n in outputs), *(Place("input", n) for n in later))
+    return (*(ValuePlace("output", n) for n in outputs), *(ValuePlace("input", n) for n in later))
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Maker:
     is_anchor: bool
 
     def program(
-        self, program: StageProgram, arriving: tuple[Place, ...], wanted: tuple[int, ...]
+        self, program: StageProgram, arriving: tuple[ValuePlace, ...], wanted: tuple[int, ...]
     ) -> StageProgram:
         """The program that gives the inputs `wanted` back.
 

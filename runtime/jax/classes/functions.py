@@ -12,7 +12,7 @@ import numpy as np
 
 from ....backend.optim.compensation import DelayConstants
 from ...tick.stage import StageBackward, StageForward, StageFunctions
-from ...tick.train_state import Model
+from ...tick.train_state import TrainedModel
 
 Array = Any
 
@@ -28,15 +28,19 @@ class ClassFunctions:
     first: StageFunctions
     constants: DelayConstants
 
-    def forward(self, model: Model, inputs: Any, rate: Any, valid: Any) -> StageForward:
+    def forward(self, model: TrainedModel, inputs: Any, rate: Any, valid: Any) -> StageForward:
         """The forwards of all stages."""
         return self._mapped(StageFunctions.forward, model, inputs, rate, valid)
 
-    def backward(self, model: Model, weights: Any, arguments: Any, valid: Any) -> StageBackward:
+    def backward(
+        self, model: TrainedModel, weights: Any, arguments: Any, valid: Any
+    ) -> StageBackward:
         """The backwards of all stages."""
         return self._mapped(StageFunctions.backward, model, weights, arguments, valid)
 
-    def update(self, model: Model, gradients: Any, squares: Any, rate: Any, valid: Any) -> Model:
+    def update(
+        self, model: TrainedModel, gradients: Any, squares: Any, rate: Any, valid: Any
+    ) -> TrainedModel:
         """What the updates of all stages change."""
         return self._mapped(StageFunctions.update, model, gradients, squares, rate, valid)
 

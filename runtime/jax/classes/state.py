@@ -13,13 +13,13 @@ import jax
 import numpy as np
 
 from ...tick.stage_classes import Classes
-from ...tick.train_state import Model, Pipeline
+from ...tick.train_state import Pipeline, TrainedModel
 from ..device import own_copy
 from ..lazy_arrays import Fetched
 from ..traffic import Buffers
 
 Array = Any
-_FIELDS = tuple(field.name for field in fields(Model))
+_FIELDS = tuple(field.name for field in fields(TrainedModel))
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,26 @@ class InStack:
     row: int | None
 
 
-def stacked(classes: Classes, model: Model) -> Model:
+def stacked(classes: Classes, model: TrainedModel) -> TrainedModel:
     """A model on the host, by classes: a stack for every tensor of more than one stage."""
     found = []
     for own_class in classes:
         stages = enumerate(own_class.stages)
         own = [_renamed(model.of(stage), own_class.names(n)) for n, stage in stages]
         found.append(own[0] if own_class.is_single else jax.tree.map(_stack, *own))
-    return Model.empty().updated(*found)
+    return TrainedModel.empty().updated(*found)
 
 
-def unstacked(classes: Classes, model: Model) -> Model:
+def unstacked(classes: Classes, model: TrainedModel) -> TrainedModel:
     """The inverse of `stacked`, for arrays on the host or in a program."""
     return _by_stage(classes, model, lambda own, row: jax.tree.map(lambda a: _at(a, row), own))
 
 
-def model_of(classes: Classes, state: Pipeline) -> Model:
+def model_of(classes: Classes, state: Pipeline) -> TrainedModel:
     """The model by stages; each array is fetched when it is asked for."""
     arrays = dict(jax.tree_util.tree_leaves_with_path(state.model))
 
-    def places(own: Model, row: int | None) -> Model:
+    def places(own: TrainedModel, row: int | None) -> TrainedModel:
         return jax.tree_util.tree_map_with_path(lambda path, _: InStack(path, row), own)
 
     listed = _by_stage(classes, state.model, places)
@@ -59,10 +59,10 @@ def model_of(classes: Classes, state: Pipeline) -> Model:
         return array if place.row is None else np.asarray(array)[place.row]
 
     found: dict[str, Any] = {f: Fetched(getattr(listed, f), fetch) for f in _FIELDS}
-    return Model(**found)
+    return TrainedModel(**found)
 
 
-def with_model(state: Pipeline, model: Model) -> Pipeline:
+def with_model(state: Pipeline, model: TrainedModel) -> Pipeline:
     """The state with what was changed in a model of `model_of`."""
     changes: dict[Any, list[tuple[int | None, Array]]] = {}
     for place, value in (pair for f in _FIELDS for pair in getattr(model, f).changed()):
@@ -104,8 +104,10 @@ def placed(classes: Classes, buffers: Buffers, whole: Pipeline, now: int) -> Pip
 
 
 def _by_stage(
-    classes: Classes, model: Model, row_of: Callable[[Model, int | None], Model]
-) -> Model:
+    classes: Classes,
+    model: TrainedModel,
+    row_of: Callable[[TrainedModel, int | None], TrainedModel],
+) -> TrainedModel:
     """A model by stages, of what `row_of` gives for a class's part of `model` and a row."""
     found = []
     for own_class in classes:
@@ -114,13 +116,13 @@ def _by_stage(
             row = None if own_class.is_single else number
             back = {theirs: mine for mine, theirs in own_class.names(number).items()}
             found.append(_renamed(row_of(own, row), back))
-    return Model.empty().updated(*found)
+    return TrainedModel.empty().updated(*found)
 
 
-def _renamed(model: Model, names: Mapping[str, str]) -> Model:
+def _renamed(model: TrainedModel, names: Mapping[str, str]) -> TrainedModel:
     """With each entry by its name in `names`."""
     entries = (getattr(model, f).items() for f in _FIELDS)
-    return Model(*({names[name]: value for name, value in own} for own in entries))
+    return TrainedModel(*({names[name]: value for name, value in own} for own in entries))
 
 
 def _stack(*rows: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import fx
 from ....backend.errors import UnsupportedError
 from ...tick.operands import operand
 from .table import TABLE
-from .transposed_products import PRODUCTS, Matrix, square
+from .transposed_products import PRODUCTS, MaybeTransposed, square
 
 Array = Any
 
@@ -81,9 +81,9 @@ def _arguments(node: fx.Node, known: dict[fx.Node, Any]) -> Sequence[Any]:
     return *fx.map_arg(first, known.__getitem__), _matrix(a, known), _matrix(b, known)
 
 
-def _matrix(node: Any, known: dict[fx.Node, Any]) -> Matrix:
+def _matrix(node: Any, known: dict[fx.Node, Any]) -> MaybeTransposed:
     source, is_transposed = operand(node)
-    return Matrix(known[source], is_transposed)
+    return MaybeTransposed(known[source], is_transposed)
 
 
 def _as_declared(value: Any, declared: Any) -> Any:

@@ -9,13 +9,15 @@ import jax.numpy as jnp
 
 from .accumulate import wide_matmul
 from .convolution import convolution, convolution_backward
-from .transposed_products import Matrix, product
+from .transposed_products import MaybeTransposed, product
 
 Array = Any
 Lowering = Callable[..., Any]
 
 
-def _addmm(bias: Array, a: Matrix, b: Matrix, *, beta: float = 1, alpha: float = 1) -> Array:
+def _addmm(
+    bias: Array, a: MaybeTransposed, b: MaybeTransposed, *, beta: float = 1, alpha: float = 1
+) -> Array:
     return _sum(bias, product(a, b), beta, alpha)
 
 

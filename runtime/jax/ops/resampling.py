@@ -10,7 +10,7 @@ import numpy as np
 
 Array = Any
 Lowering = Callable[..., Any]
-Matrix = Callable[[int, int, float | None, bool], np.ndarray]
+MatrixFunction = Callable[[int, int, float | None, bool], np.ndarray]
 """(inputs, outputs, scale, align_corners) -> (outputs, inputs)."""
 
 _CUBIC = -0.75
@@ -56,7 +56,7 @@ def _cubic(inputs: int, outputs: int, scale: float | None, align: bool) -> np.nd
 
 
 def _matrices(
-    matrix: Matrix,
+    matrix: MatrixFunction,
     inputs: Sequence[int],
     outputs: Sequence[int],
     align: bool,
@@ -67,7 +67,7 @@ def _matrices(
     return [jnp.asarray(matrix(n, m, scale, align), dtype) for n, m, scale in axes]
 
 
-def _resize(matrix: Matrix, has_align: bool) -> Lowering:
+def _resize(matrix: MatrixFunction, has_align: bool) -> Lowering:
     def lowered(x: Array, sizes: Sequence[int], *options: Any) -> Array:
         align, scales = (options[0], options[1:]) if has_align else (False, options)
         rows, columns = _matrices(matrix, x.shape[2:], sizes, align, scales, x.dtype)
@@ -76,7 +76,7 @@ def _resize(matrix: Matrix, has_align: bool) -> Lowering:
     return lowered
 
 
-def _resize_backward(matrix: Matrix, has_align: bool) -> Lowering:
+def _resize_backward(matrix: MatrixFunction, has_align: bool) -> Lowering:
     def lowered(grad: Array, sizes: Sequence[int], before: Sequence[int], *options: Any) -> Array:
         align, scales = (options[0], options[1:]) if has_align else (False, options)
         rows, columns = _matrices(matrix, before[2:], sizes, align, scales, grad.dtype)

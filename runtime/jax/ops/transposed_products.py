@@ -28,14 +28,14 @@ _WEIGHT = 1
 """The number of the weight's gradient among the results of `aten.convolution_backward`."""
 
 
-class Matrix(NamedTuple):
+class MaybeTransposed(NamedTuple):
     """An operand of a product: an array, or its transpose."""
 
     array: Array
     is_transposed: bool
 
 
-def product(a: Matrix, b: Matrix) -> Array:
+def product(a: MaybeTransposed, b: MaybeTransposed) -> Array:
     """a @ b in at least float32."""
     contracted = (0 if a.is_transposed else 1,), (1 if b.is_transposed else 0,)
     return wide_contraction(a.array, b.array, (contracted, ((), ())))

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ....compiler.plan.schedule import Key, spec_of
-from ...tick.train_state import Model, Pipeline
+from ....compiler.plan.schedule import ValueKey, spec_of
+from ...tick.train_state import Pipeline, TrainedModel
 from ..lazy_arrays import Fetched
 from ..ops.lower import jax_dtype
 from ..traffic import plain_buffers
@@ -26,7 +26,7 @@ from .tick import ShardedState, ShardedTick
 Array = Any
 Ages = dict[int, np.ndarray]
 """Values by how many ticks ago they were made."""
-_FIELDS = tuple(field.name for field in fields(Model))
+_FIELDS = tuple(field.name for field in fields(TrainedModel))
 
 
 def start(split: ShardedTick) -> ShardedState:
@@ -62,19 +62,19 @@ def gathered(split: ShardedTick, state: ShardedState, now: int) -> Pipeline:
             held, hops = fifo.values(buffer, now).items(), split.hops(number, key)
             made.setdefault(key, {}).update({age + hops: value for age, value in held})
     fifos = plain_buffers(split.schedule).fifos.items()
-    model = Model.empty().updated(*(own.model for own in states))
+    model = TrainedModel.empty().updated(*(own.model for own in states))
     return Pipeline(model, tuple(fifo.filled(made.get(key, {}), now) for key, fifo in fifos))
 
 
-def model_of(split: ShardedTick, state: ShardedState) -> Model:
+def model_of(split: ShardedTick, state: ShardedState) -> TrainedModel:
     """The model; each array is fetched from its device when it is asked for."""
     places = [split.layout.places(number).model for number in range(len(split.shards))]
-    listed, fetch = Model.empty().updated(*places), partial(_fetch, state)
+    listed, fetch = TrainedModel.empty().updated(*places), partial(_fetch, state)
     found: dict[str, Any] = {name: Fetched(getattr(listed, name), fetch) for name in _FIELDS}
-    return Model(**found)
+    return TrainedModel(**found)
 
 
-def with_model(state: ShardedState, model: Model) -> ShardedState:
+def with_model(state: ShardedState, model: TrainedModel) -> ShardedState:
     """The state with what was changed in a model of `model_of`."""
     slots = list(state.slots)
     for place, value in (pair for name in _FIELDS for pair in getattr(model, name).changed()):
@@ -114,7 +114,7 @@ def _on_way(
     return first, second
 
 
-def _aged(split: ShardedTick, key: Key, made: Mapping[Any, Ages], age: int) -> np.ndarray:
+def _aged(split: ShardedTick, key: ValueKey, made: Mapping[Any, Ages], age: int) -> np.ndarray:
     """The value of that age; zeros before the first tick."""
     if key in made:
         return made[key][age]
@@ -143,8 +143,8 @@ def _buffers(
         yield fifo.filled({age - hops: value for age, value in values}, now)
 
 
-def _own(split: ShardedTick, number: int, model: Model) -> Model:
+def _own(split: ShardedTick, number: int, model: TrainedModel) -> TrainedModel:
     """What a shard has of a model."""
     own = split.shards[number]
     stages = split.job.stages.stages[own.start : own.stop]
-    return Model.empty().updated(*map(model.of, stages))
+    return TrainedModel.empty().updated(*map(model.of, stages))

@@ -49,7 +49,7 @@ class InSlot:
     leaf: Any
 
 
-class Layout:
+class SlotLayout:
     """Which leaf of which shard lies in which slot.
 
     `forms` are the states of the shards as trees of shapes and dtypes. `kinds` has a name for each

@@ -17,18 +17,18 @@ from jax import lax
 from jax.sharding import Mesh
 
 from ....compiler.plan.program import Source
-from ....compiler.plan.schedule import Key, spec_of
+from ....compiler.plan.schedule import ValueKey, spec_of
 from ...tick.job import Job
 from ...tick.shard import Shards, activations_across, gradients_across, hops, schedule_of
 from ...tick.stage import forward_through, from_host
 from ...tick.stage_classes import classes_of_one
-from ...tick.train_state import Model, Pipeline
+from ...tick.train_state import Pipeline, TrainedModel
 from ..fifo import FlatFifo
 from ..ops.lower import jax_dtype
 from ..tick import JaxMoment, JaxTick
 from ..traffic import Buffers
 from .arrays import AXIS, OWN_ROW, SAME
-from .slots import RING, Layout
+from .slots import RING, SlotLayout
 from .transfer import Flat, Wire, room_for
 
 Array = Any
@@ -59,7 +59,7 @@ class ShardedTick:
         self.mesh = Mesh(devices, (AXIS,))
         self.ticks = [self._tick(number) for number in range(len(shards))]
         forms = [jax.eval_shape(tick.start) for tick in self.ticks]
-        self.layout = Layout(forms, list(map(_kinds, self.ticks, forms)))
+        self.layout = SlotLayout(forms, list(map(_kinds, self.ticks, forms)))
         cuts = [own.start for own in shards] + [shards[-1].stop]
         self.forward = [Wire(job.stages, activations_across(job.stages, cut)) for cut in cuts]
         self.backward = [Wire(job.stages, gradients_across(job.stages, cut)) for cut in cuts]
@@ -72,7 +72,7 @@ class ShardedTick:
         part = schedule_of(self.schedule, self.shards, number)
         return JaxTick(self.job, self.schedule, classes, Buffers(part, classes, FlatFifo))
 
-    def hops(self, number: int, key: Key) -> int:
+    def hops(self, number: int, key: ValueKey) -> int:
         """Ticks that a value is old when it arrives at a shard."""
         return hops(self.shards, number, key)
 
@@ -196,10 +196,10 @@ class ShardedTick:
 
 def _kinds(tick: JaxTick, form: Pipeline) -> Pipeline:
     """For each leaf of a state what it is: a field of the model, a ring, or a register."""
-    names = [field.name for field in fields(Model)]
+    names = [field.name for field in fields(TrainedModel)]
     kinds = {name: jax.tree.map(lambda _, n=name: n, getattr(form.model, name)) for name in names}
     buffers = (RING if fifo.reach > 1 else "register" for fifo in tick.buffers.fifos.values())
-    return Pipeline(Model(**kinds), tuple(buffers))
+    return Pipeline(TrainedModel(**kinds), tuple(buffers))
 
 
 def _only(value: Array) -> Array:

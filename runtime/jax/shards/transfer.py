@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ....compiler.plan.program import Stages
-from ....compiler.plan.schedule import Key, spec_of
+from ....compiler.plan.schedule import ValueKey, spec_of
 from ..ops.lower import jax_dtype
 
 Array = Any
@@ -19,9 +19,9 @@ Flat = dict[str, Array]
 class Wire:
     """The values `keys` in this order; `elements` of each dtype."""
 
-    def __init__(self, pipeline: Stages, keys: Sequence[Key]) -> None:
+    def __init__(self, pipeline: Stages, keys: Sequence[ValueKey]) -> None:
         self.keys = tuple(keys)
-        self._places: dict[Key, tuple[str, int, tuple[int, ...], int]] = {}
+        self._places: dict[ValueKey, tuple[str, int, tuple[int, ...], int]] = {}
         self.elements: dict[str, int] = {}
         for key in keys:
             spec = spec_of(pipeline, key)
@@ -30,7 +30,7 @@ class Wire:
             self._places[key] = dtype, start, spec.shape, spec.elements
             self.elements[dtype] = start + spec.elements
 
-    def pack(self, values: Mapping[Key, Any], room: Mapping[str, int], xp: Any = jnp) -> Flat:
+    def pack(self, values: Mapping[ValueKey, Any], room: Mapping[str, int], xp: Any = jnp) -> Flat:
         """The values in flat arrays of `room` elements, which is what the widest cut needs."""
         flat = {}
         for dtype, size in room.items():
@@ -39,7 +39,7 @@ class Wire:
             flat[dtype] = xp.concatenate([*(values[key].reshape(-1) for key in own), rest])
         return flat
 
-    def unpack(self, flat: Mapping[str, Any]) -> dict[Key, Any]:
+    def unpack(self, flat: Mapping[str, Any]) -> dict[ValueKey, Any]:
         """The values in flat arrays."""
         return {
             key: flat[dtype][start : start + elements].reshape(shape)

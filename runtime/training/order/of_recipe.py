@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ....backend.errors import UserError
-from ....backend.pacing import Pace, SelfPacedSampler, cluster, embed
+from ....backend.pacing import PassPace, SelfPacedSampler, cluster, embed
 from ....compiler.recipes.recipe import Recipe, SamplerRecipe
 from ...checkpoint import Checkpoint
 from ...data import Augmented, Splits, rows_of
@@ -40,7 +40,7 @@ def order_of(recipe: Recipe, data: Splits, start: Checkpoint | None) -> Order:
         check_alike(clusters=clusters.tobytes())
     else:
         clusters = start.order["clusters"].numpy()
-    pace = Pace(
+    pace = PassPace(
         sampler.threshold,
         sampler.most_per_cluster,
         sampler.diversity,

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
-from ....backend.pacing import Pass
+from ....backend.pacing import PacedPass
 from ...data import Chunk
 from ...tick.job import Stream
 
@@ -27,7 +27,7 @@ class Order(Protocol):
         """Indices of samples by their numbers: those just fed, and those in flight before."""
         ...
 
-    def fed(self, count: int, losses: Stream) -> tuple[Pass, ...]:
+    def fed(self, count: int, losses: Stream) -> tuple[PacedPass, ...]:
         """Take note of samples fed, and of losses that came out; the passes that have ended."""
         ...
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ....backend.errors import UserError
-from ....backend.pacing import Pass, SelfPacedSampler
+from ....backend.pacing import PacedPass, SelfPacedSampler
 from ...data import Chunk
 from ...tick.job import Stream
 from .order import chunk_sizes
@@ -45,7 +45,7 @@ class SelfPaced:
         known = np.concatenate([self._in_flight, self._left()])
         return known[samples.start - self._first : samples.stop - self._first]
 
-    def fed(self, count: int, losses: Stream) -> tuple[Pass, ...]:
+    def fed(self, count: int, losses: Stream) -> tuple[PacedPass, ...]:
         """Keep what came out for the sampler; end the pass if all of it was fed."""
         self._in_flight = np.concatenate([self._in_flight, self._left()[:count]])
         self._fed += count

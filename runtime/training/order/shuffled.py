@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from ....backend.errors import UserError
-from ....backend.pacing import Pass
+from ....backend.pacing import PacedPass
 from ...data import Chunk, Splits
 from ...tick.job import Stream
 from .order import chunk_sizes
@@ -37,7 +37,7 @@ class Shuffled:
         size = len(self._data.train)
         return np.array([self(number // size)[number % size] for number in samples])
 
-    def fed(self, count: int, losses: Stream) -> tuple[Pass, ...]:
+    def fed(self, count: int, losses: Stream) -> tuple[PacedPass, ...]:
         """Losses change nothing."""
         return ()
 

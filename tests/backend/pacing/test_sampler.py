@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from weft.backend.errors import UserError
-from weft.backend.pacing import Pace, SelfPacedSampler
+from weft.backend.pacing import PassPace, SelfPacedSampler
 
 CLUSTERS = np.array([0, 0, 0, 1, 1, 2])
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 
 
-def sampler(pace: Pace | None = None) -> SelfPacedSampler:
-    return SelfPacedSampler(CLUSTERS, LABELS, pace or Pace(most_per_cluster=1), seed=3)
+def sampler(pace: PassPace | None = None) -> SelfPacedSampler:
+    return SelfPacedSampler(CLUSTERS, LABELS, pace or PassPace(most_per_cluster=1), seed=3)
 
 
 def test_the_first_pass_takes_all_in_an_order_of_its_own() -> None:
@@ -20,7 +20,7 @@ def test_the_first_pass_takes_all_in_an_order_of_its_own() -> None:
     first = own.order()
     assert sorted(first) == list(range(6))
     assert own.order().tolist() == first.tolist()
-    other = SelfPacedSampler(CLUSTERS, LABELS, Pace(), seed=4).order()
+    other = SelfPacedSampler(CLUSTERS, LABELS, PassPace(), seed=4).order()
     assert other.tolist() != first.tolist()
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_loss_counts_as_zero_and_one_that_is_not_finite_is_not_kept()
 
 
 def test_the_pace_grows_after_each_pass() -> None:
-    pace = Pace(threshold=1.0, most_per_cluster=10, diversity=0.5)
+    pace = PassPace(threshold=1.0, most_per_cluster=10, diversity=0.5)
     later = pace.at(3)
     assert later.threshold == pytest.approx(1.21)
     assert (later.most_per_cluster, later.diversity) == (12, pytest.approx(0.605))
@@ -81,10 +81,10 @@ def test_what_cannot_be_sampled_is_refused() -> None:
     with pytest.raises(UserError, match="one per label"):
         SelfPacedSampler(CLUSTERS, LABELS[:3])
     with pytest.raises(UserError, match="growth"):
-        sampler(Pace(growth=0.5))
+        sampler(PassPace(growth=0.5))
     with pytest.raises(UserError, match="samples"):
         sampler().restore(SelfPacedSampler(CLUSTERS[:2], LABELS[:2]).state())
-    own = sampler(Pace(threshold=0.1, diversity=0.0))
+    own = sampler(PassPace(threshold=0.1, diversity=0.0))
     own.record(np.arange(6), np.ones(6), update=1)
     own.advance()
     with pytest.raises(UserError, match="at least one sample"):
@@ -92,7 +92,7 @@ def test_what_cannot_be_sampled_is_refused() -> None:
 
 
 def test_the_baseline_takes_the_first_of_each_cluster_whatever_their_losses() -> None:
-    own = sampler(Pace(most_per_cluster=2, choice="first"))
+    own = sampler(PassPace(most_per_cluster=2, choice="first"))
     own.record(np.arange(6), np.array([3.0, 1.0, 2.0, 5.0, 4.0, 9.0]), update=5)
     own.advance()
     assert sorted(own.order()) == [0, 1, 3, 4, 5]

@@ -15,27 +15,29 @@ pytest.importorskip("jax")
 from weft.backend.errors import UnknownNameError
 from weft.backend.nn import resnet
 from weft.bench.execution import loops
-from weft.bench.execution.cases import Case, Update, make_case
+from weft.bench.execution.cases import TimedCase, Update, make_case
 from weft.bench.execution.loops import eager_loop, jax_loop, loops_of, make_job
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 
 COUNT = 6
 
 
-def small_case(name: str) -> Case:
+def small_case(name: str) -> TimedCase:
     """The network's own kind, small."""
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     if name == "mlp":
         model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
         x = generator.standard_normal((COUNT, 1, 6)).astype(np.float32)
-        return Case(name, model, F.cross_entropy, x, generator.integers(0, 4, (COUNT, 1)))
+        return TimedCase(name, model, F.cross_entropy, x, generator.integers(0, 4, (COUNT, 1)))
     if name == "gpt":
         text = generator.integers(0, 256, (COUNT, 1, 9))
         model = ByteModel(blocks=1, width=16, heads=8, window=8)
-        return Case(name, model, byte_loss, text[..., :-1], text[..., 1:])
+        return TimedCase(name, model, byte_loss, text[..., :-1], text[..., 1:])
     x = generator.standard_normal((COUNT, 1, 3, 8, 8)).astype(np.float32)
-    return Case(name, resnet(8, width=4), F.cross_entropy, x, generator.integers(0, 10, (COUNT, 1)))
+    return TimedCase(
+        name, resnet(8, width=4), F.cross_entropy, x, generator.integers(0, 10, (COUNT, 1))
+    )
 
 
 CLIPPED = Update(weight_decay=0.1, clip_norm=0.05, compensations=("sc+lwp",))

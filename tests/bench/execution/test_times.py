@@ -11,16 +11,16 @@ from torch import nn
 
 jax = pytest.importorskip("jax")
 
-from weft.bench.execution.cases import Case, Update  # noqa: E402
+from weft.bench.execution.cases import TimedCase, Update  # noqa: E402
 from weft.bench.execution.compilations import Compilations  # noqa: E402
 from weft.bench.execution.times import measure  # noqa: E402
 
 
-def case() -> Case:
+def case() -> TimedCase:
     x = np.random.default_rng(0).standard_normal((3, 1, 6)).astype(np.float32)
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
     update = Update(compensations=("none", "stash"))
-    return Case("mlp", model, F.cross_entropy, x, np.zeros((3, 1), np.int64), update)
+    return TimedCase("mlp", model, F.cross_entropy, x, np.zeros((3, 1), np.int64), update)
 
 
 def test_all_loops_are_measured_and_compared() -> None:

@@ -12,13 +12,13 @@ pytest.importorskip("jax")
 
 
 from weft.bench.operators import judge, sweep
-from weft.bench.operators.judge import Answer, Verdict
+from weft.bench.operators.judge import Answer, SampleVerdict
 from weft.bench.operators.probe import Probe
 
 
 def test_an_operator_without_a_kernel_is_refused_by_name():
     (row,) = sweep.rows(sweep.operators(["kthvalue"]), samples=1, jax_samples=0)
-    assert row.verdict == Verdict("refused", "operator aten.kthvalue.default")
+    assert row.verdict == SampleVerdict("refused", "operator aten.kthvalue.default")
     total = sweep.summary([row])
     assert (total.samples, total.refused, total.passed) == (1, 1, False)
 
@@ -36,5 +36,5 @@ def test_another_number_is_wrong(kind):
         ),
     }
     verdict = judge.judge(probe, changed[kind](), judge.wide_target(), with_jax=True)
-    assert verdict == Verdict("wrong", kind)
+    assert verdict == SampleVerdict("wrong", kind)
     assert judge.judge(probe, answer, judge.wide_target(), with_jax=True).jax == "right"

@@ -10,7 +10,7 @@ from helpers.jobs import job_of, perceptron
 from helpers.small_experiment import RATE, data, seeded
 from helpers.stages_of import stages_of
 from weft.backend.optim import Constant
-from weft.bench.studies.training import SEQUENTIAL, Experiment, Setting
+from weft.bench.studies.training import SEQUENTIAL, Experiment, RunSetting
 from weft.compiler.plan.program import Stages
 from weft.runtime.tick.job import Job
 
@@ -22,7 +22,7 @@ def stages() -> Stages:
 
 @pytest.fixture
 def experiment(stages: Stages) -> Experiment:
-    def job(setting: Setting) -> Job:
+    def job(setting: RunSetting) -> Job:
         compensation = "none" if setting.method == SEQUENTIAL else setting.method
         made = job_of(seeded(setting.seed), stages, compensation=compensation)
         return replace(made, schedule=Constant(RATE * setting.factor))

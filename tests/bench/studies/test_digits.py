@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from weft.bench.studies.digits import digits_experiment
-from weft.bench.studies.training import SEQUENTIAL, Setting
+from weft.bench.studies.training import SEQUENTIAL, RunSetting
 
 pytest.importorskip("jax")
 
@@ -15,7 +15,7 @@ PERCEPTRON = ("model=mlp", "model.options.width=16", "target=tiny_mesh", "sparsi
 def test_digits_take_start_weights_and_masks_from_the_seed() -> None:
     pytest.importorskip("sklearn")
     experiment = digits_experiment(1, PERCEPTRON)
-    zero, one, again = (experiment.job(Setting("sc", 1.0, seed)) for seed in (0, 1, 0))
+    zero, one, again = (experiment.job(RunSetting("sc", 1.0, seed)) for seed in (0, 1, 0))
     assert zero.tensors.keys() == one.tensors.keys()
     assert zero.masks
     for name, mask in zero.masks.items():
@@ -28,8 +28,8 @@ def test_digits_take_start_weights_and_masks_from_the_seed() -> None:
 def test_digits_scale_the_rate_of_the_recipe() -> None:
     pytest.importorskip("sklearn")
     experiment = digits_experiment(1, PERCEPTRON)
-    usual, quadruple = (experiment.job(Setting("sc", factor, 0)) for factor in (1.0, 4.0))
+    usual, quadruple = (experiment.job(RunSetting("sc", factor, 0)) for factor in (1.0, 4.0))
     assert quadruple.rate(500) == pytest.approx(4 * usual.rate(500))
     assert max(usual.rate(n) for n in range(1437)) == pytest.approx(experiment.rate, rel=0.01)
-    assert usual.rule != experiment.job(Setting(SEQUENTIAL, 1.0, 0)).rule
+    assert usual.rule != experiment.job(RunSetting(SEQUENTIAL, 1.0, 0)).rule
     assert SEQUENTIAL in experiment.methods

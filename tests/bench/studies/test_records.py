@@ -14,7 +14,7 @@ pytest.importorskip("jax")
 
 
 from weft.bench.studies.records import measure_missing, read_records
-from weft.bench.studies.training import Experiment, Setting, settings
+from weft.bench.studies.training import Experiment, RunSetting, settings
 
 
 def test_a_file_of_records_is_continued(
@@ -22,7 +22,7 @@ def test_a_file_of_records_is_continued(
 ) -> None:
     path, made = tmp_path / "records.jsonl", []
 
-    def counted(job: Setting) -> Job:
+    def counted(job: RunSetting) -> Job:
         made.append(job)
         return experiment.job(job)
 
@@ -49,6 +49,6 @@ def test_other_files_are_no_records(tmp_path: Path, content: str) -> None:
 
 def test_a_record_is_one_line_of_strict_json(experiment: Experiment, tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    (record,) = measure_missing(experiment, [Setting("sc", 1.0, 0)], path)
+    (record,) = measure_missing(experiment, [RunSetting("sc", 1.0, 0)], path)
     (line,) = path.read_text().splitlines()
     assert json.loads(line) == asdict(record)

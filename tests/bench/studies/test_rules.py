@@ -13,7 +13,7 @@ from helpers.stages_of import stages_of
 from weft.backend.optim import Constant
 from weft.bench.studies.rules import METHODS, rules_search
 from weft.bench.studies.searched import Search
-from weft.bench.studies.training import SEQUENTIAL, Experiment, Setting
+from weft.bench.studies.training import SEQUENTIAL, Experiment, RunSetting
 from weft.runtime.data import Dataset
 from weft.runtime.tick.job import Job
 
@@ -37,7 +37,7 @@ def experiment() -> Experiment:
     model = perceptron()
     stages = stages_of(model, torch.zeros(1, 9))
 
-    def job(setting: Setting) -> Job:
+    def job(setting: RunSetting) -> Job:
         made = job_of(model, stages, compensation="none")
         return replace(made, schedule=Constant(RATE * setting.factor))
 
@@ -61,7 +61,7 @@ def test_the_rules_are_searched_alike_on_windows_that_none_trains_on(tmp_path: P
     np.testing.assert_array_equal(whole.reshape(-1)[:26], np.arange(97, 123))
     assert len(validation[0]) == round(0.1 * (len(train) + len(validation[0])))
     for method in METHODS:
-        job = search.experiment.job(Setting(method, 1.0, 0))
+        job = search.experiment.job(RunSetting(method, 1.0, 0))
         name = method.split(",")[0].split(" ")[0]
         assert job.rule.settings["optimizer"] == name
         assert job.rule.stash is ("stash" in method)

@@ -15,7 +15,7 @@ from weft.backend.optim import Constant
 from weft.bench.studies import searched
 from weft.bench.studies.evidence import page, search_table
 from weft.bench.studies.searched import Search, measure_search
-from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, Setting, measure
+from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, RunSetting, measure
 from weft.runtime.data import Dataset
 from weft.runtime.tick.job import Job
 
@@ -32,7 +32,7 @@ def experiment() -> Experiment:
     model = perceptron()
     stages = stages_of(model, torch.zeros(1, 9))
 
-    def job(setting: Setting) -> Job:
+    def job(setting: RunSetting) -> Job:
         made = job_of(model, stages, compensation="none")
         return replace(made, schedule=Constant(RATE * setting.factor))
 
@@ -48,7 +48,7 @@ def search() -> Search:
 LOSSES = {f"a, {SEQUENTIAL}": {0.5: 1.0, 1.0: 0.8, 2.0: None}, "b": {0.5: 0.9, 1.0: 1.0, 2.0: 1.1}}
 
 
-def fake(asked: list[Setting], experiment: Experiment, chosen: Iterator[Setting]):
+def fake(asked: list[RunSetting], experiment: Experiment, chosen: Iterator[RunSetting]):
     """Records of the losses above; tests say the opposite, which must not matter."""
     for setting in chosen:
         asked.append(setting)
@@ -64,7 +64,7 @@ def fake(asked: list[Setting], experiment: Experiment, chosen: Iterator[Setting]
 def test_the_best_rate_of_the_validation_is_tested_with_every_seed(
     search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Setting] = []
+    asked: list[RunSetting] = []
     monkeypatch.setattr(searched, "measure", lambda e, chosen: fake(asked, e, chosen))
     states = list(measure_search(search, tmp_path / "r.jsonl"))
     assert [len(state) for state in states] == list(range(search.runs + 1))
@@ -84,7 +84,7 @@ def test_the_best_rate_of_the_validation_is_tested_with_every_seed(
 def test_a_run_that_was_stopped_goes_on_and_the_page_says_what_is_missing(
     search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Setting] = []
+    asked: list[RunSetting] = []
     monkeypatch.setattr(searched, "measure", lambda e, chosen: fake(asked, e, chosen))
     path = tmp_path / "r.jsonl"
     first = measure_search(search, path)
@@ -101,7 +101,7 @@ def test_a_run_that_was_stopped_goes_on_and_the_page_says_what_is_missing(
 
 
 def test_what_is_tested_is_the_part_that_was_asked_for() -> None:
-    chosen = [Setting("b", 1.0, 0, "validation"), Setting("b", 1.0, 0, "test")]
+    chosen = [RunSetting("b", 1.0, 0, "validation"), RunSetting("b", 1.0, 0, "test")]
     one, two = measure(experiment(), chosen)
     assert (one.part, two.part) == ("validation", "test")
     assert one.loss != two.loss

@@ -9,7 +9,7 @@ import torch
 from weft.backend.errors import UserError
 from weft.bench.models.bytes_model import ByteModel
 from weft.bench.studies.text import DEFAULT_TEXT, OPTIMIZERS, WINDOW, text_experiment
-from weft.bench.studies.training import Setting
+from weft.bench.studies.training import RunSetting
 from weft.compiler.plan.program import HOST, Source
 from weft.runtime.data import load_data
 from weft.runtime.executors import make_executor
@@ -30,14 +30,14 @@ def test_scores_do_not_see_the_bytes_they_predict() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_stages_read_the_text_first_and_the_following_bytes_last(optimizer: str) -> None:
-    stages = text_experiment(optimizer).job(Setting("none", 1.0, 0)).stages
+    stages = text_experiment(optimizer).job(RunSetting("none", 1.0, 0)).stages
     assert stages.stages[0].inputs == (Source(HOST, 0),)
     assert Source(HOST, 1) in stages.stages[-1].inputs
 
 
 def test_text_is_learnt_with_delays() -> None:
     experiment = text_experiment("adamw")
-    machine = make_executor("reference", experiment.job(Setting("lwp", 1.0, 0)), "pipelined")
+    machine = make_executor("reference", experiment.job(RunSetting("lwp", 1.0, 0)), "pipelined")
     data = experiment.data
     losses = machine.feed([data.x_train[:160], data.y_train[:160]]).losses.values
     assert losses[:10].mean() > 5.0  # log 256 = 5.5 for a guess

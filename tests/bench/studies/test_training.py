@@ -17,7 +17,14 @@ from weft.runtime.tick.job import Job
 pytest.importorskip("jax")
 
 from helpers.small_experiment import RATE, seeded
-from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, Setting, measure, settings
+from weft.bench.studies.training import (
+    SEQUENTIAL,
+    Experiment,
+    Record,
+    RunSetting,
+    measure,
+    settings,
+)
 from weft.runtime.executors import make_executor
 from weft.runtime.jax.executor import JaxExecutor
 
@@ -45,7 +52,7 @@ def test_records_say_what_was_run(experiment: Experiment) -> None:
 
 
 def test_runs_that_share_a_program_equal_runs_alone(experiment: Experiment) -> None:
-    chosen = [Setting("sc", 1.0, 0), Setting("sc", 2.0, 1)]
+    chosen = [RunSetting("sc", 1.0, 0), RunSetting("sc", 2.0, 1)]
     together = list(measure(experiment, chosen))
     (alone,) = measure(experiment, chosen[1:])
     assert timeless(alone) == timeless(together[1])
@@ -55,7 +62,7 @@ def test_runs_that_share_a_program_equal_runs_alone(experiment: Experiment) -> N
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_a_run_that_diverged_is_given_up(experiment: Experiment) -> None:
     longer = replace(experiment, epochs=3)
-    (record,) = measure(longer, [Setting(SEQUENTIAL, 1e30, 0)])
+    (record,) = measure(longer, [RunSetting(SEQUENTIAL, 1e30, 0)])
     assert record.diverged
     assert record.loss is None
     assert record.samples < 3 * 120

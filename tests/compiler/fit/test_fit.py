@@ -12,7 +12,7 @@ from weft.compiler.fit.fit import fit, report
 from weft.compiler.fit.levers import off_the_wafer
 from weft.compiler.fit.setting import BYTES, Setting
 from weft.compiler.plan.check import check
-from weft.compiler.stages.kept.keeping import Keeping
+from weft.compiler.stages.kept.keeping import ActivationKeeping
 
 
 def test_what_does_not_fit_is_reported_with_every_lever_priced():
@@ -27,7 +27,7 @@ def test_what_does_not_fit_is_reported_with_every_lever_priced():
     )
     assert document.contributors
     predicted = {lever.change: lever for lever in document.levers}
-    again = fitting.demand(replace(setting, keeping=Keeping(recompute=True)))
+    again = fitting.demand(replace(setting, keeping=ActivationKeeping(recompute=True)))
     found = predicted["stages do their forward again in the backward"]
     assert (found.predicted, found.bound, found.unit) == (again.amount, again.bound, again.unit)
     sparse = fitting.demand(replace(setting, sparsity=0.9))
@@ -56,10 +56,10 @@ def test_fit_pulls_levers_until_the_plan_is_sound_and_records_them():
 
 def test_recompute_is_tried_with_coarser_stages_where_alone_it_saves_nothing():
     fitting, setting = fitting_of(*LARGE), Setting(TINY)
-    alone = fitting.demand(replace(setting, keeping=Keeping(recompute=True)))
+    alone = fitting.demand(replace(setting, keeping=ActivationKeeping(recompute=True)))
     assert alone == fitting.demand(setting)
     blocks = replace(setting, blocks=True)
-    again = replace(blocks, keeping=Keeping(recompute=True))
+    again = replace(blocks, keeping=ActivationKeeping(recompute=True))
     assert fitting.demand(again).amount < fitting.demand(blocks).amount
     found, _ = fit(fitting, setting)
     assert found.keeping.recompute
@@ -114,7 +114,9 @@ ROOMY = replace(small(rows=64, columns=64), sram=replace(TINY.sram, bytes_per_pe
 
 def _bytes_for(fitting) -> int:
     """Between what the fullest PE needs as it is and with the FIFOs of the first half elsewhere."""
-    away = Setting(ROOMY, keeping=Keeping(off_wafer=fitting.stages(Setting(ROOMY)).delay(0) // 2))
+    away = Setting(
+        ROOMY, keeping=ActivationKeeping(off_wafer=fitting.stages(Setting(ROOMY)).delay(0) // 2)
+    )
     pricing = [fitting.pricing(setting) for setting in (Setting(ROOMY), away)]
     least = [max(map(one.least_bytes, one.stages.stages)) for one in pricing]
     assert least[1] < least[0]

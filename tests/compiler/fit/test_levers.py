@@ -11,7 +11,7 @@ from weft.compiler.capture.capture import capture
 from weft.compiler.fit.levers import every_lever
 from weft.compiler.fit.setting import Fitting, Setting
 from weft.compiler.plan.training import Training
-from weft.compiler.stages.kept.keeping import Keeping
+from weft.compiler.stages.kept.keeping import ActivationKeeping
 
 
 def test_reversible_stages_are_the_first_lever_of_a_network_that_has_them():
@@ -20,8 +20,8 @@ def test_reversible_stages_are_the_first_lever_of_a_network_that_has_them():
     fitting = Fitting(capture(model, sample, F.cross_entropy), Training())
     levers = {lever.name: lever for lever in every_lever(fitting, Setting(TINY))}
     assert list(levers)[:2] == ["reversible stages", "recompute"]
-    assert levers["reversible stages"].setting.keeping == Keeping(reversible=True)
-    assert levers["packing"].setting.keeping == Keeping(packing="int8")
+    assert levers["reversible stages"].setting.keeping == ActivationKeeping(reversible=True)
+    assert levers["packing"].setting.keeping == ActivationKeeping(packing="int8")
     for lever in levers.values():
         assert lever.exact == (lever.name not in ("packing", "sparser weights"))
         assert lever.before == fitting.demand(Setting(TINY))

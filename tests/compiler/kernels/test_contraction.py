@@ -8,11 +8,11 @@ import torch
 from helpers.products import WSE2, cycles, forward, site
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.kernels.contraction import Contraction, Part, price
+from weft.compiler.kernels.contraction import Contraction, ProductPart, price
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.kernels.site import Site
 from weft.compiler.machine.collectives import all_reduce, transfer
-from weft.compiler.machine.product import Kind
+from weft.compiler.machine.product import ProductKind
 from weft.compiler.machine.tilings import useful_splits
 
 
@@ -80,9 +80,11 @@ def test_a_batch_is_spread_over_the_rows_then_runs_in_turn(rows):
     """Each product of a batch of 4 has the rows over 4, or as many turns as they share a row."""
     operand = WeightTiles(out_features=24, in_features=16, taps=1)
     product = Contraction(operand, 10, 10, 0, "float32", 4, loaded=True)
-    batch = price(site(WSE2, (rows, 2, 3)), Part(Kind.FORWARD, replace(product, batch=4)))
+    batch = price(
+        site(WSE2, (rows, 2, 3)), ProductPart(ProductKind.FORWARD, replace(product, batch=4))
+    )
     turns, own_rows = -(-4 // min(4, rows)), rows // min(4, rows)
-    lying = Part(Kind.FORWARD, replace(product, loaded=False))
+    lying = ProductPart(ProductKind.FORWARD, replace(product, loaded=False))
     one = price(site(WSE2, (own_rows, 2, 3)), lying)
     loaded = turns * -(-16 // own_rows) * 24
     loading = transfer(WSE2.noc, np.array([loaded]), np.array([3]), 1)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.kernels.contraction import Contraction, Part, price
+from weft.compiler.kernels.contraction import Contraction, ProductPart, price
 from weft.compiler.kernels.nonzeros import WeightTiles
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
 from weft.compiler.machine import collectives
-from weft.compiler.machine.product import Kind
+from weft.compiler.machine.product import ProductKind
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.targets import load_target
-from weft.sim.fabric.product import Product
+from weft.sim.fabric.product import FabricProduct
 from weft.sim.fabric.product_cycles import product_cycles
 
 WSE2 = load_target("wse2")
@@ -124,12 +124,12 @@ def test_borders_lengthen_a_product_by_their_exchange_and_their_words(slices, ro
     beyond = min(2 * reach, positions - own)
     side = -(-beyond // 2)
     exchange = collectives.border(NOC, *map(one_of, (side, -(-side // own), rows)))[0]
-    for kind in Kind:
-        parts = (Part(kind, p) for p in (replace(plain, halo=2 * reach), plain))
+    for kind in ProductKind:
+        parts = (ProductPart(kind, p) for p in (replace(plain, halo=2 * reach), plain))
         whole, alone = (price(site, part) for part in parts)
         longer = (whole.network - alone.network)[0]
         assert 0 < longer <= exchange + 3 * beyond or whole.network[0] == 0
-        assert kind is not Kind.FORWARD or longer >= exchange
+        assert kind is not ProductKind.FORWARD or longer >= exchange
 
 
 def one_of(value: int):
@@ -145,7 +145,7 @@ def test_words_round_up_to_the_link_width():
 @pytest.mark.parametrize("words", [1, 4])
 def test_lines_without_a_route_come_after_the_others(lines, words):
     """Of 96 routes a chain takes two: the fabric steps the lines 47 or 48 at a time."""
-    column = Product(
+    column = FabricProduct(
         slices=lines, height=4, width=1, column_spacing=lines,
         loaded_words=0, row_words=0, column_words=0, multiply_cycles=0, sum_words=words,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from weft.compiler.kernels.contraction import Contraction
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.machine.collectives import reduce
 from weft.compiler.machine.local_product import weight_triggered
-from weft.compiler.machine.product import Kind, tile_of
+from weft.compiler.machine.product import ProductKind, tile_of
 from weft.compiler.targets import load_target
 
 
@@ -80,7 +80,7 @@ def test_sparse_speed_up_of_the_wafer(density, measured):
 
     def streamed(kept: float) -> float:
         weights = WeightTiles(size, size, 1, density=kept)
-        sizes = Contraction(weights, columns, columns, 0, "float16", 2).product(Kind.FORWARD)
+        sizes = Contraction(weights, columns, columns, 0, "float16", 2).product(ProductKind.FORWARD)
         rows = place.tilings.in_split
         nonzeros = weights.tile_max(rows, one)
         tile = tile_of(target, place.tilings, sizes, nonzeros)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.compiler.kernels.contraction import Contraction, Part, price
+from weft.compiler.kernels.contraction import Contraction, ProductPart, price
 from weft.compiler.kernels.nonzeros import WeightTiles
 from weft.compiler.kernels.roles import Roles
 from weft.compiler.kernels.site import Site
 from weft.compiler.machine import collectives, exchange, instruction, local_product, ring, summa
 from weft.compiler.machine.local_product import LocalProduct
-from weft.compiler.machine.product import Kind
+from weft.compiler.machine.product import ProductKind
 from weft.compiler.machine.tilings import ALL_REDUCE, MULTICAST, RING, SUMMA, Tilings
 from weft.compiler.targets import Target, load_target
 
@@ -216,14 +216,14 @@ SIZES = st.tuples(st.integers(12, 300), st.integers(12, 300), st.integers(12, 20
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", ProductKind)
 @QUICK
 @given(sizes=SIZES, splits=st.lists(SPLITS, min_size=1, max_size=4), written=st.booleans())
 def test_a_product_on_many_tilings_costs_what_it_costs_on_each(
     kind, algorithm, sizes, splits, written
 ):
     target = WRITTEN if written else WSE3
-    part = Part(kind, _contraction(sizes))
+    part = ProductPart(kind, _contraction(sizes))
     together = price(_site(target, splits, algorithm), part)
     for number, split in enumerate(splits):
         alone = price(_site(target, [split], algorithm), part)
@@ -232,14 +232,14 @@ def test_a_product_on_many_tilings_costs_what_it_costs_on_each(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", ProductKind)
 @QUICK
 @given(sizes=SIZES, split=SPLITS, written=st.booleans(), axis=st.integers(0, 2))
 def test_a_product_twice_as_large_never_takes_less(kind, algorithm, sizes, split, written, axis):
     target = WRITTEN if written else WSE3
     place = _site(target, [split], algorithm)
     larger = tuple(size * (1 + (axis == at)) for at, size in enumerate(sizes))
-    one, other = (price(place, Part(kind, _contraction(s))) for s in (sizes, larger))
+    one, other = (price(place, ProductPart(kind, _contraction(s))) for s in (sizes, larger))
     cycles = [float((cost.compute + cost.network)[0]) for cost in (one, other)]
     assert cycles[0] <= cycles[1]
     macs = np.prod(sizes) / (place.tilings.height * place.tilings.width)[0]

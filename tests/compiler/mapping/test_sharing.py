@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from helpers.tied_networks import WIDTH, WORDS, compiled
-from weft.compiler.mapping.sharing import Group
+from weft.compiler.mapping.sharing import SharedGroup
 from weft.compiler.place.share import Sharing
 
 
@@ -11,7 +11,7 @@ def test_a_pass_says_what_it_weighed() -> None:
     made: list[Sharing] = []
     compiled(on_end=lambda run: made.append(run.artefact) if run.name == "share" else None)
     (sharing,) = made
-    assert sharing.groups in ((Group((0, 4), 0),), (Group((0, 4), 4),))
+    assert sharing.groups in ((SharedGroup((0, 4), 0),), (SharedGroup((0, 4), 4),))
     (choice,) = sharing.choices
     assert choice.is_shared
     assert choice.shared_cycles < choice.apart_cycles

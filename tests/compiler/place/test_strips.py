@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UserError
-from weft.compiler.place.strips import Shapes, columns_taken, partition, wafers_of
+from weft.compiler.place.strips import StripShapes, columns_taken, partition, wafers_of
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.targets.load import load_target
@@ -52,7 +52,7 @@ def _least_wafers(shapes: list[list[tuple[int, int]]], rows: int, columns: int) 
 
 @given(STAGES, st.integers(4, 8), st.integers(4, 8))
 def test_strips_need_the_fewest_wafers(sizes, rows, columns):
-    shapes = [Shapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
+    shapes = [StripShapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
     strips = partition(shapes, rows, columns)
     expected = _least_wafers(sizes, rows, columns)
     if strips is None:

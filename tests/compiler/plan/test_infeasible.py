@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weft.compiler.plan.infeasible import Contributor, InfeasibleReport, Lever
+from weft.compiler.plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 
 REPORT = InfeasibleReport(
     "stage 'a'",
@@ -12,9 +12,9 @@ REPORT = InfeasibleReport(
     unit="PEs",
     contributors=(Contributor("small", 10), Contributor("large", 140)),
     try_levers=lambda: (
-        Lever("halve it", 120, 100),
-        Lever("other bytes", 110, 100, "bytes of the fullest PE"),
-        Lever("recompute", 90, 100),
+        ProposedLever("halve it", 120, 100),
+        ProposedLever("other bytes", 110, 100, "bytes of the fullest PE"),
+        ProposedLever("recompute", 90, 100),
     ),
 )
 
@@ -39,9 +39,9 @@ def test_the_error_proposes_what_fits() -> None:
 def test_levers_are_tried_when_they_are_read() -> None:
     tried = []
 
-    def levers() -> list[Lever]:
+    def levers() -> list[ProposedLever]:
         tried.append(1)
-        return [Lever("half the weights", 50, 60), Lever("a larger wafer", 80, 60)]
+        return [ProposedLever("half the weights", 50, 60), ProposedLever("a larger wafer", 80, 60)]
 
     contributors = (Contributor("weights", 100),)
     error = InfeasibleReport("stage 1", "wse2", 100, 60, "bytes", contributors, levers).error()

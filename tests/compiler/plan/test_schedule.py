@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.stages_of import mlp_stages, resnet8_stages
 from weft.compiler.plan.program import HOST, Source, Stages
-from weft.compiler.plan.schedule import Key, Step, TickSchedule, keys_of, pipelined, sequential
+from weft.compiler.plan.schedule import Step, TickSchedule, ValueKey, keys_of, pipelined, sequential
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
@@ -14,9 +14,9 @@ STAGES = {"mlp": mlp_stages, "resnet8": resnet8_stages}
 
 def played(schedule: TickSchedule, ticks: int) -> None:
     """Note at every tick of which sample a key was written, and look it up where it is read."""
-    written: dict[Key, dict[int, int]] = {}
+    written: dict[ValueKey, dict[int, int]] = {}
 
-    def push(tick: int, key: Key, sample: int) -> None:
+    def push(tick: int, key: ValueKey, sample: int) -> None:
         written.setdefault(key, {})[tick] = sample
 
     def work(tick: int, step: Step) -> None:

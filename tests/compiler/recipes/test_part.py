@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from weft.compiler.recipes.part import Decay, Part, Share
+from weft.compiler.recipes.part import Decay, RecipePart, UnitShare
 
 
-class Example(Part):
-    share: Share = 0.5
+class Example(RecipePart):
+    share: UnitShare = 0.5
     decay: Decay = 0.9
 
 

@@ -24,7 +24,7 @@ from weft.backend.sparsity import configure
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.stages.kept.pack_saved import Packing
 from weft.runtime.executors import make_executor
-from weft.runtime.probe import Probe
+from weft.runtime.probe import DeviceProbe
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job, Mode, Results
 from weft.runtime.tick.precision import in_bfloat16
@@ -195,7 +195,10 @@ def test_a_run_resumes_to_the_bit_and_on_the_device_asked_for(tmp_path: Path) ->
 
 
 def test_another_device_is_refused_once_one_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Probe("torch-xla", "cuda", False, "none"), Probe("torch-xla", "cpu", True, "it")]
+    found = [
+        DeviceProbe("torch-xla", "cuda", False, "none"),
+        DeviceProbe("torch-xla", "cpu", True, "it"),
+    ]
     monkeypatch.setattr("weft.runtime.executors.probe", lambda name: found)
     with pytest.raises(DeviceError, match="works here: cpu"):
         make_executor("torch-xla", perceptron_job("none"), "pipelined", "cuda")

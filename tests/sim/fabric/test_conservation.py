@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
-from weft.sim.fabric import Instruction, Port, Region, run
+from weft.sim.fabric import FabricRegion, Instruction, Port, run
 
 WSE2 = load_target("wse2")
 
 
-def line(pes: int) -> Region:
+def line(pes: int) -> FabricRegion:
     """One colour from the first PE of a row to its last."""
-    region = Region(1, pes, colours=1)
+    region = FabricRegion(1, pes, colours=1)
     region.route(0, 0, 0, Port.RAMP, [Port.EAST])
     for column in range(1, pes - 1):
         region.route(0, column, 0, Port.WEST, [Port.EAST])
@@ -42,7 +42,7 @@ def test_a_receive_without_a_route():
 
 def test_routes_in_a_circle():
     """No core is on them: a word, if there were one, would go round for ever."""
-    region = Region(2, 2, colours=2)
+    region = FabricRegion(2, 2, colours=2)
     ports = [(0, 0, Port.SOUTH, Port.EAST), (0, 1, Port.WEST, Port.SOUTH)]
     ports += [(1, 1, Port.NORTH, Port.WEST), (1, 0, Port.EAST, Port.NORTH)]
     for row, column, rx, tx in ports:

@@ -11,9 +11,9 @@ from weft.backend.errors import UserError
 from weft.compiler.machine import collectives
 from weft.compiler.targets import load_target
 from weft.sim.fabric import (
+    FabricRegion,
     Instruction,
     Port,
-    Region,
     broadcast,
     chain,
     ring_product,
@@ -21,7 +21,7 @@ from weft.sim.fabric import (
     shift,
     two_phase,
 )
-from weft.sim.fabric.kernels import Message, add_chain, add_two_phase
+from weft.sim.fabric.kernels import MessageCost, add_chain, add_two_phase
 
 WSE2, WSE3 = load_target("wse2"), load_target("wse3")
 SIZES = [(8, 32), (32, 256), (64, 16), (64, 1024)]
@@ -88,8 +88,8 @@ def test_two_phases_in_groups_that_do_not_come_out_even(pes):
 def test_what_arithmetic_hides_of_a_reduction(pes, words, pace):
     """Words that take `pace` cycles to compute each; the faster form of the two. A last group that
     is smaller, or a last word whose arithmetic follows its departure, moves it by a pace."""
-    how, group, line = Message(0, pace), round(pes**0.5), [(0, column) for column in range(pes)]
-    forms = Region(1, pes, 4), Region(1, pes, 4)
+    how, group, line = MessageCost(0, pace), round(pes**0.5), [(0, column) for column in range(pes)]
+    forms = FabricRegion(1, pes, 4), FabricRegion(1, pes, 4)
     add_chain(forms[0], line, range(pes), words, (0, 1), how=how)
     add_two_phase(forms[1], line, range(pes), group, words, (0, 1, 2, 3), how=how)
     stepped = min(run(form, WSE2).cycles for form in forms)
@@ -174,9 +174,9 @@ def test_a_word_leaves_while_its_core_computes(pace):
     assert arrived == 2 * pace + way(WSE2, hops=3) + 1
 
 
-def line(pes: int, colours: int) -> Region:
+def line(pes: int, colours: int) -> FabricRegion:
     """Colours 0, 1, ... from the first PE of a row to its last."""
-    region = Region(1, pes, colours)
+    region = FabricRegion(1, pes, colours)
     for colour in range(colours):
         region.route(0, 0, colour, Port.RAMP, [Port.EAST])
         for column in range(1, pes - 1):
@@ -214,7 +214,7 @@ def test_latency_of_one_word():
 
 def test_two_colours_share_a_link():
     """Two senders into one column of links take twice as long as one."""
-    region = Region(2, 8, colours=2)
+    region = FabricRegion(2, 8, colours=2)
     for column in range(1, 7):
         for colour in (0, 1):
             region.route(0, column, colour, Port.WEST, [Port.EAST])
@@ -253,7 +253,7 @@ def test_a_core_that_waits_for_nothing_is_reported():
 
 def test_a_cycle_of_waits_is_reported():
     """Both cores add and pass on, each waiting for the other's first word."""
-    region = Region(1, 2, colours=2)
+    region = FabricRegion(1, 2, colours=2)
     region.route(0, 0, 0, Port.RAMP, [Port.EAST])
     region.route(0, 1, 0, Port.WEST, [Port.RAMP])
     region.route(0, 1, 1, Port.RAMP, [Port.WEST])
@@ -264,14 +264,14 @@ def test_a_cycle_of_waits_is_reported():
 
 
 def test_a_route_without_a_listener_is_refused():
-    region = Region(1, 3, colours=1)
+    region = FabricRegion(1, 3, colours=1)
     region.route(0, 0, 0, Port.RAMP, [Port.EAST])
     with pytest.raises(UserError, match="colour 0 at row 0, column 1"):
         run(region, WSE2)
 
 
 def test_computing_takes_its_cycles_and_setup_comes_before():
-    region = Region(1, 1, colours=1)
+    region = FabricRegion(1, 1, colours=1)
     region.program(0, 0, Instruction.compute(40), Instruction.compute(2))
     assert run(region, WSE2).cycles == 42
 

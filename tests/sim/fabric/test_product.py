@@ -21,7 +21,7 @@ from weft.compiler.plan.store import load
 from weft.compiler.targets import load_target
 from weft.sim import simulate
 from weft.sim.fabric import level, phase_rows, product, with_fabric_cycles
-from weft.sim.fabric.product import Product
+from weft.sim.fabric.product import FabricProduct
 from weft.sim.fabric.product_cycles import product_cycles
 from weft.sim.fabric.run import run
 
@@ -187,7 +187,7 @@ def test_event_and_fabric_agree_in_both_orders_of_rows(name, interleaved, monkey
 @pytest.mark.parametrize("lines", [1, 2, 5, 15])
 def test_columns_that_share_links_sum_in_turn(lines, multiply_cycles):
     """As priced, and with every word over every link once."""
-    sums = product.Product(lines, 3, 1, 0, 0, 0, multiply_cycles, 60, column_spacing=lines)
+    sums = product.FabricProduct(lines, 3, 1, 0, 0, 0, multiply_cycles, 60, column_spacing=lines)
     both = product.Lines(range(1), range(lines))
     stepped = run(product.region(sums, WSE2, True, True, both), WSE2)
     sizes = (np.array([size]) for size in (60, 3, lines))
@@ -201,7 +201,7 @@ def test_columns_that_share_links_sum_in_turn(lines, multiply_cycles):
 
 def test_columns_without_routes_of_their_own_come_after_the_others():
     """A router has 96 routes; two operands and a sum in chains of 40 columns take more."""
-    one = product.Product(40, 3, 2, 0, 30, 20, 900, 0, column_spacing=40)
+    one = product.FabricProduct(40, 3, 2, 0, 30, 20, 900, 0, column_spacing=40)
     in_turns = list(product.lines_in_turns(replace(one, sum_words=8), in_chain=True))
     assert [len(lines.columns) for lines in in_turns] == [31, 9]
     assert [len(lines.rows) for lines in in_turns] == [1, 0]
@@ -298,13 +298,13 @@ def test_a_stored_plan_is_stepped_alike(tmp_path):
     "more", ["loaded_words", "row_words", "column_words", "multiply_cycles", "sum_words"]
 )
 def test_more_to_do_takes_longer(more):
-    product = Product(2, 6, 5, 7, 30, 10, 200, 20)
+    product = FabricProduct(2, 6, 5, 7, 30, 10, 200, 20)
     extra = replace(product, **{more: getattr(product, more) + 300})
     assert product_cycles(extra, WSE2) > product_cycles(product, WSE2)
 
 
 def test_a_product_alone_is_its_arithmetic():
-    assert product_cycles(Product(1, 1, 1, 0, 30, 10, 200, 20), WSE2) == 200
+    assert product_cycles(FabricProduct(1, 1, 1, 0, 30, 10, 200, 20), WSE2) == 200
 
 
 def test_a_machine_without_multicast_is_refused():
@@ -328,7 +328,7 @@ def test_the_level_needs_a_whole_plan_for_a_known_target(what):
 
 def test_memory_rules_out_an_order_and_asks_for_turns():
     """Each turn after the first adds the way of a sum; an order less is never faster."""
-    product = Product(1, 9, 5, 0, 40, 0, 600, 60)
+    product = FabricProduct(1, 9, 5, 0, 40, 0, 600, 60)
     both = product_cycles(product, WSE2)
     assert both == min(
         product_cycles(replace(product, operands_outermost=False), WSE2),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
-from weft.sim.fabric import Instruction, Port, Region, chain, run
+from weft.sim.fabric import FabricRegion, Instruction, Port, chain, run
 
 WSE2 = load_target("wse2")
 
 
 @pytest.mark.parametrize("colour", [-1, 2, 10**9])
 def test_a_colour_that_does_not_exist(colour):
-    region = Region(1, 2, colours=2)
+    region = FabricRegion(1, 2, colours=2)
     with pytest.raises(UserError, match="one of the region's 2 colours"):
         region.route(0, 0, colour, Port.RAMP, [Port.EAST])
     for step in (Instruction.send(4, colour), Instruction.receive(4, colour)):
@@ -22,8 +22,8 @@ def test_a_colour_that_does_not_exist(colour):
 
 def test_words_through_no_link():
     with pytest.raises(UserError, match="one output or more"):
-        Region(1, 2, colours=1).route(0, 1, 0, Port.WEST, [])
-    region = Region(1, 2, colours=1)
+        FabricRegion(1, 2, colours=1).route(0, 1, 0, Port.WEST, [])
+    region = FabricRegion(1, 2, colours=1)
     region.route(0, 1, 0, Port.RAMP, [Port.EAST])
     with pytest.raises(UserError, match="row 0, column 2"):
         run(region, WSE2)

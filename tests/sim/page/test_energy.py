@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from helpers import plans
 from weft.compiler.plan.document import PlanDocument
-from weft.compiler.targets.constant import Constant
+from weft.compiler.targets.constant import MachineConstant
 from weft.sim import simulate
 from weft.sim.page.energy import energy
 
@@ -15,7 +15,9 @@ CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 
 
 def _with(plan: PlanDocument, **constants: float) -> PlanDocument:
-    added = [Constant(k.replace("__", "."), v, "test", "assumed") for k, v in constants.items()]
+    added = [
+        MachineConstant(k.replace("__", "."), v, "test", "assumed") for k, v in constants.items()
+    ]
     kept = [c for c in plan.provenance if c.name not in {a.name for a in added}]
     return replace(plan, provenance=(*kept, *added))
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
-from weft.compiler.targets.constant import Constant
+from weft.compiler.targets.constant import MachineConstant
 from weft.sim import simulate
 from weft.sim.page.loglog import Axes, roofline_svg
 
@@ -31,7 +31,7 @@ def test_a_decade_is_a_decade_wherever_it_is():
 def test_no_stage_is_above_the_roof():
     plan = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
     stages = tuple(replace(stage, macs_effective=20) for stage in plan.stages)
-    rate = Constant("compute.float32.macs_per_cycle", 4.0, "test", "assumed")
+    rate = MachineConstant("compute.float32.macs_per_cycle", 4.0, "test", "assumed")
     plan = replace(plan, stages=stages, provenance=(*plan.provenance, rate))
     svg = roofline_svg(plan, simulate(plan, 100))
     roof = ElementTree.fromstring(svg).find("polyline[@class='roof']")

@@ -10,11 +10,11 @@ from helpers import plans
 from weft.backend.errors import UserError
 from weft.compiler.plan.text.numbers import quantity
 from weft.sim import simulate
-from weft.sim.page.side_by_side import Simulated, Trained, read_metrics, side_by_side_html
+from weft.sim.page.side_by_side import SimulatedPlan, Trained, read_metrics, side_by_side_html
 
 FAST = plans.chain([(10, 20, 5), (10, 10, 10)], size=400)
 SLOW = plans.chain([(10, 20, 5), (30, 40, 10)], size=400)
-PLANS = [Simulated(n, p, simulate(p, 200)) for n, p in (("fast", FAST), ("slow", SLOW))]
+PLANS = [SimulatedPlan(n, p, simulate(p, 200)) for n, p in (("fast", FAST), ("slow", SLOW))]
 RUN = Trained("run", ({"samples": 10, "loss": 2.0}, {"samples": 20, "loss": 1.0,
                                                       "test_accuracy": 0.75}))  # fmt: skip
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 from weft.sim.page.validation_page import validation_html
-from weft.sim.validation.report import Point, ValidationReport, summarise
+from weft.sim.validation.report import MeasuredPoint, ValidationReport, summarise
 
 
-def _point(measured: float, simulated: float, set_name: str = "gemm") -> Point:
-    return Point(set_name, "mesh_gemm", "cycles", "p=4 <tile>=2", measured, simulated, False)
+def _point(measured: float, simulated: float, set_name: str = "gemm") -> MeasuredPoint:
+    return MeasuredPoint(
+        set_name, "mesh_gemm", "cycles", "p=4 <tile>=2", measured, simulated, False
+    )
 
 
 def test_validation_page_says_every_number_and_needs_no_network():

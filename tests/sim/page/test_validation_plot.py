@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.sim.page.validation_plot import points_svg
-from weft.sim.validation.report import Point
+from weft.sim.validation.report import MeasuredPoint
 
 
-def _point(measured: float, simulated: float, set_name: str = "gemm") -> Point:
-    return Point(set_name, "mesh_gemm", "cycles", "p=4 <tile>=2", measured, simulated, False)
+def _point(measured: float, simulated: float, set_name: str = "gemm") -> MeasuredPoint:
+    return MeasuredPoint(
+        set_name, "mesh_gemm", "cycles", "p=4 <tile>=2", measured, simulated, False
+    )
 
 
 def _dots(svg: str) -> list[tuple[float, float]]:

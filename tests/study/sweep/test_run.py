@@ -15,7 +15,7 @@ import pytest
 from weft.backend.errors import UserError
 from weft.compiler.recipes.read import make_recipe
 from weft.study.sweep.axes import parse_axis
-from weft.study.sweep.log import Log, Shard, Sweep
+from weft.study.sweep.log import Shard, Sweep, SweepLog
 from weft.study.sweep.points import grid_points
 from weft.study.sweep.run import sweep as run
 from weft.study.sweep.run import tasks_of
@@ -26,7 +26,7 @@ HOPS = grid_points([parse_axis("target.noc.hop_cycles=1:6:1")])
 OWN = Sweep("recipe", ("axis",), "grid", 50)
 
 
-def sweep(tasks: list[Any], log: Log, **options: Any) -> list[dict[str, Any]]:
+def sweep(tasks: list[Any], log: SweepLog, **options: Any) -> list[dict[str, Any]]:
     with workers(50) as evaluate:
         return run(tasks, log, evaluate, **options)
 
@@ -38,8 +38,8 @@ def _without_time(lines: list[dict[str, object]]) -> list[dict[str, object]]:
 def test_shards_are_the_whole_and_a_second_run_does_nothing(tmp_path: Path) -> None:
     for index in range(3):
         shard = Shard(index, 3)
-        sweep(tasks_of(SMALL, HOPS, shard), Log(tmp_path, OWN, shard))
-    log = Log(tmp_path, OWN)
+        sweep(tasks_of(SMALL, HOPS, shard), SweepLog(tmp_path, OWN, shard))
+    log = SweepLog(tmp_path, OWN)
     assert len(log.done()) == 6
     told: list[int] = []
     sweep(tasks_of(SMALL, HOPS), log, on_point=lambda done, _: told.append(done))
@@ -53,10 +53,10 @@ def test_equal_points_are_one(tmp_path: Path) -> None:
 
 def test_a_torn_line_is_done_again(tmp_path: Path) -> None:
     tasks = tasks_of(SMALL, HOPS)
-    whole = sweep(tasks, Log(tmp_path, OWN))
+    whole = sweep(tasks, SweepLog(tmp_path, OWN))
     file = tmp_path / "points.jsonl"
     file.write_bytes(file.read_bytes()[:-7])
-    assert _without_time(sweep(tasks, Log(tmp_path, OWN))) == _without_time(whole)
+    assert _without_time(sweep(tasks, SweepLog(tmp_path, OWN))) == _without_time(whole)
     assert len(file.read_text().splitlines()) == 6
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from weft.backend.errors import UserError
 from weft.compiler.recipes.read import make_recipe
-from weft.study.sweep import Log, Sweep, pareto_front, parse_axis, parse_objective, search, workers
+from weft.study.sweep import (
+    Sweep,
+    SweepLog,
+    pareto_front,
+    parse_axis,
+    parse_objective,
+    search,
+    workers,
+)
 
 pytest.importorskip("optuna")
 
@@ -25,7 +33,7 @@ def found(directory: Path, count: int, **options: Any) -> tuple[list[dict[str, A
     told: list[int] = []
     with workers(50) as evaluate:
         lines = search(
-            SMALL, AXES, FASTEST, Log(directory, OWN), evaluate, count,
+            SMALL, AXES, FASTEST, SweepLog(directory, OWN), evaluate, count,
             on_point=lambda done, _: told.append(done), **options,
         )  # fmt: skip
     return lines, told
@@ -56,11 +64,11 @@ def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_points_that_do_not_fit_are_kept_and_told_as_failed(tmp_path: Path) -> None:
     axes = [parse_axis("target.sram.bytes_per_pe=[6200,48000]")]
     with workers(50) as evaluate:
-        lines = search(SMALL, axes, FASTEST, Log(tmp_path, OWN), evaluate, 8)
+        lines = search(SMALL, axes, FASTEST, SweepLog(tmp_path, OWN), evaluate, 8)
     assert sorted(line["fits"] for line in lines) == [False, True]
 
 
 def test_a_search_by_assumed_figures_is_refused(tmp_path: Path) -> None:
     axes = [parse_axis("target.name=[tiny_mesh,wse2]")]
     with workers(50) as evaluate, pytest.raises(UserError, match="assumed constants alone"):
-        search(SMALL, axes, FASTEST, Log(tmp_path, OWN), evaluate, 8)
+        search(SMALL, axes, FASTEST, SweepLog(tmp_path, OWN), evaluate, 8)

@@ -8,7 +8,7 @@ import pytest
 from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.recipes.read import make_recipe
 from weft.study.sweep.axes import parse_axis
-from weft.study.sweep.log import Log, Sweep
+from weft.study.sweep.log import Sweep, SweepLog
 from weft.study.sweep.points import grid_points
 from weft.study.sweep.run import sweep, tasks_of
 from weft.study.sweep.workers import workers
@@ -21,7 +21,7 @@ OWN = Sweep("recipe", ("axis",), "grid", 50)
 
 def lines(directory: Path, **options: object) -> list[dict[str, object]]:
     with workers(50, **options) as evaluate:  # type: ignore[arg-type]
-        found = sweep(TASKS, Log(directory, OWN), evaluate)
+        found = sweep(TASKS, SweepLog(directory, OWN), evaluate)
     return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
 
 

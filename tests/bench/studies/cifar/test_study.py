@@ -7,7 +7,7 @@ from pathlib import Path
 from helpers.cifar_runs import records_of
 from weft.bench.studies.cifar.recipe import BY_TORCH, METHODS
 from weft.bench.studies.cifar.study import CifarStudy
-from weft.bench.studies.training import SEQUENTIAL, Setting
+from weft.bench.studies.training import SEQUENTIAL, RunSetting
 from weft.runtime.data import Splits
 
 
@@ -15,7 +15,7 @@ def test_every_method_has_the_same_search_and_what_is_tested_is_its_best(images:
     study = CifarStudy(images, Path("nowhere"))
     search = study.search()
     wanted = search.settings({})
-    assert wanted[:3] == [Setting(m, 1.0, 0) for m in (SEQUENTIAL, "sc+lwp", BY_TORCH)]
+    assert wanted[:3] == [RunSetting(m, 1.0, 0) for m in (SEQUENTIAL, "sc+lwp", BY_TORCH)]
     assert len(wanted) == 3 + 9
     by_method = [
         [(s.factor, s.seed) for s in wanted[3:] if s.method == method] for method in METHODS

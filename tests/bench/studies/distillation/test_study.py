@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from weft.bench.studies.distillation.runs import ADAPTED, MERGED, OWN, PLAIN, PRUNED, WHOLE, Sizes
+from weft.bench.studies.distillation.runs import (
+    ADAPTED,
+    MERGED,
+    OWN,
+    PLAIN,
+    PRUNED,
+    WHOLE,
+    StudySizes,
+)
 from weft.bench.studies.distillation.study import (
     DistillationStudy,
     choice_table,
@@ -21,7 +29,7 @@ def test_every_way_of_tuning_is_measured_beside_the_plans(tmp_path: Path) -> Non
     letters = "abcdefghij"
     text = tmp_path / "text.txt"
     text.write_text(" ".join(f"{a}{b}{c}" for a in letters for b in letters for c in "abc") * 3)
-    sizes = Sizes(
+    sizes = StudySizes(
         blocks=2, removed=1, width=16, steps=3, examples=3, epochs=1, calibration=2, tests=4
     )
     study = DistillationStudy(text, 1, sizes)

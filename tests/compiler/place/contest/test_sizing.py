@@ -8,14 +8,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from weft.compiler.place.contest.instance import Kernel
+from weft.compiler.place.contest.instance import ContestKernel
 from weft.compiler.place.contest.sizing import critical_times, curve
 
-_CONV = Kernel("conv", {"H": 5, "W": 4, "C": 6, "K": 7, "R": 3, "S": 3, "T": 2, "U": 2}, "a")
-_BLOCK = Kernel("dblock", {"H": 2, "W": 1, "F": 8}, "b")
+_CONV = ContestKernel("conv", {"H": 5, "W": 4, "C": 6, "K": 7, "R": 3, "S": 3, "T": 2, "U": 2}, "a")
+_BLOCK = ContestKernel("dblock", {"H": 2, "W": 1, "F": 8}, "b")
 
 
-def _all(kernel: Kernel) -> list[tuple[int, int, Fraction, int]]:
+def _all(kernel: ContestKernel) -> list[tuple[int, int, Fraction, int]]:
     """Height, width, time and memory of all choices of arguments."""
     parts = kernel.convolutions
     found = []
@@ -38,7 +38,7 @@ def _all(kernel: Kernel) -> list[tuple[int, int, Fraction, int]]:
 
 
 @pytest.mark.parametrize(("kernel", "memory"), [(_CONV, 24576), (_CONV, 60), (_BLOCK, 20)])
-def test_curves_are_exact(kernel: Kernel, memory: int) -> None:
+def test_curves_are_exact(kernel: ContestKernel, memory: int) -> None:
     choices = _all(kernel)
     times = critical_times([kernel], 1.0, 400.0)
     attained = {float(time) for _, _, time, _ in choices if 1 <= time <= 400}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.compiler.place.packing import Block, Budget, Layout, Levels, Problem, search
+from weft.compiler.place.packing import Block, Budget, Levels, Problem, SlicedLayout, search
 from weft.compiler.place.packing.curves import curve_of
 from weft.compiler.place.packing.nested import nested_layout
 from weft.compiler.place.packing.rows import row_layouts
@@ -26,7 +26,7 @@ def _problem(areas: list[int], edges: list[tuple[int, int]], columns: int, rows:
     return Problem(columns, rows, levels, pairs, np.ones(len(edges)))
 
 
-def _starts(problem: Problem) -> list[Layout]:
+def _starts(problem: Problem) -> list[SlicedLayout]:
     order = np.arange(problem.count)
     nested = nested_layout(problem, order, 0)
     return row_layouts(problem, order, 0) + ([] if nested is None else [nested])

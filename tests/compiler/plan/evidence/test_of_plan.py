@@ -22,7 +22,7 @@ from weft.compiler.plan.evidence.mechanisms import (
     WRITTEN_PRODUCT,
 )
 from weft.compiler.plan.stage_record import OperatorCost, Rectangle, Region, RegionUse, Tiling
-from weft.compiler.targets.constant import Constant
+from weft.compiler.targets.constant import MachineConstant
 
 LINEAR = OperatorCost("mm", "aten.mm", "linear", "forward", "", "", 1, 1, 60, 30)
 PASS = OperatorCost("relu", "aten.relu", "elementwise", "forward", "", "", 0, 0, 10, 0)
@@ -71,7 +71,7 @@ def test_written_programs_and_rings_are_mechanisms_of_their_own():
     document = with_operators(plan([(60, 30, 10)], [edge(-1, 0)]), (LINEAR, PASS))
     region = Region("r", Rectangle(0, 0, 4, 4), Tiling(4, 4, 4, algorithm="ring"))
     stage = replace(document.stages[0], uses=(RegionUse(region, "all", 100),))
-    written = Constant("software.triggered", False, "here", "published")
+    written = MachineConstant("software.triggered", False, "here", "published")
     document = replace(document, stages=(stage,), provenance=(*document.provenance, written))
     terms = figures_of(bounded(document, "compute: layer0", 100.0)).interval.terms
     found = [term.mechanism for term in terms if term.mechanism != WHOLE_PLAN]

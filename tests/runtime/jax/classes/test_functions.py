@@ -16,7 +16,7 @@ from torch import nn
 pytest.importorskip("jax")
 
 from weft.bench.equality import distance
-from weft.bench.equality_cases import Case, case, job_of
+from weft.bench.equality_cases import EqualityCase, case, job_of
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
@@ -30,7 +30,7 @@ FLOAT32 = 1e-5
 
 
 @pytest.fixture(scope="module")
-def deep() -> Case:
+def deep() -> EqualityCase:
     """A perceptron with five equal layers in the middle."""
     torch.manual_seed(0)
     equal = [layer for _ in range(5) for layer in (nn.Linear(12, 12), nn.Tanh())]
@@ -39,11 +39,11 @@ def deep() -> Case:
     labels = generator.integers(0, 5, COUNT)
     x = generator.standard_normal((COUNT, 8)) + labels[:, None] / 5
     sample = torch.zeros(1, 8), torch.zeros(1, dtype=torch.long)
-    return Case(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
+    return EqualityCase(cut(capture(model, sample, F.cross_entropy)), model, (x, labels))
 
 
 @pytest.fixture(scope="module")
-def gpt() -> Case:
+def gpt() -> EqualityCase:
     """Two blocks with skips, and scores read off the table of bytes, whose stream passes them."""
     torch.manual_seed(0)
     model, window = ByteModel(blocks=2, width=8, heads=2, window=4), 4
@@ -51,11 +51,11 @@ def gpt() -> Case:
     tokens = torch.zeros(1, window, dtype=torch.long)
     text = np.random.default_rng(0).integers(0, 256, (COUNT, window + 1))
     stages = cut(capture(model, (tokens, tokens), byte_loss))
-    return Case(stages, model, (text[:, :-1], text[:, 1:]))
+    return EqualityCase(stages, model, (text[:, :-1], text[:, 1:]))
 
 
 @pytest.fixture(scope="module")
-def rigl(deep: Case) -> JaxExecutor:
+def rigl(deep: EqualityCase) -> JaxExecutor:
     """Compiled once for a job that several tests run."""
     return grouped(job_of(deep, "sgdm", "sc+lwp", "rigl"))
 
@@ -68,7 +68,7 @@ def sizes(job: Job) -> list[int]:
     return sorted(len(own.stages) for own in stage_classes(job))
 
 
-def test_every_stage_is_in_one_group_of_its_program(gpt: Case) -> None:
+def test_every_stage_is_in_one_group_of_its_program(gpt: EqualityCase) -> None:
     job = job_of(gpt, "sgdm", "sc+lwp", "none")
     found = stage_classes(job)
     indices = [index for group in found for index in group.indices]
@@ -79,7 +79,7 @@ def test_every_stage_is_in_one_group_of_its_program(gpt: Case) -> None:
     assert all(len(stages) == 1 for stages in ends)
 
 
-def test_a_mask_sets_a_stage_apart(deep: Case) -> None:
+def test_a_mask_sets_a_stage_apart(deep: EqualityCase) -> None:
     job = job_of(deep, "sgdm", "none", "none")
     assert sizes(job) == [1, 1, 1, 5]
     name = "4.weight"
@@ -104,7 +104,7 @@ def test_equal_convolutions_are_done_together() -> None:
     ],
 )
 def test_a_perceptron_equals_the_reference(
-    deep: Case, rule: str, compensation: str, masks: str
+    deep: EqualityCase, rule: str, compensation: str, masks: str
 ) -> None:
     job = job_of(deep, rule, compensation, masks)
     assert one_device(job, "pipelined").together
@@ -112,19 +112,19 @@ def test_a_perceptron_equals_the_reference(
     assert far.largest <= FLOAT32, far
 
 
-def test_masks_that_change_equal_the_reference(deep: Case, rigl: JaxExecutor) -> None:
+def test_masks_that_change_equal_the_reference(deep: EqualityCase, rigl: JaxExecutor) -> None:
     rigl.restart(rigl.job)
     far = distance(rigl.job, deep.inputs, rigl)
     assert far.largest <= FLOAT32, far
 
 
-def test_skips_and_a_tied_table_equal_the_reference(gpt: Case) -> None:
+def test_skips_and_a_tied_table_equal_the_reference(gpt: EqualityCase) -> None:
     job = job_of(gpt, "sgdm", "sc+lwp_w", "none")
     far = distance(job, gpt.inputs, grouped(job))
     assert far.largest <= FLOAT32, far
 
 
-def test_a_checkpoint_does_not_tell(deep: Case, rigl: JaxExecutor) -> None:
+def test_a_checkpoint_does_not_tell(deep: EqualityCase, rigl: JaxExecutor) -> None:
     """Taken with samples in flight and masks that have changed, either form goes on from either."""
     rigl.restart(rigl.job)
     both = rigl, JaxExecutor(rigl.job, chunk=16, home=OneDevice(rigl.job, "pipelined"))
@@ -152,7 +152,7 @@ def close(mine: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None
         assert far <= FLOAT32 * value.double().norm(), name
 
 
-def test_the_fifos_take_no_more_than_one_by_one(deep: Case) -> None:
+def test_the_fifos_take_no_more_than_one_by_one(deep: EqualityCase) -> None:
     """But for a second slot where some of a group's values are read after one tick only."""
     job = job_of(deep, "sgdm", "stash", "none")
     tick = OneDevice(job, together=True).tick
