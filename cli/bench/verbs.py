@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 import typer
 
-from .adapters.planned import finetuning
-from .adapters.trained import adapters
 from .compile import compile_models
 from .compressed import compressed
 from .coverage import coverage
-from .distillation import distillation
 from .equality import equality
-from .experts import experts
 from .headline import headline
-from .hebbian import hebbian
 from .levers import levers
 from .mutation import mutation
 from .norm import norm
 from .operators import operators
-from .pacing import pacing
 from .place import place
 from .remap import remap
 from .run import run
 from .sim import sim
-from .sparsity import sparsity
-from .training import training
+from .studies.adapters import adapters
+from .studies.distillation import distillation
+from .studies.experts import experts
+from .studies.finetuning import finetuning
+from .studies.hebbian import hebbian
+from .studies.pacing import pacing
+from .studies.sparsity import sparsity
+from .studies.training import training
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "run": run,

@@ -26,10 +26,16 @@ from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
 from ..targets.target import Target
 from ..timing.streams import side_links
+from .held.memory import (
+    MemoryTable,
+    Stored,
+    memory_table,
+    nothing_stored,
+    store_parameter,
+)
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
 from .layout import StageLayout
-from .memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
 from .nonzeros import WeightTiles
 from .optimizer import UpdateStep, matrix_step, update
 from .registry import KERNELS, cost_of, kernel_for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..kernels.memory import Post
+from ..kernels.held.memory import Post
 from ..kernels.stage import StageTable
 from ..plan.infeasible import Contributor
 from ..plan.program import Stage, TensorSpec

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from ..kernels.memory import Post
+from ..kernels.held.memory import Post
 from ..kernels.stage import StageTable
 from ..plan.infeasible import InfeasibleReport, ProposedLever
 from ..plan.program import Stage

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...backend.per_object import once_per_object
+from ..kernels.held.memory import Post
 from ..kernels.layout import StageLayout, find_layout
-from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import UpdateStep
 from ..kernels.stage import Priced, StageTable, price_stage, stage_tilings

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..kernels import linear
+from ..kernels.held.memory import Post
 from ..kernels.layout import StageLayout, WeightMatrix, find_layout
-from ..kernels.memory import Post
 from ..kernels.nonzeros import WeightTiles
 from ..kernels.optimizer import UpdateStep
 from ..kernels.roles import operator_of, tensors_of

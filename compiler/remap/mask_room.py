@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ...backend.sparsity import MaskRule
 from ...backend.sparsity.room import TileRoom
+from ..kernels.held.memory import vector_elements
 from ..kernels.layout import StageLayout, find_layout
-from ..kernels.memory import vector_elements
 from ..machine.tilings import Tilings
 from ..plan.plan import Plan
 from ..plan.program import Stage

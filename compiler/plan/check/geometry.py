@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..stage_record import ALGORITHMS, PURPOSES, Rectangle, Region, StageRecord, Tiling
-from .dealt import size_of
-from .shared import users_of
+from .regions.dealt import size_of
+from .regions.shared import users_of
 from .violation import Finding, Subject
 
 

@@ -12,9 +12,9 @@ from ..document import HOST, TensorRecord
 from ..program import StageProgram, TensorSpec
 from ..program_graph import is_view
 from ..stage_record import PEMemory, StageRecord
-from .dealt import dealt
 from .identity import tensor_bytes
-from .shared import (
+from .regions.dealt import dealt
+from .regions.shared import (
     given_parameters,
     gradient_of_input,
     groups_of,

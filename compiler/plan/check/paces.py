@@ -10,8 +10,12 @@ from typing import NamedTuple
 
 from ..document import HOST, EdgeRecord, PlanDocument
 from .link_load import busiest, lane_count, lanes_of
+from .regions.shared import (
+    groups_of,
+    is_inside,
+    roomy,
+)
 from .schedule import BACKWARD, FORWARD, CheckedStream, Wait, waits
-from .shared import groups_of, is_inside, roomy
 
 CONSTANTS = (
     *("noc.link_bytes_per_cycle", "noc.hop_cycles", "noc.ramp_cycles"),

@@ -13,7 +13,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ..document import HOST, EdgeRecord, PlanDocument
-from .shared import groups_of
+from .regions.shared import groups_of
 
 FORWARD, BACKWARD = "forward", "backward"
 _PASSES = 3

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..document import PlanDocument
 from ..stage_record import PhaseCycles, StageRecord
-from .shared import users_of
+from .regions.shared import users_of
 from .violation import Finding, Subject
 
 PASSES = ("elementwise", "normalization", "optimizer", "pooling", "reduction")

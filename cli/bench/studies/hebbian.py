@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ..options import Json
-from ..terminal.console import print_json, print_table
+from ...options import Json
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 
 def hebbian(
@@ -35,7 +38,11 @@ def hebbian(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.continual.study import TaskStudy, task_page, task_table
+    from ....bench.studies.continual.study import (
+        TaskStudy,
+        task_page,
+        task_table,
+    )
 
     study = TaskStudy(tasks, data, samples, seeds, rate, penalty)
     rows = []

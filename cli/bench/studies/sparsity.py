@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, OverridesOption
-from ..terminal.console import print_json, print_table
+from ...options import (
+    Json,
+    OverridesOption,
+)
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from ...bench.studies.training import Record
+    from ....bench.studies.training import Record
 
 AlgorithmsOption = Annotated[list[str], typer.Option("--algorithm", help="static, set, rigl.")]
 LevelsOption = Annotated[
@@ -39,10 +45,14 @@ def sparsity(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.records import measure_missing
-    from ...bench.studies.sparsity import sparsity_experiment
-    from ...bench.studies.sparsity_table import paired_table, sparsity_page, sparsity_table
-    from ...bench.studies.training import settings
+    from ....bench.studies.records import measure_missing
+    from ....bench.studies.sparsity import sparsity_experiment
+    from ....bench.studies.sparsity_table import (
+        paired_table,
+        sparsity_page,
+        sparsity_table,
+    )
+    from ....bench.studies.training import settings
 
     experiment = sparsity_experiment(epochs, algorithm, level, set_)
     chosen = settings(experiment.methods, [1.0], range(first_seed, first_seed + seeds))

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ..options import Json
-from ..terminal.console import print_json, print_table
+from ...options import Json
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 
 def distillation(
@@ -33,9 +36,13 @@ def distillation(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.distillation.runs import StudySizes
-    from ...bench.studies.distillation.study import TABLES, DistillationStudy, distillation_page
-    from ...bench.studies.text import DEFAULT_TEXT
+    from ....bench.studies.distillation.runs import StudySizes
+    from ....bench.studies.distillation.study import (
+        TABLES,
+        DistillationStudy,
+        distillation_page,
+    )
+    from ....bench.studies.text import DEFAULT_TEXT
 
     sizes = replace(StudySizes(), blocks=blocks, removed=removed, steps=steps, examples=examples)
     study = DistillationStudy(text or DEFAULT_TEXT, seeds, sizes)

@@ -8,9 +8,16 @@ from typing import Any
 
 from torch import fx
 
-from ..document import HOST, EdgeRecord, PlanDocument
-from ..program import StageProgram
-from ..stage_record import ProductStep, StageRecord
+from ...document import (
+    HOST,
+    EdgeRecord,
+    PlanDocument,
+)
+from ...program import StageProgram
+from ...stage_record import (
+    ProductStep,
+    StageRecord,
+)
 
 
 def users_of(plan: PlanDocument, stage: StageRecord) -> list[StageRecord]:

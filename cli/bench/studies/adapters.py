@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from ...options import Json
-from ...terminal.console import print_json, print_table
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 
 def adapters(
@@ -31,7 +34,11 @@ def adapters(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ....bench.studies.adapters import AdapterStudy, adapters_page, adapters_table
+    from ....bench.studies.adapters import (
+        AdapterStudy,
+        adapters_page,
+        adapters_table,
+    )
 
     study, rows = AdapterStudy(data, base_samples, samples, seeds), []
     for row in study.rows(records):

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json
-from ..terminal.console import print_json, print_table
+from ...options import Json
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from ...bench.experts import Price, TrainedExperts
+    from ....bench.experts import (
+        Price,
+        TrainedExperts,
+    )
 
 
 def experts(
@@ -28,7 +34,7 @@ def experts(
     """Plans of a decoder, dense and with experts; with --data upcycled against continued
     training."""
     if data is None:
-        from ...bench.experts import prices
+        from ....bench.experts import prices
 
         rows = list(prices(target=target))
         if json:
@@ -36,8 +42,11 @@ def experts(
         else:
             print_table(_PRICE, [_price(row) for row in rows])
         return
-    from ...bench.experts import first_of, trained
-    from ...runtime.data import load_data
+    from ....bench.experts import (
+        first_of,
+        trained,
+    )
+    from ....runtime.data import load_data
 
     runs = list(trained(first_of(load_data(str(data), (32,)), samples)))
     if json:

@@ -8,8 +8,14 @@ from typing import Annotated
 
 import typer
 
-from ..options import Json, OverridesOption
-from ..terminal.console import print_json, print_table
+from ...options import (
+    Json,
+    OverridesOption,
+)
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 
 def pacing(
@@ -32,7 +38,11 @@ def pacing(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.paced import PacedStudy, paced_page, paced_table
+    from ....bench.studies.paced import (
+        PacedStudy,
+        paced_page,
+        paced_table,
+    )
 
     study = PacedStudy(data, epochs, seeds, samples, overrides=tuple(set_))
     rows = []

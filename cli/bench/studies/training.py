@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, OverridesOption
-from ..terminal.console import print_json, print_table
+from ...options import (
+    Json,
+    OverridesOption,
+)
+from ...terminal.console import (
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from ...bench.studies.quadratic import QuadraticRow
-    from ...bench.studies.training import Record
+    from ....bench.studies.quadratic import QuadraticRow
+    from ....bench.studies.training import Record
 
 NameList = list[str]
 ExperimentsOption = Annotated[
@@ -61,8 +67,12 @@ def training(
 
     It takes an hour or so. When it was interrupted, the same command goes on where it stopped.
     """
-    from ...bench.studies.suite import PARTS, Suite, run
-    from ...bench.studies.text import DEFAULT_TEXT
+    from ....bench.studies.suite import (
+        PARTS,
+        Suite,
+        run,
+    )
+    from ....bench.studies.text import DEFAULT_TEXT
 
     suite = Suite(
         parts=tuple(experiment) or PARTS,
@@ -95,9 +105,12 @@ def _tell(record: Record) -> None:
 
 
 def _print(records: list[Record], rows: list[QuadraticRow]) -> None:
-    from ...bench.studies.evidence import quadratic_table, training_table
-    from ...bench.studies.rules import RULES
-    from ...bench.studies.suite import CIFAR10
+    from ....bench.studies.evidence import (
+        quadratic_table,
+        training_table,
+    )
+    from ....bench.studies.rules import RULES
+    from ....bench.studies.suite import CIFAR10
 
     for name in dict.fromkeys(record.experiment for record in records):
         if name in (RULES, CIFAR10):

@@ -1,0 +1,1 @@
+"""Benchmarks that train, on data or on paper, and keep their rows."""

@@ -1,0 +1,1 @@
+"""Regions of several stages, and how tensors lie on a region, derived again."""
