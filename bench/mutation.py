@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..backend.errors import UserError
 from ..backend.packages import package
@@ -82,8 +83,10 @@ def mutants(module: str, root: Path = ROOT) -> list[Mutant]:
     for name in operators:
         if name.startswith("Variable"):
             continue  # it asks for a variable's name
+        make: Callable[[], Any] = operators[name]
+        operator = make()
         for number in itertools.count():
-            made = mutate_code(source, operators[name](), number)
+            made = mutate_code(source, operator, number)
             if made is None:
                 break
             if _meaning(made) not in (None, _meaning(source)):

@@ -35,8 +35,10 @@ class Sum:
     @property
     def formula(self) -> AllReduce:
         """The same at the level above."""
-        sizes = (self.words, self.along, self.across, self.spacing, 0)
-        return AllReduce(1, *(np.array([size]) for size in sizes))
+        words, along, across, spacing, groups = (
+            np.array([size]) for size in (self.words, self.along, self.across, self.spacing, 0)
+        )
+        return AllReduce(1, words, along, across, spacing, groups)
 
 
 def sum_cycles(of: Sum, target: Target) -> int:

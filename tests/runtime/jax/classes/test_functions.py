@@ -15,8 +15,12 @@ from torch import nn
 
 pytest.importorskip("jax")
 
-from weft.bench.equality import distance
-from weft.bench.equality_cases import EqualityCase, case, job_of
+from weft.bench.equality.cases import (
+    EqualityCase,
+    case,
+    job_of,
+)
+from weft.bench.equality.equality import distance
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut

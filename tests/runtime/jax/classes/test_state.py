@@ -25,7 +25,7 @@ from weft.runtime.tick.stage_classes import stage_classes
 
 jax = pytest.importorskip("jax")
 
-from weft.bench.equality import between, end, relative  # noqa: E402
+from weft.bench.equality.equality import between, end, relative  # noqa: E402
 from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
 from weft.runtime.jax.home import OneDevice  # noqa: E402
 

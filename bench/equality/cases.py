@@ -14,15 +14,18 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..backend.nn.resnet import resnet
-from ..backend.optim import build_rule
-from ..backend.sparsity import configure
-from ..compiler.capture.capture import capture
-from ..compiler.plan.program import Stages
-from ..compiler.stages.cut import cut
-from ..runtime.tick.job import Job
-from .models.bytes_model import ByteModel, byte_loss
-from .models.u_net import UNet
+from ...backend.nn.resnet import resnet
+from ...backend.optim import build_rule
+from ...backend.sparsity import configure
+from ...compiler.capture.capture import capture
+from ...compiler.plan.program import Stages
+from ...compiler.stages.cut import cut
+from ...runtime.tick.job import Job
+from ..models.bytes_model import (
+    ByteModel,
+    byte_loss,
+)
+from ..models.u_net import UNet
 
 MASKS: Mapping[str, Any] = {
     "none": None,

@@ -15,10 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..runtime.jax.executor import JaxExecutor
-from ..runtime.reference.executor import ReferenceExecutor
-from ..runtime.tick.job import Job
-from .equality_cases import case, job_of
+from ...runtime.jax.executor import JaxExecutor
+from ...runtime.reference.executor import ReferenceExecutor
+from ...runtime.tick.job import Job
+from .cases import (
+    case,
+    job_of,
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Whether executors compute the same: what is trained, and how far the numbers are apart."""
