@@ -220,8 +220,9 @@ class _Run:
         """How many weights they leave out, and the stages whose masks do not fit the map any more;
         the next report has both."""
         masks = self.machine.masks()
-        self.sparsity = share_of_zeros(masks)
-        self.sparsities.append((self.samples, self.sparsity))
+        if self.job.mask_rules:
+            self.sparsity = share_of_zeros(masks)
+            self.sparsities.append((self.samples, self.sparsity))
         if self.watch.maps is not None:
             self.new_maps += self.watch.maps.look(self.samples, masks)
 
