@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...compiler.timing.wiring import PHASES, Wiring
 from ..model.report import WaitLink
-from ..model.state import TURN_OF_FORWARD, EngineState, Tables
+from ..model.state import TURN_OF_FORWARD, State, Tables
 
 
 def cycle_of_waits(
-    wiring: Wiring, table: Tables, state: EngineState, samples: int
+    wiring: Wiring, table: Tables, state: State, samples: int
 ) -> tuple[WaitLink, ...]:
     """Follow the first unmet wait of a stuck unit until a unit comes up again."""
     unit = next(u for u in range(len(wiring.units)) if state.tick[u] < samples + table.delay[u])
@@ -20,7 +20,7 @@ def cycle_of_waits(
     return tuple(path[u] for u in units[units.index(unit) :])
 
 
-def _wait(wiring: Wiring, table: Tables, state: EngineState, unit: int) -> tuple[int, WaitLink]:
+def _wait(wiring: Wiring, table: Tables, state: State, unit: int) -> tuple[int, WaitLink]:
     def round_of(other: int) -> int:
         tick = int(state.tick[other])
         return tick + min(int(table.lag[other]) + tick, int(table.ahead[other]))

@@ -51,8 +51,8 @@ from ..model.state import (
     TURN_OF_FORWARD,
     WANTED,
     WINDOW,
-    EngineState,
     Ints,
+    State,
     Tables,
 )
 
@@ -68,7 +68,7 @@ inlined = njit(inline="always")
 
 
 @compiled
-def run(table: Tables, state: EngineState, samples: int, first: int, stop: Ints) -> bool:
+def run(table: Tables, state: State, samples: int, first: int, stop: Ints) -> bool:
     """Let every unit go as far as it can, at most to its tick in `stop`, which is samples + delay
     for a whole run. Whether all are there; if not, nobody can move."""
     moved = True
@@ -86,7 +86,7 @@ def run(table: Tables, state: EngineState, samples: int, first: int, stop: Ints)
 @compiled
 def find(
     table: Tables,
-    state: EngineState,
+    state: State,
     samples: int,
     first: int,
     stop: Ints,
@@ -137,7 +137,7 @@ def _adds(now: Ints, before: Ints, added: Ints) -> bool:
 
 
 @compiled
-def look(table: Tables, state: EngineState, image: Ints) -> None:
+def look(table: Tables, state: State, image: Ints) -> None:
     """Fill an image: all that decides what happens next. Counts, relative to unit 0's tick; then
     times, of each channel those of its last `depth` items, earliest first."""
     at, tick = 0, state.tick[0]
@@ -165,7 +165,7 @@ def look(table: Tables, state: EngineState, image: Ints) -> None:
 
 
 @compiled
-def put(table: Tables, state: EngineState, times: Ints, ticks: int) -> None:
+def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
     """The inverse of `look`: go `ticks` ticks on, and to `times`, an image without its counts."""
     at = 0
     for unit in range(table.delay.size):
@@ -189,9 +189,7 @@ def put(table: Tables, state: EngineState, times: Ints, ticks: int) -> None:
 
 
 @inlined
-def _step(
-    table: Tables, state: EngineState, samples: int, first: int, stop: Ints, unit: int
-) -> bool:
+def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, unit: int) -> bool:
     tick, part = state.tick[unit], state.part[unit]
     if tick == stop[unit]:
         return False
@@ -213,7 +211,7 @@ def _step(
 
 
 @inlined
-def _turn(table: Tables, state: EngineState, samples: int, unit: int) -> bool:
+def _turn(table: Tables, state: State, samples: int, unit: int) -> bool:
     """Wait until the other stages of the region have done all phases that come before the next one:
     those of rounds before, forwards of later stages, and of a backward those of earlier stages."""
     tick, since = state.tick[unit], int(state.time[unit])
@@ -250,9 +248,7 @@ def _is_between(part: int) -> bool:
 
 
 @inlined
-def _take(
-    table: Tables, state: EngineState, first: int, unit: int, phase: int, sample: int
-) -> bool:
+def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for the first windows, work, wait for the last parts, free the places."""
     slot, ready, cause = 2 * unit + phase, int(state.time[unit]), -1
     updates = phase == BACKWARD and sample > 0 and table.update_waits[unit]
@@ -305,9 +301,7 @@ def _item(table: Tables, channel: int, sample: int) -> int:
 
 
 @inlined
-def _turns(
-    table: Tables, state: EngineState, channel: int, item: int, ready: int, worked: int
-) -> int:
+def _turns(table: Tables, state: State, channel: int, item: int, ready: int, worked: int) -> int:
     """The maxima by which waits for an item are split up, for `total`."""
     late, left = worked - table.parts.tail_work[channel], state.sent[item, LEFT]
     began, was_ready = state.sent[item, BEGAN], state.sent[item, READY]
@@ -318,7 +312,7 @@ def _turns(
 
 @inlined
 def _give(
-    table: Tables, state: EngineState, samples: int, first: int, unit: int, phase: int, sample: int
+    table: Tables, state: State, samples: int, first: int, unit: int, phase: int, sample: int
 ) -> bool:
     """Wait for room in the outputs, send, and after a backward update."""
     slot, worked, cause = 2 * unit + phase, int(state.time[unit]), -1
@@ -346,9 +340,7 @@ def _give(
 
 
 @inlined
-def _send(
-    table: Tables, state: EngineState, first: int, channel: int, sample: int, unit: int
-) -> None:
+def _send(table: Tables, state: State, first: int, channel: int, sample: int, unit: int) -> None:
     """The first part leaves as soon as it is worked on, there is room and the links are free; the
     last one not before the producer is done. The item takes its time on the links in any case, and
     the next one leaves no earlier than the stream's share allows."""
@@ -374,9 +366,7 @@ def _send(
 
 
 @inlined
-def _record(
-    state: EngineState, first: int, channel: int, sample: int, which: int, now: int
-) -> None:
+def _record(state: State, first: int, channel: int, sample: int, which: int, now: int) -> None:
     place = sample - first + state.moves.shape[1] - state.slices.shape[1]
     if 0 <= place < state.moves.shape[1]:
         state.moves[channel, place, which] = now
@@ -385,7 +375,7 @@ def _record(
 @inlined
 def _work(
     table: Tables,
-    state: EngineState,
+    state: State,
     first: int,
     unit: int,
     phase: int,
@@ -409,7 +399,7 @@ def _work(
 @inlined
 def _waited_for(
     table: Tables,
-    state: EngineState,
+    state: State,
     unit: int,
     channel: int,
     item: int,
@@ -434,7 +424,7 @@ def _waited_for(
 
 @inlined
 def _waited_for_room(
-    table: Tables, state: EngineState, unit: int, since: int, until: int, wanted: int
+    table: Tables, state: State, unit: int, since: int, until: int, wanted: int
 ) -> None:
     """Book idle cycles. While the consumer was at work it held this unit back (blocked); while it
     was itself waiting for an input, a deeper FIFO would have let both go on (loop)."""
@@ -446,7 +436,7 @@ def _waited_for_room(
 
 
 @inlined
-def _outside(table: Tables, state: EngineState, unit: int, gap: int) -> bool:
+def _outside(table: Tables, state: State, unit: int, gap: int) -> bool:
     """Book a gap before the pipeline is full or after."""
     tick = state.tick[unit]
     if tick <= table.full_from[unit]:
@@ -458,7 +448,7 @@ def _outside(table: Tables, state: EngineState, unit: int, gap: int) -> bool:
 
 @inlined
 def _mark_start(
-    table: Tables, state: EngineState, unit: int, phase: int, sample: int, begin: int
+    table: Tables, state: State, unit: int, phase: int, sample: int, begin: int
 ) -> None:
     if phase == BACKWARD and sample == 0:
         state.marks[unit, FIRST_BACKWARD_START] = begin

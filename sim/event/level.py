@@ -29,7 +29,7 @@ from ..model.state import (
     REASONS,
     STEADY_FROM,
     STEADY_TO,
-    EngineState,
+    State,
     Tables,
     start,
     tables,
@@ -47,7 +47,7 @@ class EngineRun:
 
     pace: Pace
     table: Tables
-    state: EngineState
+    state: State
     samples: int
     deadlock: tuple[WaitLink, ...]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..model.state import EngineState, Ints, Tables
+from ..model.state import Ints, State, Tables
 from . import engine
 
 
@@ -40,7 +40,7 @@ class Play:
     """A run on its way."""
 
     table: Tables
-    state: EngineState
+    state: State
     samples: int
     first: int
 
@@ -58,12 +58,12 @@ class Play:
     def trial(self, times: Ints, ticks: int) -> Play:
         """A copy `ticks` ticks later, at `times`; it records nothing."""
         small = (self.state.slices[:, :0], self.state.moves[:, :0])
-        copy = EngineState(*(np.array(part) for part in (*self.state[:-2], *small)))
+        copy = State(*(np.array(part) for part in (*self.state[:-2], *small)))
         engine.put(self.table, copy, times, ticks)
         return Play(self.table, copy, self.samples, self.first)
 
 
-def run(table: Tables, state: EngineState, samples: int, window: tuple[int, int]) -> bool:
+def run(table: Tables, state: State, samples: int, window: tuple[int, int]) -> bool:
     """What `engine.run` does to the end of the run, in a time that hardly grows with `samples`."""
     watched = _watched(table, window)
     play = Play(table, state, samples, window[0])
@@ -137,7 +137,7 @@ def _watched(table: Tables, window: tuple[int, int]) -> Ints:
     return np.stack([np.stack(ends, axis=1) for ends in ranges], axis=1)
 
 
-def _room(state: EngineState, watched: Ints) -> int:
+def _room(state: State, watched: Ints) -> int:
     """Ticks that every unit may leap over; 0 or less if one is in a tick that is watched."""
     tick, (begin, end) = state.tick[:, None], np.moveaxis(watched, 2, 0)
     return int(np.where(tick <= end, begin - tick, np.iinfo(np.int64).max).min())

@@ -68,7 +68,7 @@ class Tables(NamedTuple):
     parts: PartCycles
 
 
-class EngineState(NamedTuple):
+class State(NamedTuple):
     """Where everybody is. Units: tick, part of it (0 to 3, or
     its turn), own time, when it had time for the last
     phase and when it began it, cycles spent. Channels: items given and taken so far, when links
@@ -137,7 +137,7 @@ def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
     )
 
 
-def start(table: Tables, window: tuple[int, int]) -> EngineState:
+def start(table: Tables, window: tuple[int, int]) -> State:
     """Everybody at the start. `window` = (first sample, samples) is what is recorded; moves begin
     as many samples before it as a channel holds."""
     units, channels, items = len(table.delay), len(table.depth), int(table.depth.sum())
@@ -147,7 +147,7 @@ def start(table: Tables, window: tuple[int, int]) -> EngineState:
         return np.zeros(shape, np.int64)
 
     waiting = np.where(table.region >= 0, TURN_OF_FORWARD, 0).astype(np.int64)
-    return EngineState(
+    return State(
         *(zeros(units), waiting, table.starts.copy(), zeros(units), zeros(units)),
         *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
         *(zeros(channels), zeros(channels), zeros(channels)),

@@ -20,7 +20,7 @@ STACKED, ABREAST = 0, 1
 HEIGHTS, WIDTHS = 0, 1
 
 
-class SlicingTree(NamedTuple):
+class Tree(NamedTuple):
     """Arrays over nodes; see the module. `known[v, s, f]`: whether set s has form f."""
 
     links: np.ndarray  # (4, nodes)
@@ -38,7 +38,7 @@ class SlicingTree(NamedTuple):
 def empty_tree(links, columns, rows):
     """A tree with these links and no curves yet, for at most `rows` rows."""
     nodes = links.shape[1]
-    return SlicingTree(
+    return Tree(
         links,
         np.zeros((nodes, 2, columns + 1), np.int16),
         np.zeros((nodes, 2, rows + 1), np.int16),

@@ -33,4 +33,4 @@ def test_the_ramp_goes_through_its_colours_with_readable_text():
     assert ramp(0.5)[0] == "#{:02x}{:02x}{:02x}".format(*RAMP[2])
     assert ramp(1.0)[0] == ramp(7.0)[0] == "#{:02x}{:02x}{:02x}".format(*RAMP[-1])
     assert ramp(0.0)[1] == "#ffffff"
-    assert ramp(1.0)[1] == "#111111"
+    assert ramp(1.0)[1] == "#000000"
