@@ -16,7 +16,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch_xla import _XLAC  # pyright: ignore[reportPrivateImportUsage]
+
+from .library import _XLAC
 
 CONVOLUTION = torch.ops.aten.convolution.default
 BACKWARD = torch.ops.aten.convolution_backward.default

@@ -7,24 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from torch import nn
 
 _ROUNDS = "--xla_allow_excess_precision=false"
 """Or XLA drops roundings to bfloat16 between two operations in float32."""
-
-
-def _imported() -> Any:
-    """torch_xla. Its import replaces two functions of torch for the whole process: not here.
-
-    torch.export cannot trace its GRU, so models would not compile any more.
-    """
-    before = nn.GRU, nn.utils.clip_grad_norm_
-    import torch_xla
-
-    nn.GRU, nn.utils.clip_grad_norm_ = before
-    return torch_xla
 
 
 @contextmanager
@@ -53,9 +38,7 @@ def start(device: str | None) -> str:
     if "torch_xla" not in sys.modules:
         flags = os.environ.get("XLA_FLAGS", "").split()
         os.environ["XLA_FLAGS"] = " ".join([*flags, _ROUNDS])
-    torch_xla = _imported()
-    from torch_xla import runtime
-    from torch_xla.backends import set_mat_mul_precision
+    from .library import runtime, set_mat_mul_precision, torch_xla
 
     if device is not None and os.environ.get("PJRT_DEVICE") != device.upper():
         runtime.set_device_type(device.upper())

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
-from torch_xla import _XLAC  # pyright: ignore[reportPrivateImportUsage]
-from torch_xla.core import xla_builder
 
 from ...compiler.plan.program import TensorSpec
+from .library import _XLAC, xla_builder
 from .trace import Op, Tree, to_device
 
 Body = Callable[[Tree, Tree, Op], tuple[Tree, Sequence[Op]]]

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch_xla
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
-from torch_xla import _XLAC, runtime  # pyright: ignore[reportPrivateImportUsage]
-from torch_xla.core import xla_builder, xla_model
-from torch_xla.debug import metrics
 
 from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
 from ..tick.operands import column_and_row, operand, square_of_product
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
+from .library import _XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
 
 Op = xla_builder.Op
 Tree = Any

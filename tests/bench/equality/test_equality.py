@@ -74,7 +74,7 @@ BITWISE = [
 
 def test_to_the_bit() -> None:
     """In a process whose XLA may not fuse a multiplication into an addition."""
-    script = Path(__file__).parents[1] / "helpers" / "equal_bits.py"
+    script = Path(__file__).parents[2] / "helpers" / "equal_bits.py"
     environment = {**os.environ, "XLA_FLAGS": "--xla_cpu_max_isa=AVX"}
     command = [sys.executable, str(script), *BITWISE]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

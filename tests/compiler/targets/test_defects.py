@@ -84,8 +84,8 @@ def test_slow_cores_never_make_a_plan_faster(cores, percent):
 def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
     every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
     target = _target(slow_cores=every)
-    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 8))
-    stages = stages_of(model, torch.zeros(1, 64))  # the same tilings suit both speeds
+    model = nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16))
+    stages = stages_of(model, torch.zeros(1, 48))  # the same tilings suit both speeds
     slow = _plan(target, stages)
     assert check(slow, target) == ()
     full = _plan(_target(slow_cores=tuple(100 if n == 50 else n for n in every)), stages)

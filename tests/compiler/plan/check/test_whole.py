@@ -285,7 +285,8 @@ def test_each_mutation_is_named(
 
 
 def test_every_rule_has_a_mutation() -> None:
-    assert {rule for rule, _, _ in (*MUTATIONS, *COMPILED)} == set(RULES)
+    elsewhere = {"routed-loads"}  # tests/compiler/plan/test_routed.py
+    assert {rule for rule, _, _ in (*MUTATIONS, *COMPILED)} == set(RULES) - elsewhere
 
 
 def _mutate(document: PlanDocument, path: str, change: Change, rng: random.Random) -> PlanDocument:
