@@ -25,7 +25,7 @@ def ceil_div(numerator: Ints | int, denominator: Ints | int) -> Ints:
 
 def remembered(function: Callable[P, Floats]) -> Callable[P, Floats]:
     """A pure function of arrays and of hashable values; its last results are found again by the
-    contents of the arguments, and cannot be written to."""
+    contents of the arguments, and cannot be written to. Its attribute `forget` drops them."""
 
     @lru_cache(_REMEMBERED)
     def found(call: _Call) -> Floats:
@@ -37,6 +37,7 @@ def remembered(function: Callable[P, Floats]) -> Callable[P, Floats]:
     def looked_up(*arguments: P.args, **named: P.kwargs) -> Floats:
         return function(*arguments, **named) if named else found(_Call(arguments))
 
+    looked_up.forget = found.cache_clear  # type: ignore[attr-defined]
     return looked_up
 
 

@@ -51,8 +51,22 @@ PLANS = {
 """How a user's layer is mapped whose cycles the mechanism is a part of, and its tokens."""
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """No result of another formula is found again, here and afterwards."""
+    yield
+    forget()
+
+
+def forget():
+    for function in vars(collectives).values():
+        if hasattr(function, "forget"):
+            function.forget()
+
+
 def raised(monkeypatch, function):
     """`function` by a tenth more, wherever the package calls it."""
+    forget()
 
     def more(*args, **options):
         return 1.1 * function(*args, **options)

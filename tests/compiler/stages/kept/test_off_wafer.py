@@ -48,7 +48,7 @@ def test_stages_of_a_long_delay_hold_four_samples(off_wafer: int) -> None:
         leaves = other.delay >= max(off_wafer, 4)
         saved = plan(0).programs[one.program].saved_bytes
         assert other.off_wafer_bytes == (saved if leaves else 0)
-        assert other.fifo_depth == one.fifo_depth == one.delay + 1
+        assert other.fifo_depth == one.fifo_depth == one.delay + 1 - one.backward_first
         if one.region.area == other.region.area:
             slots = 4 if leaves else one.fifo_depth
             assert other.memory_per_pe.activation_fifo_bytes == slots * slot
