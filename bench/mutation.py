@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,13 @@ def mutants(module: str, root: Path = ROOT) -> list[Mutant]:
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.operators.provider import OperatorProvider
 
-    source, found, operators = (root / module).read_text("utf-8"), {}, OperatorProvider()
+    operators: Any = OperatorProvider()
+    source, found = (root / module).read_text("utf-8"), {}
     for name in operators:
         if name.startswith("Variable"):
             continue  # it asks for a variable's name
-        make: Callable[[], Any] = operators[name]
-        operator = make()
         for number in itertools.count():
-            made = mutate_code(source, operator, number)
+            made = mutate_code(source, operators[name](), number)
             if made is None:
                 break
             if _meaning(made) not in (None, _meaning(source)):

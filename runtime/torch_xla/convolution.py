@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .library import _XLAC
+from .library import XLAC
 
 CONVOLUTION = torch.ops.aten.convolution.default
 BACKWARD = torch.ops.aten.convolution_backward.default
@@ -141,7 +141,7 @@ def _spread(part: Tensor, axis: int, stride: int) -> Tensor:
 
 def _contracted(a: Tensor, b: Tensor, axes: list[int], other: list[int]) -> Tensor:
     """Summed in at least float32."""
-    return _XLAC._xla_dot_general(_wide(a), _wide(b), ((axes, other), ([], [])))
+    return XLAC._xla_dot_general(_wide(a), _wide(b), ((axes, other), ([], [])))
 
 
 def _wide(x: Tensor) -> Tensor:

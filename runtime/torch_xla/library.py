@@ -6,6 +6,8 @@ torch_xla takes it from here.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 _OF_TORCH = nn.GRU, nn.utils.clip_grad_norm_
@@ -17,9 +19,11 @@ from torch_xla.core import xla_builder, xla_model  # noqa: E402
 from torch_xla.debug import metrics  # noqa: E402
 
 nn.GRU, nn.utils.clip_grad_norm_ = _OF_TORCH
+XLAC: Any = _XLAC
+"""Its functions in C++."""
 
 __all__ = [
-    "_XLAC",
+    "XLAC",
     "metrics",
     "runtime",
     "set_mat_mul_precision",

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ...compiler.plan.program import TensorSpec
-from .library import _XLAC, xla_builder
+from .library import XLAC, xla_builder
 from .trace import Op, Tree, to_device
 
 Body = Callable[[Tree, Tree, Op], tuple[Tree, Sequence[Op]]]
@@ -44,10 +44,10 @@ class DeviceLoop:
         """
         donated = _leaves(state)
         for tensor in donated:
-            _XLAC._set_buffer_donation(tensor, True)
+            XLAC._set_buffer_donation(tensor, True)
         arguments = [*donated, *_leaves(fixed), to_device(torch.tensor(count, dtype=torch.int32))]
-        made = _XLAC._xla_user_computation("weft::loop", arguments, self._program)
-        _XLAC._xla_sync_multi(made, [], False, True)
+        made = XLAC._xla_user_computation("weft::loop", arguments, self._program)
+        XLAC._xla_sync_multi(made, [], False, True)
         after = pytree.tree_unflatten(made[: len(donated)], self._state)
         return after, made[len(donated) :]
 

@@ -18,7 +18,7 @@ from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
 from ..tick.operands import column_and_row, operand, square_of_product
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
-from .library import _XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
+from .library import XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
 
 Op = xla_builder.Op
 Tree = Any
@@ -66,7 +66,7 @@ def trace(function: Callable[..., Tree], *arguments: Tree) -> TracedComputation:
             got="one that it hands to the CPU, such as the QR of rotated_adamw",
             change="take --executor jax, or another optimizer.name",
         )
-    lowering = _XLAC.lowering.LoweringContext("traced")
+    lowering = XLAC.lowering.LoweringContext("traced")
     lowering.build(made)
     order: dict[int, int | Tensor] = {
         lowering.tensor_parameter_id(place): leaf
@@ -175,7 +175,7 @@ class _OnDevice(fx.Interpreter):
         contracted = [0 if is_first_transposed else 1], [1 if is_second_transposed else 0]
         if left.dtype == torch.bfloat16:
             left, right = left.float(), right.float()
-        made = _XLAC._xla_dot_general(left, right, (contracted, ([], [])))
+        made = XLAC._xla_dot_general(left, right, (contracted, ([], [])))
         if bias:
             scale, share = (node.kwargs.get(name, 1) for name in ("alpha", "beta"))
             made = scale * made + share * self.env[bias[0]]

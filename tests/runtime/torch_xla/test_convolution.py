@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-
-pytest.importorskip("torch_xla")
-
 from weft.runtime.torch_xla.device import start
 
+if find_spec("torch_xla") is None:
+    pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
 from weft.runtime.torch_xla.convolution import (  # noqa: E402

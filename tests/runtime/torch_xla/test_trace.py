@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from weft.backend.errors import UnsupportedError
 from weft.runtime.torch_xla.device import start
 
+if find_spec("torch_xla") is None:
+    pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
 
