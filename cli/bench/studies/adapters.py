@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...options import Json
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from .rows import RecordsOption, WriteOption, collected, print_rows
+
+if TYPE_CHECKING:
+    from ....bench.studies.adapters import AdapterRow
 
 
 def adapters(
@@ -22,12 +21,8 @@ def adapters(
     base_samples: Annotated[int, typer.Option(min=1, help="That the base is trained on.")] = 20_000,
     samples: Annotated[int, typer.Option(min=1, help="That it is tuned on.")] = 5_000,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-adapters.jsonl"),
-    write: Annotated[
-        Path | None, typer.Option(help="Write the table here, as a Markdown file.")
-    ] = None,
+    records: RecordsOption = Path("weft-bench-adapters.jsonl"),
+    write: WriteOption = None,
     json: Json = False,
 ) -> None:
     """Tune a perceptron to turned images: all weights, LoRA on a dense and on a sparse base.
@@ -40,15 +35,13 @@ def adapters(
         adapters_table,
     )
 
-    study, rows = AdapterStudy(data, base_samples, samples, seeds), []
-    for row in study.rows(records):
-        rows.append(row)
-        said = f"turned {row.turned:.2%}  upright {row.upright:.2%}  {row.seconds:.0f} s"
-        typer.echo(f"  {row.method:<30} rate {row.rate:g}  seed {row.seed}  {said}", err=True)
+    study = AdapterStudy(data, base_samples, samples, seeds)
+    rows = collected(study.rows(records), _said)
     if write is not None:
         write.write_text(adapters_page(rows), encoding="utf-8")
-    if json:
-        print_json({"rows": list(map(asdict, rows))})
-    else:
-        typer.echo(f"{study.setup}\n")
-        print_table(*adapters_table(rows))
+    print_rows(rows, study.setup, adapters_table, json)
+
+
+def _said(row: AdapterRow) -> str:
+    scores = f"turned {row.turned:.2%}  upright {row.upright:.2%}  {row.seconds:.0f} s"
+    return f"{row.method:<30} rate {row.rate:g}  seed {row.seed}  {scores}"

@@ -13,6 +13,7 @@ from ...terminal.console import (
     print_json,
     print_table,
 )
+from .rows import RecordsOption, collected
 
 
 def distillation(
@@ -24,9 +25,7 @@ def distillation(
     steps: Annotated[int, typer.Option(min=1, help="Of training the whole model.")] = 800,
     examples: Annotated[int, typer.Option(min=1, help="Answers to tune on.")] = 300,
     seeds: Annotated[int, typer.Option(min=1, help="Runs.")] = 3,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-distillation.jsonl"),
+    records: RecordsOption = Path("weft-bench-distillation.jsonl"),
     write: Annotated[
         Path | None, typer.Option(help="Write the tables here, as a Markdown file.")
     ] = None,
@@ -46,12 +45,12 @@ def distillation(
 
     sizes = replace(StudySizes(), blocks=blocks, removed=removed, steps=steps, examples=examples)
     study = DistillationStudy(text or DEFAULT_TEXT, seeds, sizes)
-    rows = []
-    for row in study.rows(records):
-        rows.append(row)
-        typer.echo(f"  seed {row.seed}: {row.seconds:.0f} s", err=True)
-        if write is not None:
-            write.write_text(distillation_page(rows, seeds), encoding="utf-8")
+    rows = collected(
+        study.rows(records),
+        lambda row: f"seed {row.seed}: {row.seconds:.0f} s",
+        write,
+        lambda rows: distillation_page(rows, seeds),
+    )
     if json:
         print_json({"rows": list(map(asdict, rows))})
         return

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...options import Json
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from .rows import RecordsOption, WriteOption, collected, print_rows
+
+if TYPE_CHECKING:
+    from ....bench.studies.continual.study import TaskRow
 
 
 def hebbian(
@@ -26,12 +25,8 @@ def hebbian(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
     rate: Annotated[float, typer.Option(min=0, help="Learning rate at batch size 1.")] = 1e-2,
     penalty: Annotated[float, typer.Option(min=0, help="Lambda of EWC.")] = 30.0,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-hebbian.jsonl"),
-    write: Annotated[
-        Path | None, typer.Option(help="Write the table here, as a Markdown file.")
-    ] = None,
+    records: RecordsOption = Path("weft-bench-hebbian.jsonl"),
+    write: WriteOption = None,
     json: Json = False,
 ) -> None:
     """Train a perceptron on one task after the other, with a plain and a plastic head; compare.
@@ -45,15 +40,12 @@ def hebbian(
     )
 
     study = TaskStudy(tasks, data, samples, seeds, rate, penalty)
-    rows = []
-    for row in study.rows(records):
-        rows.append(row)
-        said = f"all tasks {row.average:.2%}, each when learned {row.fresh:.2%}"
-        typer.echo(f"  {row.method:<22} seed {row.seed}  {said}  {row.seconds:.0f} s", err=True)
-        if write is not None:
-            write.write_text(task_page(rows, len(study.keys)), encoding="utf-8")
-    if json:
-        print_json({"rows": list(map(asdict, rows))})
-    else:
-        typer.echo(f"{study.setup}\n{rows[0].machine}\n")
-        print_table(*task_table(rows))
+    rows = collected(
+        study.rows(records), _said, write, lambda rows: task_page(rows, len(study.keys))
+    )
+    print_rows(rows, f"{study.setup}\n{rows[0].machine}", task_table, json)
+
+
+def _said(row: TaskRow) -> str:
+    scores = f"all tasks {row.average:.2%}, each when learned {row.fresh:.2%}"
+    return f"{row.method:<22} seed {row.seed}  {scores}  {row.seconds:.0f} s"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +11,10 @@ from ...options import (
     Json,
     OverridesOption,
 )
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from .rows import RecordsOption, WriteOption, collected, print_rows
+
+if TYPE_CHECKING:
+    from ....bench.studies.paced import PacedRow
 
 
 def pacing(
@@ -25,12 +24,8 @@ def pacing(
     epochs: Annotated[int, typer.Option(min=1, help="As many updates as so many epochs.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
     samples: Annotated[int, typer.Option(min=1, help="Training samples at most.")] = 12_000,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-pacing.jsonl"),
-    write: Annotated[
-        Path | None, typer.Option(help="Write the table here, as a Markdown file.")
-    ] = None,
+    records: RecordsOption = Path("weft-bench-pacing.jsonl"),
+    write: WriteOption = None,
     set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -45,15 +40,12 @@ def pacing(
     )
 
     study = PacedStudy(data, epochs, seeds, samples, overrides=tuple(set_))
-    rows = []
-    for row in study.rows(records):
-        rows.append(row)
-        said = f"accuracy {row.accuracy:.2%}  loss {row.loss:.4f}  {row.seconds:.0f} s"
-        typer.echo(f"  {row.method:<30} seed {row.seed}  {said}", err=True)
-        if write is not None:
-            write.write_text(paced_page(rows, len(study.keys)), encoding="utf-8")
-    if json:
-        print_json({"rows": list(map(asdict, rows))})
-    else:
-        typer.echo(f"{study.setup}\n{rows[0].machine}\n")
-        print_table(*paced_table(rows))
+    rows = collected(
+        study.rows(records), _said, write, lambda rows: paced_page(rows, len(study.keys))
+    )
+    print_rows(rows, f"{study.setup}\n{rows[0].machine}", paced_table, json)
+
+
+def _said(row: PacedRow) -> str:
+    scores = f"accuracy {row.accuracy:.2%}  loss {row.loss:.4f}  {row.seconds:.0f} s"
+    return f"{row.method:<30} seed {row.seed}  {scores}"

@@ -16,6 +16,7 @@ from ...terminal.console import (
     print_json,
     print_table,
 )
+from .rows import RecordsOption, WriteOption, collected
 
 if TYPE_CHECKING:
     from ....bench.studies.training import Record
@@ -32,12 +33,8 @@ def sparsity(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each setting.")] = 3,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first of these runs.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs over the digits.")] = 4,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-sparsity.jsonl"),
-    write: Annotated[
-        Path | None, typer.Option(help="Write the table here, as a Markdown file.")
-    ] = None,
+    records: RecordsOption = Path("weft-bench-sparsity.jsonl"),
+    write: WriteOption = None,
     set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -56,12 +53,12 @@ def sparsity(
 
     experiment = sparsity_experiment(epochs, algorithm, level, set_)
     chosen = settings(experiment.methods, [1.0], range(first_seed, first_seed + seeds))
-    found: list[Record] = []
-    for record in measure_missing(experiment, chosen, records):
-        found.append(record)
-        _tell(record)
-        if write is not None:
-            write.write_text(sparsity_page(found, len(chosen)), encoding="utf-8")
+    found = collected(
+        measure_missing(experiment, chosen, records),
+        _said,
+        write,
+        lambda records: sparsity_page(records, len(chosen)),
+    )
     if json:
         print_json({"records": list(map(asdict, found))})
     else:
@@ -71,9 +68,8 @@ def sparsity(
         print_table(*paired_table(found))
 
 
-def _tell(record: Record) -> None:
-    typer.echo(
-        f"  {record.method:<12} seed {record.seed}  accuracy {record.accuracy * 100:5.1f} %"
-        f"  {record.seconds:.0f} s",
-        err=True,
+def _said(record: Record) -> str:
+    return (
+        f"{record.method:<12} seed {record.seed}  accuracy {record.accuracy * 100:5.1f} %"
+        f"  {record.seconds:.0f} s"
     )

@@ -16,6 +16,7 @@ from ...terminal.console import (
     print_json,
     print_table,
 )
+from .rows import RecordsOption
 
 if TYPE_CHECKING:
     from ....bench.studies.quadratic import QuadraticRow
@@ -45,9 +46,7 @@ def training(
     text: Annotated[
         Path | None, typer.Option(help="Any text; default: the source of Python's argparse.")
     ] = None,
-    records: Annotated[
-        Path, typer.Option(help="Runs are added here, and those it holds are not repeated.")
-    ] = Path("weft-bench-training.jsonl"),
+    records: RecordsOption = Path("weft-bench-training.jsonl"),
     limit: Annotated[
         float | None, typer.Option(min=0, help="Begin no run of a search after so many seconds.")
     ] = None,
