@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+import weft
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
@@ -51,3 +54,18 @@ def assert_same_end(run: RunReport, whole: RunReport) -> None:
     assert run.scores == whole.scores
     assert run.first_loss + len(run.losses) == len(whole.losses)
     np.testing.assert_array_equal(run.losses, whole.losses[run.first_loss :])
+
+
+EPOCHS, EVERY = 3, 25
+"""Of runs that are stopped, and samples between their checkpoints."""
+
+
+def whole_run(plan: Plan, data: Dataset, **options: object) -> RunReport:
+    """A run that is not stopped."""
+    return weft.train(plan, data, executor="reference", epochs=EPOCHS, **options)
+
+
+def checkpoints_of(plan: Plan, data: Dataset, directory: Path) -> Path:
+    """All checkpoints of a whole run."""
+    whole_run(plan, data, checkpoint=directory, every=EVERY, keep=99)
+    return directory

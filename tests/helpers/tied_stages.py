@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from weft.compiler.capture.capture import capture
+from weft.compiler.plan.program import Stages
+from weft.compiler.stages.cut import cut
 
 
 class Tied(nn.Module):
@@ -25,3 +29,12 @@ class Tied(nn.Module):
 
 
 TOKENS, TARGET = torch.tensor([[0, 3, 6, 3]]), torch.tensor([[1, 2, 3, 4]])
+
+
+def tied_model() -> Tied:
+    torch.manual_seed(0)
+    return Tied().double()
+
+
+def tied_stages(model: nn.Module) -> Stages:
+    return cut(capture(model, (TOKENS, TARGET), F.cross_entropy))

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.jobs import perceptron_job, samples
-from helpers.linear_data import TEST, TRAIN
+from helpers.jobs import perceptron_job
+from helpers.linear_data import data_of
 from weft.backend.errors import UnknownNameError, UserError
 from weft.runtime.data import Dataset
 from weft.runtime.tick.job import Job
@@ -21,9 +21,7 @@ def job() -> Job:
 
 @pytest.fixture(scope="module")
 def data(job: Job) -> Dataset:
-    x, y = samples(job, TRAIN + TEST)
-    x = x.astype(np.float32)
-    return Dataset("own", x[:TRAIN], y[:TRAIN], x[TRAIN:], y[TRAIN:], "none")
+    return data_of(job)
 
 
 def test_unknown_executor_lists_the_known(job: Job, data: Dataset) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import weft
-from helpers.plans_to_train import assert_same_end, small_data, small_plan
+from helpers.plans_to_train import (
+    EPOCHS,
+    EVERY,
+    assert_same_end,
+    checkpoints_of,
+    small_data,
+    small_plan,
+    whole_run,
+)
 from weft.backend.errors import CheckpointFileError, UserError
 from weft.compiler.plan.plan import Plan
 from weft.runtime.checkpoint import found_in
 from weft.runtime.data import Dataset
 from weft.runtime.training.report import RunReport
-
-EPOCHS = 3
-EVERY = 25
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +36,12 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def whole(plan: Plan, data: Dataset) -> RunReport:
-    return weft.train(plan, data, executor="reference", epochs=EPOCHS)
+    return whole_run(plan, data)
 
 
 @pytest.fixture(scope="module")
 def finished(plan: Plan, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoints of a whole run."""
-    directory = tmp_path_factory.mktemp("finished")
-    options = {"checkpoint": directory, "every": EVERY, "keep": 99}
-    weft.train(plan, data, executor="reference", epochs=EPOCHS, **options)
-    return directory
+    return checkpoints_of(plan, data, tmp_path_factory.mktemp("finished"))
 
 
 def test_writing_checkpoints_changes_nothing_and_each_leads_to_the_same_end(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.roofline_chip import chip_of
 from helpers.stages_of import LABEL
 from torch import nn
 from weft.backend.errors import UserError
@@ -15,17 +15,9 @@ from weft.compiler.plan.causes import CAUSES
 from weft.compiler.plan.evidence import figures_of
 from weft.compiler.recipes.build import compile_recipe, graph_compiler
 from weft.compiler.recipes.read import make_recipe
-from weft.compiler.targets import Roofline, load_machine, load_target
+from weft.compiler.targets import load_machine, load_target
 from weft.sim import simulate
 from weft.study.compare import compare
-
-
-def _chip(macs_per_cycle: float = 10.0, bytes_per_s: float = 100.0) -> Roofline:
-    """One unit at 1 Hz."""
-    chip = load_machine("h200", {"clock_hz": "1", "units": "1", "memory.bytes": "1000"})
-    assert isinstance(chip, Roofline)
-    compute = {"float32": replace(chip.compute["float32"], macs_per_cycle=macs_per_cycle)}
-    return replace(chip, compute=compute, memory=replace(chip.memory, bytes_per_s=bytes_per_s))
 
 
 def _perceptron() -> GraphCompiler:
@@ -36,7 +28,7 @@ def _perceptron() -> GraphCompiler:
 
 def test_every_machine_has_a_row_and_a_machine_that_is_too_small_says_why():
     small = load_machine("tiny_mesh", {"sram.bytes_per_pe": "2060"})
-    machines = [load_machine("tiny_mesh"), small, load_machine("h200"), _chip()]
+    machines = [load_machine("tiny_mesh"), small, load_machine("h200"), chip_of()]
     rows = compare(_perceptron(), machines, samples=50, batch=128)
     assert [row.figures is not None for row in rows] == [True, False, True, False]
     assert "bytes per PE" in rows[1].reason

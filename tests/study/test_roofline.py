@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from helpers.roofline_chip import chip_of
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.compiler.plan.work import StageWork
-from weft.compiler.targets import Roofline, load_machine
 from weft.study.roofline import roofline
 
 LAYER = StageWork(
@@ -24,18 +22,10 @@ LAYER = StageWork(
 )
 
 
-def _chip(macs_per_cycle: float = 10.0, bytes_per_s: float = 100.0) -> Roofline:
-    """One unit at 1 Hz."""
-    chip = load_machine("h200", {"clock_hz": "1", "units": "1", "memory.bytes": "1000"})
-    assert isinstance(chip, Roofline)
-    compute = {"float32": replace(chip.compute["float32"], macs_per_cycle=macs_per_cycle)}
-    return replace(chip, compute=compute, memory=replace(chip.memory, bytes_per_s=bytes_per_s))
-
-
 def test_a_step_by_hand():
     """Batch 2, momentum: forward 2 x 1000 / 10 = 200 s (memory (400 + 120) / 100 = 5.2 s),
     backward 400 s, update 5 x 400 / 100 = 20 s."""
-    report = roofline([LAYER], _chip(), batch=2, optimizer_states=1)
+    report = roofline([LAYER], chip_of(), batch=2, optimizer_states=1)
     assert report.step_s == pytest.approx(620)
     assert report.latency_s == pytest.approx(100)
     assert report.throughput_samples_per_s == pytest.approx(2 / 620)
@@ -52,7 +42,7 @@ def test_a_step_by_hand():
     batch=st.integers(1, 64),
 )
 def test_a_better_chip_is_never_slower_and_no_chip_beats_its_peak(rate, bandwidth, factor, batch):
-    plain = roofline([LAYER], _chip(rate, bandwidth), batch, 1)
-    assert roofline([LAYER], _chip(rate * factor, bandwidth), batch, 1).step_s <= plain.step_s
-    assert roofline([LAYER], _chip(rate, bandwidth * factor), batch, 1).step_s <= plain.step_s
+    plain = roofline([LAYER], chip_of(rate, bandwidth), batch, 1)
+    assert roofline([LAYER], chip_of(rate * factor, bandwidth), batch, 1).step_s <= plain.step_s
+    assert roofline([LAYER], chip_of(rate, bandwidth * factor), batch, 1).step_s <= plain.step_s
     assert plain.utilisation <= 1 + 1e-9

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from helpers.jobs import job_of, perceptron
-from helpers.stages_of import stages_of
-from weft.backend.optim import Constant
+from helpers.searched_experiment import RATE, experiment
 from weft.bench.studies import searched
 from weft.bench.studies.evidence import page, search_table
 from weft.bench.studies.searched import Search, measure_search
 from weft.bench.studies.training import SEQUENTIAL, Experiment, Record, RunSetting, measure
-from weft.runtime.data import Dataset
-from weft.runtime.tick.job import Job
 
 pytest.importorskip("jax")
-
-RATE = 0.01
-LABELS = np.arange(60) % 3
-X = (np.random.default_rng(0).normal(size=(60, 9)) + LABELS[:, None] - 1).astype(np.float32)
-DATA = Dataset("noise", X[:30], LABELS[:30], X[30:40], LABELS[30:40], "none")
-
-
-def experiment() -> Experiment:
-    torch.manual_seed(0)
-    model = perceptron()
-    stages = stages_of(model, torch.zeros(1, 9))
-
-    def job(setting: RunSetting) -> Job:
-        made = job_of(model, stages, compensation="none")
-        return replace(made, schedule=Constant(RATE * setting.factor))
-
-    methods = (f"a, {SEQUENTIAL}", "b")
-    return Experiment("noise", "x", DATA, 1, RATE, methods, job, validation=(X[40:], LABELS[40:]))
 
 
 @pytest.fixture

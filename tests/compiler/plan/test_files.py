@@ -7,23 +7,15 @@ import re
 import pytest
 import weft
 import yaml
+from helpers.stored_plan import sparse_plan
 from weft.backend.errors import PlanFileError
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.plan.files import accept, document_text, load_document
-from weft.compiler.recipes.build import compile_recipe
-from weft.compiler.recipes.read import make_recipe
-
-RECIPE = {
-    "model": "mlp",
-    "input": {"shape": [1, 8, 8], "classes": 10},
-    "sparsity": 0.5,
-    "target": "tiny_mesh",
-}
 
 
 @pytest.fixture(scope="module")
 def plan():
-    return compile_recipe(make_recipe(RECIPE))
+    return sparse_plan()
 
 
 @pytest.fixture

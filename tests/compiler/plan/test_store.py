@@ -10,21 +10,15 @@ import sys
 import pytest
 import torch
 import weft
+from helpers.stored_plan import RECIPE, sparse_plan
 from weft.backend.errors import PlanFileError, UserError
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
-RECIPE = {
-    "model": "mlp",
-    "input": {"shape": [1, 8, 8], "classes": 10},
-    "sparsity": 0.5,
-    "target": "tiny_mesh",
-}
-
 
 @pytest.fixture(scope="module")
 def plan():
-    return compile_recipe(make_recipe(RECIPE))
+    return sparse_plan()
 
 
 @pytest.fixture

@@ -6,20 +6,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.staged import forward_backward
-from helpers.tied_stages import TARGET, TOKENS, Tied
+from helpers.tied_stages import TARGET, TOKENS, tied_model, tied_stages
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
 
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    return Tied().double()
+    return tied_model()
 
 
 @pytest.fixture(scope="module")
 def stages(model):
-    return cut(capture(model, (TOKENS, TARGET), F.cross_entropy))
+    return tied_stages(model)
 
 
 def test_the_owner_comes_first_and_streams_the_weight(stages):

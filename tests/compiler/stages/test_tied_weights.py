@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import pytest
-import torch
 import torch.nn.functional as F
-from helpers.tied_stages import TARGET, TOKENS, Tied
+from helpers.tied_stages import TARGET, TOKENS, Tied, tied_model, tied_stages
 from weft.compiler.capture.capture import capture
 from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.mapping.map import map_kernels
@@ -16,13 +15,12 @@ from weft.compiler.targets.load import load_target
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    return Tied().double()
+    return tied_model()
 
 
 @pytest.fixture(scope="module")
 def stages(model):
-    return cut(capture(model, (TOKENS, TARGET), F.cross_entropy))
+    return tied_stages(model)
 
 
 def test_every_tensor_has_one_owner_and_the_first_name(stages):

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from helpers.target_document import target_document
 from weft.backend.errors import UserError
 from weft.compiler.targets import (
     load_target,
 )
 
 
-def _document() -> dict:
-    from importlib import resources
-
-    text = (resources.files("weft.compiler.targets") / "tiny_mesh.yaml").read_text()
-    return yaml.safe_load(text)
-
-
 def test_a_range_is_read_shown_and_no_part_of_the_machine(tmp_path):
-    document = _document() | {"name": "mine"}
+    document = target_document() | {"name": "mine"}
     plain = tmp_path / "plain.yaml"
     plain.write_text(yaml.safe_dump(document))
     document["clock_hz"] |= {"range": [1.0e8, 2.0e9]}
@@ -32,7 +26,7 @@ def test_a_range_is_read_shown_and_no_part_of_the_machine(tmp_path):
 
 @pytest.mark.parametrize("ends", [[1, 2], [2.0e9, 1.0e8], [1], "wide", [1.0e8, "x"]])
 def test_a_range_that_is_none_is_refused(tmp_path, ends):
-    document = _document() | {"name": "mine"}
+    document = target_document() | {"name": "mine"}
     document["clock_hz"] |= {"range": ends}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(document))

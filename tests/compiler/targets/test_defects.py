@@ -2,93 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-
 import pytest
 import torch
 import yaml
+from helpers.meshes_with_defects import PERFECT, interval_for, plan_for, with_defects
 from helpers.stages_of import stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import UserError
-from weft.compiler.emit.emit import Labels, emit
-from weft.compiler.mapping.map import map_kernels
-from weft.compiler.place.place import place
 from weft.compiler.plan.check import check
-from weft.compiler.plan.document import PlanDocument
-from weft.compiler.plan.program import Stages
-from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
-from weft.compiler.targets.defects import Defects
-from weft.compiler.targets.target import Target
 
-PERFECT = load_target("tiny_mesh")
 ROWS, COLUMNS = PERFECT.rows, PERFECT.columns
 CORES = st.tuples(st.integers(0, ROWS - 1), st.integers(0, COLUMNS - 1))
 
 
-@cache
-def _stages() -> Stages:
-    model = nn.Sequential(nn.Linear(24, 48), nn.ReLU(), nn.Linear(48, 32), nn.ReLU())
-    return stages_of(nn.Sequential(model, nn.Linear(32, 3)), torch.zeros(1, 24))
-
-
-def _target(**defects: object) -> Target:
-    return replace(PERFECT, defects=Defects(**defects))  # type: ignore[arg-type]
-
-
-def _plan(target: Target, stages: Stages | None = None) -> PlanDocument:
-    stages = stages or _stages()
-    kernels = map_kernels(stages, target)
-    return emit(stages, place(stages, kernels), {}, Training(), Labels("net")).document
-
-
-def _interval(target: Target) -> int:
-    return _plan(target).totals.initiation_interval_cycles
-
-
 def test_spare_rows_make_up_for_dead_ones_until_they_are_used_up():
-    one = _target(dead_cores=(3, 5), spare_rows=1)
+    one = with_defects(dead_cores=(3, 5), spare_rows=1)
     assert one.working_rows == (0, 1, 2, *range(4, ROWS + 1))
     assert one.pes == PERFECT.pes
-    two = _target(dead_cores=(3, 5, 3, 9, 7, 0), spare_rows=1)
+    two = with_defects(dead_cores=(3, 5, 3, 9, 7, 0), spare_rows=1)
     assert two.rows == ROWS - 1
     assert 3 not in two.working_rows
     assert 7 not in two.working_rows
 
 
 def test_a_core_that_is_too_slow_counts_as_dead():
-    assert _target(slow_cores=(4, 4, 40)).rows == ROWS
-    assert _target(slow_cores=(4, 4, 40), least_speed_percent=50).rows == ROWS - 1
+    assert with_defects(slow_cores=(4, 4, 40)).rows == ROWS
+    assert with_defects(slow_cores=(4, 4, 40), least_speed_percent=50).rows == ROWS - 1
 
 
 @settings(deadline=None, max_examples=12)
 @given(st.lists(CORES, max_size=6), CORES, st.integers(0, 2))
 def test_dead_cores_never_make_a_plan_faster_and_spare_rows_never_slower(cores, more, spares):
     flat = tuple(number for core in cores for number in core)
-    plain = _interval(_target(dead_cores=flat))
-    assert plain >= _interval(PERFECT)
-    assert _interval(_target(dead_cores=(*flat, *more))) >= plain
-    assert _interval(_target(dead_cores=flat, spare_rows=spares)) <= plain
+    plain = interval_for(with_defects(dead_cores=flat))
+    assert plain >= interval_for(PERFECT)
+    assert interval_for(with_defects(dead_cores=(*flat, *more))) >= plain
+    assert interval_for(with_defects(dead_cores=flat, spare_rows=spares)) <= plain
 
 
 @settings(deadline=None, max_examples=12)
 @given(st.lists(CORES, min_size=1, max_size=4), st.integers(1, 100))
 def test_slow_cores_never_make_a_plan_faster(cores, percent):
     flat = tuple(number for core in cores for number in (*core, percent))
-    assert _interval(_target(slow_cores=flat)) >= _interval(PERFECT)
+    assert interval_for(with_defects(slow_cores=flat)) >= interval_for(PERFECT)
 
 
 def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
     every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
-    target = _target(slow_cores=every)
+    target = with_defects(slow_cores=every)
     model = nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16))
     stages = stages_of(model, torch.zeros(1, 48))  # the same tilings suit both speeds
-    slow = _plan(target, stages)
+    slow = plan_for(target, stages)
     assert check(slow, target) == ()
-    full = _plan(_target(slow_cores=tuple(100 if n == 50 else n for n in every)), stages)
+    full = plan_for(with_defects(slow_cores=tuple(100 if n == 50 else n for n in every)), stages)
     assert [s.region for s in slow.stages] == [s.region for s in full.stages]
     for a, b in zip(slow.stages, full.stages, strict=True):
         pairs = list(zip(a.operators, b.operators, strict=True))
@@ -97,8 +66,8 @@ def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
 
 
 def test_a_plan_keeps_within_the_rows_that_are_left():
-    target = _target(dead_cores=(2, 2, 9, 1))
-    plan = _plan(target)
+    target = with_defects(dead_cores=(2, 2, 9, 1))
+    plan = plan_for(target)
     assert plan.grid == (ROWS - 2, COLUMNS)
     assert check(plan, target) == ()
     assert all(s.region.row + s.region.height <= ROWS - 2 for s in plan.stages)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from helpers.target_document import target_document
 from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.targets import (
     known_rooflines,
@@ -45,15 +46,8 @@ def test_values_out_of_range_are_refused(key, value):
     assert key.split(".")[0] in error.value.where
 
 
-def _document() -> dict:
-    from importlib import resources
-
-    text = (resources.files("weft.compiler.targets") / "tiny_mesh.yaml").read_text()
-    return yaml.safe_load(text)
-
-
 def test_target_from_a_file(tmp_path):
-    document = _document() | {"name": "mine"}
+    document = target_document() | {"name": "mine"}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(document))
     assert load_target(str(path)).name == "mine"
@@ -83,7 +77,7 @@ def _plain_number(document):
     "spoil", [_without_source, _bad_confidence, _extra_key, _missing_key, _plain_number]
 )
 def test_spoiled_file_is_refused_naming_the_constant(tmp_path, spoil):
-    document = _document()
+    document = target_document()
     spoil(document)
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(document))

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import weft
-from helpers.plans_to_train import RECIPE, small_data
+from helpers.outgrown_plan import outgrown_data, outgrown_plan
 from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import compile_recipe
-from weft.compiler.recipes.read import make_recipe
 from weft.compiler.remap.mask_room import rooms
 from weft.compiler.remap.new_map import new_map
 from weft.runtime.checkpoint import drained, newest
 from weft.runtime.data import Dataset
 
-RIGL = {"algorithm": "rigl", "sparsity": 0.8, "drop_fraction": 0.5, "update": {"freq": 10}}
-
-
-def small_plan(bytes_per_pe: int = 3200, **changes: object) -> Plan:
-    target = {"name": "tiny_mesh", "overrides": {"sram.bytes_per_pe": str(bytes_per_pe)}}
-    model = {"name": "mlp", "options": {"width": 32}}
-    given = {**RECIPE, "model": model, "target": target, "sparsity": RIGL, **changes}
-    return compile_recipe(make_recipe(given))
-
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return small_plan()
+    return outgrown_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """All pixels but those of two rows are 0."""
-    whole = small_data(150)
-    x = whole.x_train.copy()
-    x[:, :, 2:] = 0
-    return replace(whole, x_train=x)
+    return outgrown_data()
 
 
 def test_the_recipe_can_stop_such_a_run_which_leaves_a_checkpoint(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import weft
-from helpers.plans_to_train import RECIPE, small_data
+from helpers.changed_data import changed_plan, train
+from helpers.plans_to_train import small_data
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
@@ -18,7 +17,7 @@ from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import ArraySamples, Dataset, Splits
 from weft.runtime.data.samples import Part
 
-REAL_LABELS = {
+RECIPE = {
     "model": "mlp",
     "input": {"shape": [1, 8, 8], "classes": 3},
     "optimizer": {"lr": 1e-2, "momentum": 0.5},
@@ -45,7 +44,7 @@ def test_a_recipe_with_real_labels(loss: str) -> None:
     """The test loss is torch's of the predictions, and training lowers it."""
     labels = PLACES if loss != "binary_cross_entropy" else (PLACES > 0).astype(np.float32)
     overrides = [f"loss={loss}", "input.label_shape=[3]", "input.label_dtype=float32"]
-    plan = compile_recipe(make_recipe(REAL_LABELS, [*overrides, "training.scores=[dice,mae]"]))
+    plan = compile_recipe(make_recipe(RECIPE, [*overrides, "training.scores=[dice,mae]"]))
     run = weft.train(plan, splits(labels), executor="reference")
     assert np.mean(run.losses[-32:]) < np.mean(run.losses[:32])
     trained = weft.load_weights(plan, run.tensors)
@@ -100,32 +99,19 @@ def test_segmentation() -> None:
 
 
 def test_scores_that_labels_do_not_have_are_refused_before_training() -> None:
-    plan = compile_recipe(make_recipe(REAL_LABELS))
+    plan = compile_recipe(make_recipe(RECIPE))
     with pytest.raises(UserError, match="perplexity"):
         weft.train(plan, splits(np.zeros(48, np.int64)), settings=["training.scores=[perplexty]"])
 
 
-OVERRIDES = (
-    "augmentation={pad_crop: 1, flip: true}",
-    "input.mean=[0.1]",
-    "input.deviation=[2.0]",
-    "training.validation=0.25",
-    "training.scores=[top2]",
-)
-
-
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return compile_recipe(make_recipe(RECIPE, OVERRIDES))
+    return changed_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     return small_data()
-
-
-def train(plan: Plan, data: object, **options: Any) -> Any:
-    return weft.train(plan, data, executor="reference", epochs=2, **options)
 
 
 def test_samples_that_training_never_sees_are_those_of_validation(

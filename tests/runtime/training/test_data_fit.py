@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from helpers.jobs import perceptron_job, samples
+from helpers.jobs import perceptron_job
+from helpers.linear_data import data_of
 from weft.backend.errors import UserError
 from weft.runtime.data import Dataset
 from weft.runtime.training.trainer import train
@@ -12,9 +12,7 @@ from weft.runtime.training.trainer import train
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    x, y = samples(perceptron_job("none"), 70)
-    x = x.astype(np.float32)
-    return Dataset("own", x[:60], y[:60], x[60:], y[60:], "none")
+    return data_of(perceptron_job("none"), 60, 10)
 
 
 @pytest.mark.parametrize("label", [-1, 3])

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 import weft
-from helpers.plans_to_train import assert_same_end, small_data, small_plan
+from helpers.plans_to_train import (
+    EPOCHS,
+    EVERY,
+    assert_same_end,
+    checkpoints_of,
+    small_data,
+    small_plan,
+    whole_run,
+)
 from weft.compiler.plan.plan import Plan
 from weft.runtime.data import Dataset
 from weft.runtime.training.interrupt import Interrupted
 from weft.runtime.training.report import Progress, RunReport
-
-EPOCHS = 3
-
-
-EVERY = 25
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +37,12 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def whole(plan: Plan, data: Dataset) -> RunReport:
-    return weft.train(plan, data, executor="reference", epochs=EPOCHS)
+    return whole_run(plan, data)
 
 
 @pytest.fixture(scope="module")
 def finished(plan: Plan, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoints of a whole run."""
-    directory = tmp_path_factory.mktemp("finished")
-    options = {"checkpoint": directory, "every": EVERY, "keep": 99}
-    weft.train(plan, data, executor="reference", epochs=EPOCHS, **options)
-    return directory
+    return checkpoints_of(plan, data, tmp_path_factory.mktemp("finished"))
 
 
 def stop_at(samples: int):

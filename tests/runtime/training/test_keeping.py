@@ -7,32 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.short_runs import short_data, short_plan
 from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import compile_recipe
-from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import Dataset
 from weft.runtime.training.keeping import Keeping
 from weft.runtime.training.reporting import Reporting
 from weft.runtime.training.run import Run
 
-RECIPE = {
-    "model": {"name": "mlp", "options": {"width": 16}},
-    "input": {"shape": [1, 8, 8], "classes": 10},
-    "target": "tiny_mesh",
-}
-
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return compile_recipe(make_recipe(RECIPE))
+    return short_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((24, 1, 8, 8), np.float32), rng.integers(0, 10, 24)
-    return Dataset("random", x[:16], y[:16], x[16:], y[16:], "none")
+    return short_data()
 
 
 def test_a_kept_run_goes_on_where_it_ended(plan: Plan, data: Dataset, tmp_path: Path) -> None:

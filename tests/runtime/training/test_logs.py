@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-from helpers.jobs import perceptron_job, samples
+from helpers.jobs import perceptron_job
+from helpers.linear_data import data_of
 from weft.backend.errors import UserError
 from weft.runtime.data import Dataset
 from weft.runtime.training.logs import metrics_file, tensorboard
@@ -19,9 +19,7 @@ from weft.runtime.training.trainer import train
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    x, y = samples(perceptron_job("none"), 70)
-    x = x.astype(np.float32)
-    return Dataset("own", x[:60], y[:60], x[60:], y[60:], "none")
+    return data_of(perceptron_job("none"), 60, 10)
 
 
 def test_metrics_have_one_line_per_chunk(data: Dataset, tmp_path: Path) -> None:

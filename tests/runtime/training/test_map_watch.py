@@ -7,41 +7,26 @@ gradients are, so the tiles that hold the other inputs fill up.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import weft
-from helpers.plans_to_train import RECIPE, small_data
+from helpers.outgrown_plan import RIGL, outgrown_data, outgrown_plan
+from helpers.plans_to_train import small_data
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import compile_recipe
-from weft.compiler.recipes.read import make_recipe
 from weft.compiler.remap.mask_room import rooms
 from weft.runtime.data import Dataset
-
-RIGL = {"algorithm": "rigl", "sparsity": 0.8, "drop_fraction": 0.5, "update": {"freq": 10}}
-
-
-def small_plan(bytes_per_pe: int = 3200, **changes: object) -> Plan:
-    target = {"name": "tiny_mesh", "overrides": {"sram.bytes_per_pe": str(bytes_per_pe)}}
-    model = {"name": "mlp", "options": {"width": 32}}
-    given = {**RECIPE, "model": model, "target": target, "sparsity": RIGL, **changes}
-    return compile_recipe(make_recipe(given))
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return small_plan()
+    return outgrown_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    """All pixels but those of two rows are 0."""
-    whole = small_data(150)
-    x = whole.x_train.copy()
-    x[:, :, 2:] = 0
-    return replace(whole, x_train=x)
+    return outgrown_data()
 
 
 def test_a_run_says_which_stage_outgrew_its_map_when_and_by_how_much(
@@ -64,7 +49,7 @@ def test_a_run_says_which_stage_outgrew_its_map_when_and_by_how_much(
 
 
 def test_masks_that_fit_raise_no_alarm() -> None:
-    plan = small_plan(bytes_per_pe=4096)
+    plan = outgrown_plan(bytes_per_pe=4096)
     run = weft.train(plan, small_data(150), executor="reference", epochs=1)
     assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
     assert run.new_maps == ()
@@ -72,9 +57,9 @@ def test_masks_that_fit_raise_no_alarm() -> None:
 
 def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: Dataset) -> None:
     rising = {"type": "linear", "init": 0.9, "slope": -0.01}
-    gmp = small_plan(sparsity={"algorithm": "gmp", "sparsity": rising, "update": {"freq": 10}})
+    gmp = outgrown_plan(sparsity={"algorithm": "gmp", "sparsity": rising, "update": {"freq": 10}})
     assert weft.train(gmp, data, executor="reference", epochs=1).new_maps
-    spdf = small_plan(sparsity=0.9, phases=[{"epochs": 1}, {"epochs": 1, "dense": True}])
+    spdf = outgrown_plan(sparsity=0.9, phases=[{"epochs": 1}, {"epochs": 1, "dense": True}])
     run = weft.train(spdf, data, executor="reference")
     assert {new.samples for new in run.new_maps} == {150}
     first = spdf.document.stages[0]
@@ -83,7 +68,7 @@ def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: 
 
 @pytest.mark.parametrize("executor", ["reference", "jax"])
 def test_growth_where_there_is_room_never_asks_for_a_new_map(data: Dataset, executor: str) -> None:
-    plan = small_plan(sparsity={**RIGL, "growth": "room"})
+    plan = outgrown_plan(sparsity={**RIGL, "growth": "room"})
     run = weft.train(plan, data, executor=executor, epochs=2)
     assert run.new_maps == ()
     assert not any(room.needs_new_map for room in rooms(plan, run.masks))

@@ -5,29 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import weft
+from helpers.short_runs import short_data, short_plan
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import compile_recipe
-from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import Dataset
 from weft.runtime.training.run import Run, phase_name
-
-RECIPE = {
-    "model": {"name": "mlp", "options": {"width": 16}},
-    "input": {"shape": [1, 8, 8], "classes": 10},
-    "target": "tiny_mesh",
-}
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return compile_recipe(make_recipe(RECIPE))
+    return short_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((24, 1, 8, 8), np.float32), rng.integers(0, 10, 24)
-    return Dataset("random", x[:16], y[:16], x[16:], y[16:], "none")
+    return short_data()
 
 
 def test_a_run_is_what_weft_train_does(plan: Plan, data: Dataset) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import weft
+from helpers.changed_data import changed_plan, train
 from helpers.plans_to_train import RECIPE, assert_same_end, small_data
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -19,27 +19,15 @@ from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import Dataset
 from weft.runtime.reference.executor import ReferenceExecutor
 
-OVERRIDES = (
-    "augmentation={pad_crop: 1, flip: true}",
-    "input.mean=[0.1]",
-    "input.deviation=[2.0]",
-    "training.validation=0.25",
-    "training.scores=[top2]",
-)
-
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return compile_recipe(make_recipe(RECIPE, OVERRIDES))
+    return changed_plan()
 
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
     return small_data()
-
-
-def train(plan: Plan, data: object, **options: Any) -> Any:
-    return weft.train(plan, data, executor="reference", epochs=2, **options)
 
 
 def test_a_resumed_run_draws_what_the_whole_one_did_with_any_workers(

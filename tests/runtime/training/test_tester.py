@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.jobs import job_of, perceptron_job, samples, skip_net_job
+from helpers.linear_data import data_of
 from helpers.stages_of import stages_of
 from torch import Tensor, nn
 from weft.backend.errors import UserError
@@ -22,9 +23,7 @@ from weft.runtime.training.trainer import train
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    x, y = samples(perceptron_job("none"), 70)
-    x = x.astype(np.float32)
-    return Dataset("own", x[:60], y[:60], x[60:], y[60:], "none")
+    return data_of(perceptron_job("none"), 60, 10)
 
 
 @pytest.mark.parametrize("name", ["reference", "jax"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import weft
-from helpers.jobs import perceptron_job, samples
-from helpers.linear_data import TEST, TRAIN
+from helpers.jobs import perceptron_job
+from helpers.linear_data import TEST, TRAIN, data_of
 from helpers.plans_to_train import RECIPE, small_data, small_plan
 from weft.backend.errors import UserError
 from weft.compiler.recipes.build import compile_recipe
@@ -25,9 +25,7 @@ def job() -> Job:
 
 @pytest.fixture(scope="module")
 def data(job: Job) -> Dataset:
-    x, y = samples(job, TRAIN + TEST)
-    x = x.astype(np.float32)
-    return Dataset("own", x[:TRAIN], y[:TRAIN], x[TRAIN:], y[TRAIN:], "none")
+    return data_of(job)
 
 
 def test_training_is_feeding_the_epochs_and_draining_once(job: Job, data: Dataset) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from helpers import plans
+from helpers.crossing_streams import crossing
 from helpers.random_plans import random_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,13 +19,6 @@ QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 FLIGHT = 20 + 4
-
-
-def crossing(cycles, size=3200, depth=4):
-    """0 -> 2 and 1 -> 3 over the same links: 100 cycles of them for `size` bytes."""
-    edges = [plans.edge(0, 2, size, 0, depth), plans.edge(1, 3, size, 0, depth)]
-    plan = plans.plan([(forward, 1, 1) for forward in cycles], edges)
-    return replace(plan, stages=tuple(replace(stage, delay=0) for stage in plan.stages))
 
 
 def begins(wiring, samples):

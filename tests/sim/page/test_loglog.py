@@ -7,19 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
+from helpers.page_parts import dots_of
 from weft.compiler.targets.constant import MachineConstant
 from weft.sim import simulate
 from weft.sim.page.loglog import Axes, roofline_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def _dots(svg: str) -> list[tuple[float, float]]:
-    """Centres of the points; the legend's circles have no title."""
-    found = ElementTree.fromstring(svg).findall("circle")
-    return [
-        (float(c.get("cx", 0)), float(c.get("cy", 0))) for c in found if c.find("title") is not None
-    ]
 
 
 def test_a_decade_is_a_decade_wherever_it_is():
@@ -37,7 +30,7 @@ def test_no_stage_is_above_the_roof():
     roof = ElementTree.fromstring(svg).find("polyline[@class='roof']")
     assert roof is not None
     (x0, y0), (x1, y1), _ = (map(float, p.split(",")) for p in roof.get("points", "").split())
-    dots = _dots(svg)
+    dots = dots_of(svg)
     assert len(dots) == 3
     for x, y in dots:
         slope = y0 + (min(x, x1) - x0) * (y1 - y0) / (x1 - x0)

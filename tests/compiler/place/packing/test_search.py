@@ -6,24 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers.packing_problem import problem_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weft.compiler.place.packing import Block, Budget, Levels, Problem, SlicedLayout, search
-from weft.compiler.place.packing.curves import curve_of
+from weft.compiler.place.packing import Block, Budget, Problem, SlicedLayout, search
 from weft.compiler.place.packing.nested import nested_layout
 from weft.compiler.place.packing.rows import row_layouts
 from weft.compiler.place.packing.settle import wire_of
-
-
-def _problem(areas: list[int], edges: list[tuple[int, int]], columns: int, rows: int) -> Problem:
-    """Blocks of these areas in all whole shapes."""
-    curves = []
-    for area in areas:
-        widths = np.arange(1, columns + 1)
-        curves.append(curve_of(widths, -(-area // widths), columns))
-    levels = Levels.of([1000.0], [curves], rows)
-    pairs = np.array(edges, np.int64).reshape(-1, 2)
-    return Problem(columns, rows, levels, pairs, np.ones(len(edges)))
 
 
 def _starts(problem: Problem) -> list[SlicedLayout]:
@@ -52,7 +41,7 @@ def _check(problem: Problem, blocks: tuple[Block, ...], areas: list[int]) -> Non
 def test_nothing_overlaps(areas: list[int], columns: int, rows: int, random) -> None:
     pairs = list(itertools.combinations(range(len(areas)), 2))
     edges = random.sample(pairs, min(len(pairs), 2 * len(areas)))
-    problem = _problem(areas, edges, columns, rows)
+    problem = problem_of(areas, edges, columns, rows)
     starts = _starts(problem)
     if not starts:
         return
@@ -66,7 +55,7 @@ def test_nothing_overlaps(areas: list[int], columns: int, rows: int, random) -> 
 
 def test_equal_seeds_and_rounds_give_equal_layouts() -> None:
     areas = [30, 25, 60, 44, 12, 80]
-    problem = _problem(areas, [(k, k + 1) for k in range(5)], 20, 15)
+    problem = problem_of(areas, [(k, k + 1) for k in range(5)], 20, 15)
     found = [search(problem, _starts(problem), Budget(rounds=2, steps=2000), 7) for _ in range(2)]
     assert found[0] is not None
     assert found[1] is not None
@@ -74,7 +63,7 @@ def test_equal_seeds_and_rounds_give_equal_layouts() -> None:
 
 
 def test_a_chain_of_strips_reaches_its_least_wire() -> None:
-    problem = _problem([40] * 5, [(k, k + 1) for k in range(4)], 20, 10)
+    problem = problem_of([40] * 5, [(k, k + 1) for k in range(4)], 20, 10)
     found = search(problem, _starts(problem), Budget(rounds=2, steps=2000))
     assert found is not None
     assert found.cost == 1000 + 8  # five strips of 20 x 2, two tiles from each to the next

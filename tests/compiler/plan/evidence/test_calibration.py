@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers.evidence_rows import row
 from scipy import stats
-from weft.compiler.plan.evidence import Calibration, EvidenceRow
+from weft.compiler.plan.evidence import Calibration
 from weft.compiler.plan.evidence.mechanisms import (
     COLLECTIVE,
     EXCHANGE,
@@ -17,14 +18,6 @@ from weft.compiler.plan.evidence.mechanisms import (
 
 KNOWN = (COLLECTIVE, EXCHANGE, WRITTEN_PASS, WRITTEN_PRODUCT)
 NOTHING = frozenset()
-
-
-def row(set_name, miss, terms, target="wse3", unit="cycles"):
-    held_out = 1000.0
-    measured = held_out * math.exp(miss if unit == "cycles" else -miss)
-    return EvidenceRow(
-        set_name, "k", "cycles", "", target, "silicon", unit, measured, held_out, held_out, terms
-    )
 
 
 def world(seed, sets, between=0.01, within=0.02):

@@ -1,20 +1,10 @@
 """The mechanisms that cycles are spent on, and the constants that each of them rests on."""
 
-import math
-
 import pytest
-from weft.compiler.plan.evidence import EvidenceRow
+from helpers.evidence_rows import row
 from weft.compiler.plan.evidence.mechanisms import (
     COLLECTIVE,
 )
-
-
-def row(set_name, miss, terms, target="wse3", unit="cycles"):
-    held_out = 1000.0
-    measured = held_out * math.exp(miss if unit == "cycles" else -miss)
-    return EvidenceRow(
-        set_name, "k", "cycles", "", target, "silicon", unit, measured, held_out, held_out, terms
-    )
 
 
 def test_a_rate_is_a_time_upside_down():
