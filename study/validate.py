@@ -12,13 +12,7 @@ from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.evidence import coverage, evidence_rows
 from ..compiler.targets import Target, known_targets, load_target
 from ..sim.validation.report import MeasuredPoint, Omission, ValidationReport, summarise
-from ..sim.validation.screening import (
-    at_peak,
-    impossible,
-    in_one_line,
-    refusal,
-    repeated,
-)
+from ..sim.validation.screening import at_peak, impossible, in_one_line, refusal, repeated
 from ..sim.validation.tables import TableRow, shipped_rows, user_rows
 from ..sim.validation.trends import trends
 from .published import KERNELS as CYCLE_KERNELS

@@ -21,10 +21,7 @@ from ...compiler.capture.capture import capture
 from ...compiler.plan.program import Stages
 from ...compiler.stages.cut import cut
 from ...runtime.tick.job import Job
-from ..models.bytes_model import (
-    ByteModel,
-    byte_loss,
-)
+from ..models.bytes_model import ByteModel, byte_loss
 from ..models.u_net import UNet
 
 MASKS: Mapping[str, Any] = {

@@ -18,10 +18,7 @@ from torch import Tensor
 from ...runtime.jax.executor import JaxExecutor
 from ...runtime.reference.executor import ReferenceExecutor
 from ...runtime.tick.job import Job
-from .cases import (
-    case,
-    job_of,
-)
+from .cases import case, job_of
 
 
 @dataclass(frozen=True)

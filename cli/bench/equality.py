@@ -37,21 +37,14 @@ def equality(
     tensor; of all kinds in float64; and there of the reference from itself with start values off
     in their last bit. inf: the masks differ."""
     from ...backend.packages import package
-    from ...bench.equality.cases import (
-        CASES,
-        MASKS,
-        RULES,
-    )
+    from ...bench.equality.cases import CASES, MASKS, RULES
     from ...runtime.jax.cache import keep_compiled_programs
 
     _check_name("model to compare", model, CASES)
     _check_name("delay compensation", compensation, dict.fromkeys(sum(RULES.values(), ())))
     _check_name("kind of masks", masks, MASKS)
     package("jax", "weft bench equality", "weft[jax]")
-    from ...bench.equality.equality import (
-        Combination,
-        comparisons,
-    )
+    from ...bench.equality.equality import Combination, comparisons
 
     keep_compiled_programs()
     chosen = [

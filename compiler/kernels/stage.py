@@ -14,25 +14,12 @@ from ..machine.arrays import Floats, Ints, ceil_div
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
-from ..machine.tilings import (
-    COARSE,
-    FINE,
-    Tilings,
-    enumerate_tilings,
-    line_tilings,
-    square_tilings,
-)
+from ..machine.tilings import COARSE, FINE, Tilings, enumerate_tilings, line_tilings, square_tilings
 from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .held.memory import (
-    MemoryTable,
-    Stored,
-    memory_table,
-    nothing_stored,
-    store_parameter,
-)
+from .held.memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
 from .layout import StageLayout

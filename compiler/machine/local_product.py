@@ -15,13 +15,7 @@ import numpy as np
 
 from ..targets.target import MatrixUnit, Target
 from .arrays import Floats, Ints, ceil_div
-from .instruction import (
-    column_groups,
-    groups,
-    mapped_cycles,
-    multiply_add_cycles,
-    written_cycles,
-)
+from .instruction import column_groups, groups, mapped_cycles, multiply_add_cycles, written_cycles
 
 _READS = 2
 

@@ -26,14 +26,7 @@ from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
 from ..plan.routed import Routed
-from ..plan.stage_record import (
-    NonZeros,
-    OperatorCost,
-    PhaseCycles,
-    ProductStep,
-    SumStep,
-    Tiling,
-)
+from ..plan.stage_record import NonZeros, OperatorCost, PhaseCycles, ProductStep, SumStep, Tiling
 from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.reads import ByReads

@@ -19,13 +19,7 @@ from ..plan.stage_record import PhaseCycles
 from .host import host_cycles
 from .layout import Layout, StageSite
 from .link_shares import fair_cycles, pieces, shared_links
-from .streams import (
-    is_backwards,
-    is_inside,
-    parallel_links,
-    wafer_link_bytes,
-    wafers_between,
-)
+from .streams import is_backwards, is_inside, parallel_links, wafer_link_bytes, wafers_between
 
 FORWARD, BACKWARD = 0, 1
 PHASES = ("forward", "backward", "update")

@@ -20,16 +20,8 @@ import jax
 import numpy as np
 import torch
 from torch import fx
-from weft.bench.equality.cases import (
-    EqualityCase,
-    case,
-    job_of,
-    narrow_case,
-)
-from weft.bench.equality.equality import (
-    JaxExecutor,
-    ReferenceExecutor,
-)
+from weft.bench.equality.cases import EqualityCase, case, job_of, narrow_case
+from weft.bench.equality.equality import JaxExecutor, ReferenceExecutor
 from weft.runtime.jax import stage as jax_stage
 from weft.runtime.tick.job import Job
 

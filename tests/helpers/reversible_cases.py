@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from helpers.reversible_chains import chain, halves, residual, silo
 from torch import Tensor, nn
-from weft.backend.nn.reversible import (
-    ReversibleLayer,
-)
+from weft.backend.nn.reversible import ReversibleLayer
 
 SAMPLES = 5
 

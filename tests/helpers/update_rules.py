@@ -6,9 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from weft.optim import (
-    UpdateRule,
-)
+from weft.optim import UpdateRule
 
 MOMENTUM, LR, CURVATURES = 0.8, 0.05, np.array([1.0, 3.0, 0.2])
 

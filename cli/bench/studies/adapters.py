@@ -29,11 +29,7 @@ def adapters(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ....bench.studies.adapters import (
-        AdapterStudy,
-        adapters_page,
-        adapters_table,
-    )
+    from ....bench.studies.adapters import AdapterStudy, adapters_page, adapters_table
 
     study = AdapterStudy(data, base_samples, samples, seeds)
     rows = collected(study.rows(records), _said)

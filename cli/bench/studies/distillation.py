@@ -9,10 +9,7 @@ from typing import Annotated
 import typer
 
 from ...options import Json
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from ...terminal.console import print_json, print_table
 from .rows import RecordsOption, collected
 
 
@@ -36,11 +33,7 @@ def distillation(
     When it was interrupted, the same command goes on where it stopped.
     """
     from ....bench.studies.distillation.runs import StudySizes
-    from ....bench.studies.distillation.study import (
-        TABLES,
-        DistillationStudy,
-        distillation_page,
-    )
+    from ....bench.studies.distillation.study import TABLES, DistillationStudy, distillation_page
     from ....bench.studies.text import DEFAULT_TEXT
 
     sizes = replace(StudySizes(), blocks=blocks, removed=removed, steps=steps, examples=examples)

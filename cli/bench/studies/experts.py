@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...options import Json
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from ...terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ....bench.experts import (
-        Price,
-        TrainedExperts,
-    )
+    from ....bench.experts import Price, TrainedExperts
 
 
 def experts(
@@ -42,10 +36,7 @@ def experts(
         else:
             print_table(_PRICE, [_price(row) for row in rows])
         return
-    from ....bench.experts import (
-        first_of,
-        trained,
-    )
+    from ....bench.experts import first_of, trained
     from ....runtime.data import load_data
 
     runs = list(trained(first_of(load_data(str(data), (32,)), samples)))

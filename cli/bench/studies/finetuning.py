@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...options import Json
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from ...terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ....bench.finetuning import Row

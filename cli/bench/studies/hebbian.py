@@ -33,11 +33,7 @@ def hebbian(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ....bench.studies.continual.study import (
-        TaskStudy,
-        task_page,
-        task_table,
-    )
+    from ....bench.studies.continual.study import TaskStudy, task_page, task_table
 
     study = TaskStudy(tasks, data, samples, seeds, rate, penalty)
     rows = collected(

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...options import (
-    Json,
-    OverridesOption,
-)
+from ...options import Json, OverridesOption
 from .rows import RecordsOption, WriteOption, collected, print_rows
 
 if TYPE_CHECKING:
@@ -33,11 +30,7 @@ def pacing(
 
     When it was interrupted, the same command goes on where it stopped.
     """
-    from ....bench.studies.paced import (
-        PacedStudy,
-        paced_page,
-        paced_table,
-    )
+    from ....bench.studies.paced import PacedStudy, paced_page, paced_table
 
     study = PacedStudy(data, epochs, seeds, samples, overrides=tuple(set_))
     rows = collected(

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...options import (
-    Json,
-    OverridesOption,
-)
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from ...options import Json, OverridesOption
+from ...terminal.console import print_json, print_table
 from .rows import RecordsOption, WriteOption, collected
 
 if TYPE_CHECKING:
@@ -44,11 +38,7 @@ def sparsity(
     """
     from ....bench.studies.records import measure_missing
     from ....bench.studies.sparsity import sparsity_experiment
-    from ....bench.studies.sparsity_table import (
-        paired_table,
-        sparsity_page,
-        sparsity_table,
-    )
+    from ....bench.studies.sparsity_table import paired_table, sparsity_page, sparsity_table
     from ....bench.studies.training import settings
 
     experiment = sparsity_experiment(epochs, algorithm, level, set_)

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...options import (
-    Json,
-    OverridesOption,
-)
-from ...terminal.console import (
-    print_json,
-    print_table,
-)
+from ...options import Json, OverridesOption
+from ...terminal.console import print_json, print_table
 from .rows import RecordsOption
 
 if TYPE_CHECKING:
@@ -66,11 +60,7 @@ def training(
 
     It takes an hour or so. When it was interrupted, the same command goes on where it stopped.
     """
-    from ....bench.studies.suite import (
-        PARTS,
-        Suite,
-        run,
-    )
+    from ....bench.studies.suite import PARTS, Suite, run
     from ....bench.studies.text import DEFAULT_TEXT
 
     suite = Suite(
@@ -104,10 +94,7 @@ def _tell(record: Record) -> None:
 
 
 def _print(records: list[Record], rows: list[QuadraticRow]) -> None:
-    from ....bench.studies.evidence import (
-        quadratic_table,
-        training_table,
-    )
+    from ....bench.studies.evidence import quadratic_table, training_table
     from ....bench.studies.rules import RULES
     from ....bench.studies.suite import CIFAR10
 

@@ -17,17 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...machine.arrays import (
-    Floats,
-    Ints,
-    ceil_div,
-)
+from ...machine.arrays import Floats, Ints, ceil_div
 from ...machine.product import side_bytes
 from ...machine.tilings import Tilings
-from ...plan.program import (
-    StageProgram,
-    TensorSpec,
-)
+from ...plan.program import StageProgram, TensorSpec
 from ...plan.stage_record import PEMemory
 from ..layout import StageLayout
 from ..site import Site

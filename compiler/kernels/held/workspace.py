@@ -21,30 +21,14 @@ from typing import cast
 import numpy as np
 from torch import Tensor, fx
 
-from ...machine.arrays import (
-    Ints,
-    ceil_div,
-)
+from ...machine.arrays import Ints, ceil_div
 from ...machine.product import Sides
 from ...machine.tilings import Tilings
-from .. import (
-    convolution,
-    linear,
-)
-from ..layout import (
-    StageLayout,
-    WeightMatrix,
-)
+from .. import convolution, linear
+from ..layout import StageLayout, WeightMatrix
 from ..movement import ALIASES
 from ..registry import KERNELS
-from ..roles import (
-    Roles,
-    calls,
-    operand,
-    operator_of,
-    shape_of,
-    tensors_of,
-)
+from ..roles import Roles, calls, operand, operator_of, shape_of, tensors_of
 
 Storage = tuple[fx.Node, int]
 """A value that has a place of its own: a node, and which of its tensors."""

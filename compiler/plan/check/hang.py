@@ -15,10 +15,7 @@ from typing import NamedTuple
 from ..document import HOST, PlanDocument
 from ..resources import COLOURS, QUEUES, collective_colours, collective_queues
 from .paces import CheckedTiming
-from .regions.shared import (
-    groups_of,
-    is_inside,
-)
+from .regions.shared import groups_of, is_inside
 from .routers import colours_taken, meetings, most_streams, routers_of
 from .schedule import FORWARD, CheckedStream, Wait, keeps_pace
 from .violation import Finding, Subject

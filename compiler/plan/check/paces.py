@@ -10,11 +10,7 @@ from typing import NamedTuple
 
 from ..document import HOST, EdgeRecord, PlanDocument
 from .link_load import busiest, lane_count, lanes_of
-from .regions.shared import (
-    groups_of,
-    is_inside,
-    roomy,
-)
+from .regions.shared import groups_of, is_inside, roomy
 from .schedule import BACKWARD, FORWARD, CheckedStream, Wait, waits
 
 CONSTANTS = (

@@ -12,13 +12,7 @@ from ....backend.per_object import once_per_object
 from ..program import StageProgram
 from ..stage_record import StageRecord, Tiling
 from .regions.dealt import dealt
-from .regions.shared import (
-    arguments,
-    gradient_of_input,
-    is_turned,
-    lent_inputs,
-    saved_inputs,
-)
+from .regions.shared import arguments, gradient_of_input, is_turned, lent_inputs, saved_inputs
 from .timeline import (
     CheckedProduct,
     OperatorMoment,

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from helpers.update_rules import LR, run
-from weft.optim import (
-    build_rule,
-)
+from weft.optim import build_rule
 
 
 def test_adamw_is_torch_adamw(gradients: np.ndarray) -> None:

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 from weft.backend.errors import UnknownNameError, UserError
-from weft.optim import (
-    build_rule,
-    scale_to_batch_size,
-)
+from weft.optim import build_rule, scale_to_batch_size
 
 
 @pytest.mark.parametrize(

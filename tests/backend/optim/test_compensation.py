@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.update_rules import LR, MOMENTUM, run
-from weft.optim import (
-    build_rule,
-    compensations,
-)
+from weft.optim import build_rule, compensations
 
 
 @pytest.mark.parametrize("name", [c for c in compensations() if c != "ab"])

@@ -11,10 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.update_rules import LR, MOMENTUM, run
-from weft.optim import (
-    build_rule,
-    compensations,
-)
+from weft.optim import build_rule, compensations
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from weft.optim import (
-    scale_to_batch_size,
-)
+from weft.optim import scale_to_batch_size
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from weft.optim import (
-    Constant,
-    Cosine,
-    LinearWarmup,
-    MultiStep,
-)
+from weft.optim import Constant, Cosine, LinearWarmup, MultiStep
 
 
 def test_schedules() -> None:

@@ -24,14 +24,8 @@ import pytest
 
 pytest.importorskip("jax")
 
-from weft.bench.equality.cases import (
-    case,
-    job_of,
-)
-from weft.bench.equality.equality import (
-    JaxExecutor,
-    distance,
-)
+from weft.bench.equality.cases import case, job_of
+from weft.bench.equality.equality import JaxExecutor, distance
 
 COUNT = 200
 

@@ -6,9 +6,7 @@ import pytest
 import yaml
 from helpers.target_document import target_document
 from weft.backend.errors import UserError
-from weft.compiler.targets import (
-    load_target,
-)
+from weft.compiler.targets import load_target
 
 
 def test_a_range_is_read_shown_and_no_part_of_the_machine(tmp_path):

@@ -4,12 +4,7 @@ import pytest
 import yaml
 from helpers.target_document import target_document
 from weft.backend.errors import UnknownNameError, UserError
-from weft.compiler.targets import (
-    known_rooflines,
-    known_targets,
-    load_machine,
-    load_target,
-)
+from weft.compiler.targets import known_rooflines, known_targets, load_machine, load_target
 
 
 def test_shipped_targets_are_known_and_load():

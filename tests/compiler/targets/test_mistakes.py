@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from weft.backend.errors import UnknownNameError, UserError
-from weft.compiler.targets import (
-    load_target,
-)
+from weft.compiler.targets import load_target
 from weft.compiler.targets.load import target_text
 
 

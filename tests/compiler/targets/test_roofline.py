@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 from weft.backend.errors import UnsupportedError, UserError
-from weft.compiler.targets import (
-    Roofline,
-    load_machine,
-    load_target,
-)
+from weft.compiler.targets import Roofline, load_machine, load_target
 
 
 def test_a_roofline_is_no_target_of_a_plan():

@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 from weft.backend.errors import UnsupportedError
-from weft.compiler.targets import (
-    load_target,
-)
+from weft.compiler.targets import load_target
 from weft.compiler.targets.load import target_text
 
 

@@ -14,11 +14,7 @@ if find_spec("torch_xla") is None:
     pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
-from weft.runtime.torch_xla.convolution import (  # noqa: E402
-    Shifts,
-    convolution,
-    convolution_backward,
-)
+from weft.runtime.torch_xla.convolution import Shifts, convolution, convolution_backward  # noqa: E402
 from weft.runtime.torch_xla.trace import to_device  # noqa: E402
 
 SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from ...stage_record import (
-    Rectangle,
-    Tiling,
-)
+from ...stage_record import Rectangle, Tiling
 
 
 def size_of(tiling: Tiling) -> tuple[int, int]:

@@ -8,16 +8,9 @@ from typing import Any
 
 from torch import fx
 
-from ...document import (
-    HOST,
-    EdgeRecord,
-    PlanDocument,
-)
+from ...document import HOST, EdgeRecord, PlanDocument
 from ...program import StageProgram
-from ...stage_record import (
-    ProductStep,
-    StageRecord,
-)
+from ...stage_record import ProductStep, StageRecord
 
 
 def users_of(plan: PlanDocument, stage: StageRecord) -> list[StageRecord]:

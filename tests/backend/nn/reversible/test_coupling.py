@@ -9,10 +9,7 @@ import torch
 from helpers.reversible_training import train
 from torch import nn
 from weft.backend.errors import UserError
-from weft.backend.nn.reversible import (
-    AdditiveCoupling,
-    ReversibleSequence,
-)
+from weft.backend.nn.reversible import AdditiveCoupling, ReversibleSequence
 
 
 def test_batch_statistics_advance_once() -> None:

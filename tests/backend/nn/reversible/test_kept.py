@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from helpers.reversible_chains import chain
 from torch import Tensor, nn
-from weft.backend.nn.reversible import (
-    ReversibleSequence,
-)
+from weft.backend.nn.reversible import ReversibleSequence
 
 
 def kept_bytes(model: nn.Module, inputs: list[Tensor]) -> int:

@@ -8,9 +8,7 @@ from helpers.reversible_cases import CASES, image
 from helpers.reversible_chains import residual
 from torch import nn
 from weft.backend.errors import UserError
-from weft.backend.nn.reversible import (
-    ReversibleSequence,
-)
+from weft.backend.nn.reversible import ReversibleSequence
 
 
 @pytest.mark.parametrize("name", CASES)

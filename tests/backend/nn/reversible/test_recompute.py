@@ -6,9 +6,7 @@ import pytest
 import torch
 from helpers.reversible_chains import chain
 from weft.backend.errors import UserError
-from weft.backend.nn.reversible import (
-    ReversibleSequence,
-)
+from weft.backend.nn.reversible import ReversibleSequence
 
 
 def test_an_output_changed_in_place_is_noticed() -> None:

@@ -9,9 +9,7 @@ import torch
 from helpers.reversible_cases import CASES, image
 from helpers.reversible_training import train
 from weft.backend.nn.online_norm import OnlineNorm
-from weft.backend.nn.reversible import (
-    ReversibleSequence,
-)
+from weft.backend.nn.reversible import ReversibleSequence
 
 
 @pytest.mark.parametrize("name", CASES)

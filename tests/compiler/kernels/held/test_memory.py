@@ -6,10 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from weft.compiler.kernels.held.memory import (
-    MemoryTable,
-    Post,
-)
+from weft.compiler.kernels.held.memory import MemoryTable, Post
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.stage_record import PEMemory, Tiling
 

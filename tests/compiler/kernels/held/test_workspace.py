@@ -11,10 +11,7 @@ import torch.nn.functional as F
 from helpers.attention_stages import STAGES, attention_stages
 from torch import Tensor, fx, nn
 from weft.compiler.capture.capture import capture
-from weft.compiler.kernels.held.workspace import (
-    storage,
-    workspace_bytes,
-)
+from weft.compiler.kernels.held.workspace import storage, workspace_bytes
 from weft.compiler.kernels.layout import find_layout
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.program import Stage

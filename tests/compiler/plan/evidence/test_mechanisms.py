@@ -2,9 +2,7 @@
 
 import pytest
 from helpers.evidence_rows import row
-from weft.compiler.plan.evidence.mechanisms import (
-    COLLECTIVE,
-)
+from weft.compiler.plan.evidence.mechanisms import COLLECTIVE
 
 
 def test_a_rate_is_a_time_upside_down():

@@ -15,11 +15,7 @@ from torch import nn
 
 pytest.importorskip("jax")
 
-from weft.bench.equality.cases import (
-    EqualityCase,
-    case,
-    job_of,
-)
+from weft.bench.equality.cases import EqualityCase, case, job_of
 from weft.bench.equality.equality import distance
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 from weft.compiler.capture.capture import capture

@@ -6,10 +6,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.plan.check.regions.dealt import (
-    dealt,
-    size_of,
-)
+from weft.compiler.plan.check.regions.dealt import dealt, size_of
 from weft.compiler.plan.stage_record import Rectangle, Tiling
 
 
