@@ -15,7 +15,8 @@ def prune_depth(model: nn.Module, blocks: BlockList, first: int, count: int) -> 
     """A copy of `model` without blocks first to first + count - 1; the stream goes past them.
 
     Decoders of transformers keep working: their configuration and the blocks' own numbers follow.
-    Raises UserError for blocks that change the stream's shape, or a removal that leaves none.
+    Raises UserError for blocks that are no residual stream or change its shape, or a removal that
+    leaves none.
     """
     if count < 1 or count >= len(blocks):
         raise UserError(
@@ -25,13 +26,7 @@ def prune_depth(model: nn.Module, blocks: BlockList, first: int, count: int) -> 
             change="leave at least one block, and remove at least one",
         )
     if not blocks.removable(first, count):
-        before, after = (_shape(blocks, place) for place in (first, first + count))
-        raise UserError(
-            f"depth pruning: blocks {first} to {first + count - 1} of {blocks.path}",
-            expected="blocks that leave the stream's shape as it is",
-            got=f"{before} before, {after} after",
-            change="choose a run within one width and size",
-        )
+        raise _not_removable(blocks, first, count)
     pruned = deepcopy(model)
     old = pruned.get_submodule(blocks.path)
     assert isinstance(old, nn.ModuleList | nn.Sequential)
@@ -41,6 +36,21 @@ def prune_depth(model: nn.Module, blocks: BlockList, first: int, count: int) -> 
     _renumber(kept)
     _follow(pruned, len(blocks), first, count)
     return pruned
+
+
+def _not_removable(blocks: BlockList, first: int, count: int) -> UserError:
+    before, after = (_shape(blocks, place) for place in (first, first + count))
+    run = range(first, min(first + count, len(blocks)))
+    others = [str(n) for n in run if n >= 0 and not blocks.adding[n]]
+    got = f"{before} before, {after} after"
+    if before == after:
+        got = f"block {', '.join(others)} that adds nothing to what it reads"
+    return UserError(
+        f"depth pruning: blocks {first} to {first + count - 1} of {blocks.path}",
+        expected="blocks that add to a residual stream and leave its shape as it is",
+        got=got,
+        change=f"choose a run within one width and size, such as within {blocks.of_one_shape()}",
+    )
 
 
 def _shape(blocks: BlockList, place: int) -> tuple[int, ...] | str:
