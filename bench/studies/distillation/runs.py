@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ....backend.errors import UserError
 from ....backend.nn import lora
 from ....backend.nn.depth import (
+    BlockList,
     angular_distances,
     best_run,
     find_blocks,
@@ -23,22 +26,20 @@ from ....backend.nn.depth import (
 )
 from ....study.calibrate import calibrated_states
 from .tuning import Tuner
-from .whole import WINDOW, quality, tiny, trained
-from .words import LONGEST, STOP, Words, answered, is_right, question, request, tokens
+from .whole import WINDOW, model_at, quality, tiny, trained
+from .words import Words, answered, is_right, question, request
 
 WHOLE, PRUNED, PLAIN = "whole", "pruned", "tuned on the answers"
 OWN, MERGED = "self-distilled", "self-distilled, two merged"
 ADAPTED = "self-distilled by adapters"
-_LENGTH = 2 * LONGEST + 4
-"""Of a question with its answer."""
-
 _RANK = 8
 
 
 @dataclass(frozen=True)
 class StudySizes:
-    """Of the model, its training and its tuning."""
+    """Of the model, its training and its tuning; a model at a path has its own blocks and width."""
 
+    model: Path | None = None
     blocks: int = 8
     removed: int = 2
     width: int = 48
@@ -53,18 +54,18 @@ class StudySizes:
 class Tuners:
     """Programs that tune whole weights and adapters, compiled at their first use."""
 
-    def __init__(self, sizes: StudySizes) -> None:
-        self._sizes = sizes
+    def __init__(self, sizes: StudySizes, length: int) -> None:
+        self._sizes, self._length = sizes, length
 
     @cached_property
     def full(self) -> Tuner:
         """Trains every weight."""
-        return Tuner(_LENGTH, self._sizes.rate)
+        return Tuner(self._length, self._sizes.rate)
 
     @cached_property
     def adapters(self) -> Tuner:
         """Trains adapters, at twice the rate."""
-        return Tuner(_LENGTH, 2 * self._sizes.rate)
+        return Tuner(self._length, 2 * self._sizes.rate)
 
 
 def measured(sizes: StudySizes, found: Words, tuners: Tuners, seed: int) -> dict[str, Any]:
@@ -72,9 +73,10 @@ def measured(sizes: StudySizes, found: Words, tuners: Tuners, seed: int) -> dict
     wrote) and `methods`, each with the text loss and the share of right answers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        whole = trained(tiny(sizes.blocks, sizes.width), found, sizes.steps, seed)
-    text = torch.from_numpy(found.text[: sizes.calibration * WINDOW].reshape(-1, WINDOW))
-    blocks = find_blocks(whole, lambda model: model(text[:1]))
+        start = tiny(sizes.blocks, sizes.width) if sizes.model is None else model_at(sizes.model)
+        text = torch.from_numpy(found.text[: sizes.calibration * WINDOW].reshape(-1, WINDOW))
+        blocks = decoder_blocks(start, sizes.removed)
+        whole = trained(start, found, sizes.steps, seed)
     states = calibrated_states(whole, blocks, text.numpy())
     choices, pruned = [], []
     for first, distance in enumerate(angular_distances(states, sizes.removed)):
@@ -82,7 +84,7 @@ def measured(sizes: StudySizes, found: Words, tuners: Tuners, seed: int) -> dict
         held = quality(pruned[-1], found, sizes.tests)
         choices.append({"distance": float(distance), **asdict(held)})
     first = best_run(states, sizes.removed)
-    methods, own = _methods(sizes, found, tuners, seed, whole, pruned[first])
+    methods, own = _methods(sizes, found, tuners, seed, whole, pruned[first], blocks.path)
     plans = {name: _plan(tuners.full, m) for name, m in ((WHOLE, whole), (PRUNED, pruned[first]))}
     return {
         "choices": choices,
@@ -93,25 +95,45 @@ def measured(sizes: StudySizes, found: Words, tuners: Tuners, seed: int) -> dict
     }
 
 
+def decoder_blocks(model: nn.Module, removed: int) -> BlockList:
+    """The blocks of a decoder. Raises UserError for one with no more than are removed."""
+    device = next(model.parameters()).device
+    blocks = find_blocks(model, lambda m: m(torch.zeros(1, 4, dtype=torch.long, device=device)))
+    if removed >= len(blocks):
+        raise UserError(
+            f"depth pruning: {removed} of {len(blocks)} blocks of {blocks.path}",
+            expected=f"between 1 and {len(blocks) - 1} blocks to remove",
+            got=str(removed),
+            change="lower --removed, or give a model with more blocks",
+        )
+    return blocks
+
+
 def _methods(
-    sizes: StudySizes, found: Words, tuners: Tuners, seed: int, whole: nn.Module, pruned: nn.Module
+    sizes: StudySizes,
+    found: Words,
+    tuners: Tuners,
+    seed: int,
+    whole: nn.Module,
+    pruned: nn.Module,
+    path: str,
 ) -> tuple[dict[str, nn.Module], float]:
     """A model for each method, and the share of answers in the whole model's words."""
-    words = found.words[: sizes.examples]
-    prompts = [tokens(question(word)) for word in words]
-    answers = [tokens(f"{word.upper()}\n") for word in words]
-    requests = [tokens(request(word)) for word in words]
+    words, codec = found.words[: sizes.examples], found.codec
+    prompts = [codec.tokens(question(word)) for word in words]
+    answers = [codec.tokens(f"{word.upper()}\n") for word in words]
+    requests = [codec.tokens(request(word)) for word in words]
     made = rewritten(
         whole,
         requests,
         answers,
-        lambda number, new: is_right(words[number], new),
-        stop=STOP,
-        longest=LONGEST + 2,
+        lambda number, new: is_right(codec, words[number], new),
+        stop=codec.stop,
+        longest=found.longest_answer,
     )
 
     def data(chosen: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        return answered(prompts, chosen, _LENGTH)
+        return answered(prompts, chosen, found.window, codec.stop)
 
     plain = tuners.full(pruned, *data(answers), sizes.epochs, seed)
     one, other = (
@@ -122,7 +144,7 @@ def _methods(
     models = {WHOLE: whole, PRUNED: pruned, PLAIN: plain, OWN: one, MERGED: merged}
     return {
         **models,
-        ADAPTED: _adapted(sizes, tuners, seed, pruned, data(made.answers)),
+        ADAPTED: _adapted(sizes, tuners, seed, pruned, path, data(made.answers)),
     }, made.share
 
 
@@ -131,10 +153,11 @@ def _adapted(
     tuners: Tuners,
     seed: int,
     pruned: nn.Module,
+    path: str,
     data: tuple[np.ndarray, np.ndarray],
 ) -> nn.Module:
     """Tuned by adapters of all linear layers in the blocks, which are merged afterwards."""
-    config = lora.LoRA(targets=("model.layers.*_proj",), rank=_RANK, alpha=2.0 * _RANK)
+    config = lora.LoRA(targets=(f"{path}.*",), rank=_RANK, alpha=2.0 * _RANK)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = lora.adapt(deepcopy(pruned), config)

@@ -10,11 +10,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from torch import nn
+
+from ....backend.errors import UserError
 from ...machine import machine_line
 from ..evidence import TableText, markdown
 from ..kept import missing_rows
 from ..paced import with_error
-from .runs import PRUNED, WHOLE, StudySizes, Tuners, measured
+from .codec import Bytes, codec_at
+from .runs import PRUNED, WHOLE, StudySizes, Tuners, decoder_blocks, measured
+from .whole import model_at, tiny
 from .words import Words
 
 
@@ -51,12 +56,16 @@ class DistillationStudy:
         """All that decides the results beside the seed, in words."""
         s, found = self.sizes, self._words
         own = f"{len(found.words)} words, {len(found.words_test)} others in the test"
+        trained = f"{s.steps} steps in eager torch"
+        whole = f"Llama of bytes, {s.blocks} blocks of width {s.width}, {trained}"
+        if s.model is not None:
+            whole = f"{type(self._start).__name__} at {s.model}, {found.codec.name}, {trained}"
         return (
-            f"Llama of bytes, {s.blocks} blocks of width {s.width}, {s.steps} steps in eager torch"
-            f" on windows of {self.text.name}, of answers in its own style and of answers that it"
-            f" rewrites ({own}); {s.removed} blocks removed, calibrated on {s.calibration} windows;"
-            f" tuned pipelined at batch 1 on {s.examples} answers of another style, {s.epochs}"
-            f" epochs, AdamW and lwp, rate {s.rate:g} (adapters {2 * s.rate:g}), a stage per block"
+            f"{whole} on windows of {self.text.name}, of answers in its own style and of answers"
+            f" that it rewrites ({own}); {s.removed} blocks removed, calibrated on"
+            f" {s.calibration} windows; tuned pipelined at batch 1 on {s.examples} answers of"
+            f" another style, {s.epochs} epochs, AdamW and lwp, rate {s.rate:g} (adapters"
+            f" {2 * s.rate:g}), a stage per block"
         )
 
     @property
@@ -65,7 +74,11 @@ class DistillationStudy:
         return [(self.setup, seed) for seed in range(self.seeds)]
 
     def rows(self, records: Path) -> Iterator[SeedRow]:
-        """A row per key; those that a former run left in the file are not run again."""
+        """A row per key; those that a former run left in the file are not run again.
+
+        Raises UserError for a model that cannot be pruned so, or knows fewer tokens than there are.
+        """
+        self._check()
         return missing_rows(records, SeedRow, self.keys, self._run)
 
     def _run(self, key: tuple[object, ...]) -> SeedRow:
@@ -76,11 +89,29 @@ class DistillationStudy:
 
     @cached_property
     def _words(self) -> Words:
-        return Words.of(self.text)
+        path = self.sizes.model
+        return Words.of(self.text, Bytes() if path is None else codec_at(path))
 
     @cached_property
     def _tuners(self) -> Tuners:
-        return Tuners(self.sizes)
+        return Tuners(self.sizes, self._words.window)
+
+    @cached_property
+    def _start(self) -> nn.Module:
+        sizes = self.sizes
+        return tiny(sizes.blocks, sizes.width) if sizes.model is None else model_at(sizes.model)
+
+    def _check(self) -> None:
+        decoder_blocks(self._start, self.sizes.removed)
+        start: Any = self._start
+        known, codec = start.get_input_embeddings().num_embeddings, self._words.codec
+        if known < codec.vocabulary:
+            raise UserError(
+                f"model {self.sizes.model}",
+                expected=f"a vocabulary of at least {codec.vocabulary}, which {codec.name} need",
+                got=str(known),
+                change="save the model's tokenizer beside it, or give another --model",
+            )
 
 
 def choice_table(rows: Sequence[SeedRow]) -> TableText:

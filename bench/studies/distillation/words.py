@@ -1,4 +1,4 @@
-"""A text, and questions about its words: what a byte model is trained, tuned and tested on.
+"""A text, and questions about its words: what a model is trained, tuned and tested on.
 
 A question is `?word>`, its answer the word, a newline after it. Answers of the model's own style
 have small letters; those of the set that it is tuned on have capitals. `?word>WORD~` asks for the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ....backend.errors import UserError
+from .codec import Bytes, Codec
 
-STOP = ord("\n")
 LONGEST = 8
 """Letters of a word at most."""
 
@@ -27,21 +28,23 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Words:
-    """The text's bytes and its words, each in a part to train on and one to test on."""
+    """The text's tokens and its words, each in a part to train on and one to test on."""
 
+    codec: Codec
     text: np.ndarray
     text_test: np.ndarray
     words: tuple[str, ...]
     words_test: tuple[str, ...]
 
     @staticmethod
-    def of(path: Path) -> Words:
-        """Of a text file; the last tenth of it, and a fifth of its words, are for tests.
+    def of(path: Path, codec: Codec | None = None) -> Words:
+        """Of a text file, in bytes or another code; the last tenth of it, and a fifth of its
+        words, are for tests.
 
         Raises UserError for one that cannot be read or has too few words.
         """
         try:
-            content = path.read_bytes()
+            content = path.read_bytes().decode("utf-8", "replace")
         except OSError as error:
             raise UserError(
                 f"text {path}",
@@ -49,8 +52,9 @@ class Words:
                 got=str(error.strerror).lower(),
                 change="give another --text",
             ) from error
-        letters = content.decode("utf-8", "replace").lower()
-        found = sorted({w for w in re.findall(r"[a-z]+", letters) if 3 <= len(w) <= LONGEST})
+        found = sorted(
+            {w for w in re.findall(r"[a-z]+", content.lower()) if 3 <= len(w) <= LONGEST}
+        )
         if len(found) < 200:
             raise UserError(
                 f"text {path}",
@@ -59,9 +63,22 @@ class Words:
                 change="give a longer --text",
             )
         mixed = [found[n] for n in np.random.default_rng(0).permutation(len(found))]
-        cut, split = len(mixed) // 5, len(content) * 9 // 10
-        data = np.frombuffer(content, np.uint8).astype(np.int64)
-        return Words(data[:split], data[split:], tuple(mixed[cut:]), tuple(mixed[:cut]))
+        codec = codec or Bytes()
+        data = codec.tokens(content).numpy()
+        cut, split = len(mixed) // 5, len(data) * 9 // 10
+        return Words(codec, data[:split], data[split:], tuple(mixed[cut:]), tuple(mixed[:cut]))
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens that an answer may take, its end included: two more than a word in bytes."""
+        return LONGEST + 2
+
+    @cached_property
+    def window(self) -> int:
+        """Tokens of a question with its answer, at most."""
+        longest = max(len(self.codec.tokens(question(word))) for word in self.words)
+        answers = (len(self.codec.tokens(f"{word.upper()}\n")) for word in self.words)
+        return longest + max(self.longest_answer, *answers)
 
 
 def question(word: str) -> str:
@@ -74,38 +91,33 @@ def request(word: str) -> str:
     return f"?{word}>{word.upper()}~"
 
 
-def tokens(text: str) -> Tensor:
-    """Its bytes, (T,)."""
-    return torch.tensor(list(text.encode()))
-
-
-def is_right(word: str, answer: Tensor) -> bool:
+def is_right(codec: Codec, word: str, answer: Tensor) -> bool:
     """Whether an answer says the word, in letters of any size, and ends there."""
-    return bytes(answer.tolist()).lower() == f"{word}\n".encode()
+    return codec.text(answer).lower() == f"{word}\n"
 
 
 def windows(found: Words, count: int, length: int, seed: int) -> np.ndarray:
-    """(count, length + 1) bytes to train the whole model on: text, answers in its own style, and
+    """(count, length + 1) tokens to train the whole model on: text, answers in its own style, and
     answers that it rewrites, of which half, a quarter and a quarter."""
     generator = np.random.default_rng(seed)
     starts = generator.integers(0, len(found.text) - length - 1, count)
     rows = [found.text[start : start + length + 1] for start in starts]
     for number in range(0, count, 2):
         asked = request if number % 4 else question
-        text = ""
-        while len(text) <= length:
+        row: list[int] = []
+        while len(row) <= length:
             word = str(generator.choice(found.words))
-            text += f"{asked(word)}{word}\n"
-        rows[number] = np.frombuffer(text.encode(), np.uint8)[: length + 1].astype(np.int64)
+            row += found.codec.tokens(f"{asked(word)}{word}\n").tolist()
+        rows[number] = np.array(row[: length + 1])
     return np.stack(rows)
 
 
-def answered(prompts: Sequence[Tensor], answers: Sequence[Tensor], length: int):
-    """Windows (N, length) of prompt and answer, and the bytes to predict there: the answer's.
+def answered(prompts: Sequence[Tensor], answers: Sequence[Tensor], length: int, filler: int):
+    """Windows (N, length) of prompt and answer, and the tokens to predict there: the answer's.
 
-    All else is labelled -100, which the loss leaves out.
+    All else is labelled -100, which the loss leaves out; `filler` comes after the answer.
     """
-    x = np.full((len(prompts), length), STOP)
+    x = np.full((len(prompts), length), filler)
     y = np.full((len(prompts), length), IGNORED)
     for row, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         whole = torch.cat([prompt, answer]).numpy()

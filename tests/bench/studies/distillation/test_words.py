@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 from weft.backend.errors import UserError
+from weft.bench.studies.distillation.codec import Bytes
 from weft.bench.studies.distillation.words import (
     IGNORED,
     Words,
     answered,
     is_right,
     question,
-    tokens,
     windows,
 )
+
+STOP, tokens = Bytes().stop, Bytes().tokens
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,7 @@ def text(folder: Path) -> Path:
 
 
 def test_parts_to_test_on_are_not_trained_on(words: Words) -> None:
+    assert (words.window, words.longest_answer) == (15, 10)
     assert len(words.words) == 240
     assert len(words.words_test) == 60
     assert not set(words.words) & set(words.words_test)
@@ -40,7 +43,7 @@ def test_parts_to_test_on_are_not_trained_on(words: Words) -> None:
 
 
 def test_a_window_is_labelled_where_the_answer_is(words: Words) -> None:
-    x, y = answered([tokens(question("abc"))], [tokens("ABC\n")], 12)
+    x, y = answered([tokens(question("abc"))], [tokens("ABC\n")], 12, STOP)
     assert bytes(x[0].tolist()).startswith(b"?abc>ABC\n")
     labelled = np.flatnonzero(y[0] != IGNORED)
     assert labelled.tolist() == [4, 5, 6, 7]
@@ -58,11 +61,11 @@ def test_windows_are_half_text_and_half_answers(words: Words) -> None:
 
 
 def test_an_answer_is_right_in_letters_of_any_size() -> None:
-    assert is_right("abc", tokens("ABC\n"))
-    assert is_right("abc", tokens("abc\n"))
-    assert not is_right("abc", tokens("abc"))
-    assert not is_right("abc", tokens("abcd\n"))
-    assert not is_right("abc", torch.tensor([], dtype=torch.long))
+    assert is_right(Bytes(), "abc", tokens("ABC\n"))
+    assert is_right(Bytes(), "abc", tokens("abc\n"))
+    assert not is_right(Bytes(), "abc", tokens("abc"))
+    assert not is_right(Bytes(), "abc", tokens("abcd\n"))
+    assert not is_right(Bytes(), "abc", torch.tensor([], dtype=torch.long))
 
 
 def test_texts_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
