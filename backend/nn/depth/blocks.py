@@ -110,7 +110,7 @@ def _chain(
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
         read.append(stream_of((args, kwargs)))
-        sums.begin(read[-1])
+        sums.begin((args, kwargs))
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         given.append(stream_of(result))

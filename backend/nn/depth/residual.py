@@ -36,16 +36,17 @@ class SumsWithStream(TorchDispatchMode):
         """Tensors whose identities are noted: no other one may get them."""
         self._adds = False
 
-    def begin(self, stream: Tensor | None) -> None:
-        """A block reads this."""
-        self._held = [] if stream is None else [stream]
-        self._itself, self._made = set(map(id, self._held)), set(map(id, self._held))
+    def begin(self, given: Any) -> None:
+        """A block reads these: the first tensor is its stream, or half of it."""
+        self._held = list(_tensors(given))
+        self._made = set(map(id, self._held))
+        self._itself = set(map(id, self._held[:1]))
         self._adds = False
 
     def end(self) -> bool:
         """Whether a sum of the block joined the stream with something made of it."""
         adds = self._adds
-        self.begin(None)
+        self.begin(())
         return adds
 
     def __torch_dispatch__(
