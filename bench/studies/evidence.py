@@ -29,11 +29,11 @@ times the rate of SGDM). Compare rows, not tables.
 _SEARCH_HEAD = """\
 # Update rules under delay: measured
 
-Written by `weft bench training -e rules`. *sequential* trains each sample through the whole network
-before the next one and has no delay; *PB* is pipelined backpropagation. The rate of every rule is
-chosen by the same search, on validation data; the test is read at the chosen rate alone, with other
-seeds. A gap is the difference of means to the first row. *missing* is how many runs a row still
-needs: the same command with the same `--records` goes on where it stopped.
+Written by `weft bench training -e rules` or `-e gpt`. *sequential* trains each sample through the
+whole network before the next one and has no delay; *PB* is pipelined backpropagation. The rate of
+every rule is chosen by the same search, on validation data; the test is read at the chosen rate
+alone, with other seeds. A gap is the difference of means to the first row. *missing* is how many
+runs a row still needs: the same command with the same `--records` goes on where it stopped.
 """
 _QUADRATIC = """\
 ## The convex quadratic

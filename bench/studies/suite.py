@@ -14,14 +14,16 @@ from .digits import digits_experiment
 from .evidence import page
 from .quadratic import QuadraticRow, quadratic_rows
 from .records import measure_missing
-from .rules import rules_search
-from .searched import measure_search
+from .rules import GPT, RULES, rules_search
+from .searched import Search, measure_search
 from .text import DEFAULT_TEXT, OPTIMIZERS, text_experiment
 from .training import SEQUENTIAL, Experiment, Record, RunSetting, settings
 
 PARTS = ("quadratic", "digits", "text", "rules")
 CIFAR10 = "cifar10"
-"""An experiment with a page of its own, for which the images must be given."""
+ALONE = (CIFAR10, "gpt")
+"""Experiments with a page of their own. The first needs images."""
+_STUDIES = {"rules": RULES, "gpt": GPT}
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class Suite:
     """What to measure.
 
     `methods` keeps those among SEQUENTIAL and the compensations; none given keeps all. `overrides`
-    are of the digits' recipe, `epochs` their epochs; a text is read once. Of 'rules' all methods
-    are run, at rates and seeds of its own. After `limit_s` seconds no run of it is begun. All that
-    goes for 'cifar10' too, on a folder `images` of CIFAR-10's .bin files; what its unfinished runs
-    go on from is kept in `progress`.
+    are of the digits' recipe, `epochs` their epochs; a text is read once. Of 'rules', 'gpt' and
+    'cifar10' all methods are run, at rates and seeds of their own; after `limit_s` seconds no run
+    of theirs is begun. 'cifar10' is on a folder `images` of CIFAR-10's .bin files; what its
+    unfinished runs go on from is kept in `progress`.
     """
 
     parts: Sequence[str] = PARTS
@@ -48,14 +50,20 @@ class Suite:
 
     def __post_init__(self) -> None:
         for part in self.parts:
-            if part not in (*PARTS, CIFAR10):
-                known = (*PARTS, CIFAR10)
+            if part not in (known := (*PARTS, *ALONE)):
                 raise UnknownNameError("experiment", part, known, "weft bench training --help")
-        if CIFAR10 in self.parts and (len(self.parts) > 1 or self.images is None):
+            if part in ALONE and len(self.parts) > 1:
+                raise UserError(
+                    f"weft bench training -e {part}",
+                    expected="that experiment alone, which has a page of its own",
+                    got=f"experiments {', '.join(self.parts)}",
+                    change="run the others by a command of their own",
+                )
+        if CIFAR10 in self.parts and self.images is None:
             raise UserError(
                 "weft bench training -e cifar10",
-                expected="that experiment alone, and the images",
-                got=f"experiments {', '.join(self.parts)}; images {self.images}",
+                expected="the images",
+                got="no --images",
                 change="give -e cifar10 --images FOLDER with CIFAR-10's .bin files",
             )
         for method in self.methods:
@@ -71,6 +79,11 @@ class Suite:
         if "text" in self.parts:
             found += [text_experiment(optimizer, self.text) for optimizer in OPTIMIZERS]
         return found
+
+    def search(self) -> Search | None:
+        """That over update rules, if it is asked for."""
+        names = [part for part in self.parts if part in _STUDIES]
+        return rules_search(self.text, _STUDIES[names[0]]) if names else None
 
     def settings(self, experiment: Experiment) -> list[RunSetting]:
         """The runs of an experiment."""
@@ -92,7 +105,7 @@ def run(
         return _run_cifar(suite, records, write, on_record or (lambda record: None)), []
     chosen = [(experiment, suite.settings(experiment)) for experiment in suite.experiments()]
     planned = {experiment.name: len(own) for experiment, own in chosen}
-    search = rules_search(suite.text) if "rules" in suite.parts else None
+    search = suite.search()
     searched: list[Record] = []
     rows = list(quadratic_rows()) if "quadratic" in suite.parts else []
     found: list[Record] = []

@@ -18,11 +18,38 @@ from ...runtime.tick.job import Job
 from ..models.bytes_model import ByteModel, byte_loss
 from .training import SEQUENTIAL, Experiment, RunSetting
 
-WINDOW = 32
 DEFAULT_TEXT = Path(argparse.__file__)
 """A text that comes with every Python: the source of argparse."""
 
 _WARMUP = 0.05
+
+
+@dataclass(frozen=True)
+class TextNetwork:
+    """A decoder of bytes: its blocks, width, heads and the bytes that it sees."""
+
+    blocks: int
+    width: int
+    heads: int
+    window: int
+
+    def model(self, seed: int) -> ByteModel:
+        """The network at the start values of a seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return ByteModel(self.blocks, self.width, self.heads, self.window)
+
+    @property
+    def words(self) -> str:
+        """It in words."""
+        return (
+            f"decoder of {self.blocks} blocks, width {self.width}, {self.heads} heads,"
+            f" context {self.window}, LayerNorm"
+        )
+
+
+SMALL = TextNetwork(blocks=2, width=32, heads=2, window=32)
+"""The network of the experiment on text."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +74,12 @@ def text_experiment(optimizer: str, path: Path = DEFAULT_TEXT, epochs: int = 1) 
     Raises UserError for a text that is too short, and UnknownNameError for one that is not there.
     """
     chosen = OPTIMIZERS[optimizer]
-    data = load_data(str(path), (WINDOW,))
+    data = load_data(str(path), (SMALL.window,))
     return Experiment(
         name=f"text, {optimizer}",
-        setup=f"decoder of 2 blocks, width 32, 2 heads, context {WINDOW}, LayerNorm;"
-        f" {chosen.words}, lr {chosen.rate:g}, cosine schedule with a warm-up of {_WARMUP:g};"
-        f" bytes of {data.name}: {len(data.x_train)} windows to train, {len(data.x_test)} to test",
+        setup=f"{SMALL.words}; {chosen.words}, lr {chosen.rate:g}, cosine schedule"
+        f" with a warm-up of {_WARMUP:g}; bytes of {data.name}: {len(data.x_train)} windows to"
+        f" train, {len(data.x_test)} to test",
         data=data,
         epochs=epochs,
         rate=chosen.rate,
@@ -68,9 +95,10 @@ class TextJobs:
     optimizer: str
     rate: float
     updates: int
+    network: TextNetwork = SMALL
 
     def __call__(self, setting: RunSetting) -> Job:
-        model = _model(setting.seed)
+        model = self.network.model(setting.seed)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         compensation = "none" if setting.method == SEQUENTIAL else setting.method
         rule = build_rule(self.optimizer, compensation=compensation)
@@ -80,11 +108,5 @@ class TextJobs:
 
     @cached_property
     def _stages(self) -> Stages:
-        text, following = torch.zeros(2, 1, WINDOW, dtype=torch.long)
-        return cut(capture(_model(0), (text, following), byte_loss))
-
-
-def _model(seed: int) -> ByteModel:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ByteModel(window=WINDOW)
+        text, following = torch.zeros(2, 1, self.network.window, dtype=torch.long)
+        return cut(capture(self.network.model(0), (text, following), byte_loss))

@@ -20,7 +20,9 @@ NameList = list[str]
 ExperimentsOption = Annotated[
     NameList,
     typer.Option(
-        "--experiment", "-e", help="quadratic, digits, text, rules; default: all. Or cifar10."
+        "--experiment",
+        "-e",
+        help="quadratic, digits, text, rules; default: all. Or cifar10 or gpt alone.",
     ),
 ]
 Methods = Annotated[
@@ -95,11 +97,11 @@ def _tell(record: Record) -> None:
 
 def _print(records: list[Record], rows: list[QuadraticRow]) -> None:
     from ....bench.studies.evidence import quadratic_table, training_table
-    from ....bench.studies.rules import RULES
+    from ....bench.studies.rules import GPT, RULES
     from ....bench.studies.suite import CIFAR10
 
     for name in dict.fromkeys(record.experiment for record in records):
-        if name in (RULES, CIFAR10):
+        if name in (RULES.name, GPT.name, CIFAR10):
             continue  # its table is on the page
         own = [record for record in records if record.experiment == name]
         typer.echo(f"\n{name}: {own[0].setup}; {own[0].epochs} epochs\n{own[0].machine}\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.searched_experiment import experiment
-from weft.bench.studies.rules import METHODS, rules_search
+from weft.bench.studies.rules import GPT, METHODS, rules_search
 from weft.bench.studies.searched import Search
 from weft.bench.studies.training import RunSetting
 
@@ -37,3 +38,21 @@ def test_the_rules_are_searched_alike_on_windows_that_none_trains_on(tmp_path: P
         assert ("stage_rate_delay" in job.rule.settings) is ("stage rates" in method)
         assert ("stage_rate_anneal" in job.rule.settings) is ("annealed" in method)
         assert job.by_element
+
+
+def test_a_larger_network_is_trained_on_windows_drawn_from_those_for_training(
+    tmp_path: Path,
+) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(np.random.default_rng(0).integers(0, 256, 6400, dtype=np.uint8).tobytes())
+    search = rules_search(text, replace(GPT, windows=50))
+    experiment = search.experiment
+    assert experiment.validation is not None
+    train, held = (
+        {row.tobytes() for row in x} for x in (experiment.data.x_train, experiment.validation[0])
+    )
+    assert len(train) == 50
+    assert not train & held
+    assert set(experiment.methods) <= set(METHODS)
+    parameters = GPT.network.model(0).parameters()
+    assert sum(parameter.numel() for parameter in parameters) == 1_065_600

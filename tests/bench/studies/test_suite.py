@@ -9,8 +9,9 @@ from weft.backend.errors import UserError
 from weft.bench.studies.suite import Suite
 
 
-def test_the_experiment_stands_alone_and_needs_its_images() -> None:
+def test_experiments_with_pages_of_their_own_run_alone_and_images_must_be_given() -> None:
     with pytest.raises(UserError, match="--images"):
         Suite(parts=("cifar10",))
-    with pytest.raises(UserError, match="alone"):
-        Suite(parts=("cifar10", "digits"), images=Path("x"))
+    for part in ("cifar10", "gpt"):
+        with pytest.raises(UserError, match="alone"):
+            Suite(parts=(part, "digits"), images=Path("x"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from weft.backend.errors import UserError
 from weft.bench.models.bytes_model import ByteModel
-from weft.bench.studies.text import DEFAULT_TEXT, OPTIMIZERS, WINDOW, text_experiment
+from weft.bench.studies.text import DEFAULT_TEXT, OPTIMIZERS, SMALL, text_experiment
 from weft.bench.studies.training import RunSetting
 from weft.compiler.plan.program import HOST, Source
 from weft.runtime.data import load_data
@@ -20,7 +20,7 @@ pytest.importorskip("jax")
 def test_scores_do_not_see_the_bytes_they_predict() -> None:
     torch.manual_seed(0)
     model = ByteModel()
-    text = torch.randint(0, 256, (1, WINDOW))
+    text = torch.randint(0, 256, (1, SMALL.window))
     other = text.clone()
     other[0, 20] = (other[0, 20] + 1) % 256
     changed = (model(text) - model(other)).abs().amax((0, 2))
@@ -52,4 +52,4 @@ def test_a_text_that_is_too_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_default_text_is_there() -> None:
-    assert len(load_data(str(DEFAULT_TEXT), (WINDOW,)).x_train) > 1000
+    assert len(load_data(str(DEFAULT_TEXT), (SMALL.window,)).x_train) > 1000
