@@ -122,7 +122,8 @@ def _differences(
     tangents: Sequence[Tensor | None],
     dtype: torch.dtype,
 ) -> Iterator[Difference]:
-    run = StagedRun(traced.stages, _tensors(call, traced, dtype), _inputs(call), dtype)
+    tensors = _tensors(call, traced, dtype)
+    run = StagedRun(traced.stages, tensors, _inputs(call), dtype)
     run.forward()
     for number, (source, expected) in enumerate(zip(traced.outputs, eager.outputs, strict=True)):
         found, _ = compared("output", str(number), expected, run.values[source])
@@ -143,10 +144,12 @@ def _differences(
         one, other = eager.gradients.get(name), got.get(name)
         found, _ = compared("gradient", name, one, other, largest)
         yield from filter(None, [found])
+    with torch.no_grad(), Wide(dtype):
+        counts = traced.counters(*(tensors[name] for name in traced.counted))
+    after = tensors | run.state | dict(zip(traced.counted, counts, strict=True))
     for name, expected in eager.buffers.items():
-        if name in run.state:
-            found, _ = compared("buffer", name, expected, run.state[name])
-            yield from filter(None, [found])
+        found, _ = compared("buffer", name, expected, after[name])
+        yield from filter(None, [found])
 
 
 def _of_draws(traced: OpenGraph, eager: _Step) -> Iterator[Difference]:
