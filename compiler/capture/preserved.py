@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -42,13 +42,19 @@ def preserved(model: nn.Module) -> Iterator[None]:
         np.random.set_state(generators[2])
 
 
-def attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
-    """Every attribute with the items it holds, if it is a container."""
-    return {name: (value, _items(value)) for name, value in vars(module).items()}
+def attributes(
+    module: nn.Module, left_out: Collection[str] = frozenset()
+) -> dict[str, tuple[Any, Any]]:
+    """Every attribute, but for those `left_out`, with the items it holds, if it is a container."""
+    own = vars(module).items()
+    return {name: (value, _items(value)) for name, value in own if name not in left_out}
 
 
 def _items(value: Any) -> Any:
-    return value.copy() if type(value) in _CONTAINERS else None
+    """A copy of a container; of an empty one, as most are, nothing is made."""
+    if type(value) not in _CONTAINERS:
+        return None
+    return value.copy() if value else ()
 
 
 def _restore(module: nn.Module, before: Mapping[str, tuple[Any, Any]]) -> None:

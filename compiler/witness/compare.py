@@ -9,6 +9,7 @@ but for rounding (the bias of keys in attention) are held against the largest gr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,36 +44,44 @@ def compared(
     one, other = _both(expected, got)
     if one is None or other is None:
         return None, 0.0
-    distance = float("inf")
-    if one.shape == other.shape:
-        distance = relative_distance(one, other, largest)
+    distance = relative_distance(one, other, largest)
     if distance <= RELATIVE.get(one.dtype, 0.0):
         return None, distance
     return Difference(kind, name, f"{_told(expected)} against {_told(got)}"), distance
 
 
 def relative_distance(expected: Tensor, got: Tensor, largest: float = 0.0) -> float:
-    """Norm of the difference in norms of `expected`; infinite where only one is finite.
+    """Norm of the difference in norms of `expected`; infinite where only one is finite, and for
+    another shape.
 
     `largest` is the norm of the largest tensor of the kind.
     """
+    if expected.shape != got.shape:
+        return math.inf
     if not (expected.is_floating_point() or expected.is_complex()):
-        return 0.0 if torch.equal(expected, got.to(expected.dtype)) else float("inf")
+        return 0.0 if torch.equal(expected, got.to(expected.dtype)) else math.inf
     one, other = expected.detach(), got.detach().to(expected.dtype)
-    usual = torch.isfinite(one)
-    if not torch.equal(usual, torch.isfinite(other)):
-        return float("inf")
-    if not bool(usual.all()):
+    apart = _norm(one - other)
+    if not math.isfinite(apart):
+        usual = torch.isfinite(one)
         odd = one[~usual], other[~usual]
-        if not torch.equal(odd[0].nan_to_num(), odd[1].nan_to_num()):
-            return float("inf")
+        if not torch.equal(usual, torch.isfinite(other)) or not _is_same(*odd):
+            return math.inf
         one, other = one[usual], other[usual]
-    if one.numel() == 0:
-        return 0.0
-    apart = float(torch.linalg.vector_norm(one - other))
+        apart = _norm(one - other)
     floor = _OF_LARGEST.get(one.dtype, 0.0) * largest / RELATIVE.get(one.dtype, 1.0)
-    size = float(torch.linalg.vector_norm(one)) + floor
-    return apart / size if size else (0.0 if apart == 0 else float("inf"))
+    size = _norm(one) + floor
+    return apart / size if size else (0.0 if apart == 0 else math.inf)
+
+
+def _norm(value: Tensor) -> float:
+    """Finite only if every element is."""
+    return float(torch.linalg.vector_norm(value))
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether elements that are not finite are the same ones."""
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _both(expected: Tensor | None, got: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

@@ -77,8 +77,7 @@ def _attributes(sample: OneSample) -> dict[str, tuple[Any, Any]]:
         own_name(f"{path}.{name}"): found
         for path, module in sample.named_modules()
         if path != "" and type(module).__module__.partition(".")[0] != _WEFT
-        for name, found in attributes(module).items()
-        if name not in _OF_TORCH
+        for name, found in attributes(module, _OF_TORCH).items()
     }
 
 
