@@ -27,7 +27,7 @@ _DEFAULTS = {
     "muon": "stash",
     "normuon": "stash",
 }
-"""What trains best at the best rate of each, over the experiments of docs/training.md."""
+"""What trains best at the best rate of each, over the experiments of docs/update-rules.md."""
 
 
 _MOMENTA = {"muon": 0.95, "normuon": 0.95}
