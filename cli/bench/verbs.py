@@ -25,6 +25,7 @@ from .studies.experts import experts
 from .studies.finetuning import finetuning
 from .studies.hebbian import hebbian
 from .studies.pacing import pacing
+from .studies.perceptron import perceptron
 from .studies.sparsity import sparsity
 from .studies.training import training
 
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "training": training,
     "sparsity": sparsity,
     "pacing": pacing,
+    "perceptron": perceptron,
     "hebbian": hebbian,
     "distillation": distillation,
     "remap": remap,
