@@ -8,7 +8,7 @@ than routers that serve the colours of a link in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -109,18 +109,11 @@ def _turns(plan: PlanDocument, timed: CheckedTiming) -> list[Wait]:
     """If colours or queues do not suffice: all streams that meet another take turns, one after the
     other, in a tick by stage: gradients of stages whose backward comes first, activations, then the
     other gradients. Whichever of them share one, the order of their turns follows from this."""
-    streams, pairs = timed.streams, set[tuple[int, int]]()
+    streams, sharing = timed.streams, set[int]()
     if not colour_use(plan, streams).suffices:
-        pairs |= set(meetings(routers_of(plan, streams)))
+        sharing |= {n for pair in meetings(routers_of(plan, streams)) for n in pair}
     if not queue_use(plan, streams).suffices:
-        numbers = range(len(streams))
-        pairs |= {
-            (a, b)
-            for a in numbers
-            for b in range(a + 1, len(streams))
-            if _have_end(plan, streams[a], streams[b])
-        }
-    sharing = {n for pair in pairs for n in pair}
+        sharing |= {n for own in _with_one_end(plan, streams) if len(own) > 1 for n in own}
     own = sorted((streams[n] for n in sharing), key=lambda stream: _rank(plan, stream))
     following = [*own[1:], *own[:1]]
     return [
@@ -142,16 +135,16 @@ def _rank(plan: PlanDocument, stream: CheckedStream) -> tuple[int, int, int]:
     return 0 if plan.stages[sink].backward_first else 2, sink, sink
 
 
-def _have_end(plan: PlanDocument, one: CheckedStream, other: CheckedStream) -> bool:
-    """Whether two streams enter the same region, or leave the same one."""
-    if is_inside(plan, one.edge) or is_inside(plan, other.edge):
-        return False
-    region = [group for group in groups_of(plan) if len(group) > 1]
-
-    def place(end: object) -> object:
-        return next((group[0] for group in region if end in group), end)
-
-    return place(one.sink) == place(other.sink) or place(one.source) == place(other.source)
+def _with_one_end(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Iterable[Sequence[int]]:
+    """The streams that enter the same region, or leave the same one, by number."""
+    place = {number: group[0] for group in groups_of(plan) for number in group}
+    found: dict[tuple[str, object], list[int]] = {}
+    for number, stream in enumerate(streams):
+        if not is_inside(plan, stream.edge):
+            for way, end in (("in", stream.sink), ("out", stream.source)):
+                at = place.get(end, end) if isinstance(end, int) else end
+                found.setdefault((way, at), []).append(number)
+    return found.values()
 
 
 def _tick(plan: PlanDocument, stream: CheckedStream) -> int:
