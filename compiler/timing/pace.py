@@ -22,14 +22,25 @@ from .wiring import Wiring, wire
 
 @dataclass(frozen=True)
 class Pace:
-    """`critical` is the slowest cycle of the graph; without a ratio the stages wait for each other.
+    """`bounds` are all stages, streams and the host by their cycles per sample, slowest first: the
+    interval is no shorter. The rest is found when it is asked for."""
 
-    `bounds` are all stages, streams and the host by their cycles per sample, slowest first.
-    """
-
-    graph: EventGraph
-    critical: Critical
+    layout: Layout
+    wiring: Wiring
     bounds: tuple[Bound, ...]
+
+    @cached_property
+    def graph(self) -> EventGraph:
+        """Who waits for whom, and how long."""
+        return EventGraph(with_turns(self.layout, self.wiring))
+
+    @cached_property
+    def critical(self) -> Critical:
+        """The slowest cycle of the graph; without a ratio the stages wait for each other."""
+        stuck = maximum_cycle_ratio(self.graph.events, self.graph.waits)
+        if stuck.ratio is None:
+            return stuck
+        return maximum_cycle_ratio(self.graph.events, self.graph.arcs)
 
     @property
     def is_stuck(self) -> bool:
@@ -68,11 +79,7 @@ def pace_of(layout: Layout) -> Pace:
     """The pace of stages on a mesh. Raises UserError for a layout that cannot be wired."""
     wiring = wire(layout)
     bounds = sorted(_bounds(layout, wiring), key=lambda bound: -bound.cycles)
-    graph = EventGraph(with_turns(layout, wiring))
-    critical = maximum_cycle_ratio(graph.events, graph.waits)
-    if critical.ratio is not None:
-        critical = maximum_cycle_ratio(graph.events, graph.arcs)
-    return Pace(graph, critical, tuple(bounds))
+    return Pace(layout, wiring, tuple(bounds))
 
 
 def _bounds(layout: Layout, wiring: Wiring) -> Iterator[Bound]:
