@@ -16,6 +16,9 @@ from ..machine.arrays import Ints
 from ..plan.stage_record import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from ..targets.target import Target
 
+ABREAST = 3
+"""Stages that may lie side by side in a strip: more make packing slower and hardly denser."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -125,10 +128,12 @@ class StageKernel:
 
 @dataclass(frozen=True)
 class Kernels:
-    """The Pareto sets of all stages, in pipeline order but for those that are guests of others."""
+    """The Pareto sets of all stages, in pipeline order but for those that are guests of others;
+    where they are placed in strips, at most so many lie `abreast`."""
 
     target: Target
     stages: tuple[StageKernel, ...]
+    abreast: int = ABREAST
 
 
 @dataclass(frozen=True)

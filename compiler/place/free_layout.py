@@ -9,7 +9,7 @@ Every stage keeps its wafer and takes any of its choices of at most the interval
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -22,7 +22,7 @@ from .packing import Block, Budget, Levels, Problem, SlicedLayout, search
 from .packing.curves import curve_of
 from .packing.nested import TreeMaker, rated
 from .packing.tree import ABREAST, STACKED
-from .strips import StripShapes, shape_in
+from .strips import StripShapes, shape_within
 
 _STEPS = 10_000
 
@@ -94,18 +94,37 @@ def _problem(
 
 
 def _in_strips(stages: Sequence[PlacedStage]) -> SlicedLayout:
-    """The tree of a placement in strips; stages of a strip share their first column."""
-    maker, strips = TreeMaker(len(stages)), []
-    numbered = list(enumerate(stages))
-    for _, group in groupby(numbered, key=lambda entry: entry[1].region.column):
-        ascending = sorted(group, key=lambda entry: entry[1].region.row)
-        strips.append(maker.join([number for number, _ in ascending], STACKED))
-    return SlicedLayout(maker.links, maker.join(strips, ABREAST), 0)
+    """The tree of a placement in strips, of rows, of stages abreast."""
+    maker = TreeMaker(len(stages))
+    rectangles = {number: placed.region for number, placed in enumerate(stages)}
+    return SlicedLayout(maker.links, _sliced(maker, rectangles, ABREAST), 0)
+
+
+def _sliced(maker: TreeMaker, rectangles: Mapping[int, Rectangle], cut: int) -> int:
+    """The node of rectangles, cut apart this way where they can be, then the other way."""
+    if len(rectangles) == 1:
+        return next(iter(rectangles))
+    parts: list[dict[int, Rectangle]] = []
+    end = 0
+    for number, one in sorted(rectangles.items(), key=lambda entry: _extent(entry[1], cut)):
+        start, stop = _extent(one, cut)
+        if not parts or start >= end:
+            parts.append({})
+        parts[-1][number] = one
+        end = max(end, stop)
+    return maker.join([_sliced(maker, part, STACKED + ABREAST - cut) for part in parts], cut)
+
+
+def _extent(one: Rectangle, cut: int) -> tuple[int, int]:
+    """First row or column of a rectangle, and the one after its last."""
+    if cut == STACKED:
+        return one.row, one.row + one.height
+    return one.column, one.column + one.width
 
 
 def _placed(
     one: PlacedStage, kernel: StageKernel, shapes: StripShapes, block: Block
 ) -> Iterator[PlacedStage]:
-    shape = shape_in(shapes, block.width)
+    shape = shape_within(shapes, block.height, block.width)
     region = Rectangle(block.y, block.x, shape.height, shape.width, one.region.wafer)
     return kernel.placed(shape.choice, region)

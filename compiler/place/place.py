@@ -11,8 +11,9 @@ larger.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import networkx as nx
 import numpy as np
@@ -29,12 +30,23 @@ from .route import route
 from .shift import shifted
 from .slow import slowest_cycles
 from .streams import Streams
-from .strips import Strip, StripShapes, columns_taken, partition, shape_in, wafers_of
+from .strips import (
+    Row,
+    Strip,
+    StripShapes,
+    columns_taken,
+    partition,
+    partitions,
+    shape_within,
+    wafers_of,
+)
 
 _HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
+"""The next packing for one of these is made as long as the one before fits."""
 _CONTRIBUTORS_SHOWN = 8
 _TRIALS = 8
 """Intervals above the least that are tried if links are slower than stages."""
+_BISECTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -63,13 +75,12 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     wires find depends on the machine. It is taken if its interval is no longer than that of strips.
     Raises InfeasibleError if nothing fits the grid.
     """
-    least = smallest_interval(kernels)
     streams, best = Streams(stages), None
-    for interval in _worth_trying(kernels, least):
-        for sharing in SHARED_BY:
-            if best is None or interval < best.interval:
-                best = _best(_placements(kernels, interval, sharing), streams, best)
+    intervals = _worth_trying(kernels, smallest_interval(kernels))
+    for interval in intervals:
+        best = _tried(kernels, interval, streams, best)
     assert best is not None
+    best = _refined(kernels, intervals, streams, best)
     if seconds > 0:
         slowest = max(
             sum(one.choice.interval_cycles for one in users)
@@ -77,8 +88,7 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
         )
         shapes = _shapes(kernels, slowest)
         free = freed(best.placement, kernels.stages, shapes, stages.dag, seconds)
-        best = _best([free], streams, best)
-    assert best is not None
+        best = _best([free], streams, best) or best
     return replace(best.placement, wafers_least=wafers_least(kernels))
 
 
@@ -102,16 +112,48 @@ class _Candidate:
     placement: Placement
 
 
+def _tried(
+    kernels: Kernels, interval: int, streams: Streams, best: _Candidate | None
+) -> _Candidate | None:
+    """The best of the packings for an interval as well, each looked at once."""
+    if best is not None and best.interval <= interval:
+        return best
+    found = (p for sharing in SHARED_BY for p in _placements(kernels, interval, sharing))
+    once = {tuple((id(one.choice), one.region) for one in p.placed): p for p in found}
+    return _best(list(once.values()), streams, best)
+
+
+def _refined(
+    kernels: Kernels, tried: Sequence[int], streams: Streams, best: _Candidate
+) -> _Candidate:
+    """The best of packings for some more intervals, between the one that was found and the longest
+    of those that were tried and gave longer ones."""
+    low = max((interval for interval in tried if interval < best.interval), default=0)
+    for _ in range(_BISECTIONS if low else 0):
+        between = [cycles for cycles in _occurring(kernels) if low < cycles < best.interval]
+        if not between:
+            break
+        middle = between[len(between) // 2]
+        found = _tried(kernels, middle, streams, best) or best
+        low = low if found.interval < best.interval else middle
+        best = found
+    return best
+
+
 def _best(
     placements: Sequence[Placement], streams: Streams, best: _Candidate | None
 ) -> _Candidate | None:
-    """The best of all; the pace of one whose stages alone are slower than `best` is not asked."""
+    """The best of all; the pace of one whose stages or links alone are slower than `best` is not
+    asked."""
     dag = streams.stages.dag
     by_stages = [(slowest_cycles(p), wire_length(p, dag), p) for p in placements]
     for slowest, wires, placement in sorted(by_stages, key=lambda entry: entry[:2]):
         if best is not None and slowest > best.interval:
             break
-        interval = streams.pace(placement).interval_cycles
+        pace = streams.pace(placement)
+        if best is not None and pace.bounds[0].cycles > best.interval:
+            continue
+        interval = pace.interval_cycles
         if best is None or (interval, wires) < (best.interval, best.wires):
             best = _Candidate(interval, wires, placement)
         if interval <= slowest:
@@ -144,11 +186,14 @@ def _placements(kernels: Kernels, interval: int, sharing: int = 1) -> list[Place
     share links, where a stage has such; some moved past slow cores."""
     target, shapes = kernels.target, _shapes(kernels, interval, sharing)
     grid = target.rows, target.columns
-    packings = [partition(shapes, *grid, weight) for weight in _HEIGHT_WEIGHTS]
+    packings = takewhile(
+        lambda strips: strips is not None and _wafers(strips, target) <= target.wafers,
+        partitions(shapes, *grid, _HEIGHT_WEIGHTS, kernels.abreast),
+    )
     return [
         moved
         for strips in dict.fromkeys(packings)
-        if strips is not None and _wafers(strips, target) <= target.wafers
+        if strips is not None
         for moved in shifted(_lay_out(kernels, shapes, strips))
     ]
 
@@ -157,17 +202,23 @@ def pes_least(kernels: Kernels) -> int:
     """PEs of the chain up to the last column taken, each stage in its smallest form."""
     target = kernels.target
     smallest = sum(int(stage.sizes.areas.min()) for stage in kernels.stages)
-    strips = partition(_shapes(kernels, math.inf), target.rows, target.columns)
+    strips = _narrowest(kernels, _shapes(kernels, math.inf))
     taken = columns_taken(strips, target.columns) * target.rows if strips else 0
     return max(taken, smallest)
 
 
 def wafers_least(kernels: Kernels) -> int:
     """The fewest wafers on which the smallest choices fit."""
-    strips = partition(_shapes(kernels, math.inf), kernels.target.rows, kernels.target.columns)
+    strips = _narrowest(kernels, _shapes(kernels, math.inf))
     if strips is None:
         raise ValueError("a stage has a choice that is larger than a wafer")
     return _wafers(strips, kernels.target)
+
+
+def _narrowest(kernels: Kernels, shapes: Sequence[StripShapes]) -> tuple[Strip, ...] | None:
+    """The strips of least total width; None if a stage fits none."""
+    grid = kernels.target.rows, kernels.target.columns
+    return partition(shapes, *grid, abreast=kernels.abreast)
 
 
 def _wafers(strips: Sequence[Strip], target: Target) -> int:
@@ -234,7 +285,7 @@ def _fits(kernels: Kernels, interval: int) -> bool:
     areas = {key: int((s.heights * s.widths).min()) for key, s in distinct.items()}
     if sum(areas[id(stage)] for stage in shapes) > target.rows * target.columns * target.wafers:
         return False
-    strips = partition(shapes, target.rows, target.columns)
+    strips = _narrowest(kernels, shapes)
     return strips is not None and _wafers(strips, target) <= target.wafers
 
 
@@ -244,21 +295,38 @@ def _lay_out(kernels: Kernels, shapes: Sequence[StripShapes], strips: Sequence[S
     row, column, wafer, downwards = 0, 0, 0, True
     for strip, own in zip(strips, wafers_of(strips, kernels.target.columns), strict=True):
         column, wafer = (column, own) if own == wafer else (0, own)
-        stages = range(strip.first, strip.last)
-        taken = {id(shapes[stage]): shapes[stage] for stage in stages}
-        shape_of = {key: shape_in(shape, strip.width) for key, shape in taken.items()}
-        chosen = [shape_of[id(shapes[stage])] for stage in stages]
-        stack = sum(shape.height for shape in chosen)
+        stack = sum(one.height for one in strip.rows)
         rows = kernels.target.rows
         row = min(row, rows - stack) if downwards else max(row, stack)
-        for stage, shape in zip(stages, chosen, strict=True):
-            top = row if downwards else row - shape.height
-            region = Rectangle(top, column, shape.height, shape.width, wafer)
-            placed += kernels.stages[stage].placed(shape.choice, region)
-            row += shape.height if downwards else -shape.height
+        turns = 0
+        for one in strip.rows:
+            top = row if downwards else row - one.height
+            place = Rectangle(top, column, one.height, strip.width, wafer)
+            placed += _abreast(kernels, shapes, one, place, downwards, turns % 2 == 0)
+            row += one.height if downwards else -one.height
+            turns += one.last - one.first > 1
         column += strip.width
         downwards = not downwards
     return Placement(kernels.target, tuple(sorted(placed, key=lambda one: one.stage)))
+
+
+def _abreast(
+    kernels: Kernels,
+    shapes: Sequence[StripShapes],
+    row: Row,
+    place: Rectangle,
+    at_top: bool,
+    rightwards: bool,
+) -> Iterator[PlacedStage]:
+    """The stages of a row at the left of its place, one after the other to the right, or from the
+    right to the left."""
+    stages, column = range(row.first, row.last), place.column
+    for stage in stages if rightwards else reversed(stages):
+        shape = shape_within(shapes[stage], place.height, place.width)
+        top = place.row + (0 if at_top else place.height - shape.height)
+        region = Rectangle(top, column, shape.height, shape.width, place.wafer)
+        yield from kernels.stages[stage].placed(shape.choice, region)
+        column += shape.width
 
 
 def _report(kernels: Kernels) -> InfeasibleReport:

@@ -1,26 +1,31 @@
 """Packing stages in pipeline order into vertical strips of the wafers of a chain.
 
-A strip is as tall as the wafer; consecutive stages lie in it one below the other, so neighbours in
-the pipeline are neighbours on the wafer. For a strip of width w every stage takes its lowest shape
-that is no wider than w. The partition of the stages into strips of least total width is found
-exactly: with f(i) the least width for stages i, i+1, ...,
+A strip is as tall as the wafer. Consecutive stages lie in it in rows, one row below the other, one
+or a few stages in a row; so neighbours in the pipeline are neighbours on the wafer. A row of some
+height takes the narrowest shapes that are no higher; in a strip of width w it has the least height
+with which they are no wider than w together. The partition of the stages into strips of least total
+width is found exactly: with f(i) the least width for stages i, i+1, ...,
 
     f(i) = min over w of  w + f(first stage that no longer fits the strip begun at i)
 
 Filling a strip as far as it goes loses nothing, since f never grows with i. Hence more rows, more
 columns or more shapes can only help. On a chain of wafers no strip lies on two: the sum skips the
 columns that are left over, and f is still least, because w + f grows with f (and with that gap).
+Of long chains of stages not every width is tried, but those of all shapes are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
 
 from ..machine.arrays import Ints
+
+_STAGES_AT_ALL_WIDTHS = 64
 
 
 @dataclass(frozen=True)
@@ -42,77 +47,163 @@ class StripShapes:
 
 
 @dataclass(frozen=True)
+class Row:
+    """Stages `first` to `last` (exclusive) abreast, at most `height` high."""
+
+    first: int
+    last: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Strip:
-    """Stages `first` to `last` (exclusive) one below the other, at most `width` wide."""
+    """Stages `first` to `last` (exclusive) in rows one below the other, at most `width` wide."""
 
     first: int
     last: int
     width: int
+    rows: tuple[Row, ...]
 
 
 def partition(
-    shapes: Sequence[StripShapes], rows: int, columns: int, height_weight: float = 0.0
+    shapes: Sequence[StripShapes],
+    rows: int,
+    columns: int,
+    height_weight: float = 0.0,
+    abreast: int = 1,
 ) -> tuple[Strip, ...] | None:
     """Strips of least total width on wafers of `columns` columns, or None if a stage fits none.
 
-    `height_weight` adds that much per row used, which trades width for shorter stacks; the result
-    is then no longer the narrowest.
+    `height_weight` adds that much per row of PEs used, which trades width for shorter stacks; the
+    result is then no longer the narrowest. So many stages may lie `abreast` in a row.
     """
-    distinct = {id(stage): stage for stage in shapes}
-    widths = np.unique(np.concatenate([stage.widths for stage in distinct.values()]))
-    widths = widths[widths <= columns]
-    if not len(widths):
-        return None
-    lowest = {key: _lowest(stage, widths, rows + 1) for key, stage in distinct.items()}
-    heights = np.array([lowest[id(stage)] for stage in shapes])
-    stacked = np.vstack([np.zeros(len(widths), np.int64), np.cumsum(heights, axis=0)])
-    best = _pack(stacked, widths, rows, columns, height_weight)
-    return _follow([Strip(n, int(b), int(w)) if b else None for n, (b, w) in enumerate(best)])
+    return next(partitions(shapes, rows, columns, [height_weight], abreast))
+
+
+def partitions(
+    shapes: Sequence[StripShapes],
+    rows: int,
+    columns: int,
+    height_weights: Iterable[float],
+    abreast: int = 1,
+) -> Iterator[tuple[Strip, ...] | None]:
+    """A partition for each of several weights, made when it is asked for."""
+    distinct = list({id(stage): stage for stage in shapes}.values())
+    number = {id(stage): at for at, stage in enumerate(distinct)}
+    kinds = np.array([number[id(stage)] for stage in shapes], np.int64)
+    thin = np.array([_narrowest(stage, rows, columns) for stage in distinct]).reshape(-1, rows + 1)
+    if (thin[:, rows] > columns).any():
+        yield from (None for _ in height_weights)
+        return
+    areas = (thin * np.arange(rows + 1))[:, 1:].min(axis=1, initial=rows * columns)
+    before = np.concatenate(([0], np.cumsum(areas[kinds])))
+    widths = _widths(distinct, len(shapes), columns)
+    heights = _heights_of_rows(thin, kinds, widths, abreast)
+    for weight in height_weights:
+        best = _pack(heights, widths, before, rows, columns, weight)
+        yield tuple(_follow(best, heights, widths))
+
+
+def _narrowest(stage: StripShapes, rows: int, columns: int) -> Ints:
+    """Least width of a stage for each height up to `rows`; too wide where there is none."""
+    found = np.full(rows + 1, columns + 1)
+    fitting = stage.heights <= rows
+    np.minimum.at(found, stage.heights[fitting], stage.widths[fitting])
+    return np.minimum.accumulate(found)
+
+
+def _widths(distinct: Sequence[StripShapes], stages: int, columns: int) -> Ints:
+    """Widths of strips that are tried: of a few stages all."""
+    step = 1 + stages // _STAGES_AT_ALL_WIDTHS
+    own = (stage.widths[stage.widths <= columns] for stage in distinct)
+    return np.unique(np.concatenate((*own, np.arange(1, columns + 1, step))))
 
 
 @njit(cache=True)
-def _pack(stacked: Ints, widths: Ints, rows: int, columns: int, height_weight: float) -> Ints:
-    """Of each stage the best strip that begins with it: the first stage after it, and its width; 0
-    and 0 if it fits none. `stacked` has the heights of all stages before, for each width."""
-    count = len(stacked) - 1
-    cost, taken = np.full(count + 1, np.inf), np.zeros(count + 1, np.int64)
-    cost[count] = 0.0
-    best = np.zeros((count, 2), np.int64)
-    last = np.full(len(widths), count)
-    for first in range(count - 1, -1, -1):
-        for number in range(len(widths)):
-            while stacked[last[number], number] - stacked[first, number] > rows:
-                last[number] -= 1
-            after, width = last[number], widths[number]
+def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> Ints:
+    """For each of the widths, the least height of a row that begins with a stage and has one stage,
+    two, ...; too high where there is none."""
+    rows = thin.shape[1] - 1
+    found = np.full((len(widths), len(kinds), abreast), rows + 1, np.int32)
+    for first in range(len(kinds)):
+        together = np.zeros(rows + 1, np.int64)
+        for more in range(min(abreast, len(kinds) - first)):
+            together += thin[kinds[first + more]]
+            height = 1
+            for at in range(len(widths) - 1, -1, -1):
+                while height <= rows and together[height] > widths[at]:
+                    height += 1
+                if height > rows:
+                    break
+                found[at, first, more] = height
+    return found
+
+
+@njit(cache=True)
+def _stack(heights: Ints, at: int, first: int, rows: int, stacked: Ints, count: Ints) -> int:
+    """Fill a strip of width number `at` from a stage on: the first stage after it. For each of its
+    stages, `stacked` is the least height with it, and `count` how many are in its row."""
+    stacked[first] = 0
+    for last in range(first + 1, len(stacked)):
+        stacked[last] = rows + 1
+        for more in range(min(heights.shape[2], last - first)):
+            start = last - 1 - more
+            total = stacked[start] + heights[at, start, more]
+            if total < stacked[last]:
+                stacked[last], count[last] = total, more + 1
+        if stacked[last] > rows:
+            return last - 1
+    return len(stacked) - 1
+
+
+@njit(cache=True)
+def _pack(
+    heights: Ints, widths: Ints, areas: Ints, rows: int, columns: int, height_weight: float
+) -> Ints:
+    """Of each stage the best strip that begins with it: the first stage after it, and the number of
+    its width; 0 and 0 if it fits none. `areas` are least ones of all stages before: a strip holds
+    no more than its own, which tells of most widths that they are not the best."""
+    stages = heights.shape[1]
+    cost, taken = np.full(stages + 1, np.inf), np.zeros(stages + 1, np.int64)
+    cost[stages] = 0.0
+    best = np.zeros((stages, 2), np.int64)
+    stacked, count = np.zeros(stages + 1, np.int64), np.zeros(stages + 1, np.int64)
+    for first in range(stages - 1, -1, -1):
+        most = first
+        for at in range(len(widths)):
+            if widths[at] >= cost[first]:
+                break
+            while most < stages and areas[most + 1] - areas[first] <= widths[at] * rows:
+                most += 1
+            if widths[at] + cost[most] >= cost[first]:
+                continue
+            after = _stack(heights, at, first, rows, stacked, count)
             if after > first:
                 left = -taken[after] % columns
-                added = width if width <= left else left + width
-                used = stacked[after, number] - stacked[first, number]
-                total = added + height_weight * used + cost[after]
+                added = widths[at] if widths[at] <= left else left + widths[at]
+                total = added + height_weight * stacked[after] + cost[after]
                 if total < cost[first]:
                     cost[first], taken[first] = total, taken[after] + added
-                    best[first, 0], best[first, 1] = after, width
+                    best[first, 0], best[first, 1] = after, at
     return best
 
 
-def _lowest(stage: StripShapes, widths: Ints, too_high: int) -> Ints:
-    """Least height of a stage for each strip width."""
-    order = np.argsort(stage.widths, kind="stable")
-    lowest = np.minimum.accumulate(np.minimum(stage.heights[order], too_high))
-    fitting = np.searchsorted(stage.widths[order], widths, side="right")
-    return np.concatenate(([too_high], lowest))[fitting]
-
-
-def _follow(best: Sequence[Strip | None]) -> tuple[Strip, ...] | None:
-    strips: list[Strip] = []
-    first = 0
-    while first < len(best):
-        strip = best[first]
-        if strip is None:
-            return None
-        strips.append(strip)
-        first = strip.last
-    return tuple(strips)
+def _follow(best: Ints, heights: Ints, widths: Ints) -> list[Strip]:
+    strips, first, stages = [], 0, len(best)
+    stacked, count = np.zeros(stages + 1, np.int64), np.zeros(stages + 1, np.int64)
+    while first < stages:
+        last, at = map(int, best[first])
+        _stack(heights, at, first, 1 << 40, stacked[: last + 1], count)
+        ends = [last]
+        while ends[-1] > first:
+            ends.append(ends[-1] - int(count[ends[-1]]))
+        rows = (
+            Row(start, end, int(stacked[end] - stacked[start]))
+            for start, end in pairwise(reversed(ends))
+        )
+        strips.append(Strip(first, last, int(widths[at]), tuple(rows)))
+        first = last
+    return strips
 
 
 def columns_taken(strips: Sequence[Strip], columns: int) -> int:
@@ -133,11 +224,11 @@ def wafers_of(strips: Sequence[Strip], columns: int) -> list[int]:
     return found
 
 
-def shape_in(stage: StripShapes, width: int) -> StripShape:
-    """The shape a stage takes in a strip: the lowest, of these the narrowest."""
-    fitting = np.flatnonzero(stage.widths <= width)
+def shape_within(stage: StripShapes, height: int, width: int) -> StripShape:
+    """The shape a stage takes in a place of a size: the lowest of the narrowest."""
+    fitting = np.flatnonzero((stage.heights <= height) & (stage.widths <= width))
     heights, widths, choices = (
         values[fitting] for values in (stage.heights, stage.widths, stage.choices)
     )
-    best = np.lexsort((choices, widths, heights))[0]
+    best = np.lexsort((choices, heights, widths))[0]
     return StripShape(int(heights[best]), int(widths[best]), int(choices[best]))

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from weft.backend.errors import InfeasibleError, UserError
-from weft.compiler.place.strips import StripShapes, columns_taken, partition, wafers_of
+from weft.compiler.place.strips import StripShapes, columns_taken, partition, partitions, wafers_of
 from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
 from weft.compiler.targets.load import load_target
@@ -31,29 +31,36 @@ STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=2), min_size=1, max_size=
 
 
 def _least_wafers(shapes: list[list[tuple[int, int]]], rows: int, columns: int) -> int:
-    """By trying every shape and every way to break the stages into strips and wafers."""
+    """By trying every shape and every way to break the stages into rows, strips and wafers."""
     best = 99
     for chosen in product(*shapes):
-        for breaks in product("swn", repeat=len(chosen) - 1):
-            height, width = chosen[0]
-            before, wafers, fits = 0, 1, True
-            for (tall, wide), kind in zip(chosen[1:], breaks, strict=True):
-                if kind == "s":
-                    height, width = height + tall, max(width, wide)
+        for breaks in product("aswn", repeat=len(chosen) - 1):
+            strips: list[list[list[list[tuple[int, int]]]]] = [[[[chosen[0]]]]]
+            for shape, kind in zip(chosen[1:], breaks, strict=True):
+                if kind == "a":
+                    strips[-1][-1][-1].append(shape)
+                elif kind == "s":
+                    strips[-1][-1].append([shape])
                 elif kind == "n":
-                    before, height, width = before + width, tall, wide
+                    strips[-1].append([[shape]])
                 else:
-                    before, height, width, wafers = 0, tall, wide, wafers + 1
-                fits = fits and height <= rows and before + width <= columns
-            first = chosen[0][0] <= rows and chosen[0][1] <= columns
-            best = min(best, wafers) if fits and first else best
+                    strips.append([[[shape]]])
+            if all(_fits(wafer, rows, columns) for wafer in strips):
+                best = min(best, len(strips))
     return best
+
+
+def _fits(wafer: list[list[list[tuple[int, int]]]], rows: int, columns: int) -> bool:
+    """Whether strips of rows of shapes fit a wafer, at most three in a row."""
+    width = sum(max(sum(wide for _, wide in row) for row in strip) for strip in wafer)
+    height = max(sum(max(tall for tall, _ in row) for row in strip) for strip in wafer)
+    return width <= columns and height <= rows and all(len(r) <= 3 for s in wafer for r in s)
 
 
 @given(STAGES, st.integers(4, 8), st.integers(4, 8))
 def test_strips_need_the_fewest_wafers(sizes, rows, columns):
     shapes = [StripShapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
-    strips = partition(shapes, rows, columns)
+    strips = partition(shapes, rows, columns, abreast=3)
     expected = _least_wafers(sizes, rows, columns)
     if strips is None:
         assert expected == 99
@@ -65,6 +72,29 @@ def test_strips_need_the_fewest_wafers(sizes, rows, columns):
     for wafer in set(wafers):
         own = [s.width for s, at in zip(strips, wafers, strict=True) if at == wafer]
         assert sum(own) <= columns
+    for strip in strips:
+        assert sum(row.height for row in strip.rows) <= rows
+        assert [row.first for row in strip.rows] == [
+            strip.first,
+            *(r.last for r in strip.rows[:-1]),
+        ]
+
+
+def test_two_low_stages_lie_abreast_where_a_strip_of_both_is_narrower():
+    """3 x 4 and 3 x 2 over 6 x 6: stacked 6 x 6, with the third 9 x 6; two abreast 6 x 6."""
+    sizes = [[(3, 4)], [(3, 2)], [(3, 6)]]
+    shapes = [StripShapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
+    (strip,) = partition(shapes, 6, 6, abreast=2) or ()
+    assert [(row.first, row.last, row.height) for row in strip.rows] == [(0, 2, 3), (2, 3, 3)]
+
+
+def test_partitions_for_several_weights_are_those_for_each_alone():
+    random = np.random.default_rng(0)
+    sizes = [random.integers(1, 9, (4, 2)) for _ in range(12)]
+    shapes = [StripShapes(*stage.T, np.arange(4)) for stage in sizes]
+    weights = (0.0, 0.1, 1.0)
+    alone = [partition(shapes, 20, 40, weight, 2) for weight in weights]
+    assert list(partitions(shapes, 20, 40, weights, 2)) == alone
 
 
 def _chain(wafers: int) -> Target:
