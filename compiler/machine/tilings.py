@@ -156,9 +156,11 @@ def enumerate_tilings(
     down = {(i, s) for i in into for s in space}
     down |= {(_filling(in_features, rows // s), s) for s in space if s <= rows}
     down |= {(i, _filling(positions, rows // i)) for i in into if i <= rows}
-    across = {*out, _filling(out_features, columns)}
-    splits = np.array([(*d, o) for d in sorted(down) for o in sorted(across)], np.int64)
-    return _fitting(Tilings.in_blocks(*splits.T.copy()), rows, columns).in_both_orders()
+    across = np.array(sorted({*out, _filling(out_features, columns)}), np.int64)
+    ordered = np.array(sorted(down), np.int64).T
+    in_split, space_split = (np.repeat(axis, len(across)) for axis in ordered)
+    blocks = Tilings.in_blocks(in_split, space_split, np.tile(across, ordered.shape[1]))
+    return _fitting(blocks, rows, columns).in_both_orders()
 
 
 def _fitting(tilings: Tilings, rows: int, columns: int) -> Tilings:

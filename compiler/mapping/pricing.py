@@ -33,7 +33,7 @@ from ..targets.reads import ByReads
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .infeasible import memory_report
-from .pareto import pareto
+from .pareto import by_size, pareto
 
 MASK_SLACK = 0.1
 """Share of weights' memory kept free where masks change; an assumption. A mask that needs more than
@@ -254,14 +254,22 @@ def _pareto_sets(_: StageTable) -> dict[bytes, _KeptTilings]:
 
 
 def _kept(table: StageTable, fits: Ints) -> _KeptTilings:
-    height, width = table.tilings.height[fits], table.tilings.width[fits]
-    cycles, streams = table.total_cycles()[fits], table.stream_cycles[fits]
-    found = [pareto(height, width, np.maximum(cycles, n * streams)) for n in SHARED_BY]
+    height, width = table.tilings.height, table.tilings.width
+    cycles, streams = table.total_cycles(), table.stream_cycles
+    is_fit = np.zeros(len(height), bool)
+    is_fit[fits] = True
+    order = _by_size(table.tilings)
+    order = order[is_fit[order]]
+    found = [pareto(height, width, np.maximum(cycles, n * streams), order) for n in SHARED_BY]
     kept = np.unique(np.concatenate(found))
     interval = np.maximum(cycles, streams)
     kept = kept[np.lexsort((interval[kept], height[kept], (height * width)[kept]))]
-    of = (fits, height, width, interval, streams)
-    return _KeptTilings(*(values[kept] for values in of))
+    return _KeptTilings(kept, *(values[kept] for values in (height, width, interval, streams)))
+
+
+@once_per_object
+def _by_size(tilings: Tilings) -> Ints:
+    return by_size(tilings.height, tilings.width)
 
 
 def _tiles(layout: StageLayout, index: int, mask: Mask | None, density: float) -> WeightTiles:
