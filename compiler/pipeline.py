@@ -206,7 +206,8 @@ class Chosen:
 
 class GraphCompiler:
     """Lowers one captured graph to any number of machines: equal stages are traced once for all,
-    and priced once for machines that agree in what their prices read."""
+    priced once for machines that agree in what their prices read, and placed once for those that
+    agree in what places read."""
 
     def __init__(self, graph: Graph, options: Options) -> None:
         self.options = options
@@ -244,7 +245,7 @@ class GraphCompiler:
             witness=verdict.level,
             recipe=recipe,
         )
-        place = Place(options.place_seconds)
+        place = Place(options.place_seconds, self.known)
         target, training, run = setting.target, options.training, options.driver
         return lower(stages, target, training, labels, tensors, run, place, self.known)
 

@@ -8,7 +8,7 @@ have no mask, or random ones alike, are priced once; their FIFO depths still dif
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -31,7 +31,7 @@ from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.reads import ByReads
 from ..targets.target import Target
-from .choices import Choice, LazyChoices, Sizes, StageKernel
+from .choices import Choice, LazyChoices, Placement, Sizes, StageKernel
 from .infeasible import memory_report
 from .pareto import by_size, pareto
 
@@ -59,13 +59,14 @@ KEPT_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Known:
-    """Layouts and tilings by program, weights by program and masks, and tables: of one model with
-    one choice of masks, on any targets."""
+    """Layouts and tilings by program, weights by program and masks, tables, and placements, each
+    with its stages: of one model with one choice of masks, on any targets."""
 
     layouts: dict[str, tuple[StageProgram, StageLayout]] = field(default_factory=dict)
     weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
     tilings: ByReads[Tilings] = field(default_factory=ByReads)
     tables: ByReads[StageTable] = field(default_factory=ByReads)
+    placements: dict[Hashable, tuple[Stages, Placement]] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Keep the tables used last, of `KEPT_BYTES` together."""

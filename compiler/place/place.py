@@ -19,13 +19,14 @@ import networkx as nx
 import numpy as np
 
 from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
-from ..mapping.pricing import SHARED_BY
+from ..mapping.pricing import SHARED_BY, Known
 from ..plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .free_layout import freed
+from .known_places import known_place
 from .route import route
 from .shift import shifted
 from .slow import slowest_cycles
@@ -56,13 +57,17 @@ class Place:
     before: stage 0:  4 x  8 PEs, 2,250 cycles      after: stage 0: 8 x 16 PEs at (0, 0)
                       8 x 16 PEs,   610 cycles             stage 1: 4 x 16 PEs at (8, 0)
 
-    With `seconds` the strips are then packed anew for shorter wires (see free_layout.py).
+    With `seconds` the strips are then packed anew for shorter wires (see free_layout.py). What is
+    `known` of other machines is not placed again (see known_places.py).
     """
 
     seconds: float = 0.0
+    known: Known | None = None
 
     def __call__(self, stages: Stages, kernels: Kernels) -> Placement:
-        return place(stages, kernels, self.seconds)
+        if self.known is None or self.seconds > 0:
+            return place(stages, kernels, self.seconds)
+        return known_place(self.known, stages, kernels, lambda: place(stages, kernels))
 
 
 def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:

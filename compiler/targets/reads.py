@@ -33,7 +33,7 @@ class ByReads(Generic[V]):
         It must not keep the target that it is made with.
         """
         for names in self._fields.get(name, ()):
-            key = name, names, _values(target, names)
+            key = name, names, values_of(target, names)
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
@@ -41,7 +41,7 @@ class ByReads(Generic[V]):
         value = make(_watched(target, read))
         names = tuple(sorted(read))
         self._fields.setdefault(name, set()).add(names)
-        self._found[name, names, _values(target, names)] = value
+        self._found[name, names, values_of(target, names)] = value
         return value
 
     def __iter__(self) -> Iterator[V]:
@@ -79,7 +79,8 @@ def _watched(target: Target, read: set[str]) -> Target:
     return watched
 
 
-def _values(target: Target, names: tuple[str, ...]) -> tuple[Hashable, ...]:
+def values_of(target: Target, names: tuple[str, ...]) -> tuple[Hashable, ...]:
+    """The fields of a target, as a key: equal for targets that agree in them."""
     return tuple(_hashable(getattr(target, name)) for name in names)
 
 

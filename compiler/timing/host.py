@@ -31,10 +31,15 @@ def host_paces(layout: Layout) -> Iterator[tuple[str, int]]:
     arriving = fed + sum(site.off_wafer_bytes for site in away)
     if arriving:
         name = "activations off the wafer" if away else "input bandwidth"
-        yield name, ceil(arriving * layout.clock_hz / layout.constant("host.bytes_per_s"))
+        yield name, input_cycles(arriving, layout.clock_hz, layout.constant("host.bytes_per_s"))
     for site in away:
         yield f"activations of {site.id}, side of the region", _side_cycles(layout, site)
         yield f"activations of {site.id}, back in time", _deadline_cycles(layout, site)
+
+
+def input_cycles(arriving: int, clock_hz: float, bytes_per_s: float) -> int:
+    """Cycles in which so many bytes come from the host."""
+    return ceil(arriving * clock_hz / bytes_per_s)
 
 
 def _side_cycles(layout: Layout, site: StageSite) -> int:
