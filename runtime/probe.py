@@ -18,7 +18,8 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from ..backend.errors import UnknownNameError, UserError
 
@@ -148,9 +149,17 @@ def main(executor: str, *devices: str) -> None:
     """
     forks = executor in _FORKS
     if forks:
+        _without_exporters()
         with suppress(Exception):  # each device says why
             import_module(_PACKAGES[executor])
     any((_tell_in_fork if forks else _tell)(executor, device) for device in devices)
+
+
+def _without_exporters() -> None:
+    """Let torch_xla be imported here without its exporters: they import torch._inductor, 1.1 s."""
+    empty: Any = ModuleType("torch_xla.stablehlo")
+    empty.save_as_stablehlo = empty.save_torch_model_as_stablehlo = None
+    sys.modules[empty.__name__] = empty
 
 
 def _tell(executor: str, device: str) -> bool:
