@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..compiler.plan.evidence import EvidenceRow
 from ..compiler.targets import Target, load_target
 from ..sim.validation.tables import TableRow, shipped_rows
-from .holdout import HeldOut, measured_points, refit
+from .holdout import Fitting, HeldOut, measured_points
 from .published import KERNELS
 from .training import KERNELS as TRAINING_KERNELS
 from .training import reason_against
@@ -28,12 +28,13 @@ def measured_rows(on_set: Callable[[str], None] = lambda name: None) -> Iterator
     """All rows that come with weft; ten minutes. `on_set` is told which set is next."""
     for name in _TARGETS:
         machine = load_target(name)
+        fitting = Fitting(machine)
         points = measured_points(shipped_rows(), name)
         for group in dict.fromkeys(point.set_name for point in points):
             on_set(group)
             own = [point for point in points if point.set_name == group]
             others = [point for point in points if point.set_name != group]
-            values = held_out(machine, own, others)
+            values = held_out(fitting, own, others)
             table = [row for row in shipped_rows(group) if row.kernel in KERNELS]
             for row, value in zip(_rows(machine, table), values, strict=True):
                 yield replace(row, held_out=value)
@@ -41,13 +42,13 @@ def measured_rows(on_set: Callable[[str], None] = lambda name: None) -> Iterator
     yield from _training_rows()
 
 
-def held_out(machine: Target, own: Sequence[HeldOut], others: Sequence[HeldOut]) -> list[float]:
+def held_out(fitting: Fitting, own: Sequence[HeldOut], others: Sequence[HeldOut]) -> list[float]:
     """Predictions of a set's numbers with constants that others determine, or others and half."""
     if own[0].set_name not in _SELF_DETERMINED:
-        fitted = refit(machine, others)
+        fitted = fitting.refit(others)
         return [point.simulate(fitted) for point in own]
     halves = [[point for point in own if point.row % 2 == half] for half in (0, 1)]
-    fits = [refit(machine, [*others, *half]) for half in halves]
+    fits = [fitting.refit([*others, *half]) for half in halves]
     return [point.simulate(fits[1 - point.row % 2]) for point in own]
 
 

@@ -1,8 +1,9 @@
 """How well the model predicts rows that its constants were not fitted on.
 
-The fitted constants of a target are found again by least squares of relative errors on some rows
-(Gauss-Newton, the derivatives by differences), and the other rows are simulated with them. The
-constants of the target file itself are only the point to start from.
+The fitted constants of a target are found again by least squares of relative errors on some rows,
+and the other rows are simulated with them. The constants of the target file itself are only the
+point to start from. Cycles are linear in the constants but for maxima and roundings: the slopes
+there, by differences, serve all rounds and all fits (a simplified Gauss-Newton method).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Holdout:
     worst_error: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """One measured number, the row of its set that it is from, and the way to simulate it."""
 
@@ -60,33 +61,33 @@ def holdouts(target: Target | None = None) -> tuple[Holdout, ...]:
     A set whose kernels alone determine a constant (shift, summa, decode, gemv_chain) is not left
     out: nothing else says what it is.
     """
-    machine = target or load_target(_TARGET)
+    fitting = Fitting(target or load_target(_TARGET))
     rows = shipped_rows()
     fitted_sets = {row.set_name for row in rows if row.fitted}
     points = measured_points(row for row in rows if row.set_name in fitted_sets)
     found = []
     for number, name in enumerate(("odd rows", "even rows")):
-        fitted = refit(machine, [p for p in points if p.row % 2 == number])
+        fitted = fitting.refit([p for p in points if p.row % 2 == number])
         rest = [p for p in points if p.row % 2 != number]
         found += [_errors(name, fitted, group) for group in _by_set(rest).values()]
     for left_out in _PREDICTABLE:
-        fitted = refit(machine, [p for p in points if p.set_name != left_out])
+        fitted = fitting.refit([p for p in points if p.set_name != left_out])
         group = [p for p in points if p.set_name == left_out]
         found.append(_errors("the other sets", fitted, group))
     for size in _SIZES:
-        found += _extrapolated(machine, points, *size)
+        found += _extrapolated(fitting, points, *size)
     return tuple(found)
 
 
 def _extrapolated(
-    machine: Target, points: Sequence[HeldOut], set_name: str, column: str, cut: int
+    fitting: Fitting, points: Sequence[HeldOut], set_name: str, column: str, cut: int
 ) -> Iterator[Holdout]:
     """Rows of a set up to a size predict the larger ones and the reverse, beside all other sets."""
     own = [point for point in points if point.set_name == set_name]
     small = [point for point in own if _size(point, column) <= cut]
     large = [point for point in own if _size(point, column) > cut]
     for name, left_out in ((f"{column} to {cut}", large), (f"{column} above {cut}", small)):
-        fitted = refit(machine, [point for point in points if point not in left_out])
+        fitted = fitting.refit([point for point in points if point not in left_out])
         yield _errors(name, fitted, left_out)
 
 
@@ -132,28 +133,50 @@ def _errors(fitted_on: str, target: Target, points: Sequence[HeldOut]) -> Holdou
     return Holdout(fitted_on, name, len(points), median(errors), max(errors))
 
 
-def refit(target: Target, points: Sequence[HeldOut]) -> Target:
-    """The target with its fitted constants found again on `points` alone.
+class Fitting:
+    """Fits of the fitted constants of one target; what is known of a point serves all of them."""
 
-    A constant that no point depends on keeps its value.
-    """
-    names = fitted_constants(target)
-    values = np.array([float(constant_of(target, name)) for name in names])
-    for _ in range(_ROUNDS):
-        base = _residuals(with_constants(target, names, values), points)
-        steps = np.maximum(np.abs(values), 1.0) * _STEP
-        slopes = np.stack(
-            [
-                (_residuals(with_constants(target, names, values + step), points) - base)
-                / step.sum()
-                for step in np.diag(steps)
-            ],
-            axis=1,
-        )
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.names = fitted_constants(target)
+        self._start = np.array([float(constant_of(target, name)) for name in self.names])
+        self._errors: dict[HeldOut, float] = {}
+        self._slopes: dict[HeldOut, Floats] = {}
+
+    def refit(self, points: Sequence[HeldOut]) -> Target:
+        """The target with its fitted constants found again on `points` alone.
+
+        A constant that no point depends on keeps its value.
+        """
+        self._learn([point for point in points if point not in self._slopes])
+        values, errors = self._start, np.array([self._errors[point] for point in points])
+        slopes = np.stack([self._slopes[point] for point in points])
         normal = slopes.T @ slopes
         normal += _DAMPING * np.diag(np.diag(normal) + 1e-12)
-        values = np.maximum(values - np.linalg.solve(normal, slopes.T @ base), 0.0)
-    return with_constants(target, names, values)
+        for number in range(_ROUNDS):
+            if number:
+                errors = _residuals(self._with(values), points)
+            values = np.maximum(values - np.linalg.solve(normal, slopes.T @ errors), 0.0)
+        return self._with(values)
+
+    def _learn(self, points: Sequence[HeldOut]) -> None:
+        """Their errors with the target as it is, and how these change with each constant."""
+        base = _residuals(self.target, points)
+        steps = np.maximum(np.abs(self._start), 1.0) * _STEP
+        changed = [
+            (_residuals(self._with(self._start + step), points) - base) / step.sum()
+            for step in np.diag(steps)
+        ]
+        self._errors |= zip(points, base, strict=True)
+        self._slopes |= zip(points, np.array(changed).T, strict=True)
+
+    def _with(self, values: Floats) -> Target:
+        return with_constants(self.target, self.names, values)
+
+
+def refit(target: Target, points: Sequence[HeldOut]) -> Target:
+    """`Fitting.refit` for one fit alone."""
+    return Fitting(target).refit(points)
 
 
 def fitted_constants(target: Target) -> tuple[str, ...]:
