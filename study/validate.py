@@ -12,7 +12,14 @@ from ..backend.errors import UnknownNameError, UserError
 from ..compiler.plan.evidence import coverage, evidence_rows
 from ..compiler.targets import Target, known_targets, load_target
 from ..sim.validation.report import MeasuredPoint, Omission, ValidationReport, summarise
-from ..sim.validation.screening import at_peak, impossible, in_one_line, refusal, repeated
+from ..sim.validation.screening import (
+    at_peak,
+    impossible,
+    in_one_line,
+    refusal,
+    repeated,
+    too_large,
+)
 from ..sim.validation.tables import TableRow, shipped_rows, user_rows
 from ..sim.validation.trends import trends
 from .published import KERNELS as CYCLE_KERNELS
@@ -107,6 +114,8 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
 def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
     """The points of a user's row, or why it has none: what it lacks, or a number that cannot be."""
     kernel = KERNELS[row.kernel]
+    if reason := too_large(row, load(kernel)):
+        return reason
     try:
         points = list(_points(load, row))
         if any(point.quantity.startswith("cycles") for point in points):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,17 +17,16 @@ class Row:
     where: str
     columns: Mapping[str, str]
 
-    def number(self, column: str) -> float:
-        """The number in `column`. Raises UserError if it is absent or no positive number."""
+    def number(self, column: str, most: float = math.inf) -> float:
+        """The number in `column`. Raises UserError if it is absent, negative, not finite or above
+        `most`."""
         text = self.columns.get(column, "")
-        try:
-            value = float(text)
-        except (TypeError, ValueError):
-            value = float("nan")
-        if not value >= 0:
+        value = as_number(text)
+        if value is None or not 0 <= value <= most or math.isinf(value):
+            limit = "zero or more" if math.isinf(most) else f"from 0 to {most:g}"
             raise UserError(
                 f"{self.where}, column {column}",
-                expected="a number, zero or more",
+                expected=f"a number, {limit}",
                 got=repr(text),
                 change="see the columns of the shipped table of the same kernel",
             )
@@ -59,3 +59,12 @@ class Row:
                 got=f"{needed_bytes:,} B",
                 change="take smaller tiles, on more PEs",
             )
+
+
+def as_number(text: str) -> float | None:
+    """What a cell says in the digits of a table, no other way that Python reads numbers; None if it
+    is no number."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,9 +10,17 @@ from typing import Protocol
 
 from ...backend.errors import UnknownNameError, UserError
 from ...compiler.targets.target import Target
-from .tables import TableRow
+from .row import as_number
+from .tables import BEYOND, TableRow
 
 _UNIT, _CYCLES = "unit", "cycles"
+_SIDES = frozenset({"p", "pes", "grid_w", "grid_h"})
+_SIZES = frozenset(
+    {"dim", "ffn", "context", "kv", "seq", "seq_len", "layers", "repeats"}
+    | {"n_rows", "k_cols", "vector_len", "words_f32"}
+)
+_LARGEST = 2**24
+"""Of a tensor's axis: with two of them its bytes are still counted in 64 bits."""
 
 
 class MeasuredKernel(Protocol):
@@ -22,8 +31,29 @@ class MeasuredKernel(Protocol):
 
 
 def refusal(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> str | None:
-    """A kernel that is not known, or a unit other than cycles; None if there is neither."""
-    return _unknown(row, kernels) or _wrong_unit(row)
+    """A kernel that is not known, a unit other than cycles, or more cells than the header has; None
+    if there is nothing of the kind."""
+    return _unknown(row, kernels) or _wrong_unit(row) or _too_long(row)
+
+
+def too_large(row: TableRow, target: Target) -> str | None:
+    """Why the sizes of a row are none of this machine: more PEs on a side than it has, more of a
+    tile than a PE's memory has bytes, or a size that no tensor has."""
+    for column, text in row.row.columns.items():
+        most, what = _limit(column, target)
+        value = as_number(text)
+        if value is not None and value > most:
+            return f"{row.row.where}, column {column}: expected at most {most:,}{what}, got {text}"
+    return None
+
+
+def _limit(column: str, target: Target) -> tuple[float, str]:
+    if column in _SIDES:
+        side = max(target.rows, target.columns)
+        return side, f" PEs, the longest side of {target.name}"
+    if column.startswith("tile") or column.endswith("_per_pe"):
+        return target.sram.bytes_per_pe, f", the bytes of a PE of {target.name}"
+    return (_LARGEST, "") if column in _SIZES else (math.inf, "")
 
 
 def in_one_line(error: UserError) -> str:
@@ -36,6 +66,13 @@ def _unknown(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> str | None
         return None
     error = UnknownNameError("kernel", row.kernel, kernels, "weft validate --json")
     return f"{row.row.where}: {in_one_line(error)}"
+
+
+def _too_long(row: TableRow) -> str | None:
+    beyond = row.row.columns.get(BEYOND)
+    if beyond is None:
+        return None
+    return f"{row.row.where}: expected as many cells as the header has, got more: {beyond}"
 
 
 def _wrong_unit(row: TableRow) -> str | None:
@@ -64,7 +101,8 @@ def repeated(rows: Sequence[TableRow], kernels: Mapping[str, MeasuredKernel]) ->
 def _settings(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> tuple[object, ...]:
     measured = kernels[row.kernel].measured
     columns = row.row.columns.items()
-    return tuple(sorted((key, value) for key, value in columns if key not in measured))
+    own = ((key, text, as_number(text)) for key, text in columns if key not in measured)
+    return tuple(sorted((k, text if number is None else f"{number:g}") for k, text, number in own))
 
 
 def at_peak(target: Target) -> Target:

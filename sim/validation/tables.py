@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -31,6 +31,9 @@ _TABLES: dict[str, tuple[str, str | None]] = {
     "training": ("training_cs2", "training_run"),
 }
 USER_SET = "file"
+BEYOND = "(beyond the header)"
+"""Name of the cells of a row that is longer than the header."""
+_AGAIN = " (again)"
 
 
 @dataclass(frozen=True)
@@ -86,18 +89,19 @@ def user_rows(path: Path) -> tuple[TableRow, ...]:
     Raises UserError for a file that cannot be read, is empty or lacks the kernel column.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        parsed = list(_parse(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"measurements {path}",
             expected="a readable CSV file",
             got=str(error),
-            change="check the path",
+            change="check the path, the encoding (UTF-8) and the quotes",
         ) from error
     rows = [
         TableRow(USER_SET, columns.get("kernel", ""), Row(f"{path}, line {line}", columns))
-        for line, columns in _parse(lines)
+        for line, columns in parsed
     ]
+    _check_header(path, parsed)
     if not any(row.kernel for row in rows):
         raise UserError(
             f"measurements {path}",
@@ -108,6 +112,26 @@ def user_rows(path: Path) -> tuple[TableRow, ...]:
     return tuple(rows)
 
 
+def _check_header(path: Path, parsed: Sequence[tuple[int, Mapping[str, str]]]) -> None:
+    """Raises UserError if two columns have one name."""
+    twice = next((name for _, columns in parsed for name in columns if name.endswith(_AGAIN)), None)
+    if twice is not None:
+        raise UserError(
+            f"measurements {path}",
+            expected="columns with names of their own",
+            got=f"two columns {twice.removesuffix(_AGAIN)!r}",
+            change="rename one of them",
+        )
+
+
 def _parse(lines: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    for line, entry in enumerate(csv.DictReader(lines), start=2):
-        yield line, {str(k): v.strip() for k, v in entry.items() if k and isinstance(v, str)}
+    """The lines below the header with their cells by column; cells below no header are `BEYOND`."""
+    reader = csv.reader(lines)
+    header: list[str] = []
+    for name in map(str.strip, next(reader, [])):
+        header.append(name + _AGAIN if name and name in header else name)
+    for cells in reader:
+        columns = {k: v.strip() for k, v in zip(header, cells, strict=False) if k}
+        beyond = ",".join(cells[len(header) :])
+        if cells:
+            yield reader.line_num, columns | ({BEYOND: beyond} if beyond.strip(", ") else {})

@@ -36,7 +36,7 @@ def spmm(storage: str, conflict: bool, target: Target, row: Row) -> tuple[Measur
     The conflict-free programs pad their arrays and were measured with a fixed cost that the others
     do not have (`software.layout_cycles`).
     """
-    density = row.number("density_pct") / 100
+    density = row.number("density_pct", most=100) / 100
     sizes = row.count("n_rows"), row.count("k_cols")
     into, out = row.count("grid_w"), row.count("grid_h")
     machine = _machine(target, row, storage, conflict)
@@ -47,8 +47,10 @@ def spmm(storage: str, conflict: bool, target: Target, row: Row) -> tuple[Measur
         zeros = {"kernel.inner.weight": 1 - kept} if kept < 1 else {}
         return Measured(stages, machine, tiling, arithmetic_cycles, row.where, zeros)
 
-    if density >= 1 or storage == "coo":
+    if storage == "coo":
         return (plan(density),)
+    if density == 1:
+        return (plan(density),) * 3
     tile = (sizes[0] // out) * (sizes[1] // into)
     counts = round(density * tile), expected_extreme(tile, density, into * out, least=True)
     sparser = (_density_of(*sizes, into, out, count) for count in counts)

@@ -114,6 +114,12 @@ GOOD = "reduce_chain,512,4096,7218"
         ("reduce_chain,512,4096,4000", "line 3, column cycles: .*at its peak, got 4000"),
         ("reduce_chain,512,4096,8.5", "is it in another unit"),
         ("reduce_chain,8,9", "line 3: expected a measured value in cycles"),
+        ("reduce_chain,8,9,inf", "line 3, column cycles: .*got 'inf'"),
+        ("reduce_chain,8,9,1e400", "line 3, column cycles: .*got '1e400'"),
+        ("reduce_chain,8_0,9,100", "line 3, column pes: .*got '8_0'"),
+        ("reduce_chain,1e11,9,1e12", "line 3, column pes: expected at most 994 PEs"),
+        ("reduce_chain,8,1e12,1e13", "line 3, column words_f32: expected at most 16,777,216"),
+        ("reduce_chain,8,9,100,4", "line 3: expected as many cells as the header has, got more: 4"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_and_the_others_count(tmp_path, row, reason):
@@ -145,6 +151,26 @@ def test_rows_that_repeat_and_rows_that_disagree(tmp_path):
     reasons = [omission.reason for omission in other.omissions]
     assert re.search("line 4: disagrees with .*line 5", reasons[1])
     assert re.search("line 5: disagrees with .*line 4", reasons[2])
+
+
+def test_one_number_in_two_spellings_is_one_setting(tmp_path):
+    text = "kernel,pes,words_f32,cycles\nreduce_chain,8,9,110\nreduce_chain,08,9.0,120\n"
+    report = of_file(tmp_path, text + GOOD)
+    assert ["disagrees with" in one.reason for one in report.omissions] == [True, True]
+
+
+def test_a_spreadsheets_mark_and_spaces_in_the_header_are_read(tmp_path):
+    report = of_file(tmp_path, f"\ufeffkernel , pes, words_f32,cycles\n{GOOD}\n")
+    assert [point.measured for point in report.points] == [7218]
+
+
+@pytest.mark.parametrize(("percent", "is_refused"), [(100, False), (150, True)])
+def test_a_sparse_product_without_a_zero_and_one_with_less_than_none(tmp_path, percent, is_refused):
+    header = "kernel,grid_w,grid_h,n_rows,k_cols,vector_len,density_pct,cycles_avg,cycles_max\n"
+    row = f"spmm_csc_conflict_free,8,8,64,64,36,{percent},7000,7000\n"
+    report = of_file(tmp_path, f"{header}spmm_csc_conflict_free,8,8,64,64,36,20,2000,2500\n{row}")
+    assert len(report.points) == (2 if is_refused else 4)
+    assert all("from 0 to 100, got '150'" in one.reason for one in report.omissions)
 
 
 def test_a_users_rows_have_a_bar(tmp_path):
@@ -185,6 +211,8 @@ def test_trends_compare_like_with_like(tmp_path):
         ("kernel,pes,cycles\nreduce_chain,8,9\n", "line 2, column words_f32"),
         ("kernel,pes,words_f32,cycles\nreduce_chain,8,x,9\n", "column words_f32"),
         ("kernel,cycles\nreduce_chian,9\n", "did you mean 'reduce_chain'"),
+        ("kernel,pes,pes,words_f32,cycles\nreduce_chain,8,9,9,99\n", "two columns 'pes'"),
+        (f"kernel,pes\n{'x' * 200_000},1\n", "field larger than field limit"),
     ],
 )
 def test_an_unusable_file_is_refused(tmp_path, text, message):
