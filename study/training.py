@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..backend.errors import UserError
-from ..backend.packages import model_package
 from ..compiler.plan.evidence.of_plan import bound_mix
 from ..compiler.plan.plan import Plan
 from ..compiler.targets import Target, load_target
@@ -42,37 +41,14 @@ class TrainingSubject:
     optimizer_states: int
 
 
-def bert_large(tokens: int) -> TrainingSubject:
-    """BertForPreTraining in float16, with Adam, no dropout, every position predicted.
+def bert(tokens: int) -> TrainingSubject:
+    """BERT-large with Adam, as study/bert.py says."""
+    from .bert import bert_large
 
-    The decoder has a weight of its own. Tied to the embedding it would have to be streamed to the
-    other end of the pipeline for every sample, since here every sample updates it; the measured
-    machine updates once per batch and need not.
-    """
-    import torch
-
-    transformers = model_package("transformers")
-    config = transformers.BertConfig(
-        hidden_size=1024,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        intermediate_size=4096,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation="eager",
-        tie_word_embeddings=False,
-    )
-    with torch.device("meta"):
-        model = transformers.BertForPreTraining(config).to(torch.float16)
-        sample = {
-            "input_ids": torch.empty(1, tokens, dtype=torch.long),
-            "labels": torch.empty(1, tokens, dtype=torch.long),
-            "next_sentence_label": torch.empty(1, dtype=torch.long),
-        }
-    return TrainingSubject(model, sample, optimizer_states=2)
+    return TrainingSubject(*bert_large(tokens), optimizer_states=2)
 
 
-SUBJECTS: dict[str, Callable[[int], TrainingSubject]] = {"bert-large": bert_large}
+SUBJECTS: dict[str, Callable[[int], TrainingSubject]] = {"bert-large": bert}
 
 
 def reason_against(row: Row) -> str:
@@ -112,7 +88,12 @@ def plan_of(target: Target, row: Row) -> Plan:
 
     reason = reason_against(row)
     if reason:
-        raise UserError(row.where, expected=MODE, got=reason, change="leave the row out")
+        raise UserError(
+            row.where,
+            expected=f"a {MODE} run of {', '.join(SUBJECTS)}",
+            got=reason,
+            change="leave the row out",
+        )
     subject = SUBJECTS[row.columns["model"]](row.count("seq_len"))
     options = Options(
         granularity="block",
