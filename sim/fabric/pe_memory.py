@@ -32,11 +32,12 @@ def check_vectors(part: FoldedPart, target: Target) -> None:
 def check_shape(region: FabricRegion, target: Target, memory: np.ndarray) -> None:
     """Raises UserError for a start that does not fit the region or the memory of a PE."""
     shape = region.height, region.width
-    if memory.ndim != 3 or memory.shape[:2] != shape:
+    is_real = np.issubdtype(memory.dtype, np.floating) or np.issubdtype(memory.dtype, np.integer)
+    if memory.ndim != 3 or memory.shape[:2] != shape or not is_real:
         raise UserError(
             "fabric region, memory",
-            expected=f"({region.height}, {region.width}, words) numbers, one row of words per PE",
-            got=str(memory.shape),
+            expected=f"({region.height}, {region.width}, words) real numbers, a row per PE",
+            got=f"{memory.shape} of {memory.dtype}",
             change="give every PE of the region its words",
         )
     if memory.shape[2] * _WORD_BYTES > target.sram.bytes_per_pe:

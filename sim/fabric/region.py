@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from itertools import chain
+from numbers import Integral
 from operator import attrgetter
 
 import numpy as np
@@ -107,7 +108,9 @@ _COUNTS = {"words": 0, "setup": 0, "pace": 1}
 
 def _table(steps: Sequence[Instruction]) -> np.ndarray:
     """Instructions as rows of numbers. Raises UserError for counts that cannot be."""
-    values = chain.from_iterable(map(attrgetter(*_FIELDS), steps))
+    values = list(chain.from_iterable(map(attrgetter(*_FIELDS), steps)))
+    for number in (value for value in values if not isinstance(value, Integral)):
+        raise _impossible("count", 0, repr(number))
     try:
         table = np.fromiter(values, np.int64, len(_FIELDS) * len(steps))
     except OverflowError:
@@ -129,6 +132,14 @@ def _impossible(name: str, least: int, got: str) -> UserError:
     )
 
 
+_MOST_PES = 2**22
+"""More than any wafer has."""
+
+
+def _can_be(sides: tuple[int, int]) -> bool:
+    return min(sides) > 0 and sides[0] * sides[1] <= _MOST_PES
+
+
 @dataclass
 class FabricRegion:
     """Routes and programs of height x width PEs. Built up with `route` and `program`."""
@@ -143,6 +154,14 @@ class FabricRegion:
     _repeats: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        sizes = self.height, self.width, self.colours
+        if not all(isinstance(size, Integral) for size in sizes) or not _can_be(sizes[:2]):
+            raise UserError(
+                "fabric region",
+                expected=f"whole numbers of rows, columns and colours, 1 to {_MOST_PES:,} PEs",
+                got=f"{self.height} x {self.width} PEs, {self.colours} colours",
+                change="correct the sizes",
+            )
         if not 0 < self.colours <= MAX_ROUTES:
             raise UserError(
                 "fabric region",

@@ -21,7 +21,8 @@ class FabricResult:
     """`cycles` until the last core finished; `finish` and `memory` per PE (row, column, ...).
 
     `link_words` (row, column, port) counts what left each router to the east, west, north, south.
-    `stuck` names the cores that wait for ever, with the instruction they wait in. `classes` is how
+    `stuck` names the cores that wait for ever, with the instruction that they wait in and its
+    colours. `classes` is how
     many kinds of components there were: each was simulated once.
     """
 
@@ -126,7 +127,17 @@ def _stuck(region: FabricRegion, part: FoldedPart, lines: np.ndarray) -> list[st
     waiting = np.nonzero(lines < part.starts[1:])[0]
     return [
         f"row {pe // region.width}, column {pe % region.width}:"
-        f" instruction {lines[local] - part.starts[local]}"
+        f" instruction {lines[local] - part.starts[local]}{_waits_for(part.code[lines[local]])}"
         for component in part.pes
         for local, pe in zip(waiting, component[waiting], strict=True)
     ]
+
+
+def _waits_for(instruction: np.ndarray) -> str:
+    """What a line of a program that does not end takes from which colour, or sends to which."""
+    operation, _, incoming, outgoing = instruction[:4]
+    if operation in (Operation.RECEIVE, Operation.ADD):
+        return f" takes from colour {incoming}"
+    if operation == Operation.SEND:
+        return f" sends to colour {outgoing}"
+    return f" takes from colour {incoming}, sends to colour {outgoing}"

@@ -248,7 +248,7 @@ def test_back_pressure_holds_the_sender_and_loses_nothing():
 def test_a_core_that_waits_for_nothing_is_reported():
     region = line(3, 1)
     region.program(0, 2, Instruction.receive(1, 0))
-    assert run(region, WSE2).stuck == ("row 0, column 2: instruction 0",)
+    assert run(region, WSE2).stuck == ("row 0, column 2: instruction 0 takes from colour 0",)
 
 
 def test_a_cycle_of_waits_is_reported():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
@@ -29,9 +32,38 @@ def test_words_through_no_link():
         run(region, WSE2)
 
 
+@pytest.mark.parametrize("sizes", [(0, 2), (-1, 2), (1.5, 2), (10**6, 10**6)])
+def test_sizes_that_cannot_be(sizes):
+    with pytest.raises(UserError, match=re.escape(f"{sizes[0]} x {sizes[1]} PEs")):
+        FabricRegion(*sizes, colours=1)
+
+
+def test_numbers_that_are_not_real():
+    region = FabricRegion(1, 1, colours=1)
+    with pytest.raises(UserError, match=r"got:      \(1, 1, 4\) of complex64"):
+        run(region, WSE2, np.zeros((1, 1, 4), np.complex64))
+
+
+def test_cores_that_wait_for_each_other_are_named_with_what_they_wait_for():
+    """Both take first: nothing is ever sent."""
+    region = FabricRegion(1, 2, colours=2)
+    for colour, (source, sink) in enumerate([(0, 1), (1, 0)]):
+        there, back = (Port.EAST, Port.WEST) if source == 0 else (Port.WEST, Port.EAST)
+        region.route(0, source, colour, Port.RAMP, [there])
+        region.route(0, sink, colour, back, [Port.RAMP])
+    for core in (0, 1):
+        region.program(0, core, Instruction.receive(4, 1 - core), Instruction.send(4, core))
+    assert run(region, WSE2).stuck == (
+        "row 0, column 0: instruction 0 takes from colour 1",
+        "row 0, column 1: instruction 0 takes from colour 0",
+    )
+
+
 @pytest.mark.parametrize(
     "step",
     [
+        Instruction.send(2.5, 0),  # type: ignore[arg-type]
+        Instruction.send("4", 0),  # type: ignore[arg-type]
         Instruction.compute(-1),
         Instruction.compute(2**40),
         Instruction.compute(2**70),
