@@ -56,9 +56,34 @@ def test_python_example_runs(tmp_path):
 @pytest.mark.parametrize("page", ["README.md", *sorted(p.name for p in (ROOT / "docs").iterdir())])
 def test_links_lead_somewhere(page):
     folder = ROOT if page == "README.md" else ROOT / "docs"
-    text = (folder / page).read_text()
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (folder / link).exists(), link
+    for link in _links(folder / page):
+        file, _, section = link.partition("#")
+        target = folder / (file or page)
+        assert target.exists(), link
+        assert not section or section in _sections(target), link
+
+
+def _links(page: Path) -> list[str]:
+    """Those of a page that lead to files of the repository, with their sections."""
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if ":" not in link]
+
+
+def _sections(page: Path) -> set[str]:
+    """What a link to a section of a page may be, made of its titles as GitHub does it."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            ahead += [(page.parent / link.partition("#")[0]).resolve() for link in _links(page)
+                      if link.partition("#")[0].endswith(".md")]  # fmt: skip
+    pages = set((ROOT / "docs").glob("*.md"))
+    assert pages == {page for page in reached if page.parent.name == "docs"}
 
 
 def test_every_verb_is_in_the_table():
