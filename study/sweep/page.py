@@ -12,7 +12,7 @@ from ...compiler.plan.evidence import bar_text
 from ...compiler.plan.text.numbers import duration, percent, quantity
 from ...sim.page.page import render
 from .front import Objective, assumed_of
-from .pictures import Drawn, parallel_svg, scatter_svg
+from .pictures import Drawn, parallel_svg, said_of, scatter_svg
 from .scale import scale_of
 
 PAGE_FILE = "report.html"
@@ -53,7 +53,7 @@ def page_of(
         title=title,
         count=len(lines),
         fitting=len(fitting),
-        said=", ".join(f"{one.name} ({_way(one)})" for one in wanted),
+        said=" and ".join(f"{said_of(one.name)} ({_way(one)})" for one in wanted),
         scatter=scatter_svg(points, first, second) if first and second else "",
         parallel=parallel_svg(points, scales) if points and len(scales) > 1 else "",
         columns=(*keys, *_FIGURES),
@@ -91,10 +91,17 @@ def _with_bar(line: Line, name: str, shown: Callable[[float], str]) -> tuple[str
     return shown(value) + bar_text(value, *line["error_bars"][name]), value
 
 
+def _setting_text(value: Any) -> str:
+    """Numbers with all their digits before the point."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{int(value):,}" if value == int(value) else f"{value:.6g}"
+
+
 def _row(line: Line, keys: Sequence[str]) -> list[tuple[str, Any]]:
     """Each cell's text, and what it is sorted by."""
     own = [line["overrides"].get(key, "") for key in keys]
-    settings = [(f"{v:.6g}" if isinstance(v, float) else str(v), v) for v in own]
+    settings = [(_setting_text(value), value) for value in own]
     return [
         *settings,
         _with_bar(line, "throughput_samples_per_s", quantity),

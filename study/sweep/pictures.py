@@ -10,8 +10,17 @@ from typing import Any
 from ...sim.page.svg import axis, picture, text, tooltip
 from .scale import Scale
 
+_SAID = {
+    "throughput_samples_per_s": "samples/s",
+    "interval_cycles": "cycles between samples",
+    "latency_s": "latency, s",
+    "pes": "PEs",
+    "memory_share": "share of memory",
+}
+"""What a figure is called on an axis."""
+
 _WIDTH, _HEIGHT = 860.0, 420.0
-_LEFT, _RIGHT, _TOP, _FOOT = 76.0, 24.0, 14.0, 46.0
+_LEFT, _RIGHT, _TOP, _FOOT = 76.0, 34.0, 14.0, 46.0
 _ACROSS, _DOWN, _HEAD = 1180.0, 380.0, 40.0
 _SIDE = 90.0
 _LINES = 600
@@ -25,6 +34,11 @@ class Drawn:
     values: Mapping[str, Any]
     title: str
     is_best: bool
+
+
+def said_of(name: str) -> str:
+    """A figure's or a key's name for readers."""
+    return _SAID.get(name, name)
 
 
 def scatter_svg(points: Sequence[Drawn], across: Scale, up: Scale) -> str:
@@ -42,9 +56,10 @@ def scatter_svg(points: Sequence[Drawn], across: Scale, up: Scale) -> str:
     for share, said in up.ticks:
         y = bottom - share * (bottom - _TOP)
         parts += [axis(f"M{_LEFT} {y:.1f}H{right}"), text(_LEFT - 6, y, said, "end")]
-    parts.append(text((_LEFT + right) / 2, _HEIGHT - 10, across.name))
+    parts.append(text((_LEFT + right) / 2, _HEIGHT - 10, said_of(across.name)))
     middle = (_TOP + bottom) / 2
-    parts.append(text(12, middle, up.name, attributes=f'transform="rotate(-90 12 {middle})"'))
+    turned = f'transform="rotate(-90 12 {middle})"'
+    parts.append(text(12, middle, said_of(up.name), attributes=turned))
     best = sorted(place(point) for point in points if point.is_best)
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in best)
     parts.append(f'<polyline class="front" points="{line}"/>')
@@ -53,7 +68,7 @@ def scatter_svg(points: Sequence[Drawn], across: Scale, up: Scale) -> str:
         kind, size = ("point best", 4.5) if point.is_best else ("point", 3)
         dot = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{size}">'
         parts.append(f"{dot}{tooltip(point.title)}</circle>")
-    label = f"{up.name} against {across.name}"
+    label = f"{said_of(up.name)} against {said_of(across.name)}"
     return picture(_WIDTH, _HEIGHT, "".join(parts), label, 'class="scatter"')
 
 
@@ -77,7 +92,7 @@ def parallel_svg(points: Sequence[Drawn], scales: Sequence[Scale]) -> str:
     for number, scale in enumerate(scales):
         x = _SIDE + number * step
         parts.append(axis(f"M{x:.1f} {_HEAD}V{bottom}"))
-        parts.append(text(x, 12 if number % 2 else 26, scale.name))
+        parts.append(text(x, 12 if number % 2 else 26, said_of(scale.name)))
         parts += [text(x + 5, bottom - at * _DOWN, said, "start") for at, said in scale.ticks]
     body = "".join(parts)
     return picture(_ACROSS, bottom + 14, body, "All values of every point", 'class="parallel"')

@@ -25,7 +25,7 @@ LINES = [line(0, 1000, 10), line(1, 2000, 20), line(2, 1500, 30), line(3, 0, 0, 
 def test_the_page_counts_and_lists_what_the_lines_say() -> None:
     page = page_of("mlp & co", LINES, pareto_front(LINES, WANTED), WANTED)
     assert "Sweep of mlp &amp; co" in page
-    assert "4 points, 3 of them fit; no other beats 2 of these" in page
+    assert "4 points, 3 of them fit; 2 of these no other beats" in page
     assert "stage &lt;s00&gt;: 9 bytes" in page
     front, every = (part.split("</tbody>")[0] for part in page.split("<tbody>")[1:])
     assert [f"link: s{n}<" in front for n in (0, 1, 2)] == [True, True, False]

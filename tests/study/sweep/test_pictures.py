@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from weft.study.sweep.pictures import Drawn, parallel_svg, scatter_svg
+from weft.study.sweep.pictures import Drawn, parallel_svg, said_of, scatter_svg
 from weft.study.sweep.scale import scale_of
 
 
@@ -18,3 +18,8 @@ def test_dots_and_lines_lie_where_their_values_do() -> None:
     tracks = ElementTree.fromstring(parallel_svg(points, [x, y])).findall("polyline")
     ends = [[float(pair.split(",")[1]) for pair in t.get("points", "").split()] for t in tracks]
     assert ends == [[40.0, 40.0], [420.0, 420.0]]
+
+
+def test_figures_have_names_for_readers_and_keys_their_own() -> None:
+    assert said_of("throughput_samples_per_s") == "samples/s"
+    assert said_of("target.clock_hz") == "target.clock_hz"
