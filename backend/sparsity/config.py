@@ -180,11 +180,16 @@ def _wrong_type(config: object) -> UserError:
     )
 
 
+def _wanted(message: str) -> str:
+    """What pydantic says is wrong, without its own names for it."""
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
 def _invalid(where: str, error: ValidationError, keys: tuple[str, ...]) -> UserError:
     faults = [(".".join(map(str, fault["loc"])) or "keys", fault) for fault in error.errors()]
     return UserError(
         f"{where}: {', '.join(key for key, _ in faults)}",
-        expected="; ".join(f"{key}: {fault['msg']}" for key, fault in faults),
+        expected="; ".join(f"{key} {_wanted(fault['msg'])}" for key, fault in faults),
         got="; ".join(f"{key}={fault['input']!r}" for key, fault in faults),
         change=f"the keys of this algorithm are {', '.join(keys)}",
     )

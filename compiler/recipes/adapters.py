@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 
 from ...backend.errors import UserError
-from ...backend.nn.lora import LoRA, adapt, adapter_parameters
-from ...backend.nn.prompt import SoftPrompt
 from .part import Decay, Positive, RecipePart
+
+if TYPE_CHECKING:  # keys are read and checked without torch
+    from torch import Tensor, nn
+
+    from ...backend.nn.lora import LoRA
+
+    Masks = dict[str, Tensor]
 
 
 class AdaptersRecipe(RecipePart):
@@ -48,6 +52,8 @@ class AdaptersRecipe(RecipePart):
     @property
     def lora(self) -> LoRA:
         """The adapters' configuration."""
+        from ...backend.nn.lora import LoRA
+
         return LoRA(
             self.targets,
             self.rank,
@@ -69,9 +75,6 @@ class AdaptersRecipe(RecipePart):
         return self
 
 
-Masks = dict[str, Tensor]
-
-
 def with_adapters(model: nn.Module, masks: Masks, keys: AdaptersRecipe) -> tuple[nn.Module, Masks]:
     """The model, changed in place, with its adapters, and the masks by the names they have then.
 
@@ -79,6 +82,9 @@ def with_adapters(model: nn.Module, masks: Masks, keys: AdaptersRecipe) -> tuple
     """
     if not keys.are_given:
         return model, masks
+    from ...backend.nn.lora import adapt, adapter_parameters
+    from ...backend.nn.prompt import SoftPrompt
+
     parameters = dict(model.named_parameters())
     held = {id(parameters[name]): mask for name, mask in masks.items()}
     if keys.targets:

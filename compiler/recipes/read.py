@@ -233,6 +233,8 @@ def _expected(error: ErrorDetails) -> str:
     text = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if error["type"] in ("model_type", "dict_type"):
         return "a mapping"
+    if error["type"] in ("tuple_type", "list_type"):
+        return "a list in brackets, as [3,32,32]"
     return "a value" if error["type"] == "missing" else text
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from torch import nn
 
-from ...backend.nn.upcycling import upcycle
 from .part import Positive, RecipePart
+
+if TYPE_CHECKING:  # keys are read and checked without torch
+    from torch import nn
 
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -41,4 +42,8 @@ class UpcyclingRecipe(RecipePart):
 
     def of(self, model: nn.Module) -> nn.Module:
         """The model, upcycled if there are layers. Raises what `upcycle` raises."""
-        return upcycle(model, **self.model_dump()).model if self.layers else model
+        if not self.layers:
+            return model
+        from ...backend.nn.upcycling import upcycle
+
+        return upcycle(model, **self.model_dump()).model
