@@ -120,6 +120,6 @@ def _check_new(output: Path) -> None:
 
 def _check_data(recipe: Recipe) -> None:
     if recipe.data.name is not None:
-        from ..runtime.data.load import check_present
+        from ..runtime.data_names import check_present
 
         check_present(recipe.data.name)

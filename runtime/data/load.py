@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...backend.errors import UnknownNameError, UserError
+from ...backend.errors import UserError
+from ..data_names import check_present
 from .archive import archive, archived_test
 from .cifar import TRAIN_FILES, cifar10
 from .dataset import Dataset
 from .digits import digits
 from .images import image_folder
 from .text import text
-
-_KNOWN = ("digits", "PATH.npz", "a folder of CIFAR-10's .bin files", "an image folder", "a text")
 
 
 def load_data(
@@ -25,7 +24,8 @@ def load_data(
     `digits`; a `.npz` file; a folder with CIFAR-10's data_batch_*.bin; a folder of images with one
     subfolder per class; for a model whose input is (window,), any other file, read as bytes.
     Images are standardized by those for training, unless they are to stay `raw` bytes.
-    Raises UnknownNameError for a name that is none of these, UserError for unfit content.
+    Raises UnknownNameError for a name that is none of these, UserError for a path where nothing
+    is and for unfit content.
     """
     if name_or_path == "digits":
         return digits(raw)
@@ -44,12 +44,6 @@ def load_data(
             change="write the samples with numpy.savez, or compile a language model",
         )
     return text(path, shape[0])
-
-
-def check_present(name_or_path: str) -> None:
-    """Raises UnknownNameError for data that are neither known by name nor there."""
-    if name_or_path != "digits" and not Path(name_or_path).exists():
-        raise UnknownNameError("data set", name_or_path, _KNOWN, "weft train --help")
 
 
 def load_test(

@@ -9,10 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...backend.errors import UserError
-
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
+from .safetensors_header import INDEX, SINGLE, unreadable
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -31,17 +28,17 @@ def _sharded(index: Path) -> dict[str, Tensor]:
     try:
         places = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
     except (LookupError, TypeError) as error:
-        raise _unreadable(index, ValueError("an index without a weight_map")) from error
+        raise unreadable(index, ValueError("an index without a weight_map")) from error
     except (OSError, ValueError) as error:
-        raise _unreadable(index, error) from error
+        raise unreadable(index, error) from error
     files = sorted(set(map(str, places.values())))
     outside = [name for name in files if Path(name).name != name]
     if outside:
-        raise _unreadable(index, ValueError(f"a file elsewhere, '{outside[0]}'"))
+        raise unreadable(index, ValueError(f"a file elsewhere, '{outside[0]}'"))
     held = {name: _tensors(index.parent / name) for name in files}
     absent = [name for name, file in places.items() if name not in held[file]]
     if absent:
-        raise _unreadable(index, ValueError(f"'{absent[0]}' is not in {places[absent[0]]}"))
+        raise unreadable(index, ValueError(f"'{absent[0]}' is not in {places[absent[0]]}"))
     return {name: held[file][name] for name, file in places.items()}
 
 
@@ -49,14 +46,4 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    is_missing = isinstance(error, FileNotFoundError)
-    return UserError(
-        f"weights {path}",
-        expected=f"a safetensors file, an index of several, or a folder with {SINGLE} or {INDEX}",
-        got="no such file" if is_missing else " ".join(str(error).split()),
-        change="check the path; save other formats as safetensors first",
-    )
+        raise unreadable(file, error) from error
