@@ -67,14 +67,39 @@ def check_file_output(path: Path) -> None:
 
 
 def check_weights(path: Path | None) -> None:
-    """Raises UserError for weights that are not there."""
-    if path is not None and not path.exists():
+    """Raises UserError for weights that are not there, or a file that does not hold any."""
+    if path is None:
+        return
+    if not path.exists():
         raise UserError(
             f"--weights {path}",
             expected="a safetensors file, an index of several, or a folder of them",
             got="no such file",
             change="check the path",
         )
+    if path.is_file() and path.suffix != ".json":
+        from ..runtime.weights.safetensors_header import check_header
+
+        check_header(path)
+
+
+def check_data(name_or_path: str | None) -> None:
+    """Raises UnknownNameError for data that are neither known by name nor there."""
+    if name_or_path is not None:
+        from ..runtime.data_names import check_present
+
+        check_present(name_or_path)
+
+
+def check_settings(plan: Path, settings: list[str]) -> None:
+    """Raises UserError for settings that the recipe a plan carries does not take."""
+    if settings:
+        from ..compiler.plan.files import sealed_document
+        from ..compiler.recipes.carried import recipe_of_document
+        from ..compiler.recipes.read import make_recipe
+
+        carried = recipe_of_document(sealed_document(plan, allow_edited=True))
+        make_recipe(carried, settings, where="the plan's recipe")
 
 
 def check_where(executor: str | None, device: str | None) -> None:

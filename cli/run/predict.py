@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..names import check_weights, check_where
+from ..names import check_data, check_weights, check_where
 from ..options import Json, PlanDirectory, Weights
 from ..terminal.console import print_json
 from ..terminal.progress import score_facts
@@ -38,6 +38,7 @@ def predict(
 ) -> None:
     """Predict the test samples of a data set, and score the predictions where there are labels."""
     check_where(executor, device)
+    check_data(data)
     check_weights(weights)
     _check_output(output)
     from ... import api

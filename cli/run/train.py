@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..names import check_output, check_weights, check_where
+from ..names import check_data, check_output, check_settings, check_weights, check_where
 from ..options import Json, OverridesOption, PlanDirectory, Weights
 from ..terminal.console import print_json
 from ..terminal.progress import run_data, run_facts
@@ -93,8 +93,11 @@ def train(
 ) -> None:
     """Train a plan, one sample at a time, by the recipe it carries."""
     check_where(executor, device)
+    check_data(data)
     check_weights(weights)
     check_output(output)
+    if resume is None:  # a checkpoint has a recipe of its own
+        check_settings(plan, set_)
     from ...api import train as run_plan
     from ...compiler.plan.store import load
     from ...compiler.plan.text.numbers import facts

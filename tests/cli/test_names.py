@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import plans
+from weft.compiler.plan.files import document_text
 
+PLAN = replace(plans.chain([(10, 20, 5), (30, 40, 10)]), recipe={"model": "mlp"})
 SCRIPT = """
 import sys
 from weft.cli.main import app
@@ -29,6 +33,13 @@ except SystemExit as end:
         ("compile mlp -o full", "one that holds thesis.tex"),
         ("compile mlp -o full/thesis.tex", "a file"),
         ("compile mlp -o full/thesis.tex/plan", "which is a file"),
+        ("compile mlp --weights text.npz", "save other formats as safetensors first"),
+        ("compile mlp --set sparsty=0.5", "did you mean 'sparsity'"),
+        ("compile mlp --set input.shape=3,32,32", "a list in brackets"),
+        ("train plan --data no_such.npz", "no such file"),
+        ("train plan --data digit", "did you mean 'digits'"),
+        ("train plan --set epochs=-1", "greater than 0"),
+        ("predict plan --data no_such.npz", "no such file"),
         ("compare resnet2", "did you mean 'resnet20'"),
         ("train no_such --data digits", "no such file"),
         ("predict no_such --data digits", "no such file"),
@@ -39,6 +50,9 @@ except SystemExit as end:
 def test_a_mistake_is_told_at_once(tmp_path: Path, words: str, message: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "plan.yaml").write_text(document_text(PLAN))
     command = [sys.executable, "-c", SCRIPT, *words.split()]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert message in ran.stderr
