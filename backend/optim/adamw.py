@@ -62,6 +62,9 @@ class AdamW:
         step = lr * horizon * xp.where(state["updates"] > 0, direction, 0.0)
         return xp.asarray(parameter - step, dtype=parameter.dtype)
 
+    def lookahead(self, state: State, delay: Delay, lr: float | Array) -> None:
+        """None: the direction is no entry of the state."""
+
     def update(
         self,
         parameter: Array,

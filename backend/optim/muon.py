@@ -71,6 +71,9 @@ class Muon:
         """The weights as they are."""
         return parameter
 
+    def lookahead(self, state: State, delay: Delay, lr: float | Array) -> None:
+        """None: nothing is predicted."""
+
     def update(
         self,
         parameter: Array,

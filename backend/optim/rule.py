@@ -8,7 +8,7 @@ reference and what XLA compiles.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,6 +25,13 @@ PER_WEIGHT = frozenset({"velocity", "step", "first", "second"})
 
 
 Settings = Mapping[str, str | float | bool]
+
+
+class Lookahead(NamedTuple):
+    """What is added to the weights: `factor`, a scalar, times `direction`, shaped as they are."""
+
+    factor: Any
+    direction: Array
 
 
 class UpdateRule(Protocol):
@@ -55,6 +62,13 @@ class UpdateRule(Protocol):
         self, parameter: Array, state: State, delay: Delay, lr: float | Array, xp: Any
     ) -> Array:
         """The weights the forward uses."""
+        ...
+
+    def lookahead(self, state: State, delay: Delay, lr: float | Array) -> Lookahead | None:
+        """What `predict` adds to the weights, where it is an entry of the state times a scalar.
+
+        None where it adds nothing or something else.
+        """
         ...
 
     def update(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
-from .rule import Array, Settings, State, chosen
+from .rule import Array, Lookahead, Settings, State, chosen
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,24 @@ class SGDM:
     def _predicts_by_weight(self) -> bool:
         return self.compensation.horizon > 0 and self.compensation.form == "weight"
 
+    @property
+    def _steps_by_velocity(self) -> bool:
+        """Whether the latest step of the weights is the velocity times a rate."""
+        return not self.nesterov and self.compensation.spike == 0
+
     def constants(self, delay: Delay) -> DelayConstants:
         """All that a step depends on of a delay."""
         return self.compensation.constants(self.momentum, delay)
 
     def init(self, parameter: Array, xp: Any, by_element: bool = False) -> State:
-        """Velocity zero; for the weight form also the latest step of the weights, zero."""
+        """Velocity zero; for the weight form also the latest step of the weights, zero.
+
+        Where that is the velocity times a rate, the rate alone is kept, a scalar.
+        """
         state = {"velocity": xp.zeros_like(parameter)}
-        if self._predicts_by_weight:
+        if self._predicts_by_weight and self._steps_by_velocity:
+            state["rate"] = xp.sum(xp.zeros_like(parameter))
+        elif self._predicts_by_weight:
             state["step"] = xp.zeros_like(parameter)
         return state
 
@@ -61,12 +71,18 @@ class SGDM:
         self, parameter: Array, state: State, delay: Delay, lr: float | Array, xp: Any
     ) -> Array:
         """w - lr*T*v or w + T*(w - w_previous), T the horizon in updates."""
+        ahead = self.lookahead(state, delay, lr)
+        return parameter if ahead is None else parameter + ahead.factor * ahead.direction
+
+    def lookahead(self, state: State, delay: Delay, lr: float | Array) -> Lookahead | None:
+        """What `predict` adds; None where it adds nothing."""
         horizon = self.constants(delay).horizon
         if is_off(horizon):
-            return parameter
-        if self._predicts_by_weight:
-            return parameter + horizon * state["step"]
-        return parameter - lr * horizon * state["velocity"]
+            return None
+        if "step" in state:
+            return Lookahead(horizon, state["step"])
+        rate = state["rate"] if self._predicts_by_weight else lr
+        return Lookahead(-(rate * horizon), state["velocity"])
 
     def update(
         self,
@@ -89,8 +105,10 @@ class SGDM:
         step = lr * self._direction(velocity, gradient, delay)
         new = chosen(applies, parameter - step, parameter, xp)
         after = {"velocity": velocity}
-        if self._predicts_by_weight:
+        if "step" in state:
             after["step"] = chosen(applies, -step, state["step"], xp)
+        if "rate" in state:
+            after["rate"] = chosen(applies, lr, state["rate"], xp)
         return new, after
 
     def _direction(self, velocity: Array, gradient: Array, delay: Delay) -> Array:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compensation import Delay, DelayConstants
-from .rule import Array, Settings, State, UpdateRule, chosen
+from .rule import Array, Lookahead, Settings, State, UpdateRule, chosen
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ class StageRates:
         constants = self.constants(delay)
         rate = self._rate(constants, lr, state, xp)
         return self.rule.predict(parameter, state, constants, rate, xp)
+
+    def lookahead(self, state: State, delay: Delay, lr: float | Array) -> Lookahead | None:
+        """That of the rule at the stage's rate; None where the rate changes with its age."""
+        if self.anneal is not None:
+            return None
+        constants = self.constants(delay)
+        return self.rule.lookahead(state, constants, lr / constants.slowness)
 
     def update(
         self,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...backend.optim import build_rule
 from ...backend.optim.compensation import compensation
 from ...backend.optim.quadratic import convergence_rate, half_life
+from ...backend.optim.rule import PER_WEIGHT
 
 METHODS = ("none", "sc", "lwp", "lwp_w", "sc+lwp", "sc+lwp_w")
 CONDITIONS = (10, 1000)
@@ -109,6 +110,7 @@ def _log_errors(
     for update in range(updates):
         used.append(rule.predict(weights, state, delay, 1.0, np))
         weights, state = rule.update(weights, curvatures * used.popleft(), state, delay, 1.0, np)
-        squares[update] = weights**2 + sum(value**2 for value in state.values())
+        own = (value for name, value in state.items() if name in PER_WEIGHT)
+        squares[update] = weights**2 + sum(value**2 for value in own)
     with np.errstate(divide="ignore"):
         return 0.5 * np.log(squares)

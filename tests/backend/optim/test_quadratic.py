@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from weft.backend.optim.compensation import compensation
 from weft.backend.optim.quadratic import best_half_life, convergence_rate, half_life
+from weft.backend.optim.rule import PER_WEIGHT
 from weft.optim import build_rule
 
 METHODS = ["none", "sc", "sc2d", "lwp", "lwp2d", "lwp_w", "lwp_w2d", "sc+lwp", "sc+lwp_w"]
@@ -23,12 +24,13 @@ def simulated_rate(name: str, momentum: float, delay: int, curvatures: np.ndarra
     for _ in range(3000):
         used.append(rule.predict(weights, state, delay, 1.0, np))
         weights, state = rule.update(weights, curvatures * used.popleft(), state, delay, 1.0, np)
-        history = np.stack([weights, *used, *state.values()])
+        own = {key: value for key, value in state.items() if key in PER_WEIGHT}
+        history = np.stack([weights, *used, *own.values()])
         norm = np.sqrt((history**2).sum(0))
         growth = growth + np.log(norm)
         logs.append(growth)
         weights, used = weights / norm, deque(value / norm for value in used)
-        state = {key: value / norm for key, value in state.items()}
+        state |= {key: value / norm for key, value in own.items()}
     return np.exp((logs[-1] - logs[1000]) / (len(logs) - 1001))
 
 
@@ -45,12 +47,14 @@ def update_matrix(name: str, momentum: float, delay: int, curvature: float) -> n
     """One update of the real rule as a matrix on (weight, weights in flight, optimizer state).
 
     The rule acts on each element of an array by itself and linearly, so an array of basis vectors
-    goes through it column by column.
+    goes through it column by column; at a constant rate, which a rule may keep beside it.
     """
     rule = build_rule("sgdm", momentum=momentum, compensation=name)
-    keys = list(rule.init(np.zeros(1), np))
+    start = rule.init(np.zeros(1), np)
+    keys = [key for key in start if key in PER_WEIGHT]
     weights, *rest = np.eye(1 + delay + len(keys))
-    used, state = rest[:delay], dict(zip(keys, rest[delay:], strict=True))
+    others = {key: np.ones(()) for key in start if key not in PER_WEIGHT}
+    used, state = rest[:delay], {**others, **dict(zip(keys, rest[delay:], strict=True))}
     used = [*used, rule.predict(weights, state, delay, 1.0, np)]
     weights, state = rule.update(weights, curvature * used[0], state, delay, 1.0, np)
     return np.stack([weights, *used[1:], *(state[key] for key in keys)])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.update_rules import LR, MOMENTUM, run
+from weft.backend.optim import StageRates, UpdateRule
 from weft.optim import build_rule, compensations
 
 
@@ -83,3 +84,26 @@ def test_an_update_that_does_not_apply_changes_nothing(rule: str, xp: ModuleType
     for got, expected in pairs:
         np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
         assert got.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("anneal", [False, True])
+@pytest.mark.parametrize(("name", "compensation"), RULES)
+def test_a_lookahead_is_what_a_prediction_adds(
+    name: str, compensation: str, anneal: bool, gradients: np.ndarray
+) -> None:
+    rule: UpdateRule = build_rule(name, compensation=compensation)
+    rule = StageRates(rule, 2.0, 4 if anneal else None)
+    weights: Any = np.array([1.0, -2.0, 0.5])
+    state, delay = rule.init(weights, np), 3
+    for gradient in gradients:
+        weights, state = rule.update(weights, gradient, state, delay, LR, np)
+    ahead = rule.lookahead(state, delay, LR)
+    predicted = rule.predict(weights, state, delay, LR, np)
+    is_split = "lwp" in compensation and name == "sgdm" and not anneal
+    assert (ahead is not None) == is_split
+    if ahead is not None:
+        np.testing.assert_allclose(weights + ahead.factor * ahead.direction, predicted, rtol=1e-14)
+        assert np.abs(predicted - weights).min() > 0
+    if is_split or anneal or name == "adamw":
+        return
+    np.testing.assert_array_equal(predicted, weights)

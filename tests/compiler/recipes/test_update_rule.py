@@ -45,7 +45,8 @@ def test_what_is_not_defined_is_refused_when_the_recipe_is_read(
     [
         ([], 1),
         (["optimizer.name=adamw"], 2),
-        (["pipeline.compensation=lwp_w"], 2),  # the velocity and the latest step
+        (["pipeline.compensation=lwp_w"], 1),  # the latest step is the velocity times a rate
+        (["pipeline.compensation=sc+lwp_w"], 2),  # the velocity and the latest step
     ],
     ids=str,
 )
