@@ -18,6 +18,7 @@ from ..tick.stage import Programs, StageFunctions
 from ..tick.train_state import Pipeline, TrainedModel
 from .namespace import XP
 from .ops.lower import jax_dtype, lower
+from .ops.predicted import Predicted
 
 Array = Any
 
@@ -45,7 +46,7 @@ def stage_functions(job: Job, schedule: TickSchedule) -> dict[int, StageFunction
     lowered = {key: _lowered(program) for key, program in programs.items()}
     return {
         stage.index: StageFunctions(
-            job, stage, schedule.delay(stage.index), lowered[stage.program.key], XP
+            job, stage, schedule.delay(stage.index), lowered[stage.program.key], XP, Predicted
         )
         for stage in stages
     }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ...backend.optim import sum_of_squares
 from ...backend.optim.compensation import Delay, DelayConstants
-from ...backend.optim.rule import chosen
+from ...backend.optim.rule import Lookahead, chosen
 from ...compiler.plan.program import HOST, Source, Stage
 from .job import Job
 from .train_state import Array, NamedArrays, TrainedModel
@@ -27,7 +27,7 @@ class Programs(NamedTuple):
 
 
 class StageForward(NamedTuple):
-    """What a forward made: the weights are those it used, the state is that after it."""
+    """What a forward made; the state is that after it, weights are those it used, if stashed."""
 
     outputs: Sequence[Array]
     saved: Sequence[Array]
@@ -51,7 +51,8 @@ class StageFunctions:
     """What a stage does, as functions of its part of the model as it was before the tick.
 
     `xp` is torch or jax.numpy. `valid` is a boolean scalar, false in a bubble, which changes
-    nothing; or the constant True where there are no bubbles. `rate` is a scalar.
+    nothing; or the constant True where there are no bubbles. `rate` is a scalar. With `ahead` the
+    forward program is given its result for predicted weights, where the rule has a lookahead.
     """
 
     job: Job
@@ -59,6 +60,7 @@ class StageFunctions:
     delay: Delay
     programs: Programs
     xp: Any
+    ahead: Callable[[Array, Lookahead], Any] | None = None
 
     def forward(
         self, model: TrainedModel, inputs: Sequence[Array], rate: Array, valid: Array | bool
@@ -68,7 +70,8 @@ class StageFunctions:
         names = self.stage.forward_state
         values = self.programs.forward(*weights, *(model.state[name] for name in names), *inputs)
         outputs, state, saved = self.stage.program.forward_result(values)
-        return StageForward(outputs, saved, weights, self._advanced(model, names, state, valid))
+        stash = weights if self.job.rule.stash else []
+        return StageForward(outputs, saved, stash, self._advanced(model, names, state, valid))
 
     def backward(
         self,
@@ -128,10 +131,13 @@ class StageFunctions:
         values = self.programs.evaluation(*(own[name] for name in names), *inputs)
         return self.stage.program.forward_result(values).outputs
 
-    def _predicted(self, model: TrainedModel, name: str, rate: Array) -> Array:
-        weight = model.weights[name]
-        given = self._typed(weight), self._own_rate(rate, weight), self.xp
-        return self.job.rule.predict(weight, model.optimizer[name], *given)
+    def _predicted(self, model: TrainedModel, name: str, rate: Array) -> Any:
+        weight, rule = model.weights[name], self.job.rule
+        given = model.optimizer[name], self._typed(weight), self._own_rate(rate, weight)
+        found = rule.lookahead(*given)
+        if self.ahead is None or found is None:
+            return rule.predict(weight, *given, self.xp)
+        return self.ahead(weight, found)
 
     def _typed(self, weight: Array) -> Delay:
         """Constants that are arrays get a weight's type, as numbers do by themselves."""

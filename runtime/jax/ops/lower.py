@@ -13,6 +13,7 @@ from torch import fx
 
 from ....backend.errors import UnsupportedError
 from ...tick.operands import operand
+from .predicted import added_up
 from .table import TABLE
 from .transposed_products import PRODUCTS, MaybeTransposed, square
 
@@ -20,7 +21,7 @@ Array = Any
 
 
 def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array, ...]]:
-    """The graph as a function of jax arrays, one per placeholder, that returns a tuple.
+    """The graph as a function of arrays or predicted weights, one per placeholder, to a tuple.
 
     After the results come the sums of squares of the first `squares` of them.
 
@@ -38,7 +39,7 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array
             if node.op == "output":
                 results: Any = node.args[0]
                 summed = (square(result, known) for result in results[:squares])
-                return (*(known[result] for result in results), *summed)
+                return (*(added_up(known[result]) for result in results), *summed)
             known[node] = next(given) if node.op == "placeholder" else _call(node, known)
         raise AssertionError("a graph ends in its output")
 
@@ -68,7 +69,7 @@ def _check(node: fx.Node) -> None:
 
 def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     args: Any = _arguments(node, known)
-    kwargs: Any = fx.map_arg(node.kwargs, known.__getitem__)
+    kwargs: Any = _arrays(node.kwargs, known)
     if node.target is operator.getitem:
         return args[0][args[1]]
     return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
@@ -76,9 +77,13 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
 
 def _arguments(node: fx.Node, known: dict[fx.Node, Any]) -> Sequence[Any]:
     if _name(node) not in PRODUCTS:
-        return fx.map_arg(node.args, known.__getitem__)
+        return _arrays(node.args, known)
     *first, a, b = node.args
-    return *fx.map_arg(first, known.__getitem__), _matrix(a, known), _matrix(b, known)
+    return *_arrays(first, known), _matrix(a, known), _matrix(b, known)
+
+
+def _arrays(arguments: Any, known: dict[fx.Node, Any]) -> Any:
+    return fx.map_arg(arguments, lambda node: added_up(known[node]))
 
 
 def _matrix(node: Any, known: dict[fx.Node, Any]) -> MaybeTransposed:

@@ -18,6 +18,7 @@ from ....backend.optim import sum_of_squares
 from ...tick.operands import behind_views, column_and_row, square_of_product
 from .accumulate import wide_contraction
 from .convolution import weight_gradient_factors
+from .predicted import Predicted, added_up
 
 Array = Any
 
@@ -29,16 +30,24 @@ _WEIGHT = 1
 
 
 class MaybeTransposed(NamedTuple):
-    """An operand of a product: an array, or its transpose."""
+    """An operand of a product: an array or predicted weights, or the transpose."""
 
-    array: Array
+    array: Any
     is_transposed: bool
 
 
 def product(a: MaybeTransposed, b: MaybeTransposed) -> Array:
     """a @ b in at least float32."""
     contracted = (0 if a.is_transposed else 1,), (1 if b.is_transposed else 0,)
-    return wide_contraction(a.array, b.array, (contracted, ((), ())))
+    left = added_up(a.array)
+
+    def times(right: Array) -> Array:
+        return wide_contraction(left, right, (contracted, ((), ())))
+
+    is_row = left.shape[1 if a.is_transposed else 0] == 1
+    if is_row and isinstance(b.array, Predicted):
+        return b.array.times(times)
+    return times(added_up(b.array))
 
 
 def square(node: fx.Node, known: Mapping[fx.Node, Array]) -> Array:
