@@ -102,9 +102,10 @@ def test_a_two_phase_sum_in_one_group_or_in_groups_of_one_is_a_chain():
 def test_groups_of_a_tree_need_not_be_equal(groups):
     """No refusal, no jump: a PE more costs at most some steps of its longest chains."""
     base = {"groups": groups, "tile": 4}
-    found = np.array([cycles("gemv_tree", base | {"p": p})[0] for p in range(48, 112)])
-    step = found[-1] - found[0]
-    assert np.abs(np.diff(found)).max() < max(40, step / 4)
+    sizes = np.array([*range(48, 100), *range(142, 148), *range(190, 200)])
+    found = np.array([cycles("gemv_tree", base | {"p": p})[0] for p in sizes])
+    step, jumps = found[-1] - found[0], np.diff(found)[np.diff(sizes) == 1]
+    assert np.abs(jumps).max() < max(40, step / 4)
     assert found[-1] > found[0]
 
 
