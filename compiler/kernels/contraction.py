@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..machine import lines, multicast, ring, summa
+from ..machine import lines, local_product, multicast, ring, summa
 from ..machine.arrays import Bools, Floats, Ints
 from ..machine.collectives import transfer
 from ..machine.cost import Cost, PricedProduct
@@ -78,40 +78,78 @@ class ProductPart:
 
 def price(site: Site, part: ProductPart) -> Cost:
     """Cost of a product, its weight loaded first if it does not lie there."""
-    product, numbers = part.product.product(part.kind), site.tilings.algorithm
-    product = replace(product, is_followed=len(site.weights) > 1)
-    inside, turns = in_batch(site.tilings, product.batch)
+    inside, turns = in_batch(site.tilings, part.product.batch)
     nonzeros = tile_nonzeros(site, inside, part.product.weights)
-    if (numbers == numbers[:1]).all():
-        cost = _alike(site.target, inside, product, nonzeros)
-    else:
-        cost = _each_alike(site.target, inside, product, nonzeros)
+    product = replace(part.product.product(part.kind), is_followed=len(site.weights) > 1)
+    cost = _each_alike(site.target, inside, product, nonzeros)
     loading = _loading(site.target, inside, product, turns)
+    network = turns * cost.network + loading
+    return _cost_of(part, product, nonzeros, turns * cost.compute, network, cost.border)
+
+
+def _cost_of(
+    part: ProductPart,
+    product: Product,
+    nonzeros: Ints,
+    compute: Floats,
+    network: Floats,
+    border: Floats | float = 0.0,
+) -> Cost:
     dense, total = part.product.weights.dense, part.product.weights.total
     macs = part.product.macs(dense), part.product.macs(total)
-    compute, network = turns * cost.compute, turns * cost.network + loading
     products = (PricedProduct(product, nonzeros, compute),)
-    return Cost(compute, network, *macs, products, border=cost.border)
+    return Cost(compute, network, *macs, products, border=border)
 
 
 def price_gradients(site: Site, weight: ProductPart, inputs: ProductPart) -> Cost:
     """A weight's gradient, then the input gradient; the first is summed over the slices meanwhile,
     and behind what follows, where the target overlaps them."""
-    first, second = price(site, weight), price(site, inputs)
-    both = first + second
     tilings, target = site.tilings, site.target
     own: Bools = (tilings.algorithm == MULTICAST) & (tilings.space_split > 1)
     if not own.any() or not target.software.triggered:
-        return both
-    sliced, tiles = tilings.where(own), []
-    for part, cost in ((weight, first), (inputs, second)):
-        nonzeros = cost.products[0].nonzeros[own]
-        tiles.append(tile_of(target, sliced, part.product.product(part.kind), nonzeros))
-    network, behind, lead = both.network.copy(), site.zeros(), site.zeros()
+        return price(site, weight) + price(site, inputs)
+    together = _together(replace(site, tilings=tilings.where(own)), weight, inputs)
+    if own.all():
+        return together
+    rest = replace(site, tilings=tilings.where(~own))
+    return _merged(own, together, price(rest, weight) + price(rest, inputs))
+
+
+def _together(site: Site, weight: ProductPart, inputs: ProductPart) -> Cost:
+    """Of tilings with slices, all by multicast."""
+    tilings, target = site.tilings, site.target
+    costs, tiles = [], []
+    for part in (weight, inputs):
+        nonzeros = tile_nonzeros(site, tilings, part.product.weights)
+        product = part.product.product(part.kind)
+        tile = tile_of(target, tilings, product, nonzeros)
+        compute = local_product.cycles(target, tile.arithmetic)
+        followed = replace(product, is_followed=len(site.weights) > 1)
+        costs.append(_cost_of(part, followed, nonzeros, compute, site.zeros()))
+        tiles.append(tile)
     found = multicast.gradients(target, *tiles)
-    network[own], behind[own], lead[own] = found.network, found.sums, found.second
-    network[own] += _loading(target, sliced, tiles[1].product, np.ones(len(sliced), np.int64))
-    return replace(both, network=network, behind=behind, lead=lead)
+    loading = _loading(target, tilings, tiles[1].product, np.ones(len(tilings), np.int64))
+    network = found.network + loading
+    return replace(sum(costs, site.free()), network=network, behind=found.sums, lead=found.second)
+
+
+def _merged(own: Bools, one: Cost, other: Cost) -> Cost:
+    """The cost of tilings, of those that are `own` and of the others."""
+
+    def merged(first: Floats | float, second: Floats | float) -> Floats:
+        values = np.zeros(len(own))
+        values[own], values[~own] = first, second
+        return values
+
+    names = ("compute", "network", "behind", "lead", "border")
+    arrays = {name: merged(getattr(one, name), getattr(other, name)) for name in names}
+    products = []
+    for first, second in zip(one.products, other.products, strict=True):
+        nonzeros = np.zeros(len(own), np.int64)
+        nonzeros[own], nonzeros[~own] = first.nonzeros, second.nonzeros
+        compute = merged(first.compute, second.compute)
+        products.append(replace(first, nonzeros=nonzeros, compute=compute))
+    return replace(one, **arrays, products=tuple(products))
 
 
 def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:
@@ -121,7 +159,9 @@ def _alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -
 
 
 def _each_alike(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) -> Cost:
-    """Of tilings with several algorithms, those of one after those of another."""
+    """Of tilings with one algorithm or several, those of one after those of another."""
+    if (tilings.algorithm == tilings.algorithm[:1]).all():
+        return _alike(target, tilings, product, nonzeros)
     compute, network, border = (np.zeros(len(tilings)) for _ in range(3))
     for number in np.unique(tilings.algorithm):
         own: Bools = tilings.algorithm == number
