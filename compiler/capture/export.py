@@ -23,7 +23,7 @@ from .guards.placeless import meta_as_cpu
 from .guards.python_state import without_python_draws
 from .guards.traced import check_traced
 from .guards.watched import watching
-from .preserved import preserved
+from .kept.preserved import preserved
 from .refusals import refusal
 from .regions import inline_regions
 from .repeats import export_repeated

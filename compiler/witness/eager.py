@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_map_only
 
 from ..capture.capture import own_name, training
 from ..capture.custom_backward.parameters import is_of_sparsity
-from ..capture.preserved import preserved, swapped
+from ..capture.kept.preserved import preserved, swapped
 from ..capture.sample import OneSample, Sample, arguments
 from .draws import Replay
 from .precision import Claimed, Wide, is_real

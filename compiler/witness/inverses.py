@@ -22,7 +22,7 @@ from ...backend.nn.reversible import (
 from ...backend.nn.reversible.replay import noted
 from ..capture.capture import own_tensors, training
 from ..capture.guards.module_tree import is_weightless
-from ..capture.preserved import preserved
+from ..capture.kept.preserved import preserved
 from ..capture.sample import OneSample, Sample, arguments
 from ..capture.source_lines import portable
 

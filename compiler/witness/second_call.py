@@ -2,91 +2,70 @@
 
 A count of calls, the last hidden state, a list that grows: eager torch reads them in the next
 sample. A model of which a call changes one is called again on the same numbers, and must give the
-same outputs and gradients: in the next calls, and with counts moved on as many calls would move
-them.
+same outputs and gradients in the next calls. Where every call still changes something, its readers
+are found: with numbers moved on as many calls would move them, and on each branch that one decides
+of. A container that grows must not be read at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from ...backend.errors import UnsupportedError
 from ..capture.capture import own_name
-from ..capture.preserved import attributes
+from ..capture.kept.places import places
+from ..capture.kept.preserved import items_of, preserved
 from ..capture.sample import OneSample, Sample, arguments
 from .compare import RELATIVE, relative_distance
 from .draws import Replay
 from .eager import claimed_type, dense, fresh, values_in
-from .numbers import NumberPlace, places
+from .moving import MovedNumber, Moving, moving, states
 from .precision import Claimed, Wide
+from .probes import Site, Watch
 from .step import WitnessStep
 
-_OF_TORCH = frozenset(vars(nn.Module()))
-_WEFT = __name__.partition(".")[0]
-_CALLS = 3
+_CALLS = 4
 _COUNTS = (
     *(4, 5, 6, 7, 9, 10, 15, 16, 31, 49, 63, 75, 99, 100, 127, 199, 255, 499, 511, 750),
     *(10**n - below for n in range(3, 7) for below in (1, 0)),
 )
 """Calls after which a schedule is looked at: a warm-up that ends, a count that is divided."""
-Left = Mapping[str, tuple[Any, Any]]
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A number, what it was before the first call, and by how much a call moves it."""
-
-    place: NumberPlace
-    before: int | float
-    step: int | float
+_MOST_BRANCHES = 64
+_EARLIER = 0.05
+Call = Callable[[], list[Tensor]]
 
 
 class Kept:
-    """What Python holds before a call."""
+    """What Python holds before a call; then `left` names what the call left for the next one."""
 
     def __init__(self, sample: OneSample) -> None:
-        self.sample, self.attributes = sample, _attributes(sample)
-        self.numbers = [(place, place.get()) for place in places(sample)]
+        self.sample, self.before = sample, _held(sample)
         self.left: tuple[str, ...] = ()
-        self.moved: list[Moved] = []
 
     def note_changes(self) -> None:
         """What is another object, holds other ones, or is another number, after the call."""
-        after = _attributes(self.sample)
-        drawn = [name for name, (value, _) in after.items() if isinstance(value, Iterator)]
-        left = [*changed(self.attributes, after), *drawn]
-        for place, before in self.numbers:
-            now = place.get()
-            if type(now) in (int, float) and now != before:
-                self.moved.append(Moved(place, before, now - before))
-        self.left = tuple(dict.fromkeys([*left, *(one.place.name for one in self.moved)]))
+        after = _held(self.sample)
+        self.left = tuple(n for n, held in after.items() if not _is_same(self.before.get(n), held))
 
 
-def _attributes(sample: OneSample) -> dict[str, tuple[Any, Any]]:
-    """The attributes of all modules, by path, with the items of those that are containers. Modules
-    of weft keep what the recomputation of a forward needs, and nothing for the next one."""
-    return {
-        own_name(f"{path}.{name}"): found
-        for path, module in sample.named_modules()
-        if path != "" and type(module).__module__.partition(".")[0] != _WEFT
-        for name, found in attributes(module, _OF_TORCH).items()
-    }
-
-
-def changed(before: Left, after: Left) -> tuple[str, ...]:
-    """Names of the attributes that are another object, or hold other ones."""
-    return tuple(name for name, found in after.items() if not _is_same(before.get(name), found))
+def _held(sample: OneSample) -> dict[str, tuple[Any, Any]]:
+    """The value of each place, with the items of those that are containers."""
+    found = places(sample, vars(sample).get("loss"))
+    values = ((place.name, place.get()) for place in found)
+    return {name: (value, items_of(value)) for name, value in values}
 
 
 def _is_same(before: tuple[Any, Any] | None, after: tuple[Any, Any]) -> bool:
+    if isinstance(after[0], Iterator):
+        return False
     if before is None or before[0] is not after[0]:
         return before is not None and type(after[0]) in (int, float, str) and before[0] == after[0]
     one, other = before[1], after[1]
@@ -94,6 +73,8 @@ def _is_same(before: tuple[Any, Any] | None, after: tuple[Any, Any]) -> bool:
         return one is other
     if isinstance(one, dict):
         return all(other.get(key) is value for key, value in one.items())
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
     return all(a is b for a, b in zip(one, other, strict=True))
 
 
@@ -108,14 +89,103 @@ def check_later_calls(
     """Raises UnsupportedError if a later call on the same numbers gives other results than the
     first, which gave `step`; `kept` knows what a call changes."""
 
-    def call() -> list[Tensor]:
-        return list(_results(sample, inputs, values, dtype))
+    def call(given: Sample = inputs) -> list[Tensor]:
+        return list(_results(sample, given, values, dtype))
 
     first = [step.loss, *step.outputs, *step.gradients.values()]
-    with _numbers_restored(kept.moved), values_in(sample, values):
-        for number, results in enumerate(_later(call, kept.moved), 2):
-            if not _are_same(first, results):
-                raise _refusal(sample, kept, number)
+    left = kept.left
+    with values_in(sample, values):
+        for number in range(2, _CALLS + 1, 2):
+            with _other_weights(sample):
+                call(other_numbers(inputs))
+            before = states(sample)
+            if not _are_same(first, call()):
+                raise _refusal(sample, left, _CALL.format(number))
+        moved = moving(before, states(sample))
+        if moved.others:
+            raise _refusal(sample, moved.others, _MOVES)
+        for count in _COUNTS if moved.numbers else ():
+            if not _is_same_after(sample, call, first, moved.numbers, count):
+                raise _refusal(sample, moved.counted, _CALL.format(f"{count + 1:,}"))
+        if moved.names:
+            _check_branches(sample, call, first, moved)
+
+
+@contextmanager
+def _other_weights(sample: OneSample) -> Iterator[None]:
+    """Weights as they may be some updates earlier: a call leaves other numbers then."""
+    own = [(value, value.data) for value in sample.parameters() if value.is_floating_point()]
+    try:
+        for value, data in own:
+            value.data = data * (1 + _EARLIER * torch.cos(torch.arange(data.numel())).view_as(data))
+        yield
+    finally:
+        for value, data in own:
+            value.data = data
+
+
+def other_numbers(inputs: Sample) -> Sample:
+    """A sample of the same shapes: its numbers in the other order along the last axis."""
+    return tree_map_only(Tensor, lambda t: t.flip(-1) if t.ndim else t, inputs)
+
+
+def _is_same_after(
+    sample: OneSample, call: Call, first: list[Tensor], numbers: Sequence[MovedNumber], count: int
+) -> bool:
+    """Whether a call gives the first results when numbers are as `count` calls leave them."""
+    with preserved(sample):
+        for one in numbers:
+            one.place.set(one.now + one.step * (count - _CALLS))
+        return _gives(call, first)
+
+
+def _gives(call: Call, first: list[Tensor]) -> bool:
+    """Whether a call gives these results; not if it fails, as it may after many calls."""
+    try:
+        return _are_same(first, call())
+    except UnsupportedError:
+        raise
+    except Exception:
+        return False
+
+
+def _check_branches(sample: OneSample, call: Call, first: list[Tensor], moved: Moving) -> None:
+    """Take each branch that what moves may decide of, alone and behind those before it.
+
+    Raises UnsupportedError where a branch gives other results, in its call or in the next one, and
+    where what moves is read in a way that no branch can be taken of.
+    """
+    waiting: list[tuple[Site, ...]] = [()]
+    seen: set[Site] = set()
+    for _ in range(_MOST_BRANCHES):
+        if not waiting:
+            return
+        turned = waiting.pop(0)
+        watch, is_same = _watched(sample, call, first, moved, turned)
+        if watch.unfollowed is not None:
+            raise _refusal(sample, moved.names, _READ.format(*watch.unfollowed))
+        if not is_same:
+            raise _refusal(sample, moved.names, _DECIDES.format(*(turned or [("", 0)])[-1]))
+        waiting += [(*turned, site) for site in watch.decisions if site not in seen]
+        seen.update(watch.decisions)
+
+
+def _watched(
+    sample: OneSample, call: Call, first: list[Tensor], moved: Moving, turned: tuple[Site, ...]
+) -> tuple[Watch, bool]:
+    """A call with probes for what moves, and whether it and the next one give the first results."""
+    watch = Watch(turned)
+    with preserved(sample):
+        for place in reversed(moved.containers):
+            place.set(watch.container(place.get()))
+        for place in moved.iterators:
+            place.set(watch.iterator())
+        for one in moved.numbers:
+            one.place.set(watch.number(one.now))
+        watch.is_on = True
+        is_same = _gives(call, first)
+        watch.is_on = False
+        return watch, is_same and (not turned or _gives(call, first))
 
 
 def check_repeatable(
@@ -139,27 +209,6 @@ def check_repeatable(
         )
 
 
-def _later(call: Callable[[], list[Tensor]], moved: Sequence[Moved]) -> Iterator[list[Tensor]]:
-    for one in moved:
-        one.place.set(one.before + one.step)
-    for _ in range(_CALLS):
-        yield call()
-    for calls in _COUNTS if moved else ():
-        for one in moved:
-            one.place.set(one.before + one.step * calls)
-        yield call()
-
-
-@contextmanager
-def _numbers_restored(moved: Sequence[Moved]) -> Iterator[None]:
-    """Numbers end as they were before the first call."""
-    try:
-        yield
-    finally:
-        for one in moved:
-            one.place.set(one.before)
-
-
 def _are_same(first: Sequence[Tensor], later: Sequence[Tensor]) -> bool:
     return len(first) == len(later) and all(
         relative_distance(one, other) <= RELATIVE.get(one.dtype, 0.0)
@@ -167,16 +216,22 @@ def _are_same(first: Sequence[Tensor], later: Sequence[Tensor]) -> bool:
     )
 
 
-def _refusal(sample: OneSample, kept: Kept, call: int) -> UnsupportedError:
-    calls = [*range(1, _CALLS + 2), *(count + 1 for count in _COUNTS)][call - 1]
-    which = f"call {calls:,}" if call > 2 else "called again"
+_CALL = "on the same numbers the model gives another result (call {})"
+_MOVES = "it is another one after every call, and decides what it may"
+_READ = "what it is decides what {0}:{1} does in a later call"
+_DECIDES = "by it {0}:{1} decides what the model computes in a later call"
+
+
+def _refusal(sample: OneSample, names: Sequence[str], why: str) -> UnsupportedError:
+    inner = [n for n in names if not any(other.startswith(f"{n}.") for other in names)]
+    told = ", ".join(map(own_name, inner[:3]))
     return UnsupportedError(
-        f"attribute {', '.join(kept.left[:3])} of {type(sample.model).__name__}",
+        f"attribute {told} of {type(sample.model).__name__}",
         expected="a forward that does the same for every sample: a plan is one fixed graph",
-        got="a value of Python that one call leaves for the next: on the same numbers the model"
-        f" gives another result ({which})",
+        got=f"a value of Python that one call leaves for the next: {why}",
         change="keep it in a buffer (register_buffer), which goes from sample to sample, as"
-        " tensors all the way",
+        " tensors all the way; what is only counted or kept for others to look at may stay, as long"
+        " as the forward does not read it",
     )
 
 

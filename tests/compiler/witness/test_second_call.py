@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
+from collections import UserDict, deque
 
 import numpy as np
 import pytest
@@ -105,6 +106,17 @@ def test_a_buffer_made_of_numbers_in_the_first_call_is_made_for_each_sample():
 class Box:
     calls = 0
 
+    def __init__(self):
+        self.line, self.left = deque(maxlen=8), [1.0] * 8
+        self.deep = {"a": {"b": [{"c": 0}]}}
+
+
+class Slots:
+    __slots__ = ("calls",)
+
+    def __init__(self):
+        self.calls = 0
+
 
 class ByClass(Layer):
     count = 0
@@ -131,7 +143,8 @@ class Scheduled(Layer):
     def __init__(self, schedule):
         super().__init__()
         self.schedule, self.box, self.table = schedule, Box(), {"calls": 0}
-        self.numbers = itertools.count(1)
+        self.numbers, self.array = itertools.count(1), np.zeros(1)
+        self.functions, self.slots = (*[torch.sin] * 7, torch.cos), Slots()
 
     def read(self, h):
         return self.schedule(self, h)
@@ -174,6 +187,82 @@ def _of_gradients(model, h):
     return Reversed.apply(h, model.calls / 10)
 
 
+def _at_once(model, h):
+    model.calls += 1
+    return h * 2 if model.calls == 37 else h
+
+
+def _in_between(model, h):
+    model.calls += 1
+    return h * 2 if 1100 <= model.calls < 1900 else h
+
+
+def _looked_up(model, h):
+    model.calls += 1
+    return h * 2 if model.calls in {777, 888} else h
+
+
+def _behind_a_flag(model, h):
+    model.calls += 1
+    if model.calls == 37:
+        model.last = "late"
+    return h if model.last is None else h * 2
+
+
+def _long(model, h):
+    model.kept.append(None)
+    return h * 2 if len(model.kept) > 9 else h
+
+
+def _full(model, h):
+    model.box.line.append(0)
+    return h * 2 if len(model.box.line) == 8 else h
+
+
+def _used_up(model, h):
+    return h * (model.box.left.pop() if model.box.left else 2.0)
+
+
+def _of_the_first_sample(model, h):
+    model.kept.append(h.detach())
+    return h + model.kept[0]
+
+
+def _of_the_last_samples(model, h):
+    model.box.line.append(h.detach())
+    return h + sum(model.box.line) / len(model.box.line)
+
+
+def _named(model, h):
+    model.last = (model.last or "") + "x"
+    return h * 2 if len(model.last) > 9 else h
+
+
+def _array(model, h):
+    model.array += 1
+    return h * 2 if model.array[0] > 9 else h
+
+
+def _in_turn(model, h):
+    model.functions = (*model.functions[1:], model.functions[0])
+    return model.functions[0](h)
+
+
+def _deep(model, h):
+    model.box.deep["a"]["b"][0]["c"] += 1
+    return h * 2 if model.box.deep["a"]["b"][0]["c"] > 9 else h
+
+
+def _in_slots(model, h):
+    model.slots.calls += 1
+    return h * 2 if model.slots.calls > 9 else h
+
+
+def _of_a_function(model, h, own={"seen": 0}):  # noqa: B006 - it counts
+    own["seen"] += 1
+    return h * 2 if own["seen"] > 9 else h
+
+
 SCHEDULES = {
     "calls": _attribute,
     "calls ": _warm_up,
@@ -182,6 +271,21 @@ SCHEDULES = {
     "CALLS.0": _global,
     "numbers": _iterator,
     " calls": _of_gradients,
+    "calls  ": _at_once,
+    "  calls": _in_between,
+    " calls ": _looked_up,
+    "calls, |calls": _behind_a_flag,
+    "kept": _long,
+    "box.line": _full,
+    "box.left": _used_up,
+    "kept.0": _of_the_first_sample,
+    "box.line.0": _of_the_last_samples,
+    "last": _named,
+    "array": _array,
+    "functions": _in_turn,
+    "box.deep.a.b.0.c": _deep,
+    "slots.calls": _in_slots,
+    "_of_a_function.0.seen": _of_a_function,
 }
 
 
@@ -189,6 +293,40 @@ SCHEDULES = {
 def test_a_count_that_shows_after_many_calls_is_refused(name):
     with pytest.raises(UnsupportedError, match=rf"attribute .*{name.strip()}"):
         weft.compile(Scheduled(SCHEDULES[name]), (torch.randn(1, 4),))
+
+
+def _reported(model, h):
+    model.calls += 1
+    if model.calls % 100 == 0 or model.calls in (3, 5):
+        model.kept.append(f"after {model.calls} calls {h.shape}")
+    return h
+
+
+def _filed(model, h):
+    model.calls += 1
+    model.table[model.calls] = h.detach()
+    model.last = {"shape": h.shape, "values": [h, h.detach()]}
+    return h
+
+
+def _made_once(model, h):
+    if model.last is None:
+        model.last = torch.arange(6.0)
+    return h * model.last
+
+
+@pytest.mark.parametrize("schedule", [_reported, _filed, _made_once])
+def test_what_the_results_do_not_depend_on_compiles_and_is_left_as_it_was(schedule):
+    model = Scheduled(schedule)
+    assert weft.compile(model, (torch.randn(1, 4),)).document.witness == "float64"
+    assert (model.calls, model.kept, model.last, model.table) == (0, [], None, {"calls": 0})
+
+
+def test_objects_and_what_functions_read_are_as_before_a_refusal():
+    model = Scheduled(_of_the_last_samples)
+    with pytest.raises(UnsupportedError):
+        weft.compile(model, (torch.randn(1, 4),))
+    assert not model.box.line
 
 
 def test_a_count_of_a_class_is_refused_and_left_as_it_was():
@@ -272,20 +410,21 @@ def test_a_cached_function_keeps_no_tensor_of_the_trace():
     assert _numbered(6).dtype is torch.float32
 
 
-KEPT = {}
-
-
 class Hoarding(Layer):
-    def read(self, h):
-        if "table" not in KEPT:
-            KEPT["table"] = torch.arange(6.0)
-        return h * KEPT["table"]
+    def __init__(self, kept):
+        super().__init__()
+        self.read = lambda h: h * kept.setdefault("table", torch.arange(6.0))
 
 
-def test_a_tensor_of_the_trace_that_is_kept_elsewhere_is_refused():
+def test_a_tensor_of_the_trace_that_is_kept_elsewhere_is_let_go():
+    kept = {}
+    assert weft.compile(Hoarding(kept), (torch.randn(1, 4),)).document.witness == "float64"
+    assert not kept
+
+
+def test_a_tensor_of_the_trace_that_is_kept_out_of_sight_is_refused():
     with pytest.raises(UnsupportedError, match="register_buffer"):
-        weft.compile(Hoarding(), (torch.randn(1, 4),))
-    KEPT.clear()
+        weft.compile(Hoarding(UserDict()), (torch.randn(1, 4),))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
-_CONTAINERS = frozenset({list, dict, set, OrderedDict})
+from .places import CONTAINERS, places
+
+_LARGE = 100_000
+"""Arrays of numpy that are larger are not kept. [elements]"""
 
 
 @contextmanager
@@ -22,10 +25,12 @@ def preserved(model: nn.Module) -> Iterator[None]:
     """Whatever runs inside, the model's attributes, buffers and gradients, and the generators of
     torch, Python and numpy, are afterwards as before.
 
-    Attributes that are lists, dicts or sets get their items back; what lies deeper is not looked
-    at. Values of parameters and buffers are those that the caller swaps in and out.
+    So are objects that the model holds, what its functions read from outside, and items of
+    containers (see `places`). Values of parameters and buffers are those that the caller swaps in
+    and out.
     """
-    modules = [(module, attributes(module)) for module in model.modules()]
+    held = [(p, value := p.get(), items_of(value)) for p in places(model, vars(model).get("loss"))]
+    modules = [(module, _attributes(module)) for module in model.modules()]
     parameters = [(p, p.grad, p.requires_grad) for p in model.parameters()]
     generators = torch.get_rng_state(), random.getstate(), np.random.get_state()
     for parameter, *_ in parameters:
@@ -33,6 +38,11 @@ def preserved(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        for _, value, items in held:
+            _restore_items(value, items)
+        for place, value, _ in held:
+            if place.get() is not value and not place.is_fixed:
+                place.set(value)
         for module, before in modules:
             _restore(module, before)
         for parameter, gradient, is_trained in parameters:
@@ -42,28 +52,32 @@ def preserved(model: nn.Module) -> Iterator[None]:
         np.random.set_state(generators[2])
 
 
-def attributes(
-    module: nn.Module, left_out: Collection[str] = frozenset()
-) -> dict[str, tuple[Any, Any]]:
-    """Every attribute, but for those `left_out`, with the items it holds, if it is a container."""
-    own = vars(module).items()
-    return {name: (value, _items(value)) for name, value in own if name not in left_out}
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    return {name: (value, items_of(value)) for name, value in vars(module).items()}
 
 
-def _items(value: Any) -> Any:
+def items_of(value: Any) -> Any:
     """A copy of a container; of an empty one, as most are, nothing is made."""
-    if type(value) not in _CONTAINERS:
+    if isinstance(value, np.ndarray):
+        return value.copy() if value.size < _LARGE else None
+    if type(value) not in CONTAINERS:
         return None
     return value.copy() if value else ()
 
 
 def _restore(module: nn.Module, before: Mapping[str, tuple[Any, Any]]) -> None:
     for value, items in before.values():
-        if items is not None:
-            value.clear()
-            value.extend(items) if isinstance(value, list) else value.update(items)
+        _restore_items(value, items)
     vars(module).clear()
     vars(module).update({name: value for name, (value, _) in before.items()})
+
+
+def _restore_items(value: Any, items: Any) -> None:
+    if isinstance(value, np.ndarray) and items is not None:
+        value[...] = items
+    elif items is not None:
+        value.clear()
+        value.extend(items) if isinstance(value, list | deque) else value.update(items)
 
 
 @contextmanager
