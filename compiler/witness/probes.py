@@ -132,8 +132,8 @@ class _Probe(float):
         self.watch.note(sys._getframe(1))
         return float(self.plain)
 
-    def __round__(self, digits: int | None = None) -> Any:
-        return _like(self, round(self.plain, digits))
+    def __round__(self, ndigits: Any = None) -> Any:
+        return _like(self, round(self.plain, ndigits))
 
     def __str__(self) -> str:
         return str(self.plain)

@@ -93,14 +93,14 @@ def check_later_calls(
         return list(_results(sample, given, values, dtype))
 
     first = [step.loss, *step.outputs, *step.gradients.values()]
-    left = kept.left
     with values_in(sample, values):
+        before = states(sample)
         for number in range(2, _CALLS + 1, 2):
             with _other_weights(sample):
                 call(other_numbers(inputs))
             before = states(sample)
             if not _are_same(first, call()):
-                raise _refusal(sample, left, _CALL.format(number))
+                raise _refusal(sample, kept.left, _CALL.format(number))
         moved = moving(before, states(sample))
         if moved.others:
             raise _refusal(sample, moved.others, _MOVES)

@@ -73,11 +73,13 @@ def _restore(module: nn.Module, before: Mapping[str, tuple[Any, Any]]) -> None:
 
 
 def _restore_items(value: Any, items: Any) -> None:
-    if isinstance(value, np.ndarray) and items is not None:
+    if items is None:
+        return
+    if isinstance(value, np.ndarray):
         value[...] = items
-    elif items is not None:
-        value.clear()
-        value.extend(items) if isinstance(value, list | deque) else value.update(items)
+        return
+    value.clear()
+    value.extend(items) if isinstance(value, list | deque) else value.update(items)
 
 
 @contextmanager
