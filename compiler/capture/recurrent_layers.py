@@ -12,7 +12,9 @@ else. The steps of a layer follow one another: its program is as long as the seq
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -20,11 +22,31 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch._decomp import get_decompositions
+from torch.nn.modules import rnn
 
 from .graph import Graph
 
 _ATEN = torch.ops.aten
 _OPERATORS = (_ATEN.lstm.input, _ATEN.gru.input, _ATEN.rnn_tanh.input, _ATEN.rnn_relu.input)
+
+
+_SCANNED = "torch_xla.experimental.gru"
+"""The module of a GRU that torch_xla, once any package imports it, has put in torch.nn."""
+
+
+@contextmanager
+def own_gru() -> Iterator[None]:
+    """Let torch_xla's GRU compute by torch's: torch.export cannot trace its loop. The numbers are
+    the same."""
+    scanned = sys.modules.get(_SCANNED)
+    if scanned is None:
+        yield
+        return
+    before, scanned.GRU.forward = scanned.GRU.forward, rnn.GRU.forward
+    try:
+        yield
+    finally:
+        scanned.GRU.forward = before
 
 
 @lru_cache(maxsize=1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 import pytest
 import torch
 import torch.nn.functional as F
 import weft
 from helpers.staged import forward_backward
 from torch import nn
+from torch.nn.modules import rnn
 from weft.compiler.capture.capture import capture
 from weft.compiler.plan.check import check
 from weft.compiler.stages.cut import cut
@@ -17,8 +21,8 @@ KINDS = {
     "lstm, 2 layers, both ways": (nn.LSTM, {"num_layers": 2, "bidirectional": True}),
     "lstm, 3 layers, time first": (nn.LSTM, {"num_layers": 3, "batch_first": False}),
     "lstm with projections": (nn.LSTM, {"proj_size": 5, "hidden_size": 7}),
-    "gru, 2 layers": (nn.GRU, {"num_layers": 2}),
-    "gru without biases": (nn.GRU, {"bias": False}),
+    "gru, 2 layers": (rnn.GRU, {"num_layers": 2}),
+    "gru without biases": (rnn.GRU, {"bias": False}),
     "rnn, tanh, 2 layers": (nn.RNN, {"num_layers": 2}),
     "rnn, relu, both ways": (nn.RNN, {"nonlinearity": "relu", "bidirectional": True}),
 }
@@ -54,9 +58,27 @@ def _model(kind: str, **more):
 @pytest.mark.parametrize("kind", KINDS)
 def test_stages_equal_eager_autograd(kind):
     """To 1e-12 in float64: the same steps in the same order but for sums over them."""
-    model, sample = _model(kind)
+    _assert_equal_to_eager(*_model(kind))
+
+
+def test_a_gru_that_torch_xla_has_put_in_torchs_place_is_captured(monkeypatch):
+    """Any package may import torch_xla. Its GRU runs on its devices alone: torch's is the judge,
+    with the same weights."""
+    if find_spec("torch_xla") is None:
+        pytest.skip("needs torch_xla")
+    import weft.runtime.torch_xla.library  # noqa: F401
+
+    scanned = sys.modules["torch_xla.experimental.gru"].GRU
+    forward = scanned.forward
+    monkeypatch.setitem(KINDS, "scanned", (scanned, {"num_layers": 2}))
+    _assert_equal_to_eager(*_model("scanned"), _model("gru, 2 layers")[0])
+    assert scanned.forward is forward
+
+
+def _assert_equal_to_eager(model, sample, judge=None):
     stages = cut(capture(model, sample, F.cross_entropy))
     loss, (scores,), gradients, _ = forward_backward(stages, dict(model.named_parameters()), sample)
+    model = judge or model
     expected = model(sample[0])
     eager = F.cross_entropy(expected, sample[1])
     eager.backward()
