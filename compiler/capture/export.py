@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.export._trace as export_module
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
@@ -61,11 +62,15 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> Traced:
 
 @contextmanager
 def _as_for_training(sample: OneSample) -> Iterator[None]:
-    """Gradients on, whatever the caller's mode; torch's own dumps of graphs off."""
+    """Gradients on, whatever the caller's mode; torch's own dumps of graphs off.
+
+    torch.export prints the graph of a refusal; what its module calls `print` is set meanwhile.
+    """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
+    vars(export_module)["print"] = lambda *values, **options: None
     try:
         with (
             warnings.catch_warnings(),
@@ -77,6 +82,7 @@ def _as_for_training(sample: OneSample) -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"The \.grad attribute")
             yield
     finally:
+        vars(export_module).pop("print", None)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

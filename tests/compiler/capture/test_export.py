@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.export._trace as export_module
 import torch.nn.functional as F
 from torch import nn
-from weft.backend.errors import UserError
+from weft.backend.errors import UnsupportedError, UserError
 from weft.backend.nn.resnet import resnet
 from weft.compiler.capture.capture import capture
 
@@ -41,3 +42,24 @@ def test_torch_tells_a_mistake_once_in_the_message_and_not_in_its_log(caplog):
     with pytest.raises(UserError, match=r"got \[1, 16\] X \[64, 3\]"):
         capture(nn.Linear(64, 3), (torch.zeros(1, 16), torch.zeros(1, 3)), F.mse_loss)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+class _Asks(nn.Module):
+    """Asks for a value of a tensor, as nn.TransformerEncoder does of its mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.register_buffer("mask", torch.ones(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layer(x)
+        return x if bool((self.mask == x).all()) else -x
+
+
+def test_torch_prints_no_graph_of_what_it_refuses(capfd: pytest.CaptureFixture[str]) -> None:
+    sample = torch.zeros(1, 4), torch.zeros(1, 4)
+    with pytest.raises(UnsupportedError, match="Python reads the value of a tensor"):
+        capture(_Asks(), sample, F.mse_loss)
+    assert capfd.readouterr().err == ""
+    assert "print" not in vars(export_module)
