@@ -16,8 +16,8 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 def archive(path: Path) -> Dataset:
     """The four arrays of a file. Real inputs become float32, whole labels int64.
 
-    Raises UserError for a file that numpy cannot read without unpickling, and for missing arrays
-    or unequal lengths.
+    Raises UserError for a file that numpy cannot read without unpickling, for missing arrays or
+    unequal lengths, and for numbers that are not finite.
     """
     arrays = _arrays(path)
     missing = [key for key in _KEYS if key not in arrays]
@@ -55,7 +55,22 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     for key, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise _unfit(path, f"{key} of type {array.dtype}")
+        _check_finite(path, key, array)
     return arrays
+
+
+def _check_finite(path: Path, key: str, array: np.ndarray) -> None:
+    """Raises UserError for numbers that no training could use."""
+    if array.dtype.kind != "f" or not array.ndim or np.isfinite(array).all():
+        return
+    bad = ~np.isfinite(array)
+    rows = np.flatnonzero(bad.reshape(len(array), -1).any(1))
+    raise UserError(
+        f"data file {path}",
+        expected=f"finite numbers in {key}",
+        got=f"{bad.sum():,} of {bad.size:,} are not; the first is in row {rows[0]:,}",
+        change="drop those rows, or replace the numbers (numpy.nan_to_num)",
+    )
 
 
 def _check_rows(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:

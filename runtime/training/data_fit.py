@@ -53,15 +53,17 @@ class Fit:
             each = "one score each in the model's prediction"
             reason = each if what == "labels" else "one row each in the embedding"
             got = f"{what} from {counted.min():g} to {counted.max():g}"
-            raise self._unfit(f"{what} from 0 to {count - 1}, {reason}", got)
+            more = f"make the model for {int(counted.max()) + 1:,}"
+            change = "number them from 0" + (f", or {more}" if counted.min() >= 0 else "")
+            raise self._unfit(f"{what} from 0 to {count - 1}, {reason}", got, change)
 
-    def _unfit(self, expected: str, got: str) -> UserError:
-        return UserError(
-            f"data set {self._name}",
-            expected=expected,
-            got=got,
-            change="give data of that form, or compile the model for these data",
-        )
+    def _unfit(
+        self,
+        expected: str,
+        got: str,
+        change: str = "give data of that form, or compile the model for these data",
+    ) -> UserError:
+        return UserError(f"data set {self._name}", expected=expected, got=got, change=change)
 
 
 def check_shape(where: str, spec: TensorSpec, shape: tuple[int, ...]) -> None:

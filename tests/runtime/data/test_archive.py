@@ -45,3 +45,14 @@ def test_what_a_prediction_needs_of_an_archive_is_x_test(tmp_path: Path) -> None
         np.savez(file, **arrays)
         with pytest.raises(UserError, match="x_test"):
             load_test(str(file))
+
+
+@pytest.mark.parametrize("key", ["x_train", "y_train", "x_test", "y_test"])
+def test_numbers_that_are_not_finite_are_counted_and_refused(key: str, tmp_path: Path) -> None:
+    arrays = {name: np.zeros((6, 2), np.float32) for name in ("x_train", "x_test")}
+    arrays |= {name: np.zeros((6, 1), np.float32) for name in ("y_train", "y_test")}
+    arrays[key][3:5, 0] = np.nan, np.inf
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(UserError, match=f"finite numbers in {key}") as refused:
+        load_data(str(tmp_path / "data.npz"))
+    assert refused.value.got == f"2 of {arrays[key].size} are not; the first is in row 3"
