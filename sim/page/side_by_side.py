@@ -14,7 +14,7 @@ from ...compiler.plan.document import PlanDocument
 from ..model.report import SimReport
 from .advice import advise, verdict
 from .charts import grouped, lines_svg
-from .floorplan import floorplan_svg
+from .floorplan import around, floorplan_svg, used_part
 from .page import cards, render
 
 METRICS_FILE = "metrics.jsonl"
@@ -85,11 +85,21 @@ def side_by_side_html(plans: Sequence[SimulatedPlan], runs: Sequence[Trained]) -
         names=[entry.name for entry in plans],
         verdicts=[verdict(e.plan, e.report, advise(e.plan, e.report)) for e in plans],
         rows=list(_rows(plans)),
-        floorplans=[floorplan_svg(e.plan, [r.utilisation for r in e.report.stages]) for e in plans],
+        floorplans=list(_floorplans(plans)),
         loss=_curves(runs, _LOSS, "Training loss", "{:.3g}"),
         accuracy=_curves(runs, _ACCURACY, "Test accuracy", "{:.1%}"),
         sparsity=_curves(runs, _SPARSITY, "Sparsity", "{:.1%}"),
     )
+
+
+def _floorplans(plans: Sequence[SimulatedPlan]) -> Iterator[str]:
+    """All of the same part of the wafer, the smallest with every region, where that is possible."""
+    used = [used_part(entry.plan) for entry in plans]
+    parts = [part for part in used if part is not None]
+    is_shared = len(parts) == len(plans) and len({entry.plan.grid for entry in plans}) == 1
+    for entry in plans:
+        shares = [stage.utilisation for stage in entry.report.stages]
+        yield floorplan_svg(entry.plan, shares, around(parts) if is_shared else None)
 
 
 def _rows(plans: Sequence[SimulatedPlan]) -> Iterator[tuple[str, list[tuple[str, str]]]]:

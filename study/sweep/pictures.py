@@ -93,6 +93,6 @@ def parallel_svg(points: Sequence[Drawn], scales: Sequence[Scale]) -> str:
         x = _SIDE + number * step
         parts.append(axis(f"M{x:.1f} {_HEAD}V{bottom}"))
         parts.append(text(x, 12 if number % 2 else 26, said_of(scale.name)))
-        parts += [text(x + 5, bottom - at * _DOWN, said, "start") for at, said in scale.ticks]
+        parts += [text(x + 5, bottom - at * _DOWN - 7, said, "start") for at, said in scale.ticks]
     body = "".join(parts)
     return picture(_ACROSS, bottom + 14, body, "All values of every point", 'class="parallel"')

@@ -29,6 +29,12 @@ def test_every_plan_has_a_column_and_a_floorplan():
     assert "Training loss" not in page
 
 
+def test_floorplans_show_the_same_part_of_their_wafers():
+    drawn = re.findall(r"[\d,]+ x [\d,]+ PEs of the wafer", side_by_side_html(PLANS, []))
+    assert len(drawn) == 2
+    assert len(set(drawn)) == 1
+
+
 def test_runs_have_a_line_each_and_a_legend():
     page = side_by_side_html([], [RUN, Trained("other", RUN.records)])
     assert page.count("<polyline") == 4
