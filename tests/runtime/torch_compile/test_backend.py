@@ -16,6 +16,7 @@ from helpers.small_models import Attention, Branches, Transposed
 from torch import Tensor, nn
 from weft.backend.errors import InfeasibleError, UnsupportedError, UserError
 from weft.compiler.plan.check import check
+from weft.runtime.torch_compile.backend import CompiledGraph
 
 pytestmark = pytest.mark.filterwarnings(  # dynamo looks at .grad of what goes over a graph break
     "ignore:The .grad attribute of a Tensor that is not a leaf Tensor"
@@ -276,3 +277,16 @@ def test_a_second_derivative_is_refused() -> None:
 def test_the_backend_is_registered_without_importing_weft() -> None:
     code = "import torch; assert 'weft' in torch._dynamo.list_backends(None)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_graph_without_outputs_runs_as_it_is() -> None:
+    """What dynamo leaves between two breaks may be empty, or change a buffer and nothing else."""
+
+    class Counting(nn.Module):
+        def forward(self, count: torch.Tensor) -> tuple[()]:
+            count.add_(1)
+            return ()
+
+    count = torch.zeros(())
+    assert CompiledGraph(torch.fx.symbolic_trace(Counting()), {})(count) == ()
+    assert count == 1
