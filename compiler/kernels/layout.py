@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import fx
 
 from ..plan.program import StageProgram
-from . import convolution, embedding, linear
+from . import convolution, embedding, linear, low_rank
 from .nonzeros import WeightTiles, count_mask
 from .roles import Roles, calls, find_roles, operand, operator_of, shape_of, tensors_of
 
@@ -58,9 +58,9 @@ class StageLayout:
     """Everything about a stage program that its costs need and no mask or target changes.
 
     `matrices` and `biases` (vectors over out features) are keyed by parameter index; `operands`
-    are products of two activations as (batch, m, k, n). In, positions
-    and out bound the splits. `lent` parameters lie there, but another stage holds them and updates
-    them.
+    are products of two activations as (batch, m, k, n). In, positions and out bound the splits.
+    `lent` parameters lie there, but another stage holds them and updates them. `factors` are those
+    of adapters beside a frozen matrix.
     """
 
     forward: Roles
@@ -72,6 +72,7 @@ class StageLayout:
     positions: int
     out_features: int
     lent: frozenset[int] = frozenset()
+    factors: Mapping[int, low_rank.Factors] = field(default_factory=dict)
 
     @property
     def experts(self) -> int:
@@ -99,7 +100,8 @@ def find_layout(program: StageProgram) -> StageLayout:
         elements = _largest_tensor(program)
         sizes = [(elements, 1, elements)]
     bounds = (max(axis) for axis in zip(*sizes, strict=True))
-    return StageLayout(forward, backward, matrices, biases, operands, *bounds)
+    factors = low_rank.find_factors(program.forward.graph, forward, program.trainable)
+    return StageLayout(forward, backward, matrices, biases, operands, *bounds, factors=factors)
 
 
 def _largest_tensor(program: StageProgram) -> int:

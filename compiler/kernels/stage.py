@@ -10,7 +10,7 @@ from itertools import compress
 import numpy as np
 from torch import fx
 
-from ..machine.arrays import Floats, Ints, ceil_div
+from ..machine.arrays import Bools, Floats, Ints, ceil_div
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
@@ -23,6 +23,7 @@ from .held.memory import MemoryTable, Stored, memory_table, nothing_stored, stor
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
 from .layout import StageLayout
+from .low_rank import joined
 from .nonzeros import WeightTiles
 from .optimizer import UpdateStep, matrix_step, update
 from .registry import KERNELS, cost_of, kernel_for
@@ -125,7 +126,10 @@ def price_stage(
     return StageTable(
         tilings=tilings,
         operators=operators,
-        memory=memory_table(site, layout, program, stored, step.states, backward_first),
+        memory=memory_table(
+            *(site, layout, program, stored, step.states, backward_first),
+            {phase: dict(_joint(operators, phase)) for phase in PHASES},
+        ),
         stream_cycles=stream_cycles(program, tilings, target),
         nonzeros_dense=dense,
         nonzeros_total=dense - zeros,
@@ -133,6 +137,14 @@ def price_stage(
         nonzeros_max=sum((s.elements for s in stored), np.zeros(len(tilings), np.int64)),
         backward_first=backward_first,
     )
+
+
+def _joint(operators: Iterable[Priced], phase: str) -> Iterator[tuple[str, Bools]]:
+    """Operators of a phase with low-rank factors in their product, and under which tilings."""
+    for operator in operators:
+        for one in operator.products:
+            if operator.phase == phase and one.rank and one.joint is not None:
+                yield operator.name, one.joint
 
 
 def stage_tilings(layout: StageLayout, target: Target) -> Tilings:
@@ -203,7 +215,9 @@ def _phase_costs(
     phases = ("forward", program.forward), ("backward", program.backward)
     sites = {"forward": site, "backward": replace(site, roles=layout.backward)}
     found = {
-        phase: _graph_costs(module, sites[phase], stage, backward_first and phase == "backward")
+        phase: _graph_costs(
+            module, sites[phase], stage, layout, backward_first and phase == "backward"
+        )
         for phase, module in phases
     }
     if backward_first:
@@ -219,13 +233,14 @@ def _phase_costs(
 
 
 def _graph_costs(
-    module: fx.GraphModule, site: Site, stage: Stage, is_followed: bool
+    module: fx.GraphModule, site: Site, stage: Stage, layout: StageLayout, is_followed: bool
 ) -> list[Found]:
     """Of one phase; `is_followed` as for `behind`."""
     where = f"stage {stage.name}"
     found = [
         (node, cost_of(node, kernel_for(node, where), site, where)) for node in calls(module.graph)
     ]
+    found = joined(found, site, layout.factors)
     if site.in_sequence:
         return found
     return behind(found, unread(site.roles, module.graph), site.target, is_followed)

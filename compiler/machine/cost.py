@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..plan.routed import Routed
-from .arrays import Floats, Ints
+from .arrays import Bools, Floats, Ints
 from .collectives import AllReduce
 from .product import Product
 
@@ -13,11 +13,22 @@ from .product import Product
 @dataclass(frozen=True)
 class PricedProduct:
     """A product that an operator consists of, with the weights of the slowest tile that cost time
-    and the cycles of its arithmetic."""
+    and the cycles of its arithmetic.
+
+    Under the tilings of `joint` low-rank factors of a frozen weight share its product: that has
+    their `rank`, and `part` says what is sent for one of theirs.
+    """
 
     product: Product
     nonzeros: Ints
     compute: Floats
+    rank: int = 0
+    part: str = ""
+    joint: Bools | None = None
+
+    def is_joint(self, index: int) -> bool:
+        """Whether it is under a tiling."""
+        return self.joint is not None and bool(self.joint[index])
 
 
 @dataclass(frozen=True)

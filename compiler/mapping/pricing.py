@@ -19,6 +19,7 @@ import numpy as np
 from ...backend.per_object import once_per_object
 from ..kernels.held.memory import Post
 from ..kernels.layout import StageLayout, find_layout
+from ..kernels.low_rank import WITHIN
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import UpdateStep
 from ..kernels.stage import Priced, StageTable, price_stage, stage_tilings
@@ -376,7 +377,9 @@ def _operator(priced: Priced, index: int, own_origin: Origin | None) -> Operator
 def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep | Routed]:
     """What the operator consists of, under one tiling."""
     for one in priced.products:
-        product = one.product
+        product, is_joint = one.product, one.is_joint(index)
+        if is_joint and one.part == WITHIN:
+            continue
         yield ProductStep(
             kind=product.kind.value,
             in_features=product.in_features,
@@ -391,6 +394,8 @@ def _steps(priced: Priced, index: int) -> Iterator[ProductStep | SumStep | Route
             batch=product.batch,
             nonzeros=int(one.nonzeros[index]),
             cycles=ceil(one.compute[index]),
+            rank=one.rank if is_joint else 0,
+            sent=one.part if is_joint and one.part else "both",
         )
     for of in priced.sums:
         sizes = (of.words, of.along, of.across, of.spacing)

@@ -167,6 +167,12 @@ class ProductStep:
     """Weights that cost time, on the slowest PE. [count]"""
     cycles: int
     """Arithmetic on the slowest PE. [cycles]"""
+    rank: int = 0
+    """Of the low-rank factors whose products with the same operand are part of this one: so many
+    more inputs and outputs. [count]"""
+    sent: str = "both"
+    """Of a factor's gradient: `inputs` or `none` where other operands came with a product of
+    `rank`."""
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def _sums(step: SumStep) -> list[Sum]:
 def _sizes(step: ProductStep) -> Sizes:
     return Sizes(
         kind=ProductKind(step.kind),
-        in_features=step.in_features,
-        out_features=step.out_features,
+        in_features=step.in_features + step.rank,
+        out_features=step.out_features + step.rank,
         taps=step.taps,
         in_positions=step.in_positions,
         out_positions=step.out_positions,
@@ -117,6 +117,7 @@ def _product(step: ProductStep, tiling: Tiling, target: Target) -> FabricProduct
         ProductKind.INPUT_GRADIENT: (outputs, 0, inputs),
         ProductKind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[sizes.kind]
+    rows, columns = (rows if step.sent != "none" else 0), (columns if step.sent == "both" else 0)
     turned, spacing = sizes.kind is ProductKind.INPUT_GRADIENT, _int(tilings.in_spacing)
     operands_outermost, sums_outermost = (bool(order[0]) for order in tile.orders)
     return FabricProduct(

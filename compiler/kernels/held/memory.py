@@ -13,11 +13,12 @@ are given back have one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...machine.arrays import Floats, Ints, ceil_div
+from ...machine.arrays import Bools, Floats, Ints, ceil_div
 from ...machine.product import side_bytes
 from ...machine.tilings import Tilings
 from ...plan.program import StageProgram, TensorSpec
@@ -146,14 +147,17 @@ def memory_table(
     stored: list[Stored],
     optimizer_states: int,
     backward_first: bool,
+    joint: Mapping[str, Mapping[str, Bools]],
 ) -> MemoryTable:
-    """All classes for every tiling of the site."""
+    """All classes for every tiling of the site. `joint`: by phase and operator, where low-rank
+    factors are in its product."""
     nothing = np.zeros(len(site.tilings), np.int64)
     trained = [s for s, is_trained in zip(stored, program.trainable, strict=True) if is_trained]
     values = sum((s.value_bytes for s in trained), nothing)
     side = side_bytes(site.target)
-    forward = workspace_bytes(program.forward, site.tilings, layout, layout.forward, side)
-    backward = workspace_bytes(program.backward, site.tilings, layout, layout.backward, side)
+    own = (layout.forward, side, joint["forward"]), (layout.backward, side, joint["backward"])
+    forward = workspace_bytes(program.forward, site.tilings, layout, *own[0])
+    backward = workspace_bytes(program.backward, site.tilings, layout, *own[1])
     streams = (*program.inputs, *program.outputs)
     back = (*program.arriving_specs, *program.rebuilt_specs)
     return MemoryTable(

@@ -9,7 +9,8 @@ While a contraction runs it also holds, on every PE, one side of its product in 
 vectors of the other: the sums, while operands stream past them, or the operands, while sums leave
 one by one (see machine/multicast.py): of those that its memory allows the larger counts, in one
 turn. A product of two activations holds its second factor where a weight would lie. Where tiles
-travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights.
+travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights. A product with
+low-rank factors in it keeps both sides where neither takes more than a side may.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import cast
 import numpy as np
 from torch import Tensor, fx
 
-from ...machine.arrays import Ints, ceil_div
+from ...machine.arrays import Bools, Ints, ceil_div
 from ...machine.product import Sides
 from ...machine.tilings import Tilings
 from .. import convolution, linear
@@ -44,16 +45,23 @@ class _Lies:
     tilings: Tilings
     layout: StageLayout
     side_bytes: int
+    joint: Mapping[str, Bools]
 
 
 def workspace_bytes(
-    module: fx.GraphModule, tilings: Tilings, layout: StageLayout, roles: Roles, side_bytes: int
+    module: fx.GraphModule,
+    tilings: Tilings,
+    layout: StageLayout,
+    roles: Roles,
+    side_bytes: int,
+    joint: Mapping[str, Bools],
 ) -> Ints:
     """The most that one phase, a graph of a stage's program, holds at any time; one side of a
-    product may take `side_bytes`."""
+    product may take `side_bytes`. Under the tilings of `joint` an operator's product has those of
+    low-rank factors in it."""
     sizes = _sizes(module.graph, tilings, _held_elsewhere(module, roles))
     nothing = np.zeros(len(tilings), np.int64)
-    lies = _Lies(tilings, layout, side_bytes)
+    lies = _Lies(tilings, layout, side_bytes, joint)
     live, peak, last = nothing, nothing, _last_reads(module.graph)
     read = {place for places in last.values() for place in places}
     for node in calls(module.graph):
@@ -149,7 +157,7 @@ def _product_bytes(node: fx.Node, lies: _Lies, roles: Roles) -> Ints:
     if index is not None and index in layout.matrices:
         matrix = layout.matrices[index]
         positions = left[-1] if use is None else use.positions
-        return _sides(lies, matrix, positions, positions, size)
+        return _sides(lies, matrix, positions, positions, size, joint=lies.joint.get(node.name))
     batch, (m, k), n = left[0] if len(left) == 3 else 1, left[-2:], right[-1]
     factor = batch * ceil_div(k, tilings.in_split) * ceil_div(n, tilings.out_split)
     return _sides(lies, WeightMatrix(1, k, n, batch, m, m), m, m, size) + factor * size
@@ -191,9 +199,11 @@ def _sides(
     out_positions: int,
     size: int,
     halo: int = 0,
+    joint: Bools | None = None,
 ) -> Ints:
     """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
-    the outputs are `halo` longer where there are so many beyond the PE's slice."""
+    the outputs are `halo` longer where there are so many beyond the PE's slice. With low-rank
+    factors in the product (`joint`) it holds both sides where there is room for both."""
     tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
@@ -204,5 +214,8 @@ def _sides(
     sides = Sides.of(lies.side_bytes, *ends, longest)
     arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns) + border
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
+    if joint is not None:
+        both = joint & (np.maximum(*ends) <= lies.side_bytes)
+        held = np.where(both, (ends[0] + ends[1]) // size, held)
     travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
     return (held + _VECTORS * np.maximum(arriving, leaving) + travelling) * size

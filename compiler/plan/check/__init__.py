@@ -73,6 +73,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "normalization-bytes": memory.normalization_bytes,
         "macs-of-stage": accounting.macs_of_stage,
         "operator-steps": steps.operator_steps,
+        "low-rank-factors": steps.low_rank_factors,
         "routed-loads": steps.routed_loads,
         "macs-of-plan": accounting.macs_of_plan,
         "nonzeros": accounting.nonzeros,

@@ -16,6 +16,7 @@ from .violation import Finding, Subject
 
 _ROUTED, _ROUTED_WEIGHT = "weft.routed_mm.default", "weft.routed_mm_weight.default"
 _SAME = 1e-6
+_SENT = ("both", "inputs", "none")
 KINDS = ("forward", "input gradient", "weight gradient")
 
 
@@ -58,11 +59,14 @@ def _weights(step: ProductStep) -> int:
 def _product(where: str, step: ProductStep) -> Iterator[Finding]:
     if step.kind not in KINDS:
         yield Finding(f"{where}.kind", f"one of {', '.join(KINDS)}", step.kind)
-    if not 0 <= step.nonzeros <= _weights(step):
-        expected = f"between 0 and {_weights(step)} weights"
+    most = _weights(step) + step.rank * (step.in_features + step.out_features)
+    if not 0 <= step.nonzeros <= most:
+        expected = f"between 0 and {most} weights"
         yield Finding(f"{where}.nonzeros", expected, step.nonzeros)
     if not 0 <= step.halo <= step.out_positions * step.taps:
         yield Finding(f"{where}.halo", "positions of the outputs", step.halo)
+    if step.sent not in _SENT[: 3 if step.kind == "weight gradient" else 1]:
+        yield Finding(f"{where}.sent", " or ".join(_SENT), step.sent)
 
 
 def _sum(where: str, stage: StageRecord, step: SumStep) -> Iterator[Finding]:
@@ -150,3 +154,42 @@ def _priced(
     if stage.tiling.in_split % beside or load.experts % beside:
         expected = f"rows of PEs that {load.experts} experts share evenly"
         yield Finding(f"{stage.id}.tiling.in_split", expected, stage.tiling.in_split)
+
+
+def low_rank_factors(subject: Subject) -> Iterator[Finding]:
+    """A product has low-rank factors in it where the phase has their products, with no cycles of
+    their own: one with as many inputs and one with as many outputs, of trained parameters."""
+    for stage in subject.plan.stages:
+        program = subject.programs.get(stage.program)
+        if program is None:
+            continue
+        for operator in stage.operators:
+            for step in operator.steps:
+                if isinstance(step, ProductStep) and step.rank:
+                    yield from _factors(stage, program, operator, step)
+
+
+def _factors(
+    stage: StageRecord, program: StageProgram, operator: OperatorCost, step: ProductStep
+) -> Iterator[Finding]:
+    where = f"{stage.id}.operators.{operator.name}.steps.rank"
+    positions = min(step.in_positions, step.out_positions)
+    within = [
+        other.macs_dense
+        for other in stage.operators
+        if other.phase == operator.phase and other.macs_dense
+        if not other.steps and other.compute_cycles + other.network_cycles == 0
+    ]
+    needed = [step.rank * n * positions for n in (step.in_features, step.out_features)]
+    if missing := [macs for macs in needed if macs not in within]:
+        expected = f"products of {needed[0]} and {needed[1]} MACs within this one"
+        yield Finding(where, expected, f"none of {missing[0]}")
+    shapes = [
+        tuple(sorted(spec.shape))
+        for spec, trains in zip(program.parameters, program.trainable, strict=True)
+        if trains
+    ]
+    for features in (step.in_features, step.out_features):
+        if tuple(sorted((step.rank, features))) not in shapes:
+            expected = f"a trained parameter of {step.rank} x {features}"
+            yield Finding(where, expected, step.rank)

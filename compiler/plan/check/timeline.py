@@ -54,6 +54,7 @@ class CheckedProduct:
 class OperatorMoment:
     """One operator at work: all values there, those it makes, those it is the last to read."""
 
+    name: str
     operator: str
     there: tuple[TensorValue, ...]
     made: tuple[TensorValue, ...]
@@ -113,6 +114,7 @@ def moments(phase: Phase, known: Features) -> tuple[OperatorMoment, ...]:
     spans = _spans(phase, calls)
     return tuple(
         OperatorMoment(
+            node.name,
             _name(node),
             tuple(value for value, born, dead in spans if born <= now <= dead),
             tuple(value for value, born, _ in spans if born == now),

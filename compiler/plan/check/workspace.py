@@ -10,7 +10,7 @@ from torch import fx
 
 from ....backend.per_object import once_per_object
 from ..program import StageProgram
-from ..stage_record import StageRecord, Tiling
+from ..stage_record import ProductStep, StageRecord, Tiling
 from .regions.dealt import dealt
 from .regions.shared import arguments, gradient_of_input, is_turned, lent_inputs, saved_inputs
 from .timeline import (
@@ -36,14 +36,15 @@ def workspace(subject: Subject) -> Iterator[Finding]:
     gradient's memory by, whichever is larger; the whole forward's beside a gradient whose sum goes
     on meanwhile."""
     most = _side_bytes(subject)
-    found: dict[tuple[str, Lent, Tiling], tuple[int, int]] = {}
+    found: dict[tuple[str, Lent, Tiling, frozenset[tuple[str, str]]], tuple[int, int]] = {}
     for position, stage in enumerate(subject.plan.stages):
         program = subject.programs.get(stage.program)
         if program is None:
             continue
         turned = is_turned(subject.plan, position)
         lent = tuple(lent_inputs(subject.plan, subject.programs, position)), turned
-        phases, key = _known_phases(program), (stage.program, lent, stage.tiling)
+        phases, joint = _known_phases(program), _with_factors(stage)
+        key = stage.program, lent, stage.tiling, joint
         if lent not in phases:
             phases[lent] = _phases(program, *lent)
         if key not in found:
@@ -93,11 +94,29 @@ def _peak(phase: tuple[OperatorMoment, ...], stage: StageRecord, name: str, most
         for operator in stage.operators
         if operator.phase == name and operator.family == "elementwise"
     }
-    return max((_held(moment, stage, elementwise, most) for moment in phase), default=0)
+    joint = {operator for own, operator in _with_factors(stage) if own == name}
+    return max(
+        (_held(m, stage, elementwise, most, keeps_both=m.name in joint) for m in phase), default=0
+    )
+
+
+def _with_factors(stage: StageRecord) -> frozenset[tuple[str, str]]:
+    """Phase and name of the operators with low-rank factors in their product."""
+    return frozenset(
+        (operator.phase, operator.name)
+        for operator in stage.operators
+        for step in operator.steps
+        if isinstance(step, ProductStep) and step.rank
+    )
 
 
 def _held(
-    moment: OperatorMoment, stage: StageRecord, elementwise: Collection[str], most: int
+    moment: OperatorMoment,
+    stage: StageRecord,
+    elementwise: Collection[str],
+    most: int,
+    *,
+    keeps_both: bool,
 ) -> int:
     tiling, region = stage.tiling, stage.region
     sizes = [
@@ -107,15 +126,19 @@ def _held(
     there, made, dying = sizes
     in_place = min(sum(made), max(dying, default=0)) if moment.operator in elementwise else 0
     product = moment.product
-    return sum(there) - in_place + (_product_bytes(product, tiling, most) if product else 0)
+    own = _product_bytes(product, tiling, most, keeps_both) if product else 0
+    return sum(there) - in_place + own
 
 
-def _product_bytes(product: CheckedProduct, tiling: Tiling, most: int) -> int:
+def _product_bytes(
+    product: CheckedProduct, tiling: Tiling, most: int, keeps_both: bool = False
+) -> int:
     """The larger side that a PE can hold of a product, two vectors, and a factor that must come.
     Outputs beyond its slice, which its inputs reach, are among them.
 
     It can hold a side that takes `most` bytes or less, and the smaller one in turns.
-    Where tiles travel it also takes the next ones of the inputs and of the weights.
+    Where tiles travel it also takes the next ones of the inputs and of the weights. With low-rank
+    factors in the product it `keeps_both` sides, if it can hold both.
     """
     into = ceil(product.in_features / tiling.in_split)
     out = ceil(product.out_features / tiling.out_split)
@@ -130,6 +153,8 @@ def _product_bytes(product: CheckedProduct, tiling: Tiling, most: int) -> int:
     arriving, leaving = ceil(ends[0] / turns), ceil(ends[1] / turns) + beyond
     parts = zip((into * arriving, out * leaving), shares, strict=True)
     held = max(part for part, share in parts if share <= max(1, min(shares)))
+    if keeps_both and max(sides) * product.item_bytes <= most:
+        held = sum(sides)
     elements = held + 2 * max(arriving, leaving)
     if tiling.algorithm in ("ring", "summa"):
         elements += into * ends[0] + into * out

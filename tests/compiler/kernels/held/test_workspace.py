@@ -80,7 +80,7 @@ def test_workspace_is_what_lives_while_a_phase_runs(name):
     distinct = {stage.program.key: stage for stage in STAGES[name]().stages}
     for stage in distinct.values():
         for module, layout, roles in phases(stage):
-            (counted,) = workspace_bytes(module, ONE_PE, layout, roles, ROOMY)
+            (counted,) = workspace_bytes(module, ONE_PE, layout, roles, ROOMY, {})
             watched = _run(module)
             assert watched.between <= counted <= watched.during + product_bytes(module)
 
@@ -111,7 +111,7 @@ def test_workspace_of_two_layers_by_hand():
     graph = capture(model, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 2)), F.mse_loss)
     stage = cut(graph, merge_modules(assign(graph), globs=("net",))).stages[0]
     (forward, layout, roles), _ = phases(stage)
-    (counted,) = workspace_bytes(forward, ONE_PE, layout, roles, ROOMY)
+    (counted,) = workspace_bytes(forward, ONE_PE, layout, roles, ROOMY, {})
     made, side, vectors = 3 * 5, max(3 * 4, 3 * 5), 2 * 3
     assert counted == 4 * (made + side + vectors)
 
@@ -124,7 +124,7 @@ def test_a_small_memory_holds_one_side_of_a_product_turn_by_turn():
     graph = capture(linear, (torch.zeros(1, 3, 4), torch.zeros(1, 3, 5)), F.mse_loss)
     (forward, layout, roles), _ = phases(cut(graph).stages[0])
     for side, counted in ((60, 15 + 2 * 3), (59, 12 + 2 * 3), (15, 4 + 2 * 1)):
-        assert workspace_bytes(forward, ONE_PE, layout, roles, side) == 4 * counted
+        assert workspace_bytes(forward, ONE_PE, layout, roles, side, {}) == 4 * counted
 
 
 def test_more_pes_never_need_more_workspace_each():
@@ -133,7 +133,7 @@ def test_more_pes_never_need_more_workspace_each():
     )
     for stage in attention_stages(True, False).stages:
         for module, layout, roles in phases(stage):
-            counted = workspace_bytes(module, tilings, layout, roles, ROOMY)
+            counted = workspace_bytes(module, tilings, layout, roles, ROOMY, {})
             assert (np.diff(counted) <= 0).all()
 
 
