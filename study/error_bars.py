@@ -36,6 +36,7 @@ def measured_rows(on_set: Callable[[str], None] = lambda name: None) -> Iterator
             others = [point for point in points if point.set_name != group]
             values = held_out(fitting, own, others)
             table = [row for row in shipped_rows(group) if row.kernel in KERNELS]
+            table = [row for row in table if not row.left_open]
             for row, value in zip(_rows(machine, table), values, strict=True):
                 yield replace(row, held_out=value)
     on_set("training")

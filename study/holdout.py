@@ -107,7 +107,7 @@ def measured_points(rows: Iterable[TableRow], target: str = _TARGET) -> list[Hel
 
 def _measured(row: TableRow, number: int, target: str) -> list[HeldOut]:
     kernel = KERNELS.get(row.kernel)
-    if kernel is None or kernel.target != target:
+    if kernel is None or kernel.target != target or row.left_open:
         return []
 
     def simulation(index: int) -> Callable[[Target], float]:

@@ -57,7 +57,7 @@ def validate(
     if file is not None:
         return _validate_file(file, load)
     rows, whole = shipped_rows(set_name), set_name is None
-    reasons = [_reason_against(row, whole) for row in rows]
+    reasons = [_reason_against(row, load, whole) for row in rows]
     points = tuple(
         point
         for row, reason in zip(rows, reasons, strict=True)
@@ -132,17 +132,25 @@ def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
 def measured_on(target: str) -> ValidationReport:
     """The shipped kernel measurements of one target, simulated on it; perhaps no points."""
     load = partial(_load, {}, {}, None)
-    rows = [row for row in shipped_rows() if row.kernel in CYCLE_KERNELS]
+    rows = [row for row in shipped_rows() if row.kernel in CYCLE_KERNELS and not row.left_open]
     rows = [row for row in rows if CYCLE_KERNELS[row.kernel].target == target]
     points = tuple(point for row in rows for point in _points(load, row))
     return ValidationReport(points, summarise(points), trends(points), (), whole=False)
 
 
-def _reason_against(row: TableRow, whole: bool) -> str:
-    """Why a row is not simulated; empty if it is."""
-    if row.kernel != TRAINING:
-        return row.row.columns.get("open", "")
-    return reason_against(row.row) or (_TAKES_LONG if whole else "")
+def _reason_against(row: TableRow, load: partial[Target], whole: bool) -> str:
+    """Why a row is not compared; empty if it is."""
+    if row.kernel == TRAINING:
+        return reason_against(row.row) or (_TAKES_LONG if whole else "")
+    return f"{row.left_open}; {_as_laid_here(row, load)}" if row.left_open else ""
+
+
+def _as_laid_here(row: TableRow, load: partial[Target]) -> str:
+    """What a plan takes of a row whose source leaves open how it lay on the machine."""
+    kernel = KERNELS[row.kernel]
+    found = dict(zip(kernel.measured, kernel.simulate(load(kernel), row.row), strict=True))
+    errors = (f"{n} {v:,.0f} ({v / row.row.number(n) - 1:+.1%})" for n, v in found.items())
+    return f"as a plan here lays it {', '.join(errors)}"
 
 
 def _load(

@@ -45,6 +45,12 @@ class TableRow:
     row: Row
     fitted: bool = False
 
+    @property
+    def left_open(self) -> str:
+        """What its source leaves open, so that no error of a prediction could be told from an error
+        of how it was read; empty if nothing."""
+        return self.row.columns.get("open", "")
+
     def settings(self, measured: tuple[str, ...] = ()) -> str:
         """The columns that say what was run, without those that were `measured`."""
         hidden = {"kernel", "kind", "open", *measured}

@@ -1,18 +1,18 @@
 """Kernels with published measurements, each at the size of a row of its table.
 
 Reading order: kernel and measured (plans of torch modules at the measured size), then the kernels:
-products, sums, sparse, decode, which are read off plans; fmach, shifts, prefill, speedup, which the
-machine's mechanisms predict without one.
+products, sums, sparse, decode, attention, which are read off plans; fmach, shifts, prefill,
+speedup, which the machine's mechanisms predict without one.
 """
 
 from __future__ import annotations
 
-from . import decode, fmach, prefill, products, shifts, sparse, speedup, sums
+from . import attention, decode, fmach, prefill, products, shifts, sparse, speedup, sums
 from .kernel import AnyKernel, PlanKernel, Prediction, PublishedKernel
 
 KERNELS: dict[str, AnyKernel] = {
     kernel.name: kernel
-    for module in (sums, sparse, products, fmach, shifts, decode, prefill, speedup)
+    for module in (sums, sparse, products, fmach, shifts, decode, attention, prefill, speedup)
     for kernel in module.KERNELS
 }
 

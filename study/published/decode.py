@@ -71,17 +71,17 @@ class DecodeLayer(nn.Module):
         return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
 
     def _softmax(self, scores: Tensor) -> Tensor:
-        powers = _exponential(scores - scores.amax(-1, keepdim=True))
+        powers = exponential(scores - scores.amax(-1, keepdim=True))
         return powers * torch.reciprocal(powers.sum(-1, keepdim=True))
 
     def _gated(self, wide: Tensor) -> Tensor:
         gate, up = wide.split(self.ffn, -1)
         first = gate.narrow(-1, 0, self.silu)
-        first = first / (1 + _exponential(-first))
+        first = first / (1 + exponential(-first))
         return gate.slice_scatter(first, -1, 0, self.silu) * up
 
 
-def _exponential(x: Tensor) -> Tensor:
+def exponential(x: Tensor) -> Tensor:
     """(1 + x / 256) to the fourth power, as published."""
     power = 1 + x / 256
     power = power * power
@@ -114,7 +114,7 @@ class DecodeFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.wide(self.norm(x)).chunk(2, -1)
-        return x + self.down(gate / (1 + _exponential(-gate)) * up)
+        return x + self.down(gate / (1 + exponential(-gate)) * up)
 
 
 @lru_cache(maxsize=64)

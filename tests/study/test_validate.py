@@ -17,7 +17,7 @@ REPORT = validate()
 def test_every_shipped_row_is_compared_or_listed_as_omitted():
     rows = shipped_rows()
     compared = {(p.set_name, p.kernel, p.settings) for p in REPORT.points}
-    omitted = [row for row in rows if row.kernel not in KERNELS]
+    omitted = [row for row in rows if row.kernel not in KERNELS or row.left_open]
     assert {row.set_name for row in omitted} == {"training", "decode_blocks"}
     assert len(REPORT.omissions) == len(omitted) == 6
     assert all(omission.reason for omission in REPORT.omissions)
@@ -25,11 +25,19 @@ def test_every_shipped_row_is_compared_or_listed_as_omitted():
     cells = sum(
         bool(row.row.columns.get(name))
         for row in rows
-        if row.kernel in KERNELS
+        if row not in omitted
         for name in KERNELS[row.kernel].measured
     )
     assert len(REPORT.points) == cells > 290
     assert len(compared) > 220
+
+
+def test_what_a_source_leaves_open_is_predicted_but_does_not_count():
+    """Attention of grouped queries, of which the source does not say how it lay on the PEs."""
+    found = [one for one in REPORT.omissions if one.set_name == "decode_blocks"]
+    assert len(found) == 4
+    for omission in found:
+        assert re.search(r"not published; as a plan here lays it cycles [\d,]+ \(", omission.reason)
 
 
 def test_median_over_all_rows():

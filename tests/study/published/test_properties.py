@@ -78,6 +78,19 @@ def _feed_forward(target: Target, of: Sizes) -> float:
     return of["layers"] * (_peak(target, "float16", macs) + ways)
 
 
+def _attention(target: Target, of: Sizes) -> float:
+    """Queries, keys, values and output projection; scores and weighted values of four heads."""
+    pes, dim = of["p"] ** 2, of["dim"]
+    macs = dim * (4 + 2 * 2) * 16 + 4 * 16 * dim + 2 * 4 * 16 * of["context"]
+    ways = 4 * (of["p"] - 1) * target.noc.hop_cycles
+    return _peak(target, "float16", macs / pes) + ways
+
+
+def _layers(target: Target, of: Sizes) -> float:
+    feed_forward = _feed_forward(target, of | {"layers": 1})
+    return ceil(of["layers"] / 4) * (feed_forward + _attention(target, of))
+
+
 def _prefill(target: Target, of: Sizes) -> float:
     seq, dim, ffn = (of[f"{name}_per_pe"] for name in ("seq", "dim", "ffn"))
     macs = seq * (4 * dim * dim + 2 * seq * dim + 3 * dim * ffn)
@@ -90,6 +103,7 @@ def _sparse(target: Target, of: Sizes) -> float:
 
 
 SIDE = {"tile_m": (1, 12), "tile_k": (1, 12), "tile_n": (1, 12)}
+HEADS = {"heads": (4, 4), "kv_heads": (2, 2), "head_dim": (16, 16), "context": (64, 512)}
 CASES = {
     "reduce_chain": Case({"pes": (2, 300), "words_f32": (1, 3000)}, _sum),
     "reduce_two_phase": Case(
@@ -110,6 +124,12 @@ CASES = {
         {"p": (8, 40), "dim": (80, 400), "ffn": (80, 800), "layers": (1, 9)},
         _feed_forward,
         ("p",),
+    ),
+    "attention_block": Case({"p": (8, 24), "dim": (40, 200), **HEADS}, _attention, ("p", *HEADS)),
+    "steady_pipeline": Case(
+        {"p": (8, 24), "dim": (40, 200), "ffn": (40, 400), "layers": (1, 12), **HEADS},
+        _layers,
+        ("p", *HEADS),
     ),
     "prefill_layer": Case(
         {"p": (4, 60), "seq_per_pe": (1, 9), "dim_per_pe": (1, 9), "ffn_per_pe": (1, 18)}, _prefill
@@ -133,6 +153,8 @@ EXAMPLES = {
     "prefill_layer": 60,
     "decode_layer": 2,
     "feed_forward_block": 4,
+    "attention_block": 2,
+    "steady_pipeline": 2,
 }
 """Where it is not 5: plans are traced for every size, the first have none, the last are large."""
 
