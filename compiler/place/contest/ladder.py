@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..packing.placed import fits
 from ..packing.rows import row_layouts
-from ..packing.search import fits
 from .sizes import KernelSizes, too_large
 from .sizing import critical_times
 from .starts import orders

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..packing import Problem, SlicedLayout
 from ..packing.nested import nested_layout
+from ..packing.placed import fits
 from ..packing.rows import row_layouts
-from ..packing.search import fits
 from .instance import Instance
 
 _STARTS = 24

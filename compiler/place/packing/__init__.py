@@ -5,6 +5,7 @@ A *slicing tree* cuts the wafer in two, and each part again, until every part ho
 curve of a cut is the sum of its parts' curves, so the best shapes of all blocks follow from the
 tree. `curves` adds and turns curves; `tree` keeps them up to date and lays blocks out; `moves`
 changes a tree; `anneal` accepts or takes back; `rows` and `nested` make trees to start from;
+`refold` cuts a tree's blocks anew, best of all cuts of one order (`parts`, `shortest`);
 `search` runs many starts on all cores.
 """
 

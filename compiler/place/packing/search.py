@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .anneal import anneal, place_blocks
+from .anneal import anneal
+from .placed import blocks_of, fits
 from .problem import Block, Problem, SlicedLayout
+from .refold import refold
 from .settle import settled, wire_of
 
 _RUNS_A_ROUND = 8
@@ -24,6 +26,9 @@ _KEPT = 12
 _SETTLED = 6
 _HOTTEST, _COLDEST, _SPAN = 8e-3, 5e-5, 60.0
 _FRESH = 0.3
+_REFOLDS, _FOLDS, _LEVEL_SHARE = 0.6, 40, 0.3
+_COOLEST, _WARMEST = 0.01, 0.2
+"""Heat of refolding, in shares of a layout's wires."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,28 +93,6 @@ def _settled(problem: Problem, layout: SlicedLayout, rounds: int) -> BestLayout:
     return BestLayout(layout, blocks, cost, rounds)
 
 
-def fits(problem: Problem, layout: SlicedLayout) -> bool:
-    """Whether a layout is inside the wafer."""
-    return _placed(problem, layout)[2] <= problem.rows
-
-
-def blocks_of(problem: Problem, layout: SlicedLayout) -> tuple[Block, ...]:
-    """Where the blocks lie, on whole tiles."""
-    box = _placed(problem, layout)[0]
-    return tuple(
-        Block(int(box[0, i]) // 2, int(box[1, i]) // 2, int(box[2, i]), int(box[3, i]))
-        for i in range(problem.count)
-    )
-
-
-def _placed(problem: Problem, layout: SlicedLayout) -> tuple[np.ndarray, float, int]:
-    levels = problem.levels
-    return place_blocks(
-        layout.links, layout.root, layout.level, layout.narrow, problem.rows, levels.costs,
-        levels.number, levels.heights, levels.widths, problem.edges, problem.weights,
-    )  # fmt: skip
-
-
 def _pick(
     random: np.random.Generator, pool: list[SlicedLayout], fresh: list[SlicedLayout]
 ) -> SlicedLayout:
@@ -121,6 +104,8 @@ def _pick(
 def _run(
     problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int, share: float
 ) -> Callable[[], SlicedLayout]:
+    if random.random() < _REFOLDS and problem.count > 1:
+        return _refolding(problem, start, random)
     hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
     seed, steps = int(random.integers(1 << 31)), int(steps * random.choice((0.5, 1, 2)))
     levels, (joined, joins) = problem.levels, problem.joined
@@ -133,6 +118,20 @@ def _run(
             levels.widths, problem.edges, problem.weights, joined, joins,
         )  # fmt: skip
         return SlicedLayout(links, int(root), int(level), float(narrow), float(cost))
+
+    return run
+
+
+def _refolding(
+    problem: Problem, start: SlicedLayout, random: np.random.Generator
+) -> Callable[[], SlicedLayout]:
+    share = np.exp(random.uniform(np.log(_COOLEST), np.log(_WARMEST)))
+    heat = share * max(0.0, start.cost - float(problem.levels.costs[start.level]))
+    own = np.random.default_rng(int(random.integers(1 << 31)))
+
+    def run() -> SlicedLayout:
+        found = refold(problem, start, own, _FOLDS, heat, _LEVEL_SHARE)
+        return found if fits(problem, found) else replace(found, cost=np.inf)
 
     return run
 
