@@ -55,16 +55,21 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
     """The recipe in a YAML file, one that comes with weft, or the default one of a named model or a
     factory.
 
-    Raises UserError for a file that cannot be read and UnknownNameError for an unknown name.
+    Raises UserError for a file that cannot be read and for a target's constant that is wrong,
+    UnknownNameError for an unknown name.
     """
     from ..compiler.recipes.read import load_recipe, make_recipe, shipped_recipe
     from ..compiler.recipes.shipped import shipped_names
+    from ..compiler.targets.load import load_target
 
     if model.endswith((".yaml", ".yml")):
-        return load_recipe(Path(model), overrides)
-    if model in shipped_names():
-        return shipped_recipe(model, overrides)
-    return make_recipe({"model": model}, overrides, where=f"recipe of {model}")
+        recipe = load_recipe(Path(model), overrides)
+    elif model in shipped_names():
+        recipe = shipped_recipe(model, overrides)
+    else:
+        recipe = make_recipe({"model": model}, overrides, where=f"recipe of {model}")
+    load_target(recipe.target.name, recipe.target.overrides)
+    return recipe
 
 
 def with_target(overrides: list[str], target: str | None) -> list[str]:

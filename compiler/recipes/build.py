@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
@@ -229,8 +230,23 @@ def _example(recipe: Recipe, model: nn.Module) -> tuple[Tensor, Tensor]:
     """A sample and its label of zeros, on the device of the model."""
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     dtype, label = (getattr(torch, name) for name in (recipe.input.dtype, recipe.input.label_dtype))
-    sample = torch.zeros(1, *recipe.input.shape, dtype=dtype, device=device)
-    return sample, torch.zeros(1, *recipe.input.label_shape, dtype=label, device=device)
+    return (
+        _zeros("input.shape", recipe.input.shape, dtype, device),
+        _zeros("input.label_shape", recipe.input.label_shape, label, device),
+    )
+
+
+def _zeros(key: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """One sample of a shape. Raises UserError for one that does not fit this machine."""
+    try:
+        return torch.zeros(1, *shape, dtype=dtype, device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise UserError(
+            f"recipe: {key}",
+            expected="a shape of which one sample fits this machine's memory",
+            got=f"{list(shape)}, {prod(shape) * dtype.itemsize / 1e9:,.0f} GB",
+            change=f"correct {key}",
+        ) from error
 
 
 def _loss(recipe: Recipe) -> Loss | None:

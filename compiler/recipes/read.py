@@ -192,6 +192,8 @@ def _mistake(where: str, error: ErrorDetails) -> UserError:
     path = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
         return _unknown_key(where, path)
+    while len(path) > 1 and path[-1].isdigit():  # an entry of a list, which is set as a whole
+        path.pop()
     key = ".".join(path)
     got = "nothing" if error["type"] == "missing" else repr(error["input"])
     example = f": {_EXAMPLES.get(key, f'--set {key}=VALUE')}"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ...backend.sparsity import configure
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe, TargetRecipe
 from ...compiler.targets.load import load_target
@@ -32,6 +33,7 @@ def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) 
         own = recipe_hash(made)
         found.setdefault(own, PointTask(point, own, made))
     _check_targets(task.recipe.target for task in found.values())
+    _check_sparsity(task.recipe for task in found.values())
     mine = list(found.values())[shard.index :: shard.count]
     return sorted(mine, key=lambda task: (model_key(task.recipe), _priced(task.recipe.target)))
 
@@ -48,6 +50,14 @@ def _check_targets(targets: Iterable[TargetRecipe]) -> None:
     distinct = {(target.name, frozenset(target.overrides)): target for target in targets}
     for target in distinct.values():
         load_target(target.name, target.overrides)
+
+
+def _check_sparsity(recipes: Iterable[Recipe]) -> None:
+    """Raises UserError for a sparsity that no model could have."""
+    distinct = {json.dumps(recipe.sparsity, sort_keys=True): recipe for recipe in recipes}
+    for recipe in distinct.values():
+        if recipe.sparsity is not None:
+            configure(recipe.sparsity, recipe.seed)
 
 
 def sweep(

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from weft.api import train
-from weft.backend.errors import UnknownNameError
+from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.recipes.build import class_loss, compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
@@ -94,3 +94,10 @@ def test_the_class_loss_is_the_mean_over_positions():
     for prediction in (scores, (scores, None), {"logits": scores}):
         torch.testing.assert_close(class_loss(prediction, labels), torch.stack(each).mean())
     torch.testing.assert_close(class_loss(scores[:, 0], labels[:, 0]), each[0])
+
+
+def test_a_sample_that_fits_no_memory_is_refused() -> None:
+    large = make_recipe({"model": "torch.nn:Flatten", "input": {"shape": [10**7, 10**4, 10**4]}})
+    with pytest.raises(UserError, match="one sample fits this machine's memory") as refused:
+        compile_recipe(large)
+    assert refused.value.got == "[10000000, 10000, 10000], 4,000,000 GB"

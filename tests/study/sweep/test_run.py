@@ -84,3 +84,8 @@ def test_a_point_that_the_recipe_does_not_take_is_told_before_any_work(tmp_path:
         tasks_of(SMALL, [{}, {"sparsityy": 1}])
     with pytest.raises(UserError, match="unknown constant of target tiny_mesh 'clock'"):
         tasks_of(SMALL, [{}, {"target.clock": 1e9}])
+
+
+def test_a_sparsity_that_no_model_could_have_is_refused_before_the_first_point() -> None:
+    with pytest.raises(UserError, match="less than 1"):
+        tasks_of(SMALL, grid_points([parse_axis("sparsity=[0.5,1.5]")]))
