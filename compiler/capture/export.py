@@ -70,7 +70,7 @@ def _as_for_training(sample: OneSample) -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    vars(export_module)["print"] = lambda *values, **options: None
+    export_module.__dict__["print"] = lambda *values, **options: None
     try:
         with (
             warnings.catch_warnings(),
@@ -82,7 +82,7 @@ def _as_for_training(sample: OneSample) -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"The \.grad attribute")
             yield
     finally:
-        vars(export_module).pop("print", None)
+        export_module.__dict__.pop("print", None)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

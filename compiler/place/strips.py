@@ -22,6 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..machine.arrays import Ints
 
@@ -120,7 +121,7 @@ def _widths(distinct: Sequence[StripShapes], stages: int, columns: int) -> Ints:
 
 
 @njit(cache=True)
-def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> Ints:
+def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> NDArray[np.int32]:
     """For each of the widths, the least height of a row that begins with a stage and has one stage,
     two, ...; too high where there is none."""
     rows = thin.shape[1] - 1
@@ -140,7 +141,9 @@ def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> Int
 
 
 @njit(cache=True)
-def _stack(heights: Ints, at: int, first: int, rows: int, stacked: Ints, count: Ints) -> int:
+def _stack(
+    heights: NDArray[np.int32], at: int, first: int, rows: int, stacked: Ints, count: Ints
+) -> int:
     """Fill a strip of width number `at` from a stage on: the first stage after it. For each of its
     stages, `stacked` is the least height with it, and `count` how many are in its row."""
     stacked[first] = 0
@@ -158,7 +161,12 @@ def _stack(heights: Ints, at: int, first: int, rows: int, stacked: Ints, count: 
 
 @njit(cache=True)
 def _pack(
-    heights: Ints, widths: Ints, areas: Ints, rows: int, columns: int, height_weight: float
+    heights: NDArray[np.int32],
+    widths: Ints,
+    areas: Ints,
+    rows: int,
+    columns: int,
+    height_weight: float,
 ) -> Ints:
     """Of each stage the best strip that begins with it: the first stage after it, and the number of
     its width; 0 and 0 if it fits none. `areas` are least ones of all stages before: a strip holds
@@ -188,7 +196,7 @@ def _pack(
     return best
 
 
-def _follow(best: Ints, heights: Ints, widths: Ints) -> list[Strip]:
+def _follow(best: Ints, heights: NDArray[np.int32], widths: Ints) -> list[Strip]:
     strips, first, stages = [], 0, len(best)
     stacked, count = np.zeros(stages + 1, np.int64), np.zeros(stages + 1, np.int64)
     while first < stages:
