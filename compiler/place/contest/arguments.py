@@ -81,6 +81,29 @@ def options(
     return found
 
 
+def exact_options(
+    kernel: ContestKernel, limit: float, memory: int, width: int, height: int
+) -> list[tuple[Arguments, bool]]:
+    """Arguments that fill a rectangle to the tile, and whether they lie rotated.
+
+    Where the least k leave columns over, convolutions take more, the first ones first.
+    """
+    found: list[tuple[Arguments, bool]] = []
+    for rotated, wide, high in ((False, width, height), (True, height, width)):
+        for h, w, c, total in _options(kernel.table, limit, memory, wide, high):
+            if h * w * (c + 1) != high or (wide - total) % 3:
+                continue
+            split = tuple(min(c, one.C) for one in kernel.convolutions)
+            k, spare = [], (wide - total) // 3
+            for row, part, one in zip(kernel.table, split, kernel.convolutions, strict=True):
+                least = int(least_split(limit, memory, row, h, w, part))
+                k.append(min(one.K, least + spare))
+                spare -= k[-1] - least
+            if spare == 0:
+                found.append((Arguments(h, w, split, tuple(k)), rotated))
+    return found
+
+
 def with_few_adapters(
     instance: Instance, choices: Sequence[list[tuple[Arguments, bool]]]
 ) -> list[tuple[Arguments, bool]]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from ..packing import BestLayout, Block, Budget, Problem, SlicedLayout, search
 from ..packing.nested import rated
-from .arguments import Arguments, options, time_of, with_few_adapters
+from ..packing.settle import settled
+from .arguments import Arguments, exact_options, options, time_of, with_few_adapters
+from .grow import grown
 from .instance import Instance
 from .ladder import changes_near, thinned, time_range, worth_trying
 from .sizes import KernelSizes, too_large
@@ -69,7 +72,7 @@ def place_instance(
         )
     if found is None:
         raise too_large(sizes, limits[-1])
-    return _solution(instance, found, float(limits[found.layout.level]))
+    return _solution(instance, problem, found, float(limits[found.layout.level]))
 
 
 def bounds(instance: Instance) -> Bounds:
@@ -103,11 +106,20 @@ def _carried(
     return problem, moved
 
 
-def _solution(instance: Instance, found: BestLayout, limit: float) -> Solution:
+def _solution(instance: Instance, problem: Problem, found: BestLayout, limit: float) -> Solution:
     """Arguments for the blocks; C_time is the least that the rectangles allow together."""
+
+    @cache
+    def exact(number: int, width: int, height: int) -> list[tuple[Arguments, bool]]:
+        memory = instance.memory_limit
+        return exact_options(instance.kernels[number], limit, memory, width, height)
+
+    blocks = grown(problem, found.blocks, lambda *size: bool(exact(*size)))
+    blocks = settled(problem, blocks)
     choices = [
-        options(kernel, limit, instance.memory_limit, block.width, block.height)
-        for kernel, block in zip(instance.kernels, found.blocks, strict=True)
+        exact(number, block.width, block.height)
+        or options(kernel, limit, instance.memory_limit, block.width, block.height)
+        for number, (kernel, block) in enumerate(zip(instance.kernels, blocks, strict=True))
     ]
     slowest = max(
         min(time_of(kernel, one) for one, _ in made)
@@ -117,4 +129,4 @@ def _solution(instance: Instance, found: BestLayout, limit: float) -> Solution:
         [(one, turned) for one, turned in made if time_of(kernel, one) <= slowest]
         for kernel, made in zip(instance.kernels, choices, strict=True)
     ]
-    return Solution(found.blocks, tuple(with_few_adapters(instance, quick)), found.rounds)
+    return Solution(blocks, tuple(with_few_adapters(instance, quick)), found.rounds)

@@ -1,4 +1,4 @@
-"""Layouts to start from: orders that the edges follow, in rows and in nested runs."""
+"""Layouts to start from: orders that the edges follow, in rows, in one, and in nested runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import networkx as nx
 import numpy as np
 
 from ..packing import Problem, SlicedLayout
-from ..packing.nested import nested_layout
+from ..packing.nested import TreeMaker, nested_layout, rated
 from ..packing.placed import fits
 from ..packing.rows import row_layouts
+from ..packing.tree import ABREAST
 from .instance import Instance
 
 _STARTS = 24
@@ -31,7 +32,7 @@ def orders(instance: Instance) -> list[np.ndarray]:
 
 
 def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayout]:
-    """The cheapest layouts in rows and in nested runs over all levels."""
+    """The cheapest layouts in rows, all abreast, and in nested runs over all levels."""
     found: list[SlicedLayout] = []
     last = len(problem.levels.costs) - 1
     for order in orders:
@@ -39,10 +40,19 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayo
             found += row_layouts(problem, order, level)
         if problem.count <= _MOST_NESTED:
             found += _nested(problem, order, last)
+        abreast = (_abreast(problem, order, level) for level in range(last + 1))
+        found += [one for one in abreast if np.isfinite(one.cost)]
     distinct = {(round(one.cost, 6), one.level): one for one in found}
     found = sorted(distinct.values(), key=lambda layout: layout.cost)
     good = [layout for layout in found if fits(problem, layout)][: _STARTS // 2]
     return good + [one for one in found if one not in good][: _STARTS - len(good)]
+
+
+def _abreast(problem: Problem, order: np.ndarray, level: int) -> SlicedLayout:
+    """All blocks side by side, as narrow as the wafer's rows allow: the shortest wires of all."""
+    maker = TreeMaker(problem.count)
+    root = maker.join([int(block) for block in order], ABREAST)
+    return rated(problem, SlicedLayout(maker.links, root, level, 1.0))
 
 
 def _nested(problem: Problem, order: np.ndarray, last: int) -> list[SlicedLayout]:
