@@ -18,6 +18,7 @@ _DATA_DEPENDENT = (
 )
 _ON_TWO_DEVICES = "found two different devices"
 _OF_GENERATOR = "torch._C.Generator"
+_ARE_WRITTEN = "inputs that are mutated in the graph"
 _CURES = {
     "nn/modules/transformer.py": "call it with is_causal=True, if the mask is the causal one;"
     " otherwise is_causal=False, which leaves the mask as it is",
@@ -51,6 +52,14 @@ def refusal(sample: OneSample, error: Exception) -> UserError:
             expected="draws from torch's default generator, which each sample has for itself",
             got="a draw with generator=, whose numbers depend on the calls before",
             change="leave generator= out; a plan's draws are seeded when it trains",
+        )
+    if _ARE_WRITTEN in reason:
+        return UnsupportedError(
+            f"buffers of {type(sample.model).__name__}",
+            expected="buffers with memory of their own, or none that a call writes to",
+            got="two that share memory, or are one, of which a call writes to one: the other"
+            " changes with it",
+            change="register it once and read that one, or give the other memory: .clone()",
         )
     if lines and _is_of_loss(sample, frames):
         return UserError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +63,14 @@ def _kinds_of_tensors(model: nn.Module) -> Iterator[UnsupportedError]:
         if found is not None:
             expected, got, change = found
             yield UnsupportedError(f"{role} {name}", expected=expected, got=got, change=change)
+        elif role == "parameter" and value.is_complex():
+            yield UnsupportedError(
+                f"parameter {name}",
+                expected="real numbers: plans train no others",
+                got=f"type {value.dtype}",
+                change="keep real and imaginary part, in a last dimension of 2, and write the"
+                " product out",
+            )
         if value._post_accumulate_grad_hooks:  # type: ignore[attr-defined]
             hook = next(iter(value._post_accumulate_grad_hooks.values()))  # type: ignore[attr-defined]
             yield UnsupportedError(
@@ -110,24 +117,38 @@ def is_weightless(value: Tensor) -> bool:
 
 
 def _overlaps(model: nn.Module) -> Iterator[UnsupportedError]:
-    """Different parameters that share memory: a change of one is a change of the other."""
-    spans: dict[str, list[tuple[int, int, str]]] = {}
-    for name, value in model.named_parameters():
+    """A parameter that shares memory with another tensor: a change of one is a change of both."""
+    spans: dict[str, list[tuple[int, int, str, Tensor]]] = {}
+    for role, name, value in _tensors(model):
         if not is_weightless(value) and type(value) in _PLAIN and value.numel():
             first = value.data_ptr()
             extent = sum((n - 1) * s for n, s in zip(value.shape, value.stride(), strict=True))
             last = first + extent * value.element_size()
-            spans.setdefault(str(value.device), []).append((first, last, name))
-    for ranges in spans.values():
-        ranges.sort()
-        for (_, last, one), (first, _, other) in pairwise(ranges):
-            if first <= last:
-                yield UnsupportedError(
-                    f"parameters {one} and {other}",
-                    expected="parameters with memory of their own, or one parameter of two names",
-                    got="two that share memory: an update of one changes the other",
-                    change=f"give {other} memory of its own: .clone()",
-                )
+            spans.setdefault(str(value.device), []).append((first, last, f"{role} {name}", value))
+    for found in spans.values():
+        yield from _overlaps_of(sorted(found, key=lambda span: span[:2]))
+
+
+def _overlaps_of(spans: list[tuple[int, int, str, Tensor]]) -> Iterator[UnsupportedError]:
+    reaching: list[tuple[int, int, str, Tensor]] = []
+    for span in spans:
+        first, _, name, value = span
+        reaching = [one for one in reaching if one[1] >= first]
+        for _, _, other, owner in reaching:
+            parameters = [one for one in (value, owner) if isinstance(one, nn.Parameter)]
+            are_apart = value is not owner and len(parameters) == 2
+            if are_apart or any(parameter.requires_grad for parameter in parameters):
+                yield _shared(other, name)
+        reaching.append(span)
+
+
+def _shared(one: str, other: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{one} and {other}",
+        expected="parameters with memory of their own, or one parameter of two names",
+        got="two that share memory: an update of one changes the other",
+        change=f"give {other} memory of its own: .detach().clone(); or read the other in forward",
+    )
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, str, Tensor]]:

@@ -81,6 +81,8 @@ class _CallWatch(TorchFunctionMode):
                 )
             if func in (_SET_NEED, Tensor.requires_grad_):
                 _check_need(*args, **kwargs)
+        if name != "__get__":
+            _check_kept(*args, *kwargs.values())
         result = func(*args, **kwargs)
         if name != "__get__" and torch.is_grad_enabled() and _needs_gradient(result):
             self._check_registered(*args, *kwargs.values())
@@ -102,6 +104,21 @@ class _CallWatch(TorchFunctionMode):
                 self._check_registered(*value)
             elif type(value) in _PLAIN and value.requires_grad:
                 raise _unregistered(value)
+
+
+def _check_kept(*operands: Any) -> None:
+    """A tensor with numbers that autograd knows the origin of was computed before the trace."""
+    for value in operands:
+        if type(value) in (list, tuple):
+            _check_kept(*value)
+        elif type(value) is Tensor and value.grad_fn is not None:
+            raise UnsupportedError(
+                running_line(),
+                expected="tensors that the forward computes, parameters and buffers",
+                got=f"a tensor of shape {tuple(value.shape)} that was computed from parameters"
+                " before: the plan would train with the values that they had then",
+                change="compute it in forward, from the parameters",
+            )
 
 
 def _needs_gradient(result: Any) -> bool:

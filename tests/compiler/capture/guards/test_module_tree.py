@@ -79,6 +79,53 @@ def test_a_constant_that_shares_the_memory_of_a_parameter():
     assert "shares the memory of second.weight" in message
 
 
+SHARED = {
+    "a row of it": lambda weight: weight.detach()[0],
+    "all of it": lambda weight: weight.detach(),
+    "the parameter itself": lambda weight: weight,
+    "its last element": lambda weight: weight.detach().view(-1)[-1:],
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_buffer_that_shares_the_memory_of_a_parameter(name):
+    def keep(model):
+        model.register_buffer("kept", SHARED[name](model.second.weight))
+
+    message = refused(net(lambda model, h: h * model.kept.sum(), keep))
+    assert "share memory" in message
+    assert "second.weight" in message
+    assert "buffer kept" in message
+
+
+def test_a_buffer_that_shares_the_memory_of_a_frozen_parameter():
+    def keep(model):
+        model.second.weight.requires_grad_(False)
+        model.register_buffer("kept", model.second.weight.detach()[0])
+
+    assert_like_eager(net(lambda model, h: h * model.kept, keep))
+
+
+@pytest.mark.parametrize("share", [lambda kept: kept, lambda kept: kept.view(6)[:]])
+def test_buffers_that_share_memory_and_are_written_to(share):
+    def keep(model):
+        model.register_buffer("kept", torch.ones(6))
+        model.register_buffer("same", share(model.kept))
+
+    def between(model, h):
+        model.kept.mul_(0.5)
+        return h * model.same
+
+    assert refused(net(between, keep)).startswith("buffers of Net")
+
+
+def test_a_weight_of_complex_numbers():
+    def keep(model):
+        model.turn = nn.Parameter(torch.ones(6, dtype=torch.complex64))
+
+    assert refused(net(lambda model, h: (h * model.turn).abs(), keep)).startswith("parameter turn")
+
+
 def test_parameters_that_overlap():
     model, flat = Between(), torch.randn(40)
     model.first.weight = nn.Parameter(flat[:24].view(6, 4))

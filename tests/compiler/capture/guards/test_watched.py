@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from helpers.against_eager import assert_like_eager
+from helpers.against_eager import SAMPLE, assert_like_eager
 from helpers.guarded import net, refused
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -86,3 +86,18 @@ def test_inference_mode_in_forward_stops_gradients():
         return squashed.clone() * h
 
     assert_like_eager(net(part))
+
+
+def test_a_tensor_that_was_computed_from_a_weight_before_the_forward():
+    def keep(model):
+        model.kept = model.second.weight.t()
+
+    message = refused(net(lambda model, h: h * model.kept.sum(), keep))
+    assert "computed from parameters before" in message
+    assert "test_watched.py" in message
+
+
+def test_a_result_that_an_earlier_call_left():
+    model = net(lambda model, h: setattr(model, "kept", h) or h)
+    model(SAMPLE)
+    assert_like_eager(model)
