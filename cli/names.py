@@ -83,6 +83,18 @@ def check_weights(path: Path | None) -> None:
         check_header(path)
 
 
+def check_folder(option: str, path: Path | None, *, is_there: bool = False) -> None:
+    """Raises UserError for a folder to write that cannot be one, or to read that is not there."""
+    if path is None or path.is_dir() or (not is_there and not path.exists()):
+        return
+    raise UserError(
+        f"{option} {path}",
+        expected="a folder with checkpoints, or one of them" if is_there else "a folder",
+        got="a file" if path.exists() else "no such folder",
+        change="give the one that --checkpoint named" if is_there else "choose another name",
+    )
+
+
 def check_data(name_or_path: str | None) -> None:
     """Raises UnknownNameError for data that are neither known by name nor there."""
     if name_or_path is not None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..names import check_data, check_output, check_settings, check_weights, check_where
+from ..names import (
+    check_data,
+    check_folder,
+    check_output,
+    check_settings,
+    check_weights,
+    check_where,
+)
 from ..options import Json, OverridesOption, PlanDirectory, Weights
 from ..terminal.console import print_json
 from ..terminal.progress import run_data, run_facts
@@ -96,6 +103,9 @@ def train(
     check_data(data)
     check_weights(weights)
     check_output(output)
+    for option, folder in (("--checkpoint", checkpoint), ("--log", log), ("--adapter", adapter)):
+        check_folder(option, folder)
+    check_folder("--resume", resume, is_there=True)
     if resume is None:  # a checkpoint has a recipe of its own
         check_settings(plan, set_)
     from ...api import train as run_plan
