@@ -14,21 +14,21 @@ from .backend.version import VERSION
 
 if TYPE_CHECKING:
     from . import models, nn, optim, sparsity
-    from .api import compare, compile, predict, train
+    from .api import check, compare, compile, diff, predict, train
     from .backend import errors
     from .compiler.pipeline import Options
-    from .compiler.plan.check import check
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
-    from .compiler.plan.text.diff import diff
     from .compiler.recipes.build import compile_recipe
     from .compiler.recipes.read import load_recipe
     from .compiler.recipes.recipe import Recipe
     from .compiler.targets import known_targets, load_target
+    from .compiler.targets import known_targets as targets
     from .runtime.data import Dataset
     from .runtime.torch_compile.plans import plan_of, plans_of
     from .runtime.weights.load import load_weights
     from .sim import simulate
+    from .study.explain.explanation import explain
     from .study.validate import validate
 
 __version__ = VERSION
@@ -36,11 +36,13 @@ _PLACES = {
     "Dataset": ("runtime.data", "Dataset"),
     "Options": ("compiler.pipeline", "Options"),
     "Recipe": ("compiler.recipes.recipe", "Recipe"),
-    "check": ("compiler.plan.check", "check"),
+    "check": ("api", "check"),
     "compile_recipe": ("compiler.recipes.build", "compile_recipe"),
-    "diff": ("compiler.plan.text.diff", "diff"),
+    "diff": ("api", "diff"),
     "errors": ("backend", "errors"),
     "known_targets": ("compiler.targets", "known_targets"),
+    "explain": ("study.explain.explanation", "explain"),
+    "targets": ("compiler.targets", "known_targets"),
     "load_recipe": ("compiler.recipes.read", "load_recipe"),
     "load_target": ("compiler.targets", "load_target"),
     "compare": ("api", "compare"),
@@ -69,6 +71,7 @@ __all__ = [
     "compile_recipe",
     "diff",
     "errors",
+    "explain",
     "known_targets",
     "load",
     "load_recipe",
@@ -82,6 +85,7 @@ __all__ = [
     "predict",
     "simulate",
     "sparsity",
+    "targets",
     "train",
     "validate",
 ]

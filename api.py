@@ -13,7 +13,13 @@ from .backend.optim import Settings
 from .compiler.capture.capture import capture
 from .compiler.capture.sample import Loss, Sample
 from .compiler.pipeline import GraphCompiler, Options, compile_model, with_masks_of
+from .compiler.plan.check import Violation
+from .compiler.plan.check import check as check_document
+from .compiler.plan.document import PlanDocument
 from .compiler.plan.plan import Plan
+from .compiler.plan.program import StageProgram
+from .compiler.plan.text.diff import Change
+from .compiler.plan.text.diff import diff as documents_diff
 from .compiler.recipes.carried import carried_recipe
 from .compiler.recipes.given import as_loss, as_module, as_options, as_sample
 from .compiler.recipes.read import make_recipe
@@ -59,6 +65,27 @@ def compile(
     """
     sample, function = as_sample(example_inputs, loss), as_loss(loss)
     return compile_model(as_module(model), sample, function, target, as_options(options))
+
+
+def check(
+    plan: Plan | PlanDocument,
+    target: Target | None = None,
+    programs: Mapping[str, StageProgram] | None = None,
+) -> tuple[Violation, ...]:
+    """All rules that a plan breaks; none of a sound one.
+
+    Of a plan its programs are checked with it; of a document alone those that are given. With
+    `target` its constants are compared with the plan's.
+    """
+    if isinstance(plan, Plan):
+        return check_document(plan.document, target, programs or plan.programs)
+    return check_document(plan, target, programs)
+
+
+def diff(a: Plan | PlanDocument, b: Plan | PlanDocument) -> tuple[Change, ...]:
+    """All differences from `a` to `b`, in the order of the plan's fields; weights are left out."""
+    before, after = (each.document if isinstance(each, Plan) else each for each in (a, b))
+    return documents_diff(before, after)
 
 
 def compare(

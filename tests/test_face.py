@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -86,3 +87,13 @@ def test_one_model_on_several_machines() -> None:
     rate = weft.simulate(plan, samples=50).throughput_samples_per_s
     assert rows[1].figures is not None
     assert rows[1].figures.throughput_samples_per_s == rate
+
+
+def test_plans_are_checked_and_compared_as_they_are(plan: weft.Plan) -> None:
+    assert weft.check(plan) == weft.check(plan.document) == ()
+    assert weft.diff(plan, plan.document) == ()
+    clock = replace(plan.document, clock_hz=1.0)
+    assert [change.where for change in weft.diff(plan, clock)] == ["clock_hz"]
+    assert weft.check(clock)
+    assert "wse2" in weft.targets()
+    assert callable(weft.explain)
