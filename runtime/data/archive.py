@@ -9,6 +9,7 @@ import numpy as np
 
 from ...backend.errors import UserError
 from .dataset import Dataset
+from .finite import check_finite
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -55,22 +56,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     for key, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise _unfit(path, f"{key} of type {array.dtype}")
-        _check_finite(path, key, array)
+        check_finite(f"data file {path}", key, array)
     return arrays
-
-
-def _check_finite(path: Path, key: str, array: np.ndarray) -> None:
-    """Raises UserError for numbers that no training could use."""
-    if array.dtype.kind != "f" or not array.ndim or np.isfinite(array).all():
-        return
-    bad = ~np.isfinite(array)
-    rows = np.flatnonzero(bad.reshape(len(array), -1).any(1))
-    raise UserError(
-        f"data file {path}",
-        expected=f"finite numbers in {key}",
-        got=f"{bad.sum():,} of {bad.size:,} are not; the first is in row {rows[0]:,}",
-        change="drop those rows, or replace the numbers (numpy.nan_to_num)",
-    )
 
 
 def _check_rows(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ...backend.errors import UserError
 from .dataset import Dataset, Splits
+from .finite import check_finite
 from .load import load_data
 from .samples import ArraySamples, Samples
 from .torch_samples import TorchSamples, loaded
@@ -43,7 +44,8 @@ def as_splits(given: Any, wanted: Wanted) -> Splits:
     """The data that a user gave as samples.
 
     Arrays are numpy's or torch's, one for each input of the model; twice as many are those for
-    training and those for testing. Raises UserError for anything else, and for sparse arrays.
+    training and those for testing. Raises UserError for anything else, for sparse arrays and for
+    numbers that are not finite.
     """
     if isinstance(given, Splits | Dataset):
         return given if isinstance(given, Splits) else given.splits
@@ -103,7 +105,10 @@ def _of_arrays(part: str, given: Any, wanted: Wanted) -> ArraySamples:
             f"{len(values)} arrays to {part}, for a model whose inputs are"
             f" {', '.join(wanted.names)}"
         )
-    return ArraySamples(f"given, {part}", tuple(_array(value) for value in values))
+    arrays = tuple(_array(value) for value in values)
+    for name, array in zip(wanted.names, arrays, strict=True):
+        check_finite(f"data, {part}", name, array)
+    return ArraySamples(f"given, {part}", arrays)
 
 
 def _array(value: Any) -> np.ndarray:
