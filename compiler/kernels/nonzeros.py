@@ -12,6 +12,7 @@ from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from ..machine.arrays import Ints, ceil_div
@@ -81,7 +82,7 @@ class WeightTiles:
         key = (in_split, out_split)
         if key not in self._cache:
             self._cache[key] = (
-                int(self.tile_counts(in_split, out_split).max())
+                self._sums_for(in_split, out_split).largest(*self._ends_of(in_split, out_split))
                 if self.counts is not None
                 else self._expected_maximum(in_split, out_split)
             )
@@ -89,10 +90,15 @@ class WeightTiles:
 
     def tile_counts(self, in_split: int, out_split: int) -> NDArray[np.int64]:
         """Non-zeros of every tile, (out slices, in slices). Needs a mask."""
+        ends = self._ends_of(in_split, out_split)
+        return self._sums_for(in_split, out_split).of(*ends)
+
+    def _ends_of(self, in_split: int, out_split: int) -> tuple[Ints, Ints]:
+        return _slice_ends(self.out_features, out_split), _slice_ends(self.in_features, in_split)
+
+    def _sums_for(self, in_split: int, out_split: int) -> _PrefixSums:
         self._sum_up(np.array([out_split]), np.array([in_split]))
-        rows = _slice_ends(self.out_features, out_split)
-        columns = _slice_ends(self.in_features, in_split)
-        return self._sums["all"].of(rows, columns)
+        return self._sums["all"]
 
     def _sum_up(self, out_splits: Ints, in_splits: Ints) -> None:
         """One pass over the mask for all slices of these splits, unless there was one."""
@@ -138,6 +144,26 @@ class _PrefixSums:
         """The sums between these successive ends."""
         at = np.searchsorted(self.rows, rows)[:, None], np.searchsorted(self.columns, columns)
         return np.diff(np.diff(self.sums[at], axis=0, prepend=0), axis=1, prepend=0)
+
+    def largest(self, rows: Ints, columns: Ints) -> int:
+        """The largest of them, without an array of all."""
+        at = np.searchsorted(self.rows, rows), np.searchsorted(self.columns, columns)
+        return int(_largest(self.sums, *at))
+
+
+@njit(cache=True)
+def _largest(sums: NDArray[np.int64], rows: Ints, columns: Ints) -> int:
+    above = np.zeros(len(columns) + 1, np.int64)
+    found = 0
+    for row in rows:
+        before = 0
+        for number, column in enumerate(columns):
+            so_far = sums[row, column]
+            found = max(found, so_far - before - (above[number + 1] - above[number]))
+            above[number] = before
+            before = so_far
+        above[len(columns)] = before
+    return found
 
 
 def _sums(counts: NDArray[np.integer], rows: Ints, columns: Ints) -> _PrefixSums:

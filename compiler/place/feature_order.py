@@ -9,9 +9,10 @@ read as x[columns], y[rows] is written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 TileCounts = NDArray[np.integer]
@@ -96,32 +97,59 @@ def _sweeps(shape: tuple[int, int], tiles: tuple[int, int]) -> int:
 
 @dataclass(frozen=True)
 class _Weights:
-    """Non-zeros (rows, columns), by rows and by columns, so that slices of both are summed fast."""
+    """Non-zeros (rows, columns), or, if it is turned, (columns, rows)."""
 
-    by_rows: TileCounts
-    by_columns: TileCounts
+    counts: TileCounts
+    is_turned: bool = False
 
     @classmethod
     def of(cls, counts: NDArray) -> _Weights:
         array = np.asarray(counts)
         array = array.view(np.uint8) if array.dtype == np.bool_ else array
-        return cls(np.ascontiguousarray(array), np.ascontiguousarray(array.T))
+        is_turned = array.flags.f_contiguous and not array.flags.c_contiguous
+        return cls(np.ascontiguousarray(array.T if is_turned else array), is_turned)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.by_rows.shape[0], self.by_rows.shape[1]
+        first, second = self.counts.shape
+        return (second, first) if self.is_turned else (first, second)
 
     @property
     def transposed(self) -> _Weights:
-        return _Weights(self.by_columns, self.by_rows)
+        return replace(self, is_turned=not self.is_turned)
 
     def sums(self, slices: FeatureNumbers) -> Float32s:
         """(rows, slices): non-zeros of every row in each slice of columns."""
-        found = np.empty((len(slices), self.shape[0]), np.float32)
-        for index, members in enumerate(slices):
-            inside = self.by_columns[members[members >= 0]]
-            found[index] = np.add.reduce(inside, axis=0, dtype=np.int32)
-        return np.ascontiguousarray(found.T)
+        slice_of = np.zeros(self.shape[1], np.int64)
+        for number, members in enumerate(slices):
+            slice_of[members[members >= 0]] = number
+        if self.is_turned:
+            of_columns = _sums_of_columns(self.counts, slice_of, len(slices))
+            return np.ascontiguousarray(of_columns.T, np.float32)
+        return _sums_of_rows(self.counts, slice_of, len(slices)).astype(np.float32)
+
+
+@njit(cache=True)
+def _sums_of_rows(counts: TileCounts, slice_of: FeatureNumbers, slices: int) -> NDArray[np.int32]:
+    """(rows, slices): sums of each row over the columns of each slice."""
+    found = np.zeros((counts.shape[0], slices), np.int32)
+    for row in range(counts.shape[0]):
+        for column in range(counts.shape[1]):
+            found[row, slice_of[column]] += counts[row, column]
+    return found
+
+
+@njit(cache=True)
+def _sums_of_columns(
+    counts: TileCounts, slice_of: FeatureNumbers, slices: int
+) -> NDArray[np.int32]:
+    """(slices, columns): sums of each column over the rows of each slice."""
+    found = np.zeros((slices, counts.shape[1]), np.int32)
+    for row in range(counts.shape[0]):
+        own = found[slice_of[row]]
+        for column in range(counts.shape[1]):
+            own[column] += counts[row, column]
+    return found
 
 
 def _slices(size: int, split: int) -> FeatureNumbers:
