@@ -5,8 +5,8 @@ rows of PEs: a product of r more inputs and r more outputs. x is sent once, and 
 that arrives is first multiplied with A's rows; u = A x is summed and sent along the rows of PEs
 while W's rows are multiplied, and B u is added to the partial sums of y before these are summed.
 The loops run in one of two orders (see multicast.py). With the operands outermost, a PE keeps both
-sides of W's product; where one of them takes more of its memory than a side may, the operand comes
-twice, once for the factors. With the sums outermost, u is there before the first of them.
+sides of W's product; where they take more of its memory than one side may, the operand comes twice,
+once for the factors. With the sums outermost, u is there before the first of them.
 
 The input gradient is the same in the other direction: du = B^T g first, and A^T du is added to the
 partial sums of W^T g. The gradients of A and B are products of their own: u, g and du have come by
@@ -58,8 +58,8 @@ class _Messages:
 
 
 def keeps_both(target: Target, into: Ints, out: Ints) -> Bools:
-    """Whether a PE has room for both sides of a product, of so many bytes."""
-    return np.maximum(into, out) <= side_bytes(target)
+    """Whether both sides of a product, of so many bytes, take no more than one may."""
+    return into + out <= side_bytes(target)
 
 
 def cost(target: Target, joint: Joint) -> Cost:

@@ -10,7 +10,7 @@ vectors of the other: the sums, while operands stream past them, or the operands
 one by one (see machine/multicast.py): of those that its memory allows the larger counts, in one
 turn. A product of two activations holds its second factor where a weight would lie. Where tiles
 travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights. A product with
-low-rank factors in it keeps both sides where neither takes more than a side may.
+low-rank factors in it keeps both sides where they take no more than one side may.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _sides(
 ) -> Ints:
     """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
     the outputs are `halo` longer where there are so many beyond the PE's slice. With low-rank
-    factors in the product (`joint`) it holds both sides where there is room for both."""
+    factors in the product (`joint`) it holds both sides where they take no more than one may."""
     tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
@@ -215,7 +215,7 @@ def _sides(
     arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns) + border
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
     if joint is not None:
-        both = joint & (np.maximum(*ends) <= lies.side_bytes)
+        both = joint & (ends[0] + ends[1] <= lies.side_bytes)
         held = np.where(both, (ends[0] + ends[1]) // size, held)
     travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
     return (held + _VECTORS * np.maximum(arriving, leaving) + travelling) * size

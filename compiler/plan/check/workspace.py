@@ -138,7 +138,7 @@ def _product_bytes(
 
     It can hold a side that takes `most` bytes or less, and the smaller one in turns.
     Where tiles travel it also takes the next ones of the inputs and of the weights. With low-rank
-    factors in the product it `keeps_both` sides, if it can hold both.
+    factors in the product it `keeps_both` sides, if they take no more than one may.
     """
     into = ceil(product.in_features / tiling.in_split)
     out = ceil(product.out_features / tiling.out_split)
@@ -153,7 +153,7 @@ def _product_bytes(
     arriving, leaving = ceil(ends[0] / turns), ceil(ends[1] / turns) + beyond
     parts = zip((into * arriving, out * leaving), shares, strict=True)
     held = max(part for part, share in parts if share <= max(1, min(shares)))
-    if keeps_both and max(sides) * product.item_bytes <= most:
+    if keeps_both and sum(sides) * product.item_bytes <= most:
         held = sum(sides)
     elements = held + 2 * max(arriving, leaving)
     if tiling.algorithm in ("ring", "summa"):
