@@ -32,8 +32,8 @@ def load_weights(plan: Plan, source: str | Path | Mapping[str, Tensor]) -> Plan:
     folder of PEFT's has adapters alone, and all else keeps the plan's. Constants and normalization
     state that are not there keep the plan's values. A tensor under a second name (a tied weight) is
     left aside; any other that the plan does not have is refused. Values take the plan's types;
-    masked weights become zero.
-    Raises UserError that lists what is missing, unexpected, or of another shape.
+    masked weights become zero, but not frozen ones that are sparse in other places.
+    Raises UserError that lists what is missing, unexpected, of another shape, or sparse elsewhere.
     """
     if not isinstance(source, Mapping) and is_adapter(Path(source)):
         return load_adapter(plan, Path(source))
@@ -42,12 +42,39 @@ def load_weights(plan: Plan, source: str | Path | Mapping[str, Tensor]) -> Plan:
     wanted = _Wanted.of(plan)
     names = wanted.names_in(given)
     _check(wanted, given, names, plan, where)
+    _check_zeros(plan, {name: given[found] for name, found in names.items()}, where)
     tensors = dict(plan.tensors)
     for name, found in names.items():
         value = given[found].detach().to("cpu", wanted.specs[name].torch_dtype, copy=True)
         mask = plan.masks.get(name)
         tensors[name] = value if mask is None else torch.where(mask, value, 0)
     return replace(plan, tensors=tensors)
+
+
+def _check_zeros(plan: Plan, given: Mapping[str, Tensor], where: str) -> None:
+    """Raises UserError where a mask would cut a frozen weight that is sparse in other places: no
+    training would make up for it."""
+    frozen = {
+        name
+        for stage in plan.stages.stages
+        for name, trains in zip(stage.parameters, stage.program.trainable, strict=True)
+        if not trains
+    }
+    cut = {}
+    for name in sorted(frozen & given.keys() & plan.masks.keys()):
+        value, mask = given[name].detach().cpu(), plan.masks[name].cpu()
+        lost = int(((value != 0) & ~mask).sum())
+        if lost and 2 * int((value == 0).sum()) >= int((~mask).sum()):  # it is sparse itself
+            cut[name] = f"{lost:,} of its {int((value != 0).sum()):,} non-zeros"
+    if cut:
+        name = next(iter(cut))
+        raise UserError(
+            where,
+            expected="frozen weights that are zero where the plan's masks are",
+            got=f"{len(cut)} with other zeros: of {name} the mask would cut {cut[name]}",
+            change="train adapters on a base made sparse by the same recipe, leave sparsity out,"
+            " or give the dense weights to be cut by the masks",
+        )
 
 
 def copy_into(tensors: Mapping[str, Tensor], model: nn.Module) -> None:

@@ -40,6 +40,23 @@ def test_weights_of_the_model_before_it_was_adapted(plan: Plan) -> None:
         assert "lora_" not in name or torch.equal(loaded.tensors[name], value)
 
 
+def test_a_base_that_is_sparse_elsewhere_is_refused() -> None:
+    """Dense weights are cut by the masks, and those that have their zeros are taken as they are."""
+    plan = compile_recipe(shipped_recipe("lora_sparse"), witness=False)
+    masks = {name.replace(".base_layer", ""): mask for name, mask in plan.masks.items()}
+    base = _base()
+    own = {name: value * masks.get(name, 1) for name, value in base.items()}
+    loaded = weft.load_weights(plan, own)
+    for name, mask in plan.masks.items():
+        found = loaded.tensors[name]
+        assert torch.equal(found, own[name.replace(".base_layer", "")])
+        assert torch.equal(weft.load_weights(plan, base).tensors[name], found)
+        assert not found[~mask].any()
+    elsewhere = {n: v * masks[n].flip(0) if n in masks else v for n, v in base.items()}
+    with pytest.raises(UserError, match=r"with other zeros: of layers\S* the mask would cut"):
+        weft.load_weights(plan, elsewhere)
+
+
 def test_of_a_soft_prompt_too() -> None:
     prompted = compile_recipe(shipped_recipe("soft_prompt"), witness=False)
     recipe = shipped_recipe("soft_prompt").model_dump(mode="json", exclude_unset=True)
