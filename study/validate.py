@@ -14,6 +14,7 @@ from ..compiler.targets import Target, known_targets, load_target
 from ..sim.validation.report import MeasuredPoint, Omission, ValidationReport, summarise
 from ..sim.validation.screening import (
     at_peak,
+    contradiction,
     impossible,
     in_one_line,
     refusal,
@@ -114,7 +115,7 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
 def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
     """The points of a user's row, or why it has none: what it lacks, or a number that cannot be."""
     kernel = KERNELS[row.kernel]
-    if reason := too_large(row, load(kernel)):
+    if reason := too_large(row, load(kernel)) or contradiction(row):
         return reason
     try:
         points = list(_points(load, row))

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Protocol
 
 from ...backend.errors import UnknownNameError, UserError
@@ -19,6 +20,8 @@ _SIZES = frozenset(
     {"dim", "ffn", "context", "kv", "seq", "seq_len", "layers", "repeats"}
     | {"n_rows", "k_cols", "vector_len", "words_f32"}
 )
+_SPEEDUP = "speedup_measured"
+_ASCENDING = "cycles_min", "cycles_avg", "cycles_max"
 _LARGEST = 2**24
 """Of a tensor's axis: with two of them its bytes are still counted in 64 bits."""
 
@@ -132,3 +135,20 @@ def impossible(row: TableRow, quantity: str, measured: float, least: float) -> s
         f"{row.row.where}, column {quantity}: expected at least {least:,.0f} cycles, which the"
         f" machine needs at its peak, got {measured:g}; is it in another unit?"
     )
+
+
+def contradiction(row: TableRow) -> str | None:
+    """Why the numbers of a row cannot be true together: a speed-up above what its zeros leave of
+    the work, or a least, average and most number of cycles in another order."""
+    columns = row.row.columns
+    sparsity, speedup = (as_number(columns.get(name, "")) for name in ("sparsity", _SPEEDUP))
+    if sparsity is not None and sparsity < 1 and speedup and speedup > 1 / (1 - sparsity):
+        return (
+            f"{row.row.where}, column {_SPEEDUP}: expected at most {1 / (1 - sparsity):.3g}, which"
+            f" {sparsity:.0%} zeros leave of the work, got {speedup:g}"
+        )
+    given = [(name, as_number(columns.get(name, ""))) for name in _ASCENDING]
+    for (name, value), (other, larger) in combinations(given, 2):
+        if value is not None and larger is not None and value > larger:
+            return f"{row.row.where}: expected {name} of at most {other}, got {value:g}, {larger:g}"
+    return None
