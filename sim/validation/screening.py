@@ -142,7 +142,7 @@ def contradiction(row: TableRow) -> str | None:
     the work, or a least, average and most number of cycles in another order."""
     columns = row.row.columns
     sparsity, speedup = (as_number(columns.get(name, "")) for name in ("sparsity", _SPEEDUP))
-    if sparsity is not None and sparsity < 1 and speedup and speedup > 1 / (1 - sparsity):
+    if sparsity is not None and 0 <= sparsity < 1 and speedup and speedup > 1 / (1 - sparsity):
         return (
             f"{row.row.where}, column {_SPEEDUP}: expected at most {1 / (1 - sparsity):.3g}, which"
             f" {sparsity:.0%} zeros leave of the work, got {speedup:g}"

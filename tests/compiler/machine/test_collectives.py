@@ -169,3 +169,13 @@ def test_a_turn_of_lines_more_never_costs_less(words, pes, lines):
     assert one[2] <= one[1]
     assert one[4] <= one[3]
     assert all(cycles >= lines * words for cycles in (*one[:2], *one[3:4]))
+
+
+def test_a_number_is_summed_over_a_wafer_in_little_more_than_its_diameter():
+    """600 x 595 PEs of a CS-1 took a tenth more than the hops across them, by a program written for
+    that (Rocki et al., arXiv:2010.03660); trees along both axes take a third more."""
+    noc = load_target("wse2").noc
+    one, along, across = (np.array([size]) for size in (1, 595, 600))
+    (found,) = collectives.AllReduce(1, one, along, across, one, np.array([0])).cycles(noc)
+    diameter = (594 + 599) * noc.hop_cycles
+    assert diameter < found < 1.36 * diameter
