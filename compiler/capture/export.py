@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.export._trace as export_module
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
 from ...backend.errors import UserError
+from ...backend.torch_versions import export_in_silence
 from .custom_backward.call import CustomCall
 from .custom_backward.record import CallRecording
 from .functional import functional_updates
@@ -62,35 +60,14 @@ def export_sample(sample: OneSample, example_inputs: Sample) -> Traced:
 
 @contextmanager
 def _as_for_training(sample: OneSample) -> Iterator[None]:
-    """Gradients on, whatever the caller's mode; torch's own dumps of graphs off.
-
-    torch.export prints the graph of a refusal; what its module calls `print` is set meanwhile.
-    """
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    export_module.__dict__["print"] = lambda *values, **options: None
-    try:
-        with (
-            warnings.catch_warnings(),
-            preserved(sample),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):
-            # of torch, which looks for a gradient of each tensor that it makes a fake one of
-            warnings.filterwarnings("ignore", message=r"The \.grad attribute")
-            yield
-    finally:
-        export_module.__dict__.pop("print", None)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-_LOGGERS = (
-    *("torch.fx.experimental.symbolic_shapes", "torch._export", "torch.export"),
-    "torch._subclasses.fake_tensor",
-)
+    """Gradients on, whatever the caller's mode; torch's own dumps of graphs off."""
+    with (
+        export_in_silence(),
+        preserved(sample),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        yield
 
 
 def _traced(sample: OneSample, example_inputs: Sample) -> Traced:
