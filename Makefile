@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check docs clean
+.PHONY: help demo test check docs newest clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -25,6 +25,9 @@ check: $(READY)  ## lint, format, types, import direction
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m weft.compiler.plan.text.format_page > docs/plan-format.md
 	$(BIN)/python -m weft.compiler.recipes.keys_page > docs/recipes.md
+
+newest:  ## quick checks on the newest torch, jax and Python of the package index
+	.ci/newest
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
