@@ -26,7 +26,9 @@ _KEPT = 12
 _SETTLED = 6
 _HOTTEST, _COLDEST, _SPAN = 8e-3, 5e-5, 60.0
 _FRESH = 0.3
-_REFOLDS, _FOLDS, _LEVEL_SHARE = 0.6, 40, 0.3
+_REFOLDS, _LEVEL_SHARE = 0.6, 0.3
+_STEPS_A_FOLD, _MOST_FOLDS = 1_500, 80
+"""A fold takes about as long as so many steps of annealing."""
 _COOLEST, _WARMEST = 0.01, 0.2
 """Heat of refolding, in shares of a layout's wires."""
 
@@ -105,7 +107,7 @@ def _run(
     problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int, share: float
 ) -> Callable[[], SlicedLayout]:
     if random.random() < _REFOLDS and problem.count > 1:
-        return _refolding(problem, start, random)
+        return _refolding(problem, start, random, steps)
     hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
     seed, steps = int(random.integers(1 << 31)), int(steps * random.choice((0.5, 1, 2)))
     levels, (joined, joins) = problem.levels, problem.joined
@@ -123,14 +125,15 @@ def _run(
 
 
 def _refolding(
-    problem: Problem, start: SlicedLayout, random: np.random.Generator
+    problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int
 ) -> Callable[[], SlicedLayout]:
     share = np.exp(random.uniform(np.log(_COOLEST), np.log(_WARMEST)))
     heat = share * max(0.0, start.cost - float(problem.levels.costs[start.level]))
+    folds = min(max(4, steps // _STEPS_A_FOLD), _MOST_FOLDS)
     own = np.random.default_rng(int(random.integers(1 << 31)))
 
     def run() -> SlicedLayout:
-        found = refold(problem, start, own, _FOLDS, heat, _LEVEL_SHARE)
+        found = refold(problem, start, own, folds, heat, _LEVEL_SHARE)
         return found if fits(problem, found) else replace(found, cost=np.inf)
 
     return run
