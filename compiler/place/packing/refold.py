@@ -8,6 +8,7 @@ cut anew, or one of its parts in the rectangle that it has, with all else where 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ _WHOLE = 40
 """Up to so many blocks the whole is cut anew; of more, one part at a time."""
 _WINDOW = 20
 """Most blocks of a part that is cut anew alone."""
-_PARTS_A_RUN, _PARTS, _KEPT = 60, 60_000, 8
+_PARTS_A_RUN, _PARTS, _KEPT = 60, 20_000, 8
 _EXCHANGED = 0.15
 _NEAR = 0.7
 _MOST_MOVES = 3
@@ -47,14 +48,18 @@ def refold(
     steps: int,
     heat: float,
     level_share: float,
+    until: float | None = None,
 ) -> SlicedLayout:
     """The best layout of a walk: each step is the best of all cuts of an order near the last.
 
-    `heat` is how much dearer a step may be at first, in units of the cost.
+    `heat` is how much dearer a step may be at first, in units of the cost. No step begins after
+    `until`, a time of `time.monotonic`.
     """
     now = best = start
     last = len(problem.levels.costs) - 1
     for step in range(steps):
+        if until is not None and time.monotonic() >= until:
+            break
         level = now.level
         if random.random() < level_share:
             level = int(np.clip(level + random.integers(-3, 3), 0, last))

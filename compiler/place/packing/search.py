@@ -77,7 +77,7 @@ def search(
     with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as threads:
         while not budget.spent(rounds):
             runs = [
-                _run(problem, _pick(random, pool, fresh), random, budget.steps, share)
+                _run(problem, _pick(random, pool, fresh), random, budget, share)
                 for _ in range(_RUNS_A_ROUND)
             ]
             done = list(threads.map(lambda run: run(), runs))
@@ -104,12 +104,12 @@ def _pick(
 
 
 def _run(
-    problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int, share: float
+    problem: Problem, start: SlicedLayout, random: np.random.Generator, budget: Budget, share: float
 ) -> Callable[[], SlicedLayout]:
     if random.random() < _REFOLDS and problem.count > 1:
-        return _refolding(problem, start, random, steps)
+        return _refolding(problem, start, random, budget)
     hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
-    seed, steps = int(random.integers(1 << 31)), int(steps * random.choice((0.5, 1, 2)))
+    seed, steps = int(random.integers(1 << 31)), int(budget.steps * random.choice((0.5, 1, 2)))
     levels, (joined, joins) = problem.levels, problem.joined
     scale = float(levels.costs[start.level])
 
@@ -125,15 +125,15 @@ def _run(
 
 
 def _refolding(
-    problem: Problem, start: SlicedLayout, random: np.random.Generator, steps: int
+    problem: Problem, start: SlicedLayout, random: np.random.Generator, budget: Budget
 ) -> Callable[[], SlicedLayout]:
     share = np.exp(random.uniform(np.log(_COOLEST), np.log(_WARMEST)))
     heat = share * max(0.0, start.cost - float(problem.levels.costs[start.level]))
-    folds = min(max(4, steps // _STEPS_A_FOLD), _MOST_FOLDS)
+    folds = min(max(4, budget.steps // _STEPS_A_FOLD), _MOST_FOLDS)
     own = np.random.default_rng(int(random.integers(1 << 31)))
 
     def run() -> SlicedLayout:
-        found = refold(problem, start, own, folds, heat, _LEVEL_SHARE)
+        found = refold(problem, start, own, folds, heat, _LEVEL_SHARE, budget.until)
         return found if fits(problem, found) else replace(found, cost=np.inf)
 
     return run
