@@ -49,7 +49,7 @@ def test_python_example_runs(tmp_path):
         [sys.executable, "-c", example + fragment], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    of_weft, of_torch = done.stdout.split("GraphModule")
+    of_weft, of_torch = done.stdout.split("Sequential on")
     assert "34 stages" in of_weft
     assert 0 < float(of_weft.split()[-1]) <= 1
     assert "stages" in of_torch
