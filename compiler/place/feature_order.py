@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numba import njit
@@ -20,8 +21,10 @@ Float32s = NDArray[np.float32]
 FeatureNumbers = NDArray[np.int64]
 
 _SWEEPS = 3
-_WORK = 2e12
-"""Multiply-adds of all sweeps; some 20 s of a processor. One sweep is made in any case."""
+_WORK = 8e9
+"""Multiply-adds of all sweeps over a small weight; about half a second of a processor."""
+_WORK_A_ELEMENT = 500
+"""Of a large one, so that time grows as the weight does; some 30 s for 10^9 elements."""
 _POLISH_ROUNDS = 10
 _WORST_TILES = 10
 _PARTNERS = 12
@@ -62,19 +65,20 @@ def balance(counts: NDArray, tiles: tuple[int, int], goal: float = 1.04) -> Feat
 
     `counts` is a bool mask (rows, columns), or the non-zeros over the taps of a convolution. Works
     until the fullest tile is within `goal` of the mean, or no exchange found helps; of large
-    weights (some 10^9) pairs of slices meet once, not three times. The same input gives the same
-    result.
+    weights (from some 10^7) pairs of slices meet once, not three times, or each slice meets a part
+    of the others. The same input gives the same result.
     """
     weights = _Weights.of(counts)
     rows, columns = _slices(weights.shape[0], tiles[0]), _slices(weights.shape[1], tiles[1])
     start = rows.copy(), columns.copy()
     before = _load(_Side(weights, rows, columns))
-    for _ in range(_sweeps(weights.shape, tiles)):
+    sweeps, share = _sweeps(weights.shape, tiles)
+    for _ in range(sweeps):
         side = _Side(weights, rows, columns)
         if _load(side).ratio <= goal:
             break
-        _exchange_pairs(side)
-        _exchange_pairs(_Side(weights.transposed, columns, rows))
+        _exchange_pairs(side, share)
+        _exchange_pairs(_Side(weights.transposed, columns, rows), share)
     _polish(weights, rows, columns, goal)
     after = _load(_Side(weights, rows, columns))
     if after.maximum >= before.maximum:
@@ -89,10 +93,13 @@ def load(counts: NDArray, tiles: tuple[int, int]) -> Load:
     return _load(_Side(weights, rows, columns))
 
 
-def _sweeps(shape: tuple[int, int], tiles: tuple[int, int]) -> int:
+def _sweeps(shape: tuple[int, int], tiles: tuple[int, int]) -> tuple[int, float]:
+    """How many sweeps are made, and the share of its rounds that each of them has."""
     rows, columns = shape
-    work = rows * rows * tiles[1] + columns * columns * tiles[0]
-    return max(1, min(_SWEEPS, round(_WORK / max(work, 1))))
+    work = max(1, rows * rows * tiles[1] + columns * columns * tiles[0])
+    most = max(_WORK, _WORK_A_ELEMENT * rows * columns)
+    sweeps = max(1, min(_SWEEPS, int(most // work)))
+    return sweeps, min(1.0, most / (sweeps * work))
 
 
 @dataclass(frozen=True)
@@ -183,14 +190,15 @@ class _Side:
             values[a, i], values[b, j] = values[b, j], values[a, i]
 
 
-def _exchange_pairs(side: _Side) -> None:
-    """For every pair of slices, the exchange that lowers the sum of squares most, if any does.
+def _exchange_pairs(side: _Side, share: float = 1.0) -> None:
+    """For every pair of slices, or a share of them, the exchange that lowers the sum of squares
+    most, if any does.
 
     With d the difference of two rows and D that of the slices' loads, the sum of squares changes
     by 2 (d D + |d|^2); |d|^2 over all pairs of rows is one matrix product.
     """
     length = side.order.shape[1]
-    for a, b in _rounds(len(side.order)):
+    for a, b in _rounds(len(side.order), share):
         left, right = side.rows[a], side.rows[b]
         apart = (side.loads[a] - side.loads[b])[:, :, None]
         of_left = side.squares[a] - (left @ apart)[:, :, 0]
@@ -208,11 +216,12 @@ def _exchange_pairs(side: _Side) -> None:
             side.exchange(int(a[pair]), i, int(b[pair]), j)
 
 
-def _rounds(count: int) -> Iterator[tuple[FeatureNumbers, FeatureNumbers]]:
-    """All pairs of `count` slices in rounds of disjoint ones (round-robin tournament)."""
+def _rounds(count: int, share: float) -> Iterator[tuple[FeatureNumbers, FeatureNumbers]]:
+    """All pairs of `count` slices in rounds of disjoint ones (round-robin tournament), or the first
+    share of the rounds."""
     ring = [*range(count), *([-1] if count % 2 and count > 1 else [])]
     half = len(ring) // 2
-    for _ in range(len(ring) - 1):
+    for _ in range(ceil(share * (len(ring) - 1))):
         pairs = zip(ring[:half], ring[: half - 1 : -1], strict=True)
         played = np.array([pair for pair in pairs if -1 not in pair], np.int64)
         yield played[:, 0], played[:, 1]

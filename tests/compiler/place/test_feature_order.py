@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.compiler.place import feature_order
 from weft.compiler.place.feature_order import balance, load
 
 
@@ -95,3 +96,23 @@ def test_the_orders_are_those_of_all_exchanges_tried_one_by_one() -> None:
     result = balance(random_mask((1024, 1024), 0.1), (50, 70))
     places = np.arange(1024)
     assert (int(result.rows @ places), int(result.columns @ places)) == (291785951, 320778754)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tiles"),
+    [((64, 64), (8, 8)), ((4096, 4096), (181, 181)), ((30000, 30000), (667, 667))],
+)
+def test_work_grows_no_faster_than_the_weight(shape: tuple[int, int], tiles: tuple[int, int]):
+    """Multiply-adds of all rounds: rows against rows in as many slices as the other axis has."""
+    sweeps, share = feature_order._sweeps(shape, tiles)
+    work = sweeps * share * (shape[0] ** 2 * tiles[1] + shape[1] ** 2 * tiles[0])
+    assert 1 <= sweeps <= 3
+    assert 0 < share <= 1
+    assert work <= max(8e9, 500 * shape[0] * shape[1]) * (1 + 1e-9)
+
+
+def test_a_share_of_the_rounds_is_the_first_of_them():
+    every = [(a.tolist(), b.tolist()) for a, b in feature_order._rounds(10, 1.0)]
+    some = [(a.tolist(), b.tolist()) for a, b in feature_order._rounds(10, 0.4)]
+    assert len(every) == 9
+    assert some == every[:4]
