@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..packing.placed import fits
@@ -43,12 +45,9 @@ def worth_trying(sizes: KernelSizes, low: float, most: float) -> np.ndarray:
         limit *= 1.03
     top = min(limit, most) if wt == 0 or best == np.inf else min(best / wt, most)
     limits = critical_times(sizes.instance.kernels, low, max(top, low))
-    ends = limits[:: max(1, len(limits) // 64)]
-    worth = [k for k, limit in enumerate(ends) if sizes.least_total(limit) <= best]
-    if best == np.inf or not worth:
-        return limits
-    last = ends[worth[-1] + 1] if worth[-1] + 1 < len(ends) else limits[-1]
-    return limits[limits <= last]
+    ends = np.append(limits[:: max(1, len(limits) // 64)], limits[-1])
+    worth = [b for a, b in pairwise(ends) if wt * a + sizes.least_wire(b) <= best]
+    return limits if best == np.inf or not worth else limits[limits <= worth[-1]]
 
 
 def thinned(limits: np.ndarray, count: int) -> np.ndarray:

@@ -83,7 +83,7 @@ def bounds(instance: Instance) -> Bounds:
     sizes = KernelSizes(instance)
     low, high = time_range(sizes)
     limits = worth_trying(sizes, low, high)
-    return Bounds(low, min(sizes.least_total(limit) for limit in thinned(limits, 4 * _LADDER)))
+    return Bounds(low, sizes.least_total(limits))
 
 
 def _part(rounds: int | None, share: float) -> int | None:

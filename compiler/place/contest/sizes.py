@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from heapq import heappop, heappush
+
 import numpy as np
 
 from ....backend.errors import InfeasibleError
@@ -57,15 +60,37 @@ class KernelSizes:
             found.append(float((heights * width)[inside].min()) if inside.any() else np.inf)
         return found
 
-    def least_total(self, limit: float) -> float:
-        """A lower bound on the weighted total of placements whose C_time is `limit`."""
+    def least_wire(self, limit: float) -> float:
+        """A lower bound on the weighted distances of placements whose C_time is at most `limit`."""
         one = self.instance
         sides = [
             min(int(np.argmax(self.curve(k, limit) <= one.rows)), int(self.curve(k, limit).min()))
             for k in range(len(self._keys))
         ]
-        wire = sum(0.5 * (sides[a] + sides[b]) for a, b in one.edges if a != b)
-        return one.time_weight * limit + one.wire_weight * wire
+        return one.wire_weight * sum(0.5 * (sides[a] + sides[b]) for a, b in one.edges if a != b)
+
+    def least_total(self, limits: np.ndarray) -> float:
+        """The least of weighted time and least distances over all of these limits.
+
+        Between two limits nothing is below the time of the lower and the distances of the higher,
+        so only stretches that could hold the least are looked into.
+        """
+        weight = self.instance.time_weight
+        wire = cache(lambda k: self.least_wire(float(limits[k])))
+        last = len(limits) - 1
+        best = min(weight * limits[k] + wire(k) for k in (0, last))
+        stretches = [(weight * limits[0] + wire(last), 0, last)]
+        while stretches:
+            least, low, high = heappop(stretches)
+            if least >= best:
+                break
+            if high - low < 2:
+                continue
+            middle = (low + high) // 2
+            best = min(best, weight * limits[middle] + wire(middle))
+            for a, b in ((low, middle), (middle, high)):
+                heappush(stretches, (weight * limits[a] + wire(b), a, b))
+        return float(best)
 
     def problem(self, limits: np.ndarray) -> Problem:
         """What to pack with these limits as levels."""
