@@ -35,6 +35,9 @@ MIXTURES: Mapping[str, Mapping[str, Any]] = {
 }
 """Arguments of `upcycle` by what a row is called."""
 
+_SECOND = 1000
+"""Added to the seed for the order of the second phase."""
+
 _WIDE = "dense, as wide as two experts"
 _SKEWED = {"E8k2, one expert takes a quarter": (0.25, *(0.75 / 7,) * 7)}
 
@@ -116,6 +119,7 @@ class TrainedExperts:
     """A model after its second phase of training: mean loss of the last samples and of the test, in
     nats a byte."""
 
+    seed: int
     name: str
     parameters: int
     steps: int
@@ -123,15 +127,20 @@ class TrainedExperts:
     test_loss: float
 
 
-def trained(data: Dataset, executor: str = "jax") -> Iterator[TrainedExperts]:
+def trained(data: Dataset, executor: str = "jax", seeds: int = 1) -> Iterator[TrainedExperts]:
     """A dense decoder is trained on `data` once; from there on it goes on, or is upcycled to E4k2,
-    for as many steps, in the order of another seed. Recipe `upcycled`."""
-    recipe = shipped_recipe("upcycled")
+    for as many steps, in the order of another seed. Recipe `upcycled`, with so many seeds."""
+    shipped = shipped_recipe("upcycled")
+    for seed in range(seeds):
+        yield from _phases(data, shipped.model_copy(update={"seed": shipped.seed + seed}), executor)
+
+
+def _phases(data: Dataset, recipe: Recipe, executor: str) -> Iterator[TrainedExperts]:
     torch.manual_seed(recipe.seed)
     window = recipe.input.shape[0]
     model: nn.Module = ByteModel(window=window)
     yield _run("dense, first phase", model, data, recipe, executor)
-    again = recipe.model_copy(update={"seed": recipe.seed + 1})
+    again = recipe.model_copy(update={"seed": recipe.seed + _SECOND})
     routed = recipe.upcycling.of(model)
     yield _run("dense, continued", model, data, again, executor)
     yield _run("E4k2, upcycled", routed, data, again, executor)
@@ -155,7 +164,7 @@ def _run(
     tail = float(np.mean(run.losses[-max(1, len(run.losses) // 10) :]))
     test = run.scores[-1].loss
     assert test is not None  # the model has predictions
-    return TrainedExperts(name, count, len(run.losses), tail, test)
+    return TrainedExperts(recipe.seed, name, count, len(run.losses), tail, test)
 
 
 def first_of(data: Dataset, samples: int | None) -> Dataset:

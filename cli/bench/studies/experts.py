@@ -22,6 +22,7 @@ def experts(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Windows of the text to train on; all by default.")
     ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with --data.")] = 1,
     target: Annotated[str, typer.Option(help="A machine, as of `weft targets`.")] = "wse2",
     json: Json = False,
 ) -> None:
@@ -39,18 +40,20 @@ def experts(
     from ....bench.experts import first_of, trained
     from ....runtime.data import load_data
 
-    runs = list(trained(first_of(load_data(str(data), (32,)), samples)))
+    chosen = first_of(load_data(str(data), (32,)), samples)
+    runs = list(trained(chosen, seeds=seeds))
     if json:
         print_json([asdict(run) for run in runs])
     else:
-        print_table(_TRAINED, [_trained(run) for run in runs])
+        names = dict.fromkeys(run.name for run in runs)
+        print_table(_TRAINED, [_trained([r for r in runs if r.name == name]) for name in names])
 
 
 _PRICE = (
     *("feed-forward layer", "parameters", "resident [MB]", "touched by a token [MB]", "PEs"),
     *("interval [cycles]", "PE cycles [M]", "fullest PE [bytes]", "experts wait"),
 )
-_TRAINED = ("model", "parameters", "steps", "training loss", "test loss")
+_TRAINED = ("model", "parameters", "steps", "training loss", "test loss", "seeds")
 
 
 def _price(row: Price) -> tuple[str, ...]:
@@ -62,6 +65,10 @@ def _price(row: Price) -> tuple[str, ...]:
     )
 
 
-def _trained(run: TrainedExperts) -> tuple[str, ...]:
-    losses = f"{run.training_loss:.3f}", f"{run.test_loss:.3f}"
-    return (run.name, f"{run.parameters:,}", f"{run.steps:,}", *losses)
+def _trained(runs: list[TrainedExperts]) -> tuple[str, ...]:
+    """Of one model over the seeds, with standard errors."""
+    from ....bench.studies.paced import with_error
+
+    losses = [run.training_loss for run in runs], [run.test_loss for run in runs]
+    own = runs[0].name, f"{runs[0].parameters:,}", f"{runs[0].steps:,}"
+    return (*own, *(with_error(values, 3) for values in losses), f"{len(runs)}")
