@@ -6,9 +6,6 @@ at a time. All in float64, in which transformers computes where it says float32.
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import torch
 import torch.nn.functional as F
 import weft
 from helpers.jobs import falling_rate
+from helpers.killed import train_until_killed
 from helpers.plans_to_train import assert_same_end
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -207,31 +205,19 @@ def test_jax_trains_as_the_reference_does(name: str) -> None:
 
 SMALL = ["model.options.width=8", "model.options.window=6", "input.shape=[6]"]
 RECIPE = [*SMALL, "input.label_shape=[6]", "target=tiny_mesh"]
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import weft
-from weft.runtime.checkpoint import found_in
-
-def progress(now):
-    if now.samples >= 40 and found_in(Path(sys.argv[3])):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-weft.train(weft.load(sys.argv[1]), sys.argv[2], executor="reference", checkpoint=sys.argv[3],
-           every=8, on_progress=progress)
-"""
 
 
 @pytest.mark.slow
-def test_the_shipped_recipe_ends_in_the_same_bits_after_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["reference", "jax"])
+def test_the_shipped_recipe_ends_in_the_same_bits_after_a_kill(
+    executor: str, tmp_path: Path
+) -> None:
     plan = compile_recipe(shipped_recipe("upcycled", RECIPE))
     plan.save(tmp_path / "plan")
     text = tmp_path / "text"
     text.write_bytes(np.random.default_rng(0).integers(97, 120, 400, dtype=np.uint8).tobytes())
-    whole = weft.train(plan, str(text), executor="reference")
-    arguments = [str(tmp_path / name) for name in ("plan", "text", "kept")]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
-    assert done.returncode == -signal.SIGKILL
+    whole = weft.train(plan, str(text), executor=executor)
+    train_until_killed(tmp_path / "plan", str(text), tmp_path / "kept", executor)
     run = weft.train(plan, str(text), resume=tmp_path / "kept")
     assert 0 < run.first_loss < len(whole.losses)
     assert_same_end(run, whole)
