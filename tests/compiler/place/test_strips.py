@@ -84,7 +84,9 @@ def test_two_low_stages_lie_abreast_where_a_strip_of_both_is_narrower():
     """3 x 4 and 3 x 2 over 6 x 6: stacked 6 x 6, with the third 9 x 6; two abreast 6 x 6."""
     sizes = [[(3, 4)], [(3, 2)], [(3, 6)]]
     shapes = [StripShapes(*np.array(stage).T, np.arange(len(stage))) for stage in sizes]
-    (strip,) = partition(shapes, 6, 6, abreast=2) or ()
+    strips = partition(shapes, 6, 6, abreast=2)
+    assert strips is not None
+    (strip,) = strips
     assert [(row.first, row.last, row.height) for row in strip.rows] == [(0, 2, 3), (2, 3, 3)]
 
 
