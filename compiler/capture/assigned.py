@@ -22,13 +22,13 @@ from .fx_tools import writes_of
 
 
 @contextmanager
-def assignments_copied(model: nn.Module) -> Iterator[None]:
-    """Inside, a forward of `model` is traced.
+def assignments_copied(sample: nn.Module) -> Iterator[None]:
+    """Inside, a forward of a model and its loss, `model` and `loss` of `sample`, is traced.
 
     Raises UnsupportedError for a buffer that becomes a tensor of another shape or type and depends
     on inputs, parameters, buffers or draws, and for a parameter that is replaced.
     """
-    modules = dict(model.named_modules())
+    modules = dict(sample.named_modules())
     buffers = {path: dict(module._buffers) for path, module in modules.items() if module._buffers}
     parameters = {path: dict(m._parameters) for path, m in modules.items() if m._parameters}
     yield
@@ -36,12 +36,12 @@ def assignments_copied(model: nn.Module) -> Iterator[None]:
         for name, value in before.items():
             now = modules[path]._buffers.get(name)
             if value is not None and now is not value:
-                _copy(value, now, f"{path}.{name}".lstrip("."))
+                _copy(value, now, f"{path}.{name}".removeprefix("model."))
                 modules[path]._buffers[name] = value
     for path, before in parameters.items():
         for name, value in before.items():
             if modules[path]._parameters.get(name) is not value:
-                raise _replaced(f"{path}.{name}".lstrip("."))
+                raise _replaced(f"{path}.{name}".removeprefix("model."))
 
 
 def _copy(before: Tensor, now: Tensor | None, name: str) -> None:

@@ -32,7 +32,7 @@ class OneSample(nn.Module):
 
     def forward(self, *sample: Any, **named: Any) -> tuple[Tensor, ...]:
         if torch.compiler.is_exporting():
-            with assignments_copied(self.model):
+            with assignments_copied(self):
                 return self._results(sample, named)
         return self._results(sample, named)
 

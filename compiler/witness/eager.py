@@ -58,12 +58,20 @@ def run_eager(
         loss, *outputs = sample(*args, **named)
         results = loss.detach().clone(), tuple(value.detach().clone() for value in outputs)
         after(loss)
+        drawn, written = len(draws.made), _versions(sample)
         if loss.requires_grad:
             loss.backward()
+        late = [f"{draw.kind} {list(draw.shape)}" for draw in draws.made[drawn:]]
+        late += [f"buffer {name}" for name, n in _versions(sample).items() if n != written[name]]
         at_end()
         gradients = {n: dense(p.grad) for n, p in trained.items() if p.grad is not None}
         state = {name: value.data for name, value in {**trained, **buffers(sample)}.items()}
-    return WitnessStep(*results, gradients, state, tuple(draws.made))
+    return WitnessStep(*results, gradients, state, tuple(draws.made), tuple(late))
+
+
+def _versions(sample: OneSample) -> dict[str, int]:
+    """How often each buffer was written to."""
+    return {name: value._version for name, value in buffers(sample).items()}
 
 
 def dense(gradient: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class WitnessStep:
     """Loss, the model's outputs, gradients by parameter, what tensors are afterwards, draws.
 
     A parameter that no gradient reaches is missing from `gradients`, and a tensor that nothing
-    changes may be missing from `after`.
+    changes may be missing from `after`. `late` is what the backward drew or wrote to.
     """
 
     loss: Tensor
@@ -23,3 +23,4 @@ class WitnessStep:
     gradients: Mapping[str, Tensor]
     after: Mapping[str, Tensor]
     draws: tuple[Draw, ...] = field(default=())
+    late: tuple[str, ...] = ()

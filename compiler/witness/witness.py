@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ...backend.errors import WitnessError
+from ...backend.errors import UnsupportedError, WitnessError
 from ..capture.capture import own_tensors
 from ..capture.graph import Graph
 from ..capture.guards.module_tree import is_weightless
@@ -74,6 +74,7 @@ class Witness:
             found = list(exact.differences()) and found
         if found:
             held.check_repeatable(found)
+            held.check_late()
             raise _refusal(found, held)
         return Verdict(level, held.counts, held.distance, held.zeros)
 
@@ -138,6 +139,18 @@ class _Held:
         if self.eager and not any(one.kind == "parameter" for one in found):
             given = subject.sample, values.inputs, values.tensors, subject.dtype
             check_repeatable(*given, self.eager)
+
+    def check_late(self) -> None:
+        """Raises UnsupportedError where the model's backward draws or writes to a buffer."""
+        if self.eager and self.eager.late:
+            raise UnsupportedError(
+                f"the backward of {type(self.subject.sample.model).__name__}",
+                expected="draws and writes to buffers in the forward only, once for each sample",
+                got=f"{', '.join(self.eager.late[:_TOLD])} in the backward: torch runs a checkpoint"
+                " there again, with other draws (preserve_rng_state=False) or writing twice",
+                change="leave out preserve_rng_state=False; write to buffers, and draw, outside of"
+                " the checkpoint",
+            )
 
     def _draws(self, eager: WitnessStep) -> Iterator[Difference]:
         nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]

@@ -352,6 +352,41 @@ def test_wrappers_and_losses_with_weights():
     assert held(nn.DataParallel(nn.Linear(4, 3)), sample, Scaled()).counts["gradient"] == 3
 
 
+class Moving(nn.Module):
+    """A loss around an average that moves on."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, scores, target):
+        self.mean = 0.9 * self.mean + 0.1 * scores.detach().mean()
+        return F.cross_entropy(scores - self.mean * F.one_hot(target, 3), target)
+
+
+def test_a_buffer_that_a_loss_reassigns():
+    verdict = held(nn.Linear(4, 3), (torch.randn(1, 4), torch.tensor([1])), Moving())
+    assert verdict.counts["buffer"] == 1
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        lambda m, z: F.dropout(z * 2, 0.5),
+        lambda m, z: m.seen.add_(1) * z,
+    ],
+    ids=["draws", "writes to a buffer"],
+)
+def test_a_checkpoint_that_does_another_thing_when_it_is_done_again(region):
+    def between(m, h):
+        return checkpoint(
+            lambda z: region(m, z).tanh(), h, use_reentrant=False, preserve_rng_state=False
+        )
+
+    with pytest.raises(UserError, match=r"in the backward[\s\S]*preserve_rng_state"):
+        held(Program(between))
+
+
 def test_a_lazy_module_that_has_run_is_a_module():
     model = Program(_call)
     model.inner = nn.LazyLinear(6)
