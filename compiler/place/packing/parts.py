@@ -45,7 +45,7 @@ class _Found(NamedTuple):
     head: np.ndarray
     after: np.ndarray
     kept: np.ndarray  # how many of each run
-    count: np.ndarray
+    total: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -92,13 +92,13 @@ def _part(found, most, i, j, wide, high):
     key = ((np.int64(i) * _STRIDE + j) * _STRIDE + wide) * _STRIDE + high
     if key in found.numbers:
         return found.numbers[key]
-    number = found.count[0]
+    number = found.total[0]
     if number >= len(found.rect):
         return -1
     if found.kept[i, j] >= most * (_SHORT_RUNS_MORE if j - i < 3 else 1):
         return -1
     found.numbers[key] = number
-    found.count[0] += 1
+    found.total[0] += 1
     found.kept[i, j] += 1
     rect = found.rect[number]
     rect[0], rect[1], rect[2], rect[3] = i, j, wide, high
@@ -178,7 +178,7 @@ def parts_of(low, thin, row, columns, rows, given, most, room, seed):
     tried = np.empty((4 * blocks + 1, 3), np.int64)
     _part(found, most, 0, blocks - 1, columns, rows)
     part = 0
-    while part < found.count[0]:  # the given layout's parts come first
+    while part < found.total[0]:  # the given layout's parts come first
         k, way, size = given[found.rect[part, 0], found.rect[part, 1]]
         if k >= 0:
             least, top = _range(low, thin, row, found.rect[part], k, way)
@@ -201,7 +201,7 @@ def parts_of(low, thin, row, columns, rows, given, most, room, seed):
                     made += 1
             end[part] = made
             part = found.after[part]
-    n, rect = found.count[0], found.rect
+    n, rect = found.total[0], found.rect
     return Parts(
         rect[:n, 0], rect[:n, 1], rect[:n, 2], rect[:n, 3], start[:n], end[:n], cuts[:made],
         found.head, found.after[:n],
