@@ -32,20 +32,24 @@ def orders(instance: Instance) -> list[np.ndarray]:
 
 
 def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayout]:
-    """The cheapest layouts in rows, all abreast, and in nested runs over all levels."""
+    """The cheapest layouts in rows, all abreast, and in nested runs over all levels.
+
+    Nested runs that fit are kept at any cost: their wires are long and their time is the least.
+    """
     found: list[SlicedLayout] = []
+    tight: list[SlicedLayout] = []
     last = len(problem.levels.costs) - 1
     for order in orders:
         for level in range(0, last + 1, max(1, last // (32 if problem.count <= 40 else 12))):
             found += row_layouts(problem, order, level)
         if problem.count <= _MOST_NESTED:
-            found += _nested(problem, order, last)
+            tight += [one for one in _nested(problem, order, last) if fits(problem, one)]
         abreast = (_abreast(problem, order, level) for level in range(last + 1))
         found += [one for one in abreast if np.isfinite(one.cost)]
     distinct = {(round(one.cost, 6), one.level): one for one in found}
     found = sorted(distinct.values(), key=lambda layout: layout.cost)
     good = [layout for layout in found if fits(problem, layout)][: _STARTS // 2]
-    return good + [one for one in found if one not in good][: _STARTS - len(good)]
+    return [*good, *[one for one in found if one not in good][: _STARTS - len(good)], *tight]
 
 
 def _abreast(problem: Problem, order: np.ndarray, level: int) -> SlicedLayout:

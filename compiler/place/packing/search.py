@@ -98,9 +98,10 @@ def _settled(problem: Problem, layout: SlicedLayout, rounds: int) -> BestLayout:
 def _pick(
     random: np.random.Generator, pool: list[SlicedLayout], fresh: list[SlicedLayout]
 ) -> SlicedLayout:
-    """One of the best, the better the likelier; now and then one of the starts."""
-    choices = fresh if not pool or (fresh and random.random() < _FRESH) else pool
-    return choices[int(len(choices) * random.random() ** 2)]
+    """One of the best, the better the likelier; now and then any of the starts."""
+    if not pool or (fresh and random.random() < _FRESH):
+        return fresh[int(len(fresh) * random.random())]
+    return pool[int(len(pool) * random.random() ** 2)]
 
 
 def _run(
