@@ -141,6 +141,22 @@ def _embedding_bag(*args: Any, padding_idx: int = -1, **named: Any) -> tuple[Ten
     return embedding_bag(*given, padding_idx=None if padding < 0 else padding, **named)
 
 
+def multilabel_margin(value: Tensor, target: Tensor, reduction: int = 1) -> Tensor:
+    """`F.multilabel_margin_loss` of (N, C) or (C,): the sum over labels and other classes of
+    max(0, 1 - (value[label] - value[other])) / C. Labels end at the first -1; torch's decomposition
+    counts the places after it as labels of class 0."""
+    rows, labels = value.reshape(-1, value.shape[-1]), target.reshape(-1, value.shape[-1])
+    given = (labels < 0).to(torch.int64).cumsum(1) == 0
+    own = ((labels[..., None] == torch.arange(rows.shape[1])) & given[..., None]).any(1)  # (N, C)
+    chosen = rows.gather(1, torch.where(given, labels, 0))
+    margins = (1.0 - chosen[:, :, None] + rows[:, None, :]).clamp_min(0.0)
+    counts = given[:, :, None] & ~own[:, None, :]
+    losses = torch.where(counts, margins, 0.0).sum((1, 2)) / rows.shape[1]
+    if reduction == 0:
+        return losses.reshape(value.shape[:-1])
+    return losses.mean() if reduction == 1 else losses.sum()
+
+
 PARTS: Mapping[Any, Callable[..., Any]] = {
     _ATEN.pad.default: pad,
     _ATEN.grid_sampler.default: grid_sample,
@@ -153,5 +169,6 @@ PARTS: Mapping[Any, Callable[..., Any]] = {
     _ATEN._embedding_bag.default: _embedding_bag,
     _ATEN.embedding_bag.default: embedding_bag,
     _ATEN.embedding_bag.padding_idx: embedding_bag,
+    _ATEN.multilabel_margin_loss.default: multilabel_margin,
 }
 """Operator -> what to call in its place."""

@@ -125,6 +125,15 @@ def test_bags_of_one_size_with_weights():
     assert weft.compile(Weighted(), (torch.randint(0, 11, (1, 6)),)).document.witness == "float64"
 
 
+@pytest.mark.parametrize("labels", [[3, 0, -1, 1], [1, -1, -1, -1], [-1, 0, 1, 2], [2, 0, 1, 3]])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_several_labels_of_a_sample(labels, reduction):
+    """They end at the first -1, which torch's own decomposition does not see."""
+    loss = nn.MultiLabelMarginLoss(reduction=reduction)
+    plan = weft.compile(nn.Linear(4, 4), (X4, torch.tensor([labels])), loss)
+    assert plan.document.witness == "float64"
+
+
 def test_what_has_a_kernel_keeps_it():
     for op in (torch.ops.aten.upsample_nearest2d.default, torch.ops.aten.embedding.default):
         assert str(op) in KERNELS
