@@ -50,7 +50,7 @@ def compile_verb(
     ] = None,
     mappings: Annotated[
         str | None,
-        typer.Option(metavar="all|2021", help="2021: products in sequence, each sum waited for."),
+        typer.Option(metavar="all|2021", help="2021: features on columns, products in sequence."),
     ] = None,
     witness: Annotated[
         str,

@@ -55,7 +55,7 @@ def validate(
     error_bars: Annotated[
         Path | None,
         typer.Option(
-            help="Predict each set with constants fitted without it (10 minutes); write the rows"
+            help="Predict each set with constants fitted without it (minutes); write the rows"
             " that error bars are made from."
         ),
     ] = None,

@@ -157,7 +157,7 @@ class Fitting:
             pricing = self.pricing(setting)
             stages = pricing.stages.stages
             kernels = tuple(pricing.stage_kernel(stage) for stage in stages)
-            self._kernels[key] = Kernels(setting.target, kernels)
+            self._kernels[key] = Kernels(setting.target, kernels, self.training.in_sequence)
         return replace(self._kernels[key], target=setting.target)
 
     def demand(self, setting: Setting) -> Demand:

@@ -128,12 +128,19 @@ class StageKernel:
 
 @dataclass(frozen=True)
 class Kernels:
-    """The Pareto sets of all stages, in pipeline order but for those that are guests of others;
-    where they are placed in strips, at most so many lie `abreast`."""
+    """The Pareto sets of all stages, in pipeline order but for those that are guests of others.
+
+    With `features_on_columns`, as in 2021, no region is turned, and strips have one stage in a row.
+    """
 
     target: Target
     stages: tuple[StageKernel, ...]
-    abreast: int = ABREAST
+    features_on_columns: bool = False
+
+    @property
+    def abreast(self) -> int:
+        """Stages in a row of a strip, at most."""
+        return 1 if self.features_on_columns else ABREAST
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..plan.program import Stages
 from ..plan.training import Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
-from .choices import ABREAST, Kernels
+from .choices import Kernels
 from .pricing import Known, Pricing
 from .sharing import SharedGroup, shared_kernel
 
@@ -70,7 +70,7 @@ def map_kernels(
             for stage in stages.stages
             if stage.index not in guests
         ),
-        1 if training.in_sequence else ABREAST,
+        training.in_sequence,
     )
 
 

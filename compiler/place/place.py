@@ -270,16 +270,21 @@ def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[StripSh
     for stage in kernels.stages:
         key = id(stage.sizes.interval_cycles)
         if key not in found:
-            found[key] = _fast_enough(stage.sizes, interval, sharing)
+            found[key] = _fast_enough(stage.sizes, interval, sharing, kernels.features_on_columns)
     return [found[id(stage.sizes.interval_cycles)] for stage in kernels.stages]
 
 
-def _fast_enough(sizes: Sizes, interval: float, sharing: int) -> StripShapes:
-    """As they are, and turned: links are alike in both directions."""
+def _fast_enough(
+    sizes: Sizes, interval: float, sharing: int, features_on_columns: bool
+) -> StripShapes:
+    """As they are and, unless features lie on columns, turned: links are alike in both
+    directions."""
     is_fast = sizes.interval_cycles <= interval
     streams = is_fast & (sharing * sizes.stream_cycles <= interval)
     numbers = np.flatnonzero(streams if streams.any() else is_fast)
     sides = sizes.heights[numbers], sizes.widths[numbers]
+    if features_on_columns:
+        return StripShapes(*sides, numbers)
     heights, widths = (np.concatenate(both) for both in (sides, sides[::-1]))
     return StripShapes(heights, widths, np.concatenate((numbers, numbers)))
 

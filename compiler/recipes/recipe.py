@@ -139,7 +139,8 @@ class PipelineRecipe(RecipePart):
     """auto: make stages reversible, recompute, coarsen, put FIFOs off the wafer, add wafers until
     the model fits."""
     mappings: Literal["all", "2021"] = "all"
-    """Of stages: all that are known, or "2021": products in sequence, each sum waited for."""
+    """Of stages: all that are known, or "2021": features on columns of PEs, products in sequence,
+    each sum waited for."""
     loads: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field(default_factory=dict)
     """Of mixtures of experts, by globs of module paths, the recorded share of all rows that goes to
     each expert, for which their stages are timed; others are timed for even shares."""

@@ -4,7 +4,8 @@ The interval around a figure that is made of several mechanisms is predicted x e
 
     scale   sum over its mechanisms of share x inflation(support of the mechanism);
             of a whole plan no inflation is below that of whole plans (its row is scored by its
-            mechanisms alone, so that this makes no other interval narrower)
+            mechanisms alone, so that this makes no other interval narrower), and the interval has
+            room for the largest miss of a whole plan that was measured
     q       a quantile of |log(measured / predicted)| / scale over the measured rows
 
 Every row is scored as if its set had not been measured: its prediction uses constants that were
@@ -61,8 +62,11 @@ class Calibration:
     def interval(self, mix: Mix, target: str, assumed: frozenset[str]) -> tuple[float, float]:
         """Factors on predicted cycles, low and high. `assumed` are the mechanisms that rest on a
         constant that is assumed or from memory."""
-        spread = math.exp(self.quantile * self.scale(mix, target, assumed))
-        return 1 / spread, spread
+        spread = self.quantile * self.scale(mix, target, assumed)
+        if WHOLE_PLAN in mix:
+            measured = self.rows_of(WHOLE_PLAN, target)
+            spread = max(spread, *(abs(row.log_miss) for row in measured), 0.0)
+        return math.exp(-spread), math.exp(spread)
 
     def covers(self, row: EvidenceRow) -> bool:
         """Whether a measured number lies in the interval around its held-out prediction."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from helpers.small_mesh import EMPTY, kernels, mesh
 from helpers.stages_of import random_masks, resnet8_stages
 from hypothesis import given
@@ -85,3 +88,16 @@ def test_placement_is_deterministic_and_wires_are_short():
     assert placement == place(stages, mapped)
     reach = sum(p.region.height + p.region.width for p in placement.placed)
     assert wire_length(placement, stages.dag) <= 2 * reach
+
+
+def test_features_on_columns_leave_nothing_turned_or_abreast():
+    """Two stages of 2 x 6 PEs on 6 rows of 5: they fit turned alone, abreast of each other."""
+    found = kernels([[(2, 6, 10)], [(2, 6, 10)]], 6, 5)
+    placed = place(EMPTY, found).placed
+    assert all(one.is_turned for one in placed)
+    assert [one.region.row for one in placed] == [0, 0]
+    with pytest.raises(InfeasibleError):
+        place(EMPTY, replace(found, features_on_columns=True))
+    wide = replace(found, target=mesh(6, 6), features_on_columns=True)
+    regions = [one.region for one in place(EMPTY, wide).placed]
+    assert [(one.height, one.width, one.column) for one in regions] == [(2, 6, 0), (2, 6, 0)]
