@@ -2,7 +2,7 @@
 
 Reading order: mechanisms (what a figure's cycles are spent on), rows (measured numbers beside their
 predictions), calibration (from their errors to an interval), coverage (how often it was right),
-figure, of_plan. docs/validation.md says how the interval is made and what it was found to cover.
+figure, of_plan. docs/error-bars.md says how the interval is made and what it was found to cover.
 """
 
 from __future__ import annotations

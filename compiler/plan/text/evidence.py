@@ -106,7 +106,7 @@ def _calibration() -> str:
     return (
         f"An interval covers {COVERED:.0%} of the measured numbers, each set left out in turn:"
         f" {one} for mechanisms\nmeasured often, more for those that few sets measured"
-        " (weft validate; docs/validation.md)."
+        " (weft validate; docs/error-bars.md)."
     )
 
 
