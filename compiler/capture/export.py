@@ -24,7 +24,7 @@ from .guards.traced import check_traced
 from .guards.watched import watching
 from .kept.preserved import preserved
 from .refusals import refusal
-from .regions import inline_regions
+from .regions import inline_regions, plain_checkpoints
 from .repeats import export_repeated
 from .sample import OneSample, Sample, arguments
 from .source_lines import lines_noted
@@ -63,6 +63,7 @@ def _as_for_training(sample: OneSample) -> Iterator[None]:
     """Gradients on, whatever the caller's mode; torch's own dumps of graphs off."""
     with (
         export_in_silence(),
+        plain_checkpoints(),
         preserved(sample),
         torch.inference_mode(False),
         torch.enable_grad(),

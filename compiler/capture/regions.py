@@ -2,15 +2,19 @@
 
 %r = wrap_with_set_grad_enabled(False, %submodule, %x)        %y = mul(%x, 2)
 %a = getitem(%r, 0)                                     ->    %a = detach(%y)
+
+What a checkpoint holds is traced as a plain call.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.utils.checkpoint as checkpoints
 from torch import fx
 from torch._higher_order_ops.wrap import wrap_with_autocast, wrap_with_set_grad_enabled
 
@@ -18,6 +22,22 @@ UNSEEN = "without_gradient"
 """Key of `meta` of the nodes that run where gradients are switched off."""
 
 _DETACH = torch.ops.aten.detach.default
+
+
+_AROUND = "_checkpoint_without_reentrant_generator"
+"""What torch does before and after the function of a checkpoint that is not re-entrant."""
+
+
+@contextmanager
+def plain_checkpoints() -> Iterator[None]:
+    """Checkpoints that are not re-entrant call their function and save nothing: the numbers are the
+    same, and torch.export takes what one inside another saves for regions without gradient."""
+    before = getattr(checkpoints, _AROUND)
+    setattr(checkpoints, _AROUND, lambda *args, **named: iter((None,)))
+    try:
+        yield
+    finally:
+        setattr(checkpoints, _AROUND, before)
 
 
 def inline_regions(module: fx.GraphModule) -> None:

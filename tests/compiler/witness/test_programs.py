@@ -241,6 +241,14 @@ INNER = {
         lambda m, h: checkpoint(lambda z: F.dropout(m.inner(z)), h, use_reentrant=False),
         _linear,
     ),
+    "a checkpoint in another": (
+        lambda m, h: checkpoint(
+            lambda z: checkpoint(m.inner, torch.sin(z), use_reentrant=False) + z,
+            h,
+            use_reentrant=False,
+        ),
+        _linear,
+    ),
     "a re-entrant checkpoint": (
         lambda m, h: checkpoint(lambda z: F.dropout(m.inner(z)), h, use_reentrant=True),
         _linear,
