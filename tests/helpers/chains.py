@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import UserList
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,8 @@ class Block(nn.Module):
         return x + self.inner(self.norm(x))
 
 
-TRACED: list[str] = []
-"""The blocks whose Python code was run."""
+TRACED: UserList[str] = UserList()
+"""The blocks whose Python code was run; a plain list is put back after a capture."""
 
 
 class Scaled(Block):

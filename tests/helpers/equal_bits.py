@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -23,6 +22,7 @@ from torch import fx
 from weft.bench.equality.cases import EqualityCase, case, job_of, narrow_case
 from weft.bench.equality.equality import JaxExecutor, ReferenceExecutor
 from weft.runtime.jax import stage as jax_stage
+from weft.runtime.jax.ops.predicted import added_up
 from weft.runtime.tick.job import Job
 
 COUNT = 100
@@ -39,7 +39,10 @@ def call_torch(module: fx.GraphModule, squares: int = 0) -> Callable[..., Any]:
         sums = [value.square().sum() for value in results[:squares]]
         return [value.contiguous().numpy() for value in (*results, *sums)]
 
-    return partial(jax.pure_callback, run, specs)
+    def called(*arguments: Any) -> Any:
+        return jax.pure_callback(run, specs, *map(added_up, arguments))
+
+    return called
 
 
 def differing(job: Job, inputs: tuple[np.ndarray, ...]) -> Iterator[str]:

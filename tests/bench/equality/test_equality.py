@@ -7,9 +7,10 @@ of them only. `weft bench equality` runs every combination.
 To the bit, in float64, all of the tick but its arithmetic agrees: if jax calls the reference's own
 programs for the stages, nothing differs, if XLA may not fuse multiplications into additions. That
 leaves out sums within an update rule (adaptive braking) and powers (AdamW), which are XLA's own.
-With XLA's arithmetic they agree where no sum has more than one term, layers of width one. Else they
-do not, as tried: XLA fuses in products, torch does not; from eight terms on both add in vectors of
-their own; exp, log and tanh are different polynomials (tanh agrees in one value of two).
+With XLA's arithmetic they agree where no sum has more than one term: layers of width one, under a
+rule that does not predict (a row times predicted weights is two products). Else they do not, as
+tried: XLA fuses in products, torch does not; from eight terms on both add in vectors of their own;
+exp, log and tanh are different polynomials (tanh agrees in one value of two).
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def test_float32(model: str, rule: str, compensation: str, masks: str) -> None:
 
 
 BITWISE = [
-    "narrow:sgdm:sc+lwp:none",
+    "narrow:sgdm:sc:none",
     "mlp:sgdm:stash:rigl",
     "gpt:sgdm:lwp_w:static",
     "u-net:sgdm:sc+lwp:rigl",

@@ -71,7 +71,7 @@ def test_layer_scaling_of_groups_reaches_the_layer() -> None:
         ("optimizer.momentum=1", "optimizer.momentum", "1"),
         ("optimizer.lr=.nan", "optimizer.lr", "nan"),
         ("optimizer.schedule.kind=fast", "'constant', 'cosine' or 'multistep'", "'fast'"),
-        ("input.shape=[0]", "input.shape.0", "0"),
+        ("input.shape=[0]", "input.shape", "0"),
         ("optimizer=fast", "a mapping", "'fast'"),
         ("lr", "key=value", "'lr'"),
         ("input..shape=1", "key=value", "'input..shape=1'"),

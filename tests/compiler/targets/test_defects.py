@@ -53,8 +53,8 @@ def test_slow_cores_never_make_a_plan_faster(cores, percent):
 def test_cores_at_half_speed_take_twice_the_cycles_for_arithmetic_only():
     every = tuple(n for row in range(ROWS) for column in range(COLUMNS) for n in (row, column, 50))
     target = with_defects(slow_cores=every)
-    model = nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16))
-    stages = stages_of(model, torch.zeros(1, 48))  # the same tilings suit both speeds
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+    stages = stages_of(model, torch.zeros(1, 64))  # the same tilings suit both speeds
     slow = plan_for(target, stages)
     assert check(slow, target) == ()
     full = plan_for(with_defects(slow_cores=tuple(100 if n == 50 else n for n in every)), stages)
