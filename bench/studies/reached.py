@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backend.nn.mlp import mlp
+from ...backend.optim import Cosine
 from ...compiler.recipes.build import compile_recipe
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
@@ -34,7 +35,7 @@ BY_TORCH = f"torch, batch {BATCH}, BatchNorm"
 METHODS = (BY_TORCH, SEQUENTIAL, "none", "sc+lwp")
 TARGET = 0.97
 _LAYERS, _WIDTH = 20, 128
-_FACTORS = (0.0625, 0.125, 0.25, 0.5)
+_FACTORS = (0.125, 0.25, 0.5, 1.0)
 _SEARCH_SEED = 100
 _MEAN, _DEVIATION = 0.1307, 0.3081
 _VALIDATION = 0.05
@@ -69,7 +70,7 @@ class ReachedStudy:
     first or, if none did, was right most often. `data` is a .npz file of 28 x 28 bytes."""
 
     data: str
-    epochs: int = 2
+    epochs: int = 3
     seeds: int = 3
     every: int = 2000
     methods: tuple[str, ...] = METHODS
@@ -89,8 +90,9 @@ class ReachedStudy:
         return (
             f"perceptron of {self.layers} linear layers, width {_WIDTH}, by weft with Online"
             f" Normalization; SGDM, rate {RATE:g} times a factor and momentum {MOMENTUM:g} at batch"
-            f" {BATCH}, scaled to batch size 1, constant; {len(splits.train)} training images,"
-            f" {held} for validation, scored every {self.every} samples; {self.epochs} epochs"
+            f" {BATCH}, scaled to batch size 1, falling as a cosine; {len(splits.train)} training"
+            f" images, {held} for validation, scored every {self.every} samples;"
+            f" {self.epochs} epochs"
         )
 
     def rows(self, records: Path) -> Iterator[ReachedRow]:
@@ -130,6 +132,7 @@ class ReachedStudy:
                 "lr": RATE * factor,
                 "momentum": MOMENTUM,
                 "reference_batch_size": BATCH,
+                "schedule": {"kind": "cosine"},
             },
             "training": {"validation": _VALIDATION, "evaluate_every": self.every},
             "pipeline": pipeline,
@@ -159,10 +162,12 @@ class ReachedStudy:
         optimizer = torch.optim.SGD(model.parameters(), RATE * factor, MOMENTUM)
         splits, scores, spent, seen = self._splits, list[tuple[int, float]](), 0.0, 0
         assert splits.validation is not None
+        schedule = Cosine(RATE * factor, self.epochs * len(splits.train))
         for epoch in range(self.epochs):
             order, began = splits.order(epoch, seed), time.perf_counter()
             for first in range(0, len(order), BATCH):
                 rows = splits.train.read(order[first : first + BATCH], epoch)
+                optimizer.param_groups[0]["lr"] = schedule(seen)
                 _step(model, optimizer, *_tensors(rows))
                 before, seen = seen, seen + len(rows[-1])
                 is_last = seen == self.epochs * len(order)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def perceptron(
     data: Annotated[str, typer.Argument(help="A .npz file of 28x28 bytes such as MNIST's.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Tested runs of each method.")] = 3,
     records: RecordsOption = Path("weft-bench-perceptron.jsonl"),
     write: WriteOption = None,
