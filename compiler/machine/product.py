@@ -183,8 +183,8 @@ def in_batch(tilings: Tilings, batch: int) -> tuple[Tilings, Ints]:
     """The rows that one product of a batch has to itself, and how many of them it does in turn.
 
     A batch is spread over the rows of PEs as far as it goes; those of a row run one after another.
-    A square region does all of them in turn.
+    A square region does all of them in turn. An empty batch is none in turn.
     """
-    beside = np.where(tilings.is_square, 1, np.minimum(batch, tilings.in_split))
+    beside = np.where(tilings.is_square, 1, np.minimum(max(batch, 1), tilings.in_split))
     rows = replace(tilings, in_split=tilings.in_split // beside)
     return rows, ceil_div(batch, beside)

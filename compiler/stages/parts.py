@@ -145,7 +145,7 @@ def multilabel_margin(value: Tensor, target: Tensor, reduction: int = 1) -> Tens
     """`F.multilabel_margin_loss` of (N, C) or (C,): the sum over labels and other classes of
     max(0, 1 - (value[label] - value[other])) / C. Labels end at the first -1; torch's decomposition
     counts the places after it as labels of class 0."""
-    rows, labels = value.reshape(-1, value.shape[-1]), target.reshape(-1, value.shape[-1])
+    rows, labels = torch.atleast_2d(value), torch.atleast_2d(target)
     given = (labels < 0).to(torch.int64).cumsum(1) == 0
     own = ((labels[..., None] == torch.arange(rows.shape[1])) & given[..., None]).any(1)  # (N, C)
     chosen = rows.gather(1, torch.where(given, labels, 0))

@@ -13,7 +13,7 @@ from weft.compiler.kernels.contraction import Contraction
 from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.machine.collectives import reduce
 from weft.compiler.machine.local_product import weight_triggered
-from weft.compiler.machine.product import ProductKind, tile_of
+from weft.compiler.machine.product import ProductKind, in_batch, tile_of
 from weft.compiler.targets import load_target
 
 
@@ -98,3 +98,10 @@ def test_narrow_types_are_faster():
     narrow = replace(wide, dtype="float16", itemsize=2)
     place = site(target, (4, 1, 4), (8, 8, 8))
     assert (cycles(forward(place, narrow)) < cycles(forward(place, wide))).all()
+
+
+def test_products_of_an_empty_batch_take_no_turn():
+    tilings = site(WSE2, (1, 4, 1), (4, 2, 6)).tilings
+    rows, turns = in_batch(tilings, 0)
+    np.testing.assert_array_equal(rows.in_split, tilings.in_split)
+    assert not turns.any()
