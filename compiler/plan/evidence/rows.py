@@ -78,7 +78,8 @@ def write_rows(rows: Iterable[EvidenceRow], file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for row in rows:
-        terms = "; ".join(f"{name}={share:.3f}" for name, share in row.terms.items())
+        shares = {name: f"{share:.3f}" for name, share in row.terms.items()}
+        terms = "; ".join(f"{name}={share}" for name, share in shares.items() if float(share))
         texts = (row.set_name, row.kernel, row.quantity, row.settings, row.target, row.kind)
         numbers = (f"{value:.8g}" for value in (row.measured, row.predicted, row.held_out))
         writer.writerow((*texts, row.unit, *numbers, terms))
