@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...backend.nn.mlp import mlp
@@ -22,9 +21,10 @@ from ...backend.optim import Cosine
 from ...compiler.recipes.build import compile_recipe
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
-from ...runtime.data import Samples, Splits, load_data, rows_of
+from ...runtime.data import Constants, Samples, Splits, load_data, rows_of
 from ...runtime.training.run import Run
 from ..machine import machine_line
+from .cifar.by_torch import step
 from .evidence import TableText, label, markdown
 from .kept import missing_rows, read_rows
 from .paced import with_error
@@ -37,7 +37,7 @@ TARGET = 0.97
 _LAYERS, _WIDTH = 20, 128
 _FACTORS = (0.125, 0.25, 0.5, 1.0)
 _SEARCH_SEED = 100
-_MEAN, _DEVIATION = 0.1307, 0.3081
+_NORMALIZED = Constants((0.1307,), (0.3081,))
 _VALIDATION = 0.05
 
 
@@ -124,8 +124,8 @@ class ReachedStudy:
             "input": {
                 "shape": [1, 28, 28],
                 "classes": 10,
-                "mean": [_MEAN],
-                "deviation": [_DEVIATION],
+                "mean": _NORMALIZED.mean,
+                "deviation": _NORMALIZED.deviation,
             },
             "optimizer": {
                 "name": "sgdm",
@@ -168,7 +168,7 @@ class ReachedStudy:
             for first in range(0, len(order), BATCH):
                 rows = splits.train.read(order[first : first + BATCH], epoch)
                 optimizer.param_groups[0]["lr"] = schedule(seen)
-                _step(model, optimizer, *_tensors(rows))
+                step(model, optimizer, *_tensors(rows))
                 before, seen = seen, seen + len(rows[-1])
                 is_last = seen == self.epochs * len(order)
                 if seen // self.every > before // self.every or is_last:
@@ -257,12 +257,6 @@ def _reached(values: Sequence[float | None], digits: int) -> str:
     return with_error(found, digits) + note if found else "never"
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
-    optimizer.zero_grad()
-    F.cross_entropy(model(x), y).backward()
-    optimizer.step()
-
-
 def _share_right(model: nn.Module, held_out: Samples) -> float:
     x, y = _tensors(rows_of(held_out))
     model.eval()
@@ -275,5 +269,5 @@ def _share_right(model: nn.Module, held_out: Samples) -> float:
 def _tensors(rows: Sequence[Any]) -> tuple[Tensor, Tensor]:
     """Normalized images (N, 1, 28, 28) and their labels."""
     x, y = rows
-    images = (torch.as_tensor(x).float() / 255 - _MEAN) / _DEVIATION
+    images = torch.from_numpy(_NORMALIZED(x))
     return images.reshape(-1, 1, 28, 28), torch.as_tensor(y).long()

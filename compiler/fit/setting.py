@@ -157,7 +157,8 @@ class Fitting:
             pricing = self.pricing(setting)
             stages = pricing.stages.stages
             kernels = tuple(pricing.stage_kernel(stage) for stage in stages)
-            self._kernels[key] = Kernels(setting.target, kernels, self.training.in_sequence)
+            on_columns = self.training.in_sequence
+            self._kernels[key] = Kernels(setting.target, kernels, features_on_columns=on_columns)
         return replace(self._kernels[key], target=setting.target)
 
     def demand(self, setting: Setting) -> Demand:

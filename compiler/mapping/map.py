@@ -70,7 +70,7 @@ def map_kernels(
             for stage in stages.stages
             if stage.index not in guests
         ),
-        training.in_sequence,
+        features_on_columns=training.in_sequence,
     )
 
 

@@ -37,10 +37,10 @@ def run_by_torch(setting: RunSetting, epochs: int, data: Splits, folder: Path) -
     for epoch in range(_restored(path, model, optimizer), epochs):
         clock.keep()
         order = splits.order(epoch, setting.seed)
-        for step in range(steps):
-            optimizer.param_groups[0]["lr"] = schedule(epoch * steps + step)
-            rows = train.read(order[step * BATCH : (step + 1) * BATCH], epoch)
-            _step(model, optimizer, *map(torch.from_numpy, rows))
+        for number in range(steps):
+            optimizer.param_groups[0]["lr"] = schedule(epoch * steps + number)
+            rows = train.read(order[number * BATCH : (number + 1) * BATCH], epoch)
+            step(model, optimizer, *map(torch.from_numpy, rows))
         clock.keep()
         _keep(path, model, optimizer, epoch + 1)
     part = splits.test if setting.part == "test" else splits.validation
@@ -53,7 +53,8 @@ def run_by_torch(setting: RunSetting, epochs: int, data: Splits, folder: Path) -
     )  # fmt: skip
 
 
-def _step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    """One update on a batch and its labels."""
     optimizer.zero_grad()
     F.cross_entropy(model(x), y).backward()
     optimizer.step()

@@ -64,8 +64,7 @@ class Calibration:
         constant that is assumed or from memory."""
         spread = self.quantile * self.scale(mix, target, assumed)
         if WHOLE_PLAN in mix:
-            measured = self.rows_of(WHOLE_PLAN, target)
-            spread = max(spread, *(abs(row.log_miss) for row in measured), 0.0)
+            spread = max(spread, self._largest_miss(target))
         return math.exp(-spread), math.exp(spread)
 
     def covers(self, row: EvidenceRow) -> bool:
@@ -138,6 +137,17 @@ class Calibration:
                 np.stack(parts, axis=1) if parts else np.zeros((len(_MECHANISMS), 0))
             )
         return self._known_supports[target]
+
+    def _largest_miss(self, target: str) -> float:
+        """Of the whole plans that were measured, as a logarithm; 0 if none was."""
+        if target not in self._known_misses:
+            measured = self.rows_of(WHOLE_PLAN, target)
+            self._known_misses[target] = max((abs(row.log_miss) for row in measured), default=0.0)
+        return self._known_misses[target]
+
+    @cached_property
+    def _known_misses(self) -> dict[str, float]:
+        return {}
 
     @cached_property
     def _known_supports(self) -> dict[str, Floats]:

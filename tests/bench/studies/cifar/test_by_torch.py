@@ -20,7 +20,7 @@ def test_torch_goes_on_after_an_epoch_as_if_it_had_not_stopped(
 ) -> None:
     whole = run_by_torch(TORCH, 3, images, made_run(tmp_path / "whole"))
     assert whole.loss == pytest.approx(loss_by_hand(images), rel=1e-4)
-    folder, step = made_run(tmp_path / "stopped"), by_torch._step
+    folder, step = made_run(tmp_path / "stopped"), by_torch.step
     done: list[int] = []
 
     def stopping(*arguments: object) -> None:
@@ -29,10 +29,10 @@ def test_torch_goes_on_after_an_epoch_as_if_it_had_not_stopped(
         done.append(0)
         step(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(by_torch, "_step", stopping)
+    monkeypatch.setattr(by_torch, "step", stopping)
     with pytest.raises(StoppedError):
         run_by_torch(TORCH, 3, images, folder)
-    monkeypatch.setattr(by_torch, "_step", step)
+    monkeypatch.setattr(by_torch, "step", step)
     again = run_by_torch(TORCH, 3, images, folder)
     assert (again.accuracy, again.loss) == (whole.accuracy, whole.loss)
     assert again.samples == whole.samples == 3 * 270
