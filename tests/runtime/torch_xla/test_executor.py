@@ -34,6 +34,7 @@ if find_spec("torch_xla") is None:
     pytest.skip("torch_xla is missing: pip install 'weft[torch-xla]'", allow_module_level=True)
 start("cpu")
 
+from torch_xla.core.xla_model import wait_device_ops  # noqa: E402
 from torch_xla.debug import metrics  # noqa: E402
 from weft.runtime.torch_xla.executor import XlaExecutor  # noqa: E402
 
@@ -211,6 +212,8 @@ def test_torch_keeps_its_own_functions() -> None:
 
 
 def count_of(name: str) -> int:
+    """Finished sections; a program's ends after what it computed can be read."""
+    wait_device_ops()
     data = metrics.metric_data(name)
     return 0 if data is None else data[0]
 
