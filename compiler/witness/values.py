@@ -1,8 +1,9 @@
 """Which numbers a witness computes with: those of the model, or seeded ones where it has none.
 
 A tensor whose elements are all the same hides what multiplies it: behind a layer of zeros every
-gradient is zero, right or wrong. Parameters and floating-point inputs of that kind get seeded
-noise. The captured graph is the same function for all numbers.
+gradient is zero, right or wrong. Parameters, floating-point buffers and inputs of that kind get
+seeded noise, buffers a positive one: a root may be taken of them. The captured graph is the same
+function for all numbers.
 """
 
 from __future__ import annotations
@@ -93,9 +94,19 @@ def apart_from_flat(name: str, value: Tensor) -> Tensor:
     return value + _NOISE * size * _normal(name, value, value.dtype)
 
 
+def state_apart_from_flat(name: str, value: Tensor) -> Tensor:
+    """State with positive noise if it is as it begins: zeros, by which a mean hides how fast it
+    moves. A single number may be a count or a flag, which decides what is computed first."""
+    if value.numel() < 2 or not _is_flat(value):
+        return value
+    return value + _NOISE * _normal(name, value, value.dtype).abs()
+
+
 def _state(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
     if not is_weightless(value):
-        return value.detach().to(dtype) if value.is_floating_point() else value.detach()
+        if not value.is_floating_point():
+            return value.detach()
+        return state_apart_from_flat(name, value.detach().to(dtype))
     if value.is_floating_point():
         centre = 0.0 if name.endswith(_AROUND_ZERO) else 1.0
         return centre + 2 * _NOISE * _normal(name, value, dtype)

@@ -142,15 +142,22 @@ class _Held:
 
     def check_late(self) -> None:
         """Raises UnsupportedError where the model's backward draws or writes to a buffer."""
-        if self.eager and self.eager.late:
+        late = self._late()
+        if late:
             raise UnsupportedError(
                 f"the backward of {type(self.subject.sample.model).__name__}",
                 expected="draws and writes to buffers in the forward only, once for each sample",
-                got=f"{', '.join(self.eager.late[:_TOLD])} in the backward: torch runs a checkpoint"
+                got=f"{', '.join(late[:_TOLD])} in the backward: torch runs a checkpoint"
                 " there again, with other draws (preserve_rng_state=False) or writing twice",
                 change="leave out preserve_rng_state=False; write to buffers, and draw, outside of"
                 " the checkpoint",
             )
+
+    def _late(self) -> list[str]:
+        """What the model's backward draws and writes that is no backward's of an online norm."""
+        own = {self.first.get(n, n) for stage in self.stages.stages for n in stage.backward_state}
+        late = self.eager.late if self.eager else ()
+        return [one for one in late if one.removeprefix("buffer ") not in own]
 
     def _draws(self, eager: WitnessStep) -> Iterator[Difference]:
         nodes = [node for node in self.graph.module.graph.nodes if "draw" in node.meta]

@@ -23,7 +23,7 @@ from ...compiler.witness.draws import Draw, Replay
 from ...compiler.witness.parting import PartingSubject, parting
 from ...compiler.witness.precision import Claimed, Wide, is_real
 from ...compiler.witness.staged import StagedRun
-from ...compiler.witness.values import Values, apart_from_flat, as_written
+from ...compiler.witness.values import Values, apart_from_flat, as_written, state_apart_from_flat
 from ...compiler.witness.witness import WIDE_WEIGHTS, without_ones
 from .roles import Call, GraphWithRoles
 
@@ -55,13 +55,17 @@ def check_against_eager(call: Call, traced: OpenGraph) -> None:
             raise _refusal(found, wide, traced, dtype)
 
 
+_APART_FROM_FLAT = {"parameter": apart_from_flat, "buffer": state_apart_from_flat}
+
+
 def _wide(call: Call, dtype: torch.dtype) -> Iterator[Any]:
     for role, value in zip(call.roles, call.values, strict=True):
         if not isinstance(value, Tensor):
             yield value
         elif is_real(value):
             own = value.detach().to(dtype, copy=True)
-            own = apart_from_flat(role.name, own) if role.kind == "parameter" else own
+            if role.kind in _APART_FROM_FLAT:
+                own = _APART_FROM_FLAT[role.kind](role.name, own)
             is_leaf = role.kind in ("parameter", "input") and value.requires_grad
             yield own.requires_grad_(is_leaf)
         else:
