@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib.util
 import sys
 
 import pytest
 import torch
 import weft
 from torch import nn
-from weft.compiler.machine import collectives, exchange, instruction, local_product
+from weft.compiler.machine import collectives, exchange, flights, instruction, local_product
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.targets import load_target
 from weft.sim.validation.row import Row
 from weft.study.published import KERNELS
 
+
+def in_python(module):
+    """A module again, with what numba compiles as it is written."""
+    spec = importlib.util.spec_from_file_location(module.__name__, module.__file__)
+    again = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("numba.njit", lambda **_: lambda function: function)
+        spec.loader.exec_module(again)
+    return again
+
+
+FLIGHTS = in_python(flights)
 SQUARE = {"p": 8, "tile_m": 8, "tile_k": 8, "tile_n": 8}
 SPARSE = {
     "grid_w": 8,
@@ -35,9 +47,9 @@ CASES = {
     "mapped": (instruction.mapped_cycles, "mesh_gemm", SQUARE),
     "local product": (local_product.mapped_product_cycles, "mesh_gemm", SQUARE),
     "exchange": (exchange.overlapped_cycles, "mesh_gemm", SQUARE),
-    "chain": (collectives._chain, "reduce_chain", SUM),
-    "two phases": (collectives._two_phase, "reduce_two_phase", SUM | {"group_size": 8}),
-    "tree": (collectives._tree, "gemv_tree", {"p": 48, "groups": 8, "tile": 4}),
+    "chain": (FLIGHTS._chain, "reduce_chain", SUM),
+    "two phases": (FLIGHTS._two_phase, "reduce_two_phase", SUM | {"group_size": 8}),
+    "tree": (FLIGHTS._tree, "gemv_tree", {"p": 48, "groups": 8, "tile": 4}),
 }
 """Mechanism, and a row that it is a part of."""
 
@@ -52,29 +64,21 @@ PLANS = {
 
 
 @pytest.fixture(autouse=True)
-def forgotten():
-    """No result of another formula is found again, here and afterwards."""
-    yield
-    forget()
-
-
-def forget():
-    for function in vars(collectives).values():
-        if hasattr(function, "forget"):
-            function.forget()
+def flights_in_python(monkeypatch):
+    """Compiled formulas have each other built in."""
+    monkeypatch.setattr(collectives, "flights", FLIGHTS)
 
 
 def raised(monkeypatch, function):
     """`function` by a tenth more, wherever the package calls it."""
-    forget()
 
     def more(*args, **options):
         return 1.1 * function(*args, **options)
 
-    for name, module in list(sys.modules.items()):
+    for name, module in [*sys.modules.items(), (FLIGHTS.__name__, FLIGHTS)]:
         if name.startswith("weft.") and getattr(module, function.__name__, None) is function:
             monkeypatch.setattr(module, function.__name__, more)
-    assert inspect.getmodule(function).__name__.startswith("weft.compiler.machine.")
+    assert function.__module__.startswith("weft.compiler.machine.")
 
 
 def row_of(kernel, columns):

@@ -1,0 +1,293 @@
+"""Flights of collectives, in scalar formulas that are compiled: one loop over all tilings for each.
+
+A flight is what a collective takes from its first word to its last, without its start (see
+collectives.py, which says what each form does). Lines of a table repeat themselves: what is asked
+for twice in a row is computed once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ..targets.target import Noc
+from .arrays import Floats, Ints
+
+_POSITIONS = 4
+"""Of every colour that a router keeps: routes that control messages switch between."""
+_BROADCAST_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 1, 2, 4
+"""Of a line: one to all of it, two that a chain takes in turn, and those of two chains."""
+
+TRANSFER, BROADCAST, CHAIN, TWO_PHASE, REDUCE = range(5)
+ALL_REDUCE, MIDDLE, TREE, BEHIND, ALL_BEHIND = range(5, 10)
+"""What a loop computes."""
+
+
+class Links(NamedTuple):
+    """What flights read of a mesh, in cycles: a `hop`, the `wait` of a PE that hands on (both
+    ramps and the relay), what starts an instruction and a collective; and how many `routes` a
+    router has."""
+
+    hop: float
+    wait: float
+    issue: float
+    start: float
+    multicast: bool
+    routes: int
+
+
+def links(noc: Noc) -> Links:
+    """Those of a mesh."""
+    return Links(
+        float(noc.hop_cycles),
+        float(2 * noc.ramp_cycles + noc.relay_cycles),
+        float(noc.issue_cycles),
+        float(noc.collective_start_cycles),
+        bool(noc.multicast),
+        _POSITIONS * noc.colours,
+    )
+
+
+@njit(cache=True)
+def loop(form: int, of: Links, words: Floats, pes: Ints, spacing: Ints, groups: Ints) -> Floats:
+    """The flight of each entry; of a transfer `pes` are hops, and `groups` PEs that wait."""
+    found = np.empty(len(words))
+    for i in range(len(words)):
+        size = words[i], pes[i], spacing[i], groups[i]
+        if i > 0 and size == (words[i - 1], pes[i - 1], spacing[i - 1], groups[i - 1]):
+            found[i] = found[i - 1]
+        else:
+            found[i] = _one(form, of, size[0], size[1], size[2], size[3])
+    return found
+
+
+@njit(cache=True)
+def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
+    if form == BROADCAST:
+        return _broadcast_in_turns(of, words, pes, spacing)
+    if form == REDUCE:
+        return _to_first(of, words, pes, spacing, groups, 0)
+    if form == ALL_REDUCE:
+        return _all_reduce(of, words, pes, spacing, groups)
+    if form == BEHIND:
+        return _behind(of, words, pes, spacing, 0)
+    if form == ALL_BEHIND:
+        return _behind(of, words, pes, spacing, 1)
+    if form == MIDDLE:
+        return _middle(of, words, pes, spacing)
+    if form == TREE:
+        return _tree(of, words, pes, groups)
+    if form == CHAIN:
+        return _chain(of, words, pes)
+    if form == TWO_PHASE:
+        return _two_phase(of, words, pes, groups)
+    return _flight(of, words, pes, groups)
+
+
+@njit(cache=True)
+def _flight(of: Links, contention: float, distance: float, depth: float) -> float:
+    if contention > 0 and distance > 0:
+        return contention + distance * of.hop + of.wait * depth
+    return 0.0
+
+
+@njit(cache=True)
+def _ceil_div(numerator: int, denominator: int) -> int:
+    return -(-numerator // denominator)
+
+
+@njit(cache=True)
+def _broadcast(of: Links, words: float, pes: int) -> float:
+    return _flight(of, words, pes - 1, 1 if of.multicast else pes - 1)
+
+
+@njit(cache=True)
+def _chain(of: Links, words: float, pes: int) -> float:
+    return _flight(of, words, pes - 1, pes - 1)
+
+
+@njit(cache=True)
+def _two_phase(of: Links, words: float, pes: int, group_size: int) -> float:
+    """The last group, if smaller, is ready a step earlier, when the second phase begins with it.
+    One group, or groups of one, are a single chain."""
+    depth = (group_size - 1) + (_ceil_div(pes, group_size) - 1)
+    if pes > group_size and pes % group_size > 0:
+        depth -= 1
+    phases = 2 if group_size > 1 and pes > group_size else 1
+    return _flight(of, phases * words, pes - 1, depth)
+
+
+@njit(cache=True)
+def _group_size(pes: int) -> int:
+    """About the root of `pes`."""
+    return max(1, math.ceil(math.sqrt(pes)))
+
+
+@njit(cache=True)
+def _reduce(of: Links, words: float, pes: int, groups: int) -> float:
+    if groups > 1:
+        return _two_phase(of, words, pes, _ceil_div(pes, groups))
+    chain = _chain(of, words, pes)
+    return chain if groups == 1 else min(chain, _two_phase(of, words, pes, _group_size(pes)))
+
+
+@njit(cache=True)
+def _turns(of: Links, lines: int, routes: int) -> int:
+    """A router has routes for so many lines at once; the others come after them."""
+    return _ceil_div(lines, max(1, of.routes // routes))
+
+
+@njit(cache=True)
+def _spread(of: Links, flight: float, pes: int, spacing: int, ways: int) -> float:
+    """What a collective takes if its `pes` are no neighbours; it goes along their line `ways`
+    times."""
+    return flight + ways * (pes - 1) * (spacing - 1) * of.hop if flight > 0 else 0.0
+
+
+@njit(cache=True)
+def _again(of: Links, turns: int, flight: float) -> float:
+    """All turns of lines, each started anew."""
+    return turns * flight + (turns - 1) * of.start if flight > 0 else 0.0
+
+
+@njit(cache=True)
+def _broadcast_in_turns(of: Links, words: float, pes: int, spacing: int) -> float:
+    turns = _turns(of, spacing, _BROADCAST_ROUTES)
+    one = _broadcast(of, _ceil_div(spacing, turns) * words, pes)
+    return _again(of, turns, _spread(of, one, pes, spacing, 1))
+
+
+@njit(cache=True)
+def _reduce_in_turns(
+    of: Links, words: float, pes: int, spacing: int, groups: int, routes: int, comes_back: int
+) -> float:
+    """All lines that share links, and perhaps back from the first PE."""
+    turns = _turns(of, spacing, routes + comes_back)
+    back = _broadcast(of, words, pes) if comes_back else 0.0
+    one = _reduce(of, _ceil_div(spacing, turns) * words, pes, groups) + back
+    return _again(of, turns, _spread(of, one, pes, spacing, 1 + comes_back))
+
+
+@njit(cache=True)
+def _to_first(
+    of: Links, words: float, pes: int, spacing: int, groups: int, comes_back: int
+) -> float:
+    """Up in a chain or in two phases, as `_reduce` does, and perhaps back from the first PE."""
+    either = chain = np.inf
+    if groups <= 1:
+        chain = _reduce_in_turns(of, words, pes, spacing, 1, _CHAIN_ROUTES, comes_back)
+    if groups != 1:
+        either = _reduce_in_turns(of, words, pes, spacing, groups, _TWO_PHASE_ROUTES, comes_back)
+    return min(chain, either)
+
+
+@njit(cache=True)
+def _behind(of: Links, words: float, pes: int, spacing: int, comes_back: int) -> float:
+    """In a chain or in two phases, whichever is faster; the first turn of lines hides."""
+    if pes <= 1:
+        return 0.0
+    last, size = min(words, 1.0), _group_size(pes)
+    turns = _turns(of, spacing, _CHAIN_ROUTES + comes_back)
+    on_link = _ceil_div(spacing, turns) * words
+    alone, hidden = _chain(of, on_link, pes), _chain(of, last, pes)
+    chain = _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back)
+    turns = _turns(of, spacing, _TWO_PHASE_ROUTES + comes_back)
+    on_link = _ceil_div(spacing, turns) * words
+    alone, hidden = _two_phase(of, on_link, pes, size), _two_phase(of, last, pes, size)
+    hidden = hidden + on_link - last
+    return min(chain, _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back))
+
+
+@njit(cache=True)
+def _one_hides(
+    of: Links,
+    alone: float,
+    hidden: float,
+    on_link: float,
+    pes: int,
+    spacing: int,
+    turns: int,
+    comes_back: int,
+) -> float:
+    """The first turn of lines hides, those after it do not."""
+    back = _broadcast(of, on_link, pes) if comes_back else 0.0
+    hidden = _spread(of, hidden + back, pes, spacing, 1 + comes_back)
+    alone = _spread(of, alone + back, pes, spacing, 1 + comes_back)
+    return hidden + (turns - 1) * (alone + of.start) if alone > 0 else hidden
+
+
+@njit(cache=True)
+def _all_reduce(of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
+    if spacing <= 1 and groups > 1:
+        return _tree(of, words, pes, _tree_groups(of, pes, groups))
+    through_first = _to_first(of, words, pes, spacing, groups, 1)
+    if groups == 1:
+        return through_first
+    if spacing > 1:
+        return min(through_first, _middle(of, words, pes, spacing))
+    return min(through_first, _tree(of, words, pes, _tree_groups(of, pes, groups)))
+
+
+@njit(cache=True)
+def _middle(of: Links, words: float, pes: int, spacing: int) -> float:
+    """A link carries the words of all lines twice: those that come, and in the middle those that
+    have gone back already; but of two lines that start together, each goes one way first. With
+    every second line a link loses a cycle."""
+    if words <= 0 or pes <= 1:
+        return 0.0
+    turns = _turns(of, spacing, _CHAIN_ROUTES + 1)
+    there = _towards_middle(of, words, pes, spacing) + of.issue
+    back = _flight(of, words, pes // 2 * spacing, 1 if of.multicast else pes // 2)
+    lines = spacing - turns
+    twice = 2 * lines - (1 if lines > 0 else 0) if pes > 2 else lines
+    others = lines // 2 + words * twice
+    return turns * (there + back) + (turns - 1) * of.start + others
+
+
+@njit(cache=True)
+def tree_groups(of: Links, pes: int) -> int:
+    """Groups with which a tree over `pes` is about as fast as it can be."""
+    ratio = (of.wait + of.hop) / of.wait if of.wait else 1.0
+    return int(min(max(np.rint(math.sqrt(pes * ratio)), 1), pes))
+
+
+@njit(cache=True)
+def _tree_groups(of: Links, pes: int, groups: int) -> int:
+    """Those asked for, at most one for each PE."""
+    asked = min(groups, pes)
+    return asked if asked > 1 else tree_groups(of, pes)
+
+
+@njit(cache=True)
+def _tree(of: Links, words: float, pes: int, groups: int) -> float:
+    if words <= 0 or pes <= 1:
+        return 0.0
+    size = _ceil_div(pes, groups)
+    inside = _towards_middle(of, words, size, 1)
+    between = _towards_middle(of, words, groups, size)
+    issue = of.issue if between > 0 else 0.0
+    return inside + between + issue + _from_middle(of, words, pes, groups, size)
+
+
+@njit(cache=True)
+def _towards_middle(of: Links, words: float, pes: int, hops: int) -> float:
+    """Two chains of PEs, `hops` apart, towards the middle one, which adds one after the other."""
+    before, after = pes // 2, pes - 1 - pes // 2
+    if before <= 0:
+        return 0.0
+    step, adding = of.wait + of.hop * hops, words + of.issue
+    arrived = before * step
+    return max(after * step + adding if after > 0 else 0.0, arrived) + words
+
+
+@njit(cache=True)
+def _from_middle(of: Links, words: float, pes: int, groups: int, size: int) -> float:
+    """Multicast of the middle group's middle PE, to the first half and then to the other; without
+    multicast from PE to PE."""
+    root = groups // 2 * size + size // 2
+    step = of.hop if of.multicast else of.wait + of.hop
+    second = words + of.issue + step * (pes - 1 - root)
+    return of.issue + (of.wait + words) + max(step * root, second)
