@@ -17,7 +17,7 @@ from ..machine import low_rank
 from ..machine.arrays import Bools, Ints, ceil_div
 from ..machine.cost import Cost
 from ..machine.product import Product, ProductKind, Tile, tile_of
-from ..machine.tilings import MULTICAST
+from ..machine.tilings import MULTICAST, Tilings
 from . import linear
 from .contraction import Contraction, tile_nonzeros
 from .nonzeros import WeightTiles
@@ -25,8 +25,8 @@ from .roles import VIEWS, Roles, calls, operand, operator_of
 from .site import Site
 
 PricedNode = tuple[fx.Node, Cost]
-WITHIN, INPUTS, NONE = "within", "inputs", "none"
-"""What is sent for a product beside W's: nothing, as it is part of that; its inputs; no operand."""
+WITHIN, NONE = "within", "none"
+"""What is sent for a product beside W's: nothing, as it is part of that; no operand."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Group:
 
     base: fx.Node
     within: tuple[fx.Node, ...]
-    gradients: Mapping[fx.Node, str]
+    gradients: Mapping[fx.Node, low_rank.Lines]
 
 
 def joined(
@@ -109,7 +109,7 @@ def joined(
     known = _by_use(costs, site)
     for index, beside in factors.items():
         for kind in (ProductKind.FORWARD, ProductKind.INPUT_GRADIENT):
-            group = _group(known, index, beside, kind)
+            group = _group(known, index, beside, kind, site.tilings)
             if group is not None and {index, beside.down, beside.up} <= site.weights.keys():
                 costs |= _together(costs, group, site, index, beside, kind)
     return [(node, costs[node]) for node, _ in found]
@@ -131,11 +131,16 @@ def _by_use(nodes: Iterable[fx.Node], site: Site) -> _Uses:
     return found
 
 
-def _group(known: _Uses, index: int, beside: Factors, kind: ProductKind) -> _Group | None:
+def _group(
+    known: _Uses, index: int, beside: Factors, kind: ProductKind, tilings: Tilings
+) -> _Group | None:
     """None where one of the products is missing, or a weight is used more than once."""
     gradients = {}
     if kind is ProductKind.INPUT_GRADIENT:
-        gradients = {beside.down: INPUTS, beside.up: NONE}
+        ones = np.ones_like(tilings.groups)
+        across = low_rank.Lines(tilings.out_split, ones)
+        down = low_rank.Lines(tilings.in_split, tilings.in_spacing)
+        gradients = {beside.down: across, beside.up: down}
     wanted = [(number, kind) for number in (index, beside.down, beside.up)]
     wanted += [(number, ProductKind.WEIGHT_GRADIENT) for number in gradients]
     if any(len(known.get(use, ())) != 1 for use in wanted):
@@ -162,17 +167,18 @@ def _together(
     whole = low_rank.cost(site.target, joint)
     whole = whole + Cost(linear.bias_cycles(group.base, site), site.zeros())
     new = {group.base: whole, **dict.fromkeys(group.within, site.free())}
-    for node, sent in group.gradients.items():
+    for node, lines in group.gradients.items():
         own = linear.part(node, site)
         tile = _tile(site, own.product, own.product.weights, own.kind)
-        new[node] = low_rank.gradient_cost(site.target, tile, sent == INPUTS)
+        new[node] = low_rank.gradient_cost(site.target, tile, rank, lines)
     cycles = [
         sum((c.compute + c.network for c in of), site.zeros())
         for of in (new.values(), (costs[node] for node in new))
     ]
     is_multicast: Bools = site.tilings.algorithm == MULTICAST
     chosen = is_multicast & joint.is_possible & (cycles[0] <= cycles[1])
-    parts = {group.base: "", **dict.fromkeys(group.within, WITHIN), **group.gradients}
+    parts = {group.base: "", **dict.fromkeys(group.within, WITHIN)}
+    parts |= dict.fromkeys(group.gradients, NONE)
     nonzeros = {group.base: joint.whole.nonzeros}
     return {
         node: _chosen(

@@ -171,8 +171,7 @@ class ProductStep:
     """Of the low-rank factors whose products with the same operand are part of this one: so many
     more inputs and outputs. [count]"""
     sent: str = "both"
-    """Of a factor's gradient: `inputs` or `none` where other operands came with a product of
-    `rank`."""
+    """Of a factor's gradient: `none` where its operands came with a product of `rank`."""
 
 
 @dataclass(frozen=True)

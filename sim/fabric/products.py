@@ -117,7 +117,7 @@ def _product(step: ProductStep, tiling: Tiling, target: Target) -> FabricProduct
         ProductKind.INPUT_GRADIENT: (outputs, 0, inputs),
         ProductKind.WEIGHT_GRADIENT: (inputs, outputs, 0),
     }[sizes.kind]
-    rows, columns = (rows if step.sent != "none" else 0), (columns if step.sent == "both" else 0)
+    rows, columns = (rows, columns) if step.sent == "both" else (0, 0)
     turned, spacing = sizes.kind is ProductKind.INPUT_GRADIENT, _int(tilings.in_spacing)
     operands_outermost, sums_outermost = (bool(order[0]) for order in tile.orders)
     return FabricProduct(

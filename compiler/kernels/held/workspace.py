@@ -23,6 +23,7 @@ import numpy as np
 from torch import Tensor, fx
 
 from ...machine.arrays import Bools, Ints, ceil_div
+from ...machine.low_rank import WAITING
 from ...machine.product import Sides
 from ...machine.tilings import Tilings
 from .. import convolution, linear
@@ -203,7 +204,8 @@ def _sides(
 ) -> Ints:
     """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
     the outputs are `halo` longer where there are so many beyond the PE's slice. With low-rank
-    factors in the product (`joint`) it holds both sides where they take no more than one may."""
+    factors in the product (`joint`) it holds both sides where they take no more than one may, or
+    vectors that wait."""
     tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
@@ -214,8 +216,10 @@ def _sides(
     sides = Sides.of(lies.side_bytes, *ends, longest)
     arriving, leaving = ceil_div(arriving, sides.turns), ceil_div(leaving, sides.turns) + border
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
+    vectors: Ints | int = _VECTORS
     if joint is not None:
         both = joint & (ends[0] + ends[1] <= lies.side_bytes)
         held = np.where(both, (ends[0] + ends[1]) // size, held)
+        vectors = _VECTORS + WAITING * (joint & ~both)
     travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
-    return (held + _VECTORS * np.maximum(arriving, leaving) + travelling) * size
+    return (held + vectors * np.maximum(arriving, leaving) + travelling) * size

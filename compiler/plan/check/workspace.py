@@ -28,6 +28,7 @@ from .violation import Finding, Subject
 
 Lent = tuple[tuple[int, ...], bool]
 """Inputs of a stage that are weights of its region, and whether these lie turned."""
+_WAITING = 3
 _Phases = tuple[tuple[OperatorMoment, ...], tuple[OperatorMoment, ...]]
 
 
@@ -96,7 +97,7 @@ def _peak(phase: tuple[OperatorMoment, ...], stage: StageRecord, name: str, most
     }
     joint = {operator for own, operator in _with_factors(stage) if own == name}
     return max(
-        (_held(m, stage, elementwise, most, keeps_both=m.name in joint) for m in phase), default=0
+        (_held(m, stage, elementwise, most, has_factors=m.name in joint) for m in phase), default=0
     )
 
 
@@ -116,7 +117,7 @@ def _held(
     elementwise: Collection[str],
     most: int,
     *,
-    keeps_both: bool,
+    has_factors: bool,
 ) -> int:
     tiling, region = stage.tiling, stage.region
     sizes = [
@@ -126,19 +127,20 @@ def _held(
     there, made, dying = sizes
     in_place = min(sum(made), max(dying, default=0)) if moment.operator in elementwise else 0
     product = moment.product
-    own = _product_bytes(product, tiling, most, keeps_both) if product else 0
+    own = _product_bytes(product, tiling, most, has_factors) if product else 0
     return sum(there) - in_place + own
 
 
 def _product_bytes(
-    product: CheckedProduct, tiling: Tiling, most: int, keeps_both: bool = False
+    product: CheckedProduct, tiling: Tiling, most: int, has_factors: bool = False
 ) -> int:
     """The larger side that a PE can hold of a product, two vectors, and a factor that must come.
     Outputs beyond its slice, which its inputs reach, are among them.
 
     It can hold a side that takes `most` bytes or less, and the smaller one in turns.
     Where tiles travel it also takes the next ones of the inputs and of the weights. With low-rank
-    factors in the product it `keeps_both` sides, if they take no more than one may.
+    factors in the product it keeps both sides, if they take no more than one may, else three more
+    vectors, which wait for what the factors add to them.
     """
     into = ceil(product.in_features / tiling.in_split)
     out = ceil(product.out_features / tiling.out_split)
@@ -153,9 +155,12 @@ def _product_bytes(
     arriving, leaving = ceil(ends[0] / turns), ceil(ends[1] / turns) + beyond
     parts = zip((into * arriving, out * leaving), shares, strict=True)
     held = max(part for part, share in parts if share <= max(1, min(shares)))
-    if keeps_both and sum(sides) * product.item_bytes <= most:
+    vectors = 2
+    if has_factors and sum(sides) * product.item_bytes <= most:
         held = sum(sides)
-    elements = held + 2 * max(arriving, leaving)
+    elif has_factors:
+        vectors += _WAITING
+    elements = held + vectors * max(arriving, leaving)
     if tiling.algorithm in ("ring", "summa"):
         elements += into * ends[0] + into * out
     return (elements + product.factor * into * out) * product.item_bytes
