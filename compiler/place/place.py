@@ -177,13 +177,21 @@ def _worth_trying(kernels: Kernels, least: int) -> list[int]:
 
 def _on_fewer_wafers(kernels: Kernels) -> set[int]:
     """The least interval on each number of wafers but all, where the stages fit: there are fewer
-    links between wafers, or none."""
-    found = set()
-    for wafers in range(1, kernels.target.wafers):
-        fewer = replace(kernels, target=replace(kernels.target, wafers=wafers))
-        if _fits(fewer, _occurring(fewer)[-1]):
-            found.add(smallest_interval(fewer))
+    links between wafers, or none. What takes fewer wafers than there are is least on all between.
+    """
+    found, fewer = set(), kernels
+    while (wafers := _taken(fewer, smallest_interval(fewer))) > 1:
+        fewer = replace(kernels, target=replace(kernels.target, wafers=wafers - 1))
+        if not _fits(fewer, _occurring(fewer)[-1]):
+            break
+        found.add(smallest_interval(fewer))
     return found
+
+
+def _taken(kernels: Kernels, interval: int) -> int:
+    """Wafers of the narrowest packing of choices that take at most `interval`."""
+    strips = _narrowest(kernels, _shapes(kernels, interval))
+    return _wafers(strips or (), kernels.target)
 
 
 def _placements(kernels: Kernels, interval: int, sharing: int = 1) -> list[Placement]:

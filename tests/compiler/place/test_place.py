@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.place import smallest_interval, wire_length
+from weft.compiler.place.place import _on_fewer_wafers, smallest_interval, wire_length
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -69,6 +70,22 @@ def test_the_interval_by_hand():
     assert smallest_interval(kernels(shapes, 4, 4)) == 15
     assert smallest_interval(kernels(shapes, 4, 6)) == 10
     assert smallest_interval(kernels(shapes, 8, 3)) == 10
+
+
+@given(STAGES, st.integers(8, 12))
+def test_intervals_on_fewer_wafers_are_those_of_each_number_of_them(shapes, side):
+    chain = kernels(shapes, side, side)
+    on_all = replace(chain, target=replace(chain.target, wafers=6))
+    one_by_one = set()
+    for wafers in range(1, 6):
+        fewer = replace(chain, target=replace(chain.target, wafers=wafers))
+        with suppress(InfeasibleError):
+            one_by_one.add(smallest_interval(fewer))
+    try:
+        least = smallest_interval(on_all)
+    except InfeasibleError:
+        return
+    assert _on_fewer_wafers(on_all) - {least} == one_by_one - {least}
 
 
 def test_sparsity_shortens_the_interval_of_a_network():
