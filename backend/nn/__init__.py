@@ -11,7 +11,7 @@ from .mlp import MLP, mlp
 from .norm_swap import replace_norms
 from .norms import make_norm, norm_kinds
 from .online_norm import OnlineNorm
-from .prompt import SoftPrompt
+from .prompt import SoftPrompt, load_prompt, save_prompt
 from .recurrent import OnlineLSTMCell
 from .resnet import ResNet, resnet
 from .rev_unet import rev_unet
@@ -38,6 +38,7 @@ __all__ = [
     "Upcycled",
     "depth",
     "expert_loads",
+    "load_prompt",
     "lora",
     "make_norm",
     "mlp",
@@ -52,6 +53,7 @@ __all__ = [
     "revbifpn",
     "reversible",
     "revnet",
+    "save_prompt",
     "sparse_ift",
     "standardize_weights",
     "upcycle",

@@ -64,7 +64,7 @@ def adapter_verb(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write, as PEFT's.")],
     plan: PlanOption = None,
 ) -> None:
-    """Drain the pipeline of a checkpoint and write its low-rank adapters under PEFT's names."""
+    """Drain the pipeline of a checkpoint and write its adapters under PEFT's names."""
     from ...runtime import checkpoint
     from ...runtime.weights.adapters import save_adapter
 

@@ -93,7 +93,9 @@ def train(
     ] = None,
     adapter: Annotated[
         Path | None,
-        typer.Option(help="Write trained low-rank adapters to this folder, as PEFT has them."),
+        typer.Option(
+            help="Write trained adapters, or a soft prompt, to this folder, as PEFT has them."
+        ),
     ] = None,
     set_: OverridesOption = [],  # noqa: B006
     json: Json = False,

@@ -10,9 +10,11 @@ from pathlib import Path
 from torch import Tensor
 
 from ...backend.errors import UserError
-from ...backend.nn.lora import LoRA
 from ...backend.nn.lora import files as lora_files
+from ...backend.nn.prompt import files as prompt_files
+from ...backend.peft_files import CONFIG
 from ...compiler.plan.plan import Plan
+from ...compiler.recipes.adapters import AdaptersRecipe
 from ...compiler.recipes.carried import carried_recipe
 from ...compiler.recipes.read import make_recipe
 
@@ -22,7 +24,7 @@ _OWN = re.compile(r"(^|\.)(lora_\w+(\.weight)?|prompt|mask)$")
 
 def is_adapter(path: Path) -> bool:
     """Whether a path is a folder as PEFT saves adapters."""
-    return (path / lora_files.CONFIG).is_file()
+    return (path / CONFIG).is_file()
 
 
 def base_names(names: Collection[str]) -> dict[str, str | None]:
@@ -48,26 +50,36 @@ def _base_name(name: str, wraps: Collection[str]) -> str | None:
 
 
 def load_adapter(plan: Plan, folder: Path) -> Plan:
-    """The plan with the low-rank factors of a folder, weft's or PEFT's; all else stays.
+    """The plan with the low-rank factors or the virtual tokens of a folder, weft's or PEFT's; all
+    else stays.
 
     Raises UserError for a plan without such adapters, and for names, shapes or a scale that are
     not the plan's.
     """
-    config, factors = _config(plan, folder), _factors(plan)
-    lora_files.check_scale(folder, config)
-    found = lora_files.read(folder, factors)
-    cast = {name: value.to(factors[name].dtype) for name, value in found.items()}
+    keys = _keys(plan, folder)
+    if keys.prompt_length is not None:
+        name, prompt = _prompt(plan)
+        found = {name: prompt_files.read(folder, prompt.shape)}
+    else:
+        lora_files.check_scale(folder, keys.lora)
+        found = lora_files.read(folder, _factors(plan))
+    cast = {name: value.to(plan.tensors[name].dtype) for name, value in found.items()}
     return replace(plan, tensors={**plan.tensors, **cast})
 
 
 def save_adapter(plan: Plan, folder: Path) -> None:
-    """Write the low-rank factors of a plan as PEFT does. Raises UserError for one without."""
-    lora_files.write(_factors(plan), folder, _config(plan, folder))
+    """Write the low-rank factors or the virtual tokens of a plan as PEFT does. Raises UserError
+    for a plan that trains neither, both, or other weights beside them."""
+    keys = _keys(plan, folder)
+    if keys.prompt_length is not None:
+        prompt_files.write(_prompt(plan)[1], folder)
+    else:
+        lora_files.write(_factors(plan), folder, keys.lora)
 
 
 def check_adapted(plan: Plan, folder: Path) -> None:
-    """Raises UserError for a plan whose recipe has no low-rank adapters."""
-    _config(plan, folder)
+    """Raises UserError for a plan whose adapters such a folder does not hold whole."""
+    _keys(plan, folder)
 
 
 def _factors(plan: Plan) -> Mapping[str, Tensor]:
@@ -75,14 +87,25 @@ def _factors(plan: Plan) -> Mapping[str, Tensor]:
     return {name: plan.tensors[name] for name in sorted(names) if _FACTOR.search(name)}
 
 
-def _config(plan: Plan, folder: Path) -> LoRA:
+def _prompt(plan: Plan) -> tuple[str, Tensor]:
+    """The virtual tokens, beside the table of an embedding."""
+    names = {name for stage in plan.stages.stages for name in stage.parameters}
+    beside = (name.rpartition(".table.")[0] + ".prompt" for name in names if ".table." in name)
+    (name,) = {name for name in beside if name in names}
+    return name, plan.tensors[name]
+
+
+def _keys(plan: Plan, folder: Path) -> AdaptersRecipe:
     keys = make_recipe(carried_recipe(plan), where="the plan's recipe").adapters
-    if not keys.targets or keys.prompt_length is not None:
+    both = bool(keys.targets) and keys.prompt_length is not None
+    if not keys.are_given or both or keys.trained:
+        got = "one with both" if both else "one without"
         raise UserError(
             f"adapter {folder}",
-            expected="a plan of a recipe with low-rank adapters alone (adapters.targets)",
-            got="one with a soft prompt" if keys.prompt_length else "one without",
+            expected="a plan of a recipe with low-rank adapters (adapters.targets) or a soft prompt"
+            " (adapters.prompt_length), and nothing else that trains",
+            got=f"adapters.trained of {', '.join(keys.trained)}" if keys.trained else got,
             change="for all weights by name: weft checkpoint export; of a model adapted in Python:"
             " weft.nn.lora.save",
         )
-    return keys.lora
+    return keys

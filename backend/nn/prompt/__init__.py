@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .files import load_prompt, save_prompt
 from .soft_prompt import SoftPrompt
 
-__all__ = ["SoftPrompt"]
+__all__ = ["SoftPrompt", "load_prompt", "save_prompt"]

@@ -10,7 +10,8 @@ vectors of the other: the sums, while operands stream past them, or the operands
 one by one (see machine/multicast.py): of those that its memory allows the larger counts, in one
 turn. A product of two activations holds its second factor where a weight would lie. Where tiles
 travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights. A product with
-low-rank factors in it keeps both sides where they take no more than one side may.
+low-rank factors in it keeps both sides where they take no more than one side may, else a few
+vectors that wait for the factors' part of them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import torch
 import weft
 from torch import Tensor
 from weft.backend.errors import UserError
+from weft.backend.nn.prompt.files import write as write_prompt
 from weft.compiler.plan.plan import Plan
 from weft.compiler.recipes.build import build_model, compile_recipe
 from weft.compiler.recipes.read import make_recipe, shipped_recipe
@@ -100,6 +101,29 @@ def test_adapters_go_out_and_in_under_pefts_names(plan: Plan, tmp_path: Path) ->
         load_adapter(plan, theirs).tensors["layers.4.lora_A.weight"],
         trained["layers.4.lora_A.weight"],
     )
+
+
+def test_virtual_tokens_go_out_and_in_under_pefts_names(tmp_path: Path) -> None:
+    prompted = compile_recipe(shipped_recipe("soft_prompt"), witness=False)
+    name = "model.bytes.prompt"
+    trained = {**prompted.tensors, name: torch.randn_like(prompted.tensors[name])}
+    save_adapter(replace(prompted, tensors=trained), tmp_path)
+    loaded = weft.load_weights(prompted, tmp_path)
+    assert all(torch.equal(loaded.tensors[key], value) for key, value in trained.items())
+    write_prompt(torch.zeros(3, 32), tmp_path)
+    with pytest.raises(UserError, match=r"8 virtual tokens of 32 features[\s\S]*\(3, 32\)"):
+        weft.load_weights(prompted, tmp_path)
+
+
+def test_what_a_folder_has_no_place_for_is_refused(plan: Plan, tmp_path: Path) -> None:
+    keys = ["adapters.trained=[layers.10.bias]"]
+    other = compile_recipe(shipped_recipe("lora", keys), witness=False)
+    with pytest.raises(UserError, match=r"nothing else that trains[\s\S]*layers\.10\.bias"):
+        save_adapter(other, tmp_path)
+    prompted = compile_recipe(shipped_recipe("soft_prompt"), witness=False)
+    save_adapter(prompted, tmp_path / "prompt")
+    with pytest.raises(UserError, match=r"peft_type='PROMPT_TUNING'"):
+        weft.load_weights(plan, tmp_path / "prompt")
 
 
 def test_another_scale_or_plan_is_refused(plan: Plan, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -254,11 +255,54 @@ def test_files_bring_adapters_back_under_pefts_names(tmp_path: Path) -> None:
     assert torch.equal(other(*X), model(*X))
     with pytest.raises(UserError, match="'head', which none is"):
         lora.load(nn.Sequential(nn.Linear(4, 4)), tmp_path)
-    lora.save(lora.adapt(_model(), LoRA(("up",), rank=3)), tmp_path / "up", ALL)
+    lora.save(lora.adapt(_model(), LoRA(("up",), rank=3, alpha=6)), tmp_path / "up", ALL)
     with pytest.raises(UserError, match="missing head"):
         lora.load(lora.adapt(_model(), ALL), tmp_path / "up")
     with pytest.raises(UserError, match="safetensors file"):
         lora.load(_model(), tmp_path / "nowhere")
+
+
+def test_adapters_of_another_scale_rank_or_form_are_not_taken(tmp_path: Path) -> None:
+    """The same factors would be another function, on the way out and on the way in."""
+    model = lora.adapt(_model(), ALL)
+    for other in (LoRA(("up",), rank=3, alpha=3), LoRA(("up",), rank=2, alpha=4)):
+        with pytest.raises(
+            UserError, match=r"module 'table'[\s\S]*rank 3, B A times 2, not masked"
+        ):
+            lora.save(model, tmp_path, other)
+    lora.save(model, tmp_path, ALL)
+    for rank, alpha, said in ((3, 3, "rank 3, B A times 1"), (2, 4, "rank 2, B A times 2")):
+        other_model = lora.adapt(_model(), LoRA(ALL.targets, rank=rank, alpha=alpha))
+        with pytest.raises(UserError, match=said):
+            lora.load(other_model, tmp_path)
+    with pytest.raises(UserError, match=r"module 'up'[\s\S]*not masked[\s\S]*masked"):
+        lora.load(lora.adapt(_sparse(), LoRA(("up",), rank=3, alpha=6, masked=True)), tmp_path)
+
+
+def test_what_a_folder_of_adapters_has_no_place_for_is_not_left_out(tmp_path: Path) -> None:
+    config = LoRA(("up",), rank=3, trained=("head.weight",))
+    with pytest.raises(UserError, match=r"the first head\.weight"):
+        lora.save(lora.adapt(_model(), config), tmp_path, config)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"alpha_pattern": {"up": 12}},
+        {"rank_pattern": {"up": 2}},
+        {"use_dora": True},
+        {"bias": "all"},
+        {"init_lora_weights": "pissa"},
+        {"peft_type": "LOHA"},
+        {"target_modules": "all-linear"},
+    ],
+)
+def test_what_would_be_another_function_in_peft_is_refused(tmp_path: Path, keys: Any) -> None:
+    lora.save(lora.adapt(_model(), LoRA(("up",), rank=3)), tmp_path, LoRA(("up",), rank=3))
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    with pytest.raises(UserError, match=next(iter(keys))):
+        lora.load(_model(), tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")
