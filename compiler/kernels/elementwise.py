@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import fx
 
 from ..machine.cost import Cost
-from .roles import dtype_of, tensors_of
+from .roles import dtype_of
 from .site import Site
 
 
@@ -151,8 +151,8 @@ ELEMENTWISE: dict[str, Work] = {
 
 
 def elementwise(node: fx.Node, site: Site, work: Work) -> Cost:
-    """Cost of an element-wise operator on its evenly dealt result."""
-    elements = site.share(tensors_of(node)[0].numel())
+    """Cost of an element-wise operator on its result."""
+    elements = site.elements(node)
     if _divides_by_a_number(node):
         work = _DIVISION_BY_A_NUMBER
     cycles = site.vector_cycles(elements, dtype_of(node), work.passes)

@@ -62,7 +62,19 @@ def weight_use(node: fx.Node, roles: Roles) -> WeightUse | None:
 
 def product(node: fx.Node, site: Site) -> Cost:
     """Cost of mm, addmm or bmm by the role its factors play."""
-    return price(site, part(node, site)) + Cost(bias_cycles(node, site), site.zeros())
+    found = part(node, site)
+    cost = price(site, found) + Cost(bias_cycles(node, site), site.zeros())
+    kept = weights_of(node, site)
+    if kept is None or found.product.batch == 1:
+        return cost
+    return replace(cost, macs_effective=kept.total * found.product.vector_positions)
+
+
+def weights_of(node: fx.Node, site: Site) -> WeightTiles | None:
+    """The weight that a product multiplies with or makes the gradient of, if any."""
+    use = weight_use(node, site.roles)
+    index = use.index if use is not None else site.roles.gradient.get(node)
+    return None if index is None else site.weights.get(index)
 
 
 def bias_cycles(node: fx.Node, site: Site) -> Floats:
@@ -77,15 +89,13 @@ def part(node: fx.Node, site: Site) -> ProductPart:
     use = weight_use(node, site.roles)
     left, right = factors(node)
     if use is not None and use.index in site.weights:
-        is_forward = use.contracted_axis == site.in_axis[use.index]
-        kind = ProductKind.FORWARD if is_forward else ProductKind.INPUT_GRADIENT
-        return ProductPart(kind, _with_weight(node, site, use.index, use.positions))
+        positions = use.positions
+        return ProductPart(kind_of(node, site), _with_weight(node, site, use.index, positions))
     index = site.roles.gradient.get(node)
     if index is not None and index in site.weights:
         positions = shape_of(left)[-1]
         return ProductPart(ProductKind.WEIGHT_GRADIENT, _with_weight(node, site, index, positions))
-    batch = shape_of(left)[0] if len(shape_of(left)) == 3 else 1
-    m, k = shape_of(left)[-2:]
+    batch, (m, k) = batch_of(node), shape_of(left)[-2:]
     operand = WeightTiles(out_features=shape_of(right)[-1], in_features=k, taps=1)
     size = tensors_of(node)[0].element_size()
     return ProductPart(
@@ -94,8 +104,27 @@ def part(node: fx.Node, site: Site) -> ProductPart:
 
 
 def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
-    size = tensors_of(node)[0].element_size()
-    return Contraction(site.weights[index], positions, positions, 0, dtype_of(node), size)
+    """Each weight of a batch has a product and rows of PEs of its own."""
+    size, tiles = tensors_of(node)[0].element_size(), site.weights[index]
+    batch = batch_of(node)
+    tiles = tiles if batch == 1 else _of_one(tiles, 1)
+    sizes = positions, positions, 0, dtype_of(node), size
+    return Contraction(tiles, *sizes, batch=batch)
+
+
+def kind_of(node: fx.Node, site: Site) -> ProductKind:
+    """Whether mm, addmm or bmm goes forward or back through a weight; two activations: forward."""
+    use = weight_use(node, site.roles)
+    if use is None or use.index not in site.weights:
+        return ProductKind.FORWARD
+    is_forward = use.contracted_axis == site.in_axis[use.index]
+    return ProductKind.FORWARD if is_forward else ProductKind.INPUT_GRADIENT
+
+
+def batch_of(node: fx.Node) -> int:
+    """Products beside each other of mm, addmm or bmm."""
+    left = shape_of(factors(node)[0])
+    return left[0] if len(left) == 3 else 1
 
 
 def dealt_out(node: fx.Node, site: Site) -> Routed:
@@ -166,8 +195,8 @@ def _features(node: fx.Node) -> tuple[int, int]:
 
 
 def _of_one(tiles: WeightTiles, experts: int) -> WeightTiles:
-    """The weight of one of the experts, whose in features lie one after the other; its zeros are at
-    random."""
+    """The weight of one of the experts, whose in features lie one after the other, or of a batch;
+    its zeros are at random."""
     density = tiles.total / tiles.dense if tiles.dense else 1.0
     return WeightTiles(tiles.out_features, tiles.in_features // experts, 1, density=density)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import fx
 
+from ..machine.collectives import AllReduce
 from ..machine.cost import Cost
-from .reduction import channel_sums, group_sums
-from .roles import dtype_of, operand, operator_of, tensors_of
+from .reduction import channel_sums, group_sums, last_axis_sums
+from .roles import dtype_of, operand, operator_of, shape_of, tensors_of
 from .site import Site
 
 
@@ -73,8 +74,16 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
     if operator_of(node).startswith("weft."):
         sums = channel_sums(site, groups, passes.sums, size, site.roles.channels.get(node))
     else:
-        sums = group_sums(site, groups * passes.sums, size)
+        sums = _sums_of_groups(node, site, groups, passes.sums, size)
     return Cost(compute, sums.cycles(site.target.noc), sums=(sums,))
+
+
+def _sums_of_groups(node: fx.Node, site: Site, groups: int, sums: int, itemsize: int) -> AllReduce:
+    """A group is a line of the last axis (layer norm), or lies together."""
+    value = operand(node, 0)
+    if groups * shape_of(value)[-1] == tensors_of(value)[0].numel():
+        return last_axis_sums(value, site, groups, sums, itemsize)
+    return group_sums(site, groups * sums, itemsize)
 
 
 def _groups(node: fx.Node) -> int:

@@ -1,21 +1,27 @@
 """Sums, means, extrema and soft-max: local passes, then a reduction over PEs that share a result.
 
-Tensors are laid so that what is summed together lies together: with R results and A PEs, groups of
-A / R PEs hold the parts of one result (one PE holds several results if R > A).
+Features that a matrix product left lie along a line of PEs: the columns of a row for its results,
+the rows that hold one slice of the positions for an input gradient. A sum of them (a soft-max of
+scores, a norm of features) goes over as much of that line as they lie on, however few results there
+are. Other tensors are laid so that what is summed together lies together: with R results and A PEs,
+groups of A / R PEs hold the parts of one result (one PE holds several results if R > A).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import fx
 
-from ..machine.arrays import ceil_div
+from ..machine.arrays import Ints, ceil_div
 from ..machine.collectives import AllReduce, words
 from ..machine.cost import Cost
+from ..machine.product import ProductKind, products_beside
 from ..machine.tilings import ALL_REDUCE
-from .roles import INPUTS, dtype_of, operand, tensors_of
+from .linear import batch_of, kind_of
+from .roles import INPUTS, dtype_of, operand, shape_of, tensors_of
 from .site import Site
 
 
@@ -122,17 +128,68 @@ def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     results = tensors_of(node)[0].numel()
     beside = site.roles.channels.get(node)
     if beside is None:
-        return _cost(node, site, rounds, results)
+        return _cost(node, site, rounds, results, _is_of_last_axis(node))
     size = tensors_of(operand(node, 0))[0].element_size()
     return _passes(node, site, rounds, channel_sums(site, results, 1, size, beside))
+
+
+def last_axis_sums(
+    node: fx.Node, site: Site, results: int, sums: int, itemsize: int, rounds: int = 1
+) -> AllReduce:
+    """All-reduces of `sums` sums for each of `results` lines of the last axis of a node's tensor:
+    over the PEs that the features lie on, if a matrix product left them, else `group_sums`."""
+    product = site.roles.left_by.get(node)
+    if product is None:
+        return group_sums(site, results * sums, itemsize, rounds)
+    features, length = shape_of(product)[-1], shape_of(node)[-1]
+    if kind_of(product, site) is ProductKind.INPUT_GRADIENT:
+        line, spacing, beside = _rows(site)
+    else:
+        line, spacing, beside = _columns(site, batch_of(product))
+    tilings = site.tilings
+    held = ceil_div(features, line)
+    pes = ceil_div(length, held)
+    own = ceil_div(results, beside * np.maximum(1, ceil_div(features, held) // pes))
+    per_pe = words(site.target.noc, own * sums, itemsize)
+    left = beside // np.clip(results, 1, beside)
+    left = np.where(tilings.algorithm == ALL_REDUCE, 1, left)
+    turned = spacing > 0
+    return AllReduce(
+        rounds,
+        per_pe,
+        np.where(turned, np.minimum(left, tilings.width), pes),
+        np.where(turned, pes, left),
+        np.maximum(spacing, 1),
+        tilings.groups,
+    )
+
+
+def _columns(site: Site, batch: int) -> tuple[Ints, Ints, Ints]:
+    """Of results: the PEs of a row, and so many rows that hold others; 0: neighbours in a row."""
+    tilings = site.tilings
+    beside = products_beside(tilings, batch)
+    rows = np.where(tilings.algorithm == ALL_REDUCE, beside, tilings.height)
+    return tilings.width, np.zeros_like(rows), rows
+
+
+def _rows(site: Site) -> tuple[Ints, Ints, Ints]:
+    """Of input gradients: the rows with one slice of the positions and the hops between them, and
+    so many such lines that hold others. A square region cuts all matrices alike."""
+    tilings = site.tilings
+    lines = np.where(tilings.algorithm == ALL_REDUCE, 1, tilings.space_split * tilings.width)
+    found = zip((tilings.in_split, tilings.in_spacing, lines), _columns(site, 1), strict=True)
+    line, spacing, beside = (np.where(tilings.is_square, other, own) for own, other in found)
+    return line, spacing, beside
 
 
 def along_dimension(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     """Cost of a (log-)soft-max, its backward, or a scan: one group per line of a dimension."""
     shape = tensors_of(operand(node, 0))[0].shape
     dim = node.args[1] if isinstance(node.args[1], int) else node.args[2]
+    is_last = isinstance(dim, int) and bool(shape) and dim % len(shape) == len(shape) - 1
     along = shape[dim] if isinstance(dim, int) and shape else 1
-    return _cost(node, site, rounds, max(1, tensors_of(node)[0].numel() // max(1, along)))
+    results = max(1, tensors_of(node)[0].numel() // max(1, along))
+    return _cost(node, site, rounds, results, is_last)
 
 
 def ordering(node: fx.Node, site: Site, position: int) -> Cost:
@@ -145,18 +202,31 @@ def ordering(node: fx.Node, site: Site, position: int) -> Cost:
     along = max(2, value.shape[last] if isinstance(last, int) and value.ndim else 1)
     depth = (along - 1).bit_length()
     rounds = Rounds(3 * depth * (depth + 1) / 2, 0, depth)
-    return _cost(node, site, rounds, max(1, value.numel() // along))
+    is_last = isinstance(last, int) and last % max(1, value.ndim) == value.ndim - 1
+    return _cost(node, site, rounds, max(1, value.numel() // along), is_last)
 
 
-def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int) -> Cost:
-    value = tensors_of(operand(node, 0))[0]
-    sums = group_sums(site, results, value.element_size(), rounds.reductions)
+def _is_of_last_axis(node: fx.Node) -> bool:
+    """Whether a reduction goes over its operand's last axis alone."""
+    rank = len(shape_of(operand(node, 0)))
+    axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    axes = axes if isinstance(axes, Sequence) else (axes,)
+    return len(axes) == 1 and isinstance(axes[0], int) and axes[0] % max(1, rank) == rank - 1
+
+
+def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int, is_last: bool) -> Cost:
+    source = operand(node, 0)
+    size = tensors_of(source)[0].element_size()
+    if is_last:
+        sums = last_axis_sums(source, site, results, 1, size, rounds.reductions)
+    else:
+        sums = group_sums(site, results, size, rounds.reductions)
     return _passes(node, site, rounds, sums)
 
 
 def _passes(node: fx.Node, site: Site, rounds: Rounds, sums: AllReduce) -> Cost:
     """Over the elements of a node's operand, and the sums of what they leave on each PE."""
-    elements = site.share(tensors_of(operand(node, 0))[0].numel())
+    elements = site.elements(operand(node, 0))
     cycles = site.vector_cycles(elements, dtype_of(operand(node, 0)), rounds.passes)
     special = rounds.special * site.target.vector.special_cycles * elements
     return Cost(cycles + special, sums.cycles(site.target.noc), sums=(sums,))

@@ -33,6 +33,18 @@ _SWAPS = frozenset({"aten.t.default", "aten.permute.default", "aten.transpose.in
 PRODUCTS = frozenset(
     f"aten.{name}.default" for name in ("mm", "addmm", "bmm", "convolution", "convolution_backward")
 )
+_MATRIX_PRODUCTS = frozenset(f"aten.{name}.default" for name in ("mm", "addmm", "bmm"))
+_PARTS = frozenset(
+    (
+        "aten.reshape.default",
+        "aten.view.default",
+        "aten._unsafe_view.default",
+        "aten.slice.Tensor",
+        "aten.split.Tensor",
+        "aten.split_with_sizes.default",
+        "getitem",
+    )
+)
 CHANNEL_SUM = "aten.sum.dim_IntList"
 INPUTS, OUTPUTS = "inputs", "outputs"
 """Which features of a product the channels of a normalization beside it are."""
@@ -50,11 +62,13 @@ class Alias:
 class Roles:
     """`weight`: nodes that are views of a parameter. `gradient`: nodes that compute the gradient
     of a parameter (the last operation before its views), by parameter index. `channels`: nodes that
-    normalize the inputs or the outputs of a product with a weight, or sum gradients over them."""
+    normalize the inputs or the outputs of a product with a weight, or sum gradients over them.
+    `left_by`: nodes whose last axis lies as a matrix product left its features, by that product."""
 
     weight: Mapping[fx.Node, Alias]
     gradient: Mapping[fx.Node, int]
     channels: Mapping[fx.Node, str] = field(default_factory=dict)
+    left_by: Mapping[fx.Node, fx.Node] = field(default_factory=dict)
 
 
 def operator_of(node: fx.Node) -> str:
@@ -121,7 +135,7 @@ def find_roles(module: fx.GraphModule, trainable: Sequence[bool], is_backward: b
         for index, result in zip(trained, results, strict=False):
             gradient |= dict.fromkeys(_computed_by(result), index)
     beside = _channels(module.graph, weight, gradient, is_backward)
-    return Roles(weight, gradient, dict(beside))
+    return Roles(weight, gradient, dict(beside), _left_by(module.graph, gradient))
 
 
 def _channels(
@@ -143,6 +157,44 @@ def _channels(
         )
         if is_summed and (node in after or node in ahead):
             yield node, behind if node in after else before
+
+
+def _left_by(graph: fx.Graph, gradient: Mapping[fx.Node, int]) -> dict[fx.Node, fx.Node]:
+    """Results of matrix products, and what follows from them with the same last axis or a part of
+    it: other axes may be merged, split or exchanged."""
+    found: dict[fx.Node, fx.Node] = {}
+    for node in calls(graph):
+        if not tensors_of(node) or not shape_of(node) or node in gradient:
+            continue
+        if operator_of(node) in PRODUCTS:
+            if operator_of(node) in _MATRIX_PRODUCTS:
+                found[node] = node
+            continue
+        for source in node.all_input_nodes:
+            if source in found and _keeps_last_axis(node, source):
+                found[node] = found[source]
+                break
+    return found
+
+
+def _keeps_last_axis(node: fx.Node, source: fx.Node) -> bool:
+    """A view may split it, and a part may be taken of it; an exchange with another axis does not
+    keep it."""
+    own, before = shape_of(node), shape_of(source)
+    if operator_of(node) in _SWAPS:
+        return _last_axis_of(node, len(before)) == len(before) - 1
+    if own[-1] == before[-1]:
+        return True
+    return own[-1] > 1 and before[-1] % own[-1] == 0 and operator_of(node) in _PARTS
+
+
+def _last_axis_of(node: fx.Node, rank: int) -> int:
+    """Which axis of its operand the last one of an exchange is."""
+    if operator_of(node) == "aten.permute.default":
+        return cast("Sequence[int]", node.args[1])[-1] % rank
+    first, second = cast("tuple[int, int]", (*node.args[1:3], 0, 1)[:2])
+    pair = first % rank, second % rank
+    return pair[1 - pair.index(rank - 1)] if rank - 1 in pair else rank - 1
 
 
 def _sums_channels(node: fx.Node, gradient: Mapping[fx.Node, int]) -> bool:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from torch import fx
 
 from ..machine.arrays import Floats, Ints, ceil_div
 from ..machine.cost import Cost
 from ..machine.instruction import pass_cycles
+from ..machine.product import products_beside
 from ..machine.tilings import ALL_REDUCE, Tilings
 from ..targets.target import Target
 from .nonzeros import WeightTiles
-from .roles import Roles
+from .roles import Roles, shape_of, tensors_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Site:
     def pes_per_result(self, results: int) -> Ints:
         """PEs that hold parts of one result of a reduction, when what is summed lies together."""
         return np.maximum(1, ceil_div(self.holders, results))
+
+    def elements(self, node: fx.Node) -> Ints:
+        """Elements per PE of a node's tensor: dealt out evenly; where all lines hold the same, what
+        a batch of products left lies on the lines of each."""
+        count, product = tensors_of(node)[0].numel(), self.roles.left_by.get(node)
+        share, shape = self.share(count), shape_of(product) if product is not None else ()
+        if len(shape) < 3 or not (self.tilings.algorithm == ALL_REDUCE).any():
+            return share
+        own = ceil_div(ceil_div(count, products_beside(self.tilings, shape[0])), self.tilings.width)
+        return np.where(self.tilings.algorithm == ALL_REDUCE, own, share)
 
     @property
     def holders(self) -> Ints:

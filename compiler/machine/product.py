@@ -179,12 +179,17 @@ def tile_of(target: Target, tilings: Tilings, product: Product, nonzeros: Ints) 
     return Tile(product, tilings, into, out, arriving, leaving, nonzeros, sides)
 
 
+def products_beside(tilings: Tilings, batch: int) -> Ints:
+    """Products of a batch that run at once, each on rows of PEs of its own."""
+    return np.where(tilings.is_square, 1, np.minimum(max(batch, 1), tilings.in_split))
+
+
 def in_batch(tilings: Tilings, batch: int) -> tuple[Tilings, Ints]:
     """The rows that one product of a batch has to itself, and how many of them it does in turn.
 
     A batch is spread over the rows of PEs as far as it goes; those of a row run one after another.
     A square region does all of them in turn. An empty batch is none in turn.
     """
-    beside = np.where(tilings.is_square, 1, np.minimum(max(batch, 1), tilings.in_split))
+    beside = products_beside(tilings, batch)
     rows = replace(tilings, in_split=tilings.in_split // beside)
     return rows, ceil_div(batch, beside)
