@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..backend.errors import UserError
+from ..backend.flops import module_ledger
 from ..compiler.plan.evidence.of_plan import bound_mix
 from ..compiler.plan.plan import Plan
 from ..compiler.targets import Target, load_target
@@ -75,6 +76,10 @@ class TrainingRun:
         """Raises UserError for a run that cannot be simulated, or without transformers."""
         return (simulate(plan_of(target, row), _SAMPLES).throughput_samples_per_s,)
 
+    def most(self, target: Target, row: Row) -> float:
+        """Samples per second that no program on the machine exceeds."""
+        return most_samples_per_s(target, row)
+
     def figures(self, target: Target, row: Row) -> tuple[Prediction]:
         """The same, and what the plan's cycles are spent on."""
         plan = plan_of(target, row)
@@ -102,6 +107,16 @@ def plan_of(target: Target, row: Row) -> Plan:
         mappings=MAPPINGS,
     )
     return compile_model(subject.model, subject.sample, target=target, options=options)
+
+
+def most_samples_per_s(target: Target, row: Row) -> float:
+    """What no run of a row's model can exceed: every multiply-add of every PE at the highest clock
+    that the machine has. Each product of the forward has two in the backward."""
+    subject = SUBJECTS[row.columns["model"]](row.count("seq_len"))
+    ledger = module_ledger(subject.model, tuple(subject.sample.values()))
+    dtype = str(next(subject.model.parameters()).dtype).removeprefix("torch.")
+    rate = target.compute[dtype].macs_per_cycle * target.rows * target.columns
+    return 2 * rate * max(target.clock_hz, target.clock_max_hz) / ledger.training.dense
 
 
 def streaming_bound(target: Target, weight_bytes: int, batch: int) -> float:

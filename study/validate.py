@@ -19,6 +19,7 @@ from ..sim.validation.screening import (
     in_one_line,
     refusal,
     repeated,
+    too_fast,
     too_large,
 )
 from ..sim.validation.tables import TableRow, shipped_rows, user_rows
@@ -118,6 +119,8 @@ def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
     if reason := too_large(row, load(kernel)) or contradiction(row):
         return reason
     try:
+        if reason := _above_peak(load, kernel, row):
+            return reason
         points = list(_points(load, row))
         if any(point.quantity.startswith("cycles") for point in points):
             least = kernel.simulate(at_peak(load(kernel)), row.row)
@@ -128,6 +131,18 @@ def _tried(load: partial[Target], row: TableRow) -> list[MeasuredPoint] | str:
     except UserError as error:
         return in_one_line(error)
     return points
+
+
+def _above_peak(
+    load: partial[Target], kernel: AnyKernel | TrainingRun, row: TableRow
+) -> str | None:
+    """Said before a network is compiled, which takes a minute."""
+    if not isinstance(kernel, TrainingRun) or reason_against(row.row):
+        return None
+    (column,) = kernel.measured
+    if not row.row.columns.get(column):
+        return None
+    return too_fast(row, row.row.number(column), kernel.most(load(kernel), row.row))
 
 
 def measured_on(target: str) -> ValidationReport:

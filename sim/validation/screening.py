@@ -14,13 +14,15 @@ from ...compiler.targets.target import Target
 from .row import as_number
 from .tables import BEYOND, TableRow
 
-_UNIT, _CYCLES = "unit", "cycles"
+_UNIT, _CYCLES, _RATE = "unit", "cycles", "samples_per_s"
 _SIDES = frozenset({"p", "pes", "grid_w", "grid_h"})
 _SIZES = frozenset(
     {"dim", "ffn", "context", "kv", "seq", "seq_len", "layers", "repeats"}
     | {"n_rows", "k_cols", "vector_len", "words_f32"}
 )
 _SPEEDUP = "speedup_measured"
+_UNITS = {_RATE: "samples/s", _SPEEDUP: "1"}
+"""Of what is measured, where it is not cycles."""
 _ASCENDING = "cycles_min", "cycles_avg", "cycles_max"
 _LARGEST = 2**24
 """Of a tensor's axis: with two of them its bytes are still counted in 64 bits."""
@@ -34,9 +36,9 @@ class MeasuredKernel(Protocol):
 
 
 def refusal(row: TableRow, kernels: Mapping[str, MeasuredKernel]) -> str | None:
-    """A kernel that is not known, a unit other than cycles, or more cells than the header has; None
-    if there is nothing of the kind."""
-    return _unknown(row, kernels) or _wrong_unit(row) or _too_long(row)
+    """A kernel that is not known, a unit that is not its own, or more cells than the header has;
+    None if there is nothing of the kind."""
+    return _unknown(row, kernels) or _wrong_unit(row, kernels[row.kernel]) or _too_long(row)
 
 
 def too_large(row: TableRow, target: Target) -> str | None:
@@ -78,11 +80,12 @@ def _too_long(row: TableRow) -> str | None:
     return f"{row.row.where}: expected as many cells as the header has, got more: {beyond}"
 
 
-def _wrong_unit(row: TableRow) -> str | None:
-    unit = row.row.columns.get(_UNIT, "")
-    if unit in ("", _CYCLES):
+def _wrong_unit(row: TableRow, kernel: MeasuredKernel) -> str | None:
+    unit, measured = row.row.columns.get(_UNIT, ""), kernel.measured[0]
+    expected = _UNITS.get(measured, _CYCLES)
+    if unit in ("", expected):
         return None
-    return f"{row.row.where}, column {_UNIT}: expected {_CYCLES}, got {unit}"
+    return f"{row.row.where}, column {_UNIT}: expected {expected}, got {unit}"
 
 
 def repeated(rows: Sequence[TableRow], kernels: Mapping[str, MeasuredKernel]) -> dict[str, str]:
@@ -134,6 +137,16 @@ def impossible(row: TableRow, quantity: str, measured: float, least: float) -> s
     return (
         f"{row.row.where}, column {quantity}: expected at least {least:,.0f} cycles, which the"
         f" machine needs at its peak, got {measured:g}; is it in another unit?"
+    )
+
+
+def too_fast(row: TableRow, rate: float, most: float) -> str | None:
+    """Why a measured rate cannot be: all multiply-adds of the machine do not make so many."""
+    if rate <= most:
+        return None
+    return (
+        f"{row.row.where}, column {_RATE}: expected at most {most:,.0f}, the peak of the machine at"
+        f" its highest clock, got {rate:g}"
     )
 
 

@@ -137,6 +137,27 @@ def test_a_row_that_cannot_be_used_is_named_and_the_others_count(tmp_path, row, 
     assert re.search(reason, omission.reason, re.DOTALL)
 
 
+RUN = "training_run,bert-large,128,CS-2,layer-pipelined"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (f"{RUN},60000,", "column samples_per_s: expected at most [0-9],...*, the peak of the mac"),
+        (f"{RUN},7023,cycles", "column unit: expected samples/s, got cycles"),
+    ],
+)
+def test_a_training_rate_that_cannot_be_is_refused_before_a_network_is_compiled(
+    tmp_path, monkeypatch, row, reason
+):
+    monkeypatch.setattr("weft.study.training.plan_of", lambda *_: pytest.fail("compiled"))
+    header = "kernel,model,seq_len,system,mode,samples_per_s,unit,pes,words_f32,cycles"
+    text = f"{header}\n{row},,,\nreduce_chain,,,,,,,512,4096,7218\n"
+    report = of_file(tmp_path, text)
+    assert len(report.points) == 1
+    assert re.search(reason, report.omissions[0].reason)
+
+
 def test_columns_may_be_more(tmp_path):
     report = of_file(
         tmp_path,
