@@ -51,6 +51,11 @@ def links(noc: Noc) -> Links:
     )
 
 
+_inner = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[reportCallIssue]
+"""Called by compiled code only: without ways in from Python, which take a third of the time to
+compile."""
+
+
 @njit(cache=True)
 def loop(form: int, of: Links, words: Floats, pes: Ints, spacing: Ints, groups: Ints) -> Floats:
     """The flight of each entry; of a transfer `pes` are hops, and `groups` PEs that wait."""
@@ -64,7 +69,7 @@ def loop(form: int, of: Links, words: Floats, pes: Ints, spacing: Ints, groups: 
     return found
 
 
-@njit(cache=True)
+@_inner
 def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
     if form == BROADCAST:
         return _broadcast_in_turns(of, words, pes, spacing)
@@ -87,29 +92,29 @@ def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int
     return _flight(of, words, pes, groups)
 
 
-@njit(cache=True)
+@_inner
 def _flight(of: Links, contention: float, distance: float, depth: float) -> float:
     if contention > 0 and distance > 0:
         return contention + distance * of.hop + of.wait * depth
     return 0.0
 
 
-@njit(cache=True)
+@_inner
 def _ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-@njit(cache=True)
+@_inner
 def _broadcast(of: Links, words: float, pes: int) -> float:
     return _flight(of, words, pes - 1, 1 if of.multicast else pes - 1)
 
 
-@njit(cache=True)
+@_inner
 def _chain(of: Links, words: float, pes: int) -> float:
     return _flight(of, words, pes - 1, pes - 1)
 
 
-@njit(cache=True)
+@_inner
 def _two_phase(of: Links, words: float, pes: int, group_size: int) -> float:
     """The last group, if smaller, is ready a step earlier, when the second phase begins with it.
     One group, or groups of one, are a single chain."""
@@ -120,13 +125,13 @@ def _two_phase(of: Links, words: float, pes: int, group_size: int) -> float:
     return _flight(of, phases * words, pes - 1, depth)
 
 
-@njit(cache=True)
+@_inner
 def _group_size(pes: int) -> int:
     """About the root of `pes`."""
     return max(1, math.ceil(math.sqrt(pes)))
 
 
-@njit(cache=True)
+@_inner
 def _reduce(of: Links, words: float, pes: int, groups: int) -> float:
     if groups > 1:
         return _two_phase(of, words, pes, _ceil_div(pes, groups))
@@ -134,33 +139,33 @@ def _reduce(of: Links, words: float, pes: int, groups: int) -> float:
     return chain if groups == 1 else min(chain, _two_phase(of, words, pes, _group_size(pes)))
 
 
-@njit(cache=True)
+@_inner
 def _turns(of: Links, lines: int, routes: int) -> int:
     """A router has routes for so many lines at once; the others come after them."""
     return _ceil_div(lines, max(1, of.routes // routes))
 
 
-@njit(cache=True)
+@_inner
 def _spread(of: Links, flight: float, pes: int, spacing: int, ways: int) -> float:
     """What a collective takes if its `pes` are no neighbours; it goes along their line `ways`
     times."""
     return flight + ways * (pes - 1) * (spacing - 1) * of.hop if flight > 0 else 0.0
 
 
-@njit(cache=True)
+@_inner
 def _again(of: Links, turns: int, flight: float) -> float:
     """All turns of lines, each started anew."""
     return turns * flight + (turns - 1) * of.start if flight > 0 else 0.0
 
 
-@njit(cache=True)
+@_inner
 def _broadcast_in_turns(of: Links, words: float, pes: int, spacing: int) -> float:
     turns = _turns(of, spacing, _BROADCAST_ROUTES)
     one = _broadcast(of, _ceil_div(spacing, turns) * words, pes)
     return _again(of, turns, _spread(of, one, pes, spacing, 1))
 
 
-@njit(cache=True)
+@_inner
 def _reduce_in_turns(
     of: Links, words: float, pes: int, spacing: int, groups: int, routes: int, comes_back: int
 ) -> float:
@@ -171,7 +176,7 @@ def _reduce_in_turns(
     return _again(of, turns, _spread(of, one, pes, spacing, 1 + comes_back))
 
 
-@njit(cache=True)
+@_inner
 def _to_first(
     of: Links, words: float, pes: int, spacing: int, groups: int, comes_back: int
 ) -> float:
@@ -184,7 +189,7 @@ def _to_first(
     return min(chain, either)
 
 
-@njit(cache=True)
+@_inner
 def _behind(of: Links, words: float, pes: int, spacing: int, comes_back: int) -> float:
     """In a chain or in two phases, whichever is faster; the first turn of lines hides."""
     if pes <= 1:
@@ -201,7 +206,7 @@ def _behind(of: Links, words: float, pes: int, spacing: int, comes_back: int) ->
     return min(chain, _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back))
 
 
-@njit(cache=True)
+@_inner
 def _one_hides(
     of: Links,
     alone: float,
@@ -219,7 +224,7 @@ def _one_hides(
     return hidden + (turns - 1) * (alone + of.start) if alone > 0 else hidden
 
 
-@njit(cache=True)
+@_inner
 def _all_reduce(of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
     if spacing <= 1 and groups > 1:
         return _tree(of, words, pes, _tree_groups(of, pes, groups))
@@ -231,7 +236,7 @@ def _all_reduce(of: Links, words: float, pes: int, spacing: int, groups: int) ->
     return min(through_first, _tree(of, words, pes, _tree_groups(of, pes, groups)))
 
 
-@njit(cache=True)
+@_inner
 def _middle(of: Links, words: float, pes: int, spacing: int) -> float:
     """A link carries the words of all lines twice: those that come, and in the middle those that
     have gone back already; but of two lines that start together, each goes one way first. With
@@ -254,14 +259,14 @@ def tree_groups(of: Links, pes: int) -> int:
     return int(min(max(np.rint(math.sqrt(pes * ratio)), 1), pes))
 
 
-@njit(cache=True)
+@_inner
 def _tree_groups(of: Links, pes: int, groups: int) -> int:
     """Those asked for, at most one for each PE."""
     asked = min(groups, pes)
     return asked if asked > 1 else tree_groups(of, pes)
 
 
-@njit(cache=True)
+@_inner
 def _tree(of: Links, words: float, pes: int, groups: int) -> float:
     if words <= 0 or pes <= 1:
         return 0.0
@@ -272,7 +277,7 @@ def _tree(of: Links, words: float, pes: int, groups: int) -> float:
     return inside + between + issue + _from_middle(of, words, pes, groups, size)
 
 
-@njit(cache=True)
+@_inner
 def _towards_middle(of: Links, words: float, pes: int, hops: int) -> float:
     """Two chains of PEs, `hops` apart, towards the middle one, which adds one after the other."""
     before, after = pes // 2, pes - 1 - pes // 2
@@ -283,7 +288,7 @@ def _towards_middle(of: Links, words: float, pes: int, hops: int) -> float:
     return max(after * step + adding if after > 0 else 0.0, arrived) + words
 
 
-@njit(cache=True)
+@_inner
 def _from_middle(of: Links, words: float, pes: int, groups: int, size: int) -> float:
     """Multicast of the middle group's middle PE, to the first half and then to the other; without
     multicast from PE to PE."""
