@@ -227,17 +227,20 @@ class GraphCompiler:
         chosen: Chosen,
         tensors: Mapping[str, Tensor] = {},
         witness: Witness | None = None,
+        run: Driver | None = None,
     ) -> Plan:
-        """The plan of a setting. Raises InfeasibleError of the stage or wafer that is too small,
-        WitnessError if its stages compute something else than the witness."""
+        """The plan of a setting, by the options' driver or by `run`. Raises InfeasibleError of the
+        stage or wafer that is too small, WitnessError if its stages compute something else than
+        the witness."""
         options, setting = self.options, chosen.setting
+        run = run or options.driver
         recipe = options.recipe
         if setting.keeping.reversible:
             _say_not_undone(self.fitting.graph)
         if chosen.levers:
             recipe = fitted_recipe(recipe, chosen.machine, setting)
         stages = self.stages(setting)
-        verdict = options.driver(witness, self.stages(setting.exact)) if witness else Verdict("off")
+        verdict = run(witness, self.stages(setting.exact)) if witness else Verdict("off")
         labels = Labels(
             options.name or "model",
             granularity=setting.granularity,
@@ -246,7 +249,7 @@ class GraphCompiler:
             recipe=recipe,
         )
         place = Place(options.place_seconds, self.known)
-        target, training, run = setting.target, options.training, options.driver
+        target, training = setting.target, options.training
         return lower(stages, target, training, labels, tensors, run, place, self.known)
 
     def stages(self, setting: Setting) -> Stages:

@@ -14,6 +14,7 @@ instruction in it; those that begin when an earlier one has ended pay `noc.issue
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -242,14 +243,18 @@ def _flights(
     contention = np.asarray(word_count, np.float64)
     line, apart, asked = map(_whole, (pes, spacing, groups))
     shape = np.broadcast_shapes(contention.shape, line.shape, apart.shape, asked.shape)
-    counts = (_spread(size, shape) for size in (line, apart, asked))
-    return flights.loop(form, flights.links(noc), _spread(contention, shape), *counts).reshape(
+    counts = (_flat(sizes, shape) for sizes in (line, apart, asked))
+    of = flights.links(noc)
+    return flights.loop(form, of, math.prod(shape), _flat(contention, shape), *counts).reshape(
         shape
     )
 
 
-def _spread(sizes: NDArray[T], shape: tuple[int, ...]) -> NDArray[T]:
-    return np.ascontiguousarray(np.broadcast_to(sizes, shape)).ravel()
+def _flat(sizes: NDArray[T], shape: tuple[int, ...]) -> NDArray[T]:
+    """All entries, or the only one, in an array of the kind that the loop is compiled for."""
+    is_whole = sizes.size == 1 or sizes.shape == shape
+    flat = (sizes if is_whole else np.broadcast_to(sizes, shape)).ravel()
+    return flat if flat.flags.writeable else flat.copy()
 
 
 def _whole(sizes: Ints | int) -> Ints:

@@ -57,15 +57,25 @@ compile."""
 
 
 @njit(cache=True)
-def loop(form: int, of: Links, words: Floats, pes: Ints, spacing: Ints, groups: Ints) -> Floats:
-    """The flight of each entry; of a transfer `pes` are hops, and `groups` PEs that wait."""
-    found = np.empty(len(words))
-    for i in range(len(words)):
-        size = words[i], pes[i], spacing[i], groups[i]
-        if i > 0 and size == (words[i - 1], pes[i - 1], spacing[i - 1], groups[i - 1]):
+def loop(
+    form: int, of: Links, count: int, words: Floats, pes: Ints, spacing: Ints, groups: Ints
+) -> Floats:
+    """The flights of `count` entries; arrays have as many, or one for all. Of a transfer `pes` are
+    hops, and `groups` PEs that wait."""
+    found = np.empty(count)
+    last = (-1.0, 0, 0, 0)
+    for i in range(count):
+        size = (
+            words[i if len(words) > 1 else 0],
+            pes[i if len(pes) > 1 else 0],
+            spacing[i if len(spacing) > 1 else 0],
+            groups[i if len(groups) > 1 else 0],
+        )
+        if size == last:
             found[i] = found[i - 1]
         else:
             found[i] = _one(form, of, size[0], size[1], size[2], size[3])
+        last = size
     return found
 
 

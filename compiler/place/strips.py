@@ -100,6 +100,8 @@ def partitions(
     before = np.concatenate(([0], np.cumsum(areas[kinds])))
     widths = _widths(distinct, len(shapes), columns)
     heights = _heights_of_rows(thin, kinds, widths, abreast)
+    is_of_use = _lowers_a_row(heights)
+    heights, widths = heights[is_of_use], widths[is_of_use]
     for weight in height_weights:
         best = _pack(heights, widths, before, rows, columns, weight)
         yield tuple(_follow(best, heights, widths))
@@ -114,10 +116,20 @@ def _narrowest(stage: StripShapes, rows: int, columns: int) -> Ints:
 
 
 def _widths(distinct: Sequence[StripShapes], stages: int, columns: int) -> Ints:
-    """Widths of strips that are tried: of a few stages all."""
-    step = 1 + stages // _STAGES_AT_ALL_WIDTHS
-    own = (stage.widths[stage.widths <= columns] for stage in distinct)
-    return np.unique(np.concatenate((*own, np.arange(1, columns + 1, step))))
+    """Widths of strips that are tried, ascending: of a few stages all."""
+    is_tried = np.zeros(columns + 1, bool)
+    is_tried[1 :: 1 + stages // _STAGES_AT_ALL_WIDTHS] = True
+    for stage in distinct:
+        is_tried[stage.widths[stage.widths <= columns]] = True
+    return np.flatnonzero(is_tried)
+
+
+def _lowers_a_row(heights: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which of the widths make some row lower than the next smaller one does; the others only take
+    room."""
+    found = np.ones(len(heights), bool)
+    found[1:] = (heights[1:] != heights[:-1]).any(axis=(1, 2))
+    return found
 
 
 @njit(cache=True)

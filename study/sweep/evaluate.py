@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...backend.errors import InfeasibleError, UnsupportedError
@@ -19,6 +19,9 @@ from ...compiler.targets.load import load_target
 from ...sim.simulate import simulate
 
 _MODELS_KEPT = 2
+_CHECKED = 8
+"""Of so many points of a model one plan is checked in full, beginning with the first: that takes a
+tenth of a point's time."""
 _OWN_NAMES = {"initiation_interval_cycles": "interval_cycles"}
 
 
@@ -82,6 +85,7 @@ class Evaluator:
     def __init__(self, samples: int = 1000, on_capture: Callable[[], None] = lambda: None) -> None:
         self._samples, self._on_capture = samples, on_capture
         self._models: OrderedDict[str, GraphCompiler] = OrderedDict()
+        self._planned: Counter[GraphCompiler] = Counter()
 
     @property
     def models(self) -> tuple[GraphCompiler, ...]:
@@ -99,8 +103,10 @@ class Evaluator:
         return self._simulated(model, chosen)
 
     def _simulated(self, model: GraphCompiler, chosen: Chosen) -> Outcome:
+        run = replace(model.options.driver, verifies=self._planned[model] % _CHECKED == 0)
+        self._planned[model] += 1
         try:
-            plan = model.plan(chosen).document
+            plan = model.plan(chosen, run=run).document
         except InfeasibleError as error:
             demand = model.fitting.demand(chosen.setting)
             return Outcome(None, f"{error.where}: {error.got}", demand)
@@ -130,7 +136,7 @@ class Evaluator:
             self._models[key] = graph_compiler(recipe)
             self._on_capture()
             while len(self._models) > _MODELS_KEPT:
-                self._models.popitem(last=False)
+                del self._planned[self._models.popitem(last=False)[1]]
         self._models.move_to_end(key)
         return self._models[key]
 

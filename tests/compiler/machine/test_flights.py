@@ -30,8 +30,8 @@ def test_a_loop_gives_each_entry_what_it_takes_alone(form, of, rows):
         (w, p, s, min(max(g, form in (flights.TWO_PHASE, flights.TREE)), p)) for w, p, s, g in rows
     ]
     rows = [row for row in rows for _ in range(2)]
-    together = flights.loop(form, of, *arrays(rows))
-    alone = [flights.loop(form, of, *arrays([row]))[0] for row in rows]
+    together = flights.loop(form, of, len(rows), *arrays(rows))
+    alone = [flights.loop(form, of, 1, *arrays([row]))[0] for row in rows]
     assert together.tolist() == alone
 
 
@@ -50,11 +50,13 @@ def test_a_loop_gives_each_entry_what_it_takes_alone(form, of, rows):
 def test_by_hand(form, sizes, cycles):
     """A hop of 2 cycles, 5 for a PE to hand on; routes for all."""
     of = flights.Links(2.0, 5.0, 1.0, 7.0, multicast=True, routes=96)
-    assert flights.loop(form, of, *arrays([sizes])).tolist() == [cycles]
+    assert flights.loop(form, of, 1, *arrays([sizes])).tolist() == [cycles]
 
 
 def test_lines_without_a_route_come_after_and_are_started_anew():
     """Four lines share links; a broadcast takes one of two routes, so that there are two turns."""
     of = flights.Links(2.0, 5.0, 1.0, 7.0, multicast=True, routes=2)
     one = 2 * 10 + 4 * 2 + 5 + 4 * 3 * 2
-    assert flights.loop(flights.BROADCAST, of, *arrays([(10, 5, 4, 0)])).tolist() == [2 * one + 7]
+    assert flights.loop(flights.BROADCAST, of, 1, *arrays([(10, 5, 4, 0)])).tolist() == [
+        2 * one + 7
+    ]
