@@ -17,6 +17,7 @@ from ...backend.torch_versions import export_in_silence
 from .custom_backward.call import CustomCall
 from .custom_backward.record import CallRecording
 from .functional import functional_updates
+from .guards.entered import refusing_entries
 from .guards.mutations import check_mutations
 from .guards.placeless import meta_as_cpu
 from .guards.python_state import without_python_draws
@@ -102,7 +103,7 @@ def _export(
 ) -> tuple[ExportedProgram, CallRecording]:
     recording = CallRecording(sample)
     export = partial(_exported, sample, example_inputs)
-    with recording.recording(), watching(sample):
+    with recording.recording(), watching(sample), refusing_entries():
         exported = export_repeated(sample, export) if is_repeated else export()
     return exported, recording
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
@@ -23,9 +24,15 @@ _CURES = {
     "nn/modules/transformer.py": "call it with is_causal=True, if the mask is the causal one;"
     " otherwise is_causal=False, which leaves the mask as it is",
     "distributions/": "give the distribution validate_args=False",
-    "nn/utils/rnn.py": "leave out packing: a sample is one sequence",
 }
 """File of torch -> what to change where it looks at the values of tensors."""
+_ENTERED = {
+    "_higher_order_ops/": "let tensors decide: torch.where(condition, a, b) of both branches in the"
+    " place of torch.cond; a loop of Python over a fixed number of steps for while_loop, scan, map",
+    f"{os.sep}copy.py": "call the module itself, clone() a tensor; a copy that is to train is made"
+    " in __init__",
+}
+"""File of torch or Python -> what to change where the trace cannot go through it."""
 
 
 def refusal(sample: OneSample, error: Exception) -> UserError:
@@ -69,11 +76,14 @@ def refusal(sample: OneSample, error: Exception) -> UserError:
             change="give a target of the shape and type that the loss takes, as the last example"
             " input (or 'target' by name)",
         )
+    cures = [cure for part, cure in _ENTERED.items() if any(part in f.filename for f in frames)]
     return UnsupportedError(
         where,
         expected="a model torch.export can trace on these example inputs",
         got=got,
-        change="run model(*inputs) eagerly with them: inputs of another shape or type are the"
+        change=cures[0]
+        if cures
+        else "run model(*inputs) eagerly with them: inputs of another shape or type are the"
         " usual cause; otherwise write this line with operators of torch on tensors",
     )
 

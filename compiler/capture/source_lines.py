@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import linecache
 import random
@@ -22,6 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[2]
 _NOT_RUNNING = (
     str(PACKAGE / "compiler"),
     contextlib.__file__,
+    copy.__file__,
     functools.__file__,
     random.__file__,
     "<",

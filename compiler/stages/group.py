@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import networkx as nx
 from torch import fx
 
+from ...backend.errors import UnsupportedError
 from ..capture.graph import Graph
 from ..plan.program_graph import ancestors, packet_name
 
@@ -101,6 +102,15 @@ def sample_dependent(graph: Graph) -> set[fx.Node]:
     return {node for node in dependent if node.op == "call_function"}
 
 
+def _constant_loss() -> UnsupportedError:
+    return UnsupportedError(
+        "the loss",
+        expected="a loss that depends on the sample, and on the weights",
+        got="one of weights and constants alone: it is the same for every sample",
+        change="let forward read its inputs; a detach, a shape or zeros_like reads no numbers",
+    )
+
+
 class _Groups:
     """Node -> anchor node, built in two sweeps over the graph."""
 
@@ -109,6 +119,8 @@ class _Groups:
         self.order = {node: i for i, node in enumerate(graph.module.graph.nodes)}
         self.dependent = sample_dependent(graph)
         self.loss = graph.node(graph.loss)
+        if self.loss not in self.dependent:
+            raise _constant_loss()
         self.with_anchor_before = self._downstream_of_contractions()
         self.live = self._leading_to_results()
         self.anchor: dict[fx.Node, fx.Node] = {}

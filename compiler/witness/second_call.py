@@ -92,14 +92,14 @@ def check_later_calls(
     def call(given: Sample = inputs) -> list[Tensor]:
         return list(_results(sample, given, values, dtype))
 
-    first = [step.loss, *step.outputs, *step.gradients.values()]
+    first = results_of(step)
     with values_in(sample, values):
         before = states(sample)
         for number in range(2, _CALLS + 1, 2):
             with _other_weights(sample):
                 call(other_numbers(inputs))
             before = states(sample)
-            if not _are_same(first, call()):
+            if not are_same(first, call()):
                 raise _refusal(sample, kept.left, _CALL.format(number))
         moved = moving(before, states(sample))
         if moved.others:
@@ -142,7 +142,7 @@ def _is_same_after(
 def _gives(call: Call, first: list[Tensor]) -> bool:
     """Whether a call gives these results; not if it fails, as it may after many calls."""
     try:
-        return _are_same(first, call())
+        return are_same(first, call())
     except UnsupportedError:
         raise
     except Exception:
@@ -197,9 +197,7 @@ def check_repeatable(
 ) -> None:
     """Raises UnsupportedError if the model itself gives something else than `step` when it is
     called once more on the same numbers, with the same draws."""
-    with values_in(sample, values):
-        again = list(_results(sample, inputs, values, dtype))
-    if not _are_same([step.loss, *step.outputs, *step.gradients.values()], again):
+    if not are_same(results_of(step), results_again(sample, inputs, values, dtype)):
         raise UnsupportedError(
             f"the forward of {type(sample.model).__name__}",
             expected="the same result whenever it is called on the same numbers",
@@ -209,7 +207,22 @@ def check_repeatable(
         )
 
 
-def _are_same(first: Sequence[Tensor], later: Sequence[Tensor]) -> bool:
+def results_again(
+    sample: OneSample, inputs: Sample, values: Mapping[str, Tensor], dtype: torch.dtype
+) -> list[Tensor]:
+    """What the model itself gives in one more call on the same numbers, with the same draws: loss,
+    outputs, gradients."""
+    with values_in(sample, values):
+        return list(_results(sample, inputs, values, dtype))
+
+
+def results_of(step: WitnessStep) -> list[Tensor]:
+    """What `results_again` gives, of the first call."""
+    return [step.loss, *step.outputs, *step.gradients.values()]
+
+
+def are_same(first: Sequence[Tensor], later: Sequence[Tensor]) -> bool:
+    """Whether two calls gave the same numbers, but for rounding."""
     return len(first) == len(later) and all(
         relative_distance(one, other) <= RELATIVE.get(one.dtype, 0.0)
         for one, other in zip(first, later, strict=True)

@@ -19,6 +19,7 @@ from ..capture.sample import OneSample, Sample, arguments
 from ..plan.program import Stages
 from ..stages.group import sample_dependent
 from .caches import cleared_caches, is_of_trace, refusal
+from .clock import Clock, check_clock
 from .compare import Difference, compared
 from .eager import run_eager
 from .parting import PartingSubject, parting
@@ -118,8 +119,9 @@ class _Held:
         subject, values = self.subject, self.subject.values
         before = _prints(values.parameters)
         given = subject.sample, values.inputs, values.tensors, subject.dtype
-        kept, eager = _first_call(given)
+        kept, clock, eager = _first_call(given)
         self.eager = eager
+        check_clock(*given, clock, eager)
         kept.left += tuple(f"buffer {name}" for name in _reshaped(values.buffers, eager.after))
         if kept.left:
             check_later_calls(*given, kept, eager)
@@ -147,10 +149,11 @@ class _Held:
             raise UnsupportedError(
                 f"the backward of {type(self.subject.sample.model).__name__}",
                 expected="draws and writes to buffers in the forward only, once for each sample",
-                got=f"{', '.join(late[:_TOLD])} in the backward: torch runs a checkpoint"
-                " there again, with other draws (preserve_rng_state=False) or writing twice",
-                change="leave out preserve_rng_state=False; write to buffers, and draw, outside of"
-                " the checkpoint",
+                got=f"{', '.join(late[:_TOLD])} in the backward, by a hook of a tensor, or because"
+                " torch runs a checkpoint there again, with other draws (preserve_rng_state=False)"
+                " or writing twice",
+                change="let a hook only return a gradient; leave out preserve_rng_state=False;"
+                " write to buffers, and draw, outside of the checkpoint",
             )
 
     def _late(self) -> list[str]:
@@ -240,26 +243,26 @@ def _subject(
 _Given = tuple[OneSample, Sample, Mapping[str, Tensor], torch.dtype]
 
 
-def _first_call(given: _Given) -> tuple[Kept, WitnessStep]:
-    """What Python kept before the model's own step, and the step."""
-    kept, step = _call(given)
+def _first_call(given: _Given) -> tuple[Kept, Clock, WitnessStep]:
+    """What Python kept before the model's own step, the clock that it saw, and the step."""
+    kept, clock, step = _call(given)
     if not is_of_trace(step):
-        return kept, step
+        return kept, clock, step
     caches = cleared_caches()
-    kept, step = _call(given)
+    kept, clock, step = _call(given)
     for cache in caches:  # of what is as wide as the witness, now
         cache.cache_clear()
     if is_of_trace(step):
         raise refusal(given[0].model)
-    return kept, step
+    return kept, clock, step
 
 
-def _call(given: _Given) -> tuple[Kept, WitnessStep]:
-    kept = Kept(given[0])
-    with warnings.catch_warnings():
+def _call(given: _Given) -> tuple[Kept, Clock, WitnessStep]:
+    kept, clock = Kept(given[0]), Clock()
+    with warnings.catch_warnings(), clock.watching(given[0]):
         # of torch, which looks for a gradient of what it makes a fake tensor of
         warnings.filterwarnings("ignore", message=r"The \.grad attribute")
-        return kept, run_eager(*given, at_end=kept.note_changes)
+        return kept, clock, run_eager(*given, at_end=kept.note_changes)
 
 
 def _reshaped(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:

@@ -34,7 +34,7 @@ class CallRecording:
         self.model = model
         self.calls: list[CustomCall] = []
         self.has_hooks = False
-        self._is_dry = False
+        self._is_dry = self._is_on = False
         self._real = dict(model.named_parameters()) | dict(model.named_buffers())
 
     @contextmanager
@@ -43,9 +43,11 @@ class CallRecording:
         register = Tensor.register_hook
         _SingleLevelFunction.apply = _applying(self)  # type: ignore[attr-defined]
         Tensor.register_hook = _registering(self, register)  # type: ignore[method-assign]
+        self._is_on = True
         try:
             yield
         finally:
+            self._is_on = False
             del _SingleLevelFunction.apply  # type: ignore[attr-defined]
             Tensor.register_hook = register  # type: ignore[method-assign]
 
@@ -174,9 +176,22 @@ def _registering(recording: CallRecording, register: Callable[..., Any]) -> Call
             handle = register(value, hook)  # refuses a tensor that requires no gradient
         if not recording._is_dry:
             recording.hook(value, hook)
+            handle.remove = partial(_removed, recording, handle.remove)
         return handle
 
     return register_hook
+
+
+def _removed(recording: CallRecording, remove: Callable[[], None]) -> None:
+    if recording._is_on:
+        raise UnsupportedError(
+            running_line(),
+            expected="hooks of a tensor that stay until its gradient is there",
+            got="one that forward removes again: in eager torch it does not run; in the plan it"
+            " would",
+            change="register it only where it is to run",
+        )
+    remove()
 
 
 def _original_apply(kind: type[Function]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from torch.nn.modules import module as module_hooks
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from ....backend.errors import UnsupportedError
+from ..kept.places import places
 
 _PLAIN = (Tensor, nn.Parameter, nn.Buffer)
 _IN_BACKWARD = "what a backward hook does is not part of a captured graph, and may change gradients"
@@ -18,7 +19,8 @@ _IN_BACKWARD = "what a backward hook does is not part of a captured graph, and m
 
 def check_modules(model: nn.Module) -> None:
     """Raises UnsupportedError, naming module or tensor, for what cannot be captured."""
-    for check in (_global_hooks, _module_hooks, _kinds_of_modules, _kinds_of_tensors, _overlaps):
+    checks = (_global_hooks, _module_hooks, _kinds_of_modules, _kinds_of_tensors, _overlaps)
+    for check in (*checks, _accumulators):
         for refusal in check(model):
             raise refusal
 
@@ -140,6 +142,20 @@ def _overlaps_of(spans: list[tuple[int, int, str, Tensor]]) -> Iterator[Unsuppor
             if are_apart or any(parameter.requires_grad for parameter in parameters):
                 yield _shared(other, name)
         reaching.append(span)
+
+
+def _accumulators(model: nn.Module) -> Iterator[UnsupportedError]:
+    """Nodes of autograd that accumulate a gradient live as long as somebody keeps them, and are
+    kept for the sake of hooks, which cannot be read."""
+    for place in places(model):
+        if type(place.get()).__name__ == "AccumulateGrad":
+            yield UnsupportedError(
+                f"attribute {place.name} of {type(model).__name__}",
+                expected="gradients that only the optimizer reads",
+                got="the node of autograd that accumulates a parameter's gradient: eager torch runs"
+                " its hooks; the plan would not",
+                change="leave it out; weight.register_hook(f) changes a gradient, and is traced",
+            )
 
 
 def _shared(one: str, other: str) -> UnsupportedError:

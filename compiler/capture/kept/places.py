@@ -2,12 +2,13 @@
 
 Attributes of modules, of their classes and of objects that they hold, items of their containers,
 and what their methods, hooks and the loss read from outside: globals, closures, defaults, other
-functions.
+functions; and the environment of the process.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import sysconfig
 from argparse import Namespace
@@ -76,6 +77,7 @@ def places(model: nn.Module, *functions: Any) -> list[Place]:
         search.functions((parameter._backward_hooks or {}).values())
     for function in functions:
         search.value("loss", function)
+    search.items("os.environ", os.environ, {"_data": vars(os.environ)["_data"]})
     return list(search.found.values())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,3 +21,16 @@ def test_data_dependent_control_flow_is_refused_with_a_reason():
 
     with pytest.raises(UnsupportedError, match="Branching"):
         capture(Branching(), (torch.zeros(1, 4), LABEL), F.cross_entropy)
+
+
+def test_a_copy_that_forward_makes():
+    class Copying(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return copy.deepcopy(self.inner)(x)
+
+    with pytest.raises(UnsupportedError, match=r"test_refusals.py:\d+[\s\S]*clone\(\)"):
+        capture(Copying(), (torch.zeros(1, 4), LABEL), F.cross_entropy)

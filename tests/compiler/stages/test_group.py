@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from helpers.cut_networks import cut_of, model_of
-from weft.backend.errors import UnknownNameError
+from torch import nn
+from weft.backend.errors import UnknownNameError, UnsupportedError
+from weft.compiler.capture.capture import capture
 from weft.compiler.stages.coarsen import find_blocks
 from weft.compiler.stages.cut import cut
 
@@ -49,3 +52,16 @@ def test_a_glob_that_matches_nothing_names_what_there_is():
     with pytest.raises(UnknownNameError) as caught:
         cut_of(model_of("resnet")[1], globs=("block.*",))
     assert "blocks" in str(caught.value)
+
+
+def test_a_loss_that_reads_no_sample():
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.inner(torch.ones(1, 4)).sum()
+
+    with pytest.raises(UnsupportedError, match="depends on the sample"):
+        cut(capture(Constant(), (torch.zeros(1, 4),), None))

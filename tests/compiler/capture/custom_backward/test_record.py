@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.against_eager import assert_like_eager
+from helpers.guarded import net, refused
 from helpers.own_functions import StraightThrough, with_function
 from torch import nn
 from torch.autograd import Function
@@ -35,3 +36,13 @@ def test_afterwards_functions_and_hooks_are_torchs_own():
     StraightThrough.apply(x).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [0.5, 0.5]
+
+
+def test_a_hook_that_forward_removes_again():
+    def between(model, h):
+        h.register_hook(lambda gradient: gradient * 3).remove()
+        return h
+
+    message = refused(net(between))
+    assert "test_record.py:" in message
+    assert "removes again" in message

@@ -131,3 +131,14 @@ def test_parameters_that_overlap():
     model.first.weight = nn.Parameter(flat[:24].view(6, 4))
     model.second.weight = nn.Parameter(flat[20:38].view(3, 6))
     assert "share memory" in refused(model)
+
+
+def test_a_node_that_accumulates_a_gradient_and_is_kept_for_its_hooks():
+    def keep(model):
+        weight = model.second.weight
+        model.node = weight.view_as(weight).grad_fn.next_functions[0][0]
+        model.node.register_prehook(lambda gradients: (gradients[0] * 3,))
+
+    message = refused(net(lambda model, h: h, keep))
+    assert message.startswith("attribute node of")
+    assert "register_hook" in message
