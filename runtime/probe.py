@@ -149,17 +149,24 @@ def main(executor: str, *devices: str) -> None:
     """
     forks = executor in _FORKS
     if forks:
-        _without_exporters()
         with suppress(Exception):  # each device says why
+            _without_extras()
             import_module(_PACKAGES[executor])
     any((_tell_in_fork if forks else _tell)(executor, device) for device in devices)
 
 
-def _without_exporters() -> None:
-    """Let torch_xla be imported here without its exporters: they import torch._inductor, 1.1 s."""
-    empty: Any = ModuleType("torch_xla.stablehlo")
-    empty.save_as_stablehlo = empty.save_torch_model_as_stablehlo = None
-    sys.modules[empty.__name__] = empty
+def _without_extras() -> None:
+    """Let torch_xla be imported here without what no product needs: its exporters, its recurrent
+    layer, and torch._dynamo, of which it sets an option. They take 2.5 s."""
+    torch = import_module("torch")
+    exporters: Any = ModuleType("torch_xla.stablehlo")
+    exporters.save_as_stablehlo = exporters.save_torch_model_as_stablehlo = None
+    recurrent: Any = ModuleType("torch_xla.experimental.gru")
+    recurrent.GRU = torch.nn.GRU
+    dynamo: Any = ModuleType("torch._dynamo")
+    dynamo.config = ModuleType("torch._dynamo.config")
+    for module in (exporters, recurrent, dynamo, dynamo.config):
+        sys.modules[module.__name__] = module
 
 
 def _tell(executor: str, device: str) -> bool:
