@@ -35,6 +35,7 @@ from .guards.module_tree import check_modules
 from .mixture_of_experts import routed_experts
 from .origin import origin_of
 from .randomness import key_random_operators
+from .real_rotary import real_rotary
 from .recurrent_layers import own_gru, part_layers
 from .reversible.halves import join_halves
 from .reversible.updates import not_undone, reversible_updates
@@ -109,7 +110,7 @@ def training(model: nn.Module) -> Iterator[None]:
     if not model.training:
         model.train()
     try:
-        with routed_experts(model), own_gru():
+        with routed_experts(model), real_rotary(model), own_gru():
             yield
     finally:
         for module, mode in modes.items():

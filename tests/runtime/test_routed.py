@@ -25,9 +25,12 @@ from weft.backend.nn.upcycling import upcycle
 from weft.backend.optim import build_rule
 from weft.compiler.capture.capture import capture, own_tensors
 from weft.compiler.capture.sample import Loss, OneSample
+from weft.compiler.plan.check import check
+from weft.compiler.plan.routed import Routed
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import shipped_recipe
 from weft.compiler.stages.cut import cut
+from weft.compiler.targets.load import load_target
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Job
 
@@ -64,6 +67,20 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mixtral": ("Mixtral", {**DECODER, "num_local_experts": 4}),
     "qwen2-moe": ("Qwen2Moe", {**DECODER, **QWEN, "shared_expert_intermediate_size": 8}),
     "qwen3-moe": ("Qwen3Moe", {**DECODER, **QWEN, "head_dim": 8}),
+    "deepseek-v2": (
+        "DeepseekV2",
+        {
+            **DECODER,
+            **LATENT,
+            **GROUPS,
+            "moe_intermediate_size": 8,
+            "first_k_dense_replace": 0,
+            "topk_method": "group_limited_greedy",
+            "routed_scaling_factor": 2.0,
+            "n_shared_experts": 2,
+            "head_dim": 4,
+        },
+    ),
     "deepseek-v3": (
         "DeepseekV3",
         {**DECODER, **LATENT, **GROUPS, "moe_intermediate_size": 8, "first_k_dense_replace": 0},
@@ -185,7 +202,30 @@ def test_sequential_training_is_that_of_eager_torch(name: str) -> None:
             assert _distance(got[key], parameters[key].detach()) < EQUAL, key
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen2-moe", "deepseek-v3")]
+_OTHERS = ("qwen2-moe", "deepseek-v2", "deepseek-v3")
+_SIZES = {"deepseek-v2": 6, "deepseek-v3": 6}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_its_plan_has_routed_stages_of_the_models_top_k(name: str) -> None:
+    """Rows are those of two experts for each token, not of all; the checker derives them again."""
+    model, _ = of_transformers(name)
+    tokens = torch.arange(TOKENS)[None]
+    model = model.float()
+    plan = weft.compile(model, {"input_ids": tokens, "labels": tokens}, None, "wse2")
+    assert check(plan.document, load_target("wse2"), plan.programs) == ()
+    records = [o for stage in plan.document.stages for o in stage.operators]
+    found = [(o, load) for o in records for load in o.steps if isinstance(load, Routed)]
+    experts = _SIZES.get(name, 4)
+    assert {(load.experts, load.top_k) for _, load in found} == {(experts, 2)}
+    assert {load.rows for _, load in found} == {2 * TOKENS}
+    products = {o.macs_dense for o, _ in found}
+    width, hidden = 16, 24 if name == "mixtral" else 8
+    assert products == {2 * TOKENS * width * n for n in (hidden, 2 * hidden)}
+    assert weft.simulate(plan, samples=5).initiation_interval_cycles > 0
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in _OTHERS]
 
 
 @pytest.mark.parametrize("name", ["dropless", "capacity", "mixtral", *SLOW])

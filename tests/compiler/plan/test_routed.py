@@ -28,9 +28,9 @@ TOKENS, WIDTH, HIDDEN = 64, 32, 64
 class Model(nn.Module):
     """x + mlp(x), or the experts in its place."""
 
-    def __init__(self, hidden: int = HIDDEN) -> None:
+    def __init__(self, hidden: int = HIDDEN, width: int = WIDTH) -> None:
         super().__init__()
-        up, down = nn.Linear(WIDTH, hidden, bias=False), nn.Linear(hidden, WIDTH, bias=False)
+        up, down = nn.Linear(width, hidden, bias=False), nn.Linear(hidden, width, bias=False)
         self.mlp = nn.Sequential(up, nn.ReLU(), down)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,6 +130,23 @@ def test_with_even_loads_it_is_as_fast_as_the_dense_layers_of_the_active_experts
     fast = weft.simulate(dense, samples=50).initiation_interval_cycles
     slow = weft.simulate(even, samples=50).initiation_interval_cycles
     assert slow == pytest.approx(fast, rel=0.05)
+
+
+def test_so_it_is_on_wide_layers() -> None:
+    """Width 256, 1,024 units and 512 tokens, a wafer half full; with fewer tokens sums over fewer
+    PEs make experts faster than the dense layer (docs/experts.md)."""
+    width, hidden, x = 256, 1024, torch.zeros(1, 512, 256)
+    dense = Model(2 * hidden, width)
+    even = upcycle(Model(hidden, width), ("mlp",), experts=4, top_k=2, balance=0.0).model
+    intervals, macs = [], []
+    for model in (dense, even):
+        options = weft.Options(witness=False)
+        made = weft.compile(model, (x, x), nn.functional.mse_loss, "wse2", options)
+        intervals.append(weft.simulate(made, samples=30).initiation_interval_cycles)
+        macs.append(made.document.totals.macs_effective)
+    assert intervals[1] == pytest.approx(intervals[0], rel=0.05)
+    router = 2 * 512 * width * 4  # with its weight's gradient
+    assert macs[1] - macs[0] == pytest.approx(router, rel=0.1)
 
 
 def test_a_wrong_record_is_found() -> None:
