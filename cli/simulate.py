@@ -103,13 +103,23 @@ def _validation(plan: PlanDocument) -> ValidationReport | None:
     return report if report.points else None
 
 
+def _price_facts(plan: PlanDocument) -> list[tuple[str, str]]:
+    """Whether the plan's cycles are those that a plan made now would have."""
+    from ..compiler.machine.version import other_model
+
+    other = other_model(plan.weft_version)
+    return [("prices", f"{other}; compile it again for today's")] if other else []
+
+
 def _as_data(plan: PlanDocument, report: SimReport) -> dict[str, object]:
     """The report; per stage what bounds it and what would help; energy where there is one."""
+    from ..compiler.machine.version import other_model
     from ..sim.page.advice import advise
     from ..sim.page.energy import energy
 
     spent = energy(plan, report)
     return report.to_dict() | {
+        "prices": other_model(plan.weft_version),
         "advice": [asdict(entry) for entry in advise(plan, report)],
         "energy": spent.to_dict() if spent else None,
     }
@@ -121,7 +131,7 @@ def print_report(plan: PlanDocument, report: SimReport) -> None:
     from ..sim.page.advice import advise
 
     typer.echo(f"{report.model} on {report.target}, {report.level} level")
-    typer.echo(facts([*report.facts(), *_energy_facts(plan, report)]))
+    typer.echo(facts([*report.facts(), *_energy_facts(plan, report), *_price_facts(plan)]))
     if report.deadlock:
         waits = "\n".join(f"    {wait}" for wait in report.deadlock)
         typer.echo(f"  deadlock: each of these waits for the next\n{waits}")

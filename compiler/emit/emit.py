@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from ...backend.version import VERSION
+from ..machine.version import written_version
 from ..mapping.choices import PlacedStage, Placement
 from ..place.slow import slowed
 from ..place.streams import Streams
@@ -87,7 +87,7 @@ def emit(
     )
     document = PlanDocument(
         format=FORMAT_VERSION,
-        weft_version=VERSION,
+        weft_version=written_version(),
         model=labels.model,
         fingerprint=_fingerprint(stages),
         mode=labels.mode,

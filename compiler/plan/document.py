@@ -164,7 +164,7 @@ class PlanDocument:
     format: int
     """Version of this format; a reader refuses others. [version]"""
     weft_version: str
-    """Version of weft that wrote the plan."""
+    """Version of weft that wrote the plan, and of its model of the machine, which priced it."""
     model: str
     """Name of the model."""
     fingerprint: str

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import weft as api
 from weft.sim import simulate
 from weft.sim.fabric.level import PHASES
@@ -23,6 +24,17 @@ def test_simulate_prints_what_the_report_says(weft: Weft, small_plan: Path) -> N
     text = weft("simulate", small_plan, "--samples", 200, "--level", "analytic").out
     assert "throughput" in text
     assert report.stages[0].id in text
+
+
+def test_a_plan_of_another_model_of_the_machine_says_so(
+    weft: Weft, small_plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "prices" not in weft("simulate", small_plan, "--samples", 9).out
+    assert json.loads(weft("simulate", small_plan, "--samples", 9, "--json").out)["prices"] is None
+    monkeypatch.setattr("weft.compiler.machine.version.model_digest", lambda: "changed")
+    text = weft("simulate", small_plan, "--samples", 9).out
+    assert "prices       of another model of the machine" in text
+    assert "this one is changed); compile it again" in text
 
 
 def test_simulate_steps_products_pe_by_pe(weft: Weft, tmp_path: Path) -> None:

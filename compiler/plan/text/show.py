@@ -67,7 +67,7 @@ def _header(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     return (
         ("fingerprint", plan.fingerprint[:16]),
         ("target", f"{plan.target} ({_machine(plan)}), {plan.target_hash[:16]}"),
-        ("weft", f"{plan.weft_version}, plan format {plan.format}"),
+        ("weft", f"{plan.weft_version.partition('+')[0]}, plan format {plan.format}"),
         ("witness", plan.witness),
         ("inputs", "; ".join(f"{r.name} {list(r.shape)} {r.dtype}" for r in plan.inputs)),
         ("parameters", f"{len(plan.parameters)} tensors, {len(plan.masks)} with a mask"),
