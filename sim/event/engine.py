@@ -58,13 +58,24 @@ from ..model.state import (
 
 UPDATE = 2
 
-compiled = njit(cache=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+compiled = njit(cache=True, _nrt=False, error_model="numpy")  # pyright: ignore[reportCallIssue]
 """Nothing compiled here makes an array. Without counting references to arrays, which numba does at
 every use of one in a tuple, it is ten times as fast. All compiled functions that call each other
 are in this file: the cache does not notice when a function called from another file has changed."""
 
 inlined = njit(inline="always")
-"""Passing the tables from function to function would cost more than a step itself."""
+"""Passing the tables from function to function would cost more than a step itself. numba inlines
+these before it finds types, in a time that grows with the square of what they come to: larger ones
+are left to LLVM."""
+
+inlined_by_llvm = njit(  # pyright: ignore[reportCallIssue]
+    cache=True,
+    _nrt=False,
+    error_model="numpy",
+    forceinline=True,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 
 
 @compiled
@@ -188,7 +199,7 @@ def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
             at += 8
 
 
-@inlined
+@inlined_by_llvm
 def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, unit: int) -> bool:
     tick, part = state.tick[unit], state.part[unit]
     if tick == stop[unit]:
@@ -210,7 +221,7 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
     return True
 
 
-@inlined
+@inlined_by_llvm
 def _turn(table: Tables, state: State, samples: int, unit: int) -> bool:
     """Wait until the other stages of the region have done all phases that come before the next one:
     those of rounds before, forwards of later stages, and of a backward those of earlier stages."""
@@ -247,7 +258,7 @@ def _is_between(part: int) -> bool:
     return part == TURN_OF_BACKWARD or part == 2 or part == 3
 
 
-@inlined
+@inlined_by_llvm
 def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample: int) -> bool:
     """Wait for the first windows, work, wait for the last parts, free the places."""
     slot, ready, cause = 2 * unit + phase, int(state.time[unit]), -1
@@ -310,7 +321,7 @@ def _turns(table: Tables, state: State, channel: int, item: int, ready: int, wor
     return turns + max(late, given) + max(late, began) + max(late, was_ready)
 
 
-@inlined
+@inlined_by_llvm
 def _give(
     table: Tables, state: State, samples: int, first: int, unit: int, phase: int, sample: int
 ) -> bool:
