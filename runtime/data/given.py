@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
@@ -17,6 +16,7 @@ from .dataset import Dataset, Splits
 from .finite import check_finite
 from .load import load_data
 from .samples import ArraySamples, Samples
+from .to_array import to_array
 from .torch_samples import TorchSamples, loaded
 
 _PARTS = ("train", "validation", "test")
@@ -112,30 +112,13 @@ def _of_arrays(part: str, given: Any, wanted: Wanted) -> ArraySamples:
 
 
 def _array(value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
-        if value.layout != torch.strided:
-            raise _sparse(f"a tensor of layout {value.layout}", "to_dense()")
-        value = value.detach().cpu()
-        value = value.float() if value.dtype == torch.bfloat16 else value
-        return value.numpy()
-    if hasattr(value, "toarray"):
-        raise _sparse(f"a sparse {type(value).__name__} of shape {value.shape}", "toarray()")
-    if not hasattr(value, "__array__"):
+    if not hasattr(value, "__array__") and not hasattr(value, "toarray"):
         raise _unfit(type(value).__name__)
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise _unfit(f"an array of {array.dtype}")
-    return array
+    return to_array("data", value)
 
 
 def _is_dataset(value: Any) -> bool:
     return isinstance(value, TorchDataset | DataLoader)
-
-
-def _sparse(got: str, remedy: str) -> UserError:
-    return UserError(
-        "data", expected="dense arrays", got=got, change=f"give the dense array: x.{remedy}"
-    )
 
 
 def _unfit(got: str) -> UserError:

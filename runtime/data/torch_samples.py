@@ -26,6 +26,7 @@ from torch.utils.data import (
 from ...backend.errors import UserError
 from .prefetch import prefetched
 from .samples import Chunk, Form
+from .to_array import to_array
 
 _SHOWN = 3
 
@@ -153,7 +154,7 @@ def _arrays(item: Any, names: tuple[str, ...]) -> list[np.ndarray]:
     values = item if isinstance(item, tuple | list) else (item,)
     if len(values) != len(names):
         raise _item_unfit(f"items of {len(values)}")
-    return [np.asarray(value) for value in values]
+    return [to_array("item of a torch Dataset", value) for value in values]
 
 
 def _item_unfit(got: str) -> UserError:

@@ -86,6 +86,7 @@ UNFIT = {
     "one array": (X, "1 arrays to train, for a model whose inputs are x, y"),
     "three arrays": ((X, Y, X), "3 arrays to train"),
     "objects": ((X, np.array([{}] * 9)), "an array of object"),
+    "masked entries": ((np.ma.masked_greater(X, X.max() - 1), Y), "masked entries"),
     "words": ((X, ["a"] * 9), "got:      list"),
     "an odd dict": ({"a": X}, "a dict with a"),
     "an odd part": ({"train": (X, Y), "tset": (X, Y)}, "'tset' beside 'train'"),
