@@ -24,13 +24,15 @@ class Tester:
 
     Where a model gives as many class scores as there are labels in a sample, the shapes do not say
     which axis is the classes; the losses of the first training samples do. So they do for the loss
-    of real-valued labels, where no recipe says which it is.
+    of real-valued labels, where no recipe says which it is. `label_shape` is that of a sample's
+    label as the model takes it: data may have axes of length 1 more or fewer.
     """
 
     machine: Executor
     data: Splits
     order: Order
     scoring: Scoring
+    label_shape: tuple[int, ...]
     axis: int | None = None
     averages: MovingStatistics | None = None
     _is_known: bool = False
@@ -55,10 +57,10 @@ class Tester:
         numbers = self.order.of(range(first, first + count))
 
         def labels() -> np.ndarray:
-            return self.data.train.read(numbers, 0)[-1]
+            return self._as_taken(self.data.train.read(numbers, 0)[-1])
 
         if self.scoring.has_classes:
-            shape = (count, *self.data.train.forms[-1].shape)
+            shape = (count, *self.label_shape)
             self.axis = likely_axis(class_axes(outputs.shape, shape), outputs, labels, own)
         elif self.scoring.is_loss_unknown:
             self.scoring = self.scoring.recognised(outputs, labels(), own)
@@ -85,7 +87,10 @@ class Tester:
         predictions = self.machine.evaluate(arrays, statistics)
         if not predictions:
             return None
-        return self.scoring.score(samples, predictions[0], arrays[-1], self.axis)
+        return self.scoring.score(samples, predictions[0], self._as_taken(arrays[-1]), self.axis)
+
+    def _as_taken(self, labels: np.ndarray) -> np.ndarray:
+        return labels.reshape(len(labels), *self.label_shape)
 
     def _spreads(
         self, samples: int, arrays: list[np.ndarray], averages: MovingStatistics

@@ -90,7 +90,8 @@ def train(
     watch = _Watch(on_progress or (lambda progress: None), logs, max_nonfinite, map_watch)
     order = Shuffled(splits, seed) if order is None else order
     averages = _averages(job, averaged_statistics)
-    tester = Tester(machine, splits, order, scoring or Scoring.of(job.stages), averages=averages)
+    scoring, labels = scoring or Scoring.of(job.stages), job.stages.model_inputs[-1]
+    tester = Tester(machine, splits, order, scoring, labels.shape[1:], averages=averages)
     run = _Run(machine, job, splits, epochs, evaluate_every, tester, watch)
     if start is not None:
         run.restore(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,24 @@ def test_testing_often_changes_no_bit(name: str, data: Dataset) -> None:
     counts = [count for count, _ in often.accuracies]
     assert counts == [*range(7, 120, 7), 120]
     assert often.scores[-1] == rarely.scores[-1]
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "mse"])
+def test_labels_with_an_axis_more_are_scored_as_those_without(name: str) -> None:
+    """A column of labels: as real numbers it must not be held against each prediction."""
+    job = perceptron_job("none")
+    given = data_of(job, 30, 10)
+    if name == "mse":
+        model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1), nn.Flatten(0))
+        stages = stages_of(model, torch.zeros(1, 4), F.mse_loss, torch.zeros(1))
+        job = job_of(model, stages)
+        x, y = np.random.default_rng(0).standard_normal((2, 40, 4)).astype(np.float32)
+        given = Dataset("reals", x[:30], y[:30, 0], x[30:], y[30:, 0], "none")
+    columns = replace(given, y_train=given.y_train[:, None], y_test=given.y_test[:, None])
+    flat, column = (train(job, data, executor="reference") for data in (given, columns))
+    np.testing.assert_array_equal(column.losses, flat.losses)
+    assert column.scores == flat.scores
+    assert flat.scores[-1].loss is not None
 
 
 class Bytes(nn.Module):
