@@ -29,12 +29,24 @@ def locked(*directories: Path | None) -> Iterator[None]:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    directory.mkdir(parents=True, exist_ok=True)
+    _made(directory)
     with (directory / LOCK_FILE).open("a+") as file:
         if not _lock(file):
             file.seek(0)
             raise _taken(directory, file.read().strip())
         yield
+
+
+def _made(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"run directory {directory}",
+            expected="a directory, or a path where one can be made",
+            got=f"a file, {error.filename}",
+            change="choose another directory",
+        ) from error
 
 
 def _lock(file: TextIO) -> bool:

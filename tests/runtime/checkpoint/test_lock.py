@@ -43,3 +43,14 @@ def test_a_run_refuses_a_directory_in_use_before_it_touches_it(which: str, tmp_p
     with locked(tmp_path), pytest.raises(UserError, match="no other run is writing to"):
         weft.train(small_plan(), small_data(), executor="reference", **{which: tmp_path})
     assert [entry.name for entry in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_file_is_no_run_directory(below: bool, tmp_path: Path) -> None:
+    taken = tmp_path / "run"
+    taken.write_text("")
+    with (
+        pytest.raises(UserError, match=f"got:      a file, {taken}"),
+        locked(taken / "deeper" if below else taken),
+    ):
+        pass
