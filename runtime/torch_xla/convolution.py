@@ -117,8 +117,9 @@ def _of_input(grad: Tensor, x: Tensor, weight: Tensor, shifts: Shifts) -> Tensor
     outputs, inputs = weight.shape[:2]
     mirror = shifts.mirror
     if mirror and outputs <= 2 * inputs and min(outputs, inputs) <= math.prod(shifts.sizes):
-        columns = mirror.unfolded(grad, flipped=True)
-        made = _contracted(weight.flatten(2), columns, [0, 2], [1, 2])
+        columns = mirror.unfolded(grad, flipped=True).flatten(1, 2)
+        turned = weight.flatten(2).movedim(1, 2).flatten(0, 1)
+        made = _contracted(turned, columns, [0], [1])
         return made.movedim(0, 1).reshape(x.shape).to(x.dtype)
     columns = _contracted(grad.flatten(2), weight.flatten(1), [1], [0])
     parts = columns.reshape(x.shape[0], *shifts.sizes, inputs, -1)
