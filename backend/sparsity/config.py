@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, UserError
+from ..parameters import places
 from .algorithm import ALGORITHMS
 from .candidates import Candidate, candidates
 from .filters import selects
 from .group import SparsityGroup
-from .products import check_zeros_reach_products
+from .products import check_stays_finite, check_zeros_reach_products
 from .rule import MaskRule
 
 
@@ -76,10 +77,14 @@ class Sparsity:
         """The first bool mask per sparse parameter name, on the CPU, True is kept.
 
         Shapes suffice (meta device) unless the init_method looks at values. Raises `UserError` as
-        `rules` does.
+        `rules` does, and for a mask under which a module computes no finite weight.
         """
         named, rules = candidates(parameters), self.rules(parameters)
-        return {name: rule.first_mask(named[name].parameter) for name, rule in rules.items()}
+        masks = {name: rule.first_mask(named[name].parameter) for name, rule in rules.items()}
+        owned = places(parameters) if isinstance(parameters, nn.Module) else {}
+        for name in masks.keys() & owned.keys():
+            check_stays_finite(name, owned[name], masks[name])
+        return masks
 
 
 Config = float | Mapping[str, Any] | Sequence[Mapping[str, Any]] | None

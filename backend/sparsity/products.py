@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UnsupportedError
-from ..parameters import places
+from ..parameters import ParameterPlace, places
 
 _PRODUCTS = frozenset({F.linear, F.conv1d, F.conv2d, F.conv3d}) | frozenset(
     {F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, torch.matmul, torch.mm}
@@ -42,6 +42,23 @@ def check_zeros_reach_products(model: nn.Module, names: Iterable[str]) -> None:
             for used in [] if parameter.is_meta else _multiplied(module, key, parameter, mask):
                 if used.shape == mask.shape and bool(used[~mask].any()):
                     raise _lost(name, module)
+
+
+def check_stays_finite(name: str, place: ParameterPlace, mask: Tensor) -> None:
+    """Raises UnsupportedError for a mask under which a module computes no finite weight: weight
+    norm divides each row by its norm, which is 0 where all of a row is pruned."""
+    for module, key in [] if place.parameter.is_meta else place.owners:
+        for used in _multiplied(module, key, place.parameter, mask.cpu()):
+            broken = int((~used.isfinite()).sum())
+            if broken:
+                raise UnsupportedError(
+                    f"sparsity of '{name}'",
+                    expected="a mask under which the product's weight is finite",
+                    got=f"one that prunes all of a part that {_maker(module)} divides by the norm"
+                    f" of: {broken} of {used.numel()} elements of the weight are not finite",
+                    change="prune less, spread evenly (init_method: checkerboard), or leave it out"
+                    " by param_filter",
+                )
 
 
 def _half(parameter: Tensor) -> Tensor:
@@ -113,12 +130,15 @@ class _SeenWeights(TorchFunctionMode):
 
 
 def _lost(name: str, module: nn.Module) -> UnsupportedError:
-    kind = type(module).__name__
-    made_by = [type(m).__name__ for m in module] if isinstance(module, ParametrizationList) else []
     return UnsupportedError(
         f"sparsity of '{name}'",
         expected="a weight whose zeros are zeros of the product",
-        got=f"one that {', '.join(made_by) or kind} computes the product's weight from, without"
-        " keeping the zeros",
+        got=f"one that {_maker(module)} computes the product's weight from, without keeping the"
+        " zeros",
         change="leave it out by param_filter, or take the parametrization or standardization away",
     )
+
+
+def _maker(module: nn.Module) -> str:
+    made_by = [type(m).__name__ for m in module] if isinstance(module, ParametrizationList) else []
+    return ", ".join(made_by) or type(module).__name__

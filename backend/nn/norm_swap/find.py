@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from ...errors import UserError
 from .probe import AffineProbe, NormLayout, affine_of, axis_of, check_does_no_more, layout_of
@@ -69,6 +70,14 @@ def _is_torchs_own(kind: type) -> bool:
 
 
 def _features(name: str, module: nn.Module) -> int:
+    tensors = (*module.parameters(), *module.buffers())
+    if any(isinstance(value, UninitializedTensorMixin) for value in tensors):
+        raise UserError(
+            f"module '{name}'",
+            expected="a normalization with a number of features",
+            got=f"a {type(module).__name__} that has seen no input yet",
+            change="run the model once on a sample, then replace",
+        )
     if isinstance(module, _BatchNorm):
         return module.num_features
     if isinstance(module, nn.GroupNorm):

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from ...errors import UserError
 from ...parameters import ParameterPlace, by_any_name
-from ..products import check_zeros_reach_products
+from ..products import check_stays_finite, check_zeros_reach_products
 from .attached import HeldMask, Select, attach, release
 from .optimizers import found_inside, prune_state
 from .select import prune
@@ -42,6 +42,8 @@ def apply(
     known = by_any_name(model)
     found = [_place(known, name, mask) for name, mask in masks.items()]
     check_zeros_reach_products(model, [place.names[0] for place in found])
+    for place, mask in zip(found, masks.values(), strict=True):
+        check_stays_finite(place.names[0], place, mask)
     release(model)
     moved = zip(found, masks.values(), strict=True)
     entries = [HeldMask(mask.to(place.parameter.device)) for place, mask in moved]

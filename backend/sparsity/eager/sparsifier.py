@@ -19,7 +19,7 @@ from ...errors import UserError
 from ...parameters import places, wrapped
 from ..candidates import candidates
 from ..config import Config, Sparsity, configure
-from ..products import check_zeros_reach_products
+from ..products import check_stays_finite, check_zeros_reach_products
 from ..rule import MaskRule
 from .attached import HeldMask, attach, contradicts, release
 from .checkpoint import check_state, loaded_without_masks, replaced_parameter
@@ -49,7 +49,8 @@ class Sparsifier:
 
         sparsifier = Sparsifier(model, optimizer, {"algorithm": "rigl", "sparsity": 0.9, ...})
 
-    Before every forward, and after every step, pruned weights are set to 0. Gradients of pruned
+    Before every forward, after every step, and before the model's `state_dict()` is taken, pruned
+    weights are set to 0. Gradients of pruned
     weights are replaced by 0, a select, so NaN there does no harm. Optimizer state of the
     parameter's shape is pruned before each step. `step` counts the optimizer steps whose
     gradients were finite; after such a step the masks that are due change. Dense gradients add up
@@ -140,8 +141,7 @@ class Sparsifier:
         )
         self._admit(waited)
         for name, mask in given.items():
-            device = self._places[name].parameter.device
-            self._entries[name].mask = mask.to(device, torch.bool, copy=True)
+            self._put(name, mask)
         self.step, self._made_at = int(state["step"]), int(state["made_at"])
         self._unmasked_load = False
         gradients = state.get("gradients", {}).items()
@@ -188,6 +188,7 @@ class Sparsifier:
         handles: list[RemovableHandle] = [
             self._model.register_forward_pre_hook(_Call(self._before_forward)),
             inside.register_load_state_dict_post_hook(_Call(self._after_load)),
+            inside.register_state_dict_pre_hook(_Call(self._before_saving)),
             self._optimizer.register_step_pre_hook(_Call(self._before_step)),
             self._optimizer.register_step_post_hook(_Call(self._after_step)),
             *(
@@ -227,7 +228,12 @@ class Sparsifier:
         if parameter.is_meta:
             entry.share_of_zeros = 1 - int(rule.kept(0).sum()) / max(parameter.numel(), 1)
         else:
-            entry.mask = rule.first_mask(parameter).to(parameter.device)
+            self._put(name, rule.first_mask(parameter))
+
+    def _put(self, name: str, mask: Tensor) -> None:
+        check_stays_finite(name, self._places[name], mask)
+        device = self._places[name].parameter.device
+        self._entries[name].mask = mask.to(device, torch.bool, copy=True)
 
     def _before_forward(self) -> None:
         if torch.compiler.is_compiling():
@@ -274,7 +280,7 @@ class Sparsifier:
                 mask = rule.update(
                     _array(self._entries[name].mask), _array(parameter), gradient, self.step
                 )
-                self._entries[name].mask = torch.from_numpy(mask).to(parameter.device)
+                self._put(name, torch.from_numpy(mask))
                 prune_state(self._optimizer, parameter, self._mask(name))
         if due:
             self._made_at = self.step
@@ -296,6 +302,10 @@ class Sparsifier:
     def _after_load(self) -> None:
         pairs = ((self._places[name].parameter, e.mask) for name, e in self._entries.items())
         self._unmasked_load = any(contradicts(parameter, mask) for parameter, mask in pairs)
+
+    def _before_saving(self) -> None:
+        if not self._unmasked_load:  # what wraps an optimizer may have moved weights since
+            self._prune_weights()
 
     def _refuse_unmasked_load(self) -> None:
         if self._unmasked_load:

@@ -101,6 +101,24 @@ def test_zeros_that_are_lost_are_refused(name: str) -> None:
         weft.sparsity.configure(0.5).masks(model)
 
 
+@pytest.mark.parametrize("name", ["weight norm", "weight norm of a convolution", "old weight norm"])
+def test_a_part_without_weights_has_no_norm_to_divide_by(name: str) -> None:
+    model = nn.Sequential(KEPT[name]())
+    (direction,) = (key for key, value in model.named_parameters() if value[0].numel() > 1)
+    mask = torch.ones(dict(model.named_parameters())[direction].shape, dtype=torch.bool)
+    mask[2] = False
+    with pytest.raises(UnsupportedError, match=r"divides by the norm[\s\S]*not finite"):
+        weft.sparsity.apply(model, {direction: mask})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sparsifier = Sparsifier(model, optimizer, 0.1)
+    state = sparsifier.state_dict()
+    with pytest.raises(UnsupportedError, match="divides by the norm"):
+        sparsifier.load_state_dict({**state, "masks": {direction: mask}})
+    sparsifier.remove()
+    with pytest.raises(UnsupportedError, match="checkerboard"):
+        Sparsifier(model, optimizer, 0.99)
+
+
 def test_a_weight_normalized_layer_trains_with_the_zeros_in_its_product() -> None:
     torch.manual_seed(0)
     model: Any = nn.Sequential(parametrizations.weight_norm(nn.Linear(16, 8)), nn.Linear(8, 2))

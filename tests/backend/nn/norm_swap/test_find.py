@@ -94,3 +94,11 @@ def test_a_model_whose_norms_are_all_kept_stays_as_it_is() -> None:
     with pytest.warns(UserWarning, match="1: a ResponseNorm"):
         replace_norms(model, "online", overrides={"0": "keep"})
     assert isinstance(model[0], nn.LayerNorm)
+
+
+def test_a_lazy_norm_that_has_not_run_says_so() -> None:
+    model = nn.Sequential(nn.LazyBatchNorm2d())
+    with pytest.raises(UserError, match=r"'0'[\s\S]*run the model once"):
+        replace_norms(model, "online")
+    model(torch.zeros(1, 8, 3, 3))
+    assert replace_norms(model, "online")[0].num_features == 8

@@ -149,3 +149,29 @@ def test_a_frozen_weight_named_in_a_filter_needs_no_optimizer() -> None:
     optimizer = torch.optim.SGD(model[2].parameters(), lr=0.1)
     sparsifier = Sparsifier(model, optimizer, {"sparsity": 0.5, "param_filter": "*.weight"})
     assert int(sparsifier.masks["0.weight"].sum()) == model[0].weight.count_nonzero() == 30
+
+
+class Slow:
+    """Lookahead that is no torch optimizer: nobody is told of its step."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.slow = [p.detach().clone() for p in self.parameters]
+
+    def step(self) -> None:
+        self.optimizer.step()
+        for parameter, slow in zip(self.parameters, self.slow, strict=True):
+            parameter.data.copy_((parameter.data + slow) / 2)
+
+
+def test_weights_that_a_wrapper_moved_after_the_step_are_saved_as_zeros() -> None:
+    model = _model()
+    optimizer: Any = Slow(_adam(model))
+    sparsifier = Sparsifier(model, optimizer, 0.6)
+    model(torch.randn(4, 6)).square().sum().backward()
+    optimizer.step()
+    saved = model.state_dict()
+    for name, mask in sparsifier.masks.items():
+        assert not saved[name][~mask].any()
+        assert saved[name][mask].all()
