@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
@@ -14,9 +14,18 @@ from ..machine.arrays import Bools, Floats, Ints, ceil_div
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
 from ..machine.summa import has_squares
-from ..machine.tilings import COARSE, FINE, Tilings, enumerate_tilings, line_tilings, square_tilings
+from ..machine.tilings import (
+    COARSE,
+    FINE,
+    Tilings,
+    enumerate_tilings,
+    line_tilings,
+    square_tilings,
+    tilings_about,
+)
 from ..plan.program import Origin, Stage, StageProgram, TensorSpec
 from ..plan.routed import Routed
+from ..plan.stage_record import Tiling
 from ..targets.target import Target
 from ..timing.streams import side_links
 from .held.memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
@@ -163,6 +172,14 @@ def stage_tilings(layout: StageLayout, target: Target) -> Tilings:
     if has_squares(target):
         found = found.beside(square_tilings(sizes, *grid))
     return found
+
+
+def finer_tilings(layout: StageLayout, target: Target, about: Sequence[Tiling]) -> Tilings:
+    """Tilings of about the sides and the areas of some of `stage_tilings`, with splits of almost
+    every size."""
+    sizes = layout.in_features, layout.positions, layout.out_features
+    splits = [(one.in_split, one.space_split, one.out_split) for one in about]
+    return tilings_about(splits, sizes, target.rows, target.columns)
 
 
 def _experts_tilings(experts: int, sizes: tuple[int, int, int], rows: int, columns: int) -> Tilings:

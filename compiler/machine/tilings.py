@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -161,6 +164,28 @@ def enumerate_tilings(
     in_split, space_split = (np.repeat(axis, len(across)) for axis in ordered)
     blocks = Tilings.in_blocks(in_split, space_split, np.tile(across, ordered.shape[1]))
     return _fitting(blocks, rows, columns).in_both_orders()
+
+
+_NEAR = 0.77, 0.82, 0.88, 0.94, 1.0, 1.07, 1.14, 1.22, 1.3
+"""Finer splits in shares of the one they are about; the next coarse one is 1.4."""
+_AREAS = 0.65, 1.2
+
+
+def tilings_about(
+    splits: Sequence[tuple[int, int, int]], sizes: tuple[int, int, int], rows: int, columns: int
+) -> Tilings:
+    """Combinations of useful splits about each of `splits`, of input features, positions and output
+    features, of at most a fifth more and a third fewer PEs, in both orders of rows."""
+    found = set()
+    for own in splits:
+        axes = (
+            {_filling(size, max(round(near * split), 1)) for near in _NEAR}
+            for size, split in zip(sizes, own, strict=True)
+        )
+        least, most = (share * math.prod(own) for share in _AREAS)
+        found |= {one for one in product(*axes) if least <= math.prod(one) <= most}
+    into, space, out = np.array(sorted(found), np.int64).T
+    return _fitting(Tilings.in_blocks(into, space, out), rows, columns).in_both_orders()
 
 
 def _fitting(tilings: Tilings, rows: int, columns: int) -> Tilings:

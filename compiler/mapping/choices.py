@@ -131,11 +131,13 @@ class Kernels:
     """The Pareto sets of all stages, in pipeline order but for those that are guests of others.
 
     With `features_on_columns`, as in 2021, no region is turned, and strips have one stage in a row.
+    `finer` gives kernels with finer tilings about an interval, where they can be priced.
     """
 
     target: Target
     stages: tuple[StageKernel, ...]
     features_on_columns: bool = False
+    finer: Callable[[Kernels, int], Kernels] | None = field(default=None, compare=False, repr=False)
 
     @property
     def abreast(self) -> int:

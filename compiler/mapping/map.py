@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ..plan.training import Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
 from .choices import Kernels
+from .finer import finer_kernels
 from .pricing import Known, Pricing
 from .sharing import SharedGroup, shared_kernel
 
@@ -71,6 +73,7 @@ def map_kernels(
             if stage.index not in guests
         ),
         features_on_columns=training.in_sequence,
+        finer=None if training.in_sequence else partial(finer_kernels, pricing),
     )
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 
+from ...backend.per_object import once_per_object
+from ..kernels.stage import StageTable
 from ..machine.arrays import Bools, Ints
+from ..machine.tilings import Tilings
+
+SHARED_BY = (1, 2, 3)
+"""So many streams may share the links at a side of a region: its own, and those that pass there.
+The more do, the longer the side that is worth keeping; placement finds out how many."""
 
 
 def pareto(height: Ints, width: Ints, cycles: Ints, order: Ints | None = None) -> Ints:
@@ -58,3 +67,47 @@ def _is_kept(height: Ints, width: Ints, cycles: Ints, order: Ints) -> Bools:
                 least[above] = min(least[above], found)
                 above += above & -above
     return kept
+
+
+@dataclass(frozen=True)
+class KeptTilings:
+    """Tilings worth keeping, by number, with their sizes."""
+
+    tilings: Ints
+    heights: Ints
+    widths: Ints
+    interval_cycles: Ints
+    stream_cycles: Ints
+
+
+@once_per_object
+def pareto_sets(_: StageTable) -> dict[bytes, KeptTilings]:
+    """Those of a table that were found, by the tilings that fit."""
+    return {}
+
+
+def kept_tilings(table: StageTable, fits: Ints) -> KeptTilings:
+    """Those of the tilings `fits` worth keeping."""
+    height, width = table.tilings.height, table.tilings.width
+    cycles, streams = table.total_cycles(), table.stream_cycles
+    is_fit = np.zeros(len(height), bool)
+    is_fit[fits] = True
+    order = _by_size(table.tilings)
+    interval = np.maximum(cycles, streams)
+    kept = kept_sizes(height, width, interval, streams, order[is_fit[order]])
+    return KeptTilings(kept, *(values[kept] for values in (height, width, interval, streams)))
+
+
+def kept_sizes(
+    height: Ints, width: Ints, interval: Ints, streams: Ints, order: Ints | None = None
+) -> Ints:
+    """Indices of the choices worth keeping, however many streams share links, as `pareto` has
+    them."""
+    found = [pareto(height, width, np.maximum(interval, n * streams), order) for n in SHARED_BY]
+    kept = np.unique(np.concatenate(found))
+    return kept[np.lexsort((interval[kept], height[kept], (height * width)[kept]))]
+
+
+@once_per_object
+def _by_size(tilings: Tilings) -> Ints:
+    return by_size(tilings.height, tilings.width)

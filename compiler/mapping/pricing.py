@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ...backend.per_object import once_per_object
 from ..kernels.held.memory import Post
 from ..kernels.layout import StageLayout, find_layout
 from ..kernels.low_rank import WITHIN
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import UpdateStep
-from ..kernels.stage import Priced, StageTable, price_stage, stage_tilings
+from ..kernels.stage import Priced, StageTable, finer_tilings, price_stage, stage_tilings
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
@@ -34,24 +33,22 @@ from ..targets.reads import ByReads
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Placement, Sizes, StageKernel
 from .infeasible import memory_report
-from .pareto import by_size, pareto
+from .pareto import KeptTilings, kept_tilings, pareto_sets
 
 MASK_SLACK = 0.1
 """Share of weights' memory kept free where masks change; an assumption. A mask that needs more than
 the PE has asks for a new map, see remap/mask_room.py."""
 
 
-SHARED_BY = (1, 2, 3)
-"""So many streams may share the links at a side of a region: its own, and those that pass there.
-The more do, the longer the side that is worth keeping; placement finds out how many."""
-
-
+Masked = tuple[float, ...] | str
+"""Shares of zeros of a stage's weights, or the stage if its masks are its own."""
 TableKey = tuple[
-    str, tuple[float, ...] | str, tuple[bool, ...], Tiling | None, tuple[float, ...] | None, bool
+    str, Masked, tuple[bool, ...], Tiling | None, tuple[float, ...] | None, bool, tuple[Tiling, ...]
 ]
 """Program, masks, which parameters are stepped as matrices, the tiling asked for, the shares of
-rows that go to experts, and whether the backward comes first in a tick."""
-WeightsKey = tuple[str, tuple[float, ...] | str, float]
+rows that go to experts, whether the backward comes first in a tick, and tilings about which finer
+ones are priced, and no others."""
+WeightsKey = tuple[str, Masked, float]
 """Program, masks and the density of weights without one."""
 
 KEPT_BYTES = 2**28
@@ -121,9 +118,10 @@ class Pricing:
 
     def needed_bytes(self, stage: Stage) -> Floats:
         """Bytes on the fullest PE with every tiling, with room for masks that change."""
-        return self._needed_bytes(stage, self.table(stage))
+        return self.needed_bytes_of(stage, self.table(stage))
 
-    def _needed_bytes(self, stage: Stage, table: StageTable) -> Floats:
+    def needed_bytes_of(self, stage: Stage, table: StageTable) -> Floats:
+        """The same with the tilings of one of the stage's tables."""
         slack = MASK_SLACK if self.training.dynamic.intersection(stage.parameters) else 0.0
         return table.memory.total(self.post(stage)) + slack * table.memory.of_weights
 
@@ -137,7 +135,7 @@ class Pricing:
         areas = table.tilings.height * table.tilings.width
         return int((areas * table.total_cycles()).min())
 
-    def kept(self, table: StageTable, fits: Ints) -> _KeptTilings:
+    def kept(self, table: StageTable, fits: Ints) -> KeptTilings:
         """The Pareto set of the tilings `fits`, found once for stages that agree on both.
 
         It is that of all tilings if these are among `fits`: what they dominate stays dominated.
@@ -148,10 +146,10 @@ class Pricing:
             of_all = self.kept(table, np.arange(len(is_fit)))
             if is_fit[of_all.tilings].all():
                 return of_all
-        pareto_sets, key = _pareto_sets(table), fits.tobytes()
-        if key not in pareto_sets:
-            pareto_sets[key] = _kept(table, fits)
-        return pareto_sets[key]
+        found, key = pareto_sets(table), fits.tobytes()
+        if key not in found:
+            found[key] = kept_tilings(table, fits)
+        return found[key]
 
     def sharing(self, stage: Stage) -> Stage | None:
         """The stage, if the table of its program, which others share, has another one's lines."""
@@ -166,13 +164,19 @@ class Pricing:
 
     def table(self, stage: Stage) -> StageTable:
         """Prices of the stage's tilings, or of the one that is asked for."""
+        return self.table_about(stage, ())
+
+    def table_about(self, stage: Stage, about: tuple[Tiling, ...]) -> StageTable:
+        """Prices of finer tilings about some, and of no others; as `table` without any."""
         pinned = self.training.tiling_of(stage.name)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
         load = self.training.load_of(stage.name)
         first = self.backward_first(stage)
-        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first
+        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first, about
         return self.known.tables(
-            key, self.target, lambda target: self.reprice(stage, target=target, tiling=pinned)
+            key,
+            self.target,
+            lambda target: self.reprice(stage, target=target, tiling=pinned, about=about),
         )
 
     def backward_first(self, stage: Stage) -> bool:
@@ -197,13 +201,19 @@ class Pricing:
         density: float = 1.0,
         optimizer_states: int | None = None,
         tiling: Tiling | None = None,
+        about: tuple[Tiling, ...] = (),
     ) -> StageTable:
-        """The stage's table, possibly under changed circumstances, or of one tiling alone."""
+        """The stage's table, possibly under changed circumstances, of one tiling alone, or of
+        finer ones about some."""
         program, layout = self.layout(stage)
         weights = self._weights(stage, layout, density)
         step = self.step if optimizer_states is None else UpdateStep(optimizer_states)
         machine = target or self.target
-        tilings = self._tilings(program, layout, machine, tiling)
+        tilings = (
+            finer_tilings(layout, machine, about)
+            if about
+            else self._tilings(program, layout, machine, tiling)
+        )
         return price_stage(
             *(stage, program, layout, weights, machine, step, tilings),
             in_sequence=self.training.in_sequence,
@@ -236,42 +246,6 @@ class Pricing:
 def post_of(stages: Stages, index: int, passing: Sequence[int]) -> Post:
     """Where a stage stands in the pipeline; `passing` has the bytes of streams that pass each."""
     return Post(stages.delay(index), passing[index], stages.slots(index))
-
-
-@dataclass(frozen=True)
-class _KeptTilings:
-    """Tilings worth keeping, by number, with their sizes."""
-
-    tilings: Ints
-    heights: Ints
-    widths: Ints
-    interval_cycles: Ints
-    stream_cycles: Ints
-
-
-@once_per_object
-def _pareto_sets(_: StageTable) -> dict[bytes, _KeptTilings]:
-    """Those of a table that were found, by the tilings that fit."""
-    return {}
-
-
-def _kept(table: StageTable, fits: Ints) -> _KeptTilings:
-    height, width = table.tilings.height, table.tilings.width
-    cycles, streams = table.total_cycles(), table.stream_cycles
-    is_fit = np.zeros(len(height), bool)
-    is_fit[fits] = True
-    order = _by_size(table.tilings)
-    order = order[is_fit[order]]
-    found = [pareto(height, width, np.maximum(cycles, n * streams), order) for n in SHARED_BY]
-    kept = np.unique(np.concatenate(found))
-    interval = np.maximum(cycles, streams)
-    kept = kept[np.lexsort((interval[kept], height[kept], (height * width)[kept]))]
-    return _KeptTilings(kept, *(values[kept] for values in (height, width, interval, streams)))
-
-
-@once_per_object
-def _by_size(tilings: Tilings) -> Ints:
-    return by_size(tilings.height, tilings.width)
 
 
 def _tiles(layout: StageLayout, index: int, mask: Mask | None, density: float) -> WeightTiles:

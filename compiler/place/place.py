@@ -19,7 +19,8 @@ import networkx as nx
 import numpy as np
 
 from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
-from ..mapping.pricing import SHARED_BY, Known
+from ..mapping.pareto import SHARED_BY
+from ..mapping.pricing import Known
 from ..plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 from ..plan.program import HOST, Stages
 from ..plan.stage_record import Rectangle
@@ -81,6 +82,7 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     Raises InfeasibleError if nothing fits the grid.
     """
     streams, best = Streams(stages), None
+    kernels = _finer(kernels)
     intervals = _worth_trying(kernels, smallest_interval(kernels))
     for interval in intervals:
         best = _tried(kernels, interval, streams, best)
@@ -95,6 +97,13 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
         free = freed(best.placement, kernels.stages, shapes, stages.dag, seconds)
         best = _best([free], streams, best) or best
     return replace(best.placement, wafers_least=wafers_least(kernels))
+
+
+def _finer(kernels: Kernels) -> Kernels:
+    """The kernels, with finer tilings about the least interval if room on the machine sets it."""
+    least = smallest_interval(kernels)
+    alone = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
+    return kernels.finer(kernels, least) if kernels.finer and least > alone else kernels
 
 
 def estimated_interval(stages: Stages, kernels: Kernels) -> float:
