@@ -30,6 +30,8 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract"},
 }
+# Called by compiled code only: without ways in from Python, which take long to compile.
+_INNER: dict[str, Any] = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def _pointer_like(typing_context: Any, address: Any, like: Any) -> Any:
@@ -85,10 +87,12 @@ def backward(
     else:
         _images_backward(grads, ys, scales, us, vs, alpha, weights, biases, bound, grad_xs, totals)
     if sums:
-        carray(_pointer(sums, bound), (2, channels))[:] = totals
+        given = carray(_pointer(sums, bound), (2, channels))
+        for c in range(channels):  # a slice would take numba three seconds to compile
+            given[0, c], given[1, c] = totals[0, c], totals[1, c]
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _affine(weight, bias, channels, bound):
     """Weights and biases; 1 and 0 where absent."""
     if weight:
@@ -98,7 +102,7 @@ def _affine(weight, bias, channels, bound):
     return weights, biases
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _advance(mean, var, alpha, step, power):
     """Next mean and variance; step is <x> - mean and power <(x - mean)^2> of the sample.
 
@@ -109,7 +113,7 @@ def _advance(mean, var, alpha, step, power):
     return mean + leak * step, alpha * var + leak * (power - leak * step * step)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _normalise_features(xs, means, variances, alpha, eps, ys, scales):
     for n in range(xs.shape[0]):
         for c in range(xs.shape[1]):
@@ -119,7 +123,7 @@ def _normalise_features(xs, means, variances, alpha, eps, ys, scales):
             means[c], variances[c] = _advance(means[c], variances[c], alpha, step, step * step)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _normalise_images(xs, means, variances, alpha, eps, ys, scales):
     real, pixels = xs.dtype.type, xs.shape[2]
     for n in range(xs.shape[0]):
@@ -131,7 +135,7 @@ def _normalise_images(xs, means, variances, alpha, eps, ys, scales):
             means[c], variances[c] = _advance(means[c], variances[c], alpha, step, power)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _normalise_row(x, y, mean, inverse):
     """Write (x - mean) * inverse; return the sums of x - mean and of its square."""
     first = second = 0.0
@@ -147,7 +151,7 @@ def _normalise_row(x, y, mean, inverse):
     return first, second
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _transform(ys, weights, biases, bound, zs):
     for n in range(ys.shape[0]):
         if ys.shape[2] == 1:
@@ -160,7 +164,7 @@ def _transform(ys, weights, biases, bound, zs):
                 _transform_row(ys[n, c], weights[c], biases[c], bound, zs[n, c])
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _transform_row(y, weight, bias, bound, z):
     for i in range(y.size):
         value = weight * y[i] + bias
@@ -168,7 +172,7 @@ def _transform_row(y, weight, bias, bound, z):
         z[i] = -bound if value < -bound else value
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _features_backward(grads, ys, scales, us, vs, alpha, weights, biases, bound, grad_xs, totals):
     leak = 1 - alpha
     for n in range(grads.shape[0]):
@@ -184,7 +188,7 @@ def _features_backward(grads, ys, scales, us, vs, alpha, weights, biases, bound,
             grad_xs[n, c, 0] = g
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _images_backward(grads, ys, scales, us, vs, alpha, weights, biases, bound, grad_xs, totals):
     """<g1*y> = <g*y> - leak*v*<y*y> and u' = alpha*u + <g2>: the recurrences need averages only."""
     real, pixels, leak = grads.dtype.type, grads.shape[2], 1 - alpha
@@ -201,7 +205,7 @@ def _images_backward(grads, ys, scales, us, vs, alpha, weights, biases, bound, g
             us[c] = alpha * us[c] + (weight * g - along_y * y) / pixels * inverse
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _sums(grad, y, weight, bias, bound):
     """Sums of g, g*y, y, y*y, where g is grad inside the clamp and 0 at it."""
     zero = grad.dtype.type(0)
@@ -222,7 +226,7 @@ def _sums(grad, y, weight, bias, bound):
     return s0, s1, s2, s3
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _combine(grad, y, weight, bias, bound, factors, out):
     """out = factors[0]*g + factors[1]*y + factors[2], with g as in `_sums`."""
     zero = grad.dtype.type(0)
