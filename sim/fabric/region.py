@@ -102,6 +102,7 @@ class Instruction:
         return Instruction(Operation.EXCHANGE, words, incoming, outgoing, setup)
 
 
+_PORTS, _OPERATIONS = range(len(Port)), range(len(Operation))
 _FIELDS = tuple(one.name for one in fields(Instruction))
 _COUNTS = {"words": 0, "setup": 0, "pace": 1}
 
@@ -194,11 +195,20 @@ class FabricRegion:
     def route(self, row: int, column: int, colour: int, rx: Port, tx: Sequence[Port]) -> None:
         """At this router, wavelets of `colour` come in at `rx` and are copied to all of `tx`.
 
-        Raises UserError for a colour that the region does not have, or without an output.
+        Raises UserError for a colour that the region does not have, a port that a router does not
+        have, or without an output.
         """
         pe = self.index(row, column)
         if not 0 <= colour < self.colours:
             raise self.no_such_colour(colour, row, column)
+        for port in (rx, *tx):
+            if port not in _PORTS:
+                raise UserError(
+                    f"route of colour {colour} at row {row}, column {column}",
+                    expected=f"ports of a router: {', '.join(p.name for p in Port)}",
+                    got=repr(port),
+                    change="correct the route",
+                )
         if not tx:
             raise UserError(
                 f"route of colour {colour} at row {row}, column {column}",
@@ -210,9 +220,17 @@ class FabricRegion:
         self._outputs[pe, colour] = sum(1 << port for port in set(tx))
 
     def program(self, row: int, column: int, *instructions: Instruction) -> None:
-        """Append to a core's program. Raises UserError for a colour that there is not."""
+        """Append to a core's program. Raises UserError for a colour or an operation that there is
+        not."""
         pe = self.index(row, column)
         for step in instructions:
+            if not isinstance(step, Instruction) or step.operation not in _OPERATIONS:
+                raise UserError(
+                    f"fabric program at row {row}, column {column}",
+                    expected=f"instructions: {', '.join(o.name for o in Operation)}",
+                    got=repr(step),
+                    change="make them by Instruction.compute, .send, .receive and its others",
+                )
             for colour in (step.incoming, step.outgoing):
                 if not 0 <= colour < self.colours:
                     raise self.no_such_colour(colour, row, column)

@@ -32,6 +32,20 @@ def test_words_through_no_link():
         run(region, WSE2)
 
 
+@pytest.mark.parametrize(("rx", "tx"), [(9, [Port.EAST]), (Port.RAMP, [7]), (-1, [0]), ("W", [0])])
+def test_ports_that_no_router_has(rx, tx):
+    """Words that left by port 7 were lost without a word."""
+    with pytest.raises(UserError, match="ports of a router: EAST, WEST, NORTH, SOUTH, RAMP"):
+        FabricRegion(1, 2, colours=1).route(0, 0, 0, rx, tx)
+
+
+@pytest.mark.parametrize("step", [Instruction(9, 4), Instruction("add", 4), "send", None])
+def test_what_no_core_can_do(step):
+    """An operation that there is not hung the core."""
+    with pytest.raises(UserError, match="instructions: COMPUTE, SEND, RECEIVE, ADD"):
+        FabricRegion(1, 2, colours=1).program(0, 0, step)
+
+
 @pytest.mark.parametrize("sizes", [(0, 2), (-1, 2), (1.5, 2), (10**6, 10**6)])
 def test_sizes_that_cannot_be(sizes):
     with pytest.raises(UserError, match=re.escape(f"{sizes[0]} x {sizes[1]} PEs")):
