@@ -36,6 +36,8 @@ KERNELS: dict[str, AnyKernel | TrainingRun] = {
 }
 _STALE = 0.005
 """By how much a prediction may differ from that which an error bar was made from."""
+_SHOWN = 12
+"""Reasons, where no row of a file can be used."""
 _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 
 
@@ -106,7 +108,7 @@ def _validate_file(file: Path, load: partial[Target]) -> ValidationReport:
         raise UserError(
             f"measurements {file}",
             expected="a row that can be simulated",
-            got=omissions[0].reason,
+            got="\n            ".join(omission.reason for omission in omissions[:_SHOWN]),
             change="correct it; weft validate --set NAME --rows shows rows of every kernel",
         )
     summaries, orders = summarise(points), trends(points)

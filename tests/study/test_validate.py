@@ -137,6 +137,14 @@ def test_a_row_that_cannot_be_used_is_named_and_the_others_count(tmp_path, row, 
     assert re.search(reason, omission.reason, re.DOTALL)
 
 
+def test_a_file_without_a_row_that_can_be_used_is_told_why_row_by_row(tmp_path):
+    rows = "reduce_chain,8,9,1\nreduce_chian,8,9,100\n"
+    with pytest.raises(UserError) as error:
+        of_file(tmp_path, f"kernel,pes,words_f32,cycles\n{rows}")
+    assert "line 2, column cycles: expected at least" in error.value.got
+    assert "line 3: unknown kernel 'reduce_chian'" in error.value.got
+
+
 RUN = "training_run,bert-large,128,CS-2,layer-pipelined"
 
 
