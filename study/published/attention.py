@@ -18,7 +18,7 @@ from ...compiler.plan.program import Stages
 from ...compiler.plan.stage_record import Tiling
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .decode import DecodeFeedForward, Norm, exponential
+from .decode import DecodeFeedForward, Norm, softmax
 from .kernel import PlanKernel
 from .measured import Measured, on_grid, repeated, stages_of
 
@@ -48,7 +48,7 @@ class GroupedAttention(nn.Module):
         query = self._rotated(self.query_norm(query.view(self.heads, self.size)))
         key = self._rotated(self.key_norm(key.view(self.key_heads, self.size)))
         grouped = query.view(self.key_heads, self.heads // self.key_heads, self.size)
-        shares = _softmax(torch.bmm(grouped, self.keys) * self.size**-0.5)
+        shares = softmax(torch.bmm(grouped, self.keys) * self.size**-0.5)
         found = torch.bmm(shares, self.values).view(1, sizes[0])
         return x + self.output(found) + 0 * (key.flatten()[0] + value.flatten()[0])
 
@@ -58,11 +58,6 @@ class GroupedAttention(nn.Module):
         first = even * self.cosine - odd * self.sine
         second = even * self.sine + odd * self.cosine
         return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
-
-
-def _softmax(scores: Tensor) -> Tensor:
-    powers = exponential(scores - scores.amax(-1, keepdim=True))
-    return powers * torch.reciprocal(powers.sum(-1, keepdim=True))
 
 
 @lru_cache(maxsize=16)

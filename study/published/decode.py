@@ -58,7 +58,7 @@ class DecodeLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query, key, _ = self.qkv(self.norm(x)).split(self.dim, -1)
         query, key = self._rotated(query), self._rotated(key)
-        scores = self._softmax(self.keys(query) * self.dim**-0.5)
+        scores = softmax(self.keys(query) * self.dim**-0.5)
         x = x + self.output(self.values(scores)) + 0 * key
         return x + self.down(self._gated(self.wide(self.wide_norm(x))))
 
@@ -69,10 +69,6 @@ class DecodeLayer(nn.Module):
         first = even * self.cosine - odd * self.sine
         second = even * self.sine + odd * self.cosine
         return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
-
-    def _softmax(self, scores: Tensor) -> Tensor:
-        powers = exponential(scores - scores.amax(-1, keepdim=True))
-        return powers * torch.reciprocal(powers.sum(-1, keepdim=True))
 
     def _gated(self, wide: Tensor) -> Tensor:
         gate, up = wide.split(self.ffn, -1)
@@ -86,6 +82,12 @@ def exponential(x: Tensor) -> Tensor:
     power = 1 + x / 256
     power = power * power
     return power * power
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Over the last axis, with that exponential."""
+    powers = exponential(scores - scores.amax(-1, keepdim=True))
+    return powers * torch.reciprocal(powers.sum(-1, keepdim=True))
 
 
 @lru_cache(maxsize=64)

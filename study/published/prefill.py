@@ -13,8 +13,11 @@ Columns `seq_per_pe` or `seq` are optional.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from ...compiler.machine.collectives import all_reduce_tree, step_cycles, words
 from ...compiler.machine.exchange import message, overlapped_cycles
@@ -22,9 +25,13 @@ from ...compiler.machine.instruction import multiply_add_cycles, software, writt
 from ...compiler.machine.local_product import mapped_product_cycles
 from ...compiler.machine.ring import ring_cycles
 from ...compiler.plan.evidence.mechanisms import EXCHANGE
+from ...compiler.plan.program import Stages
+from ...compiler.plan.stage_record import Tiling
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .kernel import PublishedKernel, made_of
+from .decode import Norm, exponential, softmax
+from .kernel import PlanKernel, PublishedKernel, made_of
+from .measured import Measured, all_cycles, on_grid, stages_of
 
 _DTYPE, _ITEMSIZE = "float16", 2
 _TOKENS = 4096
@@ -133,4 +140,51 @@ class _Layer:
         return float(multiply_add_cycles(self.target, _DTYPE, elements))
 
 
-KERNELS = (PublishedKernel("prefill_layer", "wse3", ("cycles",), prefill_layer, made_of(EXCHANGE)),)
+class PrefillLayer(nn.Module):
+    """The layer as a torch module, of (1, tokens, dim)."""
+
+    def __init__(self, dim: int, ffn: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.norm, self.wide_norm = Norm(dim), Norm(dim)
+        sizes = {"query": (dim, dim), "key": (dim, dim), "value": (dim, dim), "output": (dim, dim)}
+        sizes |= {"gate": (dim, ffn), "up": (dim, ffn), "down": (ffn, dim)}
+        self.layers = nn.ModuleDict({n: nn.Linear(*s, bias=False) for n, s in sizes.items()})
+        self.cosine, self.sine = (nn.Parameter(torch.empty(dim // 2)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers, normed = self.layers, self.norm(x)
+        query, key = (self._rotated(layers[name](normed)) for name in ("query", "key"))
+        shares = softmax(torch.bmm(query, key.transpose(1, 2)) * self.dim**-0.5)
+        x = x + layers["output"](torch.bmm(shares, layers["value"](normed)))
+        normed = self.wide_norm(x)
+        gate = layers["gate"](normed)
+        return x + layers["down"](gate / (1 + exponential(-gate)) * layers["up"](normed))
+
+    def _rotated(self, x: Tensor) -> Tensor:
+        half = self.dim // 2
+        even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
+        first = even * self.cosine - odd * self.sine
+        second = even * self.sine + odd * self.cosine
+        return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
+
+
+@lru_cache(maxsize=16)
+def _stages(tokens: int, dim: int, ffn: int) -> Stages:
+    return stages_of(lambda: PrefillLayer(dim, ffn), [(1, tokens, dim)], torch.float16)
+
+
+def prefill_block(target: Target, row: Row) -> tuple[Measured]:
+    """Cycles of the layer as a plan has it: every product on the ring skews its inputs anew, and
+    the scores are one too. Columns as of `prefill_layer`."""
+    pes = row.count("p")
+    seq = row.optional("seq_per_pe", -(-row.optional("seq", _TOKENS) // pes))
+    stages = _stages(pes * seq, pes * row.count("dim_per_pe"), pes * row.count("ffn_per_pe"))
+    tiling = Tiling(pes, pes, pes, algorithm="ring")
+    return (Measured(stages, on_grid(target, pes, pes), tiling, all_cycles, row.where),)
+
+
+KERNELS = (
+    PublishedKernel("prefill_layer", "wse3", ("cycles",), prefill_layer, made_of(EXCHANGE)),
+    PlanKernel("prefill_block", "wse3", ("cycles",), prefill_block),
+)

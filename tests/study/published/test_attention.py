@@ -8,13 +8,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
 from weft.sim.validation.row import Row
-from weft.study.published import KERNELS, attention
+from weft.study.published import KERNELS, decode
 from weft.study.published.attention import GroupedAttention
 
 
 def test_it_is_attention_of_grouped_queries(monkeypatch):
     """With a true exponential and no rotation, as torch computes it from keys and values."""
-    monkeypatch.setattr(attention, "exponential", torch.exp)
+    monkeypatch.setattr(decode, "exponential", torch.exp)
     torch.manual_seed(0)
     heads, key_heads, size, context, dim = 4, 2, 8, 5, 24
     module = GroupedAttention(dim, heads, key_heads, size, context)

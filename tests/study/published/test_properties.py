@@ -134,6 +134,10 @@ CASES = {
     "prefill_layer": Case(
         {"p": (4, 60), "seq_per_pe": (1, 9), "dim_per_pe": (1, 9), "ffn_per_pe": (1, 18)}, _prefill
     ),
+    "prefill_block": Case(
+        {"p": (4, 12), "seq_per_pe": (1, 9), "dim_per_pe": (2, 8), "ffn_per_pe": (1, 18)},
+        _prefill,
+    ),
     "spmm_csc_conflict_free": Case(
         {
             "grid_w": (2, 8),
@@ -154,6 +158,7 @@ EXAMPLES = {
     "decode_layer": 2,
     "feed_forward_block": 4,
     "attention_block": 2,
+    "prefill_block": 3,
     "steady_pipeline": 2,
 }
 """Where it is not 5: plans are traced for every size, the first have none, the last are large."""
