@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -42,7 +43,10 @@ UPDATES: Mapping[str, Update] = {
 
 @dataclass(frozen=True)
 class TimedCase:
-    """A network, its loss, the samples (x, y) of a round with one row each, and its update."""
+    """A network, its loss, the samples (x, y) of a round with one row each, and its update.
+
+    `in_batches` is the network as it is trained in batches, with BatchNorm, where it has a norm.
+    """
 
     name: str
     model: nn.Module
@@ -50,6 +54,7 @@ class TimedCase:
     x: np.ndarray
     y: np.ndarray
     update: Update = Update()
+    in_batches: nn.Module | None = None
 
     @property
     def samples(self) -> int:
@@ -95,19 +100,24 @@ def _gpt(generator: np.random.Generator, samples: int) -> TimedCase:
 
 
 def _resnet20(generator: np.random.Generator, samples: int) -> TimedCase:
-    return _images("resnet20", resnet(20), generator, samples)
+    batches = resnet(20, normalization="batch")
+    return _images("resnet20", resnet(20), batches, generator, samples)
 
 
 def _resnet18(generator: np.random.Generator, samples: int) -> TimedCase:
     """That of torchvision with Online Normalization, on images of CIFAR-10's size."""
     torchvision = model_package("torchvision")
-    model = replace_norms(torchvision.models.resnet18(num_classes=10), "online")
-    return _images("resnet18", model, generator, samples)
+    batches = torchvision.models.resnet18(num_classes=10)
+    model = replace_norms(copy.deepcopy(batches), "online")
+    return _images("resnet18", model, batches, generator, samples)
 
 
-def _images(name: str, model: nn.Module, generator: np.random.Generator, samples: int) -> TimedCase:
+def _images(
+    name: str, model: nn.Module, batches: nn.Module, generator: np.random.Generator, samples: int
+) -> TimedCase:
     x = generator.standard_normal((samples, 1, 3, 32, 32)).astype(np.float32)
-    return TimedCase(name, model, F.cross_entropy, x, generator.integers(0, 10, (samples, 1)))
+    y = generator.integers(0, 10, (samples, 1))
+    return TimedCase(name, model, F.cross_entropy, x, y, in_batches=batches)
 
 
 CASES: Mapping[str, Callable[[np.random.Generator, int], TimedCase]] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...backend.optim import Constant, Guard, build_rule
 from ...compiler.capture.capture import capture
@@ -21,51 +21,81 @@ from ...runtime.executors import make_executor
 from ...runtime.tick.job import Job, Mode
 from .cases import HEADS, MOMENTUM, RATE, TimedCase
 
+BATCH = 128
+"""Samples of a step of the loop in batches."""
+
 Train = Callable[[], Sequence[float]]
 """Train on the samples of a round; the losses."""
 
 
 @dataclass(frozen=True)
 class TrainingLoop:
-    """A loop that is ready to train; see `LoopTimes` for the figures."""
+    """A loop that is ready to train on `samples`; see `LoopTimes` for the figures."""
 
     train: Train
+    samples: int
     stages: int
     compile_s: float
-    state_bytes: int
-    temporary_bytes: int
+    state_bytes: int | None
+    temporary_bytes: int | None
     peak_bytes: int
 
 
-def loops_of(case: TimedCase, device: str = "cpu") -> dict[str, Callable[[], TrainingLoop]]:
+def loops_of(
+    case: TimedCase, device: str = "cpu", with_torch_xla: bool = False
+) -> dict[str, Callable[[], TrainingLoop]]:
     """How to make each loop, by name.
 
-    eager: torch; jax: JAX by hand without a pipeline, for networks that there is one of;
-    sequential: weft with one stage; pipelined: weft with the finest stages, with each compensation.
+    eager: torch; batches: torch with BatchNorm, BATCH samples at a time, for networks with a norm;
+    jax: JAX by hand without a pipeline, for networks that there is one of; sequential: weft with
+    one stage; pipelined: weft with the finest stages, with each compensation; torch-xla: the same
+    by that executor.
     """
     found: dict[str, Callable[[], TrainingLoop]] = {"eager": partial(eager_loop, case, device)}
+    if case.in_batches is not None:
+        found["batches"] = partial(batch_loop, case, case.in_batches, device)
     if case.name in HANDWRITTEN:
         found["jax"] = partial(jax_loop, case)
     found["sequential"] = partial(weft_loop, case, "sequential", "none", device)
     for name in case.update.compensations:
-        own = "pipelined" if name == "none" else f"pipelined {name}"
-        found[own] = partial(weft_loop, case, "pipelined", name, device)
+        own = "" if name == "none" else f" {name}"
+        found["pipelined" + own] = partial(weft_loop, case, "pipelined", name, device)
+        if with_torch_xla:
+            found["torch-xla" + own] = partial(torch_xla_loop, case, name, device)
     return found
 
 
 def eager_loop(case: TimedCase, device: str = "cpu") -> TrainingLoop:
     """Eager torch with torch.optim.SGD."""
-    model = copy.deepcopy(case.model).train().to(device)
-    update, parameters = case.update, list(model.parameters())
-    decay = update.weight_decay
-    optimizer = torch.optim.SGD(parameters, RATE, MOMENTUM, weight_decay=decay)
     samples = list(
         zip(torch.tensor(case.x).to(device), torch.tensor(case.y).to(device), strict=True)
     )
+    return _eager(case, case.model, samples, case.samples, device)
+
+
+def batch_loop(case: TimedCase, model: nn.Module, device: str = "cpu") -> TrainingLoop:
+    """The same with another model, in batches of BATCH, the samples of a round over and over."""
+    count = -(-case.samples // BATCH) * BATCH
+    numbers = np.arange(count) % case.samples
+    x, y = (torch.tensor(a[numbers, 0]).to(device).split(BATCH) for a in (case.x, case.y))
+    return _eager(case, model, list(zip(x, y, strict=True)), count, device)
+
+
+def _eager(
+    case: TimedCase,
+    model: nn.Module,
+    batches: Sequence[tuple[Tensor, Tensor]],
+    samples: int,
+    device: str,
+) -> TrainingLoop:
+    model = copy.deepcopy(model).train().to(device)
+    update, parameters = case.update, list(model.parameters())
+    decay = update.weight_decay
+    optimizer = torch.optim.SGD(parameters, RATE, MOMENTUM, weight_decay=decay)
 
     def train() -> list[float]:
         losses = []
-        for x, y in samples:
+        for x, y in batches:
             optimizer.zero_grad()
             loss = case.loss(model(x), y)
             loss.backward()
@@ -77,7 +107,7 @@ def eager_loop(case: TimedCase, device: str = "cpu") -> TrainingLoop:
 
     held = 2 * sum(value.nbytes for value in model.parameters())  # weights and velocities
     held += sum(value.nbytes for value in model.buffers())
-    return TrainingLoop(train, 1, 0.0, held, 0, _peak_bytes())
+    return TrainingLoop(train, samples, 1, 0.0, held, 0, _peak_bytes())
 
 
 def jax_loop(case: TimedCase) -> TrainingLoop:
@@ -111,7 +141,7 @@ def jax_loop(case: TimedCase) -> TrainingLoop:
 
     temporary = program.memory_analysis().temp_size_in_bytes
     state = sum(leaf.nbytes for leaf in jax.tree.leaves(held))
-    return TrainingLoop(train, 1, compile_s, state, temporary, _peak_bytes())
+    return TrainingLoop(train, case.samples, 1, compile_s, state, temporary, _peak_bytes())
 
 
 def make_job(case: TimedCase, mode: Mode = "pipelined", compensation: str = "none") -> Job:
@@ -136,7 +166,22 @@ def weft_loop(
 
     count = len(job.stages) if mode == "pipelined" else 1
     memory = executor.state_bytes, executor.temporary_bytes
-    return TrainingLoop(train, count, executor.compile_seconds, *memory, _peak_bytes())
+    compile_s = executor.compile_seconds
+    return TrainingLoop(train, case.samples, count, compile_s, *memory, _peak_bytes())
+
+
+def torch_xla_loop(
+    case: TimedCase, compensation: str = "none", device: str | None = None
+) -> TrainingLoop:
+    """The torch-xla executor with the finest stages; it does not tell its memory."""
+    job = make_job(case, "pipelined", compensation)
+    executor: Any = make_executor("torch-xla", job, "pipelined", device)
+
+    def train() -> list[float]:
+        return executor.feed([case.x, case.y]).losses.values.tolist()
+
+    compile_s = executor.compile_seconds
+    return TrainingLoop(train, case.samples, len(job.stages), compile_s, None, None, _peak_bytes())
 
 
 def _mlp(case: TimedCase) -> Any:

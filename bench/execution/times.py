@@ -25,9 +25,10 @@ class LoopTimes:
 
     `us` is the median time per sample over rounds and `least_cpu_us` the least processor time of
     the process, which another load of the machine disturbs least. `against_eager` and `against_jax`
-    are medians of the rounds' ratios of time per sample to that of the loop named;
-    `cpu_against_eager`, `cpu_against_jax` and `cpu_against_none`, to the pipeline without
-    compensation, are ratios of least processor times; None without that loop.
+    are medians of the rounds' ratios of time per sample to that of the loop named, as
+    `against_batches` is to torch with BatchNorm in batches; `cpu_against_eager`, `cpu_against_jax`
+    and `cpu_against_none`, to the pipeline without compensation, are ratios of least processor
+    times; None without that loop.
 
     `compile_s` is elapsed. `state_bytes` is what training keeps on the device from sample to
     sample, FIFOs included, `temporary_bytes` what XLA's program needs beside its arguments,
@@ -45,13 +46,14 @@ class LoopTimes:
     samples_per_s: float
     against_eager: float
     against_jax: float | None
+    against_batches: float | None
     least_cpu_us: float
     cpu_against_eager: float
     cpu_against_jax: float | None
     cpu_against_none: float | None
     compile_s: float
-    state_bytes: int
-    temporary_bytes: int
+    state_bytes: int | None
+    temporary_bytes: int | None
     peak_bytes: int
     compiled: int
     grown_bytes: int | None
@@ -78,7 +80,11 @@ class _Rounds:
 
 
 def measure(
-    case: TimedCase, rounds: int, device: str = "cpu", until: float | None = None
+    case: TimedCase,
+    rounds: int,
+    device: str = "cpu",
+    until: float | None = None,
+    with_torch_xla: bool = False,
 ) -> list[LoopTimes]:
     """Time all loops on one network, `rounds` rounds each after one to warm up.
 
@@ -86,7 +92,7 @@ def measure(
     were not made have no row.
     """
     loops: dict[str, TrainingLoop] = {}
-    for name, make in loops_of(case, device).items():
+    for name, make in loops_of(case, device, with_torch_xla).items():
         if loops and _is_late(until):
             break
         loops[name] = make()
@@ -98,7 +104,7 @@ def measure(
             if number and _is_late(until):
                 break
             for name, loop in loops.items():
-                times[name].add(loop.train, case.samples, compilations)
+                times[name].add(loop.train, loop.samples, compilations)
     return [_row(case, name, loop, times) for name, loop in loops.items()]
 
 
@@ -112,11 +118,12 @@ def _row(case: TimedCase, name: str, loop: TrainingLoop, times: dict[str, _Round
         loop=name,
         stages=loop.stages,
         rounds=len(own.elapsed),
-        samples=case.samples,
+        samples=loop.samples,
         us=1e6 * median(own.elapsed),
         samples_per_s=1 / median(own.elapsed),
         against_eager=elapsed["eager"],
         against_jax=elapsed.get("jax"),
+        against_batches=elapsed.get("batches"),
         least_cpu_us=1e6 * min(own.processor),
         cpu_against_eager=processor["eager"],
         cpu_against_jax=processor.get("jax"),

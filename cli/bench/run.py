@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...bench.execution.cases import TimedCase
     from ...bench.execution.times import LoopTimes
 
-HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax")
+HEADER = ("network", "loop", "stages", "us/sample", "samples/s", "x eager", "x jax", "x batches")
 MORE = ("cpu us", "cpu x eager", "cpu x jax", "cpu x none", "compile s", "state MB")
 MEMORY = ("temporary MB", "peak MB", "compiled", "grown MB")
 _SAMPLES = {"mlp": 512, "gpt": 64, "resnet20": 64, "resnet18": 32}
@@ -40,6 +40,9 @@ def run(
     samples: SamplesOption = None,
     update: UpdateOption = "plain",
     compensation: Compensations = [],  # noqa: B006
+    torch_xla: Annotated[
+        bool, typer.Option("--torch-xla", help="Time the pipeline by that executor, too.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda; skipped where there is none.")] = "cpu",
     cores: Annotated[
         int | None, typer.Option(min=1, help="Keep to so many cores; default: all.")
@@ -52,8 +55,9 @@ def run(
 ) -> None:
     """Time training at batch size 1: eager torch, JAX by hand, weft without and with a pipeline.
 
-    Ratios are of time per sample: 'x eager' 0.25 is four times as fast as eager torch. 'cpu' is
-    processor time, the least of all rounds.
+    Ratios are of time per sample: 'x eager' 0.25 is four times as fast as eager torch; 'batches' is
+    eager torch with BatchNorm, 128 samples at a time. 'cpu' is processor time, the least of all
+    rounds.
     """
     from ...backend.errors import UnknownNameError
     from ...bench.execution.cases import make_case
@@ -74,7 +78,7 @@ def run(
         return
     words = f"{machine_line()}; {device}; float32, SGD with momentum, {update}, {rounds} rounds"
     typer.echo(words + "\n", err=json)
-    found = _measured(cases, rounds, device, limit)
+    found = _measured(cases, rounds, device, limit, torch_xla)
     if json:
         print_json([asdict(row) for row in found])
     else:
@@ -82,7 +86,7 @@ def run(
 
 
 def _measured(
-    cases: list[TimedCase], rounds: int, device: str, limit: float | None
+    cases: list[TimedCase], rounds: int, device: str, limit: float | None, torch_xla: bool
 ) -> list[LoopTimes]:
     """The rows of all networks, each with its share of the time."""
     from ...bench.execution.loops import loops_of
@@ -91,8 +95,9 @@ def _measured(
     began, rows = time.monotonic(), []
     for number, case in enumerate(cases):
         until = None if limit is None else began + limit * (number + 1) / len(cases)
-        own = measure(case, rounds, device, until)
-        left = [name for name in loops_of(case, device) if name not in {r.loop for r in own}]
+        own = measure(case, rounds, device, until, torch_xla)
+        made = {row.loop for row in own}
+        left = [name for name in loops_of(case, device, torch_xla) if name not in made]
         if left:
             typer.echo(f"{case.name}: no time was left for {', '.join(left)}", err=True)
         rows += own
@@ -108,17 +113,22 @@ def _cells(row: LoopTimes) -> tuple[object, ...]:
         round(row.samples_per_s, 1),
         round(row.against_eager, 3),
         _rounded(row.against_jax, 3),
+        _rounded(row.against_batches, 3),
         round(row.least_cpu_us, 1),
         round(row.cpu_against_eager, 3),
         _rounded(row.cpu_against_jax, 3),
         _rounded(row.cpu_against_none, 3),
         round(row.compile_s, 1),
-        round(row.state_bytes / 1e6, 1),
-        round(row.temporary_bytes / 1e6, 1),
+        _megabytes(row.state_bytes),
+        _megabytes(row.temporary_bytes),
         round(row.peak_bytes / 1e6),
         row.compiled,
-        _rounded(None if row.grown_bytes is None else row.grown_bytes / 1e6, 1),
+        _megabytes(row.grown_bytes),
     )
+
+
+def _megabytes(value: int | None) -> float | str:
+    return _rounded(None if value is None else value / 1e6, 1)
 
 
 def _rounded(value: float | None, digits: int) -> float | str:

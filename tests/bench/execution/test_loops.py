@@ -16,7 +16,15 @@ from weft.backend.errors import UnknownNameError
 from weft.backend.nn import resnet
 from weft.bench.execution import loops
 from weft.bench.execution.cases import TimedCase, Update, make_case
-from weft.bench.execution.loops import eager_loop, jax_loop, loops_of, make_job
+from weft.bench.execution.loops import (
+    batch_loop,
+    eager_loop,
+    jax_loop,
+    loops_of,
+    make_job,
+    torch_xla_loop,
+    weft_loop,
+)
 from weft.bench.models.bytes_model import ByteModel, byte_loss
 
 COUNT = 6
@@ -51,6 +59,28 @@ def test_jax_by_hand_computes_what_eager_torch_does(name: str, update: Update) -
     eager, by_hand = eager_loop(case), jax_loop(case)
     for _ in range(3):
         np.testing.assert_allclose(by_hand.train(), eager.train(), rtol=1e-4)
+
+
+def test_batches_repeat_the_samples_of_a_round() -> None:
+    """The mean loss over 128 rows, of a model that weighs each row alike."""
+    case = small_case("mlp")
+    loop = batch_loop(case, case.model)
+    (first,) = loop.train()
+    rows = np.arange(128) % COUNT
+    x, y = torch.tensor(case.x[rows, 0]), torch.tensor(case.y[rows, 0])
+    assert loop.samples == 128
+    assert first == pytest.approx(F.cross_entropy(case.model(x), y).item(), rel=1e-6)
+    assert loop.train()[0] < first
+
+
+def test_torch_xla_trains_as_jax_does() -> None:
+    pytest.importorskip("torch_xla")
+    case = small_case("mlp")
+    loop = torch_xla_loop(case, "lwp", "cpu")
+    expected = weft_loop(case, "pipelined", "lwp", "cpu").train()
+    np.testing.assert_allclose(loop.train(), expected, rtol=1e-5)
+    names = list(loops_of(case, with_torch_xla=True))
+    assert names == ["eager", "jax", "sequential", "pipelined", "torch-xla"]
 
 
 def test_decay_and_clipping_change_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,18 @@ def test_all_loops_are_measured_and_compared() -> None:
     assert none.rounds == 2
     assert stash.state_bytes > none.state_bytes
     assert {row.compiled for row in rows.values()} == {0}
+
+
+def test_batches_are_timed_by_the_sample() -> None:
+    """A round of them is a whole batch, more samples than the other loops' rounds have."""
+    layers = nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 4)
+    given = replace(case(), in_batches=nn.Sequential(*layers), update=Update())
+    rows = {row.loop: row for row in measure(given, rounds=2)}
+    batches, pipelined = rows["batches"], rows["pipelined"]
+    assert (batches.samples, pipelined.samples) == (128, 3)
+    assert batches.against_batches == 1
+    assert pipelined.against_batches is not None
+    assert next(iter(measure(case(), rounds=1))).against_batches is None
 
 
 def test_when_time_is_up_nothing_more_is_begun() -> None:
