@@ -23,8 +23,11 @@ def write_folder(
     keys: Mapping[str, Any],
     metadata: Mapping[str, str] = {},
 ) -> None:
-    """Write both files; the folder is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write both files; the folder is made if it is not there. Raises UserError if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise folder_error(folder, "a folder to write to", str(error), "give another") from error
     saved = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(saved, folder / WEIGHTS, {"format": "pt", **metadata})
     common = {"task_type": None, "base_model_name_or_path": None, "inference_mode": True}

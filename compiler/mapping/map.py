@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 
 import numpy as np
@@ -58,6 +59,7 @@ def map_kernels(
     """
     training = training or Training()
     _check_masks(stages, training)
+    _check_loads(stages, training)
     members = [group.stages for group in groups]
     passing = passing_bytes(stages, members)
     pricing = Pricing(stages, target, training, known, passing, regions_shared=bool(groups))
@@ -75,6 +77,13 @@ def map_kernels(
         features_on_columns=training.in_sequence,
         finer=None if training.in_sequence else partial(finer_kernels, pricing),
     )
+
+
+def _check_loads(stages: Stages, training: Training) -> None:
+    names = [stage.name for stage in stages.stages]
+    for glob in training.loads:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise UnknownNameError("module of recorded loads", glob, names, "weft show PLAN")
 
 
 def _check_masks(stages: Stages, training: Training) -> None:

@@ -3,65 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import UserError
-from ...parameters import by_any_name
 from ...sparsity.eager.attached import masks_of
 from ..online_norm import OnlineNorm
-from .factors import WeightSizes, kind_of
+from .checks import check_config, check_layers
+from .config import LoRA
+from .factors import kind_of
 from .layers import Adapted
-
-
-@dataclass(frozen=True)
-class LoRA:
-    """How a model is adapted.
-
-    `targets` are globs of module names: linear layers (GPT-2's as well), convolutions without
-    groups, embeddings. The scale is alpha / rank, or alpha / sqrt(rank) if `rank_stabilised`.
-    `dropout` is on the input of A. With `masked` pruned weights stay 0 and merging is exact; see
-    `Adapted`. `trained` are globs of other parameters that go on training. `statistics` says
-    whether those of streaming and batch norms go on or stand still (eval mode, which
-    `model.train()` ends).
-    """
-
-    targets: tuple[str, ...]
-    rank: int = 8
-    alpha: float = 8.0
-    rank_stabilised: bool = False
-    dropout: float = 0.0
-    masked: bool = False
-    trained: tuple[str, ...] = ()
-    statistics: Literal["go on", "stand still"] | None = None
-
-    @property
-    def scale(self) -> float:
-        """What multiplies B A."""
-        return self.alpha / (self.rank**0.5 if self.rank_stabilised else self.rank)
 
 
 def adapt(
     model: nn.Module, config: LoRA, *, masks: Mapping[str, Tensor] | None = None
 ) -> nn.Module:
-    """Put adapters on the targets and freeze all else, in place; returns the model.
+    """Put adapters on the targets and freeze all else, in place; returns the model. Adapters that
+    it has go on training.
 
     The model computes what it did, to the bit. `masks` (parameter name to bool mask) are needed if
     `config.masked`; by default those that a Sparsifier has in force. Raises `UserError` for
     targets that match nothing, ranks above a layer's dimensions, tied or adapted layers, layers
     without an adapter of their kind, and norms with statistics that `config` does not settle.
     """
+    check_config(config, model)
     layers = _targets(model, config)
-    for name, layer in layers.items():
-        _check_rank(name, layer, config.rank)
+    check_layers(model, layers, config.rank)
     kept = _masks(model, layers, config, masks)
     _settle_statistics(model, config)
     trained = [p for name, p in model.named_parameters() if _matches(name, config.trained)]
+    trained += [p for p in adapter_parameters(model).values() if p.requires_grad]
     model.requires_grad_(False)
     for parameter in trained:
         parameter.requires_grad_(True)
@@ -109,35 +83,7 @@ def _targets(model: nn.Module, config: LoRA) -> dict[str, nn.Module]:
                 + str(next(a.rank for a in done.values() if layer in list(a.modules()))),
                 change="merge it first (weft.nn.lora.merge), or leave the layer out of targets",
             )
-    _refuse_tied(model, found)
     return found
-
-
-def _refuse_tied(model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
-    known, shared = by_any_name(model), list(model.named_modules(remove_duplicate=False))
-    for name, layer in layers.items():
-        names = known[f"{name}.weight".lstrip(".")].names
-        places = [other for other, module in shared if module is layer]
-        if len(names) > 1 or len(places) > 1:
-            others = [n for n in (*names, *places) if n not in (name, f"{name}.weight")]
-            raise UserError(
-                f"LoRA: module '{name}'",
-                expected="a layer whose weight nothing else uses",
-                got=f"one tied with {', '.join(others)}",
-                change="leave it out of targets, or untie it first",
-            )
-
-
-def _check_rank(name: str, layer: nn.Module, rank: int) -> None:
-    sizes = WeightSizes.of(layer)
-    if not 1 <= rank <= min(sizes.into, sizes.out):
-        raise UserError(
-            f"LoRA: module '{name}'",
-            expected=f"a rank from 1 to {min(sizes.into, sizes.out)}, the smaller dimension of "
-            f"{sizes.out} x {sizes.into}",
-            got=str(rank),
-            change="lower the rank, or leave the layer out of targets",
-        )
 
 
 def _masks(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ...peft_files import CONFIG, folder_error, read_keys, read_tensors, write_folder
-from .adapt import LoRA, adapt, adapted_layers, adapter_parameters
+from .adapt import adapt, adapted_layers, adapter_parameters
+from .config import LoRA
 
 _PREFIX = "base_model.model."
 _PLAIN: tuple[tuple[str, Any], ...] = (
@@ -170,6 +171,9 @@ def _keys(folder: Path) -> dict[str, Any]:
     other = {key: keys[key] for key, plain in _PLAIN if (keys.get(key) or plain) != plain}
     if keys.get("init_lora_weights", True) not in _STARTS:
         other["init_lora_weights"] = keys["init_lora_weights"]
+    for key in ("r", "lora_alpha"):
+        if isinstance(keys.get(key), bool) or not isinstance(keys.get(key), int | float):
+            other[key] = keys.get(key)
     if other or not isinstance(keys.get("target_modules"), list):
         got = ", ".join(f"{key}={value!r}" for key, value in other.items())
         raise folder_error(

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import UserError
 from .factors import apply_weight, make_factors, product
 
 
@@ -43,6 +44,26 @@ class Adapted(nn.Module):
             for name, parameter in self.named_parameters()
             if name.startswith("lora_")
         }
+
+    @property
+    def weight(self) -> Tensor:
+        """W0 + scale * B A, for modules that multiply with a layer's weight themselves (attention
+        of torch). Raises `UserError` where dropout makes another input for A."""
+        if self.dropout and self.training:
+            raise UserError(
+                "LoRA: dropout",
+                expected="0 on a layer whose weight another module reads",
+                got=f"{self.dropout}",
+                change="leave dropout out, or that layer",
+            )
+        return self.merged_weight()
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The base layer's."""
+        bias = getattr(self.base_layer, "bias", None)
+        assert bias is None or isinstance(bias, Tensor)
+        return bias
 
     def forward(self, x: Tensor) -> Tensor:
         """The shape that the base layer gives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ...errors import UserError
 from ...parameters import places
 from ...sparsity.eager.attached import held_in, masks_of
 from .adapt import adapted_layers
+from .checks import check_finite
 from .layers import Adapted
 
 Way = Literal["exact", "masked", "dense"]
@@ -72,9 +73,17 @@ def merge(
 def _refuse(
     model: nn.Module, layers: Mapping[str, Adapted], way: Way, inputs: tuple[Any, ...] | None
 ) -> None:
+    if way not in get_args(Way):
+        raise UserError(
+            "LoRA: way of merging",
+            expected=" or ".join(get_args(Way)),
+            got=repr(way),
+            change="see weft.nn.lora.merge",
+        )
     for name, layer in layers.items():
         weight = layer.base_layer.weight
         assert isinstance(weight, Tensor)
+        check_finite(name, layer.delta())
         zeros = int(((weight == 0) & (layer.delta() != 0)).sum())
         if way == "exact" and layer.mask is None and zeros > _STRAY * weight.numel():
             raise UserError(

@@ -39,6 +39,7 @@ class SoftPrompt(nn.Module):
     ) -> None:
         super().__init__()
         name, table = _table(model, embedding)
+        _check_globs(model, trained)
         ids = _ids(length, tokens, table)
         for key, parameter in model.named_parameters():
             parameter.requires_grad_(any(fnmatchcase(key, glob) for glob in trained))
@@ -106,6 +107,18 @@ class _Prompted(nn.Module):
         return self.table.weight
 
 
+def _check_globs(model: nn.Module, trained: tuple[str, ...]) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for glob in trained:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise UserError(
+                f"SoftPrompt: trained '{glob}'",
+                expected="a glob that matches parameters",
+                got="no match",
+                change=f"match names such as {', '.join(names[:6])}",
+            )
+
+
 def _table(model: nn.Module, name: str | None) -> tuple[str, nn.Embedding]:
     tables = {n: m for n, m in model.named_modules() if isinstance(m, nn.Embedding) and n}
     if name is None and hasattr(model, "get_input_embeddings"):
@@ -113,6 +126,14 @@ def _table(model: nn.Module, name: str | None) -> tuple[str, nn.Embedding]:
         name = next((n for n, table in tables.items() if table is own), None)
     if name is None and len(tables) == 1:
         name = next(iter(tables))
+    outer = model.get_submodule(name.rpartition(".")[0]) if name else model
+    if isinstance(outer, _Prompted) or hasattr(outer, "base_layer"):
+        raise UserError(
+            f"SoftPrompt: embedding '{name}'",
+            expected="an embedding without a prompt or an adapter",
+            got="one with",
+            change="give the model without them, or merge the adapter first",
+        )
     if name is None or name not in tables:
         raise UserError(
             "SoftPrompt: embedding",
@@ -124,10 +145,11 @@ def _table(model: nn.Module, name: str | None) -> tuple[str, nn.Embedding]:
 
 
 def _ids(length: int, tokens: Sequence[int] | None, table: nn.Embedding) -> Tensor:
-    if length < 1 or (tokens is not None and len(tokens) != length):
+    is_whole = isinstance(length, int) and not isinstance(length, bool)
+    if not is_whole or length < 1 or (tokens is not None and len(tokens) != length):
         raise UserError(
             "SoftPrompt: length",
-            expected="at least 1, and as many `tokens`, if they are given",
+            expected="a whole number, at least 1, and as many `tokens`, if they are given",
             got=f"{length}" + ("" if tokens is None else f", {len(tokens)} tokens"),
             change="give one id per virtual token",
         )

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...errors import UserError
 from .experts import Experts
 
 
@@ -17,7 +18,9 @@ def expert_loads(
     model: nn.Module, samples: Iterable[tuple[Any, ...]]
 ) -> dict[str, tuple[float, ...]]:
     """By the name of each `Experts` module, the share of all rows that each expert takes, in the
-    mean over `samples`, the arguments of calls; a plan is timed for them (`pipeline.loads`)."""
+    mean over `samples`, the arguments of calls; a plan is timed for them (`pipeline.loads`).
+
+    Raises `UserError` for a model without such modules, and where there are no samples."""
     counts = {
         name: torch.zeros(module.up.shape[0], dtype=torch.float64)
         for name, module in model.named_modules()
@@ -26,6 +29,13 @@ def expert_loads(
     with _counting(model, counts):
         for sample in samples:
             model(*sample)
+    if not counts or not any(count.any() for count in counts.values()):
+        raise UserError(
+            "loads of experts",
+            expected="a model with `Experts` of weft.nn.upcycle, and samples",
+            got=f"{len(counts)} such modules, which had no rows",
+            change="upcycle the model first, and give samples as arguments of its call",
+        )
     return {
         name: tuple((count / count.sum().clamp(min=1)).tolist()) for name, count in counts.items()
     }

@@ -11,8 +11,15 @@ import torch
 from torch import nn
 
 from ...errors import UserError
-from ...parameters import places
-from ...sparsity.eager.attached import held_in
+from .checks import (
+    check_hidden,
+    check_losses,
+    check_names,
+    check_numbers,
+    refuse_adapted,
+    refuse_masked,
+    refuse_tied,
+)
 from .experts import Experts
 from .feed_forward import FeedForward, feed_forward
 from .router import Router, RoutingOrder
@@ -70,15 +77,19 @@ def upcycle(
 
     Raises `UserError` for globs that match nothing, modules that are no feed-forward layer, hidden
     units or experts that do not divide, a top_k that chooses all or parts of copies, and weights
-    that masks are in force on.
+    that masks are in force on or that other modules use.
     """
-    _check_numbers(experts, top_k, granularity, capacity)
+    check_numbers(experts, top_k, granularity, capacity)
+    check_losses(balance, z, jitter)
+    check_names(order, scaling)
     new = copy.deepcopy(model)
     found = _find(new, layers)
-    _refuse_masked(new, found)
+    refuse_masked(new, found)
+    refuse_adapted(new, found)
+    refuse_tied(new, found)
     for name, module in found.items():
         layer = feed_forward(name, module)
-        _check_hidden(name, layer, granularity)
+        check_hidden(name, layer, granularity)
         by = Factors()
         if scaling is not None:
             by = factors(layer, experts, granularity, top_k, order, scaling)
@@ -102,6 +113,13 @@ def _draw_per_copy(router: Router, layer: FeedForward, granularity: int) -> None
 
 
 def _find(model: nn.Module, globs: tuple[str, ...]) -> Mapping[str, nn.Module]:
+    if isinstance(globs, str) or not globs:
+        raise UserError(
+            "upcycling: layers",
+            expected="a tuple of globs, at least one",
+            got=repr(globs),
+            change="name the feed-forward modules, such as ('layers.*.mlp',)",
+        )
     named = dict(model.named_modules())
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in named):
@@ -114,49 +132,3 @@ def _find(model: nn.Module, globs: tuple[str, ...]) -> Mapping[str, nn.Module]:
                 change=f"match names such as {', '.join((near or list(named))[:6])}",
             )
     return {n: m for n, m in named.items() if any(fnmatchcase(n, glob) for glob in globs)}
-
-
-def _refuse_masked(model: nn.Module, found: Mapping[str, nn.Module]) -> None:
-    held = [name for name in held_in(places(model)) if name.startswith(tuple(found))]
-    if held:
-        raise UserError(
-            "upcycling of a sparse model",
-            expected="feed-forward layers without masks",
-            got=f"masks in force on {', '.join(held[:4])}",
-            change="weft.sparsity.release(copy of the model) first, and make the experts sparse",
-        )
-
-
-def _check_numbers(experts: int, top_k: int, granularity: int, capacity: float | None) -> None:
-    if granularity < 1 or experts < 2 or experts % granularity:
-        raise UserError(
-            "upcycling: experts",
-            expected=f"a multiple of the granularity, {granularity}, and at least 2",
-            got=str(experts),
-            change="as many copies of each of the shards",
-        )
-    if not 1 <= top_k < experts or top_k % granularity:
-        raise UserError(
-            "upcycling: top_k",
-            expected=f"a multiple of the granularity, {granularity}, below the {experts} experts",
-            got=str(top_k),
-            change="choose whole copies; if all are chosen their gradients are the same and they "
-            "stay equal",
-        )
-    if capacity is not None and capacity <= 0:
-        raise UserError(
-            "upcycling: capacity",
-            expected="a factor above 0, such as 1.25, or None for dropless",
-            got=str(capacity),
-            change="an expert takes ceil(capacity * tokens * top_k / experts) tokens",
-        )
-
-
-def _check_hidden(name: str, layer: FeedForward, granularity: int) -> None:
-    if layer.hidden % granularity:
-        raise UserError(
-            f"upcycling of module '{name}'",
-            expected=f"hidden units that the granularity, {granularity}, divides",
-            got=f"{layer.hidden}",
-            change="take a granularity that divides them",
-        )

@@ -83,6 +83,13 @@ def test_show_says_how_rows_are_dealt_out() -> None:
     assert "for a token" not in show_stage(made.document, made.document.stages[-1].id)
 
 
+def test_loads_of_a_module_that_is_not_there_are_refused() -> None:
+    options = weft.Options(loads={"ffn": (0.4, 0.2, 0.2, 0.2)}, witness=False)
+    even = upcycle(Model(), ("mlp",), experts=4, top_k=2).model
+    with pytest.raises(UserError, match=r"module of recorded loads[\s\S]*ffn"):
+        weft.compile(even, (SAMPLE, SAMPLE), nn.functional.mse_loss, "wse2", options)
+
+
 def test_a_capacity_bounds_rows_and_room() -> None:
     (_, load), *_ = routed(experts_of(plan(capacity=1.25))[0])
     assert (load.capacity, load.fullest, load.worst) == (40, 32, 40)

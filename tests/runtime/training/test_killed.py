@@ -37,3 +37,20 @@ def test_adapters_end_in_the_same_bits_after_a_kill(
     for key, value in run.tensors.items():
         if "base_layer" in key:
             assert value.equal(plan.tensors[key])
+
+
+@pytest.mark.slow
+def test_a_soft_prompt_ends_in_the_same_bits_after_a_kill(tmp_path: Path) -> None:
+    """All but the virtual tokens ends as it began."""
+    small = ["model.options.width=8", "model.options.blocks=1", "target=tiny_mesh", "epochs=1"]
+    plan = compile_recipe(shipped_recipe("soft_prompt", small), witness=False)
+    plan.save(tmp_path / "plan")
+    text = tmp_path / "text"
+    text.write_bytes(np.random.default_rng(0).integers(97, 120, 2000, dtype=np.uint8).tobytes())
+    whole = weft.train(plan, str(text), executor="reference")
+    train_until_killed(tmp_path / "plan", str(text), tmp_path / "kept", "reference")
+    run = weft.train(plan, str(text), resume=tmp_path / "kept")
+    assert 0 < run.first_loss < len(whole.losses)
+    assert_same_end(run, whole)
+    moved = {key for key, value in run.tensors.items() if not value.equal(plan.tensors[key])}
+    assert moved == {"model.bytes.prompt"}

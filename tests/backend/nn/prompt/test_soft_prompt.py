@@ -121,3 +121,13 @@ def test_what_cannot_be_prompted_is_refused() -> None:
         SoftPrompt(pooled, 2)(IDS)
     with pytest.raises(UserError, match=r"at most 16[\s\S]*14 virtual tokens and 3"):
         SoftPrompt(_gpt2(), 14)(IDS)
+
+
+def test_prompts_that_cannot_be_are_refused() -> None:
+    for length in (2.5, True, 0):
+        with pytest.raises(UserError, match="a whole number, at least 1"):
+            SoftPrompt(Decoder(), length)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"trained 'norm\.\*'[\s\S]*no match"):
+        SoftPrompt(Decoder(), 2, trained=("norm.*",))
+    with pytest.raises(UserError, match="without a prompt or an adapter"):
+        SoftPrompt(SoftPrompt(Decoder(), 2), 3, embedding="model.tokens.table")
