@@ -129,18 +129,21 @@ class Dynamic(SparsityGroup):
 class DropAndGrow(Dynamic):
     """Drops the smallest `drop_fraction` of the kept weights, then grows as many elsewhere.
 
-    growth: free is anywhere; room is where the tile that a plan puts the weight on has room.
+    growth: free is anywhere; room is where the tile that a plan puts the weight on has room in its
+    PE's memory; pace is where it holds fewer weights than the plan's fullest, so that none gets
+    slower than it was planned.
     """
 
     drop_fraction: ValueSchedule = ConstantValue(value=0.3)
-    growth: Literal["free", "room"] = "free"
+    growth: Literal["free", "room", "pace"] = "free"
 
     @model_validator(mode="after")
     def _room_of_whole_weights(self) -> DropAndGrow:
-        if self.growth == "room" and self.blocks.count > 1:
-            raise ValueError("growth: room takes no balanced groups, which are tiles of their own")
-        if self.growth == "room" and self.starts_dense:
-            raise ValueError("growth: room needs masks from step 0: a dense start fills all tiles")
+        where = f"growth: {self.growth}"
+        if self.growth != "free" and self.blocks.count > 1:
+            raise ValueError(f"{where} takes no balanced groups, which are tiles of their own")
+        if self.growth != "free" and self.starts_dense:
+            raise ValueError(f"{where} needs masks from step 0: a dense start fills all tiles")
         return self
 
     def drop_at(self, step: int) -> float:

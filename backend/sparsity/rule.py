@@ -51,7 +51,12 @@ class MaskRule:
     @property
     def needs_room(self) -> bool:
         """Whether weights grow only where a plan's tiles have room."""
-        return getattr(self.group, "growth", "free") == "room"
+        return getattr(self.group, "growth", "free") != "free"
+
+    @property
+    def keeps_pace(self) -> bool:
+        """Whether no tile may hold more than the fullest of its plan."""
+        return getattr(self.group, "growth", "free") == "pace"
 
     @property
     def refused(self) -> int:
@@ -122,8 +127,8 @@ class MaskRule:
         if self.needs_room and self.room is None:
             raise UserError(
                 f"sparsity of '{self.name}': growth",
-                expected="'free', or 'room' in a run of a plan, which has tiles",
-                got="'room' without a plan",
+                expected="'free', or 'room' or 'pace' in a run of a plan, which has tiles",
+                got=f"'{getattr(self.group, 'growth', 'free')}' without a plan",
                 change="train a plan of the model (weft.train), or leave growth out",
             )
         split = self.group.blocks.split

@@ -73,17 +73,19 @@ class MapRooms:
         """The same rules; those that grow where there is room know it."""
         if not any(rule.needs_room for rule in rules.values()):
             return dict(rules)
-        tiles = self.tiles()
+        tiles, fullest = self.tiles(), self.tiles(spare=False)
         return {
-            name: replace(rule, room=tiles[name]) if rule.needs_room else rule
+            name: replace(rule, room=(fullest if rule.keeps_pace else tiles)[name])
+            if rule.needs_room
+            else rule
             for name, rule in rules.items()
         }
 
-    def tiles(self) -> dict[str, TileRoom]:
+    def tiles(self, spare: bool = True) -> dict[str, TileRoom]:
         """The room of each tile of every weight that the plan has a mask of, by parameter.
 
         What a stage's PE could hold beside its masks is shared among its masked weights as their
-        fullest tiles are.
+        fullest tiles are. Without what is `spare` none may be fuller than the fullest.
         """
         found: dict[str, TileRoom] = {}
         for stage in self._stages:
@@ -91,9 +93,9 @@ class MapRooms:
             names = stage.stage.parameters
             held = list(stage.held(self._masks, self._index_bytes))
             most = {n: h.elements for n, h in zip(names, held, strict=True) if n in self._masks}
-            spare = max(room.capacity - sum(part.elements for part in held), 0)
+            more = max(room.capacity - sum(part.elements for part in held), 0) if spare else 0
             for name, elements in most.items():
-                share = spare * elements // max(sum(most.values()), 1)
+                share = more * elements // max(sum(most.values()), 1)
                 shape = tuple(self._masks[name].shape)
                 splits = stage.splits(names.index(name))
                 found[name] = TileRoom(shape, splits, elements + share)

@@ -326,7 +326,7 @@ def _refuse_growth_in_tiles(rules: Mapping[str, MaskRule]) -> None:
         raise UserError(
             f"Sparsifier: growth of '{in_tiles[0]}'",
             expected="'free': an eager model has no tiles",
-            got="'room'",
+            got=f"'{'pace' if rules[in_tiles[0]].keeps_pace else 'room'}'",
             change="train a plan of the model (weft.train), or leave growth out",
         )
 

@@ -94,6 +94,8 @@ def test_growth_in_tiles_needs_a_plan_and_masks_from_the_start() -> None:
     config = {"algorithm": "set", "sparsity": 0.5, "growth": "room"}
     with pytest.raises(UserError, match="an eager model has no tiles"):
         Sparsifier(model, sgd, config)
+    with pytest.raises(UserError, match=r"got: +'pace'"):
+        Sparsifier(model, sgd, {**config, "growth": "pace"})
     with pytest.raises(UserError, match="a dense start fills all tiles"):
         configure({**config, "update": {"freq": 2, "start": 1}})
     with pytest.raises(UserError, match="no balanced groups"):

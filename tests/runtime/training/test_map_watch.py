@@ -77,3 +77,16 @@ def test_growth_where_there_is_room_never_asks_for_a_new_map(data: Dataset, exec
     for name, mask in plan.masks.items():
         assert int(run.masks[name].sum()) == int(mask.sum())
     assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
+
+
+def test_growth_at_the_plan_s_pace_leaves_no_pe_fuller_than_the_fullest(data: Dataset) -> None:
+    plan = outgrown_plan(sparsity={**RIGL, "growth": "pace"})
+    run = weft.train(plan, data, executor="reference", epochs=1)
+    assert sum(run.refused_growth.values()) > 0
+    for before, after in zip(rooms(plan, plan.masks), rooms(plan, run.masks), strict=True):
+        assert after.nonzeros <= before.nonzeros
+    free = weft.train(outgrown_plan(sparsity=RIGL), data, executor="reference", epochs=1)
+    assert any(
+        after.nonzeros > before.nonzeros
+        for before, after in zip(rooms(plan, plan.masks), rooms(plan, free.masks), strict=True)
+    )
