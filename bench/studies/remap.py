@@ -55,7 +55,7 @@ def drifts(recipe: Recipe) -> Iterator[Drift]:
     target = load_target(recipe.target.name, recipe.target.overrides)
     first = _arrays(plan.masks)
     for samples, masks in _trained(plan, recipe, data):
-        yield _drift(_MaskCosts(plan, target), samples, first, masks)
+        yield _drift(MaskCosts(plan, target), samples, first, masks)
 
 
 def _trained(plan: Plan, recipe: Recipe, data: Dataset) -> Iterator[tuple[int, dict[str, Tensor]]]:
@@ -70,7 +70,7 @@ def _trained(plan: Plan, recipe: Recipe, data: Dataset) -> Iterator[tuple[int, d
         yield samples, machine.masks()
 
 
-def _drift(costs: _MaskCosts, samples: int, first: Masks, masks: dict[str, Tensor]) -> Drift:
+def _drift(costs: MaskCosts, samples: int, first: Masks, masks: dict[str, Tensor]) -> Drift:
     now = replace(costs.plan, masks=masks)
     held = {room.stage: room.nonzeros for room in rooms(costs.plan, costs.plan.masks)}
     return Drift(
@@ -85,7 +85,7 @@ def _drift(costs: _MaskCosts, samples: int, first: Masks, masks: dict[str, Tenso
 
 
 @dataclass(frozen=True)
-class _MaskCosts:
+class MaskCosts:
     """A plan's stages at its tilings under other masks."""
 
     plan: Plan

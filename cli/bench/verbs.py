@@ -23,6 +23,7 @@ from .studies.adapters import adapters
 from .studies.distillation import distillation
 from .studies.experts import experts
 from .studies.finetuning import finetuning
+from .studies.growth import growth
 from .studies.hebbian import hebbian
 from .studies.pacing import pacing
 from .studies.perceptron import perceptron
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "hebbian": hebbian,
     "distillation": distillation,
     "remap": remap,
+    "growth": growth,
     "compressed": compressed,
     "levers": levers,
     "experts": experts,
