@@ -12,7 +12,6 @@ from .names import check_where
 from .options import OverridesOption
 from .run.train import Epochs, ExecutorOption
 from .terminal.console import Steps
-from .terminal.progress import run_facts
 
 if TYPE_CHECKING:
     from ..compiler.plan.plan import Plan
@@ -77,13 +76,12 @@ def _simulate(plan: Plan) -> SimReport:
 
 
 def _train(plan: Plan, recipe: Recipe, executor: str) -> RunReport:
-    from ..compiler.plan.text.numbers import facts
 
     typer.echo(
         f"\n3. train on {recipe.data.name} here, one sample at a time (pipelined backpropagation)"
     )
     run = _run(plan, recipe, executor, recipe.pipeline.mode)
-    typer.echo(facts(run_facts(run)))
+    typer.echo(run.summary())
     return run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,6 +47,8 @@ def test_a_run_prints_in_a_line(plan: weft.Plan) -> None:
     run = weft.train(plan, data, executor="reference", epochs=1)
     assert repr(run).startswith("RunReport(reference: 4 samples at ")
     assert "loss" in repr(run)
+    assert "speed" in run.summary()
+    assert run.summary() in html.unescape(run._repr_html_())
 
 
 def test_results_become_tables(plan: weft.Plan) -> None:

@@ -10,7 +10,6 @@ import typer
 from ..names import check_data, check_weights, check_where
 from ..options import Json, PlanDirectory, Weights
 from ..terminal.console import print_json
-from ..terminal.progress import score_facts
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +46,7 @@ def predict(
     from ...compiler.recipes.carried import carried_recipe
     from ...compiler.recipes.read import make_recipe
     from ...runtime.data import load_test
+    from ...runtime.run_facts import score_facts
     from ...runtime.training.predict import write_predictions
     from ...runtime.training.scores import Scoring
     from ...runtime.weights.load import load_weights

@@ -20,7 +20,7 @@ from ..names import (
 )
 from ..options import Json, OverridesOption, PlanDirectory, Weights
 from ..terminal.console import print_json
-from ..terminal.progress import run_data, run_facts
+from ..terminal.progress import run_data
 
 if TYPE_CHECKING:
     from ...compiler.plan.plan import Plan
@@ -112,7 +112,6 @@ def train(
         check_settings(plan, set_)
     from ...api import train as run_plan
     from ...compiler.plan.store import load
-    from ...compiler.plan.text.numbers import facts
     from ...runtime.jax.cache import keep_compiled_programs
     from ...runtime.jax.shards.processes import is_first, join
     from ...runtime.training.training_line import TrainingLine
@@ -155,7 +154,7 @@ def train(
     if json:
         print_json(run_data(run))
         return
-    typer.echo(facts(run_facts(run)))
+    typer.echo(run.summary())
     if output is not None:
         typer.echo(f"\ntrained plan written to {output}")
 

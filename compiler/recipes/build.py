@@ -61,7 +61,25 @@ def compile_recipe(
         options, on_begin=on_begin, on_end=on_end, witness=witness, place_seconds=place_seconds
     )
     target = load_target(recipe.target.name, recipe.target.overrides)
-    return compile_model(model, _example(recipe, model), _loss(recipe), target, options)
+    plan = compile_model(model, _example(recipe, model), _loss(recipe), target, options)
+    _check_classes(recipe, plan)
+    return plan
+
+
+def _check_classes(recipe: Recipe, plan: Plan) -> None:
+    """Raises UserError for more classes than one label's scores: some would have none."""
+    classes, stages = recipe.input.classes, plan.stages
+    if classes is None or recipe.loss != "cross_entropy" or not stages.predictions:
+        return
+    source = stages.predictions[0]
+    shape = stages.stages[source.stage].program.outputs[source.output].shape
+    if len(shape) == 2 and shape[1] < classes:
+        raise UserError(
+            f"model {recipe.model.name}",
+            expected=f"a score for each of the {classes} classes (input.classes)",
+            got=f"{shape[1]} scores",
+            change=f"let the model give {classes} scores, or --set input.classes={shape[1]}",
+        )
 
 
 def check_recipe(recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from ...backend.frame import frame
 from ...backend.optim import Settings
 from ...backend.pacing import PacedPass
+from ...compiler.plan.text.numbers import facts
 from ..checkpoint import Score
+from ..run_facts import run_facts
 from ..tick.job import Mode
 from ..weights.load import copy_into
 from .map_watch import NewMap
@@ -95,6 +98,14 @@ class RunReport:
         tested = "".join(f", {name} {v:.4g}" for name, v in self._last_values())
         rate = f"{self.samples_per_s:,.0f} samples/s"
         return f"RunReport({self.executor}: {len(self.losses):,} samples at {rate}{tested})"
+
+    def summary(self) -> str:
+        """A few lines: scores, optimizer, speed, memory."""
+        return facts(run_facts(self))
+
+    def _repr_html_(self) -> str:
+        """The summary, where a notebook shows a report."""
+        return f"<pre>{escape(self.summary())}</pre>"
 
     def _last_values(self) -> list[tuple[str, float]]:
         return [pair for score in self.scores[-1:] for pair in score.values.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,3 +102,19 @@ def test_a_sample_that_fits_no_memory_is_refused() -> None:
     with pytest.raises(UserError, match="one sample fits this machine's memory") as refused:
         compile_recipe(large)
     assert refused.value.got == "[10000000, 10000, 10000], 4,000,000 GB"
+
+
+@pytest.mark.parametrize(("classes", "is_refused"), [(10, False), (4, False), (11, True)])
+def test_classes_without_a_score_are_refused(
+    tmp_path: Path, classes: int, is_refused: bool
+) -> None:
+    file = tmp_path / "ten_scores.py"
+    file.write_text("from torch import nn\n\n\ndef ten():\n    return nn.Linear(4, 10)\n")
+    recipe = make_recipe(
+        {"model": f"{file}:ten", "input": {"shape": [4], "classes": classes}, "target": "tiny_mesh"}
+    )
+    if is_refused:
+        with pytest.raises(UserError, match="10 scores"):
+            compile_recipe(recipe, witness=False)
+    else:
+        compile_recipe(recipe, witness=False)

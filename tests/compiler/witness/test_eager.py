@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
+import weft
 from helpers.witnessed import Counting, compiled
 from torch import nn
+from weft.backend.errors import UserError
 
 
 def test_the_model_is_afterwards_as_it_was():
@@ -31,3 +34,9 @@ def test_evaluated_parts_and_frozen_parts_stay_so():
     _, verdict = compiled(model)
     assert verdict.counts["draw"] == 0
     assert verdict.counts["gradient"] == 2
+
+
+def test_a_label_without_a_score_is_the_users_mistake() -> None:
+    sample = torch.zeros(1, 4), torch.full((1,), 99)
+    with pytest.raises(UserError, match="Target 99 is out of bounds"):
+        weft.compile(nn.Linear(4, 10), sample, nn.functional.cross_entropy, "tiny_mesh")

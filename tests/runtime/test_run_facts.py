@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from weft.cli.terminal.progress import score_facts
 from weft.runtime.checkpoint.score import Score
+from weft.runtime.run_facts import score_facts
 
 
 def test_shares_are_percents_and_losses_of_classes_are_per_label() -> None:
