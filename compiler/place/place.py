@@ -82,8 +82,11 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     Raises InfeasibleError if nothing fits the grid.
     """
     streams, best = Streams(stages), None
-    kernels = _finer(kernels)
-    intervals = _worth_trying(kernels, smallest_interval(kernels))
+    least = smallest_interval(kernels)
+    finer = _finer(kernels, least)
+    if finer is not kernels:
+        kernels, least = finer, smallest_interval(finer)
+    intervals = _worth_trying(kernels, least)
     for interval in intervals:
         best = _tried(kernels, interval, streams, best)
     assert best is not None
@@ -99,9 +102,8 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     return replace(best.placement, wafers_least=wafers_least(kernels))
 
 
-def _finer(kernels: Kernels) -> Kernels:
+def _finer(kernels: Kernels, least: int) -> Kernels:
     """The kernels, with finer tilings about the least interval if room on the machine sets it."""
-    least = smallest_interval(kernels)
     alone = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
     return kernels.finer(kernels, least) if kernels.finer and least > alone else kernels
 
@@ -110,7 +112,8 @@ def estimated_interval(stages: Stages, kernels: Kernels) -> float:
     """The interval of the best packing of the choices that are fast enough for the stages alone, on
     all wafers or on fewer: most of what `place` tries, in less time."""
     streams, best = Streams(stages), None
-    for interval in sorted({smallest_interval(kernels), *_on_fewer_wafers(kernels)}):
+    least = smallest_interval(kernels)
+    for interval in sorted({least, *_on_fewer_wafers(kernels, least)}):
         if best is None or interval < best.interval:
             best = _best(_placements(kernels, interval), streams, best)
     assert best is not None
@@ -181,19 +184,22 @@ def _worth_trying(kernels: Kernels, least: int) -> list[int]:
     above = [cycles for cycles in _occurring(kernels) if least < cycles <= 2 * least]
     steps = least * (1 + 0.5 ** np.arange(_TRIALS))
     tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
-    return [least, *sorted((tried | _on_fewer_wafers(kernels)) - {least})]
+    return [least, *sorted((tried | _on_fewer_wafers(kernels, least)) - {least})]
 
 
-def _on_fewer_wafers(kernels: Kernels) -> set[int]:
+def _on_fewer_wafers(kernels: Kernels, least: int) -> set[int]:
     """The least interval on each number of wafers but all, where the stages fit: there are fewer
     links between wafers, or none. What takes fewer wafers than there are is least on all between.
+    `least` is that on all.
     """
-    found, fewer = set(), kernels
-    while (wafers := _taken(fewer, smallest_interval(fewer))) > 1:
-        fewer = replace(kernels, target=replace(kernels.target, wafers=wafers - 1))
+    found: set[int] = set()
+    fewer, target = kernels, kernels.target
+    while fewer.target.wafers > 1 and (wafers := _taken(fewer, least)) > 1:
+        fewer = replace(kernels, target=replace(target, wafers=wafers - 1))
         if not _fits(fewer, _occurring(fewer)[-1]):
             break
-        found.add(smallest_interval(fewer))
+        least = smallest_interval(fewer)
+        found.add(least)
     return found
 
 

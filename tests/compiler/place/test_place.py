@@ -85,7 +85,7 @@ def test_intervals_on_fewer_wafers_are_those_of_each_number_of_them(shapes, side
         least = smallest_interval(on_all)
     except InfeasibleError:
         return
-    assert _on_fewer_wafers(on_all) - {least} == one_by_one - {least}
+    assert _on_fewer_wafers(on_all, least) - {least} == one_by_one - {least}
 
 
 def test_sparsity_shortens_the_interval_of_a_network():
