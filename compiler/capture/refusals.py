@@ -68,7 +68,7 @@ def refusal(sample: OneSample, error: Exception) -> UserError:
             " changes with it",
             change="register it once and read that one, or give the other memory: .clone()",
         )
-    if lines and _is_of_loss(sample, frames):
+    if _is_of_loss(sample, frames):
         return UserError(
             f"the loss ({place})" if place else "the loss",
             expected="a loss that takes the model's result and the last of the example inputs",

@@ -48,7 +48,15 @@ def as_sample(given: Sample | Tensor, loss: object) -> Sample:
 
 
 def as_loss(loss: Loss | str | None) -> Loss | None:
-    """A function of prediction and target; raises UnknownNameError for a name that is none."""
+    """A function of prediction and target; raises UnknownNameError for a name that is none, and
+    UserError for a class."""
+    if isinstance(loss, type):
+        raise UserError(
+            "loss",
+            expected="a function of the model's result and the target",
+            got=f"the class {loss.__name__}",
+            change=f"make one: {loss.__name__}()",
+        )
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from ...backend.errors import UnsupportedError, WitnessError
+from ...backend.errors import UnsupportedError, UserError, WitnessError
 from ..capture.capture import own_tensors
 from ..capture.graph import Graph
 from ..capture.guards.module_tree import is_weightless
@@ -262,7 +262,22 @@ def _call(given: _Given) -> tuple[Kept, Clock, WitnessStep]:
     with warnings.catch_warnings(), clock.watching(given[0]):
         # of torch, which looks for a gradient of what it makes a fake tensor of
         warnings.filterwarnings("ignore", message=r"The \.grad attribute")
-        return kept, clock, run_eager(*given, at_end=kept.note_changes)
+        try:
+            return kept, clock, run_eager(*given, at_end=kept.note_changes)
+        except (IndexError, TypeError, ValueError, RuntimeError) as error:
+            raise _fails(given[0], error) from error
+
+
+def _fails(sample: OneSample, error: Exception) -> UserError:
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return UserError(
+        f"one step of {type(sample.model).__name__} on the example inputs",
+        expected="a model and a loss that torch itself can run on them (the witness)",
+        got=f"{type(error).__name__}: {reason}",
+        change="give inputs of the types, and a target of the range and type, that model and loss"
+        " take: loss(model(*inputs), target) says the same; if it does not, report it, and compile"
+        " with --witness off",
+    )
 
 
 def _reshaped(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:

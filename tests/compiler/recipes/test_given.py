@@ -57,3 +57,8 @@ def test_a_tensor_alone_is_the_input_of_a_model_with_its_own_loss():
 def test_what_is_no_module_is_refused(model, remedy):
     with pytest.raises(UserError, match=remedy):
         as_module(model)
+
+
+def test_a_loss_that_is_a_class_is_to_be_made():
+    with pytest.raises(UserError, match=r"make one: CrossEntropyLoss\(\)"):
+        as_loss(torch.nn.CrossEntropyLoss)  # type: ignore[arg-type]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import weft
 from helpers.witnessed import Counting, compiled
 from torch import nn
+from weft.backend.errors import UserError
 
 
 def test_what_is_compared_is_counted_and_written_into_the_plan():
@@ -29,3 +31,15 @@ def test_masks_in_force_do_not_count_as_a_difference():
     plan, _ = compiled(model)
     assert plan.document.witness == "float64"
     assert int((model[0].weight == 0).sum()) == zeros
+
+
+@pytest.mark.parametrize(
+    ("x", "label", "said"),
+    [
+        (torch.zeros(1, 4), torch.tensor([7]), "out of bounds"),
+        (torch.zeros(1, 4, dtype=torch.int64), torch.tensor([0]), "same dtype"),
+    ],
+)
+def test_a_sample_that_the_model_itself_cannot_take(x, label, said):
+    with pytest.raises(UserError, match=rf"one step of Linear[\s\S]*{said}"):
+        weft.compile(nn.Linear(4, 3), (x, label), "cross_entropy")
