@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..names import check_data, check_weights, check_where
-from ..options import Json, PlanDirectory, Weights
+from ..options import Json, PlanDirectory
 from ..terminal.console import print_json
 
 
@@ -32,7 +32,13 @@ def predict(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or tpu; default: what the executor finds.")
     ] = None,
-    weights: Weights = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Predict with these weights instead of the plan's: a safetensors file, an index"
+            " of several, a folder of either, or one of adapters."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Predict the test samples of a data set, and score the predictions where there are labels."""

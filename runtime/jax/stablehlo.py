@@ -86,7 +86,9 @@ def export_stage(stages: Stages, name: str) -> Exported:
 
 
 def save(exported: Exported, directory: Path, name: str) -> tuple[Path, ...]:
-    """Write NAME.mlir (StableHLO as text) and NAME.json (arguments and results)."""
+    """Write NAME.mlir (StableHLO as text) and NAME.json (arguments and results); a colon of the
+    name, which not every file system takes, is a hyphen."""
+    name = name.replace(":", "-")
     listed = {
         kind: [{"name": name, "shape": spec.shape, "dtype": spec.dtype} for name, spec in entries]
         for kind, entries in (("arguments", exported.arguments), ("results", exported.results))

@@ -64,8 +64,8 @@ def test_unknown_stage_is_a_message() -> None:
 def test_files_hold_the_program_and_its_arguments_in_order(tmp_path: Path) -> None:
     job = perceptron_job("none")
     exported = export_stage(job.stages, job.stages.stages[0].name)
-    written = save(exported, tmp_path / "new", "first")
-    assert [path.name for path in written] == ["first.mlir", "first.json"]
+    written = save(exported, tmp_path / "new", "s00:first")
+    assert [path.name for path in written] == ["s00-first.mlir", "s00-first.json"]
     assert "stablehlo.dot_general" in written[0].read_text()
     listed = json.loads(written[1].read_text())
     assert [entry["name"] for entry in listed["arguments"]] == ["0.bias", "0.weight", "input 0"]
