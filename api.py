@@ -26,6 +26,7 @@ from .compiler.recipes.read import make_recipe
 from .compiler.targets import Roofline, Target, load_machine
 from .runtime.tick.make_job import make_job
 from .runtime.training.keeping import Keeping
+from .runtime.training.predict import as_rows
 from .runtime.training.predict import predict as run_forward
 from .runtime.training.recipe_data import input_constants
 from .runtime.training.report import Progress, RunReport
@@ -115,18 +116,19 @@ def compare(
 
 def predict(
     plan: Plan,
-    inputs: np.ndarray | Sequence[np.ndarray],
+    inputs: np.ndarray | Tensor | Sequence[np.ndarray | Tensor],
     *,
     executor: str = "jax",
     device: str | None = None,
 ) -> tuple[np.ndarray, ...]:
     """Each of the model's predictions, one row per sample, at the plan's weights and state.
 
-    `inputs` has an array (N, ...) for each input that predictions depend on: labels are not needed.
+    `inputs` has an array or a tensor (N, ...) for each input that predictions depend on: labels are
+    not needed.
     `executor` and `device` are as for `train`. Raises UserError for inputs that do not fit and for
     a plan without weights, DeviceError for a device that is missing.
     """
-    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    arrays = as_rows(inputs)
     recipe = make_recipe(carried_recipe(plan), where="the plan's recipe")
     constants = input_constants(recipe)
     if constants is not None and arrays:

@@ -9,10 +9,29 @@ from typing import Any
 
 import numpy as np
 
+from ...backend.errors import UserError
 from ...compiler.plan.program import HOST, Source, StageProgram, Stages
+from ..data.to_array import to_array
 from ..executors import evaluate
 from ..tick.job import Job
 from .data_fit import check_shape
+
+
+def as_rows(inputs: object) -> list[np.ndarray]:
+    """What a user gave to predict: an array or a tensor (N, ...), or one for each input.
+
+    Raises UserError for what is none, and for what has no dense real numbers.
+    """
+    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    arrays = [to_array("inputs to predict", value) for value in given]
+    if not all(array.ndim for array in arrays):
+        raise UserError(
+            "inputs to predict",
+            expected="an array (N, ...) for each input that predictions depend on",
+            got="a single number",
+            change="give arrays with one row per sample",
+        )
+    return arrays
 
 
 def predict(
