@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
-from ...backend.errors import UserError
 from ..capture.capture import own_name, training
 from ..capture.custom_backward.parameters import is_of_sparsity
 from ..capture.kept.preserved import preserved, swapped
@@ -57,7 +55,7 @@ def run_eager(
     ):
         trained = parameters(sample)
         args, named = arguments(tree_map_only(Tensor, lambda t: fresh(t, dtype), inputs))
-        loss, *outputs = _called(sample, args, named)
+        loss, *outputs = sample(*args, **named)
         results = loss.detach().clone(), tuple(value.detach().clone() for value in outputs)
         after(loss)
         drawn, written = len(draws.made), _versions(sample)
@@ -69,18 +67,6 @@ def run_eager(
         gradients = {n: dense(p.grad) for n, p in trained.items() if p.grad is not None}
         state = {name: value.data for name, value in {**trained, **buffers(sample)}.items()}
     return WitnessStep(*results, gradients, state, tuple(draws.made), tuple(late))
-
-
-def _called(sample: OneSample, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    try:
-        return sample(*args, **named)
-    except IndexError as error:
-        raise UserError(
-            f"running {type(sample.model).__name__} on the example inputs",
-            expected="labels and tokens within what the model has scores and rows for",
-            got=str(error),
-            change="pass a sample as data have it: labels from 0 to the number of classes less 1",
-        ) from error
 
 
 def _versions(sample: OneSample) -> dict[str, int]:
