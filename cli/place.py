@@ -27,7 +27,7 @@ def place(
         Path | None, typer.Option("-o", "--output", help="Solution to write; FILE.solution.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="Search this long.  [default: 60]")
+        float | None, typer.Option(min=0, help="Search this long.  \\[default: 60]")
     ] = None,
     rounds: Annotated[
         int | None,

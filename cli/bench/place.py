@@ -20,7 +20,7 @@ def place(
     folder: Annotated[Path, typer.Argument(help="Folder of .kgraph files, and scores.csv.")],
     case: Annotated[list[str], typer.Option("--case", "-c", help="Only this; repeatable.")] = [],  # noqa: B006
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="For each case.  [default: 60]")
+        float | None, typer.Option(min=0, help="For each case.  \\[default: 60]")
     ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds instead of seconds.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,

@@ -33,7 +33,7 @@ def sweep(
         typer.Option(
             "--set",
             metavar="KEY=VALUES",
-            help="Vary a key: [a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or"
+            help="Vary a key: \\[a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or"
             " lograndom(LOW:HIGH); one value fixes it; repeatable.",
         ),
     ] = [],  # noqa: B006

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import weft as api
+from rich.text import Text
+from typer.main import get_command
+from weft.cli.main import app
 
 Weft = Callable[..., Any]
 
@@ -105,3 +109,19 @@ def test_version_and_short_help(weft: Weft) -> None:
         done = weft(*arguments)
         assert done.code == 0
         assert said in done.out
+
+
+def _texts(command: click.Command) -> Iterator[str]:
+    """The help of a verb, of its options, and of the verbs below it."""
+    yield command.help or ""
+    yield from (getattr(option, "help", None) or "" for option in command.params)
+    for below in getattr(command, "commands", {}).values():
+        yield from _texts(below)
+
+
+def test_help_in_brackets_is_shown() -> None:
+    """It is no style: `[a,b]` has to be written `\\[a,b]`."""
+    texts = list(_texts(get_command(app)))
+    assert len(texts) > 100
+    for text in texts:
+        assert Text.from_markup(text).plain.count("[") == text.count("["), text
