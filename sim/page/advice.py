@@ -124,6 +124,7 @@ def _largest(operators: Sequence[OperatorCost], kind: str) -> str:
 def _shares(operators: Iterable[OperatorCost], kind: str) -> dict[str, int]:
     shares: dict[str, int] = {}
     for operator in operators:
-        name = f"{operator.phase} {operator.operator.split('.')[1]}"
+        kind_of = operator.operator.split(".")[1]
+        name = f"the {kind_of}" if kind_of == operator.phase else f"{operator.phase} {kind_of}"
         shares[name] = shares.get(name, 0) + getattr(operator, kind)
     return shares

@@ -79,13 +79,16 @@ def write_side_by_side(
 
 
 def side_by_side_html(plans: Sequence[SimulatedPlan], runs: Sequence[Trained]) -> str:
-    """Key figures in a table with a column for each plan, floorplans, curves of all runs."""
+    """Key figures in a table with a column for each plan, floorplans; the same of all runs, with
+    curves."""
     return render(
         "side_by_side.html",
         names=[entry.name for entry in plans],
         verdicts=[verdict(e.plan, e.report, advise(e.plan, e.report)) for e in plans],
         rows=list(_rows(plans)),
         floorplans=list(_floorplans(plans)),
+        runs=[run.name for run in runs],
+        ends=list(_ends(runs)),
         loss=_curves(runs, _LOSS, "Training loss", "{:.3g}"),
         accuracy=_curves(runs, _ACCURACY, "Test accuracy", "{:.1%}"),
         sparsity=_curves(runs, _SPARSITY, "Sparsity", "{:.1%}"),
@@ -108,6 +111,20 @@ def _rows(plans: Sequence[SimulatedPlan]) -> Iterator[tuple[str, list[tuple[str,
     for what in dict.fromkeys(name for column in columns for name in column):
         found = (column.get(what, ("", "")) for column in columns)
         yield what, [(figure, meaning) for figure, meaning in found]
+
+
+def _ends(runs: Sequence[Trained]) -> Iterator[tuple[str, list[str]]]:
+    """What runs record, and the last value of each run; empty where it has none."""
+    for key in dict.fromkeys(key for run in runs for record in run.records for key in record):
+        found = ([r[key] for r in run.records if r.get(key) is not None] for run in runs)
+        yield key.replace("_", " "), [_number(values[-1]) if values else "" for values in found]
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        is_whole = value.is_integer() or abs(value) >= 1_000
+        return f"{value:,.0f}" if is_whole else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _curves(runs: Sequence[Trained], key: str, label: str, number: str) -> str:

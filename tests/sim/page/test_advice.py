@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from helpers import plans
+from helpers.plans_to_train import small_plan
+from weft.compiler.plan.stage_record import StageRecord
 from weft.compiler.plan.text.numbers import energy as joules
 from weft.sim import simulate
 from weft.sim.page.advice import advise, slowest_stage, verdict
@@ -54,3 +58,17 @@ def test_the_verdict_of_a_deadlock():
     stuck = plans.plan([(10, 10, 10)] * 4, [*edges, plans.edge(0, 3, 8, 8, depth=1)])
     report = simulate(stuck, 100)
     assert "stands still" in verdict(stuck, report, advise(stuck, report))
+
+
+def _only_updates(stage: StageRecord) -> StageRecord:
+    updates = tuple(one for one in stage.operators if one.phase == "update")
+    nonzeros = replace(stage.nonzeros, total=stage.nonzeros.dense)
+    return replace(stage, operators=updates, nonzeros=nonzeros)
+
+
+def test_an_update_is_named_once():
+    plan = small_plan().document
+    report = simulate(plan, 200)
+    stages = tuple(_only_updates(stage) for stage in plan.stages)
+    said = advise(replace(plan, stages=stages), report)[slowest_stage(report)].advice
+    assert said.startswith("the update takes ")

@@ -58,3 +58,14 @@ def test_another_file_is_refused_by_line(tmp_path, wrong):
     (tmp_path / "metrics.jsonl").write_text(f'{wrong}\n{{"samples": 1}}\n')
     with pytest.raises(UserError, match=r"metrics.jsonl:1"):
         read_metrics(tmp_path)
+
+
+def test_runs_have_a_table_of_their_last_values():
+    other = Trained("other", ({"samples": 1_000, "loss": 0.51234, "learning_rate": 0.1},))
+    page = side_by_side_html([], [RUN, other])
+    rows = dict(re.findall(r"<tr><th>([\w ]+)</th>(<td>.*?)</tr>", page, re.DOTALL))
+    cells = {what: re.findall("<td>(.*?)</td>", row) for what, row in rows.items()}
+    assert cells["samples"] == ["20", "1,000"]
+    assert cells["loss"] == ["1", "0.5123"]
+    assert cells["test accuracy"] == ["0.75", ""]
+    assert cells["learning rate"] == ["", "0.1"]
