@@ -75,6 +75,12 @@ def slowest_stage(report: SimReport) -> int:
     return shares.index(max(shares))
 
 
+def in_phase(operator: OperatorCost) -> str:
+    """Phase and operator, such as `forward linear`; an update is named once."""
+    kind = operator.operator.split(".")[1]
+    return kind if kind == operator.phase else f"{operator.phase} {kind}"
+
+
 def _line(stage: StageRecord, row: StageRow, report: SimReport) -> str:
     cause, _, at = report.bound_by.partition(": ")
     if cause == "fill":
@@ -124,7 +130,6 @@ def _largest(operators: Sequence[OperatorCost], kind: str) -> str:
 def _shares(operators: Iterable[OperatorCost], kind: str) -> dict[str, int]:
     shares: dict[str, int] = {}
     for operator in operators:
-        kind_of = operator.operator.split(".")[1]
-        name = f"the {kind_of}" if kind_of == operator.phase else f"{operator.phase} {kind_of}"
+        name = in_phase(operator)
         shares[name] = shares.get(name, 0) + getattr(operator, kind)
     return shares

@@ -12,7 +12,7 @@ from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import StageRecord
 from ...compiler.plan.text.numbers import percent, quantity
 from ..model.report import EdgeRow, SimReport, StageRow
-from .advice import Advice
+from .advice import Advice, in_phase
 
 _OPERATORS = 6
 
@@ -67,7 +67,7 @@ def _operators(stage: StageRecord, row: StageRow) -> list[tuple[str, str]]:
     total = max(row.cycles_per_sample, 1)
     return [
         (
-            f"{o.phase} {o.operator.split('.')[1]}",
+            in_phase(o),
             f"{o.cycles:,} ({o.cycles / total:.0%}), {o.network_cycles:,} of them exchange",
         )
         for o in longest

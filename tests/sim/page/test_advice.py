@@ -71,4 +71,4 @@ def test_an_update_is_named_once():
     report = simulate(plan, 200)
     stages = tuple(_only_updates(stage) for stage in plan.stages)
     said = advise(replace(plan, stages=stages), report)[slowest_stage(report)].advice
-    assert said.startswith("the update takes ")
+    assert said.startswith("update takes ")
