@@ -15,7 +15,7 @@ from torch import nn
 from weft.backend.errors import UserError
 from weft.compiler.kernels import stage as stage_kernels
 from weft.compiler.machine.collectives import reduce, reduce_behind
-from weft.compiler.machine.tilings import enumerate_tilings
+from weft.compiler.machine.tilings import enumerate_tilings, tilings_about
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.store import load
 from weft.compiler.targets import load_target
@@ -140,11 +140,11 @@ ONE_POSITION = {"linear", "inner"}
 """Kernels whose rows have one order."""
 
 
-def tilings_of_one_order(interleaved):
+def tilings_of_one_order(tilings, interleaved):
     """Where rows have two orders, this one; without any such tiling all there are."""
 
     def enumerated(*sizes):
-        found = enumerate_tilings(*sizes)
+        found = tilings(*sizes)
         has_both = (found.in_split > 1) & (found.space_split > 1)
         chosen = has_both & (found.interleaved == interleaved)
         return found.where(chosen if chosen.any() else ~has_both)
@@ -172,7 +172,9 @@ def test_event_and_fabric_agree(name, phase):
 @pytest.mark.parametrize("name", [name for name in KERNELS if name.split()[0] not in ONE_POSITION])
 def test_event_and_fabric_agree_in_both_orders_of_rows(name, interleaved, monkeypatch):
     """All stages of the kernels with positions, cut over inputs and positions."""
-    monkeypatch.setattr(stage_kernels, "enumerate_tilings", tilings_of_one_order(interleaved))
+    for tilings in (enumerate_tilings, tilings_about):
+        one_order = tilings_of_one_order(tilings, interleaved)
+        monkeypatch.setattr(stage_kernels, tilings.__name__, one_order)
     (model, shape), grid = KERNELS[name]
     sample = (torch.zeros(shape), torch.zeros(1, dtype=torch.long))
     plan = compile_model(model, sample, F.cross_entropy, small(*grid))
