@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ..backend.errors import InfeasibleError, UnknownNameError
 from ..backend.named_models import models
@@ -60,18 +61,24 @@ def _image(network: str, channels: int, pixels: int) -> Case:
 def _vision(network: str) -> Case:
     torchvision = model_package("torchvision")
     with torch.device("meta"):
-        model = replace_norms(getattr(torchvision.models, network)(), "online")
+        model = _online(getattr(torchvision.models, network)())
     return _pictures(model, 3, 224)
 
 
 def _timm(network: str) -> Case:
     timm = model_package("timm")
     with torch.device("meta"):
-        model = replace_norms(timm.create_model(network), "online")
+        model = _online(timm.create_model(network))
     return _pictures(model, 3, 224)
 
 
-def _pictures(model: torch.nn.Module, channels: int, pixels: int) -> Case:
+def _online(model: nn.Module) -> nn.Module:
+    """With Online Normalization, where it normalises at all."""
+    has_norms = any("Norm" in type(module).__name__ for module in model.modules())
+    return replace_norms(model, "online") if has_norms else model
+
+
+def _pictures(model: nn.Module, channels: int, pixels: int) -> Case:
     image = torch.empty(1, channels, pixels, pixels, device="meta")
     return Case(model, (image, torch.empty(1, dtype=torch.long, device="meta")), F.cross_entropy)
 

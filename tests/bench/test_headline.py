@@ -22,3 +22,10 @@ def test_there_are_fourteen_and_others_are_refused():
     assert len(NETWORKS) == 14
     with pytest.raises(UnknownNameError, match="did you mean 'resnet50'"):
         next(headlines(("resnet51",)))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_can_be_made(name):
+    """On the meta device; VGG has no normalization to replace."""
+    case = NETWORKS[name]()
+    assert all(parameter.is_meta for parameter in case.model.parameters())

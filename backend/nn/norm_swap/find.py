@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
@@ -50,6 +51,12 @@ def measured(name: str, module: nn.Module) -> Normalization:
     if kind is type(module) or (kind and kind.forward is type(module).forward):
         axis = axis_of(kind)
         return Normalization(module, features, NormLayout(axis, axis == 1))
+    with torch.device("cpu"):  # of a model that is made on another, such as meta
+        return _tried(name, module, kind, features)
+
+
+def _tried(name: str, module: nn.Module, kind: type | None, features: int) -> Normalization:
+    """What a module of a class of its own normalizes, found by running it."""
     layout = layout_of(name, module, features)
     if kind is not None:
         check_does_no_more(name, module, kind, features, layout)

@@ -96,3 +96,10 @@ def test_norms_of_other_classes_are_replaced_by_their_equals(old: nn.Module, kin
     new = replace_norms(nn.Sequential(old), kind, eps=1e-6)
     assert not isinstance(new[0], type(old))
     torch.testing.assert_close(new(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_is_tried_on_the_cpu_where_models_are_made_on_meta() -> None:
+    with torch.device("meta"):
+        new = replace_norms(nn.Sequential(PlainNorm(8)), "layer")
+    assert type(new[0]) is not PlainNorm
+    assert all(parameter.is_meta for parameter in new.parameters())
