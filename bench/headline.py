@@ -17,6 +17,7 @@ from torch import nn
 from ..backend.errors import InfeasibleError, UnknownNameError
 from ..backend.named_models import models
 from ..backend.nn.norm_swap import replace_norms
+from ..backend.nn.norm_swap.find import norms_of
 from ..backend.packages import model_package
 from ..compiler.pipeline import Options, compile_model
 from ..compiler.plan.document import Granularity, PlanDocument
@@ -74,8 +75,7 @@ def _timm(network: str) -> Case:
 
 def _online(model: nn.Module) -> nn.Module:
     """With Online Normalization, where it normalises at all."""
-    has_norms = any("Norm" in type(module).__name__ for module in model.modules())
-    return replace_norms(model, "online") if has_norms else model
+    return replace_norms(model, "online") if norms_of(model) else model
 
 
 def _pictures(model: nn.Module, channels: int, pixels: int) -> Case:

@@ -18,7 +18,7 @@ from ...compiler.plan.program import Stages
 from ...compiler.plan.stage_record import Tiling
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .decode import DecodeFeedForward, Norm, softmax
+from .decode import DecodeFeedForward, Norm, rotated, softmax
 from .kernel import PlanKernel
 from .measured import Measured, on_grid, repeated, stages_of
 
@@ -45,19 +45,13 @@ class GroupedAttention(nn.Module):
         """Of (1, dim)."""
         sizes = [self.heads * self.size, *[self.key_heads * self.size] * 2]
         query, key, value = self.qkv(self.norm(x)).split(sizes, -1)
-        query = self._rotated(self.query_norm(query.view(self.heads, self.size)))
-        key = self._rotated(self.key_norm(key.view(self.key_heads, self.size)))
+        turns = self.cosine, self.sine
+        query = rotated(self.query_norm(query.view(self.heads, self.size)), *turns)
+        key = rotated(self.key_norm(key.view(self.key_heads, self.size)), *turns)
         grouped = query.view(self.key_heads, self.heads // self.key_heads, self.size)
         shares = softmax(torch.bmm(grouped, self.keys) * self.size**-0.5)
         found = torch.bmm(shares, self.values).view(1, sizes[0])
         return x + self.output(found) + 0 * (key.flatten()[0] + value.flatten()[0])
-
-    def _rotated(self, x: Tensor) -> Tensor:
-        half = self.size // 2
-        even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
-        first = even * self.cosine - odd * self.sine
-        second = even * self.sine + odd * self.cosine
-        return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
 
 
 @lru_cache(maxsize=16)

@@ -57,18 +57,10 @@ class DecodeLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, _ = self.qkv(self.norm(x)).split(self.dim, -1)
-        query, key = self._rotated(query), self._rotated(key)
+        query, key = (rotated(x, self.cosine, self.sine) for x in (query, key))
         scores = softmax(self.keys(query) * self.dim**-0.5)
         x = x + self.output(self.values(scores)) + 0 * key
         return x + self.down(self._gated(self.wide(self.wide_norm(x))))
-
-    def _rotated(self, x: Tensor) -> Tensor:
-        """Six half vectors, written in place."""
-        half = self.dim // 2
-        even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
-        first = even * self.cosine - odd * self.sine
-        second = even * self.sine + odd * self.cosine
-        return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
 
     def _gated(self, wide: Tensor) -> Tensor:
         gate, up = wide.split(self.ffn, -1)
@@ -82,6 +74,16 @@ def exponential(x: Tensor) -> Tensor:
     power = 1 + x / 256
     power = power * power
     return power * power
+
+
+def rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary positions: the halves of the last axis, turned by half as many angles; six half
+    vectors, written in place."""
+    half = x.shape[-1] // 2
+    even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
+    first = even * cosine - odd * sine
+    second = even * sine + odd * cosine
+    return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
 
 
 def softmax(scores: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from ...compiler.plan.program import Stages
 from ...compiler.plan.stage_record import Tiling
 from ...compiler.targets.target import Target
 from ...sim.validation.row import Row
-from .decode import Norm, exponential, softmax
+from .decode import Norm, exponential, rotated, softmax
 from .kernel import PlanKernel, PublishedKernel, made_of
 from .measured import Measured, all_cycles, on_grid, stages_of
 
@@ -154,19 +154,13 @@ class PrefillLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         layers, normed = self.layers, self.norm(x)
-        query, key = (self._rotated(layers[name](normed)) for name in ("query", "key"))
+        turns = self.cosine, self.sine
+        query, key = (rotated(layers[name](normed), *turns) for name in ("query", "key"))
         shares = softmax(torch.bmm(query, key.transpose(1, 2)) * self.dim**-0.5)
         x = x + layers["output"](torch.bmm(shares, layers["value"](normed)))
         normed = self.wide_norm(x)
         gate = layers["gate"](normed)
         return x + layers["down"](gate / (1 + exponential(-gate)) * layers["up"](normed))
-
-    def _rotated(self, x: Tensor) -> Tensor:
-        half = self.dim // 2
-        even, odd = x.narrow(-1, 0, half), x.narrow(-1, half, half)
-        first = even * self.cosine - odd * self.sine
-        second = even * self.sine + odd * self.cosine
-        return x.slice_scatter(first, -1, 0, half).slice_scatter(second, -1, half)
 
 
 @lru_cache(maxsize=16)
