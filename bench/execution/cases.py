@@ -33,11 +33,12 @@ class Update:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     compensations: tuple[str, ...] = ("none",)
+    name: str = "plain"
 
 
 UPDATES: Mapping[str, Update] = {
     "plain": Update(),
-    "compensated": Update(weight_decay=2e-4, clip_norm=1.0, compensations=("sc+lwp",)),
+    "compensated": Update(2e-4, 1.0, ("sc+lwp",), "compensated"),
 }
 
 

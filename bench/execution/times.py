@@ -8,7 +8,7 @@ alike.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
@@ -16,6 +16,7 @@ from statistics import median
 from ..resident import Resident
 from .cases import TimedCase
 from .compilations import Compilations
+from .device import cores_used
 from .loops import Train, TrainingLoop, loops_of
 
 
@@ -35,9 +36,15 @@ class LoopTimes:
     `peak_bytes` the most this process ever held until the loop was ready, all earlier loops
     included. `compiled` programs were compiled by XLA in the timed rounds, and by
     `grown_bytes` more was held by the process after the last than after the first of them.
+
+    A round of the case has `case_samples`; a loop in batches does `samples`, a whole batch.
     """
 
     network: str
+    update: str
+    device: str
+    cores: int
+    case_samples: int
     loop: str
     stages: int
     rounds: int
@@ -57,6 +64,18 @@ class LoopTimes:
     peak_bytes: int
     compiled: int
     grown_bytes: int | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Of which loop, and how it was measured."""
+        place = self.network, self.update, self.device, self.cores, self.case_samples
+        return (*place, self.loop)
+
+
+def keys_of(case: TimedCase, device: str, with_torch_xla: bool) -> list[tuple[object, ...]]:
+    """Those of the rows that `measure` gives where no time is up."""
+    place = case.name, case.update.name, device, cores_used(), case.samples
+    return [(*place, loop) for loop in loops_of(case, device, with_torch_xla)]
 
 
 @dataclass
@@ -85,18 +104,26 @@ def measure(
     device: str = "cpu",
     until: float | None = None,
     with_torch_xla: bool = False,
+    row_limit: float | None = None,
+    begins: Callable[[str], None] = lambda name: None,
 ) -> list[LoopTimes]:
     """Time all loops on one network, `rounds` rounds each after one to warm up.
 
     From time.monotonic() `until` on no loop is made any more and no second round begun; loops that
-    were not made have no row.
+    were not made have no row. No second round is begun either once the rounds have taken
+    `row_limit` seconds a loop. `begins` is told each loop as it is made, and when rounds begin.
     """
     loops: dict[str, TrainingLoop] = {}
     for name, make in loops_of(case, device, with_torch_xla).items():
         if loops and _is_late(until):
             break
+        begins(f"{case.name}: {name}")
         loops[name] = make()
         loops[name].train()
+    begins(f"{case.name}: rounds")
+    if row_limit is not None:
+        end = time.monotonic() + row_limit * len(loops)
+        until = end if until is None else min(until, end)
     times = {name: _Rounds([], [], 0, 0.0) for name in loops}
     with ExitStack() as stack:
         compilations = stack.enter_context(Compilations())
@@ -105,16 +132,22 @@ def measure(
                 break
             for name, loop in loops.items():
                 times[name].add(loop.train, loop.samples, compilations)
-    return [_row(case, name, loop, times) for name, loop in loops.items()]
+    return [_row(case, device, name, loop, times) for name, loop in loops.items()]
 
 
-def _row(case: TimedCase, name: str, loop: TrainingLoop, times: dict[str, _Rounds]) -> LoopTimes:
+def _row(
+    case: TimedCase, device: str, name: str, loop: TrainingLoop, times: dict[str, _Rounds]
+) -> LoopTimes:
     own = times[name]
     elapsed = {other: _ratio(own.elapsed, found.elapsed) for other, found in times.items()}
     processor = {other: min(own.processor) / min(found.processor) for other, found in times.items()}
     knows_memory = Resident.now().own_mib is not None
     return LoopTimes(
         network=case.name,
+        update=case.update.name,
+        device=device,
+        cores=cores_used(),
+        case_samples=case.samples,
         loop=name,
         stages=loop.stages,
         rounds=len(own.elapsed),

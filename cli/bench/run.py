@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options import Json
-from ..terminal.console import print_json, print_table
+from ..terminal.console import Steps, print_json, print_table
 
 if TYPE_CHECKING:
     from ...bench.execution.cases import TimedCase
@@ -51,6 +53,14 @@ def run(
         float | None,
         typer.Option(min=0, help="Seconds for all: begin nothing more when they are over."),
     ] = None,
+    row_limit: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds for the rounds of each loop; one round is made anyway."),
+    ] = 60,
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Add rows to this file; networks that have theirs there are not timed."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Time training at batch size 1: eager torch, JAX by hand, weft without and with a pipeline.
@@ -78,30 +88,56 @@ def run(
         return
     words = f"{machine_line()}; {device}; float32, SGD with momentum, {update}, {rounds} rounds"
     typer.echo(words + "\n", err=json)
-    found = _measured(cases, rounds, device, limit, torch_xla)
+    found = _measured(cases, rounds, device, limit, torch_xla, row_limit, records)
     if json:
-        print_json([asdict(row) for row in found])
-    else:
-        print_table((*HEADER, *MORE, *MEMORY), [_cells(row) for row in found])
+        print_json([asdict(row) for rows in found for row in rows])
+        return
+    for rows in found:
+        print_table((*HEADER, *MORE, *MEMORY), [_cells(row) for row in rows])
 
 
 def _measured(
-    cases: list[TimedCase], rounds: int, device: str, limit: float | None, torch_xla: bool
-) -> list[LoopTimes]:
-    """The rows of all networks, each with its share of the time."""
-    from ...bench.execution.loops import loops_of
-    from ...bench.execution.times import measure
+    cases: list[TimedCase],
+    rounds: int,
+    device: str,
+    limit: float | None,
+    torch_xla: bool,
+    row_limit: float,
+    records: Path | None,
+) -> Iterator[list[LoopTimes]]:
+    """The rows of each network as they come, those of `records` at once."""
+    from ...bench.execution.times import keys_of, measure
+    from ...bench.studies.kept import append_row
 
-    began, rows = time.monotonic(), []
+    began, known = time.monotonic(), _known(records)
     for number, case in enumerate(cases):
+        keys = keys_of(case, device, torch_xla)
+        if all(key in known for key in keys):
+            yield [known[key] for key in keys]
+            continue
         until = None if limit is None else began + limit * (number + 1) / len(cases)
-        own = measure(case, rounds, device, until, torch_xla)
-        made = {row.loop for row in own}
-        left = [name for name in loops_of(case, device, torch_xla) if name not in made]
+        with Steps() as step:
+            own = measure(case, rounds, device, until, torch_xla, row_limit, step)
+        made = {row.key for row in own}
+        left = [str(key[-1]) for key in keys if key not in made]
         if left:
             typer.echo(f"{case.name}: no time was left for {', '.join(left)}", err=True)
-        rows += own
-    return rows
+        if records is not None:
+            for row in own:
+                append_row(records, row)
+        yield own
+
+
+def _known(records: Path | None) -> dict[tuple[object, ...], LoopTimes]:
+    """The rows of a file by their keys, of two with one key the later."""
+    from ...bench.execution.times import LoopTimes
+    from ...bench.studies.kept import read_rows
+
+    if records is None:
+        return {}
+    found = read_rows(records, LoopTimes)
+    records.touch()  # fails now, not after the first network
+    return {row.key: row for row in found}
 
 
 def _cells(row: LoopTimes) -> tuple[object, ...]:
