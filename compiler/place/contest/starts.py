@@ -11,6 +11,7 @@ from ..packing import Problem, SlicedLayout
 from ..packing.nested import TreeMaker, nested_layout, rated
 from ..packing.placed import fits
 from ..packing.rows import row_layouts
+from ..packing.sections import section_layouts
 from ..packing.tree import ABREAST
 from .instance import Instance
 
@@ -46,6 +47,7 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayo
             tight += [one for one in _nested(problem, order, last) if fits(problem, one)]
         abreast = (_abreast(problem, order, level) for level in range(last + 1))
         found += [one for one in abreast if np.isfinite(one.cost)]
+    found += section_layouts(problem, orders)
     distinct = {(round(one.cost, 6), one.level): one for one in found}
     found = sorted(distinct.values(), key=lambda layout: layout.cost)
     good = [layout for layout in found if fits(problem, layout)][: _STARTS // 2]
