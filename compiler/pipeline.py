@@ -210,8 +210,8 @@ class GraphCompiler:
     agree in what places read."""
 
     def __init__(self, graph: Graph, options: Options) -> None:
-        self.options = options
-        self.fitting = Fitting(graph, options.training, options.driver)
+        self.options, self.training = options, options.training
+        self.fitting = Fitting(graph, self.training, options.driver)
         self._cuts: dict[tuple[Coarsen, ActivationKeeping], Stages] = {}
         self.known = Known()
 
@@ -249,7 +249,7 @@ class GraphCompiler:
             recipe=recipe,
         )
         place = Place(options.place_seconds, self.known)
-        target, training = setting.target, options.training
+        target, training = setting.target, self.training
         return lower(stages, target, training, labels, tensors, run, place, self.known)
 
     def stages(self, setting: Setting) -> Stages:

@@ -20,6 +20,7 @@ from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
 from .choices import Kernels
 from .finer import finer_kernels
+from .known_kernels import known_kernels
 from .pricing import Known, Pricing
 from .sharing import SharedGroup, shared_kernel
 
@@ -40,7 +41,11 @@ class Map:
     known: Known = field(default_factory=Known)
 
     def __call__(self, stages: Stages) -> Kernels:
-        kernels = map_kernels(stages, self.target, self.training, self.groups, self.known)
+        target, training, groups, known = self.target, self.training, self.groups, self.known
+        kernels = known_kernels(
+            *(known, stages, training, groups, target),
+            lambda: map_kernels(stages, target, training, groups, known),
+        )
         self.known.trim()
         return kernels
 

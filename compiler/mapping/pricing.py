@@ -31,7 +31,7 @@ from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.reads import ByReads
 from ..targets.target import Target
-from .choices import Choice, LazyChoices, Placement, Sizes, StageKernel
+from .choices import Choice, Kernels, LazyChoices, Placement, Sizes, StageKernel
 from .infeasible import memory_report
 from .pareto import KeptTilings, kept_tilings, pareto_sets
 
@@ -57,13 +57,16 @@ KEPT_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Known:
-    """Layouts and tilings by program, weights by program and masks, tables, and placements, each
-    with its stages: of one model with one choice of masks, on any targets."""
+    """Layouts and tilings by program, weights by program and masks, tables, kernels, packings and
+    placements, each with what its key is about: of one model with one choice of masks, on any
+    targets."""
 
     layouts: dict[str, tuple[StageProgram, StageLayout]] = field(default_factory=dict)
     weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
     tilings: ByReads[Tilings] = field(default_factory=ByReads)
     tables: ByReads[StageTable] = field(default_factory=ByReads)
+    kernels: dict[Hashable, tuple[Stages, Training, Kernels]] = field(default_factory=dict)
+    packings: dict[Hashable, tuple[Kernels, Any]] = field(default_factory=dict)
     placements: dict[Hashable, tuple[Stages, Placement]] = field(default_factory=dict)
 
     def trim(self) -> None:

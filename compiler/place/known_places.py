@@ -6,22 +6,20 @@ before: 100 clocks, a sample from the host in 72 to 90 cycles      after: placed
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import fields, replace
+from dataclasses import replace
+from typing import TypeVar
 
 from ..mapping.choices import Kernels, Placement
+from ..mapping.known_kernels import reads_the_clock, what_is_read
 from ..mapping.pricing import Known
 from ..plan.program import HOST, Stages
 from ..stages.skip_streams import edge_bytes
-from ..targets.reads import values_of
 from ..targets.target import Target
 from ..timing.host import input_cycles
 
 KEPT = 64
-_ABOUT = {"name", "vendor", "year", "description", "power", "advertised", "provenance", "ranges"}
-_BY_THE_SECOND = {"clock_hz", "clock_max_hz", "host"}
-"""On one wafer they set the host's cycles for a sample, and nothing else that placing reads."""
-_READ = tuple(f.name for f in fields(Target) if f.name not in _ABOUT)
-_READ_ON_ONE_WAFER = tuple(name for name in _READ if name not in _BY_THE_SECOND)
+PACKED = 4
+V = TypeVar("V")
 
 
 def known_place(
@@ -38,14 +36,27 @@ def known_place(
     return placement
 
 
+def known_packings(known: Known, stages: Stages, kernels: Kernels, make: Callable[[], V]) -> V:
+    """The packings of a machine that is alike but for the host's cycles; made if there are none.
+    The `PACKED` used last are kept."""
+    own = (id(stages), _groups(kernels), what_is_read(stages, kernels.target))
+    found: tuple[Kernels, V] | None = known.packings.pop(own, None)
+    is_own = found is not None and found[0].stages is kernels.stages
+    packings = found[1] if found is not None and is_own else make()
+    known.packings[own] = kernels, packings
+    while len(known.packings) > PACKED:
+        del known.packings[next(iter(known.packings))]
+    return packings
+
+
 def _groups(kernels: Kernels) -> Hashable:
     """Which stages share a region."""
     return tuple((s.stage, *(guest.stage for guest in s.guests)) for s in kernels.stages)
 
 
 def _read(stages: Stages, target: Target) -> Hashable:
-    if target.wafers > 1 or any(stage.off_wafer for stage in stages.stages):
-        return values_of(target, _READ)
+    if reads_the_clock(stages, target):
+        return what_is_read(stages, target)
     fed = sum(edge_bytes(stages, *ends).forward for ends in stages.dag.edges if ends[0] == HOST)
     host = input_cycles(fed, target.clock_hz, target.host.bytes_per_s)
-    return (host, *values_of(target, _READ_ON_ONE_WAFER))
+    return (host, what_is_read(stages, target))

@@ -11,9 +11,10 @@ larger.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -27,7 +28,7 @@ from ..plan.stage_record import Rectangle
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .free_layout import freed
-from .known_places import known_place
+from .known_places import known_packings, known_place
 from .route import route
 from .shift import shifted
 from .slow import slowest_cycles
@@ -59,7 +60,7 @@ class Place:
                       8 x 16 PEs,   610 cycles             stage 1: 4 x 16 PEs at (8, 0)
 
     With `seconds` the strips are then packed anew for shorter wires (see free_layout.py). What is
-    `known` of other machines is not placed again (see known_places.py).
+    `known` of other machines is not packed or placed again (see known_places.py).
     """
 
     seconds: float = 0.0
@@ -68,7 +69,13 @@ class Place:
     def __call__(self, stages: Stages, kernels: Kernels) -> Placement:
         if self.known is None or self.seconds > 0:
             return place(stages, kernels, self.seconds)
-        return known_place(self.known, stages, kernels, lambda: place(stages, kernels))
+        known, target = self.known, kernels.target
+
+        def chosen() -> Placement:
+            packings = known_packings(known, stages, kernels, lambda: Packings(stages, kernels))
+            return choose(packings, target)[0]
+
+        return known_place(known, stages, kernels, chosen)
 
 
 def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
@@ -81,25 +88,57 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     wires find depends on the machine. It is taken if its interval is no longer than that of strips.
     Raises InfeasibleError if nothing fits the grid.
     """
-    streams, best = Streams(stages), None
-    least = smallest_interval(kernels)
-    finer = _finer(kernels, least)
-    if finer is not kernels:
-        kernels, least = finer, smallest_interval(finer)
-    intervals = _worth_trying(kernels, least)
-    for interval in intervals:
-        best = _tried(kernels, interval, streams, best)
-    assert best is not None
-    best = _refined(kernels, intervals, streams, best)
+    packings = Packings(stages, kernels)
+    placement, interval = choose(packings, kernels.target)
     if seconds > 0:
         slowest = max(
             sum(one.choice.interval_cycles for one in users)
-            for users in best.placement.by_region.values()
+            for users in placement.by_region.values()
         )
-        shapes = _shapes(kernels, slowest)
-        free = freed(best.placement, kernels.stages, shapes, stages.dag, seconds)
-        best = _best([free], streams, best) or best
-    return replace(best.placement, wafers_least=wafers_least(kernels))
+        finest = packings.kernels
+        shapes = _shapes(finest, slowest)
+        free = freed(placement, finest.stages, shapes, stages.dag, seconds)
+        best = _Candidate(interval, wire_length(placement, stages.dag), placement)
+        better = _best(_ranked([free], stages.dag), Streams(stages), best) or best
+        return replace(better.placement, wafers_least=placement.wafers_least)
+    return placement
+
+
+class Packings:
+    """Packings of the stages for an interval, each made once, and which intervals are worth trying:
+    the same for all machines that placing tells apart by the host's cycles for a sample alone."""
+
+    def __init__(self, stages: Stages, kernels: Kernels) -> None:
+        """Raises InfeasibleError if nothing fits the grid."""
+        least = smallest_interval(kernels)
+        finer = _finer(kernels, least)
+        self.stages, self.kernels = stages, finer
+        self.least = least if finer is kernels else smallest_interval(finer)
+        self.intervals = _worth_trying(finer, self.least)
+        self.occurring = _occurring(finer)
+        self.wafers_least = wafers_least(finer)
+        self._of: dict[int, list[_Ranked]] = {}
+
+    def of(self, interval: int) -> list[_Ranked]:
+        """Those of choices that take at most `interval`."""
+        if interval not in self._of:
+            found = (
+                p for sharing in SHARED_BY for p in _placements(self.kernels, interval, sharing)
+            )
+            once = {tuple((id(one.choice), one.region) for one in p.placed): p for p in found}
+            self._of[interval] = _ranked(once.values(), self.stages.dag)
+        return self._of[interval]
+
+
+def choose(packings: Packings, target: Target) -> tuple[Placement, float]:
+    """The best of the packings for a machine, and its interval."""
+    streams, best = Streams(packings.stages, target), None
+    for interval in packings.intervals:
+        best = _tried(packings, interval, streams, best)
+    assert best is not None
+    best = _refined(packings, streams, best)
+    placement = replace(best.placement, target=target, wafers_least=packings.wafers_least)
+    return placement, best.interval
 
 
 def _finer(kernels: Kernels, least: int) -> Kernels:
@@ -115,7 +154,8 @@ def estimated_interval(stages: Stages, kernels: Kernels) -> float:
     least = smallest_interval(kernels)
     for interval in sorted({least, *_on_fewer_wafers(kernels, least)}):
         if best is None or interval < best.interval:
-            best = _best(_placements(kernels, interval), streams, best)
+            ranked = _ranked(_placements(kernels, interval), stages.dag)
+            best = _best(ranked, streams, best)
     assert best is not None
     return best.interval
 
@@ -129,42 +169,50 @@ class _Candidate:
     placement: Placement
 
 
+class _Ranked(NamedTuple):
+    """A placement with the cycles of its slowest region and the length of its wires."""
+
+    slowest: int
+    wires: int
+    placement: Placement
+
+
+def _ranked(placements: Iterable[Placement], dag: nx.DiGraph) -> list[_Ranked]:
+    """Placements, those with the fastest stages first, of equal ones those with short wires."""
+    found = [_Ranked(slowest_cycles(p), wire_length(p, dag), p) for p in placements]
+    return sorted(found, key=lambda one: one[:2])
+
+
 def _tried(
-    kernels: Kernels, interval: int, streams: Streams, best: _Candidate | None
+    packings: Packings, interval: int, streams: Streams, best: _Candidate | None
 ) -> _Candidate | None:
-    """The best of the packings for an interval as well, each looked at once."""
+    """The best of the packings for an interval as well."""
     if best is not None and best.interval <= interval:
         return best
-    found = (p for sharing in SHARED_BY for p in _placements(kernels, interval, sharing))
-    once = {tuple((id(one.choice), one.region) for one in p.placed): p for p in found}
-    return _best(list(once.values()), streams, best)
+    return _best(packings.of(interval), streams, best)
 
 
-def _refined(
-    kernels: Kernels, tried: Sequence[int], streams: Streams, best: _Candidate
-) -> _Candidate:
+def _refined(packings: Packings, streams: Streams, best: _Candidate) -> _Candidate:
     """The best of packings for some more intervals, between the one that was found and the longest
     of those that were tried and gave longer ones."""
-    low = max((interval for interval in tried if interval < best.interval), default=0)
+    low = max((cycles for cycles in packings.intervals if cycles < best.interval), default=0)
     for _ in range(_BISECTIONS if low else 0):
-        between = [cycles for cycles in _occurring(kernels) if low < cycles < best.interval]
+        between = [cycles for cycles in packings.occurring if low < cycles < best.interval]
         if not between:
             break
         middle = between[len(between) // 2]
-        found = _tried(kernels, middle, streams, best) or best
+        found = _tried(packings, middle, streams, best) or best
         low = low if found.interval < best.interval else middle
         best = found
     return best
 
 
 def _best(
-    placements: Sequence[Placement], streams: Streams, best: _Candidate | None
+    ranked: Sequence[_Ranked], streams: Streams, best: _Candidate | None
 ) -> _Candidate | None:
     """The best of all; the pace of one whose stages or links alone are slower than `best` is not
     asked."""
-    dag = streams.stages.dag
-    by_stages = [(slowest_cycles(p), wire_length(p, dag), p) for p in placements]
-    for slowest, wires, placement in sorted(by_stages, key=lambda entry: entry[:2]):
+    for slowest, wires, placement in ranked:
         if best is not None and slowest > best.interval:
             break
         pace = streams.pace(placement)

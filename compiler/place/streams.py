@@ -11,6 +11,7 @@ from ..plan.document import EdgeRecord
 from ..plan.program import HOST, Stages, TensorSpec
 from ..plan.stage_record import Rectangle
 from ..stages.skip_streams import EdgeBytes, edge_bytes
+from ..targets.target import Target
 from ..timing.layout import Layout, StageSite
 from ..timing.pace import Pace, pace_of
 from . import row_windows
@@ -21,13 +22,15 @@ from .slow import slowed
 
 @dataclass(frozen=True)
 class Streams:
-    """The streams of a network, for any placement of its stages."""
+    """The streams of a network, for any placement of its stages; of one machine, if it is given,
+    instead of that for which they were placed."""
 
     stages: Stages
+    target: Target | None = None
 
     def pace(self, placement: Placement) -> Pace:
         """The steady pace of a placement, as the plan's totals will say it."""
-        target = placement.target
+        target = self.target or placement.target
         return pace_of(
             Layout(
                 name=f"placement on {target.name}",

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..plan.resources import COLOURS, QUEUES, collective_colours, collective_queues
 from ..plan.stage_record import Rectangle
 from .layout import Layout
-from .link_shares import EAST, WEST, Piece, pieces
+from .link_shares import EAST, WEST, Mesh, Piece, pieces
 from .streams import is_inside
 from .wiring import FORWARD, Wiring
 
@@ -118,12 +118,22 @@ def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
 
 def _meets(layout: Layout, wiring: Wiring) -> Flags:
     """Which channels pass a common router, ends included."""
-    found: list[Piece] = []
-    for number, channel in enumerate(wiring.channels):
+    ways = []
+    for channel in wiring.channels:
         route = layout.edges[channel.edge].route
-        route = route if channel.phase == FORWARD else route[::-1]
-        found += pieces(layout, number, route, channel.links)
-    return _overlaps([_with_ends(piece) for piece in found], len(wiring.channels))
+        ways.append((route if channel.phase == FORWARD else route[::-1], channel.links))
+    return _meeting(Mesh(layout.grid, layout.wafers), tuple(ways))
+
+
+@lru_cache(maxsize=4)
+def _meeting(mesh: Mesh, ways: tuple[tuple[tuple[tuple[int, int], ...], int], ...]) -> Flags:
+    """The same of routes and links side by side; not to be written to."""
+    found: list[Piece] = []
+    for number, (route, links) in enumerate(ways):
+        found += pieces(mesh, number, route, links)
+    meets = _overlaps([_with_ends(piece) for piece in found], len(ways))
+    meets.flags.writeable = False
+    return meets
 
 
 def _with_ends(piece: Piece) -> tuple[int, int, int, int, int]:

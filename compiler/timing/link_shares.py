@@ -29,7 +29,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +53,35 @@ class Piece:
     columns: tuple[int, int]
 
 
+class Mesh(NamedTuple):
+    """Rows and columns of one wafer, and how many lie in a chain."""
+
+    grid: tuple[int, int]
+    wafers: int
+
+
+class Stream(NamedTuple):
+    """Corners of a stream's route, its links side by side, and what a sample takes of them."""
+
+    route: tuple[tuple[int, int], ...]
+    links: int
+    work_cycles: int
+
+
+@lru_cache(maxsize=16)
+def shares_of(mesh: Mesh, streams: tuple[Stream, ...]) -> tuple[float, ...]:
+    """Cycles per sample of streams that share the links of a mesh fairly. Those of a placement are
+    found once: for the plan, its simulation, and other clocks."""
+    found: list[Piece] = []
+    for number, stream in enumerate(streams):
+        if stream.work_cycles:
+            found += pieces(mesh, number, stream.route, stream.links)
+    work = np.array([stream.work_cycles for stream in streams], np.float64)
+    return tuple(fair_cycles(shared_links(found, len(streams)), work).tolist())
+
+
 def pieces(
-    layout: Layout, stream: int, route: Sequence[tuple[int, int]], lanes: int
+    layout: Layout | Mesh, stream: int, route: Sequence[tuple[int, int]], lanes: int
 ) -> list[Piece]:
     """The pieces of a stream along the corners of its route. A band stays on the wafer."""
     found = []

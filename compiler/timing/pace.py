@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..plan.causes import Bound
 from .cycle_ratio import Critical, maximum_cycle_ratio
@@ -75,8 +75,10 @@ class Pace:
         return next(others, None)
 
 
+@lru_cache(maxsize=4)
 def pace_of(layout: Layout) -> Pace:
-    """The pace of stages on a mesh. Raises UserError for a layout that cannot be wired."""
+    """The pace of stages on a mesh, found once for a plan and its simulation. Raises UserError for
+    a layout that cannot be wired."""
     wiring = wire(layout)
     bounds = sorted(_bounds(layout, wiring), key=lambda bound: -bound.cycles)
     return Pace(layout, wiring, tuple(bounds))

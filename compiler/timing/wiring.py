@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-import numpy as np
-
 from ...backend.errors import UserError
 from ..plan.document import HOST, EdgeRecord
 from ..plan.stage_record import PhaseCycles
 from .host import host_cycles
 from .layout import Layout, StageSite
-from .link_shares import fair_cycles, pieces, shared_links
+from .link_shares import Mesh, Stream, shares_of
 from .streams import is_backwards, is_inside, parallel_links, wafer_link_bytes, wafers_between
 
 FORWARD, BACKWARD = 0, 1
@@ -186,18 +184,18 @@ def _shared(layout: Layout, channels: list[Channel]) -> tuple[Channel, ...]:
     The bandwidth between two wafers is divided among all streams that pass there in proportion to
     their bytes, so that each of them sends as often as all together can.
     """
-    found = []
-    for number, channel in enumerate(channels):
-        route = layout.edges[channel.edge].route
-        route = route if channel.phase == FORWARD else route[::-1]
-        if channel.work_cycles:
-            found += pieces(layout, number, route, channel.links)
-    work = np.array([channel.work_cycles for channel in channels], np.float64)
-    cycles = fair_cycles(shared_links(found, len(channels)), work)
+    routes = ((channel, layout.edges[channel.edge].route) for channel in channels)
+    streams = tuple(
+        Stream(
+            route if channel.phase == FORWARD else route[::-1], channel.links, channel.work_cycles
+        )
+        for channel, route in routes
+    )
+    cycles = shares_of(Mesh(layout.grid, layout.wafers), streams)
     load = wafer_link_bytes(layout.edges, layout.regions)
     return tuple(
         _between_wafers(layout, replace(channel, occupancy_cycles=ceil(round(share, 6))), load)
-        for channel, share in zip(channels, cycles.tolist(), strict=True)
+        for channel, share in zip(channels, cycles, strict=True)
     )
 
 

@@ -37,36 +37,42 @@ class Period:
 
 @dataclass(frozen=True)
 class Play:
-    """A run on its way."""
+    """A run on its way, and a copy of its state for trials, which record nothing."""
 
     table: Tables
     state: State
+    copy: State
     samples: int
     first: int
 
-    def period(self, ticks: int) -> Period:
-        """Do `ticks` ticks of stage 0 and whatever follows from them."""
-        before, after = _image(self.table), _image(self.table)
-        idle, stop = self.state.idle.copy(), self.samples + self.table.delay
-        stop[0] = self.state.tick[0] + ticks
-        self.state.total[0] = 0
-        engine.look(self.table, self.state, before)
-        engine.run(self.table, self.state, self.samples, self.first, stop)
-        engine.look(self.table, self.state, after)
-        return Period(after, after - before, self.state.idle - idle, int(self.state.total[0]))
+    def period(self, ticks: int, before: Ints) -> Period:
+        """Do `ticks` ticks of stage 0 and whatever follows from them; the image is now `before`."""
+        return self._period(self.state, ticks, before)
 
-    def trial(self, times: Ints, ticks: int) -> Play:
-        """A copy `ticks` ticks later, at `times`; it records nothing."""
-        small = (self.state.slices[:, :0], self.state.moves[:, :0])
-        copy = State(*(np.array(part) for part in (*self.state[:-2], *small)))
-        engine.put(self.table, copy, times, ticks)
-        return Play(self.table, copy, self.samples, self.first)
+    def trial(self, start: Ints, leap: int, ticks: int) -> Period:
+        """What a period does that begins `leap` ticks later, at the image `start`."""
+        for part, own in zip(self.copy[:-2], self.state[:-2], strict=True):
+            np.copyto(part, own)
+        engine.put(self.table, self.copy, start[_counts(self.table) :], leap)
+        return self._period(self.copy, ticks, start)
+
+    def _period(self, state: State, ticks: int, before: Ints) -> Period:
+        after, idle, stop = (
+            np.empty_like(before),
+            state.idle.copy(),
+            self.samples + self.table.delay,
+        )
+        stop[0] = state.tick[0] + ticks
+        state.total[0] = 0
+        engine.run(self.table, state, self.samples, self.first, stop)
+        engine.look(self.table, state, after)
+        return Period(after, after - before, state.idle - idle, int(state.total[0]))
 
 
 def run(table: Tables, state: State, samples: int, window: tuple[int, int]) -> bool:
     """What `engine.run` does to the end of the run, in a time that hardly grows with `samples`."""
     watched = _watched(table, window)
-    play = Play(table, state, samples, window[0])
+    play = Play(table, state, _copy(state), samples, window[0])
     stop, images = samples + table.delay, (_image(table), _image(table), _image(table))
     while ticks := engine.find(table, state, samples, window[0], stop.copy(), images):
         _leap(play, ticks, watched)
@@ -82,27 +88,36 @@ def _leap(play: Play, ticks: int, watched: Ints) -> None:
     """
     if _room(play.state, watched) < 5 * ticks:
         return
-    one, two, three = (play.period(ticks) for _ in range(3))
+    now = _image(play.table)
+    engine.look(play.table, play.state, now)
+    one = play.period(ticks, now)
+    two = play.period(ticks, one.image)
+    three = play.period(ticks, two.image)
     counts, grows = _counts(play.table), three.total - two.total
     if one.rate[:counts].any() or not (_alike(one, two) and _alike(two, three)):
         return
     if two.total - one.total != grows:
         return
-    times, rate = three.image[counts:], three.rate[counts:]
+    image, rate = three.image, three.rate
 
     def holds(periods: int) -> bool:
-        trial = play.trial(times + periods * rate, periods * ticks)
-        there = trial.period(ticks)
+        there = play.trial(image + periods * rate, periods * ticks, ticks)
         straight = there.total == three.total + (periods + 1) * grows
         return straight and _alike(there, three)
 
     periods = _longest(_room(play.state, watched) // ticks - 1, holds)
     if periods > 0:
-        engine.put(play.table, play.state, times + periods * rate, periods * ticks)
+        times = (image + periods * rate)[counts:]
+        engine.put(play.table, play.state, times, periods * ticks)
         steps = periods * (periods + 1) // 2
         play.state.busy[:] += periods * ticks * play.table.cycles
         more = (three.idle - two.idle).astype(object)  # `steps` may pass 64 bits, idle does not
         play.state.idle[:] += periods * three.idle + (steps * more).astype(np.int64)
+
+
+def _copy(state: State) -> State:
+    small = (state.slices[:, :0], state.moves[:, :0])
+    return State(*(np.array(part) for part in (*state[:-2], *small)))
 
 
 def _alike(one: Period, other: Period) -> bool:

@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 from helpers.stages_of import resnet8_stages
-from weft.compiler.mapping.map import map_kernels
+from weft.compiler.mapping.map import Map, map_kernels
 from weft.compiler.mapping.pricing import Known
 from weft.compiler.place.known_places import KEPT
 from weft.compiler.place.place import Place, place
+from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
 
-STAGES = resnet8_stages()
+STAGES, TRAINING = resnet8_stages(), Training()
 MACHINES: dict[str, dict[str, object]] = {
     "a clock": {"clock_hz": 1.1e9},
     "a slow host": {"host.bytes_per_s": 1e9},
@@ -42,6 +43,16 @@ def test_only_what_placing_reads_makes_it_place_again(machine: str, times: int) 
     placed_by(known, load_target("wse2"))
     placed_by(known, replace(load_target("wse2", MACHINES[machine]), name="other"))
     assert len(known.placements) == times
+
+
+@pytest.mark.parametrize(("machine", "times"), [("a slow host", 1), ("slow hops", 2)])
+def test_stages_are_packed_once_for_hosts_of_any_speed(machine: str, times: int) -> None:
+    known = Known()
+    Place(known=known)(STAGES, Map(load_target("wse2"), TRAINING, known=known)(STAGES))
+    other = load_target("wse2", MACHINES[machine])
+    found = Place(known=known)(STAGES, Map(other, TRAINING, known=known)(STAGES))
+    assert len(known.packings) == times
+    assert found == place(STAGES, map_kernels(STAGES, other))
 
 
 def test_those_used_last_are_kept() -> None:
