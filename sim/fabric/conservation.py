@@ -1,8 +1,9 @@
 """Every word that a core sends is taken by every core that its colour leads to.
 
-A router listens to one port of a colour, so the routes of a colour are trees, each with the core
-at its root as the only sender. What a core takes can then be held against what its root sends
-before a cycle is stepped.
+A router listens to one port of a colour, so the routes of a colour are trees, each with the core at
+its root as the only sender; where routes switch, those on the way send as well, before those from
+above. What a core takes can then be held against what those above it send before a cycle is
+stepped.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ def check_conservation(region: FabricRegion, part: FoldedPart) -> None:
     sent, taken = _words(region, part, _SENDING, 3), _words(region, part, _TAKING, 2)
     to_core = part.outputs >> Port.RAMP & 1 == 1
     from_core = region.inputs()[part.pes[0]].ravel() == Port.RAMP
-    root = _roots(part)
-    left = np.where(to_core, sent[root], 0) - taken
+    begins, passed = _followed(part, sent)
+    left = np.where(to_core, passed, 0) - taken
     sends, takes = "a route from the core, which sends", "a route to the core, which takes words"
     _refuse(region, part, (sent > 0) & ~from_core, sends, "no input RAMP")
     _refuse(region, part, (taken > 0) & ~to_core, takes, "no output RAMP")
-    _refuse(region, part, root < 0, "routes that end at a core", "routes that go round in a circle")
+    _refuse(region, part, ~begins, "routes that end at a core", "routes that go round in a circle")
+    other = (part.own_words > 0) & (sent != part.own_words)
+    own = "as many words of the core as come before its route switches"
+    _refuse(region, part, other, own, "another number")
     over = f"{left.max(initial=0):,} words left over"
     _refuse(region, part, left == max(1, left.max(initial=0)), "a taker for every word", over)
 
@@ -53,17 +57,19 @@ def _words(
     return found
 
 
-def _roots(part: FoldedPart) -> Ints:
-    """Of every (PE, colour) the one where its tree of routes begins; -1 on a circle."""
+def _followed(part: FoldedPart, sent: Ints) -> tuple[NDArray[np.bool_], Ints]:
+    """Of every (PE, colour) whether its words come from a core, not round in a circle; and how many
+    come through it, its own core's and those of all above it."""
     lanes = len(part.hops)
-    above = np.arange(lanes)
+    above = np.full(lanes + 1, lanes)
     for copy in range(4):
         used = part.hops[:, 0] > copy
         above[part.hops[used, 1 + 3 * copy] // LANE] = np.flatnonzero(used)
-    begins = above == np.arange(lanes)
+    passed = np.append(sent, 0)
     for _ in range(lanes.bit_length()):
+        passed += passed[above]
         above = above[above]
-    return np.where(begins[above], above, -1)
+    return above[:-1] == lanes, passed[:-1]
 
 
 def _refuse(

@@ -29,6 +29,7 @@ class FoldedPart:
 
     pes: Ints
     outputs: NDArray[np.uint8]
+    own_words: NDArray[np.int32]
     hops: NDArray[np.int32]
     code: NDArray[np.int32]
     starts: NDArray[np.int32]
@@ -69,8 +70,8 @@ def _part(
     lengths = starts[first + 1] - starts[first]
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     program = code[_lines(starts[first], lengths)]
-    outputs = region.outputs().reshape(-1)[lanes]
-    return FoldedPart(pes, outputs, own, program, ends, region.repeats()[first])
+    outputs, words = (of.reshape(-1)[lanes] for of in (region.outputs(), region.own_words()))
+    return FoldedPart(pes, outputs, words, own, program, ends, region.repeats()[first])
 
 
 def _lines(starts: np.ndarray, lengths: np.ndarray) -> Ints:

@@ -1,10 +1,11 @@
 """The hot loop: every router and every core of a region, one cycle after the other.
 
-A router holds one queue per colour, fed from the one port that the colour's route listens to. A
-wavelet leaves when every port of its route is free: the link carries nothing else in this cycle and
-the queue behind it has room (room as it was when the cycle began, so that the order in which PEs
-are visited does not matter). Colours that want the same link take turns. A core handles one word of
-its instruction every `pace` cycles. A slot of a queue holds the cycle at which its word may be seen
+A router holds one queue per colour, fed from the one port that the colour's route listens to; if
+the route switches, from the core first, then from a neighbour, which waits for it. A wavelet leaves
+when every port of its route is free: the link carries nothing else in this cycle and the queue
+behind it has room (room as it was when the cycle began, so that the order in which PEs are visited
+does not matter). Colours that want the same link take turns. A core handles one word of its
+instruction every `pace` cycles. A slot of a queue holds the cycle at which its word may be seen
 and, in `values`, the word: one number for each of the equal components that are simulated at once,
 none if only times are wanted.
 
@@ -29,9 +30,11 @@ LONGEST = 2**30
 FINISHED, STUCK, TOO_LONG = 1, 2, 3
 
 # A lane: counters of the router's queue and of the queue into the core, then their slots. A counter
-# block is (first slot in use, first free slot, cycle of the last removal).
+# block is (first slot in use, first free slot, cycle of the last removal). Of a route that switches
+# also the cycle after which a neighbour's words may come, and the core's that come before.
 LANE = 32
 _ROUTER, _CORE, _ROUTER_SLOTS, _CORE_SLOTS = 0, 4, 8, 16
+_SWITCHED, _OWN = 3, 7
 # A core: where it is in its program, and the instruction it is in.
 _LINE, _END, _BEGUN, _SENT, _GOT, _OPERATION, _WORDS, _IN, _OUT = 0, 1, 2, 3, 4, 5, 6, 7, 8
 _PACE, _NEXT, _TURNS = 9, 10, 11
@@ -58,6 +61,15 @@ def _push(lanes, slots, counters, ready):
     lanes[slot] = ready
     lanes[counters + 1] = tail + 1
     return slot // LANE * 2 * QUEUE + (slot - _ROUTER_SLOTS) % LANE
+
+
+@njit(cache=True, inline="always")
+def _count_own(lanes, lane, now):
+    """A word of the core more; with the last of them a route switches."""
+    if lanes[lane + _OWN] > 0:
+        lanes[lane + _OWN] -= 1
+        if lanes[lane + _OWN] == 0:
+            lanes[lane + _SWITCHED] = now
 
 
 @njit(cache=True, inline="always")
@@ -100,7 +112,9 @@ def _route(pe, now, first, colours, outputs, hops, lanes, values, wake, link_wor
         room = ports < _RAMP_BIT or _has_room(lanes, lane + _CORE, now)
         count = hops[route, 0]
         for copy in range(count):
-            room = room and _has_room(lanes, hops[route, 1 + 3 * copy] + _ROUTER, now)
+            target = hops[route, 1 + 3 * copy]
+            is_open = lanes[target + _SWITCHED] < now
+            room = room and is_open and _has_room(lanes, target + _ROUTER, now)
         if not room:
             continue
         here = route * 2 * QUEUE + (head & _MASK)
@@ -153,6 +167,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
                 arrived[pe, got, number] = values[here, number]
         else:
             there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
+            _count_own(lanes, sink, now)
             for number in range(values.shape[1]):
                 values[there, number] = values[here, number] + memory[pe, sent, number]
             sent += 1
@@ -160,6 +175,7 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
         acted += 1
     if can_send and operation != _ADD_AND_SEND:
         there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
+        _count_own(lanes, sink, now)
         for number in range(values.shape[1]):
             values[there, number] = memory[pe, sent, number]
         sent += 1
@@ -193,17 +209,21 @@ def _next_event(wake, core, after):
     return soonest
 
 
-def simulate(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience):
+def simulate(
+    colours, outputs, own_words, hops, code, starts, repeats, memory, hop, ramp, relay, patience
+):
     """Run until every core has finished its program, or nothing has moved for `patience` cycles.
 
     `memory` is (PE, word, copy): what each core holds, in all equal components at once; `relay` has
-    a number of cycles for each PE. Returns
-    status, cycles, the cycle at which each PE's last instruction ended, words per link (PE x 4),
-    and each PE's line.
+    a number of cycles for each PE; `own_words` (PE, colour) come from the core before others.
+    Returns status, cycles, the cycle at which each PE's last instruction ended, words per link
+    (PE x 4), and each PE's line.
     """
     pes = starts.size - 1
     lanes = np.zeros((pes * colours, LANE), np.int32)
     lanes[:, _ROUTER + 2] = lanes[:, _CORE + 2] = -1
+    lanes[:, _OWN] = own_words
+    lanes[:, _SWITCHED] = np.where(own_words > 0, _NEVER, -1)
     core = np.zeros((pes, _STATE), np.int32)
     values = np.zeros((pes * colours * 2 * QUEUE, memory.shape[2]), np.float32)
     finish, link_words = np.zeros(pes, np.int32), np.zeros(pes * 4, np.int64)

@@ -150,6 +150,8 @@ class FabricRegion:
     colours: int
     _outputs: np.ndarray = field(init=False, repr=False)
     _inputs: np.ndarray = field(init=False, repr=False)
+    _own_words: np.ndarray = field(init=False, repr=False)
+    _then: np.ndarray = field(init=False, repr=False)
     _programs: list[list[Instruction]] = field(init=False, repr=False)
     _which: np.ndarray = field(init=False, repr=False)
     _repeats: np.ndarray = field(init=False, repr=False)
@@ -173,6 +175,8 @@ class FabricRegion:
         pes = self.height * self.width
         self._outputs = np.zeros((pes, self.colours), np.uint8)
         self._inputs = np.full((pes, self.colours), -1, np.int8)
+        self._own_words = np.zeros((pes, self.colours), np.int32)
+        self._then = np.full((pes, self.colours), -1, np.int8)
         self._programs = []
         self._which = np.full(pes, -1, np.int64)
         self._repeats = np.ones(pes, np.int32)
@@ -216,8 +220,28 @@ class FabricRegion:
                 got="none: words through no link would be lost",
                 change="name the ports that they leave by, Port.RAMP for the core",
             )
-        self._inputs[pe, colour] = rx
+        self._inputs[pe, colour], self._then[pe, colour], self._own_words[pe, colour] = rx, -1, 0
         self._outputs[pe, colour] = sum(1 << port for port in set(tx))
+
+    def switched(
+        self, row: int, column: int, colour: int, words: int, then: Port, tx: Sequence[Port]
+    ) -> None:
+        """At this router, `words` wavelets of `colour` come in from its core; then it switches, and
+        they come in at `then`. All are copied to `tx`.
+
+        Raises UserError as `route` does, for less than a word, and for a switch to the core.
+        """
+        if not 1 <= words < MOST or then == Port.RAMP:
+            raise UserError(
+                f"route of colour {colour} at row {row}, column {column}",
+                expected=f"1 to {MOST - 1:,} words from the core, then those of a neighbour",
+                got=f"{words} words, then input {then!r}",
+                change="make it an ordinary route, or correct it",
+            )
+        self.route(row, column, colour, then, tx)
+        self.route(row, column, colour, Port.RAMP, tx)
+        pe = self.index(row, column)
+        self._own_words[pe, colour], self._then[pe, colour] = words, then
 
     def program(self, row: int, column: int, *instructions: Instruction) -> None:
         """Append to a core's program. Raises UserError for a colour or an operation that there is
@@ -265,6 +289,7 @@ class FabricRegion:
         pes = np.arange(self.pes).reshape(self.height, self.width)
         origin = np.tile(pes, (1, copies)).ravel()
         wide._outputs, wide._inputs = self._outputs[origin], self._inputs[origin]
+        wide._own_words, wide._then = self._own_words[origin], self._then[origin]
         wide._repeats = self._repeats[origin]
         wide._programs, wide._which = list(self._programs), self._which[origin]
         return wide
@@ -276,6 +301,11 @@ class FabricRegion:
     def inputs(self) -> np.ndarray:
         """The input port of every route, (PE, colour); -1 without a route."""
         return self._inputs
+
+    def own_words(self) -> np.ndarray:
+        """Words of the core that come before those of a neighbour, (PE, colour); 0 where the route
+        does not switch."""
+        return self._own_words
 
     def outputs(self) -> np.ndarray:
         """Bit mask of output ports, (PE, colour)."""
@@ -294,7 +324,8 @@ class FabricRegion:
             for outside in np.nonzero(~inside)[0]:
                 self.index(int(row[outside]), int(column[outside]))
             other = row * self.width + column
-            for deaf in np.nonzero(self._inputs[other, colour] != OPPOSITE[port])[0]:
+            heard = self._inputs[other, colour], self._then[other, colour]
+            for deaf in np.nonzero(~np.isin(heard, OPPOSITE[port]).any(0))[0]:
                 self._refuse(int(other[deaf]), int(colour[deaf]), OPPOSITE[port])
             line = pe * self.colours + colour
             place = 1 + 3 * table[line, 0]
@@ -332,5 +363,6 @@ class FabricRegion:
         """How these PEs (by number) lie to each other, their routes, how often they run."""
         rows, columns = np.divmod(pes, self.width)
         places = np.stack([rows - rows.min(), columns - columns.min()])
-        tables = places, self._outputs[pes], self._inputs[pes], self._repeats[pes]
+        routes = self._outputs[pes], self._inputs[pes], self._own_words[pes], self._then[pes]
+        tables = places, *routes, self._repeats[pes]
         return b"".join(table.tobytes() for table in tables)

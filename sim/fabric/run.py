@@ -64,7 +64,7 @@ def run(region: FabricRegion, target: Target, memory: np.ndarray | None = None) 
         )
         relays = _spread(relay, region, part)
         status, last, ends, sent, lines = simulate(
-            *(region.colours, part.outputs, part.hops, part.code, part.starts),
+            *(region.colours, part.outputs, part.own_words, part.hops, part.code, part.starts),
             *(part.repeats, own, hop, ramp, relays, hop + ramp + ceil(relay)),
         )
         if status == TOO_LONG:
