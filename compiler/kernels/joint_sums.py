@@ -65,9 +65,9 @@ def _behind(cost: Cost, noc: Noc) -> Cost:
     own = _sum_of(cost)
     if own is None:
         return cost
-    alone = own.cycles(noc)
-    network = cost.network - alone + own.beside_cycles(noc)
-    return replace(cost, network=network, sums=(replace(own, is_behind=True),), behind=alone)
+    behind = replace(own, is_behind=True)
+    network = cost.network - own.cycles(noc) + behind.beside_cycles(noc)
+    return replace(cost, network=network, sums=(behind,), behind=behind.cycles(noc))
 
 
 def waited_for(found: Sequence[PricedNode], summed: Floats | float = 0.0) -> list[PricedNode]:

@@ -34,7 +34,7 @@ class AllReduce:
     """`rounds` sums of `words` each, and back to all PEs that hold a part: along lines of `along`
     neighbours, then over `across` such lines, `spacing` hops from each to the next. Lines are
     summed in `groups` first; 0: as is fastest. If it `is_behind`, it goes on while the operators
-    that follow run.
+    that follow run, and from PE to PE: no star gives one of them the words of all.
 
     After the first sum all PEs of a line hold it. Either each of them sums all words over the other
     lines; or the words are dealt out over the PEs of the line, each sums its own, and one more sum
@@ -80,7 +80,7 @@ def _ways(of: AllReduce, noc: Noc) -> tuple[Floats, Floats, Floats]:
     if noc not in known:
         known.clear()
         lines = of.across, of.spacing, of.groups
-        form = flights.ALL_REDUCE
+        form = flights.HANDED_ON if of.is_behind else flights.ALL_REDUCE
         along = _flights(form, noc, of.words, of.along, 1, of.groups)
         across = _flights(form, noc, of.words, *lines)
         dealt = _flights(form, noc, of.dealt_words, *lines) + along
@@ -157,14 +157,14 @@ def reduce(
 def all_reduce(
     noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int = 0
 ) -> Floats:
-    """A sum over a line and back to all of it: to its first PE or its middle one and from there, or
-    by a tree of `groups`; 0: what is fastest, 1: a chain to the first PE.
+    """A sum over a line and back to all of it: to its first PE or its middle one and from there, by
+    a tree of `groups` or as a star; 0: what is fastest, 1: a chain to the first PE.
 
     Each PE of the line is `spacing` hops from the next. Those between do the same with theirs, so
     that `spacing` lines share every link, and each link carries the words of all. Lines take turns:
     what was summed first goes back while others are summed, on the links the other way. More lines
-    than a router has routes for come after those that have one, started anew. Trees need links of
-    their own.
+    than a router has routes for come after those that have one, started anew. Trees and
+    stars need links of their own.
     """
     return _started(noc, _flights(flights.ALL_REDUCE, noc, word_count, pes, spacing, groups))
 
@@ -187,6 +187,17 @@ def all_reduce_middle(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> F
     `all_reduce`.
     """
     return _started(noc, _flights(flights.MIDDLE, noc, word_count, pes, spacing))
+
+
+def all_reduce_star(noc: Noc, word_count: Ints, pes: Ints) -> Floats:
+    """A sum over a line of neighbours and back to all of it, in which nobody hands on.
+
+    The PEs of either half send to the one of them in the middle: every router passes on the words
+    of its own core first, then it switches to those from behind (`Star` of the paper above, both
+    ways at once). One middle PE sends its sum to the other, which sends it back by multicast.
+    A number so needs little more than the hops; the middle PEs take the words of all others.
+    """
+    return _started(noc, _flights(flights.STAR, noc, word_count, pes))
 
 
 def tree_groups(noc: Noc, pes: Ints) -> Ints:

@@ -22,7 +22,7 @@ _BROADCAST_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 1, 2, 4
 """Of a line: one to all of it, two that a chain takes in turn, and those of two chains."""
 
 TRANSFER, BROADCAST, CHAIN, TWO_PHASE, REDUCE = range(5)
-ALL_REDUCE, MIDDLE, TREE, BEHIND, ALL_BEHIND = range(5, 10)
+ALL_REDUCE, MIDDLE, TREE, BEHIND, ALL_BEHIND, STAR, HANDED_ON = range(5, 12)
 """What a loop computes."""
 
 
@@ -86,7 +86,10 @@ def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int
     if form == REDUCE:
         return _to_first(of, words, pes, spacing, groups, 0)
     if form == ALL_REDUCE:
-        return _all_reduce(of, words, pes, spacing, groups)
+        handed_on = _handed_on(of, words, pes, spacing, groups)
+        return handed_on if spacing > 1 or groups > 0 else min(handed_on, _star(of, words, pes))
+    if form == HANDED_ON:
+        return _handed_on(of, words, pes, spacing, groups)
     if form == BEHIND:
         return _behind(of, words, pes, spacing, 0)
     if form == ALL_BEHIND:
@@ -95,6 +98,8 @@ def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int
         return _middle(of, words, pes, spacing)
     if form == TREE:
         return _tree(of, words, pes, groups)
+    if form == STAR:
+        return _star(of, words, pes)
     if form == CHAIN:
         return _chain(of, words, pes)
     if form == TWO_PHASE:
@@ -235,7 +240,8 @@ def _one_hides(
 
 
 @_inner
-def _all_reduce(of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
+def _handed_on(of: Links, words: float, pes: int, spacing: int, groups: int) -> float:
+    """From PE to PE, and back."""
     if spacing <= 1 and groups > 1:
         return _tree(of, words, pes, _tree_groups(of, pes, groups))
     through_first = _to_first(of, words, pes, spacing, groups, 1)
@@ -249,14 +255,18 @@ def _all_reduce(of: Links, words: float, pes: int, spacing: int, groups: int) ->
 @_inner
 def _middle(of: Links, words: float, pes: int, spacing: int) -> float:
     """A link carries the words of all lines twice: those that come, and in the middle those that
-    have gone back already; but of two lines that start together, each goes one way first. With
-    every second line a link loses a cycle."""
+    have gone back already; but of two lines that start together, each goes one way first, so one of
+    them adds what comes from farther away before the rest. With every second line a link loses a
+    cycle."""
     if words <= 0 or pes <= 1:
         return 0.0
     turns = _turns(of, spacing, _CHAIN_ROUTES + 1)
-    there = _towards_middle(of, words, pes, spacing) + of.issue
-    back = _flight(of, words, pes // 2 * spacing, 1 if of.multicast else pes // 2)
     lines = spacing - turns
+    there = _towards_middle(of, words, pes, spacing) + of.issue
+    if lines > 0 and pes > 2:
+        far = pes // 2 * (of.wait + of.hop * spacing)
+        there = max(there, far + words + 2 * of.issue + words)
+    back = _flight(of, words, pes // 2 * spacing, 1 if of.multicast else pes // 2)
     twice = 2 * lines - (1 if lines > 0 else 0) if pes > 2 else lines
     others = lines // 2 + words * twice
     return turns * (there + back) + (turns - 1) * of.start + others
@@ -285,6 +295,29 @@ def _tree(of: Links, words: float, pes: int, groups: int) -> float:
     between = _towards_middle(of, words, groups, size)
     issue = of.issue if between > 0 else 0.0
     return inside + between + issue + _from_middle(of, words, pes, groups, size)
+
+
+@_inner
+def _star(of: Links, words: float, pes: int) -> float:
+    """Both halves at once, each to the PE of it that lies in the middle; one of these two sends its
+    sum to the other, which sends it back both ways."""
+    if words <= 0 or pes <= 1:
+        return 0.0
+    middle = pes // 2
+    behind = _to_centre(of, words, pes - 1 - middle)
+    before = _to_centre(of, words, middle - 1)
+    handed = before + (of.issue if before > 0 else 0.0) + of.wait + of.hop
+    summed = max(behind + (of.issue if behind > 0 else 0.0), handed) + words
+    return summed + of.issue + _flight(of, words, middle, 1 if of.multicast else middle)
+
+
+@_inner
+def _to_centre(of: Links, words: float, others: int) -> float:
+    """So many PEs of a line to the one at its end, which adds a word a cycle, the nearest first:
+    the first word has one hop to go, the last comes over all of them."""
+    if others <= 0:
+        return 0.0
+    return of.wait + max(of.hop + others * words, others * of.hop + words)
 
 
 @_inner

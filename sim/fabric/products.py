@@ -87,7 +87,7 @@ def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Itera
 
 
 def _sums(step: SumStep) -> list[Sum]:
-    return step.rounds * [Sum(step.words, step.along, step.across, step.spacing)]
+    return step.rounds * [Sum(step.words, step.along, step.across, step.spacing, step.is_behind)]
 
 
 def _sizes(step: ProductStep) -> Sizes:

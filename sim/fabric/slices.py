@@ -17,10 +17,9 @@ import numpy as np
 from ...compiler.machine.collectives import all_reduce, all_reduce_middle
 from ...compiler.targets.target import Target
 from .kernels import MessageCost, Places, add_chain, add_multicast, add_spread
-from .line_sums import add_sum, chain_is_faster, groups_of_tree
+from .line_sums import ROUTES, add_all_reduce, add_sum, chain_is_faster
 from .region import MAX_ROUTES, OPPOSITE, FabricRegion, Instruction, Port
 from .run import run
-from .tree import ROUTES, add_tree
 
 _TURNING = 2
 """Cycles between the words of one line and of the next."""
@@ -60,9 +59,8 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
     the first of them are summed."""
     if copies.slices == 1:
         return multiply_cycles
-    groups = groups_of_tree(target, copies.slices, copies.words)
-    if groups and copies.spacing == 1 and multiply_cycles == 0:
-        return _cycles(_tree_region(copies, groups, target), target)
+    if copies.spacing == 1 and multiply_cycles == 0:
+        return _cycles(_neighbours_region(copies, target), target)
     if copies.spacing > 1 and multiply_cycles == 0 and _middle_is_faster(copies, target):
         return middle_cycles(copies, target)
     on_link = copies.spacing * copies.words
@@ -119,13 +117,12 @@ def middle_region(copies: Copies, lines: range, target: Target) -> FabricRegion:
     return found
 
 
-def _tree_region(copies: Copies, groups: int, target: Target) -> FabricRegion:
+def _neighbours_region(copies: Copies, target: Target) -> FabricRegion:
     """One line of neighbours; the others do alike."""
-    found = FabricRegion(copies.slices, 1, colours=ROUTES)
+    found = FabricRegion(copies.slices, 1, ROUTES)
     column = [(row, 0) for row in range(copies.slices)]
     start = MessageCost(round(target.noc.collective_start_cycles))
-    issue, colours = round(target.noc.issue_cycles), range(ROUTES)
-    add_tree(found, column, copies.words, groups, colours, Port.NORTH, start, issue)
+    add_all_reduce(found, column, copies.words, range(ROUTES), Port.NORTH, start, target)
     return found
 
 

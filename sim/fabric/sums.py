@@ -8,25 +8,23 @@ import numpy as np
 
 from ...compiler.machine.collectives import AllReduce
 from ...compiler.targets.target import Target
-from .kernels import MessageCost, Places, add_multicast
-from .line_sums import add_sum, chain_is_faster, groups_of_tree
+from .kernels import MessageCost
+from .line_sums import ROUTES, add_all_reduce
 from .region import FabricRegion, Port
 from .run import run
 from .slices import Copies, copies_cycles
-from .tree import add_tree
-
-_COLOURS = 10
 
 
 @dataclass(frozen=True)
 class Sum:
     """An all-reduce of `words` along lines of `along` PEs, then over `across` of them, `spacing`
-    rows from each to the next."""
+    rows from each to the next; one that `is_behind` is no star."""
 
     words: int
     along: int
     across: int
     spacing: int = 1
+    is_behind: bool = False
 
     @property
     def pes(self) -> int:
@@ -38,7 +36,7 @@ class Sum:
         words, along, across, spacing, groups = (
             np.array([size]) for size in (self.words, self.along, self.across, self.spacing, 0)
         )
-        return AllReduce(1, words, along, across, spacing, groups)
+        return AllReduce(1, words, along, across, spacing, groups, self.is_behind)
 
 
 def sum_cycles(of: Sum, target: Target) -> int:
@@ -63,32 +61,13 @@ def sum_cycles(of: Sum, target: Target) -> int:
 
 def sum_region(of: Sum, target: Target) -> FabricRegion:
     """Routes and programs of neighbours; every PE of the rectangle ends with the sum."""
-    found = FabricRegion(of.across, of.along, colours=2 * _COLOURS)
+    found = FabricRegion(of.across, of.along, colours=2 * ROUTES)
     start = MessageCost(round(target.noc.collective_start_cycles))
     rows = [[(row, column) for column in range(of.along)] for row in range(of.across)]
     columns = [[(row, column) for row in range(of.across)] for column in range(of.along)]
-    for line in rows:
-        _all_reduce(found, line, of.words, target, Port.WEST, start)
-    for line in columns:
-        how = start if of.along == 1 else MessageCost()
-        _all_reduce(found, line, of.words, target, Port.NORTH, how)
+    for line in rows if of.along > 1 else ():
+        add_all_reduce(found, line, of.words, range(ROUTES), Port.WEST, start, target, of.is_behind)
+    for line in columns if of.across > 1 else ():
+        how, colours = start if of.along == 1 else MessageCost(), range(ROUTES, 2 * ROUTES)
+        add_all_reduce(found, line, of.words, colours, Port.NORTH, how, target, of.is_behind)
     return found
-
-
-def _all_reduce(
-    found: FabricRegion, line: Places, words: int, target: Target, towards: Port, how: MessageCost
-) -> None:
-    pes = len(line)
-    if pes == 1:
-        return
-    first = 0 if towards is Port.WEST else _COLOURS
-    colours = range(first, first + _COLOURS)
-    groups = groups_of_tree(target, pes, words)
-    if groups:
-        issue = round(target.noc.issue_cycles)
-        add_tree(found, line, words, groups, colours, towards, how, issue)
-        return
-    in_chain = chain_is_faster(target, pes, words, behind_arithmetic=False)
-    sums = colours[0], colours[1], colours[2], colours[3]
-    add_sum(found, line, range(pes), words, in_chain, sums, towards, how)
-    add_multicast(found, line, range(pes), words, colours[4])

@@ -7,8 +7,6 @@ from itertools import pairwise
 from .kernels import MessageCost, Places, add_chain, add_multicast
 from .region import OPPOSITE, FabricRegion, Port
 
-ROUTES = 10
-
 
 def add_tree(
     found: FabricRegion,

@@ -35,6 +35,7 @@ ALONG_A_LINE: dict[str, Form] = {
     "all_reduce": collectives.all_reduce,
     "all_reduce_behind": lambda noc, w, p, s, g: collectives.all_reduce_behind(noc, w, p, s),
     "all_reduce_middle": lambda noc, w, p, s, g: collectives.all_reduce_middle(noc, w, p, s),
+    "all_reduce_star": lambda noc, w, p, s, g: collectives.all_reduce_star(noc, w, p),
     "border": lambda noc, w, p, s, g: collectives.border(noc, w, p, s),
 }
 WAYS = {"all_reduce": 2, "border": 2}
@@ -77,6 +78,7 @@ def test_no_word_is_faster_than_its_link_and_its_way(name, target, line):
     if words == 0 or pes == 1:
         assert name == "border" or found == 0
         return
+    spacing = 1 if name == "all_reduce_star" else spacing
     own = words if name == "border" else spacing * words
     length = pes if name == "border" else pes - 1
     ways = WAYS.get(name, 1) if name != "all_reduce" else 1

@@ -12,7 +12,7 @@ from weft.sim.fabric.sums import Sum, sum_cycles, sum_region
 TARGETS = WSE2, WSE3 = load_target("wse2"), load_target("wse3")
 SUMS = [
     *(Sum(1, 8, 2), Sum(8, 8, 8), Sum(40, 12, 1), Sum(5, 1, 30), Sum(100, 16, 16)),
-    *(Sum(1, 40, 1), Sum(2, 7, 61), Sum(1, 90, 3), Sum(3, 1, 25)),
+    *(Sum(1, 40, 1), Sum(2, 7, 61), Sum(1, 90, 3), Sum(3, 1, 25), Sum(6, 34, 40)),
 ]
 SPACED = [Sum(4, 12, 5, spacing=3), Sum(30, 1, 6, spacing=8), Sum(1, 20, 4, spacing=5)]
 
