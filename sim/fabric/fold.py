@@ -43,12 +43,16 @@ def fold(region: FabricRegion) -> tuple[FoldedPart, ...]:
     """
     hops = region.hops()
     code, starts = region.code()
+    routes = region.signatures()
     classes: dict[tuple[bytes, ...], list[Ints]] = defaultdict(list)
     for pes in _components(region, hops):
         lengths = starts[pes + 1] - starts[pes]
         if lengths.any():
             program = code[_lines(starts[pes], lengths)].tobytes()
-            classes[region.signature(pes), lengths.tobytes(), program].append(pes)
+            places = np.stack(np.divmod(pes, region.width))
+            places -= places.min(1, keepdims=True)
+            own = places.tobytes(), routes[pes].tobytes(), lengths.tobytes(), program
+            classes[own].append(pes)
     return tuple(_part(region, np.stack(found), hops, code, starts) for found in classes.values())
 
 

@@ -89,7 +89,9 @@ def _begin(core, code, pe, now):
 
 
 @njit(cache=True, inline="always")
-def _route(pe, now, first, colours, outputs, hops, lanes, values, wake, link_words, hop, ramp):
+def _route(
+    pe, now, first, colours, outputs, switched, hops, lanes, values, wake, link_words, hop, ramp
+):
     """One cycle of a router: wavelets moved, and the next cycle at which it may have work."""
     soonest, busy, moved = _NEVER, 0, 0
     for turn in range(colours):
@@ -113,8 +115,9 @@ def _route(pe, now, first, colours, outputs, hops, lanes, values, wake, link_wor
         count = hops[route, 0]
         for copy in range(count):
             target = hops[route, 1 + 3 * copy]
-            is_open = lanes[target + _SWITCHED] < now
-            room = room and is_open and _has_room(lanes, target + _ROUTER, now)
+            room = room and _has_room(lanes, target + _ROUTER, now)
+            if switched is not None:
+                room = room and lanes[target + _SWITCHED] < now
         if not room:
             continue
         here = route * 2 * QUEUE + (head & _MASK)
@@ -138,7 +141,7 @@ def _route(pe, now, first, colours, outputs, hops, lanes, values, wake, link_wor
 
 
 @njit(cache=True, inline="always")
-def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
+def _work(pe, now, colours, switched, core, lanes, values, memory, arrived, ramp, relay):
     """One cycle of a core in a vector instruction: whether it ended, words moved, next look."""
     operation, length = core[pe, _OPERATION], core[pe, _WORDS]
     in_route, out_route = pe * colours + core[pe, _IN], pe * colours + core[pe, _OUT]
@@ -167,7 +170,8 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
                 arrived[pe, got, number] = values[here, number]
         else:
             there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
-            _count_own(lanes, sink, now)
+            if switched is not None:
+                _count_own(lanes, sink, now)
             for number in range(values.shape[1]):
                 values[there, number] = values[here, number] + memory[pe, sent, number]
             sent += 1
@@ -175,7 +179,8 @@ def _work(pe, now, colours, core, lanes, values, memory, arrived, ramp, relay):
         acted += 1
     if can_send and operation != _ADD_AND_SEND:
         there = _push(lanes, sink + _ROUTER_SLOTS, sink + _ROUTER, now + ramp + relay[pe])
-        _count_own(lanes, sink, now)
+        if switched is not None:
+            _count_own(lanes, sink, now)
         for number in range(values.shape[1]):
             values[there, number] = memory[pe, sent, number]
         sent += 1
@@ -224,11 +229,13 @@ def simulate(
     lanes[:, _ROUTER + 2] = lanes[:, _CORE + 2] = -1
     lanes[:, _OWN] = own_words
     lanes[:, _SWITCHED] = np.where(own_words > 0, _NEVER, -1)
+    switched = True if own_words.any() else None
     core = np.zeros((pes, _STATE), np.int32)
     values = np.zeros((pes * colours * 2 * QUEUE, memory.shape[2]), np.float32)
     finish, link_words = np.zeros(pes, np.int32), np.zeros(pes * 4, np.int64)
     status, now = _run(
-        *(colours, outputs, hops, code, starts, repeats, memory, hop, ramp, relay, patience),
+        *(colours, outputs, switched, hops, code, starts, repeats, memory, hop, ramp, relay),
+        patience,
         *(lanes.ravel(), values, core, np.zeros(pes, np.int32), finish, link_words),
         np.zeros_like(memory),
     )
@@ -239,6 +246,7 @@ def simulate(
 def _run(
     colours,
     outputs,
+    switched,
     hops,
     code,
     starts,
@@ -256,7 +264,8 @@ def _run(
     link_words,
     arrived,
 ):
-    """The loop itself makes no arrays, so that none has to be counted."""
+    """The loop itself makes no arrays, so that none has to be counted. Where no route switches,
+    `switched` is None, and what is there for switches is not compiled."""
     pes = starts.size - 1
     unfinished = 0
     for pe in range(pes):
@@ -274,8 +283,9 @@ def _run(
             if wake[pe] > now:
                 continue
             moved, following = _route(
-                pe, now, first, colours, outputs, hops, lanes, values, wake, link_words, hop, ramp
-            )
+                pe, now, first, colours, outputs, switched, hops, lanes, values, wake, link_words,
+                hop, ramp,
+            )  # fmt: skip
             if core[pe, _LINE] < core[pe, _END]:
                 begun = max(core[pe, _BEGUN], core[pe, _NEXT])
                 if now < begun:
@@ -286,8 +296,9 @@ def _run(
                         ended, acted, look, after = now >= last, 1, last, now + 1
                     else:
                         ended, acted, look = _work(
-                            pe, now, colours, core, lanes, values, memory, arrived, ramp, relay
-                        )
+                            pe, now, colours, switched, core, lanes, values, memory, arrived,
+                            ramp, relay,
+                        )  # fmt: skip
                         after = now + core[pe, _PACE]
                     moved += acted
                     following = min(following, look)

@@ -107,16 +107,18 @@ _FIELDS = tuple(one.name for one in fields(Instruction))
 _COUNTS = {"words": 0, "setup": 0, "pace": 1}
 
 
-def _table(steps: Sequence[Instruction]) -> np.ndarray:
-    """Instructions as rows of numbers. Raises UserError for counts that cannot be."""
-    values = list(chain.from_iterable(map(attrgetter(*_FIELDS), steps)))
-    for number in (value for value in values if not isinstance(value, Integral)):
+_values = attrgetter(*_FIELDS)
+"""Of an instruction, as a row of numbers."""
+
+
+def _table(rows: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Different instructions as numbers. Raises UserError for counts that cannot be."""
+    for number in (one for row in rows for one in row if not isinstance(one, Integral)):
         raise _impossible("count", 0, repr(number))
     try:
-        table = np.fromiter(values, np.int64, len(_FIELDS) * len(steps))
+        table = np.array(rows, np.int64).reshape(-1, len(_FIELDS))
     except OverflowError:
         raise _impossible("count", 0, "more than 64 bits hold") from None
-    table = table.reshape(-1, len(_FIELDS))
     for name, least in _COUNTS.items():
         column = table[:, _FIELDS.index(name)]
         for count in column[(column < least) | (column >= MOST)][:1]:
@@ -349,20 +351,18 @@ class FabricRegion:
         """All programs as one table (instruction, 7) and the first line of each PE, (PE + 1)."""
         used, which = np.unique(self._which, return_inverse=True)
         table = [self._programs[number] if number >= 0 else [] for number in used]
-        distinct = {id(step): step for program in table for step in program}
-        place = {key: number for number, key in enumerate(distinct)}
-        steps = _table([*distinct.values()])
-        own = np.array([place[id(step)] for program in table for step in program], np.int64)
+        steps = list(chain.from_iterable(table))
+        known: dict[tuple[int, ...], int] = {}
+        distinct = dict(zip(map(id, steps), steps, strict=True))
+        place = {key: known.setdefault(_values(s), len(known)) for key, s in distinct.items()}
+        own = np.array([*map(place.__getitem__, map(id, steps))], np.int64)
         lengths = np.array([len(program) for program in table])[which]
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         begins = np.cumsum([0, *map(len, table)])[:-1][which]
         lines = np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)
-        return steps[own[lines]], starts
+        return _table(list(known))[own[lines]], starts
 
-    def signature(self, pes: np.ndarray) -> bytes:
-        """How these PEs (by number) lie to each other, their routes, how often they run."""
-        rows, columns = np.divmod(pes, self.width)
-        places = np.stack([rows - rows.min(), columns - columns.min()])
-        routes = self._outputs[pes], self._inputs[pes], self._own_words[pes], self._then[pes]
-        tables = places, *routes, self._repeats[pes]
-        return b"".join(table.tobytes() for table in tables)
+    def signatures(self) -> np.ndarray:
+        """Bytes of each PE's routes and of how often it runs its program, (PE, byte)."""
+        parts = self._outputs, self._inputs, self._then, self._own_words, self._repeats[:, None]
+        return np.concatenate([part.view(np.uint8) for part in parts], axis=1)
