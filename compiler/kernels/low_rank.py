@@ -223,10 +223,7 @@ def _joint(
     sizes = base.out_features + rank, base.in_features + rank, 1
     whole = _tile(site, contraction, WeightTiles(*sizes), kind, _dealt(site, weights, rank))
     down, up = (_tile(site, contraction, own, kind) for own in weights[1:])
-    own = _tile(site, contraction, base, kind)
-    size = contraction.itemsize
-    sides = own.in_features * own.in_positions * size, own.out_features * own.out_positions * size
-    return low_rank.Joint(whole, down, up, low_rank.keeps_both(site.target, *sides))
+    return low_rank.Joint(whole, down, up)
 
 
 def _dealt(site: Site, weights: Sequence[WeightTiles], rank: int) -> Ints:

@@ -1,13 +1,13 @@
 """A frozen weight W with low-rank factors beside it, as one product: y = W x + B (A x).
 
 The rows of A are dealt out over the columns of PEs beside those of W, the columns of B over the
-rows of PEs: a product of r more inputs and r more outputs. x is sent once, and kept. Each value
-that arrives is first multiplied with A's rows; u = A x is summed and sent along the rows of PEs
-while W's rows are multiplied, and B u is added to the partial sums of y before these are summed.
-The loops run in one of two orders (see multicast.py). With the operands outermost, A x is made
-first, if a PE keeps both sides of W's product or the operand comes twice; or beside W x, and u
-follows both. With the sums outermost, A x comes first; the first sums of W x wait for u on their
-PE, as many as it holds beside its operands, and go on their way with B u in them.
+rows of PEs: a product of r more inputs and r more outputs. A PE keeps one side of it, as of W's
+alone. Each value that arrives is first multiplied with A's rows; u = A x is summed and sent along
+the rows of PEs while W's rows are multiplied, and B u is added to the partial sums of y before
+these are summed. The loops run in one of two orders (see multicast.py). With the operands
+outermost, A x is made first, and the operand comes twice; or beside W x, and u follows both. With
+the sums outermost, A x comes first; the first sums of W x wait for u on their PE, as many as it
+holds beside its operands, and go on their way with B u in them.
 
 The input gradient is the same in the other direction: du = B^T g first, and A^T du is added to the
 partial sums of W^T g. For the gradients of A and B the positions are dealt out: of the many rows of
@@ -27,7 +27,7 @@ from . import local_product
 from .arrays import Bools, Floats, Ints, ceil_div
 from .collectives import adding_cycles, all_reduce, broadcast, reduce, reduce_behind
 from .cost import Cost
-from .product import ProductKind, Tile, side_bytes
+from .product import ProductKind, Tile
 
 WAITING = 3
 """Vectors of the sums that a PE may hold until the factors' part of them has come."""
@@ -36,12 +36,11 @@ WAITING = 3
 @dataclass(frozen=True)
 class Joint:
     """Tiles of W's product with r more inputs and outputs, and of A's (`down`) and B's (`up`)
-    alone; `keeps_both` sides where memory allows it."""
+    alone."""
 
     whole: Tile
     down: Tile
     up: Tile
-    keeps_both: Bools
 
     @property
     def is_possible(self) -> Bools:
@@ -65,18 +64,12 @@ class _Messages:
     inputs: Floats
 
 
-def keeps_both(target: Target, into: Ints, out: Ints) -> Bools:
-    """Whether both sides of a product, of so many bytes, take no more than one may."""
-    return into + out <= side_bytes(target)
-
-
 def cost(target: Target, joint: Joint) -> Cost:
     """Of the forward, or of the input gradient, by the kind of the whole product."""
     compute = local_product.cycles(target, joint.whole.arithmetic)
     is_forward = joint.whole.product.kind is ProductKind.FORWARD
     sent = _forward(target, joint) if is_forward else _input_gradient(target, joint)
-    again = np.where(joint.keeps_both, 0.0, sent.first)
-    factors_first = again + np.maximum(0.0, sent.operands + sent.between - compute)
+    factors_first = sent.first + np.maximum(0.0, sent.operands + sent.between - compute)
     factors_beside = np.maximum(0.0, sent.operands - compute) + sent.between
     operands_outermost = np.minimum(factors_first, factors_beside) + sent.sums
     held = compute * np.minimum(1.0, WAITING / sent.vectors)

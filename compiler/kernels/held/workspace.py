@@ -10,8 +10,7 @@ vectors of the other: the sums, while operands stream past them, or the operands
 one by one (see machine/multicast.py): of those that its memory allows the larger counts, in one
 turn. A product of two activations holds its second factor where a weight would lie. Where tiles
 travel (rings, SUMMA) a PE also takes the next ones of the inputs and of the weights. A product with
-low-rank factors in it keeps both sides where they take no more than one side may, else a few
-vectors that wait for the factors' part of them.
+low-rank factors in it also has a few vectors that wait for the factors' part of them.
 """
 
 from __future__ import annotations
@@ -205,8 +204,7 @@ def _sides(
 ) -> Ints:
     """Bytes of the larger side that a PE may hold, and of the vectors that stream past it; those of
     the outputs are `halo` longer where there are so many beyond the PE's slice. With low-rank
-    factors in the product (`joint`) it holds both sides where they take no more than one may, or
-    vectors that wait."""
+    factors in the product (`joint`) it also holds vectors that wait."""
     tilings = lies.tilings
     arriving = ceil_div(in_positions, tilings.space_split)
     leaving = ceil_div(out_positions, tilings.space_split)
@@ -219,8 +217,6 @@ def _sides(
     held = np.maximum(into * arriving * sides.holds_in, out * leaving * sides.holds_out)
     vectors: Ints | int = _VECTORS
     if joint is not None:
-        both = joint & (ends[0] + ends[1] <= lies.side_bytes)
-        held = np.where(both, (ends[0] + ends[1]) // size, held)
-        vectors = _VECTORS + WAITING * (joint & ~both)
+        vectors = _VECTORS + WAITING * joint
     travelling = np.where(tilings.is_square, ends[0] // size + into * out, 0)
     return (held + vectors * np.maximum(arriving, leaving) + travelling) * size

@@ -139,8 +139,7 @@ def _product_bytes(
 
     It can hold a side that takes `most` bytes or less, and the smaller one in turns.
     Where tiles travel it also takes the next ones of the inputs and of the weights. With low-rank
-    factors in the product it keeps both sides, if they take no more than one may, else three more
-    vectors, which wait for what the factors add to them.
+    factors in the product it has three more vectors, which wait for what the factors add to them.
     """
     into = ceil(product.in_features / tiling.in_split)
     out = ceil(product.out_features / tiling.out_split)
@@ -155,11 +154,7 @@ def _product_bytes(
     arriving, leaving = ceil(ends[0] / turns), ceil(ends[1] / turns) + beyond
     parts = zip((into * arriving, out * leaving), shares, strict=True)
     held = max(part for part, share in parts if share <= max(1, min(shares)))
-    vectors = 2
-    if has_factors and sum(sides) * product.item_bytes <= most:
-        held = sum(sides)
-    elif has_factors:
-        vectors += _WAITING
+    vectors = 2 + _WAITING * has_factors
     elements = held + vectors * max(arriving, leaving)
     if tiling.algorithm in ("ring", "summa"):
         elements += into * ends[0] + into * out
