@@ -28,7 +28,7 @@ from ..plan.routed import Routed
 from ..plan.stage_record import Tiling
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .held.memory import MemoryTable, Stored, memory_table, nothing_stored, store_parameter
+from .held.memory import MemoryTable, Stored, memory_table, stored_parameters
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
 from .layout import StageLayout
@@ -120,11 +120,7 @@ def price_stage(
         tilings = stage_tilings(layout, target)
     site = _site(target, tilings, layout.forward, layout, weights, in_sequence)
     site = replace(site, shares=shares)
-    stored = [
-        nothing_stored(tilings) if lent else store_parameter(site, layout, index, spec)
-        for index, spec in enumerate(program.parameters)
-        for lent in [index in layout.lent]
-    ]
+    stored = stored_parameters(site, layout, program)
     operators = (
         *_phase_costs(site, stage, program, layout, backward_first),
         *_update_costs(site, stage, program, layout, stored, step),

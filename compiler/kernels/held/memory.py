@@ -1,9 +1,10 @@
 """Bytes on the fullest PE, by class, for every tiling; docs/memory.md argues each class's lifetime.
 
 Weights are kept compressed (value and index per non-zero) where that is smaller than the dense
-tile. Gradients and optimizer state exist for non-zeros only. Saved activations are dealt out evenly
-over the region, each tensor by itself, and held for delay + 1 samples, for delay where a tick's
-backward, which is done with one, comes before its forward, or for those that are not with the host.
+tile; low-rank factors of a stage lie on different lines of PEs. Gradients and optimizer state exist
+for non-zeros only. Saved activations are dealt out evenly over the region, each tensor by itself,
+and held for delay + 1 samples, for delay where a tick's backward, which is done with one, comes
+before its forward, or for those that are not with the host.
 Forward, backward and update take turns, so what only one of them needs shares its bytes with what
 only another one needs: the workspace is the backward's, or what the forward's exceeds the gradient
 by, whichever is larger. A gradient that is summed behind the forward lives beside it.
@@ -25,6 +26,7 @@ from ...plan.program import StageProgram, TensorSpec
 from ...plan.stage_record import PEMemory
 from ..layout import StageLayout
 from ..site import Site
+from .factor_lines import on_fullest
 from .workspace import workspace_bytes
 
 
@@ -36,6 +38,13 @@ class Stored:
     mean_elements: Floats
     weight_bytes: Ints
     value_bytes: Ints
+
+    def where(self, is_there: Bools) -> Stored:
+        """The same under the tilings for which this is true; under others the fullest PE holds
+        nothing of it."""
+        held = (self.elements, self.weight_bytes, self.value_bytes)
+        elements, weights, values = (np.where(is_there, n, 0) for n in held)
+        return Stored(elements, self.mean_elements, weights, values)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,21 @@ class MemoryTable:
             stream_buffer_bytes=int(self.stream_buffer[index]),
             skip_fifo_bytes=int(self.tilings.share(post.passing_bytes)[index]),
         )
+
+
+def stored_parameters(site: Site, layout: StageLayout, program: StageProgram) -> list[Stored]:
+    """Where each parameter lies, and how much of it the fullest PE holds: no row of a low-rank
+    factor that has its rows on other lines of PEs."""
+    there = on_fullest(layout, site.tilings)
+    found = []
+    for index, spec in enumerate(program.parameters):
+        stored = store_parameter(site, layout, index, spec)
+        if index in layout.lent:
+            stored = nothing_stored(site.tilings)
+        elif index in there:
+            stored = stored.where(there[index])
+        found.append(stored)
+    return found
 
 
 def nothing_stored(tilings: Tilings) -> Stored:

@@ -14,6 +14,7 @@ from ..program_graph import is_view
 from ..stage_record import PEMemory, StageRecord
 from .identity import tensor_bytes
 from .regions.dealt import dealt
+from .regions.factors import trained_bytes
 from .regions.shared import (
     given_parameters,
     gradient_of_input,
@@ -157,8 +158,8 @@ def skip_fifos(subject: Subject) -> Iterator[Finding]:
 def parameter_bytes(subject: Subject) -> Iterator[Finding]:
     """Gradients are one value per non-zero, optimizer state `optimizer_states` times that.
 
-    Weights take at least a value each and at most a value and an index. Gradients of a stage with
-    frozen parameters are not checked.
+    Weights take at least a value each and at most a value and an index. In a stage with frozen
+    parameters gradients are those of trained ones; they are checked where these are dense matrices.
     """
     constants = {constant.name: constant.value for constant in subject.plan.provenance}
     index_bytes = constants.get("sparsity.index_bytes", 0)
@@ -168,8 +169,9 @@ def parameter_bytes(subject: Subject) -> Iterator[Finding]:
         if size is None or not isinstance(index_bytes, int | float):
             continue
         values = stage.nonzeros.per_pe_max * size
-        if memory.gradient_bytes != values and not _has_frozen(subject, stage):
-            yield Finding(f"{where}.gradient_bytes", values, memory.gradient_bytes)
+        gradients = _gradient_bytes(subject, stage, values)
+        if gradients not in (None, memory.gradient_bytes):
+            yield Finding(f"{where}.gradient_bytes", gradients, memory.gradient_bytes)
         expected = subject.plan.optimizer_states * memory.gradient_bytes
         if memory.optimizer_bytes != expected:
             yield Finding(f"{where}.optimizer_bytes", expected, memory.optimizer_bytes)
@@ -194,9 +196,13 @@ def normalization_bytes(subject: Subject) -> Iterator[Finding]:
             yield Finding(where, sum(known), given)
 
 
-def _has_frozen(subject: Subject, stage: StageRecord) -> bool:
+def _gradient_bytes(subject: Subject, stage: StageRecord, of_all: int) -> int | None:
+    """Of the trained parameters, `of_all` if none is frozen; None if it is not known."""
     program = subject.programs.get(stage.program)
-    return program is not None and not all(program.trainable)
+    if program is None or all(program.trainable):
+        return of_all
+    sparse = {*subject.plan.masks, *subject.plan.shares_of_zeros}
+    return None if sparse.intersection(stage.parameters) else trained_bytes(program, stage.tiling)
 
 
 def _share(stage: StageRecord, spec: TensorSpec) -> int:

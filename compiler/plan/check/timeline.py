@@ -108,6 +108,15 @@ def features(phase: Phase) -> Features:
     return found
 
 
+def products(phase: Phase) -> Iterator[tuple[fx.Node, int, fx.Node]]:
+    """Products of rows with a weight: the operator, the weight's number, the rows."""
+    for node in _calls(phase.graph):
+        if _name(node) in _PRODUCTS:
+            rows, weight = _factors(node)
+            if weight in phase.weights:
+                yield node, phase.weights[weight], rows
+
+
 def moments(phase: Phase, known: Features) -> tuple[OperatorMoment, ...]:
     """One moment per operator."""
     calls = list(_calls(phase.graph))
@@ -244,7 +253,7 @@ def weights_of(graph: fx.Graph, arguments: Mapping[fx.Node, int]) -> dict[fx.Nod
     """These arguments of a graph, by number, and their views."""
     found = dict(arguments)
     for node in _calls(graph):
-        if _is_whole_view(node) and node.args[0] in found:
+        if is_whole_view(node) and node.args[0] in found:
             found[node] = found[_node(node.args[0])]
     return found
 
@@ -253,7 +262,7 @@ def summands(result: fx.Node) -> Iterator[fx.Node]:
     """What a gradient is the sum of, and the sums."""
     waiting = [result]
     for part in waiting:
-        while _is_whole_view(part):
+        while is_whole_view(part):
             part = _node(part.args[0])
         yield part
         waiting += part.all_input_nodes if _name(part) == "aten.add.Tensor" else ()
@@ -288,7 +297,7 @@ def _is_alias(node: fx.Node) -> bool:
     return declared or _name(node) == "aten._unsafe_view.default"
 
 
-def _is_whole_view(node: fx.Node) -> bool:
+def is_whole_view(node: fx.Node) -> bool:
     """Whether a node is its operand in another shape, with no element left out."""
     return _is_alias(node) and not _name(node).startswith(_SELECTING)
 
