@@ -65,8 +65,9 @@ class Options:
     `optimizer_states` is the number of state tensors the optimizer keeps per parameter (1 for
     SGD with momentum, 2 for AdamW); `matrix_rule` and `by_element` are those of `Training`.
     `tilings` says how stages are mapped whose module matches a glob; the mapper chooses for the
-    others, of all `mappings` or of those in which products run in sequence ("2021"). `loads` are
-    the shares of rows that go to each expert of a mixture, see `Training`.
+    others, of all `mappings` or of those in which products run in sequence ("2021"), and which take
+    at most `pe_memory` bytes of a PE. `loads` are the shares of rows that go to each expert of a
+    mixture, see `Training`.
     A stage is what `granularity` says, except that each module which one of the globs `stages`
     matches ("layers.*") is one; with `recompute` stages do their forward again in the backward
     where that saves memory, with `reversible` those of reversible layers keep nothing, but for
@@ -97,6 +98,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
     mappings: Literal["all", "2021"] = "all"
+    pe_memory: int | None = None
     loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     witness: bool = True
     witness_model: nn.Module | None = None
@@ -118,6 +120,7 @@ class Options:
             self.tilings,
             in_sequence=self.mappings == "2021",
             loads=self.loads,
+            pe_memory=self.pe_memory,
         )
 
     @property

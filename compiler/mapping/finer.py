@@ -78,8 +78,7 @@ class _Finer:
         if not about or not self._may_change(stage, kernel):
             return kernel
         table = self.pricing.table_about(stage, about)
-        needed = self.pricing.needed_bytes_of(stage, table)
-        fits = np.flatnonzero(needed <= self.pricing.target.capacity_bytes)
+        fits = self.pricing.fitting(stage, table)
         key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
         if key not in self.unions:
             self.unions[key] = _Union.of(kernel.sizes, table, fits)

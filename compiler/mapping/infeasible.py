@@ -30,17 +30,20 @@ class Reprice(Protocol):
     ) -> StageTable: ...
 
 
-def memory_report(stage: Stage, post: Post, target: Target, reprice: Reprice) -> InfeasibleReport:
-    """Demand and levers of the tiling that needs the least memory per PE."""
+def memory_report(
+    stage: Stage, post: Post, target: Target, reprice: Reprice, most: int | None = None
+) -> InfeasibleReport:
+    """Demand and levers of the tiling that needs the least memory per PE, of which it may take at
+    most so many bytes, or all."""
     table = reprice(stage)
     return InfeasibleReport(
         subject=f"stage {stage.index} ({stage.name})",
         target=target.name,
         demand=_least(table, post),
-        bound=target.capacity_bytes,
+        bound=_bound(target, most),
         unit="bytes per PE",
         contributors=tuple(memory_classes(stage, table, post)),
-        try_levers=lambda: _levers(stage, post, target, table, reprice),
+        try_levers=lambda: _levers(stage, post, target, table, reprice, most),
     )
 
 
@@ -48,10 +51,21 @@ def _least(table: StageTable, post: Post) -> int:
     return int(table.memory.total(post).min())
 
 
+def _bound(target: Target, most: int | None) -> int:
+    return target.capacity_bytes if most is None else min(most, target.capacity_bytes)
+
+
 def _levers(
-    stage: Stage, post: Post, target: Target, table: StageTable, reprice: Reprice
+    stage: Stage,
+    post: Post,
+    target: Target,
+    table: StageTable,
+    reprice: Reprice,
+    most: int | None,
 ) -> Iterator[ProposedLever]:
-    bound = target.capacity_bytes
+    bound = _bound(target, most)
+    if bound < target.capacity_bytes:
+        yield ProposedLever("all of a PE's memory", _least(table, post), target.capacity_bytes)
     if table.nonzeros_total == table.nonzeros_dense and stage.parameters:
         for sparsity in _SPARSITIES:
             sparse = reprice(stage, density=1.0 - sparsity)
@@ -65,7 +79,7 @@ def _levers(
     yield ProposedLever(
         "an optimizer without state", _least(reprice(stage, optimizer_states=0), post), bound
     )
-    yield from _larger_targets(stage, post, target, reprice)
+    yield from _larger_targets(stage, post, target, reprice, most)
 
 
 def _half_width(table: StageTable, post: Post) -> int:
@@ -75,18 +89,17 @@ def _half_width(table: StageTable, post: Post) -> int:
 
 
 def _larger_targets(
-    stage: Stage, post: Post, target: Target, reprice: Reprice
+    stage: Stage, post: Post, target: Target, reprice: Reprice, most: int | None
 ) -> Iterator[ProposedLever]:
     grid = replace(target.grid, rows=2 * target.rows, columns=2 * target.columns)
     demand = _least(reprice(stage, target=replace(target, grid=grid)), post)
-    yield ProposedLever(
-        "four times the PEs (rows and columns doubled)", demand, target.capacity_bytes
-    )
+    change = "four times the PEs (rows and columns doubled)"
+    yield ProposedLever(change, demand, _bound(target, most))
     for name in known_targets():
         other = load_target(name)
         if _tensor_bytes(other) > _tensor_bytes(target):
             demand = _least(reprice(stage, target=other), post)
-            yield ProposedLever(f"target {name}", demand, other.capacity_bytes)
+            yield ProposedLever(f"target {name}", demand, _bound(other, most))
 
 
 def _tensor_bytes(target: Target) -> int:

@@ -103,9 +103,11 @@ class Pricing:
 
     def stage_kernel(self, stage: Stage) -> StageKernel:
         table, post = self.table(stage), self.post(stage)
-        fits = np.flatnonzero(self.needed_bytes(stage) <= self.target.capacity_bytes)
+        fits = self.fitting(stage, table)
         if len(fits) == 0:
-            raise memory_report(stage, post, self.target, self.reprice).error()
+            raise memory_report(
+                stage, post, self.target, self.reprice, self.training.pe_memory
+            ).error()
         kept = self.kept(table, fits)
         sharing = self.sharing(stage)
         memory = table.memory.total(post)[kept.tilings]
@@ -127,6 +129,11 @@ class Pricing:
         """The same with the tilings of one of the stage's tables."""
         slack = MASK_SLACK if self.training.dynamic.intersection(stage.parameters) else 0.0
         return table.memory.total(self.post(stage)) + slack * table.memory.of_weights
+
+    def fitting(self, stage: Stage, table: StageTable) -> Ints:
+        """Tilings of one of the stage's tables that take no more of a PE than they may."""
+        most = self.training.bytes_of(self.target)
+        return np.flatnonzero(self.needed_bytes_of(stage, table) <= most)
 
     def least_bytes(self, stage: Stage) -> int:
         """Bytes on the fullest PE with the tiling that needs the least."""

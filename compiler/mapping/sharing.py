@@ -72,9 +72,10 @@ def shared_kernel(
     height, width, interval, held, streams = (
         np.concatenate(column) for column in zip(*map(_sizes, ways), strict=True)
     )
-    fits = np.flatnonzero(held <= target.capacity_bytes)
+    most = training.bytes_of(target)
+    fits = np.flatnonzero(held <= most)
     if not len(fits):
-        raise _report(stages, group, target, int(held.min())).error()
+        raise _report(stages, group, target, int(held.min()), most).error()
     kept = fits[pareto(height[fits], width[fits], interval[fits])]
     sizes = Sizes(*(of[kept] for of in (height, width, interval, held, streams)))
     kernels = [
@@ -278,7 +279,9 @@ class _Ring:
         return matrix.tiles.tile_size(tilings.in_split, tilings.out_split) * size
 
 
-def _report(stages: Stages, group: SharedGroup, target: Target, demand: int) -> InfeasibleReport:
+def _report(
+    stages: Stages, group: SharedGroup, target: Target, demand: int, most: int
+) -> InfeasibleReport:
     names = " and ".join(stages.stages[number].name for number in group.stages)
-    subject, capacity = f"one region for {names}", target.capacity_bytes
-    return InfeasibleReport(subject, target.name, demand, capacity, "bytes per PE", ())
+    subject = f"one region for {names}"
+    return InfeasibleReport(subject, target.name, demand, most, "bytes per PE", ())

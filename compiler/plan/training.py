@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import torch
 
+from ..targets.target import Target
 from .program import Stage, Stages
 from .program_graph import packet_name
 from .routed import Routed
@@ -29,7 +30,8 @@ class Training:
     matrices, but for those that `by_element` is about (see `stepped_by_element`).
     Stages that match one of the globs of `tilings` ("layers.*") are mapped so; of several globs
     that match the first counts. With `in_sequence` every operator waits for the sums of the one
-    before. Of `loads`, likewise by glob, the shares of all rows that go to each expert of a
+    before. A stage takes at most `pe_memory` bytes of a PE, of all that it has if it is None. Of
+    `loads`, likewise by glob, the shares of all rows that go to each expert of a
     mixture, in the mean over samples; others go evenly.
     """
 
@@ -41,6 +43,12 @@ class Training:
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
     in_sequence: bool = False
     loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    pe_memory: int | None = None
+
+    def bytes_of(self, target: Target) -> int:
+        """What a stage may take of a PE of a machine."""
+        capacity = target.capacity_bytes
+        return capacity if self.pe_memory is None else min(self.pe_memory, capacity)
 
     def tiling_of(self, stage: str) -> Tiling | None:
         """What is asked for the stage made for a module, by the module's path."""

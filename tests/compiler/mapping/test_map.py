@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import pytest
 import torch
+from helpers.small_mesh import mesh
 from helpers.stages_of import mlp_stages, random_masks, resnet8_stages, stages_of
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.mapping.map import map_kernels
+from weft.compiler.place.place import smallest_interval
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -150,3 +152,23 @@ def test_choices_are_sorted_by_area_and_each_is_worth_it():
     for kernel in map_kernels(resnet8_stages(), WSE2).stages:
         areas = [choice.area for choice in kernel.choices]
         assert areas == sorted(areas)
+
+
+@pytest.mark.parametrize("most", [6_000, 8_000])
+def test_no_stage_takes_more_of_a_pe_than_it_may(most: int) -> None:
+    """Finer tilings as well; the interval is no shorter than with all of the memory."""
+    stages, machine = resnet8_stages(), mesh(32, 32)
+    limited = map_kernels(stages, machine, Training(pe_memory=most))
+    every = map_kernels(stages, machine)
+    least = smallest_interval(limited)
+    assert least >= smallest_interval(every)
+    assert limited.finer is not None
+    for kernels in (limited, limited.finer(limited, least)):
+        assert max(int(kernel.sizes.memory_bytes.max()) for kernel in kernels.stages) <= most
+    assert max(int(kernel.sizes.memory_bytes.max()) for kernel in every.stages) > most
+
+
+def test_more_memory_than_a_pe_has_is_all_of_it() -> None:
+    assert Training(pe_memory=10**9).bytes_of(WSE2) == WSE2.capacity_bytes
+    assert Training(pe_memory=1_000).bytes_of(WSE2) == 1_000
+    assert Training().bytes_of(WSE2) == WSE2.capacity_bytes
