@@ -81,6 +81,7 @@ class Plan:
             None if globs is None else tuple(globs),
             in_sequence=pipeline.get("mappings") == "2021",
             loads=recorded_loads(document.stages),
+            pe_memory=pipeline.get("pe_memory"),
         )
 
     def delays(self) -> tuple[int, ...]:

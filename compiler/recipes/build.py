@@ -114,6 +114,7 @@ def _options(recipe: Recipe, masks: dict[str, Tensor]) -> Options:
         fit=recipe.pipeline.fit,
         loads=recipe.pipeline.loads,
         mappings=recipe.pipeline.mappings,
+        pe_memory=recipe.pipeline.pe_memory,
         name=recipe.model.name,
         recipe=recipe.model_dump(mode="json"),
     )

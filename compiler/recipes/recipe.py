@@ -141,6 +141,9 @@ class PipelineRecipe(RecipePart):
     mappings: Literal["all", "2021"] = "all"
     """Of stages: all that are known, or "2021": features on columns of PEs, products in sequence,
     each sum waited for."""
+    pe_memory: Positive | None = None
+    """Bytes of a PE's memory that a stage may take at most; null: all. The mapper spends what is
+    free on faster tilings: less of it makes plans that hold less and are slower."""
     loads: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field(default_factory=dict)
     """Of mixtures of experts, by globs of module paths, the recorded share of all rows that goes to
     each expert, for which their stages are timed; others are timed for even shares."""
