@@ -97,12 +97,21 @@ def report(fitting: Fitting, setting: Setting) -> InfeasibleReport:
         try_levers=lambda: (
             *(_line(lever.change, lever.after) for lever in every_lever(fitting, setting)),
             *_half_width(fitting, setting),
+            *_all_memory(fitting, setting),
         ),
     )
 
 
 def _line(change: str, demand: Demand) -> LeverLine:
     return LeverLine(change, demand.amount, demand.bound, demand.unit)
+
+
+def _all_memory(fitting: Fitting, setting: Setting) -> Iterator[LeverLine]:
+    """All of a PE's memory, where stages may take less."""
+    if fitting.training.bytes_of(setting.target) < setting.target.capacity_bytes:
+        training = replace(fitting.training, pe_memory=None)
+        whole = Fitting(fitting.graph, training, programs=fitting.programs)
+        yield _line("all of a PE's memory (pe_memory: null)", whole.demand(setting))
 
 
 def _half_width(fitting: Fitting, setting: Setting) -> Iterator[LeverLine]:
@@ -118,5 +127,6 @@ def _half_width(fitting: Fitting, setting: Setting) -> Iterator[LeverLine]:
         demand = fitting.demand(replace(setting, target=replace(setting.target, sram=roomier)))
         if demand.unit == BYTES:
             halved = ceil(demand.amount / 2)
-            demand = Demand(halved, capacity, BYTES, max(0, halved - capacity))
+            most = fitting.training.bytes_of(setting.target)
+            demand = Demand(halved, most, BYTES, max(0, halved - most))
         yield _line("a dtype of half the width", demand)

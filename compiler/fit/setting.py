@@ -166,14 +166,14 @@ class Fitting:
         key = setting.choices, _machine(setting)
         if key not in self._needs:
             self._needs[key] = self._need(setting)
-        need, capacity = self._needs[key], setting.target.capacity_bytes
+        need, capacity = self._needs[key], self.training.bytes_of(setting.target)
         if need.excess_bytes:
             return Demand(need.bytes, capacity, BYTES, need.excess_bytes)
         bound = setting.target.all_pes
         return Demand(need.pes, bound, PES, max(0, need.pes - bound))
 
     def _need(self, setting: Setting) -> _Need:
-        pricing, capacity = self.pricing(setting), setting.target.capacity_bytes
+        pricing, capacity = self.pricing(setting), self.training.bytes_of(setting.target)
         least = [pricing.least_bytes(stage) for stage in pricing.stages.stages]
         excess = sum(max(0, amount - capacity) for amount in least)
         return _Need(max(least), excess, 0 if excess else pes_least(self.kernels(setting)))

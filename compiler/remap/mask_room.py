@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...backend.sparsity import MaskRule
 from ...backend.sparsity.room import TileRoom
+from ..kernels.held.factor_lines import on_fullest
 from ..kernels.held.memory import vector_elements
 from ..kernels.layout import StageLayout, find_layout
 from ..machine.tilings import Tilings
@@ -156,11 +157,13 @@ class _Lying:
         return memory.total_bytes - of_weights
 
     def held(self, masks: Mapping[str, Tensor], index_bytes: int) -> Iterator[_HeldParameter]:
-        """Each parameter under `masks`. A matrix is stored compressed where that is smaller."""
+        """Each parameter under `masks`. A matrix is stored compressed where that is smaller; of
+        low-rank factors the fullest PE has no more than the plan gave it."""
         memory, program = self.record.memory_per_pe, self.stage.program
         states = memory.optimizer_bytes // memory.gradient_bytes if memory.gradient_bytes else 0
         tilings = Tilings.of(self.record.tiling)
         splits = tilings.in_split, tilings.out_split
+        there = on_fullest(self.layout, tilings)
         for index, spec in enumerate(program.parameters):
             size = spec.torch_dtype.itemsize
             training = (1 + states) * size * program.trainable[index]
@@ -171,6 +174,8 @@ class _Lying:
             mask = masks.get(self.stage.parameters[index])
             tiles = self.layout.matrices[index].tiles_of(None if mask is None else np.asarray(mask))
             elements, dense = int(tiles.tile_max(*splits)[0]), int(tiles.tile_size(*splits)[0])
+            if index in there and not there[index][0]:
+                elements = 0
             stored = min(dense * size, elements * (size + index_bytes))
             each = size + index_bytes + training
             yield _HeldParameter(elements, stored + elements * training, each)

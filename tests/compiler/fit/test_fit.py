@@ -10,7 +10,7 @@ from helpers.fitting import LARGE, TINY, compiled_with, fitting_of, small
 from weft.backend.errors import InfeasibleError
 from weft.compiler.fit.fit import fit, report
 from weft.compiler.fit.levers import off_the_wafer
-from weft.compiler.fit.setting import BYTES, Setting
+from weft.compiler.fit.setting import BYTES, Fitting, Setting
 from weft.compiler.plan.check import check
 from weft.compiler.stages.kept.keeping import ActivationKeeping
 
@@ -121,3 +121,18 @@ def _bytes_for(fitting) -> int:
     least = [max(map(one.least_bytes, one.stages.stages)) for one in pricing]
     assert least[1] < least[0]
     return ROOMY.sram.bytes_per_pe - ROOMY.capacity_bytes + (least[0] + least[1]) // 2
+
+
+def test_all_of_a_pes_memory_is_a_lever_where_stages_may_take_less():
+    fitting, setting = fitting_of(1, 4, 4), Setting(TINY)
+    need, change = fitting.demand(setting), "all of a PE's memory (pe_memory: null)"
+    assert need.fits
+    limited = Fitting(fitting.graph, replace(fitting.training, pe_memory=100))
+    demand = limited.demand(setting)
+    assert not demand.fits
+    assert (demand.bound, demand.unit) == (100, BYTES)
+    found = next(one for one in report(limited, setting).levers if one.change == change)
+    assert found.fits
+    assert (found.predicted, found.unit) == (need.amount, need.unit)
+    levers = report(fitting_of(*LARGE), setting).levers
+    assert change not in {lever.change for lever in levers}
