@@ -51,6 +51,8 @@ class Setting:
     target: str = "wse3"
     granularity: str = "block"
     recompute: bool = True
+    pe_memory: tuple[int, ...] = ()
+    """Bytes of a PE that stages of LoRA may take at most, a plan for each; empty: all."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,19 @@ def finetuning(setting: Setting, wafers: int | None = None) -> Iterator[Row]:
     """Full fine-tuning, then LoRA: on so many wafers, or each on the fewest that hold it."""
     for way in (FULL, f"LoRA, r = {setting.rank}"):
         made = case(setting, way != FULL)
-        compiler = _compiler(setting, capture(made.model, made.sample, made.loss))
-        plan = _least(setting, compiler) if wafers is None else _plan(setting, compiler, wafers)
-        yield _row(way, plan)
+        graph = capture(made.model, made.sample, made.loss)
+        for most in (way != FULL and setting.pe_memory) or (None,):
+            compiler = _compiler(setting, graph, most)
+            plan = _least(setting, compiler) if wafers is None else _plan(setting, compiler, wafers)
+            yield _row(way if most is None else f"{way}, {most:,} bytes of a PE", plan)
 
 
-def _compiler(setting: Setting, graph: Graph) -> GraphCompiler:
+def _compiler(setting: Setting, graph: Graph, pe_memory: int | None) -> GraphCompiler:
     options = Options(
         optimizer_states=_STATES,
         granularity=setting.granularity,  # type: ignore[arg-type]
         recompute=setting.recompute,
+        pe_memory=pe_memory,
         witness=False,
     )
     return GraphCompiler(graph, options)

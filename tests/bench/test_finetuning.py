@@ -38,6 +38,17 @@ def test_llama_2_7b() -> None:
     assert lora.wafers < full.wafers
 
 
+@pytest.mark.slow
+def test_llama_2_7b_on_equal_wafers() -> None:
+    """Of two wafers with the same options, where LoRA takes 21 kB of a PE at most: 45 % of the
+    bytes, 75 % of the interval."""
+    pytest.importorskip("transformers")
+    full, lora = finetuning(Setting(pe_memory=(21_000,)), wafers=2)
+    assert lora.wafers == full.wafers == 2
+    assert lora.total_bytes <= 0.45 * full.total_bytes
+    assert lora.interval_cycles <= 0.75 * full.interval_cycles
+
+
 def test_all_of_the_model_but_its_adapters_is_frozen() -> None:
     pytest.importorskip("transformers")
     model = case(Setting(layers=1), adapted=True).model

@@ -26,6 +26,10 @@ def finetuning(
     recompute: Annotated[
         bool, typer.Option(help="Stages do their forward again in the backward.")
     ] = True,
+    pe_memory: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Bytes of a PE for LoRA at most; a plan for each. Default: all."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compile Llama-2-7B, without weights, for full fine-tuning and for LoRA; compare the plans."""
@@ -36,19 +40,22 @@ def finetuning(
     if granularity not in ("block", "finest"):
         known = ("block", "finest")
         raise UnknownNameError("granularity", granularity, known, "weft bench finetuning --help")
-    setting = Setting(layers, tokens, rank, target, granularity, recompute)
+    sizes = layers, tokens, rank, target, granularity, recompute
+    setting = Setting(*sizes, tuple(pe_memory or ()))
     rows = list(rows_of(setting, wafers))
     if json:
         print_json([asdict(row) for row in rows])
         return
     print_table(_HEADERS, [_line(row) for row in rows])
-    full, lora = rows
-    typer.echo(
-        f"\nLoRA needs {lora.total_bytes / full.total_bytes:.1%} of the bytes,"
-        f" {lora.interval_cycles / full.interval_cycles:.1%} of the interval,"
-        f" {lora.pe_cycles / full.pe_cycles:.1%} of the PE cycles, {lora.macs / full.macs:.1%} of"
-        " the MACs"
-    )
+    full, *others = rows
+    typer.echo()
+    for lora in others:
+        typer.echo(
+            f"{lora.way} needs {lora.total_bytes / full.total_bytes:.1%} of the bytes,"
+            f" {lora.interval_cycles / full.interval_cycles:.1%} of the interval,"
+            f" {lora.pe_cycles / full.pe_cycles:.1%} of the PE cycles,"
+            f" {lora.macs / full.macs:.1%} of the MACs"
+        )
 
 
 _CLASSES = ("weights", "optimizer", "gradient", "activation_fifo", "workspace")
