@@ -37,6 +37,7 @@ class Contraction:
     itemsize: int
     loaded: bool = False
     batch: int = 1
+    follows: bool = False
 
     @property
     def vector_positions(self) -> int:
@@ -65,6 +66,7 @@ class Contraction:
             is_sparse=weights.is_sparse,
             loaded=self.loaded,
             batch=self.batch,
+            follows=self.follows,
         )
 
 
@@ -78,7 +80,7 @@ class ProductPart:
 
 def price(site: Site, part: ProductPart) -> Cost:
     """Cost of a product, its weight loaded first if it does not lie there."""
-    inside, turns = in_batch(site.tilings, part.product.batch)
+    inside, turns = in_batch(site.tilings, part.product.batch, part.product.follows)
     nonzeros = tile_nonzeros(site, inside, part.product.weights)
     product = replace(part.product.product(part.kind), is_followed=len(site.weights) > 1)
     cost = _each_alike(site.target, inside, product, nonzeros)

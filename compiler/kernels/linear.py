@@ -98,9 +98,15 @@ def part(node: fx.Node, site: Site) -> ProductPart:
     batch, (m, k) = batch_of(node), shape_of(left)[-2:]
     operand = WeightTiles(out_features=shape_of(right)[-1], in_features=k, taps=1)
     size = tensors_of(node)[0].element_size()
-    return ProductPart(
-        ProductKind.FORWARD, Contraction(operand, m, m, 0, dtype_of(node), size, True, batch)
-    )
+    sizes = m, m, 0, dtype_of(node), size
+    contraction = Contraction(operand, *sizes, True, batch, _follows(node, site))
+    return ProductPart(ProductKind.FORWARD, contraction)
+
+
+def _follows(node: fx.Node, site: Site) -> bool:
+    """Whether a product's first operand lies as another product of the batch left it."""
+    left = site.roles.left_by.get(operand(node, 0))
+    return left is not None and batch_of(left) > 1
 
 
 def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contraction:
@@ -109,7 +115,7 @@ def _with_weight(node: fx.Node, site: Site, index: int, positions: int) -> Contr
     batch = batch_of(node)
     tiles = tiles if batch == 1 else _of_one(tiles, 1)
     sizes = positions, positions, 0, dtype_of(node), size
-    return Contraction(tiles, *sizes, batch=batch)
+    return Contraction(tiles, *sizes, batch=batch, follows=_follows(node, site))
 
 
 def kind_of(node: fx.Node, site: Site) -> ProductKind:

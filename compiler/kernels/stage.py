@@ -164,7 +164,8 @@ def stage_tilings(layout: StageLayout, target: Target) -> Tilings:
     if not layout.is_linear:
         return found
     if layout.positions <= _VECTORS:
-        found = found.beside(line_tilings(layout.in_features, layout.out_features, *grid))
+        sides = layout.in_features, layout.out_features
+        found = found.beside(line_tilings(*sides, *grid, in_turn=len(layout.matrices) > 1))
     if has_squares(target):
         found = found.beside(square_tilings(sizes, *grid))
     return found

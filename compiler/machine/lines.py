@@ -4,7 +4,8 @@ Row r of PEs holds slice r of the inputs, column c slice c of the outputs, in al
 partial sums of a column's outputs are summed over its rows and sent back to all of them, those of
 an input gradient likewise along the rows. A weight's gradient needs no one else. Where another
 product follows, its inputs are these outputs: then its sums run along the rows, and so on in turn,
-and every PE re-programs the routes of the sums' colours in between, where that takes time.
+and every PE re-programs the routes of the sums' colours in between, where that takes time. All are
+priced as sums down the columns: a stage with several products has as many rows as columns.
 
 A program that is written out (`software.triggered` is false) keeps its vectors in place from one
 product to the next. A stage of a pipeline takes them from another one, and spreads them first.

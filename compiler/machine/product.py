@@ -19,7 +19,7 @@ from ..targets.target import Noc, Target
 from .arrays import Bools, Ints, ceil_div
 from .collectives import words
 from .local_product import LocalProduct
-from .tilings import Tilings
+from .tilings import ALL_REDUCE, Tilings
 
 _HELD_PARTS = 4
 """One side of a product may take one of so many parts of a PE's memory; an assumption."""
@@ -62,6 +62,7 @@ class Product:
     loaded: bool = False
     batch: int = 1
     is_followed: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,19 @@ def products_beside(tilings: Tilings, batch: int) -> Ints:
     return np.where(tilings.is_square, 1, np.minimum(max(batch, 1), tilings.in_split))
 
 
-def in_batch(tilings: Tilings, batch: int) -> tuple[Tilings, Ints]:
+def in_batch(tilings: Tilings, batch: int, follows: bool = False) -> tuple[Tilings, Ints]:
     """The rows that one product of a batch has to itself, and how many of them it does in turn.
 
     A batch is spread over the rows of PEs as far as it goes; those of a row run one after another.
-    A square region does all of them in turn. An empty batch is none in turn.
+    A square region does all of them in turn. An empty batch is none in turn. Where all lines hold
+    the same vectors, a product that `follows` another one of its batch contracts what lies along
+    the whole of a line, and its results lie on the lines that the batch has to itself.
     """
     beside = products_beside(tilings, batch)
     rows = replace(tilings, in_split=tilings.in_split // beside)
-    return rows, ceil_div(batch, beside)
+    if not follows:
+        return rows, ceil_div(batch, beside)
+    turned = tilings.algorithm == ALL_REDUCE
+    into = np.where(turned, tilings.out_split, rows.in_split)
+    out = np.where(turned, rows.in_split, rows.out_split)
+    return replace(rows, in_split=into, out_split=out), ceil_div(batch, beside)

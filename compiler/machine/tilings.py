@@ -198,12 +198,17 @@ def _filling(size: int, most: int) -> int:
     return -(-size // -(-size // min(size, most)))
 
 
-def line_tilings(in_features: int, out_features: int, rows: int, columns: int) -> Tilings:
+def line_tilings(
+    in_features: int, out_features: int, rows: int, columns: int, in_turn: bool = False
+) -> Tilings:
     """Useful splits of the features of vectors that every line of PEs holds alike, and those that
-    fill the grid."""
+    fill the grid; where sums run down columns and along rows `in_turn`, as many of both."""
     most = (in_features, rows), (out_features, columns)
     axes = [np.array(sorted({*useful_splits(n), _filling(n, pes)})) for n, pes in most]
-    into, out = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
+    if in_turn:
+        into = out = np.unique(np.minimum(np.concatenate(axes), min(in_features, out_features)))
+    else:
+        into, out = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
     lines = Tilings.in_blocks(into, np.ones_like(into), out, ALL_REDUCE)
     return _fitting(lines, rows, columns)
 

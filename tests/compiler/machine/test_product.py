@@ -14,6 +14,7 @@ from weft.compiler.kernels.nonzeros import WeightTiles, count_mask
 from weft.compiler.machine.collectives import reduce
 from weft.compiler.machine.local_product import weight_triggered
 from weft.compiler.machine.product import ProductKind, in_batch, tile_of
+from weft.compiler.machine.tilings import ALL_REDUCE, Tilings
 from weft.compiler.targets import load_target
 
 
@@ -105,3 +106,19 @@ def test_products_of_an_empty_batch_take_no_turn():
     rows, turns = in_batch(tilings, 0)
     np.testing.assert_array_equal(rows.in_split, tilings.in_split)
     assert not turns.any()
+
+
+def test_a_product_that_follows_in_its_batch_contracts_a_whole_line():
+    """8 heads on 256 x 256 PEs, as an independent walk over who holds what: scores contract 128
+    dims on the 32 lines of a head, and leave 2,048 keys over all 256 PEs of each line; the product
+    with the values contracts those, and leaves the dims on the 32 lines."""
+    lines = Tilings.in_blocks(*np.array([[256], [1], [256]]), ALL_REDUCE)
+    scores, turns = in_batch(lines, 8)
+    values, _ = in_batch(lines, 8, follows=True)
+    assert turns[0] == 1
+    keys_of_a_pe = 2048 // 256
+    assert 2048 // int(scores.out_split[0]) == 2048 // int(values.in_split[0]) == keys_of_a_pe
+    assert (scores.in_split[0], values.out_split[0]) == (32, 32)
+    blocks = Tilings.in_blocks(*np.array([[256], [1], [256]]))
+    one, other = in_batch(blocks, 8)[0], in_batch(blocks, 8, follows=True)[0]
+    assert (one.in_split, one.out_split) == (other.in_split, other.out_split) == (32, 256)

@@ -8,8 +8,24 @@ from itertools import product
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.compiler.machine.tilings import Tilings, enumerate_tilings, useful_splits
+from weft.compiler.machine.tilings import (
+    Tilings,
+    enumerate_tilings,
+    line_tilings,
+    useful_splits,
+)
 from weft.compiler.plan.stage_record import Tiling
+
+
+def test_sums_in_turn_down_columns_and_along_rows_have_as_many_of_both():
+    """So that a product may be priced as if its sums ran down the columns."""
+    tilings = line_tilings(60, 400, rows=64, columns=50, in_turn=True)
+    assert (tilings.in_split == tilings.out_split).all()
+    assert tilings.in_split.max() == 50
+    assert tilings.in_split.min() == 1
+    free = line_tilings(60, 400, rows=64, columns=50)
+    assert free.in_split.max() == 60
+    assert len(free) > len(tilings)
 
 
 @given(st.integers(1, 5000))
