@@ -63,6 +63,9 @@ def _run(
 ) -> tuple[PlanDocument, SimReport, tuple[PhaseRow, ...]]:
     """Plan and report; at the fabric level also what was stepped in each phase of each stage."""
     if level != "fabric":
+        from ..backend.light_numba import import_numba
+
+        import_numba()
         from ..compiler.plan.files import load_document
         from ..sim import simulate as run
 

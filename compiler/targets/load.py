@@ -139,10 +139,17 @@ def _parse(where: str, text: str) -> dict[str, Any]:
     return document
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @lru_cache(maxsize=32)
 def _yaml(text: str) -> Any:
-    """A file under many overrides is parsed once."""
-    return yaml.safe_load(text)
+    """A file under many overrides is parsed once, by libyaml where there is one; what is wrong is
+    said by the other parser."""
+    try:
+        return yaml.load(text, Loader=_LOADER)
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
 
 
 def _leaves(

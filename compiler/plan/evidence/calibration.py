@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from ...targets.load import known_targets, load_target
 from .mechanisms import CONSTANTS, WHOLE_PLAN, Mix
 from .rows import EvidenceRow, evidence_rows
+from .student import inflation
 
 COVERED = 0.90
 """Share of figures that their intervals are meant to cover."""
@@ -185,12 +186,7 @@ def student(supports: Floats) -> Floats:
     >>> student(np.array([1.0, 2, 4, 8])).round(2).tolist()
     [3.84, 1.78, 1.3, 1.13]
     """
-    from scipy.special import ndtri, stdtrit
-
-    level, found = 0.5 + COVERED / 2, np.full(len(supports), np.inf)
-    known = supports > 0
-    found[known] = stdtrit(supports[known], level) / ndtri(level)
-    return found
+    return np.array([inflation(float(support), COVERED) for support in supports])
 
 
 def _pooled(scores: list[Floats]) -> Floats:
