@@ -47,7 +47,8 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayo
             tight += [one for one in _nested(problem, order, last) if fits(problem, one)]
         abreast = (_abreast(problem, order, level) for level in range(last + 1))
         found += [one for one in abreast if np.isfinite(one.cost)]
-    found += section_layouts(problem, orders)
+    best = min((one.cost for one in (*found, *tight) if fits(problem, one)), default=np.inf)
+    found += section_layouts(problem, orders, best)
     distinct = {(round(one.cost, 6), one.level): one for one in found}
     found = sorted(distinct.values(), key=lambda layout: layout.cost)
     good = [layout for layout in found if fits(problem, layout)][: _STARTS // 2]

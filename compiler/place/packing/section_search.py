@@ -27,6 +27,7 @@ class Blocks(NamedTuple):
     low_sum: np.ndarray
     thin_wire: np.ndarray  # the same, each width as often as wires of a row pass it
     low_wire: np.ndarray
+    area_sum: np.ndarray  # (blocks + 1,): least areas of all blocks before
     near: np.ndarray  # (blocks, most): the other ends of a block's edges
     pull: np.ndarray  # their weights; 0 where there is no further edge
 
@@ -154,6 +155,9 @@ def _continued(blocks, partial, s, best, found, x, y):
                 continue
             part, rest = _taken(room, side, depth)
             c, d = (first, a) if last else (b, end)
+            area = (rest[2] - rest[0]) * (rest[3] - rest[1])
+            if area < blocks.area_sum[d] - blocks.area_sum[c]:
+                continue
             guess = _rest_wires(blocks, c, d, rest)
             if partial.cost[s] + guess >= best:
                 continue

@@ -28,9 +28,14 @@ _BEST, _SLACK = 6, 0.01
 """Levels that are looked at closely; those with layouts dearer by this share are left out."""
 
 
-def section_layouts(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayout]:
-    """The best layout in sections at each of the levels where one is cheap, cheapest first."""
-    costs, best = problem.levels.costs, np.inf
+def section_layouts(
+    problem: Problem, orders: Sequence[np.ndarray], best: float = np.inf
+) -> list[SlicedLayout]:
+    """The best layout in sections at each of the levels where one is cheap, cheapest first.
+
+    Layouts that are a little dearer than `best` are of no use.
+    """
+    costs = problem.levels.costs
     found: list[SlicedLayout] = []
     for beam, share in ((_NARROW, _SLACK), (_WIDE, 0.0)):
         levels = {one.level for one in found[:_BEST]} if found else range(len(costs))
@@ -104,7 +109,8 @@ def blocks_in(problem: Problem, order: np.ndarray, level: int) -> Blocks:
         for e, (to, weight) in enumerate(one):
             other[block, e], pull[block, e] = to, weight
     thin_wire, low_wire = _sums(thin * passed[:, None]), _sums(low * passed[:, None])
-    return Blocks(thin, low, _sums(thin), _sums(low), thin_wire, low_wire, other, pull)
+    area = np.append(0.0, np.cumsum(levels.at([level]).areas(0, problem.rows)[order]))
+    return Blocks(thin, low, _sums(thin), _sums(low), thin_wire, low_wire, area, other, pull)
 
 
 def _sums(sizes: np.ndarray) -> np.ndarray:
