@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.stage_record import Rectangle, StageRecord, stages_by_region
 from .colours import ramp
@@ -21,6 +23,8 @@ LEAST = 3.0
 LABEL = 8.5
 """Smallest font in pixels; a region too small for it gets its number in the margin."""
 _GLYPH = 0.62
+_TITLE = 14.0
+"""Font of the heading in pixels."""
 _LINE = 11.0
 """Pixels between two numbers in a margin."""
 _INSET = 130.0
@@ -92,10 +96,11 @@ def floorplan_svg(
         *(_region(box, share) for box, share in zip(boxes, shares, strict=True)),
         *(_number(box, share) for box, share in zip(boxes, shares, strict=True)),
         *_callouts([box for box in boxes if box.font < LABEL], width, height),
-        _heading(plan, part),
+        text(MARGIN, MARGIN / 2, _heading(plan, part), "start", _TITLE),
         _scale(width, height),
     ]
-    across, down = round(width + 2 * MARGIN), round(height + 2 * MARGIN + 6)
+    wide = len(_heading(plan, part)) * _GLYPH * _TITLE
+    across, down = round(max(width, wide) + 2 * MARGIN), round(height + 2 * MARGIN + 6)
     label = f"Floorplan of {plan.model} on {plan.target}"
     attributes = (
         f'class="floorplan" xmlns="http://www.w3.org/2000/svg" width="{across}" height="{down}"'
@@ -183,16 +188,27 @@ def _callouts(boxes: list[_Box], width: float, height: float) -> list[str]:
 
     Where there are too many for a margin, the smallest regions have none.
     """
-    room = int(height / _LINE)
-    boxes = sorted(boxes, key=lambda box: -box.stage.region.area)
-    left = [box for box in boxes if box.centre[0] < MARGIN + width / 2][:room]
-    right = [box for box in boxes if box.centre[0] >= MARGIN + width / 2][:room]
+    room = max(int(height / _LINE), 1)
+    left = [box for box in boxes if box.centre[0] < MARGIN + width / 2]
+    right = [box for box in boxes if box.centre[0] >= MARGIN + width / 2]
     sides = ((left, MARGIN, -1), (right, MARGIN + width, 1))
     return [
         _callout(box, at, edge, direction)
         for side, edge, direction in sides
-        for box, at in _spread(side, height)
+        for box, at in _spread(_evenly(side, room), height)
     ]
+
+
+def _evenly(boxes: list[_Box], most: int) -> list[_Box]:
+    """At most so many of them: the largest, of equally large ones some from top to bottom."""
+    if len(boxes) <= most:
+        return boxes
+    least = sorted((box.stage.region.area for box in boxes), reverse=True)[most - 1]
+    larger = [box for box in boxes if box.stage.region.area > least]
+    equal = [box for box in boxes if box.stage.region.area == least]
+    equal.sort(key=lambda box: (box.centre[1], box.stage.index))
+    places = np.linspace(0, len(equal) - 1, most - len(larger))
+    return larger + [equal[round(at)] for at in places.tolist()]
 
 
 def _spread(boxes: list[_Box], height: float) -> list[tuple[_Box, float]]:
@@ -222,13 +238,12 @@ def _heading(plan: PlanDocument, part: Rectangle) -> str:
     share = plan.totals.wafer_share * 100
     shown = f"{part.height} x {part.width} PEs"
     shown = shown if part.height * part.width == math.prod(plan.grid) else f"{shown} of the wafer"
-    title = f"{plan.model} on {plan.target}: {shown}, {share:.1f} % used"
-    return text(MARGIN, MARGIN / 2, title, "start", 14)
+    return f"{plan.model} on {plan.target}: {shown}, {share:.1f} % used"
 
 
 def _scale(width: float, height: float) -> str:
     """The colour scale below the wafer, 0 to 100 % busy."""
-    y, length = MARGIN + height + 14, min(width * 0.5, 220.0)
+    y, length = MARGIN + height + 14, min(max(width * 0.5, 60.0), 220.0)
     return (
         colour_scale("busy", MARGIN + 58, y, length)
         + text(MARGIN, y + 5, "busy: 0 %", "start", 11)

@@ -21,7 +21,7 @@ _SAID = {
 
 _WIDTH, _HEIGHT = 860.0, 420.0
 _LEFT, _RIGHT, _TOP, _FOOT = 76.0, 34.0, 14.0, 46.0
-_ACROSS, _DOWN, _HEAD = 1180.0, 380.0, 40.0
+_ACROSS, _DOWN, _HEAD = 1180.0, 380.0, 54.0
 _SIDE = 90.0
 _LINES = 600
 """Lines on parallel axes beside those that nothing beats; of more, every n-th."""

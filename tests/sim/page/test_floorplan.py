@@ -53,3 +53,14 @@ def test_too_many_numbers_for_a_margin_are_those_of_the_largest_regions():
     numbers = [int(t.text) for t in svg.findall(f"{SVG}text") if t.text.isdigit()]
     assert len(numbers) == int(994 * HEIGHT / 994 / 11)
     assert all(number % 2 for number in numbers)
+    assert (min(numbers), max(numbers)) == (1, 399)
+    assert max(b - a for a, b in pairwise(sorted(numbers))) <= 6
+
+
+def test_the_heading_of_a_narrow_picture_is_not_cut():
+    tall = plans.chain([(10, 20, 5)] * 90)
+    stages = tuple(plans.moved(s, Rectangle(s.index, 0, 1, 1)) for s in tall.stages)
+    plan = replace(tall, stages=stages, grid=(994, 750))
+    svg = ElementTree.fromstring(floorplan_svg(plan, part=used_part(plan)))
+    heading = max((t.text for t in svg.findall(f"{SVG}text")), key=len)
+    assert float(svg.get("width", 0)) > 0.6 * 14 * len(heading)

@@ -17,7 +17,7 @@ def test_dots_and_lines_lie_where_their_values_do() -> None:
     assert float(dots[0].get("cy", 0)) < float(dots[1].get("cy", 0))
     tracks = ElementTree.fromstring(parallel_svg(points, [x, y])).findall("polyline")
     ends = [[float(pair.split(",")[1]) for pair in t.get("points", "").split()] for t in tracks]
-    assert ends == [[40.0, 40.0], [420.0, 420.0]]
+    assert ends == [[54.0, 54.0], [434.0, 434.0]]
 
 
 def test_figures_have_names_for_readers_and_keys_their_own() -> None:
