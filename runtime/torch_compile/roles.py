@@ -10,8 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx, nn
 from torch._functorch.autograd_function import autograd_function_apply
-from torch.autograd import Function
 from torch.fx.traceback import preserve_node_meta
+
+from ...backend.torch_versions import apply_traced, expression_of
 
 _STEP = re.compile(r"\._(modules|parameters|buffers)\['([^']*)'\]")
 RoleKind = Literal["parameter", "buffer", "input", "number"]
@@ -31,19 +32,13 @@ class Role:
 
 def roles_of(graph: fx.GraphModule, values: Sequence[Any]) -> tuple[Role, ...]:
     """The role of every input, given the values of a call. Names are unique."""
-    sources = [_source(node) for node in graph.graph.find_nodes(op="placeholder")]
+    sources = [expression_of(node) for node in graph.graph.find_nodes(op="placeholder")]
     roles = [_role(source, value) for source, value in zip(sources, values, strict=True)]
     names = [role.name for role in roles]
     return tuple(
         role if names.count(role.name) == 1 else replace(role, name=f"{role.name}_{number}")
         for number, role in enumerate(roles)
     )
-
-
-def _source(node: fx.Node) -> str:
-    """The Python expression that dynamo read the input with, such as L['self']._modules['fc']."""
-    source = getattr(node, "_dynamo_source", None)
-    return source.name() if source is not None else node.name
 
 
 def _role(source: str, value: Any) -> Role:
@@ -132,7 +127,7 @@ class _NumberRoles(fx.Interpreter):
         if target is torch.ops.higher_order.tag_activation_checkpoint:
             return _NumberRoles(args[0]).run(*args[1:])
         if target is autograd_function_apply:
-            return _applied(*args, **kwargs)
+            return apply_traced(*args, **kwargs)
         return super().call_function(target, args, kwargs)
 
     def call_method(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -141,34 +136,6 @@ class _NumberRoles(fx.Interpreter):
         if target == "item" and args[0].ndim == 0 and args[0].dtype is torch.float64:
             return args[0]
         return super().call_method(target, args, kwargs)
-
-
-def _applied(
-    forward: fx.GraphModule,
-    backward: fx.GraphModule,
-    *operands: Any,
-    args_tensor_mask: Sequence[bool],
-    non_differentiable_idx: Sequence[int],
-) -> Any:
-    """What an autograd Function returns that dynamo has traced; its last operands, which it finds
-    by itself, get no gradient."""
-    count = sum(args_tensor_mask)
-
-    class Applied(Function):
-        @staticmethod
-        def forward(ctx: Any, *given: Any) -> Any:
-            results, ctx.kept = forward(None, *given)
-            fixed = [results[n] for n in non_differentiable_idx]
-            ctx.mark_non_differentiable(*fixed)
-            return results
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Any:
-            found = backward(None, *gradients, *ctx.kept)
-            found = found if isinstance(found, tuple | list) else (found,)
-            return (*found, *[None] * (len(operands) - count))
-
-    return Applied.apply(*operands)
 
 
 def _inside(root: nn.Module, path: str) -> nn.Module:

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import Function, _SingleLevelFunction
+from torch.autograd.function import Function
 from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from torch.utils.checkpoint import CheckpointFunction
 from torch.utils.hooks import RemovableHandle
 
 from ....backend.errors import UnsupportedError
+from ....backend.torch_versions import calls_of_functions, original_apply
 from ..source_lines import running_line
 from .call import CustomCall
 from .operators import FUNCTION, HOOK, described
@@ -41,19 +42,31 @@ class CallRecording:
     def recording(self) -> Iterator[None]:
         """Functions and hooks go through this recording."""
         register = Tensor.register_hook
-        _SingleLevelFunction.apply = _applying(self)  # type: ignore[attr-defined]
         Tensor.register_hook = _registering(self, register)  # type: ignore[method-assign]
         self._is_on = True
         try:
-            yield
+            with calls_of_functions(_applying(self), self.refuse_kept):
+                yield
         finally:
             self._is_on = False
-            del _SingleLevelFunction.apply  # type: ignore[attr-defined]
             Tensor.register_hook = register  # type: ignore[method-assign]
+
+    def refuse_kept(self, kind: type[Function]) -> None:
+        """Raise UnsupportedError for a Function whose `apply` a program has kept, so that its call
+        cannot be noted; not where Functions run off the trace."""
+        if self._is_dry or kind.__module__.startswith("torch."):
+            return
+        raise UnsupportedError(
+            f"autograd.Function {kind.__qualname__} in {running_line()}",
+            expected=f"{kind.__name__}.apply(...) where the Function is called",
+            got=f"its method kept under another name, which torch {torch.__version__} calls past"
+            " weft: its backward would be lost",
+            change=f"call {kind.__name__}.apply itself, or a function that does",
+        )
 
     def apply(self, kind: type[Function], *args: Any) -> Any:
         """What `kind.apply(*args)` returns."""
-        run = partial(_original_apply(kind), *args)
+        run = partial(original_apply(kind), *args)
         if kind is CheckpointFunction:
             return _checkpointed(*args)
         if self._is_dry or kind.__module__ in _OF_TORCH:
@@ -143,7 +156,7 @@ class _Template:
         leaves = list(self.leaves)
         for place, operand in zip(self.places, operands, strict=True):
             leaves[place] = operand
-        return _original_apply(self.kind)(*tree_unflatten(leaves, self.spec))
+        return original_apply(self.kind)(*tree_unflatten(leaves, self.spec))
 
 
 class Hooked:
@@ -159,15 +172,15 @@ class Hooked:
         return same
 
 
-def _applying(recording: CallRecording) -> Any:
-    """The class method that `Function.apply` calls in the end."""
+def _applying(recording: CallRecording) -> Callable[..., Any]:
+    """What is called for `Function.apply`."""
 
     def apply(kind: type[Function], *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            return _original_apply(kind)(*args, **kwargs)
+            return original_apply(kind)(*args, **kwargs)
         return recording.apply(kind, *args)
 
-    return classmethod(apply)
+    return apply
 
 
 def _registering(recording: CallRecording, register: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,10 +205,6 @@ def _removed(recording: CallRecording, remove: Callable[[], None]) -> None:
             change="register it only where it is to run",
         )
     remove()
-
-
-def _original_apply(kind: type[Function]) -> Callable[..., Any]:
-    return super(_SingleLevelFunction, kind).apply  # type: ignore[misc]
 
 
 def _checkpointed(function: Callable[..., Any], _: bool, *args: Any) -> Any:

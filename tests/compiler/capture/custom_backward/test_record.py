@@ -24,14 +24,14 @@ def test_draws_inside_of_a_function_are_refused():
             return gradient
 
     with pytest.raises(UnsupportedError, match="rand"):
-        assert_like_eager(with_function(Noisy.apply)())
+        assert_like_eager(with_function(lambda h: Noisy.apply(h))())
 
 
 def test_afterwards_functions_and_hooks_are_torchs_own():
-    before = Function.apply.__func__, torch.Tensor.register_hook
-    model = with_function(StraightThrough.apply)()
+    before = vars(Function)["apply"], torch.Tensor.register_hook
+    model = with_function(lambda h: StraightThrough.apply(h))()
     capture(model, (torch.zeros(1, 4), torch.tensor([1])), nn.functional.cross_entropy)
-    assert (Function.apply.__func__, torch.Tensor.register_hook) == before
+    assert (vars(Function)["apply"], torch.Tensor.register_hook) == before
     x = torch.ones(2, requires_grad=True)
     StraightThrough.apply(x).sum().backward()
     assert x.grad is not None
