@@ -31,11 +31,12 @@ def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) 
         texts = [override(key, value) for key, value in point.items()]
         made = make_recipe(data, texts, where="sweep")
         own = recipe_hash(made)
-        found.setdefault(own, PointTask(point, own, made))
+        prices = f"{model_key(made)} {_priced(made.target)}"
+        found.setdefault(own, PointTask(point, own, made, prices))
     _check_targets(task.recipe.target for task in found.values())
     _check_sparsity(task.recipe for task in found.values())
     mine = list(found.values())[shard.index :: shard.count]
-    return sorted(mine, key=lambda task: (model_key(task.recipe), _priced(task.recipe.target)))
+    return sorted(mine, key=lambda task: task.prices)
 
 
 def _priced(target: TargetRecipe) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from ...backend.errors import UnknownNameError, UserError
@@ -26,11 +27,13 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class PointTask:
-    """A point to evaluate; `hash` is that of its whole recipe."""
+    """A point to evaluate; `hash` is that of its whole recipe, and `prices` is equal for points
+    whose stages have the same prices: one worker should do them."""
 
     overrides: Overrides
     hash: str
     recipe: Recipe
+    prices: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,19 @@ def workers(samples: int, jobs: int = 1, over: str = "processes") -> Iterator[Wo
 
 
 def _parts(tasks: Sequence[PointTask], jobs: int) -> list[Sequence[PointTask]]:
-    """Tasks for one worker at a time: few enough that all have some."""
+    """Tasks for one worker at a time: few enough that all have some, and those with the same prices
+    together if they are not many."""
     size = max(1, min(_AT_ONCE, len(tasks) // jobs))
-    return [tasks[i : i + size] for i in range(0, len(tasks), size)]
+    parts: list[Sequence[PointTask]] = []
+    for _, alike in groupby(tasks, key=lambda task: task.prices):
+        group = list(alike)
+        if parts and len(parts[-1]) + len(group) <= size:
+            parts[-1] = [*parts[-1], *group]
+        elif len(group) <= 2 * size:
+            parts.append(group)
+        else:
+            parts += [group[i : i + size] for i in range(0, len(group), size)]
+    return parts
 
 
 @contextmanager
@@ -106,7 +119,8 @@ def _ray(samples: int, jobs: int) -> Iterator[Workers]:
     ray = package("ray", "--over ray", "weft[ray]")
     was_up = ray.is_initialized()
     if not was_up:
-        ray.init(num_cpus=None if "RAY_ADDRESS" in os.environ else jobs, log_to_driver=False)
+        own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": jobs, "include_dashboard": False}
+        ray.init(log_to_driver=False, **own)
     actors: list[Any] = [ray.remote(num_cpus=1)(_Actor).remote(samples) for _ in range(jobs)]
     pool = ray.util.ActorPool(actors)
 

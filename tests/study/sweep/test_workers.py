@@ -11,7 +11,7 @@ from weft.study.sweep.axes import parse_axis
 from weft.study.sweep.log import Sweep, SweepLog
 from weft.study.sweep.points import grid_points
 from weft.study.sweep.run import sweep, tasks_of
-from weft.study.sweep.workers import workers
+from weft.study.sweep.workers import PointTask, _parts, workers
 
 SMALL = make_recipe({"model": {"name": "mlp", "options": {"width": 8}}, "target": "tiny_mesh"})
 HOPS = grid_points([parse_axis("target.noc.hop_cycles=1:6:1")])
@@ -51,3 +51,17 @@ def test_unknown_places_and_no_jobs_are_refused() -> None:
         pass
     with pytest.raises(UserError, match="--jobs"), workers(50, 0):
         pass
+
+
+def parts(prices: str, jobs: int) -> list[str]:
+    tasks = [PointTask({}, str(n), SMALL, price) for n, price in enumerate(prices)]
+    found = _parts(tasks, jobs)
+    assert [task for part in found for task in part] == tasks
+    return ["".join(task.prices for task in part) for part in found]
+
+
+def test_points_with_the_same_prices_go_to_one_worker() -> None:
+    assert parts("a" * 10 + "b" * 10 + "c" * 3 + "d" * 4, 2) == ["a" * 10, "b" * 10, "cccdddd"]
+    assert parts("a" * 40, 2) == ["a" * 8] * 5
+    assert parts("abcdefgh", 2) == ["abcd", "efgh"]
+    assert parts("abc", 8) == ["a", "b", "c"]
