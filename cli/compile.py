@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,10 @@ def compile_verb(
         float, typer.Option(min=0, help="Search for a placement with shorter wires this long.")
     ] = 0.0,
     weights: Weights = None,
+    no_weights: Annotated[
+        bool,
+        typer.Option("--no-weights", help="Write a plan without weights: it is not for training."),
+    ] = False,
     set_: OverridesOption = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -67,6 +72,7 @@ def compile_verb(
     check_model(model)
     check_target(target)
     check_weights(weights)
+    _check_together(weights, no_weights)
     check_output(None if check_only else output)
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_
     chosen = [*chosen, f"pipeline.mappings='{mappings}'"] if mappings else chosen
@@ -94,6 +100,7 @@ def compile_verb(
         if weights is not None:
             step("weights")
             plan = load_weights(plan, weights)
+        plan = replace(plan, tensors={}) if no_weights else plan
         step("write")
         plan.save(directory)
     if json:
@@ -108,6 +115,18 @@ def compile_verb(
         typer.echo()
     typer.echo(plan.summary())
     typer.echo(f"\nwritten to {directory}; next: weft show {directory}, weft simulate {directory}")
+
+
+def _check_together(weights: Path | None, no_weights: bool) -> None:
+    from ..backend.errors import UserError
+
+    if weights is not None and no_weights:
+        raise UserError(
+            "--no-weights",
+            expected="a plan with weights, or one without",
+            got=f"--weights {weights} as well",
+            change="leave one of them out",
+        )
 
 
 def _is_on(witness: str) -> bool:

@@ -31,7 +31,7 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         raise UserError(
             f"plan of {plan.document.model}",
             expected="a plan with weights",
-            got="one compiled on the meta device, without any",
+            got="one compiled on the meta device or with --no-weights: it has none",
             change="compile the model with real weights to train it",
         )
     rule = update_rule(recipe, mode, updates)

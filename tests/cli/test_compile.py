@@ -77,3 +77,18 @@ def test_a_self_paced_run_says_what_its_passes_took(weft, tmp_path: Path) -> Non
     (ended,) = json.loads(outcome.out)["passes"]
     assert ended["pass_samples"] == 60
     assert [row["samples"] for row in ended["pass_classes"]] == [6] * 10
+
+
+def test_a_plan_without_weights_is_simulated_and_not_trained(weft, tmp_path: Path) -> None:
+    plan = tmp_path / "p"
+    asked = ("compile", "mlp", "--target", "tiny_mesh", "--set", "sparsity=0.5", "--no-weights")
+    outcome = weft(*asked, "-o", plan)
+    assert outcome.code == 0, outcome.err
+    assert load(plan).tensors == {}
+    assert weft("check", plan).code == 0
+    assert weft("simulate", plan, "--samples", "10").code == 0
+    outcome = weft("train", plan, "--data", "digits", "-o", tmp_path / "t")
+    assert outcome.code == 2
+    assert "a plan with weights" in outcome.err
+    outcome = weft(*asked, "--weights", plan / "weights.safetensors", "-o", tmp_path / "q")
+    assert outcome.code == 2
