@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,12 +42,13 @@ _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 
 
 def validate(
-    set_name: str | None = None,
+    set_name: str | Sequence[str] | None = None,
     target_overrides: Mapping[str, str] = {},
     file: Path | None = None,
     target: str | None = None,
 ) -> ValidationReport:
-    """Compare the shipped set `set_name` (default: all), or the user's CSV `file`, with the model.
+    """Compare the shipped set `set_name`, or several, each once (default: all), or the user's CSV
+    `file`, with the model.
 
     `target_overrides` changes constants of the targets by dotted name; `target` runs the kernels
     on another target than the one they were measured on.
@@ -60,7 +61,9 @@ def validate(
     load = partial(_load, target_overrides, {}, target)
     if file is not None:
         return _validate_file(file, load)
-    rows, whole = shipped_rows(set_name), set_name is None
+    names = [set_name] if set_name is None or isinstance(set_name, str) else set_name
+    rows = [row for name in dict.fromkeys(names) for row in shipped_rows(name)]
+    whole = set_name is None
     reasons = [_reason_against(row, load, whole) for row in rows]
     points = tuple(
         point

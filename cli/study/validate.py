@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...backend.errors import UserError
 from ..options import Json
 from ..terminal.console import print_json, print_table
 from ..terminal.failure import CHECK_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...compiler.plan.evidence import Coverage
     from ...sim.validation import ValidationReport
@@ -25,10 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(
-    set_name: Annotated[
-        str | None,
-        typer.Option("--set", metavar="NAME", help="One set of measurements."),
-    ] = None,
+    sets: Annotated[
+        list[str],
+        typer.Option("--set", metavar="NAME", help="One set of measurements; repeatable."),
+    ] = [],  # noqa: B006 - typer copies it
     constant: Annotated[
         list[str],
         typer.Option("--constant", metavar="KEY=VALUE", help="Change a target's constant."),
@@ -64,13 +65,22 @@ def validate(
     """Simulate the published wafer measurements; print errors. Exit code 1 if a bar is missed."""
     from ...study.validate import validate as run
 
+    given = {
+        "--set": sets, "--file": file, "--constant": constant, "--target": target,
+        "--report": page, "--rows": rows,
+    }  # fmt: skip
+    for option, taken in (("--holdout", holdout), ("--error-bars", error_bars)):
+        if taken:
+            _refuse_beside(option, given)
+    if file is not None:
+        _refuse_beside("--file", {"--set": sets})
     if holdout:
         _print_holdouts(json)
         return
     if error_bars is not None:
         _write_error_bars(error_bars, json)
         return
-    report = run(set_name, _overrides(constant), file, target)
+    report = run(sets or None, _overrides(constant), file, target)
     if page is not None:
         from ...sim.page.validation_page import write_validation
 
@@ -78,9 +88,20 @@ def validate(
     if json:
         print_json(report.to_dict())
     else:
-        print_report(report, rows or file is not None or set_name is not None)
+        print_report(report, rows or file is not None or bool(sets))
     if not report.passed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Raises UserError if one of the others is given, which would have no effect."""
+    for other in (name for name, value in others.items() if value):
+        raise UserError(
+            f"weft validate {option}",
+            expected=f"{option} without {other}",
+            got=f"{option} and {other}",
+            change=f"leave {other} out: it would have no effect",
+        )
 
 
 def _print_holdouts(json: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import InfeasibleError
@@ -44,3 +45,34 @@ def test_large_stages_may_fill_the_mesh():
     sram = replace(roomy.sram, bytes_per_pe=least - 1 + roomy.sram.reserved_bytes)
     with pytest.raises(InfeasibleError, match=f"got: +{least:,} bytes"):
         map_kernels(stages, replace(roomy, sram=sram))
+
+
+SIZES = 15, 16, 17, 31, 32, 33, 47, 48, 49, 50
+
+
+def least_cycles(module: nn.Module, shape: tuple[int, ...], side: int) -> float:
+    """Of a forward and backward under the fastest tiling of at most side x side PEs."""
+    target = replace(WSE2, grid=replace(WSE2.grid, rows=side, columns=side))
+    sample = torch.zeros(1, *shape)
+    stages = stages_of(module, sample, F.mse_loss, module(sample).detach())
+    pricing, stage = Pricing(stages, target, Training()), stages.stages[0]
+    fits = pricing.needed_bytes(stage) <= target.capacity_bytes
+    return float(pricing.table(stage).total_cycles()[fits].min())
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda size: least_cycles(nn.Linear(size, 24), (12, size), 12),
+        lambda size: least_cycles(nn.Linear(24, size), (12, 24), 12),
+        lambda size: least_cycles(nn.Linear(24, 24), (size, 24), 12),
+        lambda size: least_cycles(nn.Softmax(-1), (12, size), 12),
+        lambda size: -least_cycles(nn.Linear(24, 24), (12, 24), size),
+    ],
+    ids=["features", "outputs", "tokens", "soft-max", "fewer PEs"],
+)
+def test_the_fastest_tiling_of_something_larger_is_no_faster(found):
+    """Whichever algorithm and form of a sum is the fastest at each size."""
+    cycles = [found(size) for size in SIZES]
+    assert cycles == sorted(cycles)
+    assert cycles[0] < cycles[-1]
