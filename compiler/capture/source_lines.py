@@ -19,6 +19,8 @@ import torch
 from torch.fx import traceback
 from torch.overrides import TorchFunctionMode
 
+from ...backend.queries import QUERIES
+
 PACKAGE = Path(__file__).resolve().parents[2]
 _NOT_RUNNING = (
     str(PACKAGE / "compiler"),
@@ -97,6 +99,8 @@ class _Lines(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if func in QUERIES:
+            return func(*args, **(kwargs or {}))
         if "from_node" in traceback.get_current_meta():  # of a graph that is run: it has its line
             return func(*args, **(kwargs or {}))
         file, line = calling_line()

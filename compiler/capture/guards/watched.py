@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ....backend.errors import UnsupportedError
+from ....backend.queries import QUERIES
 from ..source_lines import running_line
 
 _PLAIN = (Tensor, nn.Parameter, nn.Buffer)
@@ -69,6 +70,8 @@ class _CallWatch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if func in QUERIES:
+            return func(*args, **(kwargs or {}))
         args = tuple(map(self._own, args))
         kwargs = {name: self._own(value) for name, value in (kwargs or {}).items()}
         name = getattr(func, "__name__", "")
