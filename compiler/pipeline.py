@@ -299,9 +299,9 @@ def lower(
     `tensors` are parameters and buffers by name; those that no stage uses are left out. What is
     `known` of other lowerings of this model with this `training` is not priced again.
     """
-    run = run or Driver()
-    shares = run(Share(target, training), stages) if ties_of(stages) else Sharing()
-    kernels = run(Map(target, training, shares.groups, known or Known()), stages)
+    run, known = run or Driver(), known or Known()
+    shares = run(Share(target, training, known), stages) if ties_of(stages) else Sharing()
+    kernels = run(Map(target, training, shares.groups, known), stages)
     placement = run(Balance(training), stages, run(place or Place(), stages, kernels))
     bound = _bound(stages, tensors, training.tensors)
     return run(Emit(labels, training), stages, placement, bound)

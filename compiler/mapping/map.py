@@ -73,7 +73,9 @@ def map_kernels(
     return Kernels(
         target,
         tuple(
-            shared_kernel(stages, together[stage.index], target, training, pricing.passing)
+            shared_kernel(
+                stages, together[stage.index], target, training, pricing.passing, pricing.known
+            )
             if stage.index in together
             else pricing.stage_kernel(stage)
             for stage in stages.stages

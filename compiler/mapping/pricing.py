@@ -56,24 +56,36 @@ KEPT_BYTES = 2**28
 
 
 @dataclass(frozen=True)
+class GroupKernels:
+    """The Pareto sets of `stages` that share a region, each with the same sizes; and the bytes of
+    their tables."""
+
+    stages: Stages
+    kernels: tuple[StageKernel, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Known:
-    """Layouts and tilings by program, weights by program and masks, tables, kernels, packings and
-    placements, each with what its key is about: of one model with one choice of masks, on any
-    targets."""
+    """Layouts and tilings by program, weights by program and masks, tables, kernels of stages that
+    share a region, kernels of all, packings and placements, each with what its key is about: of one
+    model with one choice of masks, on any targets."""
 
     layouts: dict[str, tuple[StageProgram, StageLayout]] = field(default_factory=dict)
     weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
     tilings: ByReads[Tilings] = field(default_factory=ByReads)
     tables: ByReads[StageTable] = field(default_factory=ByReads)
+    groups: ByReads[GroupKernels] = field(default_factory=ByReads)
     kernels: dict[Hashable, tuple[Stages, Training, Kernels]] = field(default_factory=dict)
     packings: dict[Hashable, tuple[Kernels, Any]] = field(default_factory=dict)
     placements: dict[Hashable, tuple[Stages, Placement]] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Keep the tables used last, of `KEPT_BYTES` together."""
-        total = sum(table.size_bytes for table in self.tables)
-        while total > KEPT_BYTES:
-            total -= self.tables.drop_first().size_bytes
+        for kept in (self.tables, self.groups):
+            total = sum(priced.size_bytes for priced in kept)
+            while total > KEPT_BYTES:
+                total -= kept.drop_first().size_bytes
 
 
 class Pricing:

@@ -29,7 +29,7 @@ from ..stages.tied_stages import ResidentStage, can_lend, resident, ties_of
 from ..targets.target import Target
 from .choices import Choice, LazyChoices, Sizes, StageKernel
 from .pareto import pareto
-from .pricing import choice_at, post_of
+from .pricing import GroupKernels, Known, choice_at, post_of
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,37 @@ def can_share(stages: Stages, group: Sequence[int], training: Training) -> bool:
 
 
 def shared_kernel(
-    stages: Stages, group: SharedGroup, target: Target, training: Training, passing: Sequence[int]
+    stages: Stages,
+    group: SharedGroup,
+    target: Target,
+    training: Training,
+    passing: Sequence[int],
+    known: Known | None = None,
 ) -> StageKernel:
-    """The Pareto set of a group. Raises InfeasibleError if no tiling of it fits a PE's memory."""
-    users = [_User.of(resident(stages, group.stages, number)) for number in group.stages]
-    posts = [post_of(stages, number, passing) for number in group.stages]
+    """The Pareto set of a group, priced once for all places that it may lie at.
+
+    Raises InfeasibleError if no tiling of it fits a PE's memory.
+    """
+    passed = tuple(passing[number] for number in group.stages)
+    own = id(stages), group.stages, passed, training.pe_memory
+    found = (known or Known()).groups(
+        own, target, lambda one: _priced_group(stages, group.stages, one, training, passing)
+    )
+    at = group.stages.index(group.at)
+    return replace(found.kernels[at], guests=(*found.kernels[:at], *found.kernels[at + 1 :]))
+
+
+def _priced_group(
+    stages: Stages,
+    members: Sequence[int],
+    target: Target,
+    training: Training,
+    passing: Sequence[int],
+) -> GroupKernels:
+    users = [_User.of(resident(stages, members, number)) for number in members]
+    posts = [post_of(stages, number, passing) for number in members]
     ways = [
-        _priced(stages, group.stages, users, posts, target, training, turned)
-        for turned in (False, True)
+        _priced(stages, members, users, posts, target, training, turned) for turned in (False, True)
     ]
     height, width, interval, held, streams = (
         np.concatenate(column) for column in zip(*map(_sizes, ways), strict=True)
@@ -75,15 +98,15 @@ def shared_kernel(
     most = training.bytes_of(target)
     fits = np.flatnonzero(held <= most)
     if not len(fits):
-        raise _report(stages, group, target, int(held.min()), most).error()
+        raise _report(stages, members, target, int(held.min()), most).error()
     kept = fits[pareto(height[fits], width[fits], interval[fits])]
     sizes = Sizes(*(of[kept] for of in (height, width, interval, held, streams)))
-    kernels = [
+    kernels = tuple(
         StageKernel(number, LazyChoices(sizes, _maker(ways, user, kept)))
-        for user, number in enumerate(group.stages)
-    ]
-    at = group.stages.index(group.at)
-    return replace(kernels[at], guests=(*kernels[:at], *kernels[at + 1 :]))
+        for user, number in enumerate(members)
+    )
+    size_bytes = sum(table.size_bytes for way in ways for table in way.tables)
+    return GroupKernels(stages, kernels, size_bytes)
 
 
 @dataclass(frozen=True)
@@ -280,8 +303,8 @@ class _Ring:
 
 
 def _report(
-    stages: Stages, group: SharedGroup, target: Target, demand: int, most: int
+    stages: Stages, members: Sequence[int], target: Target, demand: int, most: int
 ) -> InfeasibleReport:
-    names = " and ".join(stages.stages[number].name for number in group.stages)
+    names = " and ".join(stages.stages[number].name for number in members)
     subject = f"one region for {names}"
     return InfeasibleReport(subject, target.name, demand, most, "bytes per PE", ())

@@ -58,19 +58,22 @@ class Share:
 
     before: stage 0 streams %w to stage 9         after: stages 0 and 9 on one region, with one %w
 
-    A region lies where its first stage or where its last one would.
+    A region lies where its first stage or where its last one would. `map` does not price again
+    what is `known` from here.
     """
 
     target: Target
     training: Training = field(default_factory=Training)
+    known: Known = field(default_factory=Known)
 
     def __call__(self, stages: Stages) -> Sharing:
-        return share(stages, self.target, self.training)
+        return share(stages, self.target, self.training, self.known)
 
 
-def share(stages: Stages, target: Target, training: Training) -> Sharing:
+def share(stages: Stages, target: Target, training: Training, known: Known) -> Sharing:
     """Decides group by group, with those before as decided."""
-    known, groups, choices = Known(), (), []
+    groups: tuple[SharedGroup, ...] = ()
+    choices: list[SharedChoice] = []
     candidates = [g for g in joined_stages(stages) if can_share(stages, g, training)]
 
     def interval(chosen: tuple[SharedGroup, ...]) -> float:
