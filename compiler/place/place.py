@@ -244,9 +244,10 @@ def _on_fewer_wafers(kernels: Kernels, least: int) -> set[int]:
     fewer, target = kernels, kernels.target
     while fewer.target.wafers > 1 and (wafers := _taken(fewer, least)) > 1:
         fewer = replace(kernels, target=replace(target, wafers=wafers - 1))
-        if not _fits(fewer, _occurring(fewer)[-1]):
+        longer = _smallest_interval(fewer, least)
+        if longer is None:
             break
-        least = smallest_interval(fewer)
+        least = longer
         found.add(least)
     return found
 
@@ -315,9 +316,17 @@ def smallest_interval(kernels: Kernels) -> int:
     Raises InfeasibleError if even the smallest choices do not fit.
     """
     floor = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
+    least = _smallest_interval(kernels, floor)
+    if least is None:
+        raise _report(kernels).error()
+    return least
+
+
+def _smallest_interval(kernels: Kernels, floor: int) -> int | None:
+    """The same from `floor` on; None if not even the smallest choices fit."""
     candidates = [cycles for cycles in _occurring(kernels) if cycles >= floor]
     if not _fits(kernels, candidates[-1]):
-        raise _report(kernels).error()
+        return None
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high) // 2

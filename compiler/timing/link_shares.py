@@ -110,8 +110,10 @@ def shared_links(found: Sequence[Piece], streams: int) -> Shared:
         if own:
             rows.append(_meetings(own, streams))
     every = np.concatenate(rows)
-    _, first = np.unique(np.packbits(every, axis=1), axis=0, return_index=True)
-    return every[first]
+    first: dict[bytes, int] = {}
+    for number, users in enumerate(np.packbits(every, axis=1)):
+        first.setdefault(users.tobytes(), number)
+    return every[list(first.values())]
 
 
 def fair_cycles(shared: Shared, work_cycles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,8 +155,9 @@ def _meetings(own: Sequence[Piece], streams: int) -> Shared:
     meets = (corner_row < np.minimum.outer(last_row, last_row)) & (
         corner_column < np.minimum.outer(last_column, last_column)
     )
-    places = np.unique(np.stack([corner_row[meets], corner_column[meets]], axis=1), axis=0)
-    at_row, at_column = places[:, :1], places[:, 1:]
+    end = int(last_column.max())
+    places = np.unique(corner_row[meets] * end + corner_column[meets])
+    at_row, at_column = (at[:, None] for at in np.divmod(places, end))
     inside = (row <= at_row) & (at_row < last_row)
     inside &= (column <= at_column) & (at_column < last_column)
     users = np.zeros((len(places), streams), bool)
