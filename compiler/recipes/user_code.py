@@ -39,7 +39,15 @@ def find(name: str, role: str) -> Any:
     if not hasattr(module, attribute):
         known = [key for key, value in vars(module).items() if _is_own(module, key, value)]
         raise UnknownNameError(f"{role} in {path}", attribute, known, f"python -m pydoc {path}")
-    return getattr(module, attribute)
+    found = getattr(module, attribute)
+    if not callable(found):
+        raise UserError(
+            where,
+            expected=f"a function or class that makes the {role}, or the {role} itself",
+            got=f"a {type(found).__name__}",
+            change=f"name the function that makes it: {path}:NAME",
+        )
+    return found
 
 
 @contextmanager

@@ -36,6 +36,7 @@ def text():
     return "no module"
 
 a_module = nn.Linear(4, 3)
+WIDTHS = [4, 3]
 
 def half(prediction, label):
     return nn.functional.cross_entropy(prediction, label) / 2
@@ -119,6 +120,7 @@ def test_an_exception_of_a_factory_is_told_by_its_line(
         ("no_such:small", "run where no_such.py lies"),
         ("my_models.py", "my_models.py:NAME"),
         ("my_models.py:text", "returns a torch.nn.Module"),
+        ("my_models.py:WIDTHS", "got:      a list"),
         ("my_models.py:small", "options that its factory takes"),
     ],
 )
