@@ -106,17 +106,21 @@ class KernelSizes:
 
 
 def too_large(sizes: KernelSizes, limit: float) -> InfeasibleError:
-    """What is said of an instance whose least areas at a limit do not fit, kernel by kernel."""
+    """What is said of an instance whose least areas at a limit do not fit, or for which no packing
+    was found, kernel by kernel."""
     instance = sizes.instance
     areas = sizes.areas(limit)
     tiles = instance.columns * instance.rows
     ranked = sorted(zip(areas, instance.kernels, strict=True), key=lambda pair: -pair[0])
     lines = [f"  {kernel.name} ({kernel.kind}): {_tiles(area)}" for area, kernel in ranked]
     report = "\n".join(["smallest area by kernel:", *lines])
+    expected, got = f"at most {tiles:,} tiles", f"{_tiles(sum(areas))} in the smallest shapes"
+    if sum(areas) <= tiles:
+        expected, got = f"rectangles side by side on {tiles:,} tiles", f"none found; {got}"
     return InfeasibleError(
         f"{instance.name}: {len(areas)} kernels on {instance.columns} x {instance.rows} tiles",
-        expected=f"at most {tiles:,} tiles",
-        got=f"{_tiles(sum(areas))} in the smallest shapes",
+        expected=expected,
+        got=got,
         change="a larger wafer, fewer kernels, or a higher memlimit",
         report=lambda: report,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import strategies as st
+
 CHAIN = """(*
 test=chain
 width={columns}
@@ -36,3 +38,26 @@ def written(folder: Path, columns: int = 300, rows: int = 280, wire: int = 1) ->
     path = folder / "chain.kgraph"
     path.write_text(CHAIN.format(columns=columns, rows=rows, wire=wire))
     return path
+
+
+@st.composite
+def instance_texts(draw: st.DrawFn) -> str:
+    """Networks of up to eight kernels of any kind, with skipped connections, on any wafer."""
+    sizes = {"width": (12, 90), "height": (12, 90), "wlength": (0, 50), "wadapter": (0, 100)}
+    header = [f"{key}={draw(st.integers(*ends))}" for key, ends in sizes.items()]
+    header += ["wdeltat=1", f"memlimit={draw(st.sampled_from((300, 24576)))}"]
+    kinds = draw(st.lists(st.sampled_from(("conv", "dblock", "cblock")), min_size=1, max_size=8))
+    side, channels = st.sampled_from((2, 7, 14)), st.sampled_from((4, 12, 32))
+    nodes = []
+    for number, kind in enumerate(kinds):
+        formal = f"h={draw(side)} w={draw(side)} f={draw(channels)}"
+        if kind == "conv":
+            taps = draw(st.integers(1, 3))
+            formal = f"H={draw(side)} W={draw(side)} R={taps} S={taps} C={draw(channels)}"
+            formal += f" K={draw(channels)} T={draw(st.integers(1, 2))} U=1"
+        nodes.append(f"{kind}[{number}] {formal} name='k{number}'")
+    named = [f"{kind}[{number}]" for number, kind in enumerate(kinds)]
+    ends = [(k, k + step) for step in (1, 2) for k in range(len(kinds) - step)]
+    kept = [pair for pair in ends if draw(st.booleans())]
+    edges = [f"{named[a]}:y -> {named[b]}:x, shape:[1]" for a, b in kept]
+    return "\n".join(["(*", *header, "*)", *nodes, *edges, ""])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
 from weft.backend.errors import InfeasibleError
 from weft.compiler.place.contest import bounds, place_instance, read_instance, solution_text
 from weft.study.contest_score import score
 
-from .instances import written
+from .instances import instance_texts, written
 
 
 def test_a_placement_is_valid_repeats_and_is_no_better_than_the_bounds(tmp_path: Path) -> None:
@@ -43,3 +44,34 @@ def test_what_cannot_fit_is_said_kernel_by_kernel(tmp_path: Path) -> None:
         place_instance(read, rounds=1)
     assert raised.value.expected == "at most 72 tiles"
     assert "a (dblock)" in raised.value.report
+
+
+def test_areas_that_fit_without_a_packing_are_not_called_too_large(tmp_path: Path) -> None:
+    """Four rectangles of 2 x 3 lie on 5 x 5 tiles around the middle one, which no cut leaves."""
+    header = "(*\nwidth=5\nheight=5\nwdeltat=1\nwlength=0\nwadapter=0\nmemlimit=9\n*)\n"
+    nodes = [f"conv[{k}] H=1 W=1 R=1 S=1 C=1 K=1 T=1 U=1 name='k{k}'\n" for k in range(4)]
+    path = tmp_path / "wheel.kgraph"
+    path.write_text(header + "".join(nodes))
+    with pytest.raises(InfeasibleError) as raised:
+        place_instance(read_instance(path), rounds=1)
+    assert raised.value.expected == "rectangles side by side on 25 tiles"
+    assert raised.value.got == "none found; 24 tiles in the smallest shapes"
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(instance_texts())
+def test_any_network_is_placed_by_the_rules_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    """Overlap, edges of the wafer, memory and arguments are looked at by the evaluator."""
+    folder = tmp_path_factory.mktemp("any")
+    path, solution = folder / "any.kgraph", folder / "any.solution"
+    path.write_text(text)
+    read = read_instance(path)
+    try:
+        solution.write_text(solution_text(read, place_instance(read, seconds=0)))
+    except InfeasibleError:
+        return
+    scored, least = score(path, solution), bounds(read)
+    assert least.time <= scored.time
+    assert least.total <= scored.total + 1e-9
