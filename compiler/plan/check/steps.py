@@ -3,7 +3,7 @@ experts, and sums over PEs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, isclose, prod
 from typing import Any
 
@@ -88,7 +88,8 @@ def routed_loads(subject: Subject) -> Iterator[Finding]:
         for operator in stage.operators:
             where = f"{stage.id}.operators.{operator.name}.steps"
             loads = [step for step in operator.steps if isinstance(step, Routed)]
-            node = nodes.get((operator.phase, operator.name))
+            is_routed = operator.operator in (_ROUTED, _ROUTED_WEIGHT)
+            node = next(nodes[operator.phase], None) if is_routed else None
             if node is not None and len(loads) != 1:
                 yield Finding(where, "one entry of how rows are dealt out", len(loads))
             for load in loads:
@@ -97,13 +98,18 @@ def routed_loads(subject: Subject) -> Iterator[Finding]:
                 yield from _priced(where, stage, operator, load)
 
 
-def _nodes(program: StageProgram | None) -> dict[tuple[str, str], fx.Node]:
-    phases = {"forward": program.forward, "backward": program.backward} if program else {}
+def _nodes(program: StageProgram | None) -> dict[str, Iterator[fx.Node]]:
+    """Routed products of both phases in order: a graph that was stored may have other names."""
+    none: Sequence[fx.Node] = ()
+    phases = {"forward": none, "backward": none, "update": none}
+    if program is not None:
+        phases |= {
+            "forward": list(program.forward.graph.nodes),
+            "backward": list(program.backward.graph.nodes),
+        }
     return {
-        (phase, node.name): node
-        for phase, module in phases.items()
-        for node in module.graph.nodes
-        if str(node.target) in (_ROUTED, _ROUTED_WEIGHT)
+        phase: (node for node in nodes if str(node.target) in (_ROUTED, _ROUTED_WEIGHT))
+        for phase, nodes in phases.items()
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-_PRODUCTS = ("aten.mm.default", "aten.addmm.default", "aten.bmm.default")
+PRODUCTS = ("aten.mm.default", "aten.addmm.default", "aten.bmm.default")
 _ROUTED, _ROUTED_WEIGHT = "weft.routed_mm.default", "weft.routed_mm_weight.default"
 _CONVOLUTION, _GRADIENTS = "aten.convolution.default", "aten.convolution_backward.default"
 _SELECTING = (
@@ -99,7 +99,7 @@ def features(phase: Phase) -> Features:
         elif _name(node) == _ROUTED and node.args[1] in phase.weights:
             experts, into, out = _shape(_node(node.args[1]))
             found[phase.weights[_node(node.args[1])]] = experts * into, out
-        elif _name(node) in _PRODUCTS:
+        elif _name(node) in PRODUCTS:
             left, right = _factors(node)
             if right in phase.weights:
                 found[phase.weights[right]] = _shape(right)[-2], _shape(right)[-1]
@@ -111,7 +111,7 @@ def features(phase: Phase) -> Features:
 def products(phase: Phase) -> Iterator[tuple[fx.Node, int, fx.Node]]:
     """Products of rows with a weight: the operator, the weight's number, the rows."""
     for node in _calls(phase.graph):
-        if _name(node) in _PRODUCTS:
+        if _name(node) in PRODUCTS:
             rows, weight = _factors(node)
             if weight in phase.weights:
                 yield node, phase.weights[weight], rows
@@ -179,7 +179,7 @@ def _product(node: fx.Node, phase: Phase, known: Features) -> CheckedProduct | N
         return _convolution(node, phase)
     if name in (_ROUTED, _ROUTED_WEIGHT):
         return _routed(node, phase, known)
-    if name not in _PRODUCTS:
+    if name not in PRODUCTS:
         return None
     left, right = _factors(node)
     size, rows, inner, columns = _item_bytes(node), *_shape(left)[-2:], _shape(right)[-1]

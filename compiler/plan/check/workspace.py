@@ -14,6 +14,7 @@ from ..stage_record import ProductStep, StageRecord, Tiling
 from .regions.dealt import dealt
 from .regions.shared import arguments, gradient_of_input, is_turned, lent_inputs, saved_inputs
 from .timeline import (
+    PRODUCTS,
     CheckedProduct,
     OperatorMoment,
     Phase,
@@ -37,7 +38,7 @@ def workspace(subject: Subject) -> Iterator[Finding]:
     gradient's memory by, whichever is larger; the whole forward's beside a gradient whose sum goes
     on meanwhile."""
     most = _side_bytes(subject)
-    found: dict[tuple[str, Lent, Tiling, frozenset[tuple[str, str]]], tuple[int, int]] = {}
+    found: dict[tuple[str, Lent, Tiling, frozenset[tuple[str, int]]], tuple[int, int]] = {}
     for position, stage in enumerate(subject.plan.stages):
         program = subject.programs.get(stage.program)
         if program is None:
@@ -95,17 +96,22 @@ def _peak(phase: tuple[OperatorMoment, ...], stage: StageRecord, name: str, most
         for operator in stage.operators
         if operator.phase == name and operator.family == "elementwise"
     }
-    joint = {operator for own, operator in _with_factors(stage) if own == name}
+    products = [moment for moment in phase if moment.operator in PRODUCTS]
+    joint = {id(products[n]) for own, n in _with_factors(stage) if own == name}
     return max(
-        (_held(m, stage, elementwise, most, has_factors=m.name in joint) for m in phase), default=0
+        (_held(m, stage, elementwise, most, has_factors=id(m) in joint) for m in phase), default=0
     )
 
 
-def _with_factors(stage: StageRecord) -> frozenset[tuple[str, str]]:
-    """Phase and name of the operators with low-rank factors in their product."""
+def _with_factors(stage: StageRecord) -> frozenset[tuple[str, int]]:
+    """Phase, and number among its products, of operators with low-rank factors in their product:
+    a graph that was stored may have other names, but has the same order."""
     return frozenset(
-        (operator.phase, operator.name)
-        for operator in stage.operators
+        (phase, number)
+        for phase in ("forward", "backward")
+        for number, operator in enumerate(
+            one for one in stage.operators if one.phase == phase and one.operator in PRODUCTS
+        )
         for step in operator.steps
         if isinstance(step, ProductStep) and step.rank
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,6 +53,14 @@ def test_forward_and_input_gradient_have_the_factors_within(plan: Plan) -> None:
         if isinstance(step, ProductStep) and step.sent != "both"
     ]
     assert sent == ["none", "none"]
+
+
+def test_a_stored_plan_is_as_sound(plan: Plan, tmp_path: Path) -> None:
+    """Its graphs have other names of operators."""
+    plan.save(tmp_path / "plan")
+    stored = weft.load(tmp_path / "plan")
+    assert joint(stored) == joint(plan)
+    assert check(stored.document, load_target("wse3"), stored.programs) == ()
 
 
 @pytest.mark.parametrize(
