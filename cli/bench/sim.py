@@ -16,7 +16,7 @@ NetworksOption = Annotated[
 
 
 def sim(
-    network: NetworksOption = ["resnet18", "resnet50", "gpt2-12"],  # noqa: B006 - typer copies it
+    network: NetworksOption = ["resnet18", "resnet50", "gpt2-12", "gpt3-xl"],  # noqa: B006 - typer copies it
     rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each.")] = 5,
     json: Json = False,
 ) -> None:
