@@ -30,11 +30,14 @@ class TracedComputation:
     """A computation of the leaves of its arguments that returns the leaves of its result.
 
     `order` has the number of the leaf that each parameter of the computation is, or a constant.
+    `types` are those of the result's leaves, which torch_xla's own may not be: the indices of a
+    maximum's places are int64 to torch and half as wide to it.
     """
 
     computation: object
     order: tuple[int | Tensor, ...]
     result: pytree.TreeSpec
+    types: tuple[torch.dtype, ...]
 
     def __call__(self, *arguments: Tree) -> Tree:
         """Call it on operations."""
@@ -45,8 +48,13 @@ class TracedComputation:
             for entry in self.order
         ]
         called = Op.call(self.computation, operands, builder=builder)
-        count = range(self.result.num_leaves)
-        return pytree.tree_unflatten([called.get_tuple_element(n) for n in count], self.result)
+        made = [_typed(called.get_tuple_element(n), dtype) for n, dtype in enumerate(self.types)]
+        return pytree.tree_unflatten(made, self.result)
+
+
+def _typed(made: Op, dtype: torch.dtype) -> Op:
+    wanted = Op.from_torch_type(dtype)
+    return made if made.shape().dtype == wanted else made.cast(wanted)
 
 
 def trace(function: Callable[..., Tree], *arguments: Tree) -> TracedComputation:
@@ -78,7 +86,8 @@ def trace(function: Callable[..., Tree], *arguments: Tree) -> TracedComputation:
         if parameter not in order:
             order[parameter] = value.cpu()
     computation = xla_builder.computation_from_module_proto("traced", lowering.hlo())
-    return TracedComputation(computation, tuple(order[n] for n in sorted(order)), result)
+    types = tuple(value.dtype for value in made)
+    return TracedComputation(computation, tuple(order[n] for n in sorted(order)), result, types)
 
 
 def _place(leaf: Tensor) -> Tensor:

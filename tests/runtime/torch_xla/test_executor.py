@@ -90,6 +90,14 @@ def test_perceptron_equals_reference_in_float64(rule: dict[str, Any]) -> None:
     check_run(job, FLOAT64)
 
 
+def test_places_of_maxima_wait_for_their_backward() -> None:
+    """torch_xla makes them narrower than torch says they are."""
+    layers = nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 6), nn.Linear(6, 3)
+    model = nn.Sequential(*layers)
+    job = job_of(model, stages_of(model, torch.zeros(1, 1, 6, 6)))
+    check_run(job, FLOAT32, inputs=samples(job, 20))
+
+
 def test_reversible_stages_equal_reference_in_float64() -> None:
     job = reversible_job("halves", "none")
     check_run(job, FLOAT64, inputs=samples(job, 60))
