@@ -140,6 +140,12 @@ def _general(x: Array, weight: Array, window: Window, dtype: Any = None) -> Arra
     )
 
 
+def _rows_first(weight: Array) -> Array:
+    """(out, in, h, k) -> (out h, in k)."""
+    outputs, inputs, height, across = weight.shape
+    return jnp.moveaxis(weight, 2, 1).reshape(outputs * height, inputs * across)
+
+
 def _flipped(weight: Array, groups: int) -> Array:
     """(in, out/groups, *kernel) -> (out, in/groups, *flipped kernel)."""
     inputs, outputs, *kernel = weight.shape
@@ -191,8 +197,42 @@ class Columns:
             rows.append(padded[index].reshape(-1))
         return np.stack(rows)
 
+    def is_by_rows(self, weight: Array) -> bool:
+        """Whether `unfolded_rows` takes less time than `unfolded`: there it writes a third of a
+        3 x 3 kernel's columns, and has the weights reordered and sums of rows added up for it.
+
+        With 16 channels and 32 x 32 positions a convolution and its gradients take 0.74 of their
+        time, with 32 and 24 x 24 they take 0.93, with 32 and 16 x 16 all of it.
+        """
+        window = self.window
+        slides = {*window.stride, *window.dilation} == {1} and len(self.kernel) == 2
+        is_large = math.prod(self.sizes) >= 16 * max(weight.shape[:2])
+        return slides and min(self.kernel) > 1 and is_large
+
+    def unfolded_rows(self, x: Array) -> Array:
+        """(N, C, H, W) to (N, C k, P): what each offset along a row meets, P positions of the
+        output's width and the padded input's height."""
+        across = self.window.padding[1]
+        above = self.window.padding[0]
+        padded = jnp.pad(x, ((0, 0), (0, 0), (above, above), (across, across)))
+        width = self.sizes[1]
+        shifted = [padded[..., j : j + width] for j in range(self.kernel[1])]
+        return jnp.stack(shifted, 2).reshape(len(x), x.shape[1] * self.kernel[1], -1)
+
+    def added_rows(self, parts: Array, channels: int) -> Array:
+        """(N, channels k, P), a part of each row of the kernel, to (N, channels, *sizes)."""
+        width, positions = self.sizes[1], math.prod(self.sizes)
+        parts = parts.reshape(len(parts), channels, self.kernel[0], -1)
+        total: Any = 0
+        for row in range(self.kernel[0]):
+            total = total + parts[:, :, row, row * width : row * width + positions]
+        return total.reshape(len(parts), channels, *self.sizes)
+
     def convolve(self, x: Array, weight: Array) -> Array:
         """(N, C, *spatial) to (N, out, *sizes)."""
+        if self.is_by_rows(weight):
+            made = wide_matmul(_rows_first(weight), self.unfolded_rows(x))
+            return self.added_rows(made, weight.shape[0])
         columns = self.unfolded(x).reshape(x.shape[0], math.prod(weight.shape[1:]), -1)
         y = wide_matmul(weight.reshape(weight.shape[0], -1), columns)
         return y.reshape(x.shape[0], weight.shape[0], *self.sizes)
@@ -256,6 +296,8 @@ class Columns:
         The weights are reordered to (o k, c), within what each output has: (c, o k), which XLA
         makes of a contraction over o and k, takes 1.6 ms more of a sample of ResNet-20.
         """
+        if self.is_by_rows(weight):
+            return self._gradients_by_rows(grad, x, weight)
         columns = self.unfolded(grad, flipped=True)
         outputs, inputs = weight.shape[:2]
         by_offset = jnp.moveaxis(weight.reshape(outputs, inputs, -1), 1, 2).reshape(-1, inputs)
@@ -267,6 +309,23 @@ class Columns:
             jnp.moveaxis(grad_x, 0, 1).reshape(x.shape),
             jnp.moveaxis(grad_weight, 2, 1).reshape(weight.shape),
         )
+
+    def _gradients_by_rows(self, grad: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        """The same of `unfolded_rows`: times x moved along by rows, that is the gradient of the
+        weights, the last offset first."""
+        (outputs, inputs), (height, across) = weight.shape[:2], self.kernel
+        rows = self.unfolded_rows(grad)
+        turned = jnp.transpose(jnp.flip(weight, (2, 3)), (0, 3, 1, 2))
+        turned = turned.reshape(outputs * across, inputs * height)
+        made = wide_contraction(turned, rows, (((0,), (1,)), ((), ())))
+        grad_x = self.added_rows(jnp.moveaxis(made, 1, 0), inputs)
+        flat, width = x.reshape(len(x), inputs, -1), self.sizes[1]
+        edges = ((row * width, (height - 1 - row) * width) for row in range(height))
+        moved = jnp.stack([jnp.pad(flat, ((0, 0), (0, 0), edge)) for edge in edges], 2)
+        moved = moved.reshape(len(x), inputs * height, -1)
+        grad_weight = wide_contraction(rows, moved, (((0, 2), (0, 2)), ((), ())))
+        last_first = grad_weight.reshape(outputs, across, inputs, height).transpose(0, 2, 3, 1)
+        return grad_x, jnp.flip(last_first, (2, 3))
 
     def _shifted(self, part: Array, offset: Sequence[int]) -> Array:
         """(N, *sizes, C) at the input positions that one offset meets, (N, *spatial, C)."""
