@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
 
 from ...backend.errors import UserError
+from ...compiler.recipes.keys import parts
 
 FORMS = "[a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or lograndom(LOW:HIGH)"
 _DIGITS = 12
@@ -39,8 +41,8 @@ class Axis:
 def parse_axis(text: str) -> Axis:
     """The axis in 'KEY=VALUES'; a single value is an axis of one.
 
-    VALUES is a list, whose entries are the values (so that a value that is itself a list stands in
-    a list of its own), or one of `FORMS`. Raises UserError for anything else.
+    VALUES is a list, whose entries are the values, or one of `FORMS`. Of keys that take a list, as
+    input.shape, a list without lists in it is one value. Raises UserError for anything else.
     """
     key, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not key or not values:
@@ -53,10 +55,26 @@ def parse_axis(text: str) -> Axis:
         value = yaml.safe_load(values)
     except yaml.YAMLError:
         raise _mistake(text, FORMS, f"'{values}'") from None
-    chosen = tuple(value) if isinstance(value, list) else (value,)
+    is_axis = isinstance(value, list) and not (_takes_a_list(key) and _is_flat(value))
+    chosen = tuple(value) if is_axis else (value,)
     if not chosen:
         raise _mistake(text, "at least one value", "an empty list")
     return Axis(key, tuple(_as_number(item) for item in chosen))
+
+
+@cache
+def _keys_of_lists() -> frozenset[str]:
+    """Keys of a recipe whose value is a list."""
+    found = ((part.name, key) for part in parts() for key in part.keys)
+    return frozenset(f"{name}.{key.name}" for name, key in found if key.kind.startswith("list of"))
+
+
+def _takes_a_list(key: str) -> bool:
+    return key in _keys_of_lists()
+
+
+def _is_flat(value: list[Any]) -> bool:
+    return bool(value) and not any(isinstance(item, list) for item in value)
 
 
 def _as_number(value: Any) -> Any:

@@ -20,6 +20,8 @@ from weft.study.sweep.axes import Axis, parse_axis
         ("pipeline.granularity=[finest, block]", ("finest", "block")),
         ("pipeline.recompute=[true,false]", (True, False)),
         ("input.shape=[[3,32,32]]", ([3, 32, 32],)),
+        ("input.shape=[3,32,32]", ([3, 32, 32],)),
+        ("input.shape=[[3,32,32],[3,64,64]]", ([3, 32, 32], [3, 64, 64])),
         ("target=wse3", ("wse3",)),
         ("sparsity=null", (None,)),
         ("model=my_models.py:cnn", ("my_models.py:cnn",)),
