@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..compiler.plan.document import Totals
     from ..compiler.plan.plan import Plan
     from ..compiler.remap.sparse_costs import SparseLayer
+    from ..study.remap_price import RemapPrice
 
 app = typer.Typer(help="Sparse weights of plans.", no_args_is_help=True)
 
@@ -104,22 +105,35 @@ def remap(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Lay a trained plan out anew for the masks it has now; weights and masks stay."""
+    """Lay a trained plan out anew for the masks it has now; weights and masks stay.
+
+    On the same target it says what that takes and when it pays (docs/growth.md).
+    """
     from ..compiler.plan.codec import to_data
     from ..compiler.plan.store import load
-    from ..compiler.remap.new_map import new_map
+    from ..compiler.remap.new_map import new_map, target_of
+    from ..study.remap_price import remap_price
 
     before = load(plan)
     made = new_map(before, target, is_final=final)
     made.save(output)
+    stays = target is None and bool(before.training.masks)
+    price = remap_price(before, made.document, target_of(before)) if stays else None
     if json:
-        print_json({"plan": str(output), "totals": to_data(made.document.totals)})
+        totals = to_data(made.document.totals)
+        print_json({"plan": str(output), "totals": totals, "price": price and _price_data(price)})
         return
     replaced = output.resolve() == plan.resolve()
     hint = "in place of the old one" if replaced else f"what changed: weft diff {plan} {output}"
     typer.echo(f"{made.summary()}\n\nwritten to {output}; {hint}")
+    if price is not None:
+        typer.echo(price.text())
     if not before.masks:
         typer.echo(_NO_MASKS)
+
+
+def _price_data(price: RemapPrice) -> dict[str, int | None]:
+    return {**asdict(price), "pays_after_samples": price.pays_after_samples}
 
 
 _NO_MASKS = "no masks: every weight of this plan is dense"

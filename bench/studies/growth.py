@@ -26,11 +26,10 @@ from ...runtime.executors import make_executor
 from ...runtime.tick.job import Job
 from ...runtime.tick.make_job import make_job
 from ...runtime.training.scores import class_axes, class_score
-from ...sim import simulate
+from ...study.remap_price import as_planned_cycles, standstill_cycles
 from ..machine import machine_line
 from .evidence import TableText, markdown
 from .kept import missing_rows
-from .remap import MaskCosts
 from .sparsity import sparse_recipe
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class GrowthRow:
     `fullest` is the largest ratio, over stages, of the non-zeros on the fullest PE at the end to
     those at the start. `planned`, `as_planned` and `new_map` are intervals under the first masks,
     under the last ones where the plan put weights, and on a new map for these; `remap` are the
-    cycles that the change to that takes, see `remap_cycles`.
+    cycles that the change to that takes, see `standstill_cycles`.
     """
 
     algorithm: str
@@ -167,33 +166,15 @@ def _priced(
     plan: Plan, masks: dict[str, Tensor], target: Target
 ) -> tuple[float, int, int, int, int]:
     """`fullest` to `remap` of a row."""
-    costs, held = MaskCosts(plan, target), {r.stage: r.nonzeros for r in rooms(plan, plan.masks)}
+    held = {room.stage: room.nonzeros for room in rooms(plan, plan.masks)}
     new = new_map(replace(plan, masks=masks)).document
     return (
         max(room.nonzeros / held[room.stage] for room in rooms(plan, masks)),
-        costs.interval({name: mask.numpy() for name, mask in plan.masks.items()}),
-        costs.interval({name: mask.numpy() for name, mask in masks.items()}),
+        as_planned_cycles(plan, plan.masks, target),
+        as_planned_cycles(plan, masks, target),
         round(new.totals.initiation_interval_cycles),
-        remap_cycles(plan, masks, target),
+        standstill_cycles(plan, masks, target),
     )
-
-
-def remap_cycles(plan: Plan, masks: dict[str, Tensor], target: Target) -> int:
-    """Cycles that a plan's pipeline stands still for a new map.
-
-    It drains and fills again, and every non-zero with its index and optimizer state goes out to the
-    host and comes back, at the host's bandwidth each way.
-    """
-    report = simulate(plan.document, 1000)
-    moved = 0
-    for stage in plan.stages.stages:
-        for name, spec in zip(stage.parameters, stage.program.parameters, strict=True):
-            values = int(masks[name].sum()) if name in masks else spec.elements
-            index = target.sparsity.index_bytes if name in masks else 0
-            states = plan.training.optimizer_states
-            moved += values * (spec.torch_dtype.itemsize * (1 + states) + index)
-    ways = 2 * moved * target.clock_hz / target.host.bytes_per_s
-    return report.fill_cycles + report.drain_cycles + round(ways)
 
 
 def growth_table(rows: Sequence[GrowthRow]) -> TableText:

@@ -9,11 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from ...compiler.kernels.layout import WeightMatrix, find_layout
-from ...compiler.mapping.pricing import Pricing
 from ...compiler.place.balance import orders, permuted
 from ...compiler.plan.plan import Plan
-from ...compiler.plan.program import Stage, Stages
-from ...compiler.plan.training import Training
+from ...compiler.plan.program import Stage
 from ...compiler.recipes.build import compile_recipe
 from ...compiler.recipes.recipe import Recipe
 from ...compiler.remap.mask_room import rooms
@@ -23,6 +21,7 @@ from ...compiler.targets.target import Target
 from ...runtime.data import Dataset, load_data
 from ...runtime.executors import make_executor
 from ...runtime.tick.make_job import make_job
+from ...study.remap_price import as_planned_cycles
 
 Masks = Mapping[str, np.ndarray]
 
@@ -93,11 +92,7 @@ class MaskCosts:
 
     def interval(self, masks: Masks) -> int:
         """Cycles of the slowest stage."""
-        stages: Stages = self.plan.stages
-        pricing = Pricing(stages, self.target, Training(masks))
-        pairs = zip(stages.stages, self.plan.document.stages, strict=True)
-        tables = (pricing.reprice(stage, tiling=record.tiling) for stage, record in pairs)
-        return max(max(int(t.total_cycles()[0]), int(t.stream_cycles[0])) for t in tables)
+        return as_planned_cycles(self.plan, masks, self.target)
 
     def permuted(self, masks: Masks, balanced: Masks) -> dict[str, np.ndarray]:
         """`masks` in the order of features that balances the masks `balanced`."""

@@ -28,7 +28,7 @@ def new_map(plan: Plan, target: str | Target | None = None, *, is_final: bool = 
     Raises InfeasibleError if they do not fit, and UnknownNameError for a target that is gone.
     """
     document = plan.document
-    machine = load_target(target) if isinstance(target, str) else target or _target(plan)
+    machine = load_target(target) if isinstance(target, str) else target or target_of(plan)
     recipe = document.recipe | ({"sparsity": None} if is_final and document.recipe else {})
     training = plan.training if not is_final else replace(plan.training, dynamic=frozenset())
     labels = Labels(
@@ -44,7 +44,8 @@ def new_map(plan: Plan, target: str | Target | None = None, *, is_final: bool = 
     return replace(made, document=_with_sources(made.document, document))
 
 
-def _target(plan: Plan) -> Target:
+def target_of(plan: Plan) -> Target:
+    """The plan's own, by name with the constants that were set."""
     changed = [c for c in plan.document.provenance if c.source.startswith("set by")]
     return load_target(plan.document.target, {c.name: str(c.value) for c in changed})
 

@@ -83,6 +83,7 @@ def test_train_says_that_a_new_map_is_needed_and_info_of_the_trained_plan_agrees
     assert "new map" in weft("sparsity", "info", tmp_path / "q", "--no-host").out
     remapped = weft("sparsity", "remap", tmp_path / "q", "-o", tmp_path / "r")
     assert remapped.code == 0, remapped.err
+    assert "stands still for" in remapped.out
     assert "new map" not in weft("sparsity", "info", tmp_path / "r", "--no-host").out
     assert weft("check", tmp_path / "r").code == 0
     stopped = weft(*train, "--set", "training.new_map=stop")
@@ -96,6 +97,7 @@ def test_remap_says_that_there_are_no_masks_and_what_was_replaced(
     assert weft("compile", "mlp", "-o", tmp_path / "p").code == 0
     beside = weft("sparsity", "remap", tmp_path / "p", "-o", tmp_path / "q")
     assert "no masks" in beside.out
+    assert "stands still" not in beside.out
     assert f"weft diff {tmp_path / 'p'} {tmp_path / 'q'}" in beside.out
     onto = weft("sparsity", "remap", tmp_path / "p", "-o", tmp_path / "p")
     assert onto.code == 0, onto.err
