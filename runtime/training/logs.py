@@ -16,7 +16,8 @@ LoggedRecord = Mapping[str, LoggedValue]
 LogFunction = Callable[[LoggedRecord], None]
 """Told of each chunk: samples (trained so far), epoch, loss (the mean of the losses that came out),
 learning_rate, those of DECAYS that the rule has, skipped_updates (so far), samples_per_s; where
-masks change, sparsity, the share of the masked weights that are zero; after a
+masks change, sparsity, the share of the masked weights that are zero, and where they grow in
+room only refused_growth, how many weights had none since the run began or went on; after a
 test test_accuracy, test_loss and the scores asked for, and validation_accuracy and so on where a
 part is held out; new_maps, a list of the stages whose masks were found to have outgrown the map,
 where there are. With training.rebuilding_error the largest rebuilding_error of any stage, and

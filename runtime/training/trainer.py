@@ -318,6 +318,7 @@ class _Run:
             "skipped_updates": self.progress.skipped,
             "samples_per_s": round(self.progress.samples_per_s, 1),
             **({} if self.sparsity is None else {"sparsity": self.sparsity}),
+            **self._refused_growth(),
             **tested,
             **({"new_maps": [new.data() for new in self.new_maps]} if self.new_maps else {}),
             **self._rebuilding(),
@@ -330,6 +331,11 @@ class _Run:
     def rebuilding_errors(self) -> dict[str, float]:
         """By stage, the relative error of what it rebuilds; none where that is not measured."""
         return errors(self.job.stages, self.machine.tensors()) if self.measures else {}
+
+    def _refused_growth(self) -> dict[str, int]:
+        """Where weights grow in room only: how many so far had none."""
+        bound = [rule for rule in self.job.mask_rules.values() if rule.needs_room]
+        return {"refused_growth": sum(rule.refused for rule in bound)} if bound else {}
 
     def _rebuilding(self) -> dict[str, Any]:
         found = {name: e for name, e in self.rebuilding_errors().items() if isfinite(e)}

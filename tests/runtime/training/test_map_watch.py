@@ -44,6 +44,7 @@ def test_a_run_says_which_stage_outgrew_its_map_when_and_by_how_much(
     assert [progress.new_maps for progress in seen] == [1] * len(seen)
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [record.get("new_maps") for record in records] == [[new.data()], None, None]
+    assert not any("refused_growth" in record for record in records)  # free growth refuses none
     ends = {room.stage for room in rooms(plan, run.masks) if room.needs_new_map}
     assert ends == {new.room.stage}
 
@@ -67,13 +68,19 @@ def test_gmp_that_lets_weights_grow_back_and_a_dense_phase_need_a_new_map(data: 
 
 
 @pytest.mark.parametrize("executor", ["reference", "jax"])
-def test_growth_where_there_is_room_never_asks_for_a_new_map(data: Dataset, executor: str) -> None:
+def test_growth_where_there_is_room_never_asks_for_a_new_map(
+    data: Dataset, executor: str, tmp_path: Path
+) -> None:
     plan = outgrown_plan(sparsity={**RIGL, "growth": "room"})
-    run = weft.train(plan, data, executor=executor, epochs=2)
+    run = weft.train(plan, data, executor=executor, epochs=2, log=tmp_path)
     assert run.new_maps == ()
     assert not any(room.needs_new_map for room in rooms(plan, run.masks))
     assert sum(run.refused_growth.values()) > 0
     assert run.refused_growth.keys() <= plan.masks.keys()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    logged = [json.loads(line)["refused_growth"] for line in lines]
+    assert logged == sorted(logged)
+    assert logged[-1] == sum(run.refused_growth.values())
     for name, mask in plan.masks.items():
         assert int(run.masks[name].sum()) == int(mask.sum())
     assert any(not torch.equal(mask, plan.masks[name]) for name, mask in run.masks.items())
