@@ -12,6 +12,7 @@ from .coverage import coverage
 from .equality import equality
 from .headline import headline
 from .levers import levers
+from .mappings import mappings
 from .mutation import mutation
 from .norm import norm
 from .operators import operators
@@ -52,6 +53,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "equality": equality,
     "compile": compile_models,
     "sim": sim,
+    "mappings": mappings,
     "place": place,
     "headline": headline,
 }
