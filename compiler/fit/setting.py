@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,11 +62,6 @@ class Setting:
     sparsity: float = 0.0
 
     @property
-    def choices(self) -> tuple:
-        """Everything but the target."""
-        return self.blocks, self.globs, self.limits, self.keeping, self.sparsity
-
-    @property
     def exact(self) -> Setting:
         """The same with all that is kept as it was made."""
         return replace(self, keeping=self.keeping.exact)
@@ -105,8 +100,8 @@ class Fitting:
     _finest: dict[bool, Assignment] = field(default_factory=dict)
     _cuts: dict[tuple[Coarsen, ActivationKeeping], Stages] = field(default_factory=dict)
     _known: dict[tuple[str, float], Known] = field(default_factory=dict)
-    _kernels: dict[tuple, Kernels] = field(default_factory=dict)
-    _needs: dict[tuple, _Need] = field(default_factory=dict)
+    _kernels: dict[Hashable, Kernels] = field(default_factory=dict)
+    _needs: dict[Hashable, _Need] = field(default_factory=dict)
 
     def finest(self, reversible: bool) -> Assignment:
         """The finest stages, or those with one for each update of a reversible layer."""
@@ -151,8 +146,9 @@ class Fitting:
         return Pricing(stages, setting.target, training, known)
 
     def kernels(self, setting: Setting) -> Kernels:
-        """All choices of each stage; found once for chains of any length. Every stage must fit."""
-        key = setting.choices, _machine(setting)
+        """All choices of each stage; found once for chains of any length on which stages are cut
+        alike. Every stage must fit."""
+        key = self._priced_as(setting)
         if key not in self._kernels:
             pricing = self.pricing(setting)
             stages = pricing.stages.stages
@@ -163,7 +159,7 @@ class Fitting:
 
     def demand(self, setting: Setting) -> Demand:
         """What the stages of a setting need in their smallest form."""
-        key = setting.choices, _machine(setting)
+        key = self._priced_as(setting)
         if key not in self._needs:
             self._needs[key] = self._need(setting)
         need, capacity = self._needs[key], self.training.bytes_of(setting.target)
@@ -177,6 +173,12 @@ class Fitting:
         least = [pricing.least_bytes(stage) for stage in pricing.stages.stages]
         excess = sum(max(0, amount - capacity) for amount in least)
         return _Need(max(least), excess, 0 if excess else pes_least(self.kernels(setting)))
+
+    def _priced_as(self, setting: Setting) -> Hashable:
+        """Equal for settings with the same prices. More wafers hold more FIFOs, so where these are
+        limited a longer chain may have other stages."""
+        merging = self.coarsening(setting)
+        return merging, setting.keeping, setting.sparsity, _machine(setting)
 
     def _masks(self, stages: Stages, setting: Setting) -> Mapping[str, Mask]:
         if not setting.sparsity:

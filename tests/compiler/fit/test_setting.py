@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from helpers.fitting import LARGE, compiled_with, fitting_of, small
-from weft.compiler.fit.setting import BYTES, PES, Limits, Setting
+from weft.compiler.fit.setting import BYTES, PES, Fitting, Limits, Setting
+from weft.compiler.plan.training import Training
 
 
 @pytest.mark.parametrize("limits", [Limits(max_stages=3), Limits(max_delay=4), Limits(1)])
@@ -34,3 +37,20 @@ def test_demand_is_in_bytes_until_every_stage_fits_a_pe():
         fitting_of(*LARGE).demand(Setting(small(rows=size, columns=size))).unit for size in (2, 256)
     ]
     assert units == [BYTES, PES]
+
+
+def test_demand_of_automatic_stages_is_that_of_their_chain_whatever_was_asked_before():
+    """Four wafers hold the FIFOs of more stages than one: other stages, with needs of their own."""
+    one, four = (
+        Setting(
+            replace(small(rows=8, columns=8), wafers=wafers), limits=Limits(activation_memory=0.5)
+        )
+        for wafers in (1, 4)
+    )
+    graph = fitting_of(*LARGE).graph
+    asked = (one, four, one)
+    together = Fitting(graph, Training())
+    found = [together.demand(setting) for setting in asked]
+    assert found == [Fitting(graph, Training()).demand(setting) for setting in asked]
+    assert [demand.unit for demand in found] == [PES, BYTES, PES]
+    assert len(together.stages(one)) < len(together.stages(four))
