@@ -3,7 +3,7 @@ experts, and sums over PEs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import ceil, isclose, prod
 from typing import Any
 
@@ -89,7 +89,7 @@ def routed_loads(subject: Subject) -> Iterator[Finding]:
             where = f"{stage.id}.operators.{operator.name}.steps"
             loads = [step for step in operator.steps if isinstance(step, Routed)]
             is_routed = operator.operator in (_ROUTED, _ROUTED_WEIGHT)
-            node = next(nodes[operator.phase], None) if is_routed else None
+            node = next(nodes.get(operator.phase, iter(())), None) if is_routed else None
             if node is not None and len(loads) != 1:
                 yield Finding(where, "one entry of how rows are dealt out", len(loads))
             for load in loads:
@@ -100,15 +100,11 @@ def routed_loads(subject: Subject) -> Iterator[Finding]:
 
 def _nodes(program: StageProgram | None) -> dict[str, Iterator[fx.Node]]:
     """Routed products of both phases in order: a graph that was stored may have other names."""
-    none: Sequence[fx.Node] = ()
-    phases = {"forward": none, "backward": none, "update": none}
-    if program is not None:
-        phases |= {
-            "forward": list(program.forward.graph.nodes),
-            "backward": list(program.backward.graph.nodes),
-        }
+    if program is None:
+        return {}
+    phases = {"forward": program.forward.graph.nodes, "backward": program.backward.graph.nodes}
     return {
-        phase: (node for node in nodes if str(node.target) in (_ROUTED, _ROUTED_WEIGHT))
+        phase: iter([node for node in nodes if str(node.target) in (_ROUTED, _ROUTED_WEIGHT)])
         for phase, nodes in phases.items()
     }
 

@@ -96,10 +96,10 @@ def _peak(phase: tuple[OperatorMoment, ...], stage: StageRecord, name: str, most
         for operator in stage.operators
         if operator.phase == name and operator.family == "elementwise"
     }
-    products = [moment for moment in phase if moment.operator in PRODUCTS]
-    joint = {id(products[n]) for own, n in _with_factors(stage) if own == name}
+    products, joint = (m for m in phase if m.operator in PRODUCTS), _with_factors(stage)
+    within = {id(moment) for number, moment in enumerate(products) if (name, number) in joint}
     return max(
-        (_held(m, stage, elementwise, most, has_factors=id(m) in joint) for m in phase), default=0
+        (_held(m, stage, elementwise, most, has_factors=id(m) in within) for m in phase), default=0
     )
 
 

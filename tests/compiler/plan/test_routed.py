@@ -171,6 +171,23 @@ def test_a_wrong_record_is_found() -> None:
         assert "routed-loads" in rules, field
 
 
+def test_an_expert_of_a_phase_that_there_is_not_is_found() -> None:
+    made = plan()
+    stage = experts_of(made)[0]
+    first, _ = routed(stage)[0]
+    operators = tuple(
+        replace(operator, phase="between") if operator == first else operator
+        for operator in stage.operators
+    )
+    stages = tuple(
+        replace(one, operators=operators) if one.id == stage.id else one
+        for one in made.document.stages
+    )
+    document = replace(made.document, stages=stages)
+    found = check(document, load_target("wse2"), made.programs)
+    assert "operators-sound" in {violation.rule for violation in found}
+
+
 def _with(made: Plan, field: str, value: Any) -> Any:
     stage = experts_of(made)[0]
     first, _ = routed(stage)[0]

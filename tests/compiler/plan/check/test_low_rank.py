@@ -81,3 +81,14 @@ def test_what_the_program_has_not_is_named(plan: Plan, rule: str, changes: dict[
     broken = replace(plan.document, stages=tuple(stages))
     found = check(broken, load_target("wse3"), plan.programs)
     assert rule in {violation.rule for violation in found}
+
+
+def test_a_product_with_factors_that_the_program_has_not_is_named(plan: Plan) -> None:
+    i, j, _ = joint(plan)[0]
+    stage = plan.document.stages[i]
+    operators = (*stage.operators, *[stage.operators[j]] * 4)
+    stages = list(plan.document.stages)
+    stages[i] = replace(stage, operators=operators)
+    broken = replace(plan.document, stages=tuple(stages))
+    found = check(broken, load_target("wse3"), plan.programs)
+    assert {violation.rule for violation in found} >= {"macs-of-stage"}
