@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ..backend.errors import InfeasibleError
-from ..backend.garbage import older_objects_left_alone
 from .capture.capture import Capture, own_tensors
 from .capture.graph import Graph
 from .capture.masks_in_force import by_first_name, first_names, masks_in_force
@@ -137,7 +136,6 @@ class Options:
         return Driver(self.on_begin, self.on_end)
 
 
-@older_objects_left_alone()
 def compile_model(
     model: nn.Module,
     example_inputs: Sample,
