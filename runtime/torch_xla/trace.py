@@ -53,6 +53,8 @@ class TracedComputation:
 
 
 def _typed(made: Op, dtype: torch.dtype) -> Op:
+    if dtype.is_floating_point:  # as it is; torch_xla has no name for those of 8 bits
+        return made
     wanted = Op.from_torch_type(dtype)
     return made if made.shape().dtype == wanted else made.cast(wanted)
 
