@@ -108,7 +108,8 @@ def expression_of(node: fx.Node) -> str:
     source: Any = getattr(node, "_dynamo_source", None)
     if source is None:
         return node.name
-    return source.name() if callable(source.name) else source.name
+    name: Any = source.name
+    return str(name() if callable(name) else name)
 
 
 def apply_traced(
