@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import fields, replace
+from typing import TypeVar
 
 from ..plan.program import Stages
 from ..plan.training import Training
@@ -17,6 +18,7 @@ from .pricing import Known
 from .sharing import SharedGroup
 
 KEPT = 4
+V = TypeVar("V")
 _ABOUT = {"name", "vendor", "year", "description", "power", "advertised", "provenance", "ranges"}
 _BY_THE_SECOND = {"clock_hz", "clock_max_hz", "host"}
 """On one wafer they set the host's cycles for a sample, and nothing else that is read."""
@@ -48,7 +50,12 @@ def known_kernels(
     own = (id(stages), id(training), groups, what_is_read(stages, target))
     found = known.kernels.pop(own, None)
     kernels = make() if found is None else replace(found[-1], target=target)
-    known.kernels[own] = stages, training, kernels
-    while len(known.kernels) > KEPT:
-        del known.kernels[next(iter(known.kernels))]
+    keep_last(known.kernels, own, (stages, training, kernels), KEPT)
     return kernels
+
+
+def keep_last(kept: dict[Hashable, V], own: Hashable, value: V, most: int) -> None:
+    """Keep a value as the one used last, and at most so many of those used before."""
+    kept[own] = value
+    while len(kept) > most:
+        del kept[next(iter(kept))]

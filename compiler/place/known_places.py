@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..mapping.choices import Kernels, Placement
-from ..mapping.known_kernels import reads_the_clock, what_is_read
+from ..mapping.known_kernels import keep_last, reads_the_clock, what_is_read
 from ..mapping.pricing import Known
 from ..plan.program import HOST, Stages
 from ..stages.skip_streams import edge_bytes
@@ -30,9 +30,7 @@ def known_place(
     own = (id(stages), _groups(kernels), _read(stages, kernels.target))
     found = known.placements.pop(own, None)
     placement = make() if found is None else replace(found[1], target=kernels.target)
-    known.placements[own] = stages, placement
-    while len(known.placements) > KEPT:
-        del known.placements[next(iter(known.placements))]
+    keep_last(known.placements, own, (stages, placement), KEPT)
     return placement
 
 
@@ -43,9 +41,7 @@ def known_packings(known: Known, stages: Stages, kernels: Kernels, make: Callabl
     found: tuple[Kernels, V] | None = known.packings.pop(own, None)
     is_own = found is not None and found[0].stages is kernels.stages
     packings = found[1] if found is not None and is_own else make()
-    known.packings[own] = kernels, packings
-    while len(known.packings) > PACKED:
-        del known.packings[next(iter(known.packings))]
+    keep_last(known.packings, own, (kernels, packings), PACKED)
     return packings
 
 
