@@ -25,13 +25,6 @@ def use(device: str) -> str | None:
     return None
 
 
-def cores_used() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def use_cores(count: int) -> None:
     """Keep this process to `count` of its cores; before jax computes anything.
 

@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
+from ...backend.cores import usable_cores
 from ..resident import Resident
 from .cases import TimedCase
 from .compilations import Compilations
-from .device import cores_used
 from .loops import Train, TrainingLoop, loops_of
 
 
@@ -74,7 +74,7 @@ class LoopTimes:
 
 def keys_of(case: TimedCase, device: str, with_torch_xla: bool) -> list[tuple[object, ...]]:
     """Those of the rows that `measure` gives where no time is up."""
-    place = case.name, case.update.name, device, cores_used(), case.samples
+    place = case.name, case.update.name, device, usable_cores(), case.samples
     return [(*place, loop) for loop in loops_of(case, device, with_torch_xla)]
 
 
@@ -146,7 +146,7 @@ def _row(
         network=case.name,
         update=case.update.name,
         device=device,
-        cores=cores_used(),
+        cores=usable_cores(),
         case_samples=case.samples,
         loop=name,
         stages=loop.stages,

@@ -7,7 +7,6 @@ any machine, and a limit in seconds is looked at between rounds.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ....backend.cores import usable_cores
 from .anneal import anneal
 from .placed import blocks_of, fits
 from .problem import Block, Problem, SlicedLayout
@@ -74,7 +74,7 @@ def search(
     fresh = sorted(starts, key=lambda start: start.cost)
     random = np.random.default_rng(seed)
     rounds = 0
-    with ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0)))) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         while not budget.spent(rounds):
             runs = [
                 _run(problem, _pick(random, pool, fresh), random, budget, share)
