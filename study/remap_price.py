@@ -63,10 +63,8 @@ def as_planned_cycles(
     users = Counter(record.region for record in records)
     training = replace(plan.training, masks={**plan.training.masks, **masks})
     shared = len(users) < len(records)
-    pricing, cycles = (
-        Pricing(plan.stages, target, training, regions_shared=shared),
-        Counter[Rectangle](),
-    )
+    pricing = Pricing(plan.stages, target, training, regions_shared=shared)
+    cycles = Counter[Rectangle]()
     for stage, record in zip(plan.stages.stages, records, strict=True):
         if users[record.region] > 1:
             cycles[record.region] += record.cycles.total_cycles
