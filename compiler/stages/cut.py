@@ -5,6 +5,8 @@ Graph --cut--> Stages
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,8 +14,9 @@ from torch import fx
 
 from ..capture.graph import Graph
 from ..plan.program import HOST, Origin, Source, Stage, StageProgram, Stages
+from ..plan.program_graph import packet_name
 from .buffer_owners import with_updates
-from .group import Assignment, assign
+from .group import CONTRACTIONS, Assignment, assign
 from .program_cache import CutPrograms
 from .subgraph import Boundary, Cutter
 from .tied_weights import stream_shared
@@ -51,7 +54,7 @@ def cut(
     programs = programs or CutPrograms()
     needs_grad = {graph.node(name): True for name in input_gradients}
     places = {graph.node(name): Source(HOST, i) for i, name in enumerate(graph.inputs)}
-    stages = []
+    stages: list[Stage] = []
     for index in range(len(assignment.modules)):
         boundary = cutter.boundary(index)
         program, moved = programs.of(cutter, boundary, needs_grad)
@@ -59,7 +62,8 @@ def cut(
             places[node] = Source(index, position)
             needs_grad[node] = program.output_needs_grad[position]
         is_merged, module = assignment.merged[index], assignment.modules[index]
-        name = (module or "model") if is_merged else _name(graph, boundary)
+        found = (module or "model") if is_merged else _name(graph, boundary)
+        name = _distinct(found, {stage.name for stage in stages})
         stage = _stage(index, name, graph, boundary, program, places)
         stages.append(replace(stage, places=moved))
     results = [node for node in map(graph.node, graph.predictions) if node in places]
@@ -92,11 +96,29 @@ def _stage(
 
 
 def _head(graph: Graph, boundary: Boundary) -> fx.Node:
-    """The node a stage is named after: its largest layer, else its last operation."""
+    """The node a stage is named after: its largest layer, that is its product with most weights,
+    else what reads most; without weights, its last operation."""
     largest = max(_weights(graph, boundary), key=_elements, default=None)
-    if largest is not None:
-        return next(user for user in largest.users if user in boundary.nodes)
-    return boundary.outputs[-1]
+    if largest is None:
+        return boundary.outputs[-1]
+    products = _products(graph, boundary)
+    if products:
+        return max(products, key=products.__getitem__)
+    return next(user for user in largest.users if user in boundary.nodes)
+
+
+def _products(graph: Graph, boundary: Boundary) -> dict[fx.Node, int]:
+    """Contractions, with the elements of all weights that they read, as they are or computed from
+    weights alone."""
+    read = {weight: frozenset({weight}) for weight in _weights(graph, boundary)}
+    found: dict[fx.Node, int] = {}
+    for node in boundary.nodes:
+        weights = frozenset[fx.Node]().union(*(read.get(n, ()) for n in node.all_input_nodes))
+        if packet_name(node) in CONTRACTIONS:
+            found |= {node: sum(map(_elements, weights))} if weights else {}
+        elif weights and all(argument in read for argument in node.all_input_nodes):
+            read[node] = weights
+    return found
 
 
 def _weights(graph: Graph, boundary: Boundary) -> list[fx.Node]:
@@ -108,6 +130,12 @@ def _weights(graph: Graph, boundary: Boundary) -> list[fx.Node]:
 
 def _elements(parameter: fx.Node) -> int:
     return parameter.meta["val"].numel()
+
+
+def _distinct(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where an earlier stage has it, as torch.fx numbers nodes."""
+    tried = (f"{name}_{number}" for number in itertools.count(1))
+    return name if name not in taken else next(one for one in tried if one not in taken)
 
 
 def _name(graph: Graph, boundary: Boundary) -> str:

@@ -24,7 +24,7 @@ from ...backend.errors import UnsupportedError
 from ..capture.graph import Graph
 from ..plan.program_graph import ancestors, packet_name
 
-_CONTRACTIONS = frozenset(
+CONTRACTIONS = frozenset(
     {
         "aten.convolution",
         "aten.conv1d",
@@ -46,6 +46,7 @@ _CONTRACTIONS = frozenset(
         "aten.rnn_relu",
     }
 )
+"""Operators that are layers with weights, or products of activations."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,14 @@ class _Groups:
         for node in self.graph.module.graph.nodes:
             if node not in self.dependent:
                 continue
-            if packet_name(node) in _CONTRACTIONS or found & set(node.all_input_nodes):
+            if packet_name(node) in CONTRACTIONS or found & set(node.all_input_nodes):
                 found.add(node)
         return found
 
     def is_anchor(self, node: fx.Node) -> bool:
         if layer := self.adapted(node):
             return any(self.adapted(reader) != layer for reader in self.readers(node))
-        return (
-            node is self.loss or packet_name(node) in _CONTRACTIONS or self._is_residual_sum(node)
-        )
+        return node is self.loss or packet_name(node) in CONTRACTIONS or self._is_residual_sum(node)
 
     def adapted(self, node: fx.Node) -> str:
         """Path of the layer with an adapter that the node is part of; '' if there is none."""

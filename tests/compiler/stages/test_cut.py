@@ -83,3 +83,35 @@ def test_wiring_is_a_dag_in_pipeline_order(resnet20):
                 )
     skips = [e for e in resnet20.dag.edges if e[0] != HOST and e[1] - e[0] > 1]
     assert len(skips) >= 9, "every residual block has an edge over its two convolutions"
+
+
+class Applied(nn.Module):
+    """One layer twice, a module with the name the second would have, and a head with fewer weights
+    than the table of positions before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.a_1 = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.positions = nn.Parameter(torch.ones(1, 20, 4))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        h = self.a_1(torch.relu(self.a(torch.relu(self.a(x)))))
+        return self.head(torch.tanh(h) + self.positions).mean(1)
+
+
+def test_every_stage_has_a_name_of_its_own_that_of_its_largest_layer():
+    """The friction: 'bound by ln_f' where the product of the head was, and two stages of one name.
+    Weight rows are keyed by names, so two of one name were one."""
+    sample = torch.zeros(1, 20, 4), torch.zeros(1, dtype=torch.int64)
+    found = cut(capture(Applied(), sample, F.cross_entropy)).stages
+    assert [stage.name for stage in found] == ["a", "a_1", "a_1_1", "head", "loss"]
+    assert [stage.origin.module for stage in found[:4]] == ["a", "a", "a_1", "head"]
+
+
+def test_the_two_products_of_attention_and_the_two_sums_of_a_block_are_told_apart():
+    tokens = torch.zeros(1, 6, dtype=torch.int64)
+    found = cut(capture(Attention(), (tokens, tokens), F.cross_entropy)).stages
+    names = [stage.name for stage in found]
+    assert len(set(names)) == len(names)
+    assert {"matmul", "matmul_1", "add", "add_1", "head"} <= set(names)
