@@ -14,13 +14,18 @@ from .level import EngineRun, play
 
 @dataclass(frozen=True)
 class Slice:
-    """One phase of one sample on one stage, from `begin` to `end` in cycles."""
+    """One phase of one sample on one stage, from `begin` to `end` in cycles.
+
+    It lasts longer than its `work_cycles` where rows come later than it could take them; a phase
+    without work, as the backward of a sum, lasts as long as rows pass through.
+    """
 
     stage: str
     phase: str
     sample: int
     begin: int
     end: int
+    work_cycles: int
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,11 @@ class Recording:
         stages = self.run.wiring.stages
         recorded = self.run.state.slices
         for unit in range(stages):
-            name = self.run.wiring.units[unit].name
+            own = self.run.wiring.units[unit]
             for sample, phases in enumerate(recorded[unit].tolist(), self.first):
-                for phase, (begin, end) in zip(PHASES, phases, strict=True):
+                for phase, (begin, end), work in zip(PHASES, phases, own.cycles, strict=True):
                     if end >= 0:
-                        yield Slice(name, phase, sample, begin, end)
+                        yield Slice(own.name, phase, sample, begin, end, work)
 
     def transfers(self) -> Iterator[Transfer]:
         """By stream, then sample; a stream inside a region needs no links and has none."""

@@ -12,7 +12,7 @@ WIDTH = 1180.0
 
 
 def timeline_svg(stages: Sequence[str], slices: Sequence[Slice], window: tuple[int, int]) -> str:
-    """One row per stage, one bar per phase; `window` is (first cycle, last cycle) shown."""
+    """One row per stage, one bar per phase with work; `window` is (first, last cycle) shown."""
     row, left = (16.0 if len(stages) <= 60 else 960.0 / len(stages)), 34.0
     begin, end = window
     per_cycle = (WIDTH - left) / max(end - begin, 1)
@@ -21,15 +21,21 @@ def timeline_svg(stages: Sequence[str], slices: Sequence[Slice], window: tuple[i
     parts += [_row_label(number, row) for number in range(0, len(stages), _every(row))]
     for item in slices:
         first, last = max(item.begin, begin), min(item.end, end)
-        if last <= first or item.stage not in place:
+        if last <= first or item.stage not in place or not item.work_cycles:
             continue
-        spent = f"{item.phase} of sample {item.sample}, {item.end - item.begin:,} cycles"
         parts.append(
             f'<rect class="{item.phase}" x="{left + (first - begin) * per_cycle:.1f}"'
             f' y="{place[item.stage] * row + 1:.1f}" width="{(last - first) * per_cycle:.2f}"'
-            f' height="{row - 2:.1f}">{tooltip(f"{item.stage}: {spent}")}</rect>'
+            f' height="{row - 2:.1f}">{tooltip(_said(item))}</rect>'
         )
     return picture(WIDTH, row * len(stages) + 22, "".join(parts), "Pipeline over time")
+
+
+def _said(item: Slice) -> str:
+    """With the cycles that the table has, and how long it takes where rows come later."""
+    lasts = item.end - item.begin
+    late = f" of work in {lasts:,}, as rows come late" if lasts > item.work_cycles else ""
+    return f"{item.stage}: {item.phase} of sample {item.sample}, {item.work_cycles:,} cycles{late}"
 
 
 def curve_svg(values: Sequence[float], label: str) -> str:

@@ -1,10 +1,10 @@
 """A timeline in the Chrome trace format, which Perfetto and chrome://tracing open.
 
 Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
-times in microseconds. Stages are the threads of process 1; FIFOs are the counters of process 2,
-bytes on the fullest PE of each stage those of process 3; streams, on their links, are the threads
-of process 4. An arrow leads from a sample's forward on
-a stage to its backward there, and on to the update.
+times in microseconds. Stages are the threads of process 1, phases without work left out; FIFOs are
+the counters of process 2, bytes on the fullest PE of each stage those of process 3; streams, on
+their links, are the threads of process 4. An arrow leads from a sample's forward on a stage to its
+backward there, and on to the update.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[
     track = {stage.id: _track(stage) for stage in plan.stages}
     microseconds = 1e6 / plan.clock_hz
     for (stage, sample), group in groupby(recording.slices(), lambda s: (s.stage, s.sample)):
-        slices = list(group)
+        slices = [item for item in group if item.work_cycles]
         yield from (_slice(item, _STAGES, track[stage], microseconds) for item in slices)
         number = sample * len(track) + track[stage] - _FIRST_TRACK
         yield from _arrows(slices, track[stage], number, microseconds)
@@ -94,6 +94,7 @@ def _named(place: dict[str, Any], what: str, **args: object) -> dict[str, Any]:
 
 
 def _slice(item: Slice | Transfer, process: int, track: int, microseconds: float) -> dict[str, Any]:
+    work = {"work_cycles": item.work_cycles} if isinstance(item, Slice) else {}
     return {
         "ph": "X",
         "pid": process,
@@ -103,18 +104,16 @@ def _slice(item: Slice | Transfer, process: int, track: int, microseconds: float
         "cname": _COLOURS[item.phase],
         "ts": item.begin * microseconds,
         "dur": (item.end - item.begin) * microseconds,
-        "args": {"sample": item.sample, "begin_cycle": item.begin, "end_cycle": item.end},
+        "args": {"sample": item.sample, "begin_cycle": item.begin, "end_cycle": item.end} | work,
     }
 
 
 def _arrows(
     slices: list[Slice], track: int, number: int, microseconds: float
 ) -> Iterator[dict[str, Any]]:
-    """One flow through the phases of a sample on a stage. A phase without cycles has no place on
-    the screen that an arrow could point to."""
-    steps = [item for item in slices if item.end > item.begin]
-    kinds = ["s", *("t" for _ in steps[2:]), "f"]
-    for item, kind in zip(steps, kinds, strict=False) if len(steps) > 1 else ():
+    """One flow through the phases of a sample on a stage."""
+    kinds = ["s", *("t" for _ in slices[2:]), "f"]
+    for item, kind in zip(slices, kinds, strict=False) if len(slices) > 1 else ():
         yield {
             "ph": kind,
             "pid": _STAGES,

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
-from weft.sim.page.charts import curve_svg, grouped, lines_svg, shares_svg
+from weft.sim.event.recording import Slice
+from weft.sim.page.charts import curve_svg, grouped, lines_svg, shares_svg, timeline_svg
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=900), st.integers(1, 40))
@@ -43,3 +44,16 @@ def test_a_higher_value_lies_higher_and_everything_inside() -> None:
 def test_one_point_and_equal_values_have_a_picture() -> None:
     assert len(points_of(curve_svg([2.0], "loss"))[0]) == 1
     assert len(points_of(shares_svg([(0, 0.5), (10, 0.5)], "Sparsity"))[0]) == 2
+
+
+def test_a_bar_says_the_cycles_of_the_table_and_a_phase_without_work_has_none() -> None:
+    slices = [
+        Slice("s00:a", "forward", 3, 0, 50, 50),
+        Slice("s00:a", "backward", 1, 60, 100, 30),
+        Slice("s01:add", "backward", 2, 10, 59, 0),
+    ]
+    svg = ElementTree.fromstring(timeline_svg(["s00:a", "s01:add"], slices, (0, 100)))
+    assert [rect.findtext("title") for rect in svg.iter("rect")] == [
+        "s00:a: forward of sample 3, 50 cycles",
+        "s00:a: backward of sample 1, 30 cycles of work in 40, as rows come late",
+    ]

@@ -16,6 +16,11 @@ from weft.sim.page.trace import write_trace
 
 PLAN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 
+SUM_BETWEEN = plans.plan(
+    [(10, 20, 5), (7, 0, 0), (10, 30, 10)],
+    [plans.edge(-1, 0, 8), *(plans.edge(i, i + 1, 800, 800, parts=8) for i in range(2))],
+)
+
 
 @pytest.fixture
 def events(tmp_path):
@@ -39,6 +44,7 @@ def test_slices_are_the_timeline(events):
     assert [(e["args"]["begin_cycle"], e["args"]["end_cycle"]) for e in slices] == [
         (s.begin, s.end) for s in expected
     ]
+    assert [e["args"]["work_cycles"] for e in slices] == [s.work_cycles for s in expected]
     assert all(e["ts"] * 1000 == pytest.approx(e["args"]["begin_cycle"]) for e in slices)
     assert {e["name"] for e in slices} >= {"F6", "B10", "U10"}
 
@@ -94,3 +100,14 @@ def test_the_trace_begins_with_the_first_sample_and_shows_the_fill(tmp_path):
     begun = {e["tid"]: e["ts"] for e in reversed(events) if e["ph"] == "X" and e["pid"] == 1}
     assert {e["args"]["sample"] for e in events if e["ph"] == "X"} == set(range(4 + 5))
     assert begun[last] > begun[10]
+
+
+def test_a_phase_without_work_is_no_slice(tmp_path):
+    """The table of a sum says 0 backward cycles; a bar would say that it takes some."""
+    write_trace(SUM_BETWEEN, tmp_path / "t.json", samples=4)
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    stages = [e for e in events if e["ph"] == "X" and e["pid"] == 1]
+    assert {e["cat"] for e in stages if e["tid"] == 11} == {"forward"}
+    assert {e["cat"] for e in stages if e["tid"] == 10} == {"forward", "backward", "update"}
+    passing = [s for s in timeline(SUM_BETWEEN, 9, 0, 9) if not s.work_cycles and s.end > s.begin]
+    assert passing, "its rows pass through for a while, or the test shows nothing"
