@@ -25,6 +25,7 @@ from .memory import memory_over_time
 from .memory_chart import memory_svg
 from .network import network_svg
 from .stage_facts import stage_facts
+from .time_shares import largest_part, reasons
 from .validation_plot import points_svg
 
 MOST_STAGES = 400
@@ -91,7 +92,8 @@ def report_html(
         rows=list(zip(plan.stages, report.stages, advice, strict=True)),
         run=run,
         cards=cards(plan, report, run),
-        reasons=_reasons(report),
+        reasons=reasons(report),
+        most=[largest_part(row, report.cycles) for row in report.stages],
         memory_classes=_memory_classes(report),
         floorplan=floorplan_svg(plan, shares),
         memory_map=heatmap_svg(
@@ -181,10 +183,6 @@ def _run_cards(run: RunCurve) -> list[tuple[str, str, str]]:
     if run.accuracy is not None:
         cards.append(("test accuracy", percent(run.accuracy), "share of test samples right"))
     return cards
-
-
-def _reasons(report: SimReport) -> list[str]:
-    return list(report.stages[0].idle_cycles)
 
 
 def _memory_classes(report: SimReport) -> list[str]:
