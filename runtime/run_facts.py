@@ -15,15 +15,15 @@ Run = Any
 
 def run_facts(run: Run) -> list[tuple[str, str]]:
     """The result of a run as (name, readable value)."""
-    samples = len(run.losses)
-    since = f" since sample {run.first_loss:,}" if run.first_loss else ""
+    rate = f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"
     return [
         *[fact for score in run.last_scores for fact in score_facts(score)],
         ("optimizer", settings_text(run.optimizer)),
-        ("speed", f"{run.samples_per_s:,.0f} samples/s with the {run.executor} executor"),
+        ("speed", rate if run.trained else "nothing was left to train"),
+        *_resumed_facts(run),
         (
             "run",
-            f"{samples:,} samples{since} in {_epochs(run.epochs)}, {run.mode}:"
+            f"{run.trained:,} samples in {_epochs(run.epochs)}, {run.mode}:"
             f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing,"
             f" {run.data_wait_s:.1f} s of them waiting for data",
         ),
@@ -55,6 +55,15 @@ def score_facts(score: Score) -> list[tuple[str, str]]:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _resumed_facts(run: Run) -> list[tuple[str, str]]:
+    """Where a resumed run begins, and whose losses it has besides."""
+    if not run.resumed_at:
+        return []
+    flying = run.resumed_at - run.first_loss
+    also = f", {flying:,} of them in flight: this run has their losses, too" if flying else ""
+    return [("resumed", f"after {run.resumed_at:,} samples{also}")]
 
 
 def _rebuilding_facts(run: Run) -> list[tuple[str, str]]:

@@ -48,6 +48,7 @@ def joined(reports: Sequence[RunReport]) -> RunReport:
         epochs=sum(report.epochs for report in reports),
         losses=np.concatenate([report.losses for report in reports]),
         first_loss=reports[0].first_loss,
+        resumed_at=reports[0].resumed_at,
         scores=tuple(scores),
         skipped={name: sum(r.skipped.get(name, 0) for r in reports) for name in sorted(names)},
         compile_s=sum(report.compile_s for report in reports),

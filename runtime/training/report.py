@@ -50,24 +50,24 @@ class Progress:
 class RunReport:
     """What a run gave. Losses are per training sample in the order they were fed.
 
-    A resumed run has the losses that came out since, the first being that of sample
-    `first_loss`. `scores` holds a test after each epoch (or as the recipe says) and one at the
-    end, earlier ones of a resumed run included; none for a model without predictions. Where a
-    part of the samples is held out for validation, tests are on that part, and the test part is
-    read once, at the end. `samples_per_s` counts training alone: no compiling, no testing.
-    `data_wait_s` is how long training has waited for samples to be read.
-    `optimizer` has the highest learning rate and the constants of the update rule, per sample.
-    `activations` is the type of the real numbers that stages pass on. `skipped` says for each
-    stage with any how many of its updates were skipped because a gradient or the loss was not
-    finite. `tensors` and `masks` are those at the end. `new_maps` has each stage whose masks
-    outgrew the map of the plan; `refused_growth` counts by parameter the weights that had no room
-    to grow, since the run was begun or resumed. `rebuilding_errors` has for each reversible stage
-    the relative error of what it rebuilds, over the latest hundred samples or so, where the recipe
-    asks for it. `passes` has those of a self-paced sampler that ended since the run was begun or
-    resumed, `sparsities`, of a run whose masks change, (samples trained, share of the masked
-    weights that are zero). `state_bytes` is what weights, states and FIFOs
-    take on all devices, `temporary_bytes` what XLA's training program needs beside them on each;
-    None where an executor does not tell.
+    A run resumed at `resumed_at` samples has the losses that came out since, the first being that
+    of sample `first_loss`: those between were in flight at the checkpoint. `scores` holds a test
+    after each epoch (or as the recipe says) and one at the end, earlier ones of a resumed run
+    included; none for a model without predictions. Where a part of the samples is held out for
+    validation, tests are on that part, and the test part is read once, at the end. `samples_per_s`
+    counts training alone: no compiling, no testing. `data_wait_s` is how long training has waited
+    for samples to be read. `optimizer` has the highest learning rate and the constants of the
+    update rule, per sample. `activations` is the type of the real numbers that stages pass on.
+    `skipped` says for each stage with any how many of its updates were skipped because a gradient
+    or the loss was not finite. `tensors` and `masks` are those at the end. `new_maps` has each
+    stage whose masks outgrew the map of the plan; `refused_growth` counts by parameter the weights
+    that had no room to grow, since the run was begun or resumed. `rebuilding_errors` has for each
+    reversible stage the relative error of what it rebuilds, over the latest hundred samples or so,
+    where the recipe asks for it. `passes` has those of a self-paced sampler that ended since the
+    run was begun or resumed, `sparsities`, of a run whose masks change, (samples trained, share of
+    the masked weights that are zero). `state_bytes` is what weights, states and FIFOs take on all
+    devices, `temporary_bytes` what XLA's training program needs beside them on each; None where an
+    executor does not tell.
     """
 
     executor: str
@@ -92,12 +92,13 @@ class RunReport:
     rebuilding_errors: Mapping[str, float] = field(default_factory=dict)
     passes: tuple[PacedPass, ...] = ()
     sparsities: tuple[tuple[int, float], ...] = ()
+    resumed_at: int = 0
 
     def __repr__(self) -> str:
         """One line: samples, speed, the last score."""
         tested = "".join(f", {name} {v:.4g}" for name, v in self._last_values())
         rate = f"{self.samples_per_s:,.0f} samples/s"
-        return f"RunReport({self.executor}: {len(self.losses):,} samples at {rate}{tested})"
+        return f"RunReport({self.executor}: {self.trained:,} samples at {rate}{tested})"
 
     def summary(self) -> str:
         """A few lines: scores, optimizer, speed, memory."""
@@ -117,6 +118,11 @@ class RunReport:
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""
         copy_into(self.tensors, model)
+
+    @property
+    def trained(self) -> int:
+        """Samples fed since the run was begun or resumed."""
+        return self.first_loss + len(self.losses) - self.resumed_at
 
     @property
     def parameters(self) -> str:

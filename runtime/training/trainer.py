@@ -132,6 +132,7 @@ def train(
         rebuilding_errors=run.rebuilding_errors(),
         passes=tuple(run.passes),
         sparsities=tuple(run.sparsities),
+        resumed_at=0 if start is None else start.header.samples,
     )
 
 
@@ -210,7 +211,7 @@ class _Run:
     def restore(self, start: Checkpoint) -> None:
         """Stand where the checkpoint was written."""
         self.machine.restore(start.tensors)
-        self.samples = start.header.samples
+        self.samples = self.first_loss = start.header.samples
         self.tester.order.restore(self.samples, start.order)
         self.scores = [*start.header.scores]
         self.progress = replace(self.progress, samples=self.samples)

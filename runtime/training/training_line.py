@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ...backend.live_line import LiveLine
@@ -55,8 +56,9 @@ class TrainingLine:
             tested = f"  test {progress.accuracy * 100:.1f} %"
         skipped = f"  {progress.skipped} updates skipped" if progress.skipped else ""
         maps = f"  stages that need a new map: {progress.new_maps}" if progress.new_maps else ""
-        return (
-            f"  {self._label}: {progress.samples:,}/{progress.total:,} samples"
-            f"  loss {progress.loss:.4f}{tested}  {progress.samples_per_s:,.0f} samples/s{skipped}"
-            f"{maps}"
-        )
+        has_trained = progress.samples_per_s > 0
+        speed = f"  {progress.samples_per_s:,.0f} samples/s" if has_trained else ""
+        is_known = has_trained or not math.isnan(progress.loss)
+        loss = f"  loss {progress.loss:.4f}" if is_known else ""
+        done = f"{progress.samples:,}/{progress.total:,} samples"
+        return f"  {self._label}: {done}{loss}{tested}{speed}{skipped}{maps}"

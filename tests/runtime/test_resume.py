@@ -116,3 +116,23 @@ def test_more_epochs_after_a_checkpoint(plan: Plan, data: Dataset, tmp_path: Pat
     run = weft.train(plan, data, epochs=4, resume=tmp_path, settings=constant)
     np.testing.assert_array_equal(run.losses, whole.losses[run.first_loss :])
     assert all((run.tensors[n] == v).all() for n, v in whole.tensors.items())
+
+
+def test_a_resumed_run_says_what_it_trained_and_what_was_in_flight(
+    plan: Plan, data: Dataset, tmp_path: Path
+) -> None:
+    """By the samples there are: those of the checkpoint and those after it are all."""
+    weft.train(plan, data, executor="reference", epochs=EPOCHS, checkpoint=tmp_path, every=EVERY)
+    earlier, last = found_in(tmp_path)[-2:]
+    run = weft.train(plan, data, resume=earlier)
+    total, begun = EPOCHS * len(data.splits.train), int(earlier.name.rpartition("-")[2])
+    flying = plan.stages.delay(0) // 2
+    assert (run.resumed_at, run.trained) == (begun, total - begun)
+    assert len(run.losses) == total - begun + flying
+    told = f"after {begun:,} samples, {flying} of them in flight: this run has their losses, too"
+    assert told in run.summary()
+    assert f"{total - begun:,} samples in {EPOCHS} epochs" in run.summary()
+    finished = weft.train(plan, data, resume=last)
+    assert finished.trained == 0
+    assert "nothing was left to train" in finished.summary()
+    assert "samples/s" not in finished.summary()

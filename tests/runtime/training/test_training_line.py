@@ -34,3 +34,22 @@ def test_the_line_tells_what_there_is_and_the_callers_functions_are_called(
     assert "4,000/4,000 samples  loss 0.5000  test 97.5 %  1,23" in lines[-1]
     assert "2 updates skipped" in lines[-1]
     assert told == [{"optimizer": "sgdm", "lr": 0.1}, first, last]
+
+
+@pytest.mark.parametrize(
+    ("loss", "speed", "shown"),
+    [
+        (0.5, 0.0, "  run: 4,000/4,000 samples  loss 0.5000"),
+        (float("nan"), 0.0, "  run: 4,000/4,000 samples"),
+        (float("nan"), 10.0, "  run: 4,000/4,000 samples  loss nan  10 samples/s"),
+    ],
+    ids=["what was in flight", "nothing", "divergence"],
+)
+def test_a_run_with_nothing_left_to_train_has_no_speed(
+    monkeypatch: pytest.MonkeyPatch, loss: float, speed: float, shown: str
+) -> None:
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    line = TrainingLine("run")
+    line(progress(samples=4000, loss=loss, samples_per_s=speed))
+    line.close()
+    assert written.getvalue().splitlines()[-1].rstrip() == shown
