@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...study.sweep.points import Overrides
 
 _MOST_ROWS = 20
+_MOST_REASONS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -220,5 +221,14 @@ def _print(lines: list[dict[str, Any]], front: list[dict[str, Any]], keys: list[
         typer.echo(f"and {len(front) - _MOST_ROWS} more that nothing beats")
     refused = [line for line in lines if not line["fits"]]
     if refused:
-        typer.echo(f"\n{len(refused):,} of {len(lines):,} do not fit, such as")
-        typer.echo(f"  {refused[0]['overrides']}: {refused[0]['reason']}")
+        typer.echo(f"\n{len(refused):,} of {len(lines):,} have no plan, such as")
+        for line in _one_of_each(refused):
+            typer.echo(f"  {line['overrides']}: {line['reason']}")
+            if "change" in line:
+                typer.echo(f"    change: {line['change']}")
+
+
+def _one_of_each(refused: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of each kind of reason: those of size have a unit, the others what to change."""
+    kinds = {line.get("unit", line.get("change", "")): line for line in reversed(refused)}
+    return list(reversed(kinds.values()))[:_MOST_REASONS]

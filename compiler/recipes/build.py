@@ -268,16 +268,24 @@ def _zeros(key: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.d
         ) from error
 
 
-def _loss(recipe: Recipe) -> Loss | None:
-    if recipe.loss == "model":
+def loss_of(name: str) -> Loss | None:
+    """The function that a recipe's loss names; None where the model returns it.
+
+    Raises UnknownNameError, and UserError for a file or a module that does not load.
+    """
+    if name == "model":
         return None
-    if is_user_code(recipe.loss):
-        return find(recipe.loss, "loss")
-    if recipe.loss not in LOSSES:
+    if is_user_code(name):
+        return find(name, "loss")
+    if name not in LOSSES:
         known = (*LOSSES, "model", "FILE.py:function", "package.module:function")
-        raise UnknownNameError("loss", recipe.loss, known, "weft compile --help")
+        raise UnknownNameError("loss", name, known, "weft compile --help")
+    return LOSSES[name]
+
+
+def _loss(recipe: Recipe) -> Loss | None:
     is_foreign = is_user_code(recipe.model.name)
-    return class_loss if is_foreign and recipe.loss == "cross_entropy" else LOSSES[recipe.loss]
+    return class_loss if is_foreign and recipe.loss == "cross_entropy" else loss_of(recipe.loss)
 
 
 def class_loss(prediction: Any, label: Tensor) -> Tensor:

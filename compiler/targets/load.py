@@ -208,7 +208,24 @@ def _override(
     if key not in constants:
         raise UnknownNameError(f"constant of {where}", key, constants, "weft targets show NAME")
     old = constants[key]
+    if isinstance(old.value, list | tuple):
+        value = _list(where, key, value)
     return MachineConstant(key, value, f"set by the user (file: {old.value})", "assumed")
+
+
+def _list(where: str, key: str, text: str) -> Any:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if isinstance(found, list):
+        return found
+    raise UserError(
+        f"{where}, {key}",
+        expected="a list in brackets, as [12,40,800,3]",
+        got=f"'{text}'",
+        change=f"--set target.{key}=[...]",
+    )
 
 
 def _build(

@@ -24,6 +24,8 @@ def mistake(where: str, kind: type, error: ValidationError) -> UserError:
     if first["type"] in _UNKNOWN:
         known = [".".join([*path[:-1], sibling]) for sibling in _siblings(kind, path)]
         return UnknownNameError(f"constant in {where}:", name, known, "weft targets show wse2")
+    if first["type"] == "tuple_type":
+        first["msg"] = "a list, as [12,40,800,3]"
     missing = first["type"] == "missing"
     return UserError(
         f"{where}, {name}",

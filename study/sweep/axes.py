@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import yaml
 
 from ...backend.errors import UserError
 from ...compiler.recipes.keys import parts
+from ...compiler.targets.defects import Defects
 
 FORMS = "[a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or lograndom(LOW:HIGH)"
 _DIGITS = 12
@@ -64,9 +65,11 @@ def parse_axis(text: str) -> Axis:
 
 @cache
 def _keys_of_lists() -> frozenset[str]:
-    """Keys of a recipe whose value is a list."""
+    """Keys of a recipe whose value is a list, and constants of a target that are lists."""
     found = ((part.name, key) for part in parts() for key in part.keys)
-    return frozenset(f"{name}.{key.name}" for name, key in found if key.kind.startswith("list of"))
+    own = {f"{name}.{key.name}" for name, key in found if key.kind.startswith("list of")}
+    hints = get_type_hints(Defects).items()
+    return frozenset(own | {f"target.defects.{n}" for n, h in hints if get_origin(h) is tuple})
 
 
 def _takes_a_list(key: str) -> bool:

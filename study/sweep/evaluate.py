@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ...backend.errors import InfeasibleError, UnsupportedError
+from ...backend.errors import InfeasibleError, UserError
 from ...compiler.pipeline import Chosen, GraphCompiler
 from ...compiler.plan.document import Demand
 from ...compiler.plan.evidence import PlanFigures
@@ -47,17 +47,20 @@ class Simulated:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures; or, where there is no plan, the reason, with demand and bound where it is size."""
+    """Figures; or, where there is no plan, the reason, with demand and bound where it is size, and
+    with what to change where it is not."""
 
     figures: Simulated | None
     reason: str = ""
+    change: str = ""
     demand: Demand | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """One flat object for JSON."""
         data: dict[str, Any] = {"fits": self.figures is not None}
         data |= {} if self.figures is None else asdict(self.figures)
-        data |= {"reason": self.reason} if self.reason else {}
+        said = {"reason": self.reason, "change": self.change}
+        data |= {name: text for name, text in said.items() if text}
         if self.demand is not None:
             data |= {
                 "demand": self.demand.amount,
@@ -86,6 +89,7 @@ class Evaluator:
         self._samples, self._on_capture = samples, on_capture
         self._models: OrderedDict[str, GraphCompiler] = OrderedDict()
         self._planned: Counter[GraphCompiler] = Counter()
+        self._failed: dict[str, UserError] = {}
 
     @property
     def models(self) -> tuple[GraphCompiler, ...]:
@@ -93,25 +97,23 @@ class Evaluator:
         return tuple(self._models.values())
 
     def __call__(self, recipe: Recipe) -> Outcome:
-        """Raises UserError for a model that cannot be made or a target that is unknown."""
-        target = load_target(recipe.target.name, recipe.target.overrides)
+        """Whatever it is that a recipe has no plan for is a value, too."""
         try:
+            target = load_target(recipe.target.name, recipe.target.overrides)
             model = self._model(recipe)
-            chosen = model.choose(target)
-        except (UnsupportedError, InfeasibleError) as error:
-            return Outcome(None, f"{error.where}: {error.got}")
-        return self._simulated(model, chosen)
+            return self._simulated(model, model.choose(target))
+        except UserError as error:
+            return _refused(error)
 
     def _simulated(self, model: GraphCompiler, chosen: Chosen) -> Outcome:
+        """Raises UserError for what stands against a plan, or its simulation, other than size."""
         run = replace(model.options.driver, verifies=self._planned[model] % _CHECKED == 0)
         self._planned[model] += 1
         try:
             plan = model.plan(chosen, run=run).document
         except InfeasibleError as error:
             demand = model.fitting.demand(chosen.setting)
-            return Outcome(None, f"{error.where}: {error.got}", demand)
-        except UnsupportedError as error:
-            return Outcome(None, f"{error.where}: {error.got}")
+            return replace(_refused(error), demand=demand)
         report, totals = simulate(plan, self._samples), plan.totals
         bars, assumed = _of_run(report.run_figures)
         return Outcome(
@@ -130,15 +132,30 @@ class Evaluator:
         )
 
     def _model(self, recipe: Recipe) -> GraphCompiler:
-        """The recipe's captured graph; a recipe that differs in its target only has the same."""
+        """The recipe's captured graph; a recipe that differs in its target only has the same.
+
+        Raises UserError for one that cannot be captured, which is not tried twice.
+        """
         key = model_key(recipe)
+        if key in self._failed:
+            raise self._failed[key]
         if key not in self._models:
-            self._models[key] = graph_compiler(recipe)
+            try:
+                self._models[key] = graph_compiler(recipe)
+            except UserError as error:
+                self._failed[key] = error.with_traceback(None)
+                raise
             self._on_capture()
             while len(self._models) > _MODELS_KEPT:
                 del self._planned[self._models.popitem(last=False)[1]]
         self._models.move_to_end(key)
         return self._models[key]
+
+
+def _refused(error: UserError) -> Outcome:
+    """What would make something fit is not sought for each point."""
+    change = "" if isinstance(error, InfeasibleError) else error.change
+    return Outcome(None, f"{error.where}: {error.got}", change)
 
 
 def _of_run(figures: PlanFigures) -> tuple[dict[str, list[float]], list[str]]:

@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ...backend.errors import UnknownNameError, UserError
+from ...backend.named_models import model_entry
 from ...backend.sparsity import configure
+from ...compiler.recipes.build import loss_of
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe, TargetRecipe
+from ...compiler.recipes.user_code import find, is_user_code
 from ...compiler.targets.load import load_target
 from .evaluate import model_key
 from .log import WHOLE, Shard, SweepLog, recipe_hash
@@ -23,7 +27,8 @@ def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) 
     """The distinct points of a shard, those of one model together, of these those whose stages have
     the same prices.
 
-    Raises UserError for the first override that the recipe does not take, before any work is done.
+    Raises UserError for the first override that the recipe does not take, and for functions and
+    targets that are not there, before any work is done.
     """
     data = recipe.model_dump(mode="json", exclude_unset=True)
     found: dict[str, PointTask] = {}
@@ -33,8 +38,10 @@ def tasks_of(recipe: Recipe, points: Iterable[Overrides], shard: Shard = WHOLE) 
         own = recipe_hash(made)
         prices = f"{model_key(made)} {_priced(made.target)}"
         found.setdefault(own, PointTask(point, own, made, prices))
-    _check_targets(task.recipe.target for task in found.values())
-    _check_sparsity(task.recipe for task in found.values())
+    recipes = [task.recipe for task in found.values()]
+    _check_code(recipes)
+    _check_targets([recipe.target for recipe in recipes])
+    _check_sparsity(recipes)
     mine = list(found.values())[shard.index :: shard.count]
     return sorted(mine, key=lambda task: task.prices)
 
@@ -46,11 +53,37 @@ def _priced(target: TargetRecipe) -> str:
     return f"{target.name} {sorted(read.items())}"
 
 
-def _check_targets(targets: Iterable[TargetRecipe]) -> None:
-    """Raises UserError for an unknown target, or a constant that it has not."""
+def _check_code(recipes: Iterable[Recipe]) -> None:
+    """Raises UserError for models and losses that are not there, or whose file does not load."""
+    for name in sorted({recipe.model.name for recipe in recipes}):
+        if is_user_code(name):
+            find(name, "model")
+        else:
+            model_entry(name)
+    for loss in sorted({recipe.loss for recipe in recipes}):
+        loss_of(loss)
+
+
+def _check_targets(targets: Sequence[TargetRecipe]) -> None:
+    """Raises UserError for an unknown target, a constant that it has not, or values of which none
+    gives a machine; where some do, the others are points without a plan."""
+    for name in {target.name for target in targets}:
+        load_target(name)
     distinct = {(target.name, frozenset(target.overrides)): target for target in targets}
-    for target in distinct.values():
+    mistakes = [_mistake(target) for target in distinct.values()]
+    if mistakes and all(mistakes) and all(map(_mistake, targets)):
+        raise next(filter(None, mistakes))
+
+
+def _mistake(target: TargetRecipe) -> UserError | None:
+    """What is wrong with the values of a target's constants. Raises UnknownNameError for others."""
+    try:
         load_target(target.name, target.overrides)
+    except UnknownNameError:
+        raise
+    except UserError as error:
+        return error
+    return None
 
 
 def _check_sparsity(recipes: Iterable[Recipe]) -> None:
@@ -69,8 +102,7 @@ def sweep(
 ) -> list[dict[str, Any]]:
     """Every task's line, those of an earlier run read from the log.
 
-    `on_point` is told how many are done, and of how many. Raises UserError for a model that cannot
-    be made; what was done until then is in the log.
+    `on_point` is told how many are done, and of how many.
     """
     done = log.done()
     left = [task for task in tasks if task.hash not in done]

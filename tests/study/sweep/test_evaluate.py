@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
+from pathlib import Path
+
 import pytest
 from weft.backend.errors import UserError
+from weft.compiler.plan.causes import Bound
 from weft.compiler.plan.evidence import figures_of
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
@@ -98,6 +102,53 @@ def test_what_does_not_fit_is_a_value_with_demand_and_bound() -> None:
     assert data["fits"] is False
     assert data["demand"] > data["bound"]
     assert data["unit"] == "bytes per PE"
+
+
+def test_a_plan_whose_stages_would_wait_for_ever_is_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def circle(*_: object) -> Bound:
+        return Bound("deadlock", "shared colours: s00 -> s01", inf)
+
+    monkeypatch.setattr("weft.compiler.timing.totals._circle", circle)
+    data = evaluate(make_recipe(SMALL)).to_dict()
+    assert data["fits"] is False
+    assert "a cycle of waits through shared colours" in data["reason"]
+    assert data["change"] == "deeper FIFOs"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("target.sram.bytes_per_pe=100", "sram.reserved_bytes"),
+        ("target.grid.rows=-1", "grid.rows"),
+        ("target.clock_hz=fast", "clock_hz"),
+        ("input.shape=[1,7]", "mlp"),
+    ],
+)
+def test_whatever_there_is_no_plan_for_is_a_value(override: str, said: str) -> None:
+    """What is said is what compiling says."""
+    data = evaluate(make_recipe(SMALL), [override]).to_dict()
+    assert data["fits"] is False
+    assert said in data["reason"]
+    with pytest.raises(UserError) as caught:
+        compile_recipe(make_recipe(SMALL, [override]))
+    assert data["reason"] == f"{caught.value.where}: {caught.value.got}"
+    assert data["change"] == caught.value.change
+
+
+def test_a_model_that_cannot_be_made_is_tried_once(tmp_path: Path) -> None:
+    file, made = tmp_path / "odd.py", tmp_path / "made"
+    file.write_text(
+        "import pathlib\n\ndef odd():\n"
+        f"    pathlib.Path({str(made)!r}).mkdir()\n    raise ValueError('no width')\n"
+    )
+    data = {"model": f"{file}:odd", "input": {"shape": [4], "classes": 2}}
+    evaluator = Evaluator(100)
+    for clock in (1e9, 2e9):
+        recipe = make_recipe(data, [f"target.clock_hz={clock}"])
+        assert "ValueError: no width" in evaluator(recipe).reason, "a second time: FileExistsError"
+    assert made.is_dir()
 
 
 def test_an_unknown_key_is_refused() -> None:

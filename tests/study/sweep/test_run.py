@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from weft.backend.errors import UserError
 from weft.compiler.recipes.read import make_recipe
+from weft.compiler.targets.load import load_target, target_text
 from weft.study.sweep.axes import parse_axis
 from weft.study.sweep.log import Shard, Sweep, SweepLog
 from weft.study.sweep.points import grid_points
@@ -89,3 +90,54 @@ def test_a_point_that_the_recipe_does_not_take_is_told_before_any_work(tmp_path:
 def test_a_sparsity_that_no_model_could_have_is_refused_before_the_first_point() -> None:
     with pytest.raises(UserError, match="less than 1"):
         tasks_of(SMALL, grid_points([parse_axis("sparsity=[0.5,1.5]")]))
+
+
+def test_points_without_a_plan_are_points_among_others(tmp_path: Path) -> None:
+    axis = parse_axis("target.sram.bytes_per_pe=[100,49152,two]")
+    lines = sweep(tasks_of(SMALL, grid_points([axis])), SweepLog(tmp_path, OWN))
+    assert [line["fits"] for line in lines] == [False, True, False]
+    assert "'two'" in lines[2]["reason"]
+    assert "reserved_bytes" in lines[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["target.name=[tiny_mesh,absent.yaml]"], "absent.yaml"),
+        (["target.name=[tiny_mesh,tiny_mash]"], "tiny_mash"),
+        (["target.noc.hops=[1,2]"], "noc.hops"),
+        (["target.clock_hz=[fast,slow]"], "clock_hz"),
+        (["model.name=[mlp,absent.py:net]"], "absent.py"),
+        (["model.name=[mlp,mlq]"], "mlq"),
+        (["loss=[cross_entropy,absent.py:loss]"], "absent.py"),
+        (["loss=[cross_entropy,entropy]"], "entropy"),
+    ],
+)
+def test_names_and_files_that_are_not_there_stop_it_before_the_work(
+    axes: list[str], said: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        tasks_of(SMALL, grid_points([parse_axis(axis) for axis in axes]))
+    assert said in str(caught.value)
+
+
+def test_constants_that_are_lists_are_swept_as_whole_lists(tmp_path: Path) -> None:
+    """One list is one value; two in a list are two. A dead core costs its row."""
+    target = tmp_path / "cracked.yaml"
+    text = target_text("tiny_mesh") + (
+        "\ndefects:\n  spare_rows: {value: 0, source: test, confidence: assumed}\n"
+        "  dead_cores: {value: [], source: test, confidence: assumed}\n"
+    )
+    target.write_text(text)
+    one = parse_axis("target.defects.dead_cores=[0,1]")
+    both = parse_axis("target.defects.dead_cores=[[0,1],[0,1,2,3]]")
+    assert (one.values, both.values) == (([0, 1],), ([0, 1], [0, 1, 2, 3]))
+    recipe = make_recipe({"model": {"name": "mlp"}, "target": str(target)})
+    tasks = tasks_of(recipe, grid_points([both]))
+    rows = [
+        len(load_target(own.name, own.overrides).working_rows)
+        for own in (task.recipe.target for task in tasks)
+    ]
+    assert sorted(rows) == [len(load_target(str(target)).working_rows) - dead for dead in (2, 1)]
+    with pytest.raises(UserError, match=r"a list in brackets, as \[12,40,800,3\]"):
+        load_target(str(target), {"defects.dead_cores": "3"})
