@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..place.place import wafers_least
+from ..place.intervals import wafers_least
 from ..plan.document import Demand
 from ..plan.program import StageProgram
 from ..plan.stage_record import SLOTS_OFF_WAFER

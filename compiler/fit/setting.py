@@ -9,7 +9,7 @@ from typing import Any
 from ..capture.graph import Graph
 from ..mapping.choices import Kernels
 from ..mapping.pricing import Known, Pricing
-from ..place.place import pes_least
+from ..place.intervals import pes_least
 from ..plan.document import Demand
 from ..plan.program import Stages
 from ..plan.training import Mask, Training

@@ -1,54 +1,32 @@
-"""Balance and place: the smallest initiation interval for which all stages fit the wafer.
+"""Balance and place: the packing of all stages for which the whole plan is fastest.
 
 Stages, Kernels --place--> Placement
 
-For an interval T every stage may use its choices whose arithmetic and streams take at most T
-cycles. The smallest T whose stages can be packed is found by bisection over the cycles that occur;
-packing is exact for strips (see strips.py), so a larger wafer or a faster choice never makes T
-larger.
+Packings in strips (see strip_layouts.py) are made for the least interval and for some above it (see
+intervals.py), and compared by the pace of the plan that they make.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import NamedTuple
 
 import networkx as nx
-import numpy as np
 
-from ..mapping.choices import Kernels, PlacedStage, Placement, Sizes
+from ..mapping.choices import Kernels, Placement
 from ..mapping.pareto import SHARED_BY
 from ..mapping.pricing import Known
-from ..plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 from ..plan.program import HOST, Stages
-from ..plan.stage_record import Rectangle
-from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .free_layout import freed
+from .intervals import occurring, on_fewer_wafers, smallest_interval, wafers_least, worth_trying
 from .known_places import known_packings, known_place
 from .route import route
-from .shift import shifted
 from .slow import slowest_cycles
 from .streams import Streams
-from .strips import (
-    Row,
-    Strip,
-    StripShapes,
-    columns_taken,
-    partition,
-    partitions,
-    shape_within,
-    wafers_of,
-)
+from .strip_layouts import placements, shapes_within
 
-_HEIGHT_WEIGHTS = (0.0, 0.01, 0.05, 0.2, 1.0)
-"""The next packing for one of these is made as long as the one before fits."""
-_CONTRIBUTORS_SHOWN = 8
-_TRIALS = 8
-"""Intervals above the least that are tried if links are slower than stages."""
 _BISECTIONS = 3
 
 
@@ -96,7 +74,7 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
             for users in placement.by_region.values()
         )
         finest = packings.kernels
-        shapes = _shapes(finest, slowest)
+        shapes = shapes_within(finest, slowest)
         free = freed(placement, finest.stages, shapes, stages.dag, seconds)
         best = _Candidate(interval, wire_length(placement, stages.dag), placement)
         better = _best(_ranked([free], stages.dag), Streams(stages), best) or best
@@ -114,8 +92,8 @@ class Packings:
         finer = _finer(kernels, least)
         self.stages, self.kernels = stages, finer
         self.least = least if finer is kernels else smallest_interval(finer)
-        self.intervals = _worth_trying(finer, self.least)
-        self.occurring = _occurring(finer)
+        self.intervals = worth_trying(finer, self.least)
+        self.occurring = occurring(finer)
         self.wafers_least = wafers_least(finer)
         self._of: dict[int, list[_Ranked]] = {}
 
@@ -123,7 +101,7 @@ class Packings:
         """Those of choices that take at most `interval`."""
         if interval not in self._of:
             found = (
-                p for sharing in SHARED_BY for p in _placements(self.kernels, interval, sharing)
+                p for sharing in SHARED_BY for p in placements(self.kernels, interval, sharing)
             )
             once = {tuple((id(one.choice), one.region) for one in p.placed): p for p in found}
             self._of[interval] = _ranked(once.values(), self.stages.dag)
@@ -152,9 +130,9 @@ def estimated_interval(stages: Stages, kernels: Kernels) -> float:
     all wafers or on fewer: most of what `place` tries, in less time."""
     streams, best = Streams(stages), None
     least = smallest_interval(kernels)
-    for interval in sorted({least, *_on_fewer_wafers(kernels, least)}):
+    for interval in sorted({least, *on_fewer_wafers(kernels, least)}):
         if best is None or interval < best.interval:
-            ranked = _ranked(_placements(kernels, interval), stages.dag)
+            ranked = _ranked(placements(kernels, interval), stages.dag)
             best = _best(ranked, streams, best)
     assert best is not None
     return best.interval
@@ -226,219 +204,9 @@ def _best(
     return best
 
 
-def _worth_trying(kernels: Kernels, least: int) -> list[int]:
-    """The least interval, then some of those above it, up to twice as long and most of them near
-    it, and the least on fewer wafers."""
-    above = [cycles for cycles in _occurring(kernels) if least < cycles <= 2 * least]
-    steps = least * (1 + 0.5 ** np.arange(_TRIALS))
-    tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
-    return [least, *sorted((tried | _on_fewer_wafers(kernels, least)) - {least})]
-
-
-def _on_fewer_wafers(kernels: Kernels, least: int) -> set[int]:
-    """The least interval on each number of wafers but all, where the stages fit: there are fewer
-    links between wafers, or none. What takes fewer wafers than there are is least on all between.
-    `least` is that on all.
-    """
-    found: set[int] = set()
-    fewer, target = kernels, kernels.target
-    while fewer.target.wafers > 1 and (wafers := _taken(fewer, least)) > 1:
-        fewer = replace(kernels, target=replace(target, wafers=wafers - 1))
-        longer = _smallest_interval(fewer, least)
-        if longer is None:
-            break
-        least = longer
-        found.add(least)
-    return found
-
-
-def _taken(kernels: Kernels, interval: int) -> int:
-    """Wafers of the narrowest packing of choices that take at most `interval`."""
-    strips = _narrowest(kernels, _shapes(kernels, interval))
-    return _wafers(strips or (), kernels.target)
-
-
-def _placements(kernels: Kernels, interval: int, sharing: int = 1) -> list[Placement]:
-    """Packings of the choices that take at most `interval`, with their streams if `sharing` of them
-    share links, where a stage has such; some moved past slow cores."""
-    target, shapes = kernels.target, _shapes(kernels, interval, sharing)
-    grid = target.rows, target.columns
-    packings = takewhile(
-        lambda strips: strips is not None and _wafers(strips, target) <= target.wafers,
-        partitions(shapes, *grid, _HEIGHT_WEIGHTS, kernels.abreast),
-    )
-    return [
-        moved
-        for strips in dict.fromkeys(packings)
-        if strips is not None
-        for moved in shifted(_lay_out(kernels, shapes, strips))
-    ]
-
-
-def pes_least(kernels: Kernels) -> int:
-    """PEs of the chain up to the last column taken, each stage in its smallest form."""
-    target = kernels.target
-    smallest = sum(int(stage.sizes.areas.min()) for stage in kernels.stages)
-    strips = _narrowest(kernels, _shapes(kernels, math.inf))
-    taken = columns_taken(strips, target.columns) * target.rows if strips else 0
-    return max(taken, smallest)
-
-
-def wafers_least(kernels: Kernels) -> int:
-    """The fewest wafers on which the smallest choices fit."""
-    strips = _narrowest(kernels, _shapes(kernels, math.inf))
-    if strips is None:
-        raise ValueError("a stage has a choice that is larger than a wafer")
-    return _wafers(strips, kernels.target)
-
-
-def _narrowest(kernels: Kernels, shapes: Sequence[StripShapes]) -> tuple[Strip, ...] | None:
-    """The strips of least total width; None if a stage fits none."""
-    grid = kernels.target.rows, kernels.target.columns
-    return partition(shapes, *grid, abreast=kernels.abreast)
-
-
-def _wafers(strips: Sequence[Strip], target: Target) -> int:
-    return wafers_of(strips, target.columns)[-1] + 1 if strips else 0
-
-
 def wire_length(placement: Placement, dag: nx.DiGraph) -> int:
     """Hops of all edges between stages, centre to centre."""
     columns = placement.target.columns
     regions = {placed.stage: placed.region.on_chain(columns) for placed in placement.placed}
     edges = [edge for edge in dag.edges if HOST not in edge]
     return sum(route(regions[source], regions[sink])[1] for source, sink in edges)
-
-
-def smallest_interval(kernels: Kernels) -> int:
-    """The least T in cycles such that choices of at most T cycles fit the grid together.
-
-    Raises InfeasibleError if even the smallest choices do not fit.
-    """
-    floor = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
-    least = _smallest_interval(kernels, floor)
-    if least is None:
-        raise _report(kernels).error()
-    return least
-
-
-def _smallest_interval(kernels: Kernels, floor: int) -> int | None:
-    """The same from `floor` on; None if not even the smallest choices fit."""
-    candidates = [cycles for cycles in _occurring(kernels) if cycles >= floor]
-    if not _fits(kernels, candidates[-1]):
-        return None
-    low, high = 0, len(candidates) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if _fits(kernels, candidates[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return candidates[low]
-
-
-def _occurring(kernels: Kernels) -> list[int]:
-    """Intervals of all choices, ascending."""
-    intervals = [stage.sizes.interval_cycles for stage in kernels.stages]
-    distinct = {id(cycles): cycles for cycles in intervals}  # equal stages share their sizes
-    return np.unique(np.concatenate(list(distinct.values()))).tolist()
-
-
-def _shapes(kernels: Kernels, interval: float, sharing: int = 1) -> list[StripShapes]:
-    """The shapes of every stage; stages that share their sizes share them, too."""
-    found: dict[int, StripShapes] = {}
-    for stage in kernels.stages:
-        key = id(stage.sizes.interval_cycles)
-        if key not in found:
-            found[key] = _fast_enough(stage.sizes, interval, sharing, kernels.features_on_columns)
-    return [found[id(stage.sizes.interval_cycles)] for stage in kernels.stages]
-
-
-def _fast_enough(
-    sizes: Sizes, interval: float, sharing: int, features_on_columns: bool
-) -> StripShapes:
-    """As they are and, unless features lie on columns, turned: links are alike in both
-    directions."""
-    is_fast = sizes.interval_cycles <= interval
-    streams = is_fast & (sharing * sizes.stream_cycles <= interval)
-    numbers = np.flatnonzero(streams if streams.any() else is_fast)
-    sides = sizes.heights[numbers], sizes.widths[numbers]
-    if features_on_columns:
-        return StripShapes(*sides, numbers)
-    heights, widths = (np.concatenate(both) for both in (sides, sides[::-1]))
-    return StripShapes(heights, widths, np.concatenate((numbers, numbers)))
-
-
-def _fits(kernels: Kernels, interval: int) -> bool:
-    target, shapes = kernels.target, _shapes(kernels, interval)
-    distinct = {id(stage): stage for stage in shapes}
-    areas = {key: int((s.heights * s.widths).min()) for key, s in distinct.items()}
-    if sum(areas[id(stage)] for stage in shapes) > target.rows * target.columns * target.wafers:
-        return False
-    strips = _narrowest(kernels, shapes)
-    return strips is not None and _wafers(strips, target) <= target.wafers
-
-
-def _lay_out(kernels: Kernels, shapes: Sequence[StripShapes], strips: Sequence[Strip]) -> Placement:
-    """Strips left to right, wafer by wafer; the pipeline runs down one and up the next."""
-    placed: list[PlacedStage] = []
-    row, column, wafer, downwards = 0, 0, 0, True
-    for strip, own in zip(strips, wafers_of(strips, kernels.target.columns), strict=True):
-        column, wafer = (column, own) if own == wafer else (0, own)
-        stack = sum(one.height for one in strip.rows)
-        rows = kernels.target.rows
-        row = min(row, rows - stack) if downwards else max(row, stack)
-        turns = 0
-        for one in strip.rows:
-            top = row if downwards else row - one.height
-            place = Rectangle(top, column, one.height, strip.width, wafer)
-            placed += _abreast(kernels, shapes, one, place, downwards, turns % 2 == 0)
-            row += one.height if downwards else -one.height
-            turns += one.last - one.first > 1
-        column += strip.width
-        downwards = not downwards
-    return Placement(kernels.target, tuple(sorted(placed, key=lambda one: one.stage)))
-
-
-def _abreast(
-    kernels: Kernels,
-    shapes: Sequence[StripShapes],
-    row: Row,
-    place: Rectangle,
-    at_top: bool,
-    rightwards: bool,
-) -> Iterator[PlacedStage]:
-    """The stages of a row at the left of its place, one after the other to the right, or from the
-    right to the left."""
-    stages, column = range(row.first, row.last), place.column
-    for stage in stages if rightwards else reversed(stages):
-        shape = shape_within(shapes[stage], place.height, place.width)
-        top = place.row + (0 if at_top else place.height - shape.height)
-        region = Rectangle(top, column, shape.height, shape.width, place.wafer)
-        yield from kernels.stages[stage].placed(shape.choice, region)
-        column += shape.width
-
-
-def _report(kernels: Kernels) -> InfeasibleReport:
-    target = kernels.target
-    smallest = [int(stage.sizes.areas.min()) for stage in kernels.stages]
-    demand = pes_least(kernels)
-    largest = sorted(range(len(smallest)), key=lambda i: -smallest[i])[:_CONTRIBUTORS_SHOWN]
-    return InfeasibleReport(
-        subject=f"the network ({len(smallest)} stages)",
-        target=target.name,
-        demand=demand,
-        bound=target.all_pes,
-        unit="PEs",
-        contributors=tuple(
-            Contributor(f"stage {kernels.stages[i].stage}", smallest[i]) for i in largest
-        ),
-        try_levers=lambda: [
-            ProposedLever(f"target {t.name}", demand, t.pes) for t in _larger(target)
-        ],
-    )
-
-
-def _larger(target: Target) -> list[Target]:
-    others = [load_target(name) for name in known_targets()]
-    return [other for other in others if other.pes > target.pes]

@@ -10,7 +10,7 @@ from weft.compiler.machine.tilings import tilings_about
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.place import place
-from weft.compiler.place.place import smallest_interval
+from weft.compiler.place.intervals import smallest_interval
 from weft.compiler.plan.training import Training
 from weft.compiler.targets.target import Target
 

@@ -9,7 +9,7 @@ from helpers.stages_of import mlp_stages, random_masks, resnet8_stages, stages_o
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.mapping.map import map_kernels
-from weft.compiler.place.place import smallest_interval
+from weft.compiler.place.intervals import smallest_interval
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.place.free_layout import freed
-from weft.compiler.place.place import _placements, _shapes, smallest_interval, wire_length
+from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.place import wire_length
+from weft.compiler.place.strip_layouts import placements, shapes_within
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
 from weft.compiler.targets import load_target
 from weft.compiler.targets.target import Target
@@ -43,8 +45,8 @@ def test_stages_stay_inside_and_apart_and_wires_get_no_longer(stages, rows, colu
     dag.add_nodes_from(range(len(stages)))
     pairs = list(combinations(range(len(stages)), 2))
     dag.add_edges_from(rng.sample(pairs, min(len(pairs), len(stages) + 1)))
-    strips = _placements(kernels, limit)[0]
-    free = freed(strips, kernels.stages, _shapes(kernels, limit), dag, 60.0, rounds=1)
+    strips = placements(kernels, limit)[0]
+    free = freed(strips, kernels.stages, shapes_within(kernels, limit), dag, 60.0, rounds=1)
     assert [one.stage for one in free.placed] == list(range(len(stages)))
     for old, new in zip(strips.placed, free.placed, strict=True):
         region = new.region

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.place import _on_fewer_wafers, smallest_interval, wire_length
+from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.place import wire_length
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -43,18 +43,6 @@ def test_rectangles_stay_inside_and_never_overlap(shapes, rows, columns):
         assert not any(region.overlaps(other.region) for other in placed[:number])
 
 
-@given(STAGES, st.integers(6, 30), st.integers(6, 30), st.integers(0, 9), st.integers(0, 9))
-def test_a_larger_wafer_is_never_slower(shapes, rows, columns, more_rows, more_columns):
-    small = interval(shapes, rows, columns)
-    assert interval(shapes, rows + more_rows, columns + more_columns) <= small
-
-
-@given(STAGES, st.lists(SHAPE, min_size=8, max_size=8))
-def test_more_choices_are_never_slower(shapes, extra):
-    more = [[*stage, added] for stage, added in zip(shapes, extra, strict=False)]
-    assert interval(more, 20, 20) <= interval(shapes, 20, 20)
-
-
 @given(STAGES)
 def test_the_interval_is_the_slowest_stage_of_the_placement(shapes):
     least = interval(shapes, 24, 24)
@@ -62,30 +50,6 @@ def test_the_interval_is_the_slowest_stage_of_the_placement(shapes):
         return
     placed = place(EMPTY, kernels(shapes, 24, 24)).placed
     assert max(p.choice.interval_cycles for p in placed) <= least
-
-
-def test_the_interval_by_hand():
-    """Two stages on 4 x 4: both fast ones need 5 columns, one must be slower."""
-    shapes = [[(4, 3, 10), (4, 2, 20)], [(4, 3, 10), (4, 1, 15)]]
-    assert smallest_interval(kernels(shapes, 4, 4)) == 15
-    assert smallest_interval(kernels(shapes, 4, 6)) == 10
-    assert smallest_interval(kernels(shapes, 8, 3)) == 10
-
-
-@given(STAGES, st.integers(8, 12))
-def test_intervals_on_fewer_wafers_are_those_of_each_number_of_them(shapes, side):
-    chain = kernels(shapes, side, side)
-    on_all = replace(chain, target=replace(chain.target, wafers=6))
-    one_by_one = set()
-    for wafers in range(1, 6):
-        fewer = replace(chain, target=replace(chain.target, wafers=wafers))
-        with suppress(InfeasibleError):
-            one_by_one.add(smallest_interval(fewer))
-    try:
-        least = smallest_interval(on_all)
-    except InfeasibleError:
-        return
-    assert _on_fewer_wafers(on_all, least) - {least} == one_by_one - {least}
 
 
 def test_sparsity_shortens_the_interval_of_a_network():

@@ -12,8 +12,9 @@ from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.place import _placements, smallest_interval
+from weft.compiler.place.intervals import smallest_interval
 from weft.compiler.place.streams import Streams
+from weft.compiler.place.strip_layouts import placements
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
@@ -51,8 +52,8 @@ def random_kernels(seed: int) -> Kernels:
 def packings(seed: int) -> list[float]:
     """Paces of all packings for the fastest stages."""
     kernels = random_kernels(seed)
-    placements = _placements(kernels, smallest_interval(kernels))
-    return [Streams(STAGES).pace(placement).interval_cycles for placement in placements]
+    found = placements(kernels, smallest_interval(kernels))
+    return [Streams(STAGES).pace(placement).interval_cycles for placement in found]
 
 
 SEEDS = range(6)
