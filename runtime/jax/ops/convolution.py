@@ -2,9 +2,10 @@
 
 On CPU a convolution of one sample is a gather of shifted inputs side by side ("columns") and one
 matrix product: XLA's own convolution is a plain loop nest there in channels-first order (16
-channels, 8 x 8 pixels, forward and backward: 338 us with it, 37 us so). Both gradients are products
-with the columns of the output's gradient, where there is no stride. Elsewhere, and for what the
-columns do not cover, it is XLA's convolution.
+channels, 8 x 8 pixels, forward and backward: 338 us with it, 37 us so), and its compiler ends the
+process at some gradients in float64 (kernel 7 x 2, stride 2, on 7 x 6). Both gradients are products
+with the columns of the output's gradient, where there is no stride. Groups are batches of products;
+a transposed convolution is the gradient of one. Elsewhere it is XLA's convolution.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -54,11 +55,10 @@ def convolution(
     Like the gradients below in at least float32: what is narrower is rounded once, by the caller.
     """
     window = _window(stride, padding, dilation, transposed, output_padding, groups)
-    columns = _columns(x, weight, window)
-    if columns is None:
+    if jax.default_backend() != "cpu":
         y = _general(x, weight, window, wide_type(x))
     else:
-        y = columns.convolve(x, weight)
+        y = _joined(_by_groups(partial(_convolved, window=window), window, (x,), weight))
     return y if bias is None else y + bias.reshape(-1, *([1] * (x.ndim - 2)))
 
 
@@ -77,15 +77,13 @@ def convolution_backward(
 ) -> tuple[Array | None, ...]:
     """Gradients of (x, weight, bias), None where `output_mask` is false."""
     window = _window(stride, padding, dilation, transposed, output_padding, groups)
-    columns = _columns(x, weight, window)
-    if columns is None:
+    if jax.default_backend() != "cpu":
         _, transpose = jax.vjp(lambda x, weight: _general(x, weight, window), x, weight)
         grad_x, grad_weight = transpose(grad)
-    elif (mirror := columns.mirror) and mirror.is_cheaper(weight):
-        grad_x, grad_weight = mirror.gradients(grad, x, weight)
     else:
-        grad_x = columns.gradient_of_input(grad, weight, x.shape)
-        grad_weight = columns.gradient_of_weight(grad, x, weight.shape)
+        gradients = partial(_gradients, window=window)
+        grad_x, grad_weight = _by_groups(gradients, window, (grad, x), weight)
+        grad_x, grad_weight = _joined(grad_x), grad_weight.reshape(weight.shape)
     grad_bias = jnp.sum(grad, axis=(0, *range(2, grad.ndim)))
     wanted = zip((grad_x, grad_weight, grad_bias), output_mask, strict=True)
     return tuple(value if is_wanted else None for value, is_wanted in wanted)
@@ -100,10 +98,11 @@ def weight_gradient_factors(
 ) -> tuple[Array, Array] | None:
     """Of the gradient of the weight as `convolution_backward` gives it, with its arguments: a
     column and a row whose product it is; None where it is none."""
-    columns = _columns(x, weight, _window(*window[:6]))
-    if columns is None or not columns.has_one_position(grad):
+    slid = _window(*window[:6])
+    if jax.default_backend() != "cpu" or slid.groups != 1 or slid.transposed:
         return None
-    return columns.factors_of_weight(grad, x)
+    columns = Columns(x.shape[2:], weight.shape[2:], slid)
+    return columns.factors_of_weight(grad, x) if columns.has_one_position(grad) else None
 
 
 def _window(
@@ -154,10 +153,63 @@ def _flipped(weight: Array, groups: int) -> Array:
     return jnp.flip(joined, axis=tuple(range(2, joined.ndim)))
 
 
-def _columns(x: Array, weight: Array, window: Window) -> Columns | None:
-    if jax.default_backend() != "cpu" or window.groups != 1 or window.transposed:
-        return None
-    return Columns(x.shape[2:], weight.shape[2:], window)
+def _by_groups(function: Any, window: Window, samples: Sequence[Array], weight: Array) -> Any:
+    """`function` of each group's (*samples, weight): its results have the groups in front.
+
+    Each of `samples` is (N, groups * channels, ...), and the weight (groups * channels, ...).
+    """
+    count = window.groups
+    if count == 1:
+        return jax.tree.map(lambda y: y[None], function(*samples, weight))
+    split = [x.reshape(len(x), count, x.shape[1] // count, *x.shape[2:]) for x in samples]
+    weights = weight.reshape(count, len(weight) // count, *weight.shape[1:])
+    return jax.vmap(function, (*[1] * len(split), 0))(*split, weights)
+
+
+def _joined(groups: Array) -> Array:
+    """(groups, N, channels, ...) to (N, groups * channels, ...)."""
+    count, samples, channels, *sizes = groups.shape
+    return jnp.moveaxis(groups, 0, 1).reshape(samples, count * channels, *sizes)
+
+
+def _turned(x: Array, weight: Array, window: Window) -> Columns:
+    """The columns of the convolution whose gradient of the input a transposed one is."""
+    axes = zip(
+        *(x.shape[2:], weight.shape[2:], window.output_padding),
+        *(window.stride, window.padding, window.dilation),
+        strict=True,
+    )
+    sizes = tuple((n - 1) * s - 2 * p + d * (k - 1) + more + 1 for n, k, more, s, p, d in axes)
+    return Columns(sizes, weight.shape[2:], window)
+
+
+def _filled(x: Array, sizes: Sequence[int]) -> Array:
+    """x with zeros at the ends, where an output padding reaches farther than a stride."""
+    ends = [(0, size - n) for size, n in zip(sizes, x.shape[2:], strict=True)]
+    return jnp.pad(x, [(0, 0), (0, 0), *ends])
+
+
+def _convolved(x: Array, weight: Array, window: Window) -> Array:
+    """Without groups, by columns."""
+    if window.transposed:
+        columns = _turned(x, weight, window)
+        shape = (len(x), weight.shape[1], *columns.spatial)
+        return columns.gradient_of_input(_filled(x, columns.sizes), weight, shape)
+    return Columns(x.shape[2:], weight.shape[2:], window).convolve(x, weight)
+
+
+def _gradients(grad: Array, x: Array, weight: Array, window: Window) -> tuple[Array, Array]:
+    """Those of x and the weight without groups, by columns."""
+    if window.transposed:
+        turned = _turned(x, weight, window)
+        grad_x = turned.convolve(grad, weight)[(..., *map(slice, x.shape[2:]))]
+        filled = _filled(x, turned.sizes)
+        return grad_x, turned.gradient_of_weight(filled, grad, weight.shape)
+    columns = Columns(x.shape[2:], weight.shape[2:], window)
+    if (mirror := columns.mirror) and mirror.is_cheaper(weight):
+        return mirror.gradients(grad, x, weight)
+    grad_x = columns.gradient_of_input(grad, weight, x.shape)
+    return grad_x, columns.gradient_of_weight(grad, x, weight.shape)
 
 
 @dataclass(frozen=True)

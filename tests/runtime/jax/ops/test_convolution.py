@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -70,3 +73,10 @@ def test_what_gains_nothing_by_rows(
     zeros = (0,) * len(sizes)
     window = Window(stride, zeros, dilation, False, zeros, 1)
     assert not Columns(sizes, kernel[2:], window).is_by_rows(np.zeros(kernel, np.float32))
+
+
+def test_no_convolution_ends_the_process() -> None:
+    """In one of its own: XLA's compiler ended it without a word at the first of them."""
+    command = [sys.executable, "-m", "weft.tests.helpers.convolutions", "jax"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
