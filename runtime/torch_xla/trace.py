@@ -148,21 +148,17 @@ class _OnDevice(fx.Interpreter):
         if n.target in _MATRICES and runtime.device_type() != "TPU":
             return self._product(n)
         if n.target in (CONVOLUTION, BACKWARD) and runtime.device_type() == "CPU":
-            made = self._by_columns(n)
-            if made is not None:
-                return made
+            return self._by_columns(n)
         return super().run_node(n)
 
     def _by_columns(self, node: fx.Node) -> Any:
-        """A convolution or its gradients by matrix products; None for one they do not cover."""
+        """A convolution or its gradients by matrix products."""
         given: Any = fx.map_arg(node.args, self.env.__getitem__)
         if node.target == CONVOLUTION:
             x, weight, bias, *arguments = given
-            shifts = Shifts.of(x, weight, arguments)
-            return None if shifts is None else convolution(x, weight, bias, shifts)
+            return convolution(x, weight, bias, Shifts.of(x, weight, arguments))
         grad, x, weight, _, *arguments, wanted = given
-        shifts = Shifts.of(x, weight, arguments)
-        return None if shifts is None else convolution_backward(grad, x, weight, shifts, wanted)
+        return convolution_backward(grad, x, weight, Shifts.of(x, weight, arguments), wanted)
 
     def square(self, number: int) -> Tensor:
         """The sum of squares of a result of the latest run: of a product, that of its factors."""
