@@ -24,10 +24,10 @@ from ...compiler.recipes.recipe import Recipe
 from ...runtime.data import load_data
 from ...runtime.data.dataset import Dataset
 from ...runtime.weights.load import load_weights
-from ..levers import fifo_bytes
 from ..machine import machine_line
 from .evidence import TableText, markdown
 from .kept import missing_rows
+from .levers.plans import fifo_bytes
 from .paced import with_error
 
 FULL, SPARSE = "adapters={}", "sparsity=0.75"

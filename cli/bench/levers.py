@@ -11,7 +11,7 @@ from ..options import Json
 from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ...bench.levers import LeverRow
+    from ...bench.studies.levers.plans import LeverRow
 
 
 def levers(
@@ -23,8 +23,8 @@ def levers(
 ) -> None:
     """Compile networks with each lever: FIFOs, bytes of the fullest PE, interval."""
     from ...backend.errors import UnknownNameError
-    from ...bench.levers import NETWORKS
-    from ...bench.levers import levers as rows_of
+    from ...bench.studies.levers.plans import NETWORKS
+    from ...bench.studies.levers.plans import levers as rows_of
 
     for name in network:
         if name not in NETWORKS:

@@ -26,6 +26,7 @@ from .studies.experts import experts
 from .studies.finetuning import finetuning
 from .studies.growth import growth
 from .studies.hebbian import hebbian
+from .studies.lever_losses import lever_losses
 from .studies.pacing import pacing
 from .studies.perceptron import perceptron
 from .studies.sparsity import sparsity
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "growth": growth,
     "compressed": compressed,
     "levers": levers,
+    "lever-losses": lever_losses,
     "experts": experts,
     "adapters": adapters,
     "finetuning": finetuning,

@@ -12,15 +12,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..backend.errors import InfeasibleError
-from ..backend.nn.revbifpn import revbifpn
-from ..backend.nn.reversible import AdditiveUpdate
-from ..backend.nn.revnet import revnet
-from ..compiler.pipeline import Options, compile_model
-from ..compiler.plan.document import PlanDocument
-from ..compiler.plan.plan import Plan
-from .compile import gpt, resnet50
-from .models.case import Case
+from ....backend.errors import InfeasibleError
+from ....backend.nn.revbifpn import revbifpn
+from ....backend.nn.reversible import AdditiveUpdate
+from ....backend.nn.revnet import revnet
+from ....compiler.pipeline import Options, compile_model
+from ....compiler.plan.document import PlanDocument
+from ....compiler.plan.plan import Plan
+from ...compile import gpt, resnet50
+from ...models.case import Case
 
 LEVERS: Mapping[str, Mapping[str, Any]] = {
     "none": {},

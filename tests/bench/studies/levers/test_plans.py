@@ -8,8 +8,8 @@ import torch.nn.functional as F
 import weft
 from helpers.reversible_chains import network
 from torch import nn
-from weft.bench.levers import LEVERS, fifo_bytes, levers
 from weft.bench.models.case import Case
+from weft.bench.studies.levers.plans import LEVERS, fifo_bytes, levers
 
 SAMPLE = torch.zeros(1, 1, 8, 8), torch.zeros(1, dtype=torch.long)
 
@@ -25,8 +25,8 @@ def wide() -> Case:
 
 def test_a_row_for_each_lever_that_the_network_has(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: LEVERS[name] for name in ("none", "reversible")}
-    monkeypatch.setattr("weft.bench.levers.LEVERS", few)
-    monkeypatch.setattr("weft.bench.levers.NETWORKS", {"chain": chain, "wide": wide})
+    monkeypatch.setattr("weft.bench.studies.levers.plans.LEVERS", few)
+    monkeypatch.setattr("weft.bench.studies.levers.plans.NETWORKS", {"chain": chain, "wide": wide})
     rows = {row.lever: row for row in levers("chain")}
     assert rows.keys() == few.keys()
     assert rows["reversible"].fifo_bytes < rows["none"].fifo_bytes / 4
