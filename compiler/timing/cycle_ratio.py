@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def longest_path(events: int, arcs: tuple[Arc, ...]) -> Ints:
 
 
 def _columns(arcs: tuple[Arc, ...]) -> tuple[Ints, ...]:
-    table = np.array(arcs, np.int64).reshape(-1, 5)
+    table = np.fromiter(chain.from_iterable(arcs), np.int64, 5 * len(arcs)).reshape(-1, 5)
     return tuple(np.ascontiguousarray(table[:, column]) for column in range(4))
 
 
