@@ -132,11 +132,16 @@ def _crossing(stream: CheckedStream, made: int, read: int) -> Iterator[Wait]:
 
 
 def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
-    """Whether a schedule that repeats every `interval` cycles exists."""
+    """Whether a schedule that repeats every `interval` cycles exists.
+
+    Times only grow; any first guess leads to a schedule if there is one. That of ticks is near it:
+    of zeros a pass brings a pipeline nearer by one stage.
+    """
     events = {event for wait in waits for event in (wait.tail, wait.head)}
     number = {event: at for at, event in enumerate(events)}
     arcs = [(number[w.tail], number[w.head], w.cycles - w.samples * interval) for w in waits]
-    times, cause = [0.0] * len(events), [-1] * len(events)
+    last = max((unit for event in events for unit in event[1:] if isinstance(unit, int)), default=0)
+    times, cause = [_tick(event, last) * interval for event in events], [-1] * len(events)
     slack, passes, changed = 1e-9 * (1 + interval), 0, True
     while changed:
         changed, passes = False, passes + 1
@@ -147,6 +152,15 @@ def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
         if changed and passes % _PASSES == 0 and _has_loop(cause):
             return False
     return True
+
+
+def _tick(event: Event, last: int) -> int:
+    """When a sample comes to a unit, or leaves it by a stream; the host sends it at once."""
+    is_stream = event[1] in (FORWARD, BACKWARD)
+    phase, unit = (event[1], event[2]) if is_stream else (event[2], event[1])
+    if not isinstance(unit, int):
+        return 0
+    return unit if phase == FORWARD else 2 * last - unit
 
 
 def first_loss(plan: PlanDocument, waits: Sequence[Wait], start: int) -> int:
