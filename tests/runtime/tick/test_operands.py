@@ -37,6 +37,7 @@ def test_a_product_over_one_has_a_column_and_a_row() -> None:
     view, (first, second, _) = nodes(1, 0)
     assert column_and_row(view) == (first, second)
     assert column_and_row(nodes(2, 0)[0]) is None
+    assert column_and_row(nodes(0, 0)[0]) is None
     assert column_and_row(first) is None
 
 
