@@ -2,14 +2,15 @@
 
 before: strips of full height, stages one below the other     after: a slicing tree of the wafer
 
-Every stage keeps its wafer and takes any of its choices of at most the interval. The search of
-`packing` starts from the strips, so what it finds is no longer than they are.
+Every stage keeps its wafer and takes any of its choices of at most the interval. A short walk, or
+the search of `packing` for as long as is wanted, starts from the strips, so what it finds is no
+longer than they are.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -18,13 +19,14 @@ import numpy as np
 
 from ..mapping.choices import PlacedStage, Placement, StageKernel
 from ..plan.stage_record import Rectangle
-from .packing import Block, Budget, Levels, Problem, SlicedLayout, search
+from .packing import Block, Budget, Levels, Problem, SlicedLayout, search, shorten
 from .packing.curves import curve_of
 from .packing.nested import TreeMaker, rated
 from .packing.tree import ABREAST, STACKED
 from .strips import StripShapes, shape_within
 
 _STEPS = 10_000
+_Finder = Callable[[Problem, SlicedLayout], Sequence[Block] | None]
 
 
 def freed(
@@ -40,13 +42,38 @@ def freed(
     `placement` is in strips. The wafers share out the seconds by their stages; a wafer's search
     may end earlier, after so many `rounds`.
     """
-    began, done, moved = time.monotonic(), 0, []
-    regions = _one_of_each(placement, kernels)
-    for _, group in groupby(regions, key=lambda placed: placed.region.wafer):
-        stages = list(group)
-        done += len(stages)
-        until = began + seconds * done / len(regions)
-        moved += _packed(placement, stages, kernels, shapes, dag, Budget(rounds, until, _STEPS))
+    began, done, count = time.monotonic(), 0, len(_one_of_each(placement, kernels))
+
+    def find(problem: Problem, start: SlicedLayout) -> Sequence[Block] | None:
+        nonlocal done
+        done += problem.count
+        until = began + seconds * done / count
+        found = search(problem, [start], Budget(rounds, until, _STEPS))
+        return None if found is None else found.blocks
+
+    return _anew(placement, kernels, shapes, dag, find)
+
+
+def shortened(
+    placement: Placement,
+    kernels: Sequence[StageKernel],
+    shapes: Sequence[StripShapes],
+    dag: nx.DiGraph,
+) -> Placement:
+    """The placement in strips after a short walk on each wafer; the same on any machine."""
+    return _anew(placement, kernels, shapes, dag, shorten)
+
+
+def _anew(
+    placement: Placement,
+    kernels: Sequence[StageKernel],
+    shapes: Sequence[StripShapes],
+    dag: nx.DiGraph,
+    find: _Finder,
+) -> Placement:
+    moved: list[PlacedStage] = []
+    for _, group in groupby(_one_of_each(placement, kernels), key=lambda one: one.region.wafer):
+        moved += _packed(placement, list(group), kernels, shapes, dag, find)
     return replace(placement, placed=tuple(sorted(moved, key=lambda one: one.stage)))
 
 
@@ -63,19 +90,19 @@ def _packed(
     kernels: Sequence[StageKernel],
     shapes: Sequence[StripShapes],
     dag: nx.DiGraph,
-    budget: Budget,
+    find: _Finder,
 ) -> list[PlacedStage]:
     """One wafer's stages in the best layout found, as they are if there is none."""
     index = {kernel.stage: number for number, kernel in enumerate(kernels)}
     own = [shapes[index[placed.stage]] for placed in stages]
     problem = _problem(placement, stages, own, dag)
-    found = search(problem, [rated(problem, _in_strips(stages))], budget)
+    found = find(problem, rated(problem, _in_strips(stages)))
     if found is None:
         regions = {one.region for one in stages}
         return [one for one in placement.placed if one.region in regions]
     return [
         placed
-        for one, shape, block in zip(stages, own, found.blocks, strict=True)
+        for one, shape, block in zip(stages, own, found, strict=True)
         for placed in _placed(one, kernels[index[one.stage]], shape, block)
     ]
 
@@ -85,8 +112,10 @@ def _problem(
 ) -> Problem:
     target = placement.target
     curves = {id(shape): curve_of(shape.widths, shape.heights, target.columns) for shape in own}
-    place = {placed.stage: number for number, placed in enumerate(stages)}
-    edges = [(place[a], place[b]) for a, b in dag.edges if a in place and b in place and a != b]
+    users = enumerate(placement.by_region[placed.region] for placed in stages)
+    place = {one.stage: number for number, own in users for one in own}
+    ends = [(place[a], place[b]) for a, b in dag.edges if a in place and b in place]
+    edges = [(a, b) for a, b in ends if a != b]
     pairs = np.array(edges, np.int64).reshape(-1, 2)
     price = 10.0 * (target.rows + target.columns)  # temperatures are shares of it
     levels = Levels.of([price], [[curves[id(shape)] for shape in own]], target.rows)

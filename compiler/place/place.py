@@ -14,18 +14,19 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from ..mapping.choices import Kernels, Placement
+from ..mapping.choices import Kernels, Placement, StageKernel
 from ..mapping.pareto import SHARED_BY
 from ..mapping.pricing import Known
 from ..plan.program import HOST, Stages
 from ..targets.target import Target
-from .free_layout import freed
+from .free_layout import freed, shortened
 from .intervals import occurring, on_fewer_wafers, smallest_interval, wafers_least, worth_trying
 from .known_places import known_packings, known_place
 from .route import route
 from .slow import slowest_cycles
 from .streams import Streams
 from .strip_layouts import placements, shapes_within
+from .strips import StripShapes
 
 _BISECTIONS = 3
 
@@ -37,8 +38,9 @@ class Place:
     before: stage 0:  4 x  8 PEs, 2,250 cycles      after: stage 0: 8 x 16 PEs at (0, 0)
                       8 x 16 PEs,   610 cycles             stage 1: 4 x 16 PEs at (8, 0)
 
-    With `seconds` the strips are then packed anew for shorter wires (see free_layout.py). What is
-    `known` of other machines is not packed or placed again (see known_places.py).
+    Where room sets the interval the strips are then packed anew for shorter wires, by a short walk
+    and, with `seconds`, by a search (see free_layout.py). What is `known` of other machines is not
+    packed or placed again (see known_places.py).
     """
 
     seconds: float = 0.0
@@ -51,7 +53,7 @@ class Place:
 
         def chosen() -> Placement:
             packings = known_packings(known, stages, kernels, lambda: Packings(stages, kernels))
-            return choose(packings, target)[0]
+            return choose(packings, target)
 
         return known_place(known, stages, kernels, chosen)
 
@@ -63,23 +65,10 @@ def place(stages: Stages, kernels: Kernels, seconds: float = 0.0) -> Placement:
     streams on the links that they share. If the links of all packings for the least interval of the
     stages are slower than the stages, slower stages with other packings are tried. Of equal ones
     that with the shortest wires wins. Deterministic; but what `seconds` of searching for shorter
-    wires find depends on the machine. It is taken if its interval is no longer than that of strips.
-    Raises InfeasibleError if nothing fits the grid.
+    wires find depends on the machine. Wires are shortened if the interval is then no longer than
+    that of strips. Raises InfeasibleError if nothing fits the grid.
     """
-    packings = Packings(stages, kernels)
-    placement, interval = choose(packings, kernels.target)
-    if seconds > 0:
-        slowest = max(
-            sum(one.choice.interval_cycles for one in users)
-            for users in placement.by_region.values()
-        )
-        finest = packings.kernels
-        shapes = shapes_within(finest, slowest)
-        free = freed(placement, finest.stages, shapes, stages.dag, seconds)
-        best = _Candidate(interval, wire_length(placement, stages.dag), placement)
-        better = _best(_ranked([free], stages.dag), Streams(stages), best) or best
-        return replace(better.placement, wafers_least=placement.wafers_least)
-    return placement
+    return choose(Packings(stages, kernels), kernels.target, seconds)
 
 
 class Packings:
@@ -89,13 +78,16 @@ class Packings:
     def __init__(self, stages: Stages, kernels: Kernels) -> None:
         """Raises InfeasibleError if nothing fits the grid."""
         least = smallest_interval(kernels)
-        finer = _finer(kernels, least)
+        is_crowded = _is_crowded(kernels, least)
+        finer = kernels.finer(kernels, least) if kernels.finer and is_crowded else kernels
+        self.is_crowded = is_crowded and not kernels.features_on_columns
         self.stages, self.kernels = stages, finer
         self.least = least if finer is kernels else smallest_interval(finer)
         self.intervals = worth_trying(finer, self.least)
         self.occurring = occurring(finer)
         self.wafers_least = wafers_least(finer)
         self._of: dict[int, list[_Ranked]] = {}
+        self._shorter: dict[int, Placement] = {}
 
     def of(self, interval: int) -> list[_Ranked]:
         """Those of choices that take at most `interval`."""
@@ -107,22 +99,48 @@ class Packings:
             self._of[interval] = _ranked(once.values(), self.stages.dag)
         return self._of[interval]
 
+    def shorter(self, strips: Placement) -> Placement:
+        """One of the packings after a short walk to shorter wires, made once."""
+        key = id(strips)
+        if key not in self._shorter:
+            self._shorter[key] = shortened(*self.ways(strips), self.stages.dag)
+        return self._shorter[key]
 
-def choose(packings: Packings, target: Target) -> tuple[Placement, float]:
-    """The best of the packings for a machine, and its interval."""
-    streams, best = Streams(packings.stages, target), None
+    def ways(
+        self, strips: Placement
+    ) -> tuple[Placement, tuple[StageKernel, ...], list[StripShapes]]:
+        """A packing, and the shapes to pack it anew: those no slower than its slowest region."""
+        slowest = max(
+            sum(one.choice.interval_cycles for one in users) for users in strips.by_region.values()
+        )
+        return strips, self.kernels.stages, shapes_within(self.kernels, slowest)
+
+
+def choose(packings: Packings, target: Target, seconds: float = 0.0) -> Placement:
+    """The best of the packings for a machine, off the strips where that is better."""
+    streams, dag = Streams(packings.stages, target), packings.stages.dag
+    strips = best = _in_strips(packings, streams)
+    if packings.is_crowded:
+        shorter = packings.shorter(strips.placement)
+        best = _best(_ranked([shorter], dag), streams, best) or best
+    if seconds > 0:
+        free = freed(*packings.ways(strips.placement), dag, seconds)
+        best = _best(_ranked([free], dag), streams, best) or best
+    return replace(best.placement, target=target, wafers_least=packings.wafers_least)
+
+
+def _in_strips(packings: Packings, streams: Streams) -> _Candidate:
+    """The best of the packings in strips."""
+    best = None
     for interval in packings.intervals:
         best = _tried(packings, interval, streams, best)
     assert best is not None
-    best = _refined(packings, streams, best)
-    placement = replace(best.placement, target=target, wafers_least=packings.wafers_least)
-    return placement, best.interval
+    return _refined(packings, streams, best)
 
 
-def _finer(kernels: Kernels, least: int) -> Kernels:
-    """The kernels, with finer tilings about the least interval if room on the machine sets it."""
-    alone = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
-    return kernels.finer(kernels, least) if kernels.finer and least > alone else kernels
+def _is_crowded(kernels: Kernels, least: int) -> bool:
+    """Whether room on the machine sets the least interval, not a stage's fastest tiling."""
+    return least > max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
 
 
 def estimated_interval(stages: Stages, kernels: Kernels) -> float:

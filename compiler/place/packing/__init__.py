@@ -6,12 +6,22 @@ curve of a cut is the sum of its parts' curves, so the best shapes of all blocks
 tree. `curves` adds and turns curves; `tree` keeps them up to date and lays blocks out; `moves`
 changes a tree; `anneal` accepts or takes back; `rows` and `nested` make trees to start from;
 `refold` cuts a tree's blocks anew, best of all cuts of one order (`parts`, `shortest`);
-`search` runs many starts on all cores.
+`shorten` is a short walk of both; `search` runs many starts on all cores.
 """
 
 from __future__ import annotations
 
 from .problem import Block, Levels, Problem, SlicedLayout
 from .search import BestLayout, Budget, search
+from .shorten import shorten
 
-__all__ = ["BestLayout", "Block", "Budget", "Levels", "Problem", "SlicedLayout", "search"]
+__all__ = [
+    "BestLayout",
+    "Block",
+    "Budget",
+    "Levels",
+    "Problem",
+    "SlicedLayout",
+    "search",
+    "shorten",
+]

@@ -49,11 +49,14 @@ def refold(
     heat: float,
     level_share: float,
     until: float | None = None,
+    whole: int = _WHOLE,
+    window: int = _WINDOW,
 ) -> SlicedLayout:
     """The best layout of a walk: each step is the best of all cuts of an order near the last.
 
     `heat` is how much dearer a step may be at first, in units of the cost. No step begins after
-    `until`, a time of `time.monotonic`.
+    `until`, a time of `time.monotonic`. Layouts of up to `whole` blocks are cut anew at once,
+    others in parts of up to `window`.
     """
     now = best = start
     last = len(problem.levels.costs) - 1
@@ -65,12 +68,12 @@ def refold(
             level = int(np.clip(level + random.integers(-3, 3), 0, last))
         limit = now.cost + heat * (1 - step / steps) * random.exponential() + 1e-6
         moves = int(random.integers(_MOST_MOVES + 1))
-        if problem.count <= _WHOLE:
+        if problem.count <= whole:
             new = refolded(problem, now, level, random, moves, limit)
         elif level != now.level:
             new = rated(problem, replace(now, level=level))
         else:
-            new = part_refolded(problem, now, random, moves, limit)
+            new = part_refolded(problem, now, random, moves, limit, window)
         if new is None or new.cost > limit or not fits(problem, new):
             continue
         now = new
@@ -109,12 +112,13 @@ def part_refolded(
     random: np.random.Generator,
     moves: int,
     limit: float,
+    most: int = _WINDOW,
 ) -> SlicedLayout | None:
-    """The layout with one of its parts cut anew; None if that is dearer than the limit.
+    """The layout with a part of at most so many blocks cut anew; None if dearer than the limit.
 
     What the part's blocks are joined to outside stays where it is meanwhile.
     """
-    node = _some_part(layout, random)
+    node = _some_part(layout, random, most)
     if node < 0:
         return None
     window = _window(problem, layout, node, random, moves)
@@ -139,7 +143,7 @@ def part_refolded(
     return made if made.cost <= limit else None
 
 
-def _some_part(layout: SlicedLayout, random: np.random.Generator) -> int:
+def _some_part(layout: SlicedLayout, random: np.random.Generator, most: int) -> int:
     """A random cut with few enough blocks below it; -1 if there is none."""
     links, blocks = layout.links, layout.links.shape[1] // 2 + 1
     node = int(random.integers(blocks))
@@ -147,7 +151,7 @@ def _some_part(layout: SlicedLayout, random: np.random.Generator) -> int:
     while links[PARENT, node] >= 0:
         node = int(links[PARENT, node])
         size = len(_blocks_below(links, blocks, node))
-        if size > _WINDOW:
+        if size > most:
             break
         if size >= 3:
             chain.append(node)

@@ -11,7 +11,8 @@ from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
 from weft.compiler.place.intervals import smallest_interval
-from weft.compiler.place.place import wire_length
+from weft.compiler.place.place import Packings, _in_strips, choose, wire_length
+from weft.compiler.place.streams import Streams
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -82,3 +83,20 @@ def test_features_on_columns_leave_nothing_turned_or_abreast():
     wide = replace(found, target=mesh(6, 6), features_on_columns=True)
     regions = [one.region for one in place(EMPTY, wide).placed]
     assert [(one.height, one.width, one.column) for one in regions] == [(2, 6, 0), (2, 6, 0)]
+
+
+def test_crowded_plans_leave_the_strips_for_shorter_wires():
+    """Where room sets the interval wires get shorter, at the same interval; other plans stay."""
+    stages = resnet8_stages()
+    target = mesh(48, 48)
+    packings = Packings(stages, map_kernels(stages, target))
+    assert packings.is_crowded
+    streams = Streams(stages, target)
+    strips, chosen = _in_strips(packings, streams), choose(packings, target)
+    assert wire_length(chosen, stages.dag) < strips.wires
+    assert streams.pace(chosen).interval_cycles <= strips.interval
+    assert chosen == choose(packings, target)
+    wide = load_target("wse2")
+    roomy = Packings(stages, map_kernels(stages, wide))
+    assert not roomy.is_crowded
+    assert choose(roomy, wide).placed == _in_strips(roomy, Streams(stages, wide)).placement.placed
