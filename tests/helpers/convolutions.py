@@ -48,7 +48,7 @@ def drawn(count: int, seed: int) -> Iterator[Case]:
         kernel = tuple(draw.randint(1, 3) for _ in range(rank))
         stride, dilation = (tuple(draw.randint(1, 2) for _ in range(rank)) for _ in range(2))
         padding = tuple(draw.randint(0, k - 1) for k in kernel)
-        sizes = tuple(draw.randint(4, 7) for _ in range(rank))
+        sizes = tuple(draw.randint(5, 7) for _ in range(rank))
         inputs, outputs = draw.randint(1, 3), draw.randint(1, 3)
         ends = (inputs * groups, outputs) if is_transposed else (outputs * groups, inputs)
         more = tuple(draw.randrange(s) * is_transposed for s in stride)
