@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from torch import Tensor, nn
 
 from ..errors import UnknownNameError, UserError
@@ -185,9 +186,18 @@ def _wrong_type(config: object) -> UserError:
     )
 
 
+_WORDS = {"Field required": "a value", "Extra inputs are not permitted": "no such key"}
+"""What pydantic says, and what is meant."""
+
+
 def _wanted(message: str) -> str:
     """What pydantic says is wrong, without its own names for it."""
-    return message.removeprefix("Input should be ").removeprefix("Value error, ")
+    said = message.removeprefix("Input should be ").removeprefix("Value error, ")
+    return _WORDS.get(said, said)
+
+
+def _got(fault: ErrorDetails) -> str:
+    return "nothing" if fault["type"] == "missing" else repr(fault["input"])
 
 
 def _invalid(where: str, error: ValidationError, keys: tuple[str, ...]) -> UserError:
@@ -195,6 +205,6 @@ def _invalid(where: str, error: ValidationError, keys: tuple[str, ...]) -> UserE
     return UserError(
         f"{where}: {', '.join(key for key, _ in faults)}",
         expected="; ".join(f"{key} {_wanted(fault['msg'])}" for key, fault in faults),
-        got="; ".join(f"{key}={fault['input']!r}" for key, fault in faults),
+        got="; ".join(f"{key}={_got(fault)}" for key, fault in faults),
         change=f"the keys of this algorithm are {', '.join(keys)}",
     )

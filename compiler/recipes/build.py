@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...backend.errors import UnknownNameError, UserError
+from ...backend.errors import UnknownNameError, UserError, WeftError
 from ...backend.named_models import model_entry
 from ...backend.nn.depth import find_blocks, prune_depth
 from ...backend.nn.norm_swap import replace_norms
@@ -226,11 +226,15 @@ def _foreign(recipe: Recipe) -> nn.Module:
 
 
 def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Raises UserError for arguments that the factory does not take; its own errors pass."""
+    """Raises UserError for arguments that the factory does not take, or that no model of weft's
+    can have; errors of a user's own factory pass."""
     try:
         return factory(**arguments)
-    except TypeError as error:
-        if is_user_code(recipe.model.name) and _is_inside(error):
+    except WeftError:
+        raise
+    except Exception as error:
+        is_of_call = isinstance(error, TypeError) and not _is_inside(error)
+        if is_user_code(recipe.model.name) and not is_of_call:
             raise
         raise UserError(
             f"model {recipe.model.name}",

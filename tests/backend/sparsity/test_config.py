@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from weft.backend.errors import UserError
 from weft.sparsity import MaskRule, configure, kept_count
 
 LINEAR = ("*proj_[qkv]_dense_layer.weight", "*proj_output_dense_layer.weight")
@@ -115,3 +116,11 @@ def test_groups_go_by_the_first_that_fits_and_their_keys_may_lie_in_params() -> 
     assert special.algorithm == "set"
     assert [special.drop_at(step) for step in (100, 200, 400)] == [0.3, 0.2, 0.1]
     assert found["a.fc2.weight"].group.sparsity_at(0) == 0.5
+
+
+def test_a_missing_key_and_one_too_many_are_said_in_plain_words() -> None:
+    with pytest.raises(UserError) as caught:
+        configure({"algorithm": "rigl", "sparsty": 0.9})
+    error = caught.value
+    assert error.expected == "sparsity a value; sparsty no such key"
+    assert error.got == "sparsity=nothing; sparsty=0.9"

@@ -118,3 +118,9 @@ def test_classes_without_a_score_are_refused(
             compile_recipe(recipe, witness=False)
     else:
         compile_recipe(recipe, witness=False)
+
+
+@pytest.mark.parametrize("options", ["width=-3", "width=wide", "hidden=two"])
+def test_options_that_no_model_of_wefts_can_have_are_refused(options: str) -> None:
+    with pytest.raises(UserError, match="options that its factory takes"):
+        compile_recipe(make_recipe({"model": "mlp"}, [f"model.options.{options}"]))
