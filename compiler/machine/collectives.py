@@ -211,22 +211,27 @@ def tree_groups(noc: Noc, pes: Ints) -> Ints:
     return np.array(found, np.int64).reshape(sizes.shape)
 
 
-def reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1) -> Floats:
-    """What remains of a reduction behind arithmetic that makes the words one after the other.
+def reduce_behind(
+    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints | int = 1, groups: Ints | int = 0
+) -> Floats:
+    """What remains of a reduction, `groups` as in `reduce`, behind arithmetic that makes the words
+    one after the other.
 
     In a chain the multiply-add that completes a word is the addition too, so only the last word's
     way remains. In two phases the first cores of the groups add all words once more, while their
     arithmetic would need them: the second phase remains whole. Of `spacing` lines that share every
     link the sums are ready at the same time; lines without a route come after, behind nothing.
     """
-    return _started(noc, _flights(flights.BEHIND, noc, word_count, pes, spacing))
+    return _started(noc, _flights(flights.BEHIND, noc, word_count, pes, spacing, groups))
 
 
-def all_reduce_behind(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:
+def all_reduce_behind(
+    noc: Noc, word_count: Ints, pes: Ints, spacing: Ints, groups: Ints | int = 0
+) -> Floats:
     """The same of an all-reduce: cores that take words back do not compute meanwhile, and the sums
     of all lines are ready at the same time."""
-    behind = _started(noc, _flights(flights.ALL_BEHIND, noc, word_count, pes, spacing))
-    return np.minimum(behind, all_reduce(noc, word_count, pes, spacing))
+    behind = _started(noc, _flights(flights.ALL_BEHIND, noc, word_count, pes, spacing, groups))
+    return np.minimum(behind, all_reduce(noc, word_count, pes, spacing, groups))
 
 
 def border(noc: Noc, word_count: Ints, pes: Ints, spacing: Ints) -> Floats:

@@ -91,9 +91,9 @@ def _one(form: int, of: Links, words: float, pes: int, spacing: int, groups: int
     if form == HANDED_ON:
         return _handed_on(of, words, pes, spacing, groups)
     if form == BEHIND:
-        return _behind(of, words, pes, spacing, 0)
+        return _behind(of, words, pes, spacing, groups, 0)
     if form == ALL_BEHIND:
-        return _behind(of, words, pes, spacing, 1)
+        return _behind(of, words, pes, spacing, groups, 1)
     if form == MIDDLE:
         return _middle(of, words, pes, spacing)
     if form == TREE:
@@ -147,11 +147,25 @@ def _group_size(pes: int) -> int:
 
 
 @_inner
+def _may_chain(pes: int, groups: int) -> bool:
+    """Whether so many groups are asked for that each has one PE, or one all, or none."""
+    return groups <= 1 or groups >= pes
+
+
+@_inner
+def _asked_size(pes: int, groups: int) -> int:
+    """PEs of each of the groups that are asked for; without any about the root of `pes`."""
+    return _ceil_div(pes, groups) if groups > 1 else _group_size(pes)
+
+
+@_inner
 def _reduce(of: Links, words: float, pes: int, groups: int) -> float:
-    if groups > 1:
-        return _two_phase(of, words, pes, _ceil_div(pes, groups))
-    chain = _chain(of, words, pes)
-    return chain if groups == 1 else min(chain, _two_phase(of, words, pes, _group_size(pes)))
+    chain = np.inf
+    if _may_chain(pes, groups):
+        chain = _chain(of, words, pes)
+    if groups == 1 or groups >= pes:
+        return chain
+    return min(chain, _two_phase(of, words, pes, _asked_size(pes, groups)))
 
 
 @_inner
@@ -197,28 +211,38 @@ def _to_first(
 ) -> float:
     """Up in a chain or in two phases, as `_reduce` does, and perhaps back from the first PE."""
     either = chain = np.inf
-    if groups <= 1:
+    if _may_chain(pes, groups):
         chain = _reduce_in_turns(of, words, pes, spacing, 1, _CHAIN_ROUTES, comes_back)
-    if groups != 1:
+    if groups == 0 or 1 < groups < pes:
         either = _reduce_in_turns(of, words, pes, spacing, groups, _TWO_PHASE_ROUTES, comes_back)
     return min(chain, either)
 
 
 @_inner
-def _behind(of: Links, words: float, pes: int, spacing: int, comes_back: int) -> float:
-    """In a chain or in two phases, whichever is faster; the first turn of lines hides."""
+def _behind(of: Links, words: float, pes: int, spacing: int, groups: int, comes_back: int) -> float:
+    """In a chain or in two phases, as is asked for or whichever is faster; the first turn of lines
+    hides."""
     if pes <= 1:
         return 0.0
-    last, size = min(words, 1.0), _group_size(pes)
-    turns = _turns(of, spacing, _CHAIN_ROUTES + comes_back)
-    on_link = _ceil_div(spacing, turns) * words
-    alone, hidden = _chain(of, on_link, pes), _chain(of, last, pes)
-    chain = _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back)
+    chain = np.inf
+    if _may_chain(pes, groups):
+        chain = _chain_behind(of, words, pes, spacing, comes_back)
+    if groups == 1 or groups >= pes:
+        return chain
+    last, size = min(words, 1.0), _asked_size(pes, groups)
     turns = _turns(of, spacing, _TWO_PHASE_ROUTES + comes_back)
     on_link = _ceil_div(spacing, turns) * words
     alone, hidden = _two_phase(of, on_link, pes, size), _two_phase(of, last, pes, size)
     hidden = hidden + on_link - last
     return min(chain, _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back))
+
+
+@_inner
+def _chain_behind(of: Links, words: float, pes: int, spacing: int, comes_back: int) -> float:
+    turns = _turns(of, spacing, _CHAIN_ROUTES + comes_back)
+    on_link = _ceil_div(spacing, turns) * words
+    alone, hidden = _chain(of, on_link, pes), _chain(of, min(words, 1.0), pes)
+    return _one_hides(of, alone, hidden, on_link, pes, spacing, turns, comes_back)
 
 
 @_inner
@@ -293,8 +317,8 @@ def _tree(of: Links, words: float, pes: int, groups: int) -> float:
     size = _ceil_div(pes, groups)
     inside = _towards_middle(of, words, size, 1)
     between = _towards_middle(of, words, groups, size)
-    issue = of.issue if between > 0 else 0.0
-    return inside + between + issue + _from_middle(of, words, pes, groups, size)
+    issue = of.issue if inside > 0 and between > 0 else 0.0
+    return inside + between + issue + _from_middle(of, words, pes, groups)
 
 
 @_inner
@@ -332,10 +356,11 @@ def _towards_middle(of: Links, words: float, pes: int, hops: int) -> float:
 
 
 @_inner
-def _from_middle(of: Links, words: float, pes: int, groups: int, size: int) -> float:
+def _from_middle(of: Links, words: float, pes: int, groups: int) -> float:
     """Multicast of the middle group's middle PE, to the first half and then to the other; without
     multicast from PE to PE."""
-    root = groups // 2 * size + size // 2
+    first, end = groups // 2 * pes // groups, (groups // 2 + 1) * pes // groups
+    root = first + (end - first) // 2
     step = of.hop if of.multicast else of.wait + of.hop
-    second = words + of.issue + step * (pes - 1 - root)
+    second = words + of.issue + step * (pes - 1 - root) if root < pes - 1 else 0.0
     return of.issue + (of.wait + words) + max(step * root, second)

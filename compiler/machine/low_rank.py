@@ -93,7 +93,7 @@ def _forward(target: Target, joint: Joint) -> _Messages:
         + broadcast(noc, joint.up.in_words(noc), across),
         between_words=words,
         sums=reduce(noc, sums, *down, tilings.groups),
-        sums_behind=reduce_behind(noc, sums, *down),
+        sums_behind=reduce_behind(noc, sums, *down, tilings.groups),
         vectors=joint.whole.out_features,
         inputs=np.zeros(len(tilings)),
     )
@@ -112,7 +112,7 @@ def _input_gradient(target: Target, joint: Joint) -> _Messages:
         + broadcast(noc, joint.down.out_words(noc), *down),
         between_words=words,
         sums=reduce(noc, sums, across, ones, tilings.groups),
-        sums_behind=reduce_behind(noc, sums, across, ones),
+        sums_behind=reduce_behind(noc, sums, across, ones, tilings.groups),
         vectors=joint.whole.in_features,
         inputs=broadcast(noc, joint.down.in_words(noc) + words, across),
     )

@@ -150,6 +150,6 @@ def _sums(target: Target, tile: Tile) -> _Sums:
     one = np.minimum(sums, 1)
     return _Sums(
         alone(noc, sums, *lines, groups),
-        behind(noc, sums, *lines),
+        behind(noc, sums, *lines, groups),
         alone(noc, one, *lines, groups),
     )

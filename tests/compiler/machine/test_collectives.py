@@ -55,6 +55,17 @@ def test_arithmetic_hides_a_part_of_a_reduction_but_not_its_last_word(words):
     assert behind <= collectives.reduce_chain(NOC, count // count, PES)[0]
 
 
+@pytest.mark.parametrize("groups", [1, 3, 8, 200])
+def test_groups_that_are_asked_for_are_those_behind_arithmetic_too(groups):
+    """What remains never takes less than the fastest form does, and one chain is a chain."""
+    count = np.array([7])
+    behind = collectives.reduce_behind(NOC, count, PES, groups=groups)[0]
+    assert behind >= collectives.reduce_behind(NOC, count, PES)[0]
+    assert behind <= collectives.reduce(NOC, count, PES, groups=groups)[0]
+    if groups == 1 or groups >= PES[0]:
+        assert behind == collectives.reduce_chain(NOC, count // count, PES)[0]
+
+
 def test_nothing_to_send_and_nowhere_to_send_cost_nothing():
     zero, one = np.array([0]), np.array([1])
     for collective in (collectives.reduce, collectives.broadcast, collectives.reduce_behind):

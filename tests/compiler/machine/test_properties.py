@@ -31,9 +31,9 @@ Form = Callable[..., Any]
 ALONG_A_LINE: dict[str, Form] = {
     "broadcast": lambda noc, w, p, s, g: collectives.broadcast(noc, w, p, s),
     "reduce": lambda noc, w, p, s, g: collectives.reduce(noc, w, p, s, g),
-    "reduce_behind": lambda noc, w, p, s, g: collectives.reduce_behind(noc, w, p, s),
+    "reduce_behind": lambda noc, w, p, s, g: collectives.reduce_behind(noc, w, p, s, g),
     "all_reduce": collectives.all_reduce,
-    "all_reduce_behind": lambda noc, w, p, s, g: collectives.all_reduce_behind(noc, w, p, s),
+    "all_reduce_behind": lambda noc, w, p, s, g: collectives.all_reduce_behind(noc, w, p, s, g),
     "all_reduce_middle": lambda noc, w, p, s, g: collectives.all_reduce_middle(noc, w, p, s),
     "all_reduce_star": lambda noc, w, p, s, g: collectives.all_reduce_star(noc, w, p),
     "border": lambda noc, w, p, s, g: collectives.border(noc, w, p, s),
