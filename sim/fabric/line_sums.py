@@ -34,19 +34,21 @@ def add_all_reduce(
     how: MessageCost,
     target: Target,
     is_behind: bool = False,
+    groups: int = 0,
 ) -> None:
-    """A sum over all of `line`, whose first PE lies `towards`, and back, in the way that is fastest
-    (no star, if it `is_behind`); `how` is how a PE's first instruction starts."""
+    """A sum over all of `line`, whose first PE lies `towards`, and back, in the `groups` that are
+    asked for, or in the way that is fastest (no star, if it `is_behind`); `how` is how a PE's first
+    instruction starts."""
     pes, issue = len(line), round(target.noc.issue_cycles)
-    groups = groups_of_tree(target, pes, words)
-    if not is_behind and is_star(target, pes, words):
+    tree = groups_of_tree(target, pes, words, groups)
+    if not (is_behind or groups) and is_star(target, pes, words):
         add_star(found, line, words, colours, towards, how, issue)
-    elif groups:
-        add_tree(found, line, words, groups, colours, towards, how, issue)
+    elif tree:
+        add_tree(found, line, words, tree, colours, towards, how, issue)
     else:
         sums = colours[0], colours[1], colours[2], colours[3]
-        in_chain = chain_is_faster(target, pes, words, behind_arithmetic=False)
-        add_sum(found, line, range(pes), words, in_chain, sums, towards, how)
+        size = group_size(target, pes, words, behind_arithmetic=False, groups=groups)
+        add_sum(found, line, range(pes), words, size, sums, towards, how)
         add_multicast(found, line, range(pes), words, colours[4])
 
 
@@ -56,8 +58,11 @@ def is_star(target: Target, pes: int, words: int) -> bool:
     return star < min(tree, through_first)
 
 
-def groups_of_tree(target: Target, pes: int, words: int) -> int:
-    """Groups of the tree, if that is faster than a sum to the first PE that comes back; else 0."""
+def groups_of_tree(target: Target, pes: int, words: int, groups: int = 0) -> int:
+    """Groups of the tree, if so many are asked for or if that is faster than a sum to the first PE
+    that comes back; else 0."""
+    if groups:
+        return min(groups, pes) if groups > 1 else 0
     _, tree, through_first = _ways(target, pes, words)
     return int(tree_groups(target.noc, np.array(pes))) if tree < through_first else 0
 
@@ -71,17 +76,17 @@ def _ways(target: Target, pes: int, words: int) -> tuple[float, float, float]:
     return float(found[0]), float(found[1]), float(found[2])
 
 
-def chain_is_faster(target: Target, pes: int, words: int, behind_arithmetic: bool) -> bool:
-    """Than two phases. Arithmetic hides all words but the last of a chain, and of two phases those
-    of the first."""
-    last = np.array(1 if behind_arithmetic else words)
+def group_size(
+    target: Target, pes: int, words: int, behind_arithmetic: bool, groups: int = 0
+) -> int:
+    """PEs of each of the `groups` of two phases, 1 for a chain; of no groups of the faster.
+    Arithmetic hides all words but the last of a chain, and of two phases those of the first."""
+    if groups:
+        return ceil(pes / groups) if groups > 1 else 1
+    size, last = max(1, ceil(pes**0.5)), np.array(1 if behind_arithmetic else words)
     one = reduce_chain(target.noc, last, np.array(pes))
-    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(_group_size(pes)))
-    return bool(one <= two + (words - last))
-
-
-def _group_size(pes: int) -> int:
-    return max(1, ceil(pes**0.5))
+    two = reduce_two_phase(target.noc, last, np.array(pes), np.array(size))
+    return 1 if one <= two + (words - last) else size
 
 
 def add_sum(
@@ -89,14 +94,13 @@ def add_sum(
     line: Places,
     members: range,
     words: int,
-    in_chain: bool,
+    size: int,
     colours: tuple[int, int, int, int],
     towards: Port,
     how: MessageCost,
 ) -> None:
-    """To the first member of a line, in a chain or in two phases."""
-    if in_chain:
+    """To the first member of a line, in two phases with groups of `size`, or in a chain if 1."""
+    if size == 1:
         add_chain(found, line, members, words, colours[:2], towards, how)
     else:
-        group = _group_size(len(members))
-        add_two_phase(found, line, members, group, words, colours, towards, how)
+        add_two_phase(found, line, members, size, words, colours, towards, how)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...compiler.targets.target import Target
 from .kernels import MessageCost, add_multicast
-from .line_sums import add_sum, chain_is_faster
+from .line_sums import add_sum, group_size
 from .region import FabricRegion, Instruction, Port
 from .slices import Border, Copies, turns_of_lines
 
@@ -31,6 +31,7 @@ class FabricProduct:
     positions in several turns, each with sums of its own. Blocks of different slices exchange
     `border` before, or their sums after if `is_border_after`, and sum a weight's gradient over the
     slices with `copies` after. They may sum the `beside` of a product before, meanwhile.
+    Columns are summed in `groups`, or as is fastest if 0.
 
     So many blocks as `column_spacing` says have their rows interleaved: the PEs of one's column lie
     so many hops apart, and as many columns share every link down. So it is with `row_spacing` and
@@ -52,6 +53,7 @@ class FabricProduct:
     is_border_after: bool = False
     copies: Copies | None = None
     beside: Copies | None = None
+    groups: int = 0
     row_spacing: int = 1
     column_spacing: int = 1
 
@@ -74,10 +76,10 @@ class Lines:
     columns: range
 
 
-def lines_in_turns(product: FabricProduct, in_chain: bool) -> Iterator[Lines]:
-    """All lines, as many at a time as a router has routes for."""
+def lines_in_turns(product: FabricProduct, size: int) -> Iterator[Lines]:
+    """All lines, as many at a time as a router has routes for; `size` as of `sum_size`."""
     if product.row_spacing == 1:
-        routes = _column_routes(product, in_chain)
+        routes = _column_routes(product, size)
         for lines in turns_of_lines(product.column_spacing, routes, taken=1):
             yield Lines(range(0 if lines.start else 1), lines)
     else:
@@ -85,27 +87,27 @@ def lines_in_turns(product: FabricProduct, in_chain: bool) -> Iterator[Lines]:
             yield Lines(lines, range(0 if lines.start else 1))
 
 
-def _column_routes(product: FabricProduct, in_chain: bool) -> int:
+def _column_routes(product: FabricProduct, size: int) -> int:
     """Those of a column's sums, and of its operands."""
     if product.height == 1:
         return 0
-    return (2 if in_chain else 4) * (product.sum_words > 0) + (product.column_words > 0)
+    return (2 if size == 1 else 4) * (product.sum_words > 0) + (product.column_words > 0)
 
 
-def sums_in_chain(product: FabricProduct, target: Target, sums_outermost: bool) -> bool:
-    """Whether the sums of a column go from PE to PE, not in two phases."""
+def sum_size(product: FabricProduct, target: Target, sums_outermost: bool) -> int:
+    """PEs of a group, if the sums of a column go in two phases; 1 if from PE to PE."""
     on_link = product.column_spacing * product.sum_words
     behind = sums_outermost and product.multiply_cycles > 0
-    return chain_is_faster(target, product.height, on_link, behind)
+    return group_size(target, product.height, on_link, behind, product.groups)
 
 
 def region(
-    product: FabricProduct, target: Target, sums_outermost: bool, in_chain: bool, lines: Lines
+    product: FabricProduct, target: Target, sums_outermost: bool, size: int, lines: Lines
 ) -> FabricRegion:
     """Programs, and routes of `lines`. With the operands outermost, a PE multiplies with every word
     as it arrives and the reduction follows; with the sums outermost, it has all words before it
     multiplies, and sends every sum as it is complete."""
-    routes = _column_routes(product, in_chain)
+    routes = _column_routes(product, size)
     found = _empty(product, len(lines.rows) + len(lines.columns) * routes)
     start = round(target.noc.collective_start_cycles)
     paces = _paces(product, lines, sums_outermost)
@@ -114,7 +116,7 @@ def region(
     meanwhile = np.dot(paces, (product.row_words, product.column_words, product.sum_words))
     _compute(found, product.multiply_cycles - int(meanwhile))
     if product.height > 1 and product.sum_words:
-        _reduce(found, product, lines, routes, in_chain, sums)
+        _reduce(found, product, lines, routes, size, sums)
     return found
 
 
@@ -180,7 +182,7 @@ def _reduce(
     product: FabricProduct,
     lines: Lines,
     routes: int,
-    in_chain: bool,
+    size: int,
     how: MessageCost,
 ) -> None:
     """Up every column of a block. Of columns that share links and are ready at the same time, one
@@ -190,7 +192,7 @@ def _reduce(
         colours = (first, first + 1, first + 2, first + 3)
         wait = number * product.sum_words if how.pace == 1 else 0
         turn = replace(how, setup=how.setup + wait)
-        add_sum(found, passed, members, product.sum_words, in_chain, colours, Port.NORTH, turn)
+        add_sum(found, passed, members, product.sum_words, size, colours, Port.NORTH, turn)
 
 
 def _columns(

@@ -12,7 +12,7 @@ import numpy as np
 from ...compiler.machine.collectives import adding_cycles
 from ...compiler.targets.target import Target
 from .kernels import MessageCost, add_multicast
-from .product import FabricProduct, first_operands, lines_in_turns, region, sums_in_chain
+from .product import FabricProduct, first_operands, lines_in_turns, region, sum_size
 from .region import FabricRegion
 from .run import run
 from .slices import Copies, border_cycles, copies_cycles
@@ -33,8 +33,8 @@ def product_cycles(product: FabricProduct, target: Target) -> int:
     if product.beside is not None:
         return _beside(product, product.beside, target)
     alone = replace(product, multiply_cycles=0)
-    in_chain = sums_in_chain(product, target, sums_outermost=False)
-    lines = next(lines_in_turns(product, in_chain))
+    size = sum_size(product, target, sums_outermost=False)
+    lines = next(lines_in_turns(product, size))
     ahead = run(first_operands(product, target, lines), target).cycles
     started = _in_better_order(product, target, ahead)
     turned = (product.turns - 1) * _one_sum(product, target)
@@ -103,9 +103,9 @@ def _border(product: FabricProduct, target: Target) -> int:
 
 def _stepped(product: FabricProduct, target: Target, sums_outermost: bool) -> int:
     """Lines that a router has no routes for come after the others, with nothing to hide behind."""
-    in_chain = sums_in_chain(product, target, sums_outermost)
-    first, *others = lines_in_turns(product, in_chain)
-    regions = [region(product, target, sums_outermost, in_chain, first)]
+    size = sum_size(product, target, sums_outermost)
+    first, *others = lines_in_turns(product, size)
+    regions = [region(product, target, sums_outermost, size, first)]
     later = replace(product, multiply_cycles=0)
-    regions += [region(later, target, sums_outermost, in_chain, lines) for lines in others]
+    regions += [region(later, target, sums_outermost, size, lines) for lines in others]
     return sum(run(one, target).cycles for one in regions)

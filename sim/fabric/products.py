@@ -65,7 +65,7 @@ def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operato
     rest = operator.compute_cycles - sum(step.cycles for step in products)
     stepped = tuple(_in_order(products, tiling, target))
     sums, later = (
-        [one for step in steps if step.is_behind == is_behind for one in _sums(step)]
+        [one for step in steps if step.is_behind == is_behind for one in _sums(step, tiling.groups)]
         for is_behind in (False, True)
     )
     beside = sum(_int(one.formula.beside_cycles(target.noc)) for one in later)
@@ -86,8 +86,9 @@ def _in_order(steps: list[ProductStep], tiling: Tiling, target: Target) -> Itera
         yield found if behind is None else replace(found, copies=None)
 
 
-def _sums(step: SumStep) -> list[Sum]:
-    return step.rounds * [Sum(step.words, step.along, step.across, step.spacing, step.is_behind)]
+def _sums(step: SumStep, groups: int) -> list[Sum]:
+    sizes = step.words, step.along, step.across, step.spacing
+    return step.rounds * [Sum(*sizes, step.is_behind, groups)]
 
 
 def _sizes(step: ProductStep) -> Sizes:
@@ -134,9 +135,12 @@ def _product(step: ProductStep, tiling: Tiling, target: Target) -> FabricProduct
         turns=1 + turn * (_int(tile.turns) - 1),
         border=_border(tile, target),
         is_border_after=sizes.kind is ProductKind.FORWARD,
-        copies=_copies(tile, target) if sizes.kind is ProductKind.WEIGHT_GRADIENT else None,
+        copies=_copies(tile, tiling.groups, target)
+        if sizes.kind is ProductKind.WEIGHT_GRADIENT
+        else None,
         row_spacing=spacing if turned else 1,
         column_spacing=1 if turned else spacing,
+        groups=tiling.groups,
     )
 
 
@@ -158,9 +162,9 @@ def _border(tile: Tile, target: Target) -> Border | None:
     return Border(_int(tilings.space_split), _int(tilings.space_spacing), held, needed)
 
 
-def _copies(tile: Tile, target: Target) -> Copies | None:
+def _copies(tile: Tile, groups: int, target: Target) -> Copies | None:
     """The sum of a weight's gradient over the slices."""
     slices, sums = _int(tile.tilings.space_split), _int(tile.weight_words(target.noc))
     if slices == 1 or sums == 0:
         return None
-    return Copies(slices, _int(tile.tilings.space_spacing), sums)
+    return Copies(slices, _int(tile.tilings.space_spacing), sums, groups)

@@ -17,7 +17,7 @@ import numpy as np
 from ...compiler.machine.collectives import all_reduce, all_reduce_middle
 from ...compiler.targets.target import Target
 from .kernels import MessageCost, Places, add_chain, add_multicast, add_spread
-from .line_sums import ROUTES, add_all_reduce, add_sum, chain_is_faster
+from .line_sums import ROUTES, add_all_reduce, add_sum, group_size
 from .region import MAX_ROUTES, OPPOSITE, FabricRegion, Instruction, Port
 from .run import run
 
@@ -39,11 +39,13 @@ class Border:
 
 @dataclass(frozen=True)
 class Copies:
-    """All PEs that hold the same weights sum `words` of gradients and get the sums back."""
+    """All PEs that hold the same weights sum `words` of gradients and get the sums back, in
+    `groups` or as is fastest if 0."""
 
     slices: int
     spacing: int
     words: int
+    groups: int = 0
 
 
 def border_cycles(border: Border, target: Target) -> int:
@@ -64,20 +66,22 @@ def copies_cycles(copies: Copies, target: Target, multiply_cycles: int = 0) -> i
     if copies.spacing > 1 and multiply_cycles == 0 and _middle_is_faster(copies, target):
         return middle_cycles(copies, target)
     on_link = copies.spacing * copies.words
-    in_chain = chain_is_faster(target, copies.slices, on_link, multiply_cycles > 0)
-    turns = turns_of_lines(copies.spacing, _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES)
+    size = group_size(target, copies.slices, on_link, multiply_cycles > 0, copies.groups)
+    turns = turns_of_lines(copies.spacing, _CHAIN_ROUTES if size == 1 else _TWO_PHASE_ROUTES)
     arithmetic = chain([multiply_cycles], repeat(0))
     return sum(
-        _cycles(copies_region(copies, lines, in_chain, target, multiply), target)
+        _cycles(copies_region(copies, lines, size, target, multiply), target)
         for lines, multiply in zip(turns, arithmetic, strict=False)
     )
 
 
 def _middle_is_faster(copies: Copies, target: Target) -> bool:
+    if copies.groups == 1:
+        return False
     sizes = (np.array(size) for size in (copies.words, copies.slices, copies.spacing))
     words, slices, spacing = sizes
     middle = all_reduce_middle(target.noc, words, slices, spacing)
-    return bool(middle <= all_reduce(target.noc, words, slices, spacing))
+    return bool(middle <= all_reduce(target.noc, words, slices, spacing, copies.groups))
 
 
 def middle_cycles(copies: Copies, target: Target) -> int:
@@ -122,7 +126,8 @@ def _neighbours_region(copies: Copies, target: Target) -> FabricRegion:
     found = FabricRegion(copies.slices, 1, ROUTES)
     column = [(row, 0) for row in range(copies.slices)]
     start = MessageCost(round(target.noc.collective_start_cycles))
-    add_all_reduce(found, column, copies.words, range(ROUTES), Port.NORTH, start, target)
+    routes, groups = range(ROUTES), copies.groups
+    add_all_reduce(found, column, copies.words, routes, Port.NORTH, start, target, groups=groups)
     return found
 
 
@@ -133,14 +138,15 @@ def turns_of_lines(lines: int, routes: int, taken: int = 0) -> Iterator[range]:
 
 
 def copies_region(
-    copies: Copies, lines: range, in_chain: bool, target: Target, multiply_cycles: int = 0
+    copies: Copies, lines: range, size: int, target: Target, multiply_cycles: int = 0
 ) -> FabricRegion:
-    """Programs and routes of `lines`, each with one PE per slice: to the first slice and back.
+    """Programs and routes of `lines`, each with one PE per slice: to the first slice, in a chain or
+    in groups of `size`, and back.
 
     Without arithmetic lines take turns: one starts when the words of that before have left.
     """
     rows = copies.slices * copies.spacing
-    routes = _CHAIN_ROUTES if in_chain else _TWO_PHASE_ROUTES
+    routes = _CHAIN_ROUTES if size == 1 else _TWO_PHASE_ROUTES
     found = FabricRegion(rows, 1, len(lines) * routes)
     pace = max(1, multiply_cycles // copies.words)
     start = round(target.noc.collective_start_cycles)
@@ -152,7 +158,7 @@ def copies_region(
         sums = own[0], own[1], own[-3], own[-2]
         wait = 0 if multiply_cycles else number * copies.words
         how = MessageCost(start + wait, pace, streamed=multiply_cycles > 0)
-        add_sum(found, column, members, copies.words, in_chain, sums, Port.NORTH, how)
+        add_sum(found, column, members, copies.words, size, sums, Port.NORTH, how)
         back = MessageCost(streamed=how.streamed)
         add_multicast(found, column, members, copies.words, own[-1], back)
     return found

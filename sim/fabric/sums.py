@@ -18,13 +18,14 @@ from .slices import Copies, copies_cycles
 @dataclass(frozen=True)
 class Sum:
     """An all-reduce of `words` along lines of `along` PEs, then over `across` of them, `spacing`
-    rows from each to the next; one that `is_behind` is no star."""
+    rows from each to the next, in `groups`; one that `is_behind`, or has groups, is no star."""
 
     words: int
     along: int
     across: int
     spacing: int = 1
     is_behind: bool = False
+    groups: int = 0
 
     @property
     def pes(self) -> int:
@@ -34,7 +35,8 @@ class Sum:
     def formula(self) -> AllReduce:
         """The same at the level above."""
         words, along, across, spacing, groups = (
-            np.array([size]) for size in (self.words, self.along, self.across, self.spacing, 0)
+            np.array([size])
+            for size in (self.words, self.along, self.across, self.spacing, self.groups)
         )
         return AllReduce(1, words, along, across, spacing, groups, self.is_behind)
 
@@ -53,7 +55,7 @@ def sum_cycles(of: Sum, target: Target) -> int:
     formula = of.formula
     is_dealt = bool(formula.is_dealt(target.noc)[0])
     words = int(formula.dealt_words[0]) if is_dealt else of.words
-    across = copies_cycles(Copies(of.across, of.spacing, words), target)
+    across = copies_cycles(Copies(of.across, of.spacing, words, of.groups), target)
     parts = [*[along] * (1 + is_dealt), across]
     start = round(target.noc.collective_start_cycles)
     return sum(parts) - start * (sum(part > 0 for part in parts) - 1)
@@ -65,9 +67,10 @@ def sum_region(of: Sum, target: Target) -> FabricRegion:
     start = MessageCost(round(target.noc.collective_start_cycles))
     rows = [[(row, column) for column in range(of.along)] for row in range(of.across)]
     columns = [[(row, column) for row in range(of.across)] for column in range(of.along)]
+    form = of.is_behind, of.groups
     for line in rows if of.along > 1 else ():
-        add_all_reduce(found, line, of.words, range(ROUTES), Port.WEST, start, target, of.is_behind)
+        add_all_reduce(found, line, of.words, range(ROUTES), Port.WEST, start, target, *form)
     for line in columns if of.across > 1 else ():
         how, colours = start if of.along == 1 else MessageCost(), range(ROUTES, 2 * ROUTES)
-        add_all_reduce(found, line, of.words, colours, Port.NORTH, how, target, of.is_behind)
+        add_all_reduce(found, line, of.words, colours, Port.NORTH, how, target, *form)
     return found

@@ -30,7 +30,8 @@ def add_tree(
     for group in inside:
         _towards_middle(found, line, list(group), words, colours[:4], towards, how, later)
     leaders = [group[len(group) // 2] for group in inside]
-    _towards_middle(found, line, leaders, words, colours[4:8], towards, later, later)
+    first = how if groups == len(line) else later
+    _towards_middle(found, line, leaders, words, colours[4:8], towards, first, later)
     root = leaders[len(leaders) // 2]
     if root > 0:
         add_multicast(found, line, range(root, -1, -1), words, colours[8], later)

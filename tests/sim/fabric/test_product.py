@@ -191,7 +191,7 @@ def test_columns_that_share_links_sum_in_turn(lines, multiply_cycles):
     """As priced, and with every word over every link once."""
     sums = product.FabricProduct(lines, 3, 1, 0, 0, 0, multiply_cycles, 60, column_spacing=lines)
     both = product.Lines(range(1), range(lines))
-    stepped = run(product.region(sums, WSE2, True, True, both), WSE2)
+    stepped = run(product.region(sums, WSE2, True, 1, both), WSE2)
     sizes = (np.array([size]) for size in (60, 3, lines))
     words, pes, spacing = sizes
     behind = reduce_behind(WSE2.noc, words, pes, spacing)[0]
@@ -204,11 +204,11 @@ def test_columns_that_share_links_sum_in_turn(lines, multiply_cycles):
 def test_columns_without_routes_of_their_own_come_after_the_others():
     """A router has 96 routes; two operands and a sum in chains of 40 columns take more."""
     one = product.FabricProduct(40, 3, 2, 0, 30, 20, 900, 0, column_spacing=40)
-    in_turns = list(product.lines_in_turns(replace(one, sum_words=8), in_chain=True))
+    in_turns = list(product.lines_in_turns(replace(one, sum_words=8), size=1))
     assert [len(lines.columns) for lines in in_turns] == [31, 9]
     assert [len(lines.rows) for lines in in_turns] == [1, 0]
     wide = replace(one, slices=200, column_spacing=1, row_spacing=200)
-    in_turns = list(product.lines_in_turns(wide, in_chain=True))
+    in_turns = list(product.lines_in_turns(wide, size=1))
     assert [len(lines.rows) for lines in in_turns] == [91, 91, 18]
     assert product_cycles(replace(one, sum_words=8), WSE2) > product_cycles(one, WSE2)
 

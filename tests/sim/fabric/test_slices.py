@@ -22,11 +22,11 @@ WSE2 = load_target("wse2")
 START = WSE2.noc.collective_start_cycles
 
 
-@pytest.mark.parametrize("in_chain", [True, False])
-def test_every_copy_ends_with_the_sum_of_its_own_line(in_chain):
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_copy_ends_with_the_sum_of_its_own_line(size):
     copies = Copies(slices=7, spacing=3, words=5)
     values = np.random.default_rng(0).integers(-9, 9, (21, 1, 5)).astype(np.float32)
-    result = run(copies_region(copies, range(3), in_chain, WSE2), WSE2, values)
+    result = run(copies_region(copies, range(3), size, WSE2), WSE2, values)
     assert not result.stuck
     for line in range(3):
         assert (result.memory[line::3] == values[line::3].sum(0)).all()
@@ -35,7 +35,7 @@ def test_every_copy_ends_with_the_sum_of_its_own_line(in_chain):
 def test_all_lines_share_the_links_between_slices():
     """In a chain every line's words cross every border of slices once up and once down."""
     copies = Copies(slices=5, spacing=4, words=6)
-    sent = run(copies_region(copies, range(4), True, WSE2), WSE2).link_words[:, 0]
+    sent = run(copies_region(copies, range(4), 1, WSE2), WSE2).link_words[:, 0]
     borders = sent[3:-1:4, Port.SOUTH], sent[4::4, Port.NORTH]
     assert all((words == 4 * 6).all() for words in borders)
 

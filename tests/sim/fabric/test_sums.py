@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weft.compiler.machine.collectives import AllReduce
@@ -14,10 +16,14 @@ SUMS = [
     *(Sum(1, 8, 2), Sum(8, 8, 8), Sum(40, 12, 1), Sum(5, 1, 30), Sum(100, 16, 16)),
     *(Sum(1, 40, 1), Sum(2, 7, 61), Sum(1, 90, 3), Sum(3, 1, 25), Sum(6, 34, 40)),
 ]
+GROUPED = [
+    *(Sum(1, 40, 1, groups=1), Sum(1, 40, 1, groups=5), Sum(6, 7, 9, groups=20)),
+    *(Sum(3, 5, 16, groups=4), Sum(30, 1, 2, groups=2)),
+]
 SPACED = [Sum(4, 12, 5, spacing=3), Sum(30, 1, 6, spacing=8), Sum(1, 20, 4, spacing=5)]
 
 
-@pytest.mark.parametrize("of", SUMS)
+@pytest.mark.parametrize("of", [*SUMS, *GROUPED])
 def test_every_pe_ends_with_the_sum_over_all(of):
     region = sum_region(of, WSE2)
     values = np.random.default_rng(of.along).integers(
@@ -29,9 +35,11 @@ def test_every_pe_ends_with_the_sum_over_all(of):
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-@pytest.mark.parametrize("of", [*SUMS, *SPACED])
+@pytest.mark.parametrize(
+    "of", [*SUMS, *GROUPED, *SPACED, *(replace(of, groups=3) for of in SPACED[::2])]
+)
 def test_the_formula_agrees(of, target):
-    sizes = (of.words, of.along, of.across, of.spacing, 0)
+    sizes = (of.words, of.along, of.across, of.spacing, of.groups)
     formula = AllReduce(1, *(np.array([size]) for size in sizes)).cycles(target.noc)[0]
     assert sum_cycles(of, target) == pytest.approx(formula, rel=0.05, abs=6)
 
