@@ -108,8 +108,8 @@ def convolution_backward(node: fx.Node, site: Site) -> Cost:
     cost = _products(node, site) + Cost(bias_cycles(node, site), site.zeros())
     if not _wants_bias(node):
         return cost
-    itemsize = tensors_of(node)[0].element_size()
-    sums = channel_sums(site, dense_tiles(node).out_features, 1, itemsize, OUTPUTS)
+    channels = dense_tiles(node).out_features
+    sums = channel_sums(site, operand(node, 0), channels, 1, OUTPUTS)
     return cost + Cost(site.zeros(), sums.cycles(site.target.noc), sums=(sums,))
 
 

@@ -58,7 +58,7 @@ _GROUPS_AT = {
 def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
     """Cost of a normalization or its backward."""
     value = tensors_of(operand(node, 0))[0]
-    dtype, size = dtype_of(operand(node, 0)), value.element_size()
+    dtype = dtype_of(operand(node, 0))
     groups = _groups(node)
     elements = site.share(value.numel())
     groups_per_pe = np.minimum(site.share(groups), elements)
@@ -72,18 +72,19 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
         + passes.special * vector.special_cycles * groups_per_pe
     )
     if operator_of(node).startswith("weft."):
-        sums = channel_sums(site, groups, passes.sums, size, site.roles.channels.get(node))
+        beside = site.roles.channels.get(node)
+        sums = channel_sums(site, operand(node, 0), groups, passes.sums, beside)
     else:
-        sums = _sums_of_groups(node, site, groups, passes.sums, size)
+        sums = _sums_of_groups(node, site, groups, passes.sums)
     return Cost(compute, sums.cycles(site.target.noc), sums=(sums,))
 
 
-def _sums_of_groups(node: fx.Node, site: Site, groups: int, sums: int, itemsize: int) -> AllReduce:
+def _sums_of_groups(node: fx.Node, site: Site, groups: int, sums: int) -> AllReduce:
     """A group is a line of the last axis (layer norm), or lies together."""
     value = operand(node, 0)
     if groups * shape_of(value)[-1] == tensors_of(value)[0].numel():
-        return last_axis_sums(value, site, groups, sums, itemsize)
-    return group_sums(site, groups * sums, itemsize)
+        return last_axis_sums(value, site, groups, sums)
+    return group_sums(site, value, groups, sums)
 
 
 def _groups(node: fx.Node) -> int:

@@ -3,8 +3,9 @@
 Features that a matrix product left lie along a line of PEs: the columns of a row for its results,
 the rows that hold one slice of the positions for an input gradient. A sum of them (a soft-max of
 scores, a norm of features) goes over as much of that line as they lie on, however few results there
-are. Other tensors are laid so that what is summed together lies together: with R results and A PEs,
-groups of A / R PEs hold the parts of one result (one PE holds several results if R > A).
+are. Other tensors are laid so that what is summed together lies together: as many PEs hold parts of
+one result as its elements fill, with the share of the tensor that each PE has (one PE holds several
+results if there are more of them than PEs).
 """
 
 from __future__ import annotations
@@ -86,22 +87,26 @@ ORDERINGS: dict[str, int] = {
 }
 
 
-def group_sums(site: Site, results: int, itemsize: int, rounds: int = 1) -> AllReduce:
-    """All-reduces of `results` sums over the PEs that hold their parts, along rows of PEs first;
-    where all lines of PEs hold the same, along one of them."""
-    tilings = site.tilings
-    per_pe = words(site.target.noc, site.share(results), itemsize)
-    pes = site.pes_per_result(results)
-    row = np.where(tilings.algorithm == ALL_REDUCE, pes, tilings.width)
+def group_sums(
+    site: Site, summed: fx.Node, results: int, sums: int = 1, rounds: int = 1
+) -> AllReduce:
+    """All-reduces of `sums` sums for each of `results` over the PEs that hold its parts of a node's
+    tensor, along rows of PEs first; where all lines of PEs hold the same, along one of them."""
+    tilings, value = site.tilings, tensors_of(summed)[0]
+    per_pe = words(site.target.noc, sums * site.share(results), value.element_size())
+    pes = site.pes_per_result(results, value.numel())
+    share = np.maximum(1, site.share(value.numel()))
+    in_a_row = ceil_div(ceil_div(value.numel(), tilings.height), share)
+    row = np.where(tilings.algorithm == ALL_REDUCE, pes, np.maximum(1, in_a_row))
     along = np.minimum(pes, row)
     one = np.ones_like(pes)
     return AllReduce(rounds, per_pe, along, ceil_div(pes, along), one, tilings.groups)
 
 
 def channel_sums(
-    site: Site, channels: int, sums: int, itemsize: int, beside: str | None
+    site: Site, summed: fx.Node, channels: int, sums: int, beside: str | None
 ) -> AllReduce:
-    """One all-reduce of `sums` sums for each of `channels` over all positions.
+    """One all-reduce of `sums` sums for each of `channels` over all positions of a node's tensor.
 
     The output features of a product lie along the columns of PEs and the positions along the rows,
     so each column sums its own channels. Its input features lie with the rows that hold them: each
@@ -110,7 +115,7 @@ def channel_sums(
     """
     tilings = site.tilings
     if beside is None:
-        return group_sums(site, channels * sums, itemsize)
+        return group_sums(site, summed, channels, sums)
     if beside == INPUTS:
         own = ceil_div(channels, tilings.in_split)
         along, across = tilings.width, np.minimum(tilings.height, tilings.space_split)
@@ -119,7 +124,7 @@ def channel_sums(
         own = ceil_div(channels, tilings.width)
         along, across = tilings.height, ceil_div(tilings.width, channels)
         spacing = np.ones_like(along)
-    per_pe = words(site.target.noc, own * sums, itemsize)
+    per_pe = words(site.target.noc, own * sums, tensors_of(summed)[0].element_size())
     return AllReduce(1, per_pe, along, across, spacing, tilings.groups)
 
 
@@ -129,18 +134,17 @@ def reduction(node: fx.Node, site: Site, rounds: Rounds) -> Cost:
     beside = site.roles.channels.get(node)
     if beside is None:
         return _cost(node, site, rounds, results, _is_of_last_axis(node))
-    size = tensors_of(operand(node, 0))[0].element_size()
-    return _passes(node, site, rounds, channel_sums(site, results, 1, size, beside))
+    return _passes(node, site, rounds, channel_sums(site, operand(node, 0), results, 1, beside))
 
 
 def last_axis_sums(
-    node: fx.Node, site: Site, results: int, sums: int, itemsize: int, rounds: int = 1
+    node: fx.Node, site: Site, results: int, sums: int, rounds: int = 1
 ) -> AllReduce:
     """All-reduces of `sums` sums for each of `results` lines of the last axis of a node's tensor:
     over the PEs that the features lie on, if a matrix product left them, else `group_sums`."""
     product = site.roles.left_by.get(node)
     if product is None:
-        return group_sums(site, results * sums, itemsize, rounds)
+        return group_sums(site, node, results, sums, rounds)
     features, length = shape_of(product)[-1], shape_of(node)[-1]
     if kind_of(product, site) is ProductKind.INPUT_GRADIENT:
         line, spacing, beside = _rows(site)
@@ -150,7 +154,7 @@ def last_axis_sums(
     held = ceil_div(features, line)
     pes = ceil_div(length, held)
     own = ceil_div(results, beside * np.maximum(1, ceil_div(features, held) // pes))
-    per_pe = words(site.target.noc, own * sums, itemsize)
+    per_pe = words(site.target.noc, own * sums, tensors_of(node)[0].element_size())
     left = beside // np.clip(results, 1, beside)
     left = np.where(tilings.algorithm == ALL_REDUCE, 1, left)
     turned = spacing > 0
@@ -216,11 +220,10 @@ def _is_of_last_axis(node: fx.Node) -> bool:
 
 def _cost(node: fx.Node, site: Site, rounds: Rounds, results: int, is_last: bool) -> Cost:
     source = operand(node, 0)
-    size = tensors_of(source)[0].element_size()
     if is_last:
-        sums = last_axis_sums(source, site, results, 1, size, rounds.reductions)
+        sums = last_axis_sums(source, site, results, 1, rounds.reductions)
     else:
-        sums = group_sums(site, results, size, rounds.reductions)
+        sums = group_sums(site, source, results, rounds=rounds.reductions)
     return _passes(node, site, rounds, sums)
 
 

@@ -40,9 +40,11 @@ class Site:
         """Elements per PE of a tensor that is dealt out evenly."""
         return self.tilings.share(elements)
 
-    def pes_per_result(self, results: int) -> Ints:
-        """PEs that hold parts of one result of a reduction, when what is summed lies together."""
-        return np.maximum(1, ceil_div(self.holders, results))
+    def pes_per_result(self, results: int, elements: int) -> Ints:
+        """PEs that hold parts of one of the `results` that so many elements are reduced to, when
+        what is summed lies together."""
+        own = ceil_div(elements, max(1, results))
+        return np.maximum(1, ceil_div(own, np.maximum(1, self.share(elements))))
 
     def elements(self, node: fx.Node) -> Ints:
         """Elements per PE of a node's tensor: dealt out evenly; where all lines hold the same, what

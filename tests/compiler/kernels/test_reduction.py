@@ -11,6 +11,7 @@ from weft.compiler.capture.capture import capture
 from weft.compiler.machine.tilings import ALL_REDUCE
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.pipeline import GraphCompiler, Options
+from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 from weft.study.published.measured import stages_of
@@ -67,6 +68,23 @@ class Normed(nn.Module):
 
     def forward(self, x):
         return self.last(self.norm(self.first(x)))
+
+
+class Summed(nn.Module):
+    """Sums over all tokens."""
+
+    def forward(self, x):
+        return x.sum(1)
+
+
+LAYER_NORM = "aten.native_layer_norm.default"
+
+
+def on_a_square(module, shape):
+    """A stage's table with one tiling, of 12 x 12 PEs."""
+    stages = stages_of(lambda: module, (shape,), torch.float32)
+    (stage,) = stages.stages
+    return Pricing(stages, WSE3, Training()).reprice(stage, tiling=Tiling(12, 1, 12))
 
 
 def trained_table(module, sample):
@@ -160,3 +178,21 @@ def test_the_gradient_of_a_norm_before_a_layer_is_summed_over_the_rows_with_the_
         assert (one.across == holding(24, tilings.in_split))[plain].all()
         assert (one.spacing == tilings.in_spacing)[plain].all()
         assert (one.along == holding(24, tilings.width))[~plain].all()
+
+
+def test_a_group_lies_on_as_many_pes_however_many_sums_it_has():
+    """12 tokens of 48 features on 144 PEs, 4 to a PE: a token is on 12 of them, and two sums of it
+    are two words, not two results on 6 PEs each."""
+    (sums,) = operator(on_a_square(nn.LayerNorm(48), (1, 12, 48)), LAYER_NORM).sums
+    assert (sums.along[0], sums.across[0], sums.words[0]) == (12, 1, 2)
+
+
+def test_a_result_lies_on_the_pes_that_its_elements_fill():
+    """47 sums of 12 numbers each, 4 to a PE: 3 PEs, though 144 PEs would have 3.06 for each."""
+    (sums,) = operator(on_a_square(Summed(), (1, 12, 47)), "aten.sum.dim_IntList").sums
+    assert (sums.along[0], sums.across[0]) == (3, 1)
+
+
+def test_a_sum_of_one_number_crosses_no_link():
+    found = operator(on_a_square(Summed(), (1, 1, 48)), "aten.sum.dim_IntList")
+    assert found.network[0] == 0
