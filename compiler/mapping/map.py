@@ -64,7 +64,7 @@ def map_kernels(
     """
     training = training or Training()
     _check_masks(stages, training)
-    _check_loads(stages, training)
+    _check_globs(stages, training)
     members = [group.stages for group in groups]
     passing = passing_bytes(stages, members)
     pricing = Pricing(stages, target, training, known, passing, regions_shared=bool(groups))
@@ -86,11 +86,13 @@ def map_kernels(
     )
 
 
-def _check_loads(stages: Stages, training: Training) -> None:
+def _check_globs(stages: Stages, training: Training) -> None:
     names = [stage.name for stage in stages.stages]
-    for glob in training.loads:
+    asked = [("module of recorded loads", glob) for glob in training.loads]
+    asked += [("module of a tiling", glob) for glob in training.tilings]
+    for kind, glob in asked:
         if not any(fnmatchcase(name, glob) for name in names):
-            raise UnknownNameError("module of recorded loads", glob, names, "weft show PLAN")
+            raise UnknownNameError(kind, glob, names, "weft show PLAN")
 
 
 def _check_masks(stages: Stages, training: Training) -> None:

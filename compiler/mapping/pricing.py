@@ -31,6 +31,7 @@ from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.reads import ByReads
 from ..targets.target import Target
+from .asked import asked_tiling
 from .choices import Choice, Kernels, LazyChoices, Placement, Sizes, StageKernel
 from .infeasible import memory_report
 from .pareto import KeptTilings, kept_tilings, pareto_sets
@@ -234,7 +235,7 @@ class Pricing:
         tilings = (
             finer_tilings(layout, machine, about)
             if about
-            else self._tilings(program, layout, machine, tiling)
+            else self._tilings(stage, layout, machine, tiling)
         )
         return price_stage(
             *(stage, program, layout, weights, machine, step, tilings),
@@ -244,12 +245,12 @@ class Pricing:
         )
 
     def _tilings(
-        self, program: StageProgram, layout: StageLayout, target: Target, pinned: Tiling | None
+        self, stage: Stage, layout: StageLayout, target: Target, asked: Tiling | None
     ) -> Tilings:
         """All that fit the target's grid, or the one that is asked for."""
-        if pinned is not None:
-            return Tilings.of(pinned)
-        return self.known.tilings(program.key, target, lambda one: stage_tilings(layout, one))
+        if asked is not None:
+            return asked_tiling(stage, layout, target, asked)
+        return self.known.tilings(stage.program.key, target, lambda one: stage_tilings(layout, one))
 
     def _weights(
         self, stage: Stage, layout: StageLayout, density: float

@@ -97,18 +97,20 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
         tiling, region = stage.tiling, stage.region
         size = size_of(tiling)
         size = size[::-1] if stage.uses[0].region.turned else size
-        positive = min(tiling.in_split, tiling.space_split, tiling.out_split) > 0
-        if not positive or size != (region.height, region.width):
+        if size != (region.height, region.width):
             expected = f"{region.height} x {region.width} PEs, as the region"
             yield Finding(f"{stage.id}.tiling", expected, f"{size[0]} x {size[1]} PEs")
-        if tiling.interleaved and min(tiling.in_split, tiling.space_split) == 1:
-            expected = "false: with one slice of inputs or of positions rows have one order"
-            yield Finding(f"{stage.id}.tiling.interleaved", expected, "true")
-        yield from _algorithm(stage.id, tiling)
+        yield from tiling_findings(f"{stage.id}.tiling", tiling)
 
 
-def _algorithm(stage: str, tiling: Tiling) -> Iterator[Finding]:
-    where = f"{stage}.tiling"
+def tiling_findings(where: str, tiling: Tiling) -> Iterator[Finding]:
+    """What a tiling cannot be, whatever its stage consists of."""
+    for name in ("in_split", "space_split", "out_split"):
+        if getattr(tiling, name) < 1:
+            yield Finding(f"{where}.{name}", "at least 1", getattr(tiling, name))
+    if tiling.interleaved and min(tiling.in_split, tiling.space_split) == 1:
+        expected = "false: with one slice of inputs or of positions rows have one order"
+        yield Finding(f"{where}.interleaved", expected, "true")
     splits = {tiling.in_split, tiling.space_split, tiling.out_split}
     if tiling.algorithm not in ALGORITHMS:
         yield Finding(f"{where}.algorithm", f"one of {', '.join(ALGORITHMS)}", tiling.algorithm)
