@@ -108,6 +108,7 @@ def user_rows(path: Path) -> tuple[TableRow, ...]:
         for line, columns in parsed
     ]
     _check_header(path, parsed)
+    _check_commas(path, parsed)
     if not any(row.kernel for row in rows):
         raise UserError(
             f"measurements {path}",
@@ -128,6 +129,19 @@ def _check_header(path: Path, parsed: Sequence[tuple[int, Mapping[str, str]]]) -
             got=f"two columns {twice.removesuffix(_AGAIN)!r}",
             change="rename one of them",
         )
+
+
+def _check_commas(path: Path, parsed: Sequence[tuple[int, Mapping[str, str]]]) -> None:
+    """Raises UserError if something else than a comma stands between the cells."""
+    header = next((name for _, columns in parsed for name in columns), "")
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if mark in header and "kernel" in (part.strip() for part in header.split(mark)):
+            raise UserError(
+                f"measurements {path}, line 1",
+                expected="cells with commas between them, and numbers with decimal points",
+                got=f"cells with {name} between them",
+                change=f"write commas for {name}, and points for decimal commas",
+            )
 
 
 def _parse(lines: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:

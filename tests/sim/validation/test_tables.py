@@ -3,9 +3,10 @@
 from importlib import resources
 
 import pytest
+from weft.backend.errors import UserError
 from weft.compiler.plan.evidence import evidence_rows
 from weft.compiler.targets import load_target
-from weft.sim.validation.tables import shipped_rows
+from weft.sim.validation.tables import shipped_rows, user_rows
 from weft.study.published import KERNELS
 
 ROWS = {(row.set_name, row.quantity, row.settings): row for row in evidence_rows()}
@@ -33,3 +34,13 @@ def test_they_are_predicted_as_now(entry):
 def test_fitted_rows_exist():
     text = (resources.files("weft.sim.validation") / "fitted_rows.csv").read_text()
     assert len(text.splitlines()) - 1 == sum(row.fitted for row in shipped_rows())
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_cells_that_no_commas_separate_are_named(tmp_path, mark, name):
+    file = tmp_path / "mine.csv"
+    rows = ("kernel", "p", "tile", "repeats", "cycles"), ("shift_blocking", "1", "1", "1", "121,6")
+    file.write_text("".join(f"{mark.join(row)}\n" for row in rows))
+    with pytest.raises(UserError) as refused:
+        user_rows(file)
+    assert refused.value.got == f"cells with {name} between them"
