@@ -216,7 +216,7 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
             return False
     state.tick[unit] += part == 3
     state.part[unit] = (part + 1) % 4
-    if table.region[unit] >= 0 and part % 2 == 1:
+    if part % 2 == 1 and table.beside[unit] != unit:
         state.part[unit] = TURN_OF_FORWARD if part == 3 else TURN_OF_BACKWARD
     return True
 
@@ -228,15 +228,14 @@ def _turn(table: Tables, state: State, samples: int, unit: int) -> bool:
     tick, since = state.tick[unit], int(state.time[unit])
     is_backward = state.part[unit] == TURN_OF_BACKWARD
     round_ = tick + min(table.lag[unit] + tick, table.ahead[unit])
-    now = since
-    for other in range(table.region.size):
-        if table.region[other] == table.region[unit] and other != unit:
-            forwards = _last(table, samples, other, round_ - (other < unit and not is_backward))
-            backwards = _last(table, samples, other, round_ - (other > unit or not is_backward))
-            done = state.tick[other]
-            if done <= backwards or done + _is_between(state.part[other]) <= forwards:
-                return False
-            now = max(now, int(state.time[other]))
+    now, other = since, int(table.beside[unit])
+    while other != unit:
+        forwards = _last(table, samples, other, round_ - (other < unit and not is_backward))
+        backwards = _last(table, samples, other, round_ - (other > unit or not is_backward))
+        done = state.tick[other]
+        if done <= backwards or done + _is_between(int(state.part[other])) <= forwards:
+            return False
+        now, other = max(now, int(state.time[other])), int(table.beside[other])
     if not _outside(table, state, unit, now - since):
         state.idle[unit, TURN] += now - since
     state.time[unit] = now
@@ -265,14 +264,18 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
     updates = phase == BACKWARD and sample > 0 and table.update_waits[unit]
     if updates:
         ready += int(table.cycles[unit, UPDATE])
-    begin = ready
+    begin, complete, slowest = ready, 0, -1
     for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
         channel = table.inputs[k]
         if state.given[channel] <= sample:
             return False
-        arrives = state.sent[_item(table, channel, sample), WINDOW]
+        item = _item(table, channel, sample)
+        arrives = state.sent[item, WINDOW]
         if arrives > begin:
             begin, cause = int(arrives), channel
+        done = state.sent[item, LAST] + table.parts.tail_work[channel]
+        if done > complete:
+            complete, slowest = int(done), channel
     if cause >= 0:
         item = _item(table, cause, sample)
         _waited_for(table, state, unit, cause, item, ready, begin, int(state.sent[item, LEFT]))
@@ -283,16 +286,12 @@ def _take(table: Tables, state: State, first: int, unit: int, phase: int, sample
     state.total[0] += begin
     _mark_start(table, state, unit, phase, sample, begin)
     worked = begin + int(table.cycles[unit, phase])
-    end, cause = worked, -1
-    for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
-        channel = table.inputs[k]
-        last = int(state.sent[_item(table, channel, sample), LAST])
-        if last + table.parts.tail_work[channel] > end:
-            end, cause = last + int(table.parts.tail_work[channel]), channel
-    if cause >= 0:
-        item, tail = _item(table, cause, sample), table.parts.tail_work[cause]
+    end = worked
+    if complete > worked:
+        end, tail = complete, table.parts.tail_work[slowest]
+        item = _item(table, slowest, sample)
         given = int(state.sent[item, GIVEN])
-        _waited_for(table, state, unit, cause, item, worked - tail, end - tail, given)
+        _waited_for(table, state, unit, slowest, item, worked - tail, end - tail, given)
     for k in range(table.inputs_from[slot], table.inputs_from[slot + 1]):
         channel = table.inputs[k]
         item = _item(table, channel, sample)

@@ -39,7 +39,8 @@ class Tables(NamedTuple):
     channel's memory of `depth` items begins. Between ticks `full_from` and `full_to` of a unit the
     whole pipeline is full; the interval is measured over the later half of them. After
     `regular_from` nothing depends any more on samples that did not exist. Units
-    of one `region` (-1: alone in theirs) take turns, see Turn for `ahead` and `lag`."""
+    of one region take turns, see Turn for `ahead` and `lag`; `beside` is the next one of a unit's
+    region, after the last the first: itself where it is alone."""
 
     cycles: Ints
     starts: Ints
@@ -56,7 +57,7 @@ class Tables(NamedTuple):
     outputs: Ints
     outputs_from: Ints
     producer: Ints
-    region: Ints
+    beside: Ints
     ahead: Ints
     lag: Ints
     work: Ints
@@ -124,7 +125,7 @@ def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
         outputs=outputs[0],
         outputs_from=outputs[1],
         producer=np.array([c.producer for c in channels], np.int64),
-        region=np.array([_region(u, number) for number, u in enumerate(units)], np.int64),
+        beside=np.array([_beside(u, number) for number, u in enumerate(units)], np.int64),
         ahead=np.array([u.turn.ahead if u.turn else 0 for u in units], np.int64),
         lag=np.array([u.turn.lag if u.turn else 0 for u in units], np.int64),
         work=np.array([c.work_cycles for c in channels], np.int64),
@@ -146,7 +147,8 @@ def start(table: Tables, window: tuple[int, int]) -> State:
     def zeros(*shape: int) -> Ints:
         return np.zeros(shape, np.int64)
 
-    waiting = np.where(table.region >= 0, TURN_OF_FORWARD, 0).astype(np.int64)
+    is_alone = table.beside == np.arange(units)
+    waiting = np.where(is_alone, 0, TURN_OF_FORWARD).astype(np.int64)
     return State(
         *(zeros(units), waiting, table.starts.copy(), zeros(units), zeros(units)),
         *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
@@ -158,8 +160,9 @@ def start(table: Tables, window: tuple[int, int]) -> State:
     )
 
 
-def _region(unit: Unit, number: int) -> int:
-    return min((number, *unit.turn.others)) if unit.turn else -1
+def _beside(unit: Unit, number: int) -> int:
+    others = sorted(unit.turn.others) if unit.turn else []
+    return next((other for other in others if other > number), min((number, *others)))
 
 
 def _lists(slots: list[int], count: int) -> tuple[Ints, Ints]:
