@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,13 @@ def report(
     plans = [_simulated(each, samples) for each, (plan, _) in kinds.items() if plan]
     runs = [_trained(each) for each, (_, run) in kinds.items() if run]
     write_side_by_side(output, plans, runs)
-    typer.echo(f"wrote {output}: {len(plans)} plans, {len(runs)} runs")
+    counts = _counted(plans, "plan"), _counted(runs, "run")
+    typer.echo(f"wrote {output}: {', '.join(filter(None, counts))}")
+
+
+def _counted(found: Sequence[object], noun: str) -> str:
+    """How many there are, nothing if there are none."""
+    return f"{len(found)} {noun}{'s' * (len(found) > 1)}" if found else ""
 
 
 def _kinds(directory: Path) -> tuple[bool, bool]:

@@ -12,7 +12,7 @@ def test_a_plan_and_a_run(weft, small_plan, tmp_path):
     page = tmp_path / "page.html"
     done = weft("report", str(small_plan), str(run), "-o", str(page))
     assert done.code == 0, done.err
-    assert "1 plans, 1 runs" in done.out
+    assert "1 plan, 1 run" in done.out
     text = page.read_text()
     assert str(small_plan) in text
     assert "Training loss" in text
