@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
+from .keys import part_of, parts
 from .recipe import Recipe, TargetRecipe
 from .shipped import FOLDER, shipped_names
 from .update_rule import update_rule
@@ -206,29 +207,31 @@ def _mistake(where: str, error: ErrorDetails) -> UserError:
 
 
 def _unknown_key(where: str, path: list[str]) -> UserError:
-    known = _keys_at(path[:-1])
-    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
+    known, name = _keys_at(path[:-1]), path[-1]
+    close = difflib.get_close_matches(name, known, n=1)
     ordered = close + [key for key in known if key not in close]
-    hint = f"did you mean '{'.'.join([*path[:-1], close[0]])}'?" if close else "remove it"
+    meant = _elsewhere(name) or [".".join([*path[:-1], key]) for key in close]
+    remove = "remove it" if path[:-1] else f"remove it; for the model's own: model.options.{name}"
     return UserError(
         f"{where}: unknown key '{'.'.join(path)}'",
         expected=f"one of {', '.join(ordered)}",
-        got=f"'{path[-1]}'",
-        change=hint,
+        got=f"'{name}'",
+        change=f"did you mean '{meant[0]}'?" if meant else remove,
     )
+
+
+def _elsewhere(name: str) -> list[str]:
+    """Dotted keys of other parts of a recipe with this name."""
+    found = [f"{part.name}.{key.name}" for part in parts() for key in part.keys if key.name == name]
+    return [key.lstrip(".") for key in found]
 
 
 def _keys_at(path: list[str]) -> list[str]:
     """Field names of the part of a recipe at `path`."""
     part: type[BaseModel] = Recipe
     for name in path:
-        part = _model_of(part.model_fields[name].annotation) or part
+        part = part_of(part.model_fields[name].annotation) or part
     return list(part.model_fields)
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    candidates = [annotation, *get_args(annotation)] if get_origin(annotation) else [annotation]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
 def _expected(error: ErrorDetails) -> str:

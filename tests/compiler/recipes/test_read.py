@@ -68,6 +68,9 @@ def test_layer_scaling_of_groups_reaches_the_layer() -> None:
     [
         ("optimizer.momentun=0.9", "did you mean 'optimizer.momentum'", "'momentun'"),
         ("epoch=3", "did you mean 'epochs'", "'epoch'"),
+        ("options.tied=1", "did you mean 'model.options'", "'options'"),
+        ("lr=1", "did you mean 'optimizer.lr'", "'lr'"),
+        ("tied=1", "for the model's own: model.options.tied", "'tied'"),
         ("optimizer.momentum=1", "optimizer.momentum", "1"),
         ("optimizer.lr=.nan", "optimizer.lr", "nan"),
         ("optimizer.schedule.kind=fast", "'constant', 'cosine' or 'multistep'", "'fast'"),
