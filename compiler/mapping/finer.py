@@ -69,7 +69,7 @@ class _Finer:
             own.update(dict.fromkeys(_centres(kernel, self.interval)))
 
     def _may_change(self, stage: Stage, kernel: StageKernel) -> bool:
-        pinned = self.pricing.training.tiling_of(stage.name) is not None
+        pinned = self.pricing.training.tiling_of(stage) is not None
         return not (pinned or kernel.guests or self.pricing.layout(stage)[1].experts)
 
     def kernel(self, stage: Stage, kernel: StageKernel) -> StageKernel:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import partial
 
 import numpy as np
@@ -87,11 +86,11 @@ def map_kernels(
 
 
 def _check_globs(stages: Stages, training: Training) -> None:
-    names = [stage.name for stage in stages.stages]
     asked = [("module of recorded loads", glob) for glob in training.loads]
     asked += [("module of a tiling", glob) for glob in training.tilings]
     for kind, glob in asked:
-        if not any(fnmatchcase(name, glob) for name in names):
+        if not any(stage.is_made_for(glob) for stage in stages.stages):
+            names = [stage.name for stage in stages.stages]
             raise UnknownNameError(kind, glob, names, "weft show PLAN")
 
 

@@ -191,9 +191,9 @@ class Pricing:
 
     def table_about(self, stage: Stage, about: tuple[Tiling, ...]) -> StageTable:
         """Prices of finer tilings about some, and of no others; as `table` without any."""
-        pinned = self.training.tiling_of(stage.name)
+        pinned = self.training.tiling_of(stage)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
-        load = self.training.load_of(stage.name)
+        load = self.training.load_of(stage)
         first = self.backward_first(stage)
         key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first, about
         return self.known.tables(
@@ -240,7 +240,7 @@ class Pricing:
         return price_stage(
             *(stage, program, layout, weights, machine, step, tilings),
             in_sequence=self.training.in_sequence,
-            shares=self.training.load_of(stage.name),
+            shares=self.training.load_of(stage),
             backward_first=self.backward_first(stage),
         )
 

@@ -50,7 +50,7 @@ def can_share(stages: Stages, group: Sequence[int], training: Training) -> bool:
     own = [stages.stages[n] for n in group]
     if not can_lend(stages, group):
         return False
-    if any(training.tiling_of(stage.name) for stage in own):
+    if any(training.tiling_of(stage) for stage in own):
         return False
     if any(stage.program.arriving or stage.program.rebuilt for stage in own):
         return False

@@ -9,8 +9,10 @@ does the backward see" is only a choice of input.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from math import prod
 from typing import Generic, NamedTuple, TypeVar
@@ -23,6 +25,7 @@ from .document import HOST as HOST
 from .stage_record import SLOTS_OFF_WAFER
 
 Value = TypeVar("Value")
+_STAGE_NUMBER, _LAST_NUMBER = re.compile(r"^s\d+:"), re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,20 @@ class Stage:
     inputs: tuple[Source, ...]
     places: OriginPlaces = field(default_factory=dict)
     off_wafer: bool = False
+
+    def is_made_for(self, glob: str) -> bool:
+        """Whether a glob of module paths means the stage: by its name (in a stored plan its id, the
+        index in front or not), or by what it has in common with others of the same module, before
+        the number that tells them apart."""
+        name = _STAGE_NUMBER.sub("", self.name)
+        common, module = _LAST_NUMBER.sub("", name), self.origin.module
+        is_numbered = (
+            module in ("", common)
+            or common.startswith(f"{module}.")
+            or module.startswith(f"{common}.")
+        )
+        names = {self.name, name, common if is_numbered else name}
+        return any(fnmatchcase(one, glob) for one in names)
 
     def origin_of(self, node: fx.Node) -> Origin | None:
         """Where a node of the program comes from in this stage."""

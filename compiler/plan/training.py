@@ -50,14 +50,14 @@ class Training:
         capacity = target.capacity_bytes
         return capacity if self.pe_memory is None else min(self.pe_memory, capacity)
 
-    def tiling_of(self, stage: str) -> Tiling | None:
-        """What is asked for the stage made for a module, by the module's path."""
-        found = (tiling for glob, tiling in self.tilings.items() if fnmatchcase(stage, glob))
+    def tiling_of(self, stage: Stage) -> Tiling | None:
+        """What is asked for the stages made for a module, by the module's path."""
+        found = (tiling for glob, tiling in self.tilings.items() if stage.is_made_for(glob))
         return next(found, None)
 
-    def load_of(self, stage: str) -> tuple[float, ...] | None:
+    def load_of(self, stage: Stage) -> tuple[float, ...] | None:
         """The shares of rows that go to each expert of a stage, by its module's path."""
-        found = (shares for glob, shares in self.loads.items() if fnmatchcase(stage, glob))
+        found = (shares for glob, shares in self.loads.items() if stage.is_made_for(glob))
         return next(found, None)
 
     @property

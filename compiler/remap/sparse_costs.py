@@ -149,7 +149,7 @@ class _Costs:
         arguments = self.stage, self.stage.program, self.layout, tiles, target
         in_sequence, first = self.plan.training.in_sequence, self.record.backward_first
         of = *arguments, self.step, self.tilings, in_sequence
-        shares = self.plan.training.load_of(self.stage.name)
+        shares = self.plan.training.load_of(self.stage)
         return price_stage(*of, shares=shares, backward_first=first)
 
     def limits(self) -> dict[str, int]:

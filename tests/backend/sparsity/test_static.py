@@ -188,7 +188,7 @@ def test_the_first_group_that_selects_a_parameter_takes_it() -> None:
         ({"sparsity": 0.5, "drop": 0.1}, "drop"),
         ({"sparsity": 1.0}, "less than 1"),
         ({"sparsity": -0.1}, "greater than or equal to 0"),
-        ({"algorithm": "static"}, "required"),
+        ({"algorithm": "static"}, "a value"),
         ({"sparsity": 0.5, "init_method": "topp"}, "init_method"),
         ([0.5], "mapping"),
         (True, "number"),
