@@ -21,6 +21,7 @@ from ....compiler.recipes.read import make_recipe
 from ....runtime.data import Splits, load_data
 from ....runtime.data.samples import Part
 from ....runtime.training.run import Run
+from ..cifar.recipe import BATCH, DECAY, MOMENTUM, RATE, WARMUP
 from ..kept import missing_rows
 
 HELD_OUT = 2000
@@ -31,11 +32,11 @@ _COMMON: Mapping[str, Any] = {
     "normalization": {"kind": "online", "alpha_fwd": 1023 / 1024, "alpha_bkw": 127 / 128},
     "optimizer": {
         "name": "sgdm",
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 2e-4,
-        "reference_batch_size": 128,
-        "schedule": {"kind": "cosine", "warmup": 0.05},
+        "lr": RATE,
+        "momentum": MOMENTUM,
+        "weight_decay": DECAY,
+        "reference_batch_size": BATCH,
+        "schedule": {"kind": "cosine", "warmup": WARMUP},
     },
     "data": "cifar10",
     "epochs": 1,

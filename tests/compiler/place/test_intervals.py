@@ -3,21 +3,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
+from helpers.placed_intervals import SHAPE, STAGES, interval
 from helpers.small_mesh import kernels
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.place.intervals import on_fewer_wafers, smallest_interval
-
-SHAPE = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 100))
-STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=8)
-
-
-def interval(shapes, rows: int, columns: int) -> float:
-    try:
-        return smallest_interval(kernels(shapes, rows, columns))
-    except InfeasibleError:
-        return float("inf")
 
 
 @given(STAGES, st.integers(6, 30), st.integers(6, 30), st.integers(0, 9), st.integers(0, 9))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from helpers.placed_intervals import STAGES, interval
 from helpers.small_mesh import EMPTY, kernels, mesh
 from helpers.stages_of import random_masks, resnet8_stages
 from hypothesis import given
@@ -10,21 +11,10 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.intervals import smallest_interval
 from weft.compiler.place.place import Packings, _in_strips, choose, wire_length
 from weft.compiler.place.streams import Streams
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
-
-SHAPE = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 100))
-STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=8)
-
-
-def interval(shapes, rows: int, columns: int) -> float:
-    try:
-        return smallest_interval(kernels(shapes, rows, columns))
-    except InfeasibleError:
-        return float("inf")
 
 
 @given(STAGES, st.integers(12, 40), st.integers(12, 40))
