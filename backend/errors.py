@@ -111,5 +111,9 @@ class CheckpointFileError(UserError):
     """A checkpoint with a missing, truncated, altered or unreadable file."""
 
 
+class DivergedError(UserError):
+    """Training went on without a finite loss or gradient for as long as it may."""
+
+
 class DeviceError(UserError):
     """A device that is not there, ran out of memory, or went away."""

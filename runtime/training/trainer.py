@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...backend.errors import UserError
+from ...backend.errors import DivergedError
 from ...backend.optim import Settings
 from ...backend.pacing import PacedPass
 from ..checkpoint import Checkpoint, Score, Store
@@ -77,9 +77,9 @@ def train(
     With a `store`, checkpoints are written, one of them when the process is asked to stop; that
     raises Interrupted. A run from the checkpoint `start` continues to the bit as if it had never
     stopped. `map_watch` is shown the masks at the start and, if they change, after every chunk.
-    Raises UserError for data that do not fit the model, a checkpoint of something else, after
-    `max_nonfinite` non-finite losses, or skipped updates of one stage, in a row, and where
-    `map_watch` says that the run must stop.
+    Raises UserError for data that do not fit the model, a checkpoint of something else, and where
+    `map_watch` says that the run must stop; DivergedError after `max_nonfinite` non-finite losses,
+    or skipped updates of one stage, in a row.
     """
     splits = data.splits if isinstance(data, Dataset) else data
     fit = Fit(job.stages, splits)
@@ -354,7 +354,7 @@ class _Run:
             got = f"{skipped_in_row} non-finite gradients in a row at one stage"
         else:
             return
-        raise UserError(
+        raise DivergedError(
             f"training diverged after {self.samples} samples",
             expected="finite losses and gradients",
             got=got,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from ....backend.errors import UserError
+from ....backend.errors import DivergedError
 from ....compiler.plan.plan import Plan
 from ....compiler.recipes.build import compile_recipe
 from ....runtime.checkpoint import found_in
@@ -42,9 +42,7 @@ def run_by_weft(setting: RunSetting, epochs: int, data: Splits, folder: Path) ->
     try:
         own = data if setting.part == "test" else _untested(data)
         report = _trained(plan, own, folder / "run", Reporting(on_progress=on_progress))
-    except UserError as error:
-        if not error.where.startswith("training diverged"):
-            raise
+    except DivergedError:
         return RunOutcome(seen[0], None, None, clock.seconds, delay)
     save_file(dict(report.tensors), folder / "weights.safetensors")
     shutil.rmtree(folder / "run")

@@ -9,7 +9,7 @@ import weft
 from helpers.jobs import perceptron_job
 from helpers.linear_data import TEST, TRAIN, data_of
 from helpers.plans_to_train import RECIPE, small_data, small_plan
-from weft.backend.errors import UserError
+from weft.backend.errors import DivergedError
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.data import Dataset
@@ -64,7 +64,7 @@ def test_progress_counts_every_sample(job: Job, data: Dataset) -> None:
 
 def test_divergence_stops_the_run_and_says_when(job: Job, data: Dataset) -> None:
     wild = replace(job, schedule=lambda update: 1e30)
-    with pytest.raises(UserError, match=r"diverged after \d+ samples"):
+    with pytest.raises(DivergedError, match=r"diverged after \d+ samples"):
         train(wild, data, executor="reference", epochs=9)
 
 
