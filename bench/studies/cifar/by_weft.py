@@ -13,6 +13,7 @@ from ....compiler.plan.plan import Plan
 from ....compiler.recipes.build import compile_recipe
 from ....runtime.checkpoint import found_in
 from ....runtime.data import Splits
+from ....runtime.training.interrupt import Interrupted
 from ....runtime.training.keeping import Keeping
 from ....runtime.training.report import Progress, RunReport
 from ....runtime.training.reporting import Reporting
@@ -28,7 +29,7 @@ _EVERY = 5000
 def run_by_weft(setting: RunSetting, epochs: int, data: Splits, folder: Path) -> RunOutcome:
     """Train and score; `folder` has the checkpoints meanwhile, and the weights in the end.
 
-    Raises Interrupted when the process is asked to stop.
+    Raises KeyboardInterrupt when the process is asked to stop.
     """
     plan = compile_recipe(cifar_recipe(setting, epochs))
     clock = Clock(folder / "seconds")
@@ -59,7 +60,10 @@ def _trained(plan: Plan, data: Splits, directory: Path, reporting: Reporting) ->
         keep=1,
         resume=directory if goes_on else None,
     )
-    return Run(plan, data, keeping=keeping, reporting=reporting).train()
+    try:
+        return Run(plan, data, keeping=keeping, reporting=reporting).train()
+    except Interrupted as stop:  # what it advises is for `weft train`
+        raise KeyboardInterrupt("interrupted; the same command goes on from here") from stop
 
 
 def _untested(data: Splits) -> Splits:

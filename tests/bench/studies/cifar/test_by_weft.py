@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_weft_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(
     assert again.samples == whole.samples == 2 * 270
     assert again.first_delay == whole.first_delay > 0
     assert sorted(path.name for path in folder.iterdir()) == ["seconds", "weights.safetensors"]
+
+
+def test_a_stopped_run_advises_what_the_study_takes(
+    images: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    monkeypatch.setattr(Clock, "keep", lambda clock: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="the same command") as stopped:
+        run_by_weft(WEFT, 1, images, made_run(tmp_path / "run"))
+    assert "--resume" not in str(stopped.value)
 
 
 def test_a_search_does_not_read_the_test_and_a_diverged_run_is_an_outcome(
