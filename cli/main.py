@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -26,9 +26,10 @@ from . import (
 from .bench import verbs as bench
 from .run import checkpoint, export, predict, train
 from .study import compare, report, sweep, validate
-from .terminal.failure import INTERRUPTED
+from .terminal.failure import INTERRUPTED, USER_MISTAKE
 from .terminal.failure import explain as explained
 from .terminal.heartbeat import heartbeat
+from .terminal.usage import PARSER_ERROR, as_user_error
 
 _COLLECT_AFTER = 50_000, 20, 100
 """Objects made, then collections of the next younger generation, before garbage is looked for:
@@ -37,6 +38,15 @@ importing torch makes 400,000 objects that stay, and Python's 700 is for program
 
 class _Verbs(TyperGroup):
     """Turns a user's mistake into one message and an exit code; defects keep their traceback."""
+
+    def main(self, *given: Any, **options: Any) -> NoReturn:
+        try:
+            code = super().main(*given, **{**options, "standalone_mode": False})
+        except PARSER_ERROR as error:
+            text = _said(error)
+            typer.echo(text, err=True, nl=bool(text))
+            code = USER_MISTAKE
+        sys.exit(code)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -50,6 +60,13 @@ class _Verbs(TyperGroup):
             if code is None:
                 raise
             raise typer.Exit(code) from error
+
+
+def _said(error: Any) -> str:
+    """What is wrong; of a verb that was given nothing at all the help, where rich has not printed
+    that itself."""
+    is_help = type(error).__name__ == "NoArgsIsHelpError"
+    return error.format_message() if is_help else f"error: {as_user_error(error)}"
 
 
 app = typer.Typer(
