@@ -5,9 +5,11 @@ passes blocks no other: its words wait in queues of their own, and links are sha
 Where there are fewer colours than streams, some share one. A router then switches that colour from
 one stream's route to the next one's (the positions of a colour, or a route that the core programs
 again), so a stream waits until the one before it has passed. The order is that of ticks: in a tick
-of the pipeline every stream carries one sample; those that share a colour go one after the other,
-in the order of their stages: gradients of stages whose ticks begin with the backward, activations,
-then the other gradients. The same goes for streams that share a queue between router and core.
+of the pipeline every stream carries one sample; those that share a colour go one after the other:
+gradients of stages whose ticks begin with the backward, activations, then the other gradients.
+Activations go from the last stage to the first, gradients from the first to the last, as stages of
+one region do: whoever waits for room waits for one whose turn has been. The same goes for streams
+that share a queue between router and core.
 """
 
 from __future__ import annotations
@@ -78,12 +80,13 @@ def turns(wiring: Wiring, colours: Colours) -> Iterator[tuple[int, int, int]]:
             yield b, a, 1 + other - one
 
 
-def _rank(wiring: Wiring, number: int) -> tuple[int, int]:
+def _rank(wiring: Wiring, number: int) -> tuple[int, int, int]:
     """Where in a tick a channel has its turn."""
     channel = wiring.channels[number]
+    producer = channel.producer
     if channel.phase == FORWARD:
-        return 1, channel.producer
-    return 0 if wiring.units[channel.producer].update_waits else 2, channel.producer
+        return 1, -_tick(wiring, number, wiring.stages - 1), producer
+    return 0 if wiring.units[producer].update_waits else 2, producer, producer
 
 
 def _tick(wiring: Wiring, number: int, last: int) -> int:

@@ -107,8 +107,9 @@ def queue_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
 
 def _turns(plan: PlanDocument, timed: CheckedTiming) -> list[Wait]:
     """If colours or queues do not suffice: all streams that meet another take turns, one after the
-    other, in a tick by stage: gradients of stages whose backward comes first, activations, then the
-    other gradients. Whichever of them share one, the order of their turns follows from this."""
+    other, in a tick: gradients of stages whose backward comes first, activations, then the other
+    gradients; gradients from the first stage to the last, activations the other way. Whichever of
+    them share one, the order of their turns follows from this."""
     streams, sharing = timed.streams, set[int]()
     if not colour_use(plan, streams).suffices:
         sharing |= {n for pair in meetings(routers_of(plan, streams)) for n in pair}
@@ -129,9 +130,9 @@ def _turns(plan: PlanDocument, timed: CheckedTiming) -> list[Wait]:
 
 def _rank(plan: PlanDocument, stream: CheckedStream) -> tuple[int, int, int]:
     """Where in a tick a stream has its turn."""
-    source, sink = stream.edge.source, stream.edge.sink
+    sink = stream.edge.sink
     if stream.phase == FORWARD:
-        return 1, source, sink
+        return 1, -_tick(plan, stream), sink
     return 0 if plan.stages[sink].backward_first else 2, sink, sink
 
 

@@ -7,12 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 from helpers import plans
-from helpers.random_plans import random_plan
+from helpers.random_plans import random_plan, sharing_plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from weft.compiler.plan.check import check
 from weft.compiler.plan.document import PlanDocument
+from weft.compiler.targets import load_target
 from weft.compiler.timing.colours import colours_of, turns
 from weft.compiler.timing.layout import Layout
+from weft.compiler.timing.pace import pace_of
+from weft.compiler.timing.totals import totals
 from weft.compiler.timing.wiring import FORWARD, wire
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -77,6 +81,28 @@ def test_streams_that_meet_have_colours_of_their_own_or_take_turns(drawn, colour
     assert max(found.colour, default=0) < max(1, colours - KEPT)
     if found.sharing:
         assert len(set(found.colour)) == colours - KEPT
+
+
+@QUICK
+@given(sharing_plan(max_stages=8), st.integers(KEPT + 1, KEPT + 3))
+def test_turns_are_kept_where_stages_share_a_region(plan, colours):
+    """Their forwards come from the last to the first in a tick, and so do all streams: a plan that
+    runs with a colour for each stream runs with few. Both proofs, each with its own order, say so.
+    """
+    constants = plans.CONSTANTS | {"noc.colours": colours}
+    cycles = [tuple(vars(stage.cycles).values()) for stage in plan.stages]
+    few = plans.plan(cycles, plan.edges, constants)
+    plan = replace(
+        few,
+        stages=tuple(
+            replace(own, uses=stage.uses)
+            for own, stage in zip(few.stages, plan.stages, strict=True)
+        ),
+    )
+    layout = Layout.of(plan)
+    if not pace_of(layout).is_stuck:
+        assert totals(layout, plan.stages, load_target("tiny_mesh"), 1).initiation_interval_cycles
+        assert not [found for found in check(plan) if found.rule == "cannot-hang"]
 
 
 def test_queues_are_shared_by_as_few_as_can_be():
