@@ -32,8 +32,11 @@ def _arguments(target: OpOverload) -> list[tuple[str, str, bool]]:
 
 
 def forget_strides(graph: fx.Graph) -> None:
-    """Make views reshapes: across a stage boundary a value keeps its shape, not its strides."""
+    """Make views reshapes: across a stage boundary a value keeps its shape, not its strides. The
+    bits of a value read as another type stay a view."""
     for node in graph.nodes:
+        if node.target is torch.ops.aten.view.dtype:
+            continue
         if packet_name(node) in ("aten.view", "aten._unsafe_view"):
             node.target = torch.ops.aten.reshape.default
 

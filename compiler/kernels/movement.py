@@ -25,6 +25,7 @@ ALIASES = VIEWS | {
     "aten.split.Tensor",
     "aten.split_with_sizes.default",
     "aten.unbind.int",
+    "aten.view.dtype",
 }
 """What only describes anew the data of its first operand."""
 

@@ -73,10 +73,21 @@ def _index_put(
     return x.at[place].add(values) if accumulate else x.at[place].set(values)
 
 
+def _bits(x: Array, dtype: Any) -> Array:
+    """The last dimension is as many elements longer or shorter as the new type is narrower or
+    wider."""
+    to = jnp.dtype(str(dtype).removeprefix("torch."))
+    if to.itemsize > x.dtype.itemsize:
+        x = x.reshape(*x.shape[:-1], -1, to.itemsize // x.dtype.itemsize)
+    found = lax.bitcast_convert_type(x, to)
+    return found.reshape(*x.shape[:-1], -1) if found.ndim > x.ndim else found
+
+
 TABLE: dict[str, Lowering] = {
     "aten.reshape.default": jnp.reshape,
     "aten.view.default": jnp.reshape,
     "aten._unsafe_view.default": jnp.reshape,
+    "aten.view.dtype": _bits,
     "aten.permute.default": jnp.transpose,
     "aten.transpose.int": jnp.swapaxes,
     "aten.t.default": jnp.transpose,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from weft.compiler.capture.fx_tools import functional_overload
+from torch import Tensor, nn
+from weft.compiler.capture.fx_tools import forget_strides, functional_overload
 
 A = torch.ops.aten
 PAIRS = [
@@ -26,3 +27,18 @@ def test_by_arguments(changes, returns):
 
 def test_what_changes_nothing_has_none():
     assert functional_overload(A.add.Tensor) is None
+
+
+class _Rounded(nn.Module):
+    """Times the power of two that is nearest, made of its bits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        whole = torch.round(x).to(torch.int32)
+        return x * ((whole + 127) * 2**23).view(torch.float32)
+
+
+def test_bits_that_are_read_as_another_type_stay_a_view():
+    traced = torch.export.export(_Rounded(), (torch.randn(1, 4),)).run_decompositions()
+    graph = traced.module().graph
+    forget_strides(graph)
+    assert A.view.dtype in {node.target for node in graph.nodes}

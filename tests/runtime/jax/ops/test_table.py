@@ -143,6 +143,11 @@ CASES: dict[str, list[Case]] = {
     "aten.view.default": [lambda: (r(2, 6), [3, -1])],
     "aten.reshape.default": [lambda: (r(2, 6), [3, 4])],
     "aten._unsafe_view.default": [lambda: (r(2, 6), [12])],
+    "aten.view.dtype": [
+        lambda: (r(2, 6), torch.int32),
+        lambda: (r(2, 6), torch.int16),
+        lambda: (r(2, 6).half(), torch.float32),
+    ],
     "aten.permute.default": [lambda: (r(2, 3, 4), [2, 0, 1])],
     "aten.transpose.int": [lambda: (r(2, 3, 4), -1, 0)],
     "aten.t.default": [lambda: (r(2, 3),)],
