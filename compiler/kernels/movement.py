@@ -109,8 +109,7 @@ def free(node: fx.Node, site: Site) -> Cost:
 
 def write(node: fx.Node, site: Site) -> Cost:
     """A new tensor in the order of its source: one pass over the result."""
-    elements = site.share(tensors_of(node)[0].numel())
-    return Cost(site.vector_cycles(elements, dtype_of(node)), site.zeros())
+    return Cost(site.vector_cycles(site.elements(node), dtype_of(node)), site.zeros())
 
 
 def reorder(node: fx.Node, site: Site) -> Cost:
