@@ -7,12 +7,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from .accumulate import wide_matmul
+from .accumulate import in_order, wide_matmul
 from .convolution import convolution, convolution_backward
 from .transposed_products import MaybeTransposed, product
 
 Array = Any
 Lowering = Callable[..., Any]
+
+
+def _bmm(a: Array, b: Array) -> Array:
+    return wide_matmul(in_order(a), b)
 
 
 def _addmm(
@@ -51,7 +55,7 @@ def _apart(x: Array, expert: Array, experts: int) -> Array:
 
 TABLE: dict[str, Lowering] = {
     "aten.mm.default": product,
-    "aten.bmm.default": wide_matmul,
+    "aten.bmm.default": _bmm,
     "aten.addmm.default": _addmm,
     "aten.baddbmm.default": _baddbmm,
     "aten.convolution.default": convolution,

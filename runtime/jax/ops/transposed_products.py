@@ -2,7 +2,8 @@
 
 torch keeps the weight of a linear layer as (out, in) and multiplies by its transpose. Written as a
 transpose and a product, XLA's CPU backend copies the whole weight for every sample; written as one
-contraction over the last axis of both operands it reads the weight once.
+contraction over the last axis of both operands it reads the weight once. A transpose from the left,
+of the outputs' gradient for the gradient of the weight, is stored: see `in_order`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import fx
 
 from ....backend.optim import sum_of_squares
 from ...tick.operands import behind_views, column_and_row, square_of_product
-from .accumulate import wide_contraction
+from .accumulate import in_order, wide_contraction
 from .convolution import weight_gradient_factors
 from .predicted import Predicted, added_up
 
@@ -38,13 +39,15 @@ class MaybeTransposed(NamedTuple):
 
 def product(a: MaybeTransposed, b: MaybeTransposed) -> Array:
     """a @ b in at least float32."""
-    contracted = (0 if a.is_transposed else 1,), (1 if b.is_transposed else 0,)
-    left = added_up(a.array)
+    left, is_turned = added_up(a.array), a.is_transposed
+    if is_turned and len(left) > 1:  # a column times a row is never stored
+        left, is_turned = in_order(left.T), False
+    contracted = (0 if is_turned else 1,), (1 if b.is_transposed else 0,)
 
     def times(right: Array) -> Array:
         return wide_contraction(left, right, (contracted, ((), ())))
 
-    is_row = left.shape[1 if a.is_transposed else 0] == 1
+    is_row = left.shape[1 if is_turned else 0] == 1
     if is_row and isinstance(b.array, Predicted):
         return b.array.times(times)
     return times(added_up(b.array))
