@@ -34,8 +34,8 @@ def plan_of(compiled: nn.Module) -> Plan:
             f"plan of {_module(compiled)}",
             expected="one graph that was run with gradients",
             got=f"{len(found)}: {shapes}" if found else "none",
-            change="weft.plans_of gives the plans of all; TORCH_LOGS=graph_breaks says where the"
-            " graph breaks"
+            change="weft.compile gives one plan of the whole network, weft.plans_of those of all"
+            " graphs; TORCH_LOGS=graph_breaks says where it breaks (OnlineNorm does)"
             if found
             else 'run torch.compile(model, backend="weft") once with gradients enabled, and again'
             " where its parameters were replaced since",
