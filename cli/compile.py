@@ -78,6 +78,9 @@ def compile_verb(
     chosen = [*chosen, f"pipeline.mappings='{mappings}'"] if mappings else chosen
     recipe = recipe_of(model, with_target(chosen, target))
     is_witnessed = _is_on(witness)
+    from ..backend.light_numba import import_numba
+
+    import_numba()
     from ..compiler.plan.codec import to_data
     from ..compiler.plan.evidence import figures_of
     from ..compiler.recipes.build import compile_recipe

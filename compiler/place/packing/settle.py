@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_matrix
 
 from .problem import Block, Problem
 
@@ -57,6 +55,9 @@ def _wire(problem: Problem, low: np.ndarray, size: np.ndarray) -> float:
 
 def _along(problem: Problem, low: np.ndarray, size: np.ndarray, axis: int, room: int) -> np.ndarray:
     """The best positions on one axis; those there are if the solver finds none."""
+    from scipy.optimize import linprog  # its import takes as long as a small plan
+    from scipy.sparse import csr_matrix
+
     first, second = _facing(low, size, axis)
     a, b = problem.edges[:, 0], problem.edges[:, 1]
     count, edges, pairs = len(low), len(a), len(first)
