@@ -83,7 +83,7 @@ def check(model: ModelArgument, set_: OverridesOption = [], json: Json = False) 
     check_model(model)
     from ..backend.optim import settings_text
     from ..compiler.plan.text.numbers import facts
-    from ..compiler.recipes.build import check_recipe
+    from ..compiler.recipes.network import check_recipe
     from ..compiler.recipes.update_rule import settings, update_rule
 
     recipe = recipe_of(model, set_)

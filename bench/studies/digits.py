@@ -8,7 +8,8 @@ from functools import cached_property
 
 from ...backend.optim import compensations
 from ...compiler.plan.plan import Plan
-from ...compiler.recipes.build import build_model, compile_recipe
+from ...compiler.recipes.build import compile_recipe
+from ...compiler.recipes.network import build_model
 from ...compiler.recipes.read import shipped_recipe
 from ...compiler.recipes.recipe import Recipe
 from ...runtime.data import Dataset, load_data

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...backend.errors import UnknownNameError, UserError
 from ..capture.sample import Loss, Sample
 from ..pipeline import Options
-from .build import LOSSES, class_loss
+from .network import LOSSES, class_loss
 
 
 def as_module(model: object) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
 from ...backend.sparsity import configure
-from ...compiler.recipes.build import loss_of
+from ...compiler.recipes.network import loss_of
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe, TargetRecipe
 from ...compiler.recipes.user_code import find, is_user_code

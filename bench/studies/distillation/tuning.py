@@ -13,7 +13,7 @@ from torch import nn
 from ....backend.optim import Cosine, Guard, build_rule
 from ....compiler.pipeline import Options, compile_model
 from ....compiler.plan.plan import Plan
-from ....compiler.recipes.build import class_loss
+from ....compiler.recipes.network import class_loss
 from ....runtime.executors import make_executor
 from ....runtime.tick.job import Job
 from ....runtime.weights.load import copy_into

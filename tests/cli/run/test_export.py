@@ -11,7 +11,7 @@ import torch
 import weft as api
 from helpers.plans_to_train import small_data
 from safetensors.torch import load_file
-from weft.compiler.recipes.build import build_model
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe
 
 Weft = Callable[..., Any]

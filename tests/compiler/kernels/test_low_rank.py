@@ -15,7 +15,7 @@ from weft.compiler.kernels.low_rank import Factors
 from weft.compiler.kernels.optimizer import UpdateStep
 from weft.compiler.kernels.stage import StageTable, price_stage
 from weft.compiler.plan.program import Stage
-from weft.compiler.recipes.build import class_loss
+from weft.compiler.recipes.network import class_loss
 from weft.compiler.stages.cut import cut
 from weft.compiler.targets.load import load_target
 

@@ -9,8 +9,9 @@ import weft
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.carried import carried_recipe
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe, shipped_recipe
 from weft.compiler.recipes.recipe import Recipe
 

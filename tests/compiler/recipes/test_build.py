@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import torch.nn.functional as F
 from torch import nn
 from weft.api import train
 from weft.backend.errors import UnknownNameError, UserError
-from weft.compiler.recipes.build import class_loss, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
 
 _TEXT = "the quick brown fox jumps over the lazy dog. " * 40
@@ -87,14 +86,6 @@ def test_all_ways_to_the_loss_give_the_same_plan_of_arithmetic(tmp_path):
 def test_an_unknown_loss_is_refused():
     with pytest.raises(UnknownNameError, match="cross_entropy"):
         compile_recipe(make_recipe({**_LANGUAGE, "loss": "crossentropy"}))
-
-
-def test_the_class_loss_is_the_mean_over_positions():
-    scores, labels = torch.randn(1, 5, 7), torch.randint(7, (1, 5))
-    each = [F.cross_entropy(scores[:, i], labels[:, i]) for i in range(5)]
-    for prediction in (scores, (scores, None), {"logits": scores}):
-        torch.testing.assert_close(class_loss(prediction, labels), torch.stack(each).mean())
-    torch.testing.assert_close(class_loss(scores[:, 0], labels[:, 0]), each[0])
 
 
 def test_a_sample_that_fits_no_memory_is_refused() -> None:

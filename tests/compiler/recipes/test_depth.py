@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from weft.backend.errors import UserError
-from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe, shipped_recipe
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 from weft.backend.errors import UnknownNameError, UserError
-from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.user_code import find
 

@@ -16,7 +16,8 @@ from helpers.stages_of import stages_of
 from torch import nn
 from weft.backend.errors import UserError
 from weft.backend.sparsity import Sparsifier, configure
-from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime.reference.executor import ReferenceExecutor, SequentialReference
 from weft.runtime.tick.job import Executor, Job

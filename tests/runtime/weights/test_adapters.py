@@ -13,7 +13,8 @@ from torch import Tensor
 from weft.backend.errors import UserError
 from weft.backend.nn.prompt.files import write as write_prompt
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import build_model, compile_recipe
+from weft.compiler.recipes.build import compile_recipe
+from weft.compiler.recipes.network import build_model
 from weft.compiler.recipes.read import make_recipe, shipped_recipe
 from weft.nn import lora
 from weft.runtime.weights.adapters import load_adapter, save_adapter

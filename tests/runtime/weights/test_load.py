@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from weft.backend.errors import UserError
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import build_model, class_loss
+from weft.compiler.recipes.network import build_model, class_loss
 from weft.compiler.recipes.read import make_recipe
 from weft.runtime import checkpoint
 from weft.runtime.data import Dataset

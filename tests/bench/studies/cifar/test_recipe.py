@@ -8,7 +8,7 @@ from weft.backend.nn import resnet
 from weft.bench.studies.cifar import recipe
 from weft.bench.studies.cifar.recipe import cifar_recipe
 from weft.bench.studies.training import SEQUENTIAL, RunSetting
-from weft.compiler.recipes.build import build_model
+from weft.compiler.recipes.network import build_model
 
 
 def test_rate_and_momentum_of_one_sample_are_the_published_ones() -> None:

@@ -18,7 +18,7 @@ from weft.compiler.kernels.layout import StageLayout, find_layout
 from weft.compiler.kernels.site import Site
 from weft.compiler.machine.tilings import SUMMA, Tilings
 from weft.compiler.plan.program import StageProgram
-from weft.compiler.recipes.build import class_loss
+from weft.compiler.recipes.network import class_loss
 from weft.compiler.stages.coarsen import Coarsen
 from weft.compiler.stages.cut import Cut
 from weft.compiler.stages.group import Group

@@ -13,7 +13,7 @@ from weft.backend.nn.lora import LoRA, adapt
 from weft.compiler.plan.check import check
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.stage_record import ProductStep
-from weft.compiler.recipes.build import class_loss
+from weft.compiler.recipes.network import class_loss
 from weft.compiler.targets.load import load_target
 
 WIDTH, TOKENS, RANK = 96, 24, 4

@@ -12,7 +12,7 @@ from weft.backend.nn.lora import LoRA, adapt
 from weft.compiler.plan.check import check
 from weft.compiler.plan.check.regions.factors import trained_bytes
 from weft.compiler.plan.plan import Plan
-from weft.compiler.recipes.build import class_loss
+from weft.compiler.recipes.network import class_loss
 from weft.compiler.targets.load import load_target
 
 WIDTH, TOKENS, RANK = 96, 24, 4
