@@ -52,7 +52,8 @@ function choose(number, scroll) {
     const box = document.querySelector(".network-box");
     const row = box.querySelector(`.row[data-stage="${number}"]`);
     const height = box.firstElementChild.getBoundingClientRect().height / (stages.length + 1.5);
-    if (row) box.scrollTop = (number + 1) * height - box.clientHeight / 2;
+    const top = (number + 1) * height - box.scrollTop;
+    if (row && (top < 0 || top + height > box.clientHeight)) box.scrollTop += top - box.clientHeight / 2;
   }
 }
 
