@@ -19,6 +19,7 @@ from .custom_backward.record import CallRecording
 from .functional import functional_updates
 from .guards.entered import refusing_entries
 from .guards.mutations import check_mutations
+from .guards.operand_types import check_operand_types
 from .guards.placeless import meta_as_cpu
 from .guards.python_state import without_python_draws
 from .guards.traced import check_traced
@@ -77,6 +78,7 @@ def _traced(sample: OneSample, example_inputs: Sample) -> Traced:
     with without_python_draws(again=recorded):
         exported, recording = recorded()
     check_traced(exported, sample)
+    check_operand_types(exported.graph)
     check_mutations(exported, _frozen(sample))
     updates = functional_updates(exported.graph, _buffers(exported))
     if updates is None:
