@@ -47,6 +47,11 @@ class TensorSpec:
     def torch_dtype(self) -> torch.dtype:
         return getattr(torch, self.dtype)
 
+    @property
+    def host_dtype(self) -> str:
+        """The type that numpy holds it in: it has no bfloat16."""
+        return "float32" if self.dtype == "bfloat16" else self.dtype
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -33,8 +33,8 @@ class InputRecipe(RecipePart):
     """Shape of one sample, without the batch dimension."""
     classes: Positive | None = None
     """Number of classes; models of weft need it."""
-    dtype: Literal["float32", "int64"] = "float32"
-    """Type of a sample; int64 is for tokens."""
+    dtype: Literal["float32", "bfloat16", "float16", "int64"] = "float32"
+    """Type of a sample: that of the weights, or int64 for tokens."""
     label_shape: tuple[Positive, ...] = ()
     """Shape of a label: empty for one number; of a language model the window's shape."""
     label_dtype: Literal["int64", "float32"] = "int64"

@@ -8,10 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...compiler.plan.program import Stages
 from ..tick.job import Job
 from ..tick.rows import in_batches
 from .compile import compile_program
 from .home import OneDevice
+from .ops.lower import jax_dtype
 
 BATCH = 60
 """Samples that are evaluated at once, on each device that evaluates."""
@@ -29,7 +31,7 @@ class Evaluation:
         rows = BATCH * self._home.batches
 
         def predict(arrays: list[np.ndarray], _: int) -> list[np.ndarray]:
-            batch = list(map(canonical, arrays))
+            batch = typed_samples(self._job.stages, arrays)
             if self._program is None:
                 self._program = self._compile(jax.jit(self._home.predict), pipeline, batch)
             return list(map(np.asarray, self._program(pipeline, batch)))
@@ -41,6 +43,12 @@ def evaluate(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Predictions with the start values of `job`, without a program that trains."""
     home = OneDevice(job, "sequential")
     return Evaluation(job, home, compile_program)(home.start(), inputs)
+
+
+def typed_samples(stages: Stages, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Samples in the types of the model's inputs, as far as jax has them."""
+    types = [jax_dtype(spec.torch_dtype) for spec in stages.model_inputs]
+    return [array.astype(own) for array, own in zip(arrays, types, strict=True)]
 
 
 def canonical(array: np.ndarray) -> np.ndarray:

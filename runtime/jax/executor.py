@@ -28,7 +28,7 @@ from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
 from ..tick.train_state import Pipeline, TrainedModel
 from .compile import compile_program
-from .evaluation import Evaluation, canonical
+from .evaluation import Evaluation, canonical, typed_samples
 from .home import ManyDevices, OneDevice, one_device
 from .ops.lower import jax_dtype
 from .shards.tick import ShardedTick
@@ -141,7 +141,7 @@ class JaxExecutor(Dispatches):
         span = (self.tick, self.first_fed, self.fed - 1, count)
         return (
             self.pipeline,
-            [canonical(array) for array in self._samples(inputs)],
+            typed_samples(self.job.stages, self._samples(inputs)),
             canonical(self._rates()),
             *(np.int32(number) for number in span),
         )

@@ -13,7 +13,7 @@ import torch
 from ...compiler.plan.program import Stage, StageProgram
 from ...compiler.plan.schedule import TickSchedule
 from ..tick.evaluation import evaluation_forward
-from ..tick.job import Job
+from ..tick.job import Job, to_numpy
 from ..tick.stage import Programs, StageFunctions
 from ..tick.train_state import Pipeline, TrainedModel
 from .namespace import XP
@@ -28,7 +28,7 @@ for _node in (TrainedModel, Pipeline):
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
     """A torch tensor as an array of its own (64-bit types only where jax has x64 enabled)."""
-    return np.array(tensor.detach().cpu().numpy(), dtype=jax_dtype(tensor.dtype))
+    return np.array(to_numpy(tensor.detach().cpu()), dtype=jax_dtype(tensor.dtype))
 
 
 def start_model(job: Job, stages: Sequence[Stage]) -> TrainedModel:

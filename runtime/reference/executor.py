@@ -33,7 +33,7 @@ from torch import Tensor
 
 from ...compiler.plan.program import HOST, Source, Stage
 from ..tick.evaluation import without_draws
-from ..tick.job import Results, Skips, sample_arrays, to_numpy, to_rows, to_stream
+from ..tick.job import Results, Skips, sample_arrays, to_numpy, to_rows, to_stream, to_tensor
 from ..tick.masks import Masked
 from ..tick.row_major import row_major
 from .state import ReferenceState
@@ -48,7 +48,8 @@ class ReferenceExecutor(ReferenceState):
             for number, value in enumerate(sample):
                 if Source(HOST, number) in self.values:
                     # A copy: where numpy put a row must not decide how torch adds it up.
-                    self.values[Source(HOST, number)][self.tick] = torch.tensor(value)
+                    spec = self.job.stages.model_inputs[number]
+                    self.values[Source(HOST, number)][self.tick] = to_tensor(value, spec)
             self.fed = range(self.fed.start, self.tick + 1)
             self._step()
         return self._take_results()
@@ -68,7 +69,8 @@ class ReferenceExecutor(ReferenceState):
         stages, rows = without_draws(self.job.stages).stages, []
         tensors = {**self.tensors(), **(statistics or {})}
         for sample in zip(*sample_arrays(self.job.stages, inputs), strict=True):
-            known = {Source(HOST, n): torch.from_numpy(value) for n, value in enumerate(sample)}
+            values = map(to_tensor, sample, self.job.stages.model_inputs)
+            known = {Source(HOST, n): value for n, value in enumerate(values)}
             for stage in stages:
                 own = [tensors[name] for name in (*stage.parameters, *stage.forward_state)]
                 given = row_major(known[source] for source in stage.inputs)

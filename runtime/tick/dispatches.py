@@ -146,7 +146,7 @@ class Dispatches(ABC):
     def _samples(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The samples of a dispatch, or none, in arrays of its fixed size."""
         specs = self.job.stages.model_inputs
-        given = inputs or [np.empty((0, *spec.shape), spec.dtype) for spec in specs]
+        given = inputs or [np.empty((0, *spec.shape), spec.host_dtype) for spec in specs]
         return [padded(array, self.chunk) for array in given]
 
     def _rates(self) -> np.ndarray:

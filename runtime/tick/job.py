@@ -13,7 +13,7 @@ from torch import Tensor
 from ...backend.errors import UnsupportedError, UserError
 from ...backend.optim import Guard, Schedule, Settings, State, UpdateRule
 from ...backend.sparsity import MaskRule
-from ...compiler.plan.program import Stages
+from ...compiler.plan.program import Stages, TensorSpec
 from ...compiler.plan.schedule import TickSchedule, pipelined, sequential
 
 Mode = Literal["pipelined", "sequential"]
@@ -152,6 +152,11 @@ def to_rows(values: Sequence[np.ndarray]) -> np.ndarray:
     return rows.astype(np.float32) if rows.dtype.kind == "V" else rows
 
 
+def to_tensor(array: np.ndarray, spec: TensorSpec) -> Tensor:
+    """Values of a model input that numpy holds, in memory of their own, as torch has them."""
+    return torch.tensor(array, dtype=spec.torch_dtype)
+
+
 def to_numpy(value: Tensor) -> np.ndarray:
     """A tensor as an array; bfloat16, which numpy does not have, becomes float32."""
     return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
@@ -215,7 +220,8 @@ class Executor(Protocol):
 
 
 def sample_arrays(stages: Stages, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The model inputs as arrays (N, *shape of one sample) of the model's dtypes.
+    """The model inputs as arrays (N, *shape of one sample) of the model's dtypes, but for bfloat16,
+    which a device makes of float32.
 
     Raises UserError if their number, sizes or lengths do not fit the model.
     """
@@ -236,6 +242,6 @@ def sample_arrays(stages: Stages, inputs: Sequence[np.ndarray]) -> list[np.ndarr
             change="use data of the shape the model was compiled for",
         )
     return [
-        np.array(array, dtype=spec.dtype).reshape(len(array), *spec.shape)
+        np.array(array, dtype=spec.host_dtype).reshape(len(array), *spec.shape)
         for array, spec in zip(inputs, specs, strict=True)
     ]

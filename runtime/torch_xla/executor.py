@@ -15,7 +15,7 @@ from ...backend.optim.rule import Array
 from ...backend.sparsity import MaskRule
 from ...compiler.plan.schedule import spec_of
 from ..tick.dispatches import Dispatches
-from ..tick.job import Job, Mode, to_numpy
+from ..tick.job import Job, Mode, to_numpy, to_tensor
 from ..tick.mask_updates import masks_updated
 from ..tick.masks import Masked
 from ..tick.rows import in_batches
@@ -63,7 +63,7 @@ class XlaExecutor(Dispatches):
         model = replace(self.model, state={**self.model.state, **state})
 
         def predict(arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
-            fixed = (model, [to_device(torch.from_numpy(array)) for array in arrays])
+            fixed = (model, self._on_device(arrays))
             if self._predict is None:
                 self._predict = self._evaluation(fixed)
             return [to_numpy(value.cpu()) for value in self._predict((), fixed, count)[1]]
@@ -79,8 +79,11 @@ class XlaExecutor(Dispatches):
         """What a dispatch reads: its samples, and the rates of its updates."""
         span = torch.tensor([self.tick, self.first_fed, self.fed - 1], dtype=torch.int32)
         rates = torch.from_numpy(self._rates()).to(self._rate_type)
-        samples = [to_device(torch.from_numpy(array)) for array in self._samples(inputs)]
-        return Feed(to_device(span), to_device(rates), samples)
+        return Feed(to_device(span), to_device(rates), self._on_device(self._samples(inputs)))
+
+    def _on_device(self, samples: Sequence[np.ndarray]) -> list[Tensor]:
+        specs = self.job.stages.model_inputs
+        return [to_device(to_tensor(*one)) for one in zip(samples, specs, strict=True)]
 
     def _rows(self, inputs: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
         self.pipeline, made = self._train(self.pipeline, self._feed(inputs), count)

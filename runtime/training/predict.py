@@ -66,7 +66,7 @@ def _with_unread(stages: Stages, inputs: Sequence[np.ndarray]) -> Sequence[np.nd
         return inputs
     given, count = dict(zip(read, inputs, strict=True)), len(inputs[0])
     return [
-        given[number] if number in given else np.zeros((count, *spec.shape), spec.dtype)
+        given[number] if number in given else np.zeros((count, *spec.shape), spec.host_dtype)
         for number, spec in enumerate(stages.model_inputs)
     ]
 

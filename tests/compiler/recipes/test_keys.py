@@ -46,7 +46,7 @@ def test_bounds_and_choices_are_in_the_type():
     kinds = {f"{part}.{key.name}": key.kind for part, key in ALL}
     assert kinds["optimizer.lr"] == "number > 0"
     assert kinds["pipeline.max_stages"] == "whole number > 0 or null"
-    assert kinds["input.dtype"] == "float32, int64"
+    assert kinds["input.dtype"] == "float32, bfloat16, float16, int64"
     assert kinds["optimizer.betas"].startswith("[number >= 0 and < 1")
 
 
