@@ -25,6 +25,10 @@ _RATES: dict[str, tuple[str, ...]] = {
     "links": ("noc.link_bytes_per_cycle",),
     "host": ("host.bytes_per_s",),
     "arithmetic": ("compute.macs_per_cycle", "compute.elements_per_cycle"),
+    "arithmetic and ports": (
+        *("sram.read_bytes_per_cycle", "compute.macs_per_cycle"),
+        *("compute.elements_per_cycle", "sram.write_bytes_per_cycle"),
+    ),
 }
 _TIMES: dict[str, tuple[str, ...]] = {
     "hop": ("noc.hop_cycles",),
