@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 READY  := $(VENV)/.ready
+# pip says nothing while it fetches and unpacks several GB: dots show that it goes on.
+DOTS   := while sleep 2; do printf .; done & trap "kill $$!; echo" EXIT
+PIP    := $(DOTS); $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .PHONY: help demo test check docs newest clean
 
@@ -35,11 +38,13 @@ clean:  ## remove the virtual environment
 # Made when missing, brought up to date when the dependencies change, reused otherwise. The demo needs
 # less than the tests: what one installs the other keeps.
 $(DEMO): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@echo "installing what the demo needs: several GB the first time"
+	@$(PIP) '.[demo]'
 	touch $@
 
 $(READY): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test]'
+	@echo "installing what the tests need: several GB the first time"
+	@$(PIP) '.[demo,test]'
 	touch $@ $(DEMO)
 
 $(BIN)/python:
