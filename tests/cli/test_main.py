@@ -104,6 +104,36 @@ def test_a_defect_keeps_its_traceback(weft: Weft, monkeypatch: pytest.MonkeyPatc
         weft("compile", "mlp")
 
 
+LEAVING = """
+import atexit, sys
+import weft.cli.main as cli
+
+def verb(**_):
+    atexit.register(print, "what was registered later")
+    {end}
+
+cli.app = verb
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("sys.exit(0)", 0, ""),
+        ("sys.exit(2)", 2, ""),
+        ("raise ValueError('a defect')", 1, "a defect"),
+    ],
+)
+def test_the_process_ends_with_the_code_of_the_verb(end: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVING.format(end=end)], capture_output=True, text=True
+    )
+    assert done.returncode == code
+    assert done.stdout == "what was registered later\n"
+    assert said in done.stderr
+
+
 def test_version_and_short_help(weft: Weft) -> None:
     for arguments, said in ((["--version"], "weft "), (["-h"], "Usage"), (["show", "-h"], "PLAN")):
         done = weft(*arguments)
