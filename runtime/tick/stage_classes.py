@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...backend.optim.compensation import is_off
@@ -49,8 +50,11 @@ def classes_of_one(stages: Stages) -> Classes:
     return tuple(StageClass((stage,)) for stage in stages.stages)
 
 
-def stage_classes(job: Job) -> Classes:
-    """All stages of a job, those alike together, in the order of their first stages."""
+def stage_classes(job: Job, most_bytes: int | None = None) -> Classes:
+    """All stages of a job, those alike together, in the order of their first stages.
+
+    The parameters of stages that are together take at most `most_bytes`.
+    """
     readers = job.stages.readers
     found: dict[Hashable, list[Stage]] = {}
     for stage in job.stages.stages:
@@ -60,7 +64,18 @@ def stage_classes(job: Job) -> Classes:
         )
         form = (counts, _form(job, stage)) if _may_share(job, stage) else stage.index
         found.setdefault(form, []).append(stage)
-    return tuple(StageClass(tuple(stages)) for stages in found.values())
+    parts = (part for stages in found.values() for part in _parts(stages, most_bytes))
+    return tuple(sorted(parts, key=lambda own: own.first.index))
+
+
+def _parts(stages: Sequence[Stage], most_bytes: int | None) -> Iterator[StageClass]:
+    """As few classes of equal stages as there may be, of nearly the same size."""
+    own = sum(spec.size_bytes for spec in stages[0].program.parameters)
+    most = len(stages) if most_bytes is None or own == 0 else max(1, most_bytes // own)
+    count = math.ceil(len(stages) / most)
+    for n in range(count):
+        start, end = (len(stages) * number // count for number in (n, n + 1))
+        yield StageClass(tuple(stages[start:end]))
 
 
 def _form(job: Job, stage: Stage) -> Hashable:

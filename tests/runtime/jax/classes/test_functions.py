@@ -87,6 +87,20 @@ def test_a_mask_sets_a_stage_apart(deep: EqualityCase) -> None:
     assert sizes(masked) == [1, 1, 1, 1, 4]
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected"), [(2, [1, 1, 1, 1, 2, 2]), (0, [1] * 8), (9, [1, 1, 1, 5])]
+)
+def test_no_more_are_together_than_may_be(
+    deep: EqualityCase, layers: int, expected: list[int]
+) -> None:
+    """Of five layers with 156 parameters; a single one may take more."""
+    job = job_of(deep, "sgdm", "none", "none")
+    found = stage_classes(job, layers * 4 * 156)
+    assert sorted(len(own.stages) for own in found) == expected
+    firsts = [own.first.index for own in found]
+    assert firsts == sorted(firsts)
+
+
 def test_equal_convolutions_are_done_together() -> None:
     """In ResNet-20; ResNet-8 has too few that are equal to do any together."""
     job = job_of(case("resnet20", COUNT), "sgdm", "none", "none")
