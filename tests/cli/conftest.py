@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import CliRunner
-from weft.cli.main import app
+from weft.cli.app import app_of
 from weft.runtime.data import load_data
 
 SMALL = ("compile", "mlp", "--target", "tiny_mesh", "--set", "model.options.width=16")
@@ -31,7 +31,7 @@ def weft() -> Weft:
     """`weft("show", plan)`: exit code, standard output and standard error. Defects are raised."""
 
     def run(*arguments: object) -> Outcome:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(app_of(), [str(argument) for argument in arguments])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Outcome(result.exit_code, result.stdout, result.stderr)

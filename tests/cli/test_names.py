@@ -14,9 +14,9 @@ from weft.compiler.plan.files import document_text
 PLAN = replace(plans.chain([(10, 20, 5), (30, 40, 10)]), recipe={"model": "mlp"})
 SCRIPT = """
 import sys
-from weft.cli.main import app
+from weft.cli.app import app_of
 try:
-    app(sys.argv[1:], prog_name="weft")
+    app_of()(sys.argv[1:], prog_name="weft")
 except SystemExit as end:
     print(end.code, "torch" in sys.modules)
 """

@@ -92,8 +92,8 @@ def test_show_prints_every_stage(weft: Weft, small_plan: Path) -> None:
 def test_what_a_plan_says_is_read_without_torch(small_plan: Path, verb: str) -> None:
     code = (
         "import sys\n"
-        "from weft.cli.main import app\n"
-        "app(sys.argv[1:], standalone_mode=False)\n"
+        "from weft.cli.app import app_of\n"
+        "app_of()(sys.argv[1:], standalone_mode=False)\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, verb, str(small_plan)], check=True)

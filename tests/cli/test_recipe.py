@@ -6,11 +6,11 @@ import json
 
 import pytest
 from typer.testing import CliRunner
-from weft.cli.main import app
+from weft.cli.app import app_of
 
 
 def weft(*arguments):
-    return CliRunner().invoke(app, ["recipe", *arguments])
+    return CliRunner().invoke(app_of(), ["recipe", *arguments])
 
 
 def test_a_written_recipe_is_right(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from helpers.malformed import damaged_bytes, damaged_text
 from typer.testing import CliRunner
 from weft.backend.errors import UserError
-from weft.cli.main import app
+from weft.cli.app import app_of
 from weft.compiler.recipes.read import load_recipe
 
 RECIPE = "model: mlp\ninput: {shape: [1, 8, 8], classes: 10}\ntarget: tiny_mesh\nseed: 1\n"
@@ -19,7 +19,7 @@ RECIPE = "model: mlp\ninput: {shape: [1, 8, 8], classes: 10}\ntarget: tiny_mesh\
 
 def _run(*arguments: object) -> tuple[int, str, str]:
     """Exit code, standard output and error of a verb; a defect is raised as it is."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app_of(), [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr

@@ -9,7 +9,7 @@ from helpers.stages_of import mlp_stages, resnet8_stages, stages_of
 from torch import nn
 from typer.testing import CliRunner
 from weft.backend.errors import UnsupportedError
-from weft.cli.main import app
+from weft.cli.app import app_of
 from weft.compiler.mapping.coverage import coverage
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.targets.load import load_target
@@ -51,7 +51,7 @@ def test_macs_are_those_that_mapping_counts():
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_check_only_of_a_known_model(flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["compile", "mlp", "--check-only", *flags])
+    result = CliRunner().invoke(app_of(), ["compile", "mlp", "--check-only", *flags])
     assert result.exit_code == 0, result.output
     assert not list(tmp_path.iterdir()), "no plan is written"
     if flags:

@@ -11,7 +11,7 @@ import weft
 from helpers.plans_to_train import assert_same_end, small_data, small_plan
 from typer.testing import CliRunner, Result
 from weft.backend.errors import DeviceError
-from weft.cli.main import app
+from weft.cli.app import app_of
 from weft.runtime.checkpoint import found_in
 from weft.runtime.data import Dataset
 from weft.runtime.reference.executor import ReferenceExecutor
@@ -58,7 +58,7 @@ def data_file(data: Dataset, tmp_path: Path) -> Path:
 
 def train(plan: Path, data: Path, *arguments: object) -> Result:
     words = ("train", plan, "--data", data, "--executor", "reference", *arguments)
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(app_of(), [str(word) for word in words])
 
 
 @pytest.mark.parametrize("error", [out_of_memory_of_jax, gone_of_torch_xla])

@@ -14,7 +14,7 @@ import weft
 from helpers.plans_to_train import small_data, small_plan
 from typer.testing import CliRunner
 from weft.backend.errors import UserError
-from weft.cli.main import app
+from weft.cli.app import app_of
 from weft.compiler.plan.plan import Plan
 from weft.runtime.checkpoint import newest
 from weft.runtime.training.disk_failure import disk_failures
@@ -67,7 +67,7 @@ def test_the_command_ends_with_a_message_and_exit_code_2(plan: Plan, tmp_path: P
     plan.save(tmp_path / "plan")
     words = ["train", tmp_path / "plan", "--data", tmp_path / "some.npz", "--executor", "reference"]
     with largest_file(10):
-        found = CliRunner().invoke(app, [*map(str, words), "--log", str(tmp_path / "log")])
+        found = CliRunner().invoke(app_of(), [*map(str, words), "--log", str(tmp_path / "log")])
     assert found.exit_code == 2
     assert "metrics.jsonl" in found.output
     assert "expected: room on its disk" in found.output
