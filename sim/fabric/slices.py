@@ -21,8 +21,10 @@ from .line_sums import ROUTES, add_all_reduce, add_sum, group_size
 from .region import MAX_ROUTES, OPPOSITE, FabricRegion, Instruction, Port
 from .run import run
 
-_TURNING = 2
-"""Cycles between the words of one line and of the next."""
+_TURNINGS = (0, 2, 4, 6)
+"""Cycles that a program may leave between the words of one line and of the next. Words of two lines
+that meet where both turn hold each other up, by as much as a line has; a few cycles more or less,
+and they miss each other."""
 _BORDER_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES, _MIDDLE_ROUTES = 4, 3, 5, 3
 
 
@@ -85,17 +87,22 @@ def _middle_is_faster(copies: Copies, target: Target) -> bool:
 
 
 def middle_cycles(copies: Copies, target: Target) -> int:
-    """Cycles of the sum in the middle slice and back both ways, every PE of a column stepped."""
+    """Cycles of the sum in the middle slice and back both ways, every PE of a column stepped: of
+    the program whose lines turn best."""
     if copies.slices == 1 or copies.words == 0:
         return 0
-    turns = turns_of_lines(copies.spacing, _MIDDLE_ROUTES)
-    return sum(_cycles(middle_region(copies, lines, target), target) for lines in turns)
+    return sum(
+        min(_cycles(middle_region(copies, lines, target, turning), target) for turning in _TURNINGS)
+        for lines in turns_of_lines(copies.spacing, _MIDDLE_ROUTES)
+    )
 
 
-def middle_region(copies: Copies, lines: range, target: Target) -> FabricRegion:
+def middle_region(
+    copies: Copies, lines: range, target: Target, turning: int = _TURNINGS[1]
+) -> FabricRegion:
     """Programs and routes of `lines`: each has two chains, on the same pair of colours, that meet
-    in its middle PE. Lines take turns; of two that start together one adds first what comes from
-    behind the middle, the other what comes from before it.
+    in its middle PE. Lines take turns, `turning` cycles apart; of two that start together one adds
+    first what comes from behind the middle, the other what comes from before it.
     """
     rows = copies.slices * copies.spacing
     found, column = (
@@ -114,7 +121,7 @@ def middle_region(copies: Copies, lines: range, target: Target) -> FabricRegion:
         ]
         used = [chain for chain in chains[:: -1 if number % 2 else 1] if len(chain[0]) > 1]
         for step, (part, pair, towards) in enumerate(used):
-            how = MessageCost(start + (turn + step) * (copies.words + _TURNING))
+            how = MessageCost(start + (turn + step) * (copies.words + turning))
             own = later if step else how
             add_chain(found, column, part, copies.words, pair, towards, how, own)
         add_spread(found, column, members, copies.words, back, later)

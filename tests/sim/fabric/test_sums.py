@@ -21,6 +21,12 @@ GROUPED = [
     *(Sum(3, 5, 16, groups=4), Sum(30, 1, 2, groups=2)),
 ]
 SPACED = [Sum(4, 12, 5, spacing=3), Sum(30, 1, 6, spacing=8), Sum(1, 20, 4, spacing=5)]
+# To the middle slice: with turns of one length for all these words of two lines met, and waited.
+MIDDLE = [
+    *(Sum(30, 1, 6, spacing=8, groups=3), Sum(30, 1, 4, spacing=6, groups=2)),
+    *(Sum(10, 1, 6, spacing=10, groups=2), Sum(1, 1, 2, spacing=12, groups=2)),
+    *(Sum(60, 1, 8, spacing=11), Sum(60, 1, 9, spacing=12), Sum(60, 1, 4, spacing=7)),
+]
 
 
 @pytest.mark.parametrize("of", [*SUMS, *GROUPED])
@@ -36,7 +42,8 @@ def test_every_pe_ends_with_the_sum_over_all(of):
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 @pytest.mark.parametrize(
-    "of", [*SUMS, *GROUPED, *SPACED, *(replace(of, groups=3) for of in SPACED[::2])]
+    "of",
+    [*SUMS, *GROUPED, *SPACED, *(replace(of, groups=3) for of in SPACED[::2]), *MIDDLE],
 )
 def test_the_formula_agrees(of, target):
     sizes = (of.words, of.along, of.across, of.spacing, of.groups)
