@@ -127,11 +127,16 @@ class _Model(nn.Module):
 
 
 def stages_of(
-    module: Callable[[], nn.Module], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype
+    module: Callable[[], nn.Module],
+    shapes: Sequence[tuple[int, ...]],
+    dtype: torch.dtype,
+    keeps_types: bool = False,
 ) -> Stages:
-    """One stage with the forward pass of a module on inputs of `shapes`. No weight is made."""
+    """One stage with the forward pass of a module on inputs of `shapes`. No weight is made. They
+    have the inputs' `dtype`, or where it `keeps_types` their own."""
     with torch.device("meta"):
-        model = _Model(module()).to(dtype).requires_grad_(False)
+        model = _Model(module()).requires_grad_(False)
+        model = model if keeps_types else model.to(dtype)
         inputs = tuple(torch.empty(shape, dtype=dtype) for shape in shapes)
     graph = capture(model, inputs, None)
     return GraphCompiler(graph, Options(stages=("kernel",))).stages_for_any_machine()

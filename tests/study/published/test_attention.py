@@ -8,13 +8,18 @@ from torch.nn.functional import scaled_dot_product_attention
 from weft.backend.errors import UserError
 from weft.compiler.targets import load_target
 from weft.sim.validation.row import Row
-from weft.study.published import KERNELS, decode
-from weft.study.published.attention import GroupedAttention
+from weft.study.published import KERNELS
+from weft.study.published.attention import GroupedAttention, power_of_e
 
 
-def test_it_is_attention_of_grouped_queries(monkeypatch):
-    """With a true exponential and no rotation, as torch computes it from keys and values."""
-    monkeypatch.setattr(decode, "exponential", torch.exp)
+def test_its_exponential_is_that_of_torch():
+    x = torch.linspace(-87, 3, 10_001)
+    torch.testing.assert_close(power_of_e(x), x.exp(), rtol=5e-6, atol=0.0)
+    assert power_of_e(torch.tensor([-1e6])).item() < 1e-37
+
+
+def test_it_is_attention_of_grouped_queries():
+    """Without a rotation, as torch computes it from keys and values."""
     torch.manual_seed(0)
     heads, key_heads, size, context, dim = 4, 2, 8, 5, 24
     module = GroupedAttention(dim, heads, key_heads, size, context)
@@ -22,10 +27,11 @@ def test_it_is_attention_of_grouped_queries(monkeypatch):
         torch.nn.init.normal_(parameter, std=0.3)
     torch.nn.init.ones_(module.cosine)
     torch.nn.init.zeros_(module.sine)
+    torch.nn.init.ones_(module.values[..., size:])
     x = torch.randn(1, dim)
     query = module.qkv(module.norm(x))[:, : heads * size].view(heads, size)
     query = torch.nn.functional.rms_norm(query, (size,), module.query_norm.weight, 1e-6)
-    keys, values = module.keys.transpose(1, 2), module.values
+    keys, values = module.keys.transpose(1, 2), module.values[..., :size]
     found = scaled_dot_product_attention(
         query[None, :, None], keys[None], values[None], enable_gqa=True
     )
