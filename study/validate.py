@@ -64,18 +64,14 @@ def validate(
     names = [set_name] if set_name is None or isinstance(set_name, str) else set_name
     rows = [row for name in dict.fromkeys(names) for row in shipped_rows(name)]
     whole = set_name is None
-    reasons = [_reason_against(row, load, whole) for row in rows]
+    against = [_reason_against(row, load, whole) for row in rows]
     points = tuple(
         point
-        for row, reason in zip(rows, reasons, strict=True)
-        if not reason
+        for row, one in zip(rows, against, strict=True)
+        if one is None
         for point in _points(load, row)
     )
-    omissions = tuple(
-        Omission(row.set_name, row.settings(), reason)
-        for row, reason in zip(rows, reasons, strict=True)
-        if reason
-    )
+    omissions = tuple(one for one in against if one is not None)
     found = (*trends(points), *training_trends(points))
     report = ValidationReport(points, summarise(points), found, omissions, whole)
     is_changed = bool(target_overrides) or target is not None
@@ -159,19 +155,22 @@ def measured_on(target: str) -> ValidationReport:
     return ValidationReport(points, summarise(points), trends(points), (), whole=False)
 
 
-def _reason_against(row: TableRow, load: partial[Target], whole: bool) -> str:
-    """Why a row is not compared; empty if it is."""
+def _reason_against(row: TableRow, load: partial[Target], whole: bool) -> Omission | None:
+    """Why a row is not compared; None if it is."""
     if row.kernel == TRAINING:
-        return reason_against(row.row) or (_TAKES_LONG if whole else "")
-    return f"{row.left_open}; {_as_laid_here(row, load)}" if row.left_open else ""
+        reason = reason_against(row.row) or (_TAKES_LONG if whole else "")
+        return Omission(row.set_name, row.settings(), reason) if reason else None
+    return _as_laid_here(row, load) if row.left_open else None
 
 
-def _as_laid_here(row: TableRow, load: partial[Target]) -> str:
-    """What a plan takes of a row whose source leaves open how it lay on the machine."""
+def _as_laid_here(row: TableRow, load: partial[Target]) -> Omission:
+    """What a plan takes of a row whose source leaves something open."""
     kernel = KERNELS[row.kernel]
     found = dict(zip(kernel.measured, kernel.simulate(load(kernel), row.row), strict=True))
-    errors = (f"{n} {v:,.0f} ({v / row.row.number(n) - 1:+.1%})" for n, v in found.items())
-    return f"as a plan here lays it {', '.join(errors)}"
+    errors = {name: value / row.row.number(name) - 1 for name, value in found.items()}
+    text = ", ".join(f"{name} {found[name]:,.0f} ({error:+.1%})" for name, error in errors.items())
+    reason = f"{row.left_open}; as a plan here lays it {text}"
+    return Omission(row.set_name, row.settings(), reason, max(errors.values(), key=abs))
 
 
 def _load(

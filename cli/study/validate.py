@@ -224,6 +224,11 @@ def _print_summaries(report: ValidationReport) -> None:
         ],
     )
     typer.echo(f"median error of {len(report.points)} points: {_percent(report.median_error)}")
+    if beside := report.uncounted():
+        worst = _percent(max(map(abs, beside)))
+        typer.echo(
+            f"not counted: {len(beside)} rows that their source leaves open, {worst} at worst"
+        )
     count, (chosen, pinned) = len(report.points), report.through_plans()
     typer.echo(
         f"operator records of plans: {chosen} of {count} numbers by the mapper's own choice,"

@@ -86,11 +86,13 @@ class Trend:
 
 @dataclass(frozen=True)
 class Omission:
-    """A measured row that is not simulated, and why."""
+    """A measured row that does not count, and why; how far off a prediction of it is nevertheless,
+    if there is one."""
 
     set_name: str
     settings: str
     reason: str
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,10 @@ class ValidationReport:
     def median_error(self) -> float:
         """Median of the absolute errors of all points."""
         return median(abs(point.error) for point in self.points) if self.points else 0.0
+
+    def uncounted(self) -> tuple[float, ...]:
+        """Errors of predictions that do not count: of rows whose source leaves something open."""
+        return tuple(one.error for one in self.omissions if one.error is not None)
 
     def through_plans(self) -> tuple[int, int]:
         """How many numbers are records of plans: mapped by the mapper's own choice, and pinned."""

@@ -38,6 +38,8 @@ def test_what_a_source_leaves_open_is_predicted_but_does_not_count():
     assert len(found) == 5
     for omission in found:
         assert re.search(r"not published; as a plan here lays it cycles [\d,]+ \(", omission.reason)
+    assert REPORT.uncounted() == tuple(omission.error for omission in found)
+    assert max(map(abs, REPORT.uncounted())) < 0.15
 
 
 def test_median_over_all_rows():
