@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from torch import fx
 
 from ...backend.errors import UserError
-from ...compiler.plan.program import HOST, Source, Stages, TensorSpec
-from ...compiler.plan.program_graph import packet_name
+from ...compiler.plan.program import Stages, TensorSpec
 from ..data import Splits
+from ..data.looked_up import LookUp, look_ups
 
 IGNORED_LABEL = -100
 """A label that torch's cross-entropy leaves out, and a score too."""
@@ -22,7 +22,7 @@ class Fit:
 
     def __init__(self, stages: Stages, data: Splits) -> None:
         self._name, self._specs = data.name, stages.model_inputs
-        self._bounds = [_bound(stages, number) for number, _ in enumerate(self._specs)]
+        self._bounds = [Bound.of(stages, number) for number, _ in enumerate(self._specs)]
         for part in (data.train, data.validation, data.test):
             if part is not None:
                 self._check_forms([form.shape for form in part.forms])
@@ -40,22 +40,8 @@ class Fit:
 
         Where a model takes integers, real numbers must be whole. A label must have a score.
         """
-        for array, spec, bound in zip(arrays, self._specs, self._bounds, strict=False):
-            if spec.torch_dtype.is_floating_point:
-                continue
-            _check_whole(f"data set {self._name}", array, spec)
-            if bound is not None:
-                self._check_range(array, *bound)
-
-    def _check_range(self, array: np.ndarray, count: int, what: str) -> None:
-        counted = array[array != IGNORED_LABEL] if what == "labels" else array
-        if counted.size and (counted.min() < 0 or counted.max() >= count):
-            each = "one score each in the model's prediction"
-            reason = each if what == "labels" else "one row each in the embedding"
-            got = f"{what} from {counted.min():g} to {counted.max():g}"
-            more = f"make the model for {int(counted.max()) + 1:,}"
-            change = "number them from 0" + (f", or {more}" if counted.min() >= 0 else "")
-            raise self._unfit(f"{what} from 0 to {count - 1}, {reason}", got, change)
+        for array, bound in zip(arrays, self._bounds, strict=False):
+            bound.check(f"data set {self._name}", array)
 
     def _unfit(
         self,
@@ -64,6 +50,55 @@ class Fit:
         change: str = "give data of that form, or compile the model for these data",
     ) -> UserError:
         return UserError(f"data set {self._name}", expected=expected, got=got, change=change)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the values of a model input may be, as far as that is known: a label has one of
+    `classes` scores, and what looks something up a row."""
+
+    spec: TensorSpec
+    is_label: bool
+    classes: int | None = None
+    look_ups: tuple[LookUp, ...] = ()
+
+    @classmethod
+    def of(cls, stages: Stages, number: int) -> Bound:
+        """That of a model input by its number."""
+        spec, is_label = stages.model_inputs[number], number == len(stages.model_inputs) - 1
+        if spec.torch_dtype.is_floating_point:
+            return cls(spec, is_label)
+        classes = class_count(stages) if is_label else None
+        return cls(spec, is_label, classes, () if classes else look_ups(stages, number))
+
+    def check(self, where: str, array: np.ndarray) -> None:
+        """Raises UserError for numbers that are not whole, or out of range, in an array (N, ...)
+        whose shape fits."""
+        if self.spec.torch_dtype.is_floating_point or not array.size:
+            return
+        _check_whole(where, array, self.spec)
+        if self.classes is not None:
+            counted = array[array != IGNORED_LABEL]
+            each = f"labels from 0 to {self.classes - 1}, one score each in the model's prediction"
+            _check_range(where, each, range(self.classes), counted)
+        flat = array.reshape(len(array), -1)
+        for found in self.look_ups:
+            what = "labels" if self.is_label else "tokens"
+            each = f"{what} from {found.least} to {found.rows - 1}, one row each in the embedding"
+            _check_range(where, each, range(found.least, found.rows), flat[:, found.elements])
+
+
+def _check_range(where: str, expected: str, allowed: range, values: np.ndarray) -> None:
+    low, high = (values.min(), values.max()) if values.size else (allowed.start, allowed.start)
+    if low >= allowed.start and high < allowed.stop:
+        return
+    more = f", or make the model for {int(high) + 1:,}" if low >= 0 else ""
+    raise UserError(
+        where,
+        expected=expected,
+        got=f"{expected.split()[0]} from {low:g} to {high:g}",
+        change=f"number them from 0{more}",
+    )
 
 
 def check_shape(where: str, spec: TensorSpec, shape: tuple[int, ...]) -> None:
@@ -105,16 +140,6 @@ def _check_whole(where: str, array: np.ndarray, spec: TensorSpec) -> None:
         )
 
 
-def _bound(stages: Stages, number: int) -> tuple[int, str] | None:
-    """How many values an integer input may have, and what they are, where that is known."""
-    if number == len(stages.model_inputs) - 1:
-        classes = class_count(stages)
-        if classes is not None:
-            return classes, "labels"
-    rows = _embedding_rows(stages, number)
-    return None if rows is None else (rows, "tokens")
-
-
 def class_count(stages: Stages) -> int | None:
     """Number of classes, where the prediction's shape and integer labels leave no doubt."""
     labels = stages.model_inputs[-1]
@@ -129,24 +154,3 @@ def class_count(stages: Stages) -> int | None:
         if len(shape) > 1 and shape[1:axis] + shape[axis + 1 :] == positions
     }
     return found.pop() if len(found) == 1 else None
-
-
-def _embedding_rows(stages: Stages, number: int) -> int | None:
-    """Rows of the smallest embedding that looks an input's values up."""
-    found: list[int] = []
-    for stage in stages.stages:
-        graph = stage.program.forward.graph
-        places = graph.find_nodes(op="placeholder")
-        first = len(stage.parameters) + len(stage.forward_state)
-        for place, source in zip(places[first:], stage.inputs, strict=True):
-            if source == Source(HOST, number):
-                found += [rows for user in place.users for rows in _looked_up(user, place)]
-    return min(found, default=None)
-
-
-def _looked_up(user: fx.Node, place: fx.Node) -> list[int]:
-    """Rows of the embedding that a node looks `place` up in; none if it does something else."""
-    if packet_name(user) != "aten.embedding" or user.args[1] is not place:
-        return []
-    table = user.args[0]
-    return [table.meta["val"].shape[0]] if isinstance(table, fx.Node) else []

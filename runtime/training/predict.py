@@ -14,7 +14,9 @@ from ...compiler.plan.program import HOST, Source, StageProgram, Stages
 from ..data.to_array import to_array
 from ..executors import evaluate
 from ..tick.job import Job
-from .data_fit import check_shape
+from .data_fit import Bound, check_shape
+
+_WHERE = "inputs to predict"
 
 
 def as_rows(inputs: object) -> list[np.ndarray]:
@@ -23,12 +25,12 @@ def as_rows(inputs: object) -> list[np.ndarray]:
     Raises UserError for what is none, and for what has no dense real numbers.
     """
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    arrays = [to_array("inputs to predict", value) for value in given]
-    if not all(array.ndim for array in arrays):
+    arrays = [to_array(_WHERE, value) for value in given]
+    if not all(array.ndim and len(array) for array in arrays):
         raise UserError(
-            "inputs to predict",
+            _WHERE,
             expected="an array (N, ...) for each input that predictions depend on",
-            got="a single number",
+            got="an array without rows" if all(a.ndim for a in arrays) else "a single number",
             change="give arrays with one row per sample",
         )
     return arrays
@@ -43,8 +45,10 @@ def predict(
     inputs that do not fit, UnknownNameError for an executor, DeviceError for a device not there.
     """
     arrays = _with_unread(job.stages, inputs)
-    for array, spec in zip(arrays, job.stages.model_inputs, strict=False):
-        check_shape("inputs to predict", spec, array.shape[1:])
+    specs = enumerate(job.stages.model_inputs)
+    for array, (number, spec) in zip(arrays, specs, strict=False):
+        check_shape(_WHERE, spec, array.shape[1:])
+        Bound.of(job.stages, number).check(_WHERE, array)
     return evaluate(executor, job, arrays, device)
 
 

@@ -27,6 +27,7 @@ UNFIT = {
     "a name": ("digits", "type str"),
     "nothing": (None, "type NoneType"),
     "a number": (np.float32(1), "a single number"),
+    "no rows": (ROWS[:0], "without rows"),
     "a sparse tensor": (torch.from_numpy(ROWS).to_sparse(), "to_dense"),
 }
 
