@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ..stage_record import ALGORITHMS, PURPOSES, Rectangle, Region, StageRecord, Tiling
 from .regions.dealt import size_of
-from .regions.shared import users_of
 from .violation import Finding, Subject
 
 
@@ -48,7 +47,7 @@ def wafers_in_order(subject: Subject) -> Iterator[Finding]:
     """The pipeline begins on wafer 0 and fills one wafer after the other; totals count them. A
     region of several stages lies at the place of any of them."""
     plan, before = subject.plan, 0
-    alone = [stage for stage in plan.stages if len(users_of(plan, stage)) == 1]
+    alone = [plan.stages[n] for n, users in enumerate(subject.users) if len(users) == 1]
     for position, stage in enumerate(alone):
         given, highest = stage.region.wafer, before + (position > 0)
         if not before <= given <= min(highest, plan.wafers - 1):

@@ -8,6 +8,7 @@ than routers that serve the colours of a link in turn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import NamedTuple
@@ -96,12 +97,12 @@ def queue_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
     """Queues of the stage with the most, into its cores or out of them."""
     there_are, found = _limit(plan, QUEUES), []
     crossing = [stream for stream in streams if not is_inside(plan, stream.edge)]
+    ends = Counter(s.sink for s in crossing), Counter(s.source for s in crossing)
     for group in groups_of(plan):
         own = [plan.stages[number] for number in group]
         kept = max(collective_queues(s.region, s.tiling.space_split) for s in own)
-        entering = sum(stream.sink in group for stream in crossing)
-        leaving = sum(stream.source in group for stream in crossing)
-        found += [Use(n, n, kept, there_are) for n in (entering, leaving) if n]
+        streams_of = (sum(end[number] for number in set(group)) for end in ends)
+        found += [Use(n, n, kept, there_are) for n in streams_of if n]
     return max(found, key=lambda use: use.taken + use.kept, default=Use(0, 0, 0, there_are))
 
 

@@ -22,7 +22,6 @@ from .regions.shared import (
     is_inside,
     is_turned,
     lent_inputs,
-    ring_inputs,
     saved_inputs,
 )
 from .violation import Finding, Subject
@@ -237,18 +236,13 @@ def _together(subject: Subject, stages: Sequence[int]) -> int:
 def _crossing(subject: Subject, position: int, program: StageProgram) -> Iterator[TensorSpec]:
     """Inputs and outputs of a stage but those from and to its own region alone."""
     plan, stage = subject.plan, subject.plan.stages[position]
-    mates = {number for group in groups_of(plan) if position in group for number in group}
+    mates = subject.users[position]
     for source, spec in zip(stage.inputs, program.inputs, strict=False):
         if source.stage not in mates:
             yield spec
     leaving = {(record.stage, record.output) for record in (plan.loss, *plan.predictions)}
     for output, spec in enumerate(program.outputs):
-        readers = {
-            reader
-            for reader, other in enumerate(plan.stages)
-            for source in other.inputs
-            if (source.stage, source.output) == (position, output)
-        }
+        readers = {reader for reader, _ in subject.readers.get((position, output), ())}
         if not readers or not readers <= mates or (position, output) in leaving:
             yield spec
 
@@ -259,12 +253,14 @@ def _resting(subject: Subject, position: int) -> int:
     the factors of their products."""
     plan, stage = subject.plan, subject.plan.stages[position]
     program, total = subject.programs.get(stage.program), 0
+    users = subject.users[position]
     for output, spec in enumerate(program.outputs if program else ()):
-        inside = list(ring_inputs(plan, position, output))
+        reading = subject.readers.get((position, output), ())
+        inside = [read for read in reading if read[0] in users]
         if not inside or program is None:
             continue
         is_tied = output in given_parameters(program)
-        turned = is_turned(plan, position)
+        turned = is_turned(plan, users)
         held = _tile_bytes(stage, spec, turned) if is_tied else _share(stage, spec)
         total += held * (1 + max(reader - position for reader, _ in inside))
         for reader, number in inside:

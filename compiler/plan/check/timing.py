@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ..document import PlanDocument
 from ..stage_record import PhaseCycles, StageRecord
-from .regions.shared import users_of
 from .violation import Finding, Subject
 
 PASSES = ("elementwise", "normalization", "optimizer", "pooling", "reduction")
@@ -36,7 +35,7 @@ def tick_orders(subject: Subject) -> Iterator[Finding]:
     """A backward comes before the forward of its tick only where these are of different samples,
     and on a region of the stage's own: stages of one region take turns in the order of ticks."""
     for position, stage in enumerate(subject.plan.stages):
-        shares = len(users_of(subject.plan, stage)) > 1
+        shares = len(subject.users[position]) > 1
         if stage.backward_first and (shares or position + 1 == len(subject.plan.stages)):
             yield Finding(f"{stage.id}.backward_first", False, stage.backward_first)
 

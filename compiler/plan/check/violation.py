@@ -10,6 +10,7 @@ from ...targets.target import Target
 from ..document import PlanDocument
 from ..program import StageProgram
 from .paces import CheckedTiming, timing_of
+from .regions.shared import readers_of, users_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,17 @@ class Subject:
     plan: PlanDocument
     target: Target | None
     programs: Mapping[str, StageProgram]
+
+    @cached_property
+    def users(self) -> list[set[int]]:
+        """Of every stage the positions of those on its region, itself among them."""
+        return users_of(self.plan)
+
+    @cached_property
+    def readers(self) -> dict[tuple[int, int], list[tuple[int, int]]]:
+        """Of every output, given by stage and number, the stages that read it, and as which
+        input."""
+        return readers_of(self.plan)
 
     @cached_property
     def timing(self) -> CheckedTiming | None:

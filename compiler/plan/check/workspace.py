@@ -43,7 +43,7 @@ def workspace(subject: Subject) -> Iterator[Finding]:
         program = subject.programs.get(stage.program)
         if program is None:
             continue
-        turned = is_turned(subject.plan, position)
+        turned = is_turned(subject.plan, subject.users[position])
         lent = tuple(lent_inputs(subject.plan, subject.programs, position)), turned
         phases, joint = _known_phases(program), _with_factors(stage)
         key = stage.program, lent, stage.tiling, joint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,25 @@ from torch import fx
 
 from ...document import HOST, EdgeRecord, PlanDocument
 from ...program import StageProgram
-from ...stage_record import ProductStep, StageRecord
+from ...stage_record import ProductStep
 
 
-def users_of(plan: PlanDocument, stage: StageRecord) -> list[StageRecord]:
-    """The stages on a stage's region, itself among them, in order."""
-    own = {use.region.id for use in stage.uses}
-    return [one for one in plan.stages if own & {use.region.id for use in one.uses}]
+def users_of(plan: PlanDocument) -> list[set[int]]:
+    """Of every stage the positions of those on its region, itself among them."""
+    found = [{position} for position in range(len(plan.stages))]
+    for group in groups_of(plan):
+        for position in group:
+            found[position].update(group)
+    return found
+
+
+def readers_of(plan: PlanDocument) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Of every output, given by stage and number, the stages that read it, and as which input."""
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for reader, stage in enumerate(plan.stages):
+        for number, source in enumerate(stage.inputs):
+            found.setdefault((source.stage, source.output), []).append((reader, number))
+    return found
 
 
 def groups_of(plan: PlanDocument) -> list[list[int]]:
@@ -59,13 +71,13 @@ def lent_inputs(
     return found
 
 
-def is_turned(plan: PlanDocument, position: int) -> bool:
-    """Whether tied weights of a stage's region lie with in features over its columns of PEs: what a
-    forward multiplies with them is then an input gradient's product."""
+def is_turned(plan: PlanDocument, users: Iterable[int]) -> bool:
+    """Whether tied weights of a region with these stages lie with in features over its columns of
+    PEs: what a forward multiplies with them is then an input gradient's product."""
     return any(
         isinstance(step, ProductStep) and step.kind == "input gradient"
-        for stage in users_of(plan, plan.stages[position])
-        for operator in stage.operators
+        for position in users
+        for operator in plan.stages[position].operators
         if operator.phase == "forward"
         for step in operator.steps
     )
@@ -104,13 +116,3 @@ def results(graph: fx.Graph) -> list[Any]:
     (output,) = graph.find_nodes(op="output")
     given: Any = output.args[0]
     return list(given)
-
-
-def ring_inputs(plan: PlanDocument, position: int, output: int) -> Iterator[tuple[int, int]]:
-    """Stages of the same region that read an output, and which of their inputs it is."""
-    own = plan.stages[position].uses[0].region.id
-    for reader, stage in enumerate(plan.stages):
-        for number, source in enumerate(stage.inputs):
-            is_read = (source.stage, source.output) == (position, output)
-            if is_read and stage.uses[0].region.id == own:
-                yield reader, number
