@@ -1,7 +1,7 @@
 """Data sets: bundled digits, NumPy archives, CIFAR-10, image folders, text, and what Python gives.
 
 Reading order: samples (what is read), dataset (its parts), load and given (where they come from),
-normalization, augmentation, prefetch.
+normalization, augmentation, prefetch, looked_up (what numbers may be).
 """
 
 from __future__ import annotations

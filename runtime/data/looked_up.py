@@ -76,7 +76,7 @@ def _uses(value: fx.Node, numbers: Tensor) -> Iterator[LookUp]:
 
 def _rows(user: fx.Node, name: str, value: fx.Node) -> Iterator[tuple[int, bool]]:
     """Of what an operator looks `value` up in: rows, and whether it takes negative numbers."""
-    shape: tuple[int, ...] = getattr(user.all_input_nodes[0].meta.get("val"), "shape", ())
+    shape = list(getattr(user.all_input_nodes[0].meta.get("val"), "shape", ()))
     if name == "aten.embedding" and user.args[1] is value:
         yield shape[0], False
     elif name in ("aten.gather", "aten.index_select") and user.args[2] is value:
