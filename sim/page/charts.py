@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -39,8 +40,9 @@ def _said(item: Slice) -> str:
 
 
 def curve_svg(values: Sequence[float], label: str) -> str:
-    """A line through the means of equal groups of `values`, one for each sample."""
-    return lines_svg({label: grouped(list(enumerate(values)))}, label, "{:.3g}")
+    """A line through the means of equal groups of `values`, one for each sample, on a logarithmic
+    axis if they differ by more than a factor of ten."""
+    return lines_svg({label: grouped(list(enumerate(values)))}, label, "{:.3g}", may_be_log=True)
 
 
 def shares_svg(found: Sequence[tuple[int, float]], label: str) -> str:
@@ -55,13 +57,22 @@ def grouped(points: Sequence[Sequence[float]], count: int = 300) -> list[tuple[f
     return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]
 
 
-def lines_svg(lines: Mapping[str, Sequence[tuple[float, float]]], label: str, number: str) -> str:
+def lines_svg(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    label: str,
+    number: str,
+    may_be_log: bool = False,
+) -> str:
     """Lines by name, each through points (sample, value), of which there is at least one.
 
-    `number` says how a value is written at the axis. Several lines have a legend.
+    `number` says how a value is written at the axis. Several lines have a legend. Values that may
+    have a logarithmic axis have one if they are positive and the largest is ten times the least.
     """
     points = [point for line in lines.values() for point in line]
     low, high = min(value for _, value in points), max(value for _, value in points)
+    is_log = may_be_log and 0 < 10 * low < high
+    to, back = (math.log, math.exp) if is_log else (float, float)
+    low, high = to(low), to(high)
     first, last = min(sample for sample, _ in points), max(sample for sample, _ in points)
     left, width, height = 52.0, WIDTH, 240.0
     per_sample = (width - left - 8) / ((last - first) or 1.0)
@@ -70,12 +81,12 @@ def lines_svg(lines: Mapping[str, Sequence[tuple[float, float]]], label: str, nu
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         y, x = 10 + share * (height - 40), left + share * (width - left - 8)
         parts.append(axis(f"M{left} {y:.1f}H{width - 8}"))
-        parts.append(text(left - 6, y, number.format(high - share * (high - low)), "end"))
+        parts.append(text(left - 6, y, number.format(back(high - share * (high - low))), "end"))
         sample = round(first + share * (last - first))
         parts.append(text(x, height - 12, f"sample {sample:,}", anchor))
     for place, line in enumerate(lines.values()):
         path = " ".join(
-            f"{left + (sample - first) * per_sample:.1f},{10 + (high - value) * per_value:.1f}"
+            f"{left + (sample - first) * per_sample:.1f},{10 + (high - to(value)) * per_value:.1f}"
             for sample, value in line
         )
         parts.append(f'<polyline class="curve c{place % 10}" points="{path}"/>')

@@ -133,4 +133,4 @@ def _curves(runs: Sequence[Trained], key: str, label: str, number: str) -> str:
         for run in runs
     }
     lines = {name: points for name, points in lines.items() if points}
-    return lines_svg(lines, label, number) if lines else ""
+    return lines_svg(lines, label, number, may_be_log=key == _LOSS) if lines else ""

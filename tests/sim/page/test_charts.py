@@ -57,3 +57,11 @@ def test_a_bar_says_the_cycles_of_the_table_and_a_phase_without_work_has_none() 
         "s00:a: forward of sample 3, 50 cycles",
         "s00:a: backward of sample 1, 30 cycles of work in 40, as rows come late",
     ]
+
+
+def test_a_loss_that_falls_far_has_a_logarithmic_axis():
+    svg = curve_svg([1.0, 0.1, 0.01], "loss")
+    assert [height for _, height in points_of(svg)[0]] == [10, 110, 210]
+    assert ">0.1<" in svg
+    assert ">0.6<" in curve_svg([1.0, 0.5, 0.2], "loss"), "the middle of a linear axis"
+    assert ">0.5<" in curve_svg([1.0, 0.0], "loss"), "zero has no logarithm"
