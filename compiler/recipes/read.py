@@ -72,12 +72,17 @@ def make_recipe(
     try:
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:
-        raise _mistake(where, error.errors()[0]) from error
+        raise _mistake(where, _first(error)) from error
     update_rule(recipe, "pipelined")
     _check_sampler(recipe, where)
     for number, _ in enumerate(recipe.phases):
         phase_recipe(recipe, number)
     return recipe
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """The mistake to tell: a key that there is not before one that is missing, which it may be."""
+    return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
 
 
 def _check_sampler(recipe: Recipe, where: str) -> None:

@@ -159,3 +159,9 @@ KEYS = st.sampled_from(["model", "input", "optimizer", "target", "sparsity", "se
 def test_nothing_but_a_user_error_comes_out(data: dict[str, Any], overrides: list[str]) -> None:
     with suppress(UserError):
         make_recipe({**MINIMAL, **data}, overrides)
+
+
+def test_an_unknown_key_is_named_before_one_that_is_missing():
+    with pytest.raises(UserError, match="unknown key 'modle'") as refused:
+        make_recipe({"modle": "mlp"})
+    assert refused.value.change == "did you mean 'model'?"
