@@ -83,8 +83,8 @@ def _work(plan: PlanDocument) -> str:
     sums = plan.totals
     skipped = 1 - sums.macs_effective / sums.macs_dense if sums.macs_dense else 0.0
     return (
-        f"{quantity(sums.macs_dense)} MACs per sample, {quantity(sums.macs_effective)} of them"
-        f" done ({percent(skipped)} skipped as zeros)"
+        f"{quantity(sums.macs_dense)} MACs per sample forward, backward and update,"
+        f" {quantity(sums.macs_effective)} of them done ({percent(skipped)} skipped as zeros)"
     )
 
 
