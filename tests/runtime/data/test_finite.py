@@ -11,9 +11,9 @@ from weft.runtime.data.finite import check_finite
 X, Y = np.zeros((6, 2), np.float32), np.zeros(6, np.int64)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_they_are_counted_and_the_first_is_named(value: float) -> None:
-    array = X.copy()
+    array = X.astype(np.float64)
     array[4] = value
     with pytest.raises(UserError, match="finite numbers in x") as refused:
         check_finite("data", "x", array)
