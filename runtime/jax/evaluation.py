@@ -13,7 +13,7 @@ from ..tick.job import Job
 from ..tick.rows import in_batches
 from .compile import compile_program
 from .home import OneDevice
-from .ops.lower import jax_dtype
+from .ops.lower import jax_dtype, kept_whole
 
 BATCH = 60
 """Samples that are evaluated at once, on each device that evaluates."""
@@ -46,9 +46,12 @@ def evaluate(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
 
 
 def typed_samples(stages: Stages, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Samples in the types of the model's inputs, as far as jax has them."""
+    """Samples in the types of the model's inputs, as far as jax has them.
+
+    Raises UserError for whole numbers that it has not.
+    """
     types = [jax_dtype(spec.torch_dtype) for spec in stages.model_inputs]
-    return [array.astype(own) for array, own in zip(arrays, types, strict=True)]
+    return [kept_whole(array, own) for array, own in zip(arrays, types, strict=True)]
 
 
 def canonical(array: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..tick.job import Job, to_numpy
 from ..tick.stage import Programs, StageFunctions
 from ..tick.train_state import Pipeline, TrainedModel
 from .namespace import XP
-from .ops.lower import jax_dtype, lower
+from .ops.lower import jax_dtype, kept_whole, lower
 from .ops.predicted import Predicted
 
 Array = Any
@@ -28,7 +28,7 @@ for _node in (TrainedModel, Pipeline):
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
     """A torch tensor as an array of its own (64-bit types only where jax has x64 enabled)."""
-    return np.array(to_numpy(tensor.detach().cpu()), dtype=jax_dtype(tensor.dtype))
+    return kept_whole(to_numpy(tensor.detach().cpu()), jax_dtype(tensor.dtype))
 
 
 def start_model(job: Job, stages: Sequence[Stage]) -> TrainedModel:

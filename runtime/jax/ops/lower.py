@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 from torch import fx
+from torch.fx.node import map_aggregate
+from torch.utils._pytree import tree_leaves
 
-from ....backend.errors import UnsupportedError
+from ....backend.errors import UnsupportedError, UserError
 from ...tick.operands import operand
 from .predicted import added_up
 from .table import TABLE
 from .transposed_products import PRODUCTS, MaybeTransposed, square
 
 Array = Any
+
+_LARGEST = 2**31 - 1
+"""Of the integers that jax has unless it is told to have longer ones."""
 
 
 def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array, ...]]:
@@ -39,7 +46,7 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array
             if node.op == "output":
                 results: Any = node.args[0]
                 summed = (square(result, known) for result in results[:squares])
-                return (*(added_up(known[result]) for result in results), *summed)
+                return (*(_narrow(added_up(known[result])) for result in results), *summed)
             known[node] = next(given) if node.op == "placeholder" else _call(node, known)
         raise AssertionError("a graph ends in its output")
 
@@ -68,22 +75,64 @@ def _check(node: fx.Node) -> None:
 
 
 def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
-    args: Any = _arguments(node, known)
-    kwargs: Any = _arrays(node.kwargs, known)
     if node.target is operator.getitem:
-        return args[0][args[1]]
-    return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+        several, number = node.args
+        return known[several][number]
+    with jax.enable_x64(True) if _is_whole(node) else nullcontext():
+        args: Any = _arguments(node, known)
+        kwargs: Any = _arrays(node, node.kwargs, known)
+        return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+
+
+def _is_whole(node: fx.Node) -> bool:
+    """Whether a node computes with integers of 64 bits, which jax has only where it is told so."""
+    if _name(node) == "aten._to_copy.default":
+        return torch.int64 in _types(node)
+    types = {*_types(node), *(one for given in node.all_input_nodes for one in _types(given))}
+    return torch.int64 in types and not any(one.is_floating_point for one in types)
+
+
+def _types(node: fx.Node) -> Iterator[torch.dtype]:
+    values = tree_leaves(node.meta.get("val"))
+    return (value.dtype for value in values if isinstance(value, torch.Tensor))
+
+
+def _integers(value: Array, operand: fx.Node, node: fx.Node) -> Array:
+    """An operand in 64 bits where the graph says so and its user computes with them; in those that
+    jax has by itself where real numbers are what counts, such as rows of a table."""
+    if torch.int64 not in _types(operand):
+        return value
+    if _is_whole(node):
+        return _as_declared(value, operand.meta["val"])
+    has_reals = any(t.is_floating_point for given in node.all_input_nodes for t in _types(given))
+    return _narrow(value) if has_reals and not _is_by_element(node) else value
+
+
+def _is_by_element(node: fx.Node) -> bool:
+    return torch.Tag.pointwise in getattr(node.target, "tags", ())
+
+
+def _narrow(value: Array) -> Array:
+    """A result as it is kept between stages: in the integers that jax has by itself."""
+    own = jax_dtype(torch.int64)
+    return jax.tree.map(lambda one: one.astype(own) if one.dtype == jnp.int64 else one, value)
 
 
 def _arguments(node: fx.Node, known: dict[fx.Node, Any]) -> Sequence[Any]:
     if _name(node) not in PRODUCTS:
-        return _arrays(node.args, known)
+        return _arrays(node, node.args, known)
     *first, a, b = node.args
-    return *_arrays(first, known), _matrix(a, known), _matrix(b, known)
+    return *_arrays(node, first, known), _matrix(a, known), _matrix(b, known)
 
 
-def _arrays(arguments: Any, known: dict[fx.Node, Any]) -> Any:
-    return fx.map_arg(arguments, lambda node: added_up(known[node]))
+def _arrays(node: fx.Node, arguments: Any, known: dict[fx.Node, Any]) -> Any:
+    def array(given: Any) -> Any:
+        if isinstance(given, fx.Node):
+            return _integers(added_up(known[given]), given, node)
+        is_large = type(given) is int and abs(given) > _LARGEST and _is_by_element(node)
+        return float(given) if is_large and not _is_whole(node) else given
+
+    return map_aggregate(arguments, array)
 
 
 def _matrix(node: Any, known: dict[fx.Node, Any]) -> MaybeTransposed:
@@ -103,3 +152,17 @@ def _as_declared(value: Any, declared: Any) -> Any:
 def jax_dtype(dtype: torch.dtype) -> Any:
     """The jax dtype of a torch dtype; 64-bit ones become 32-bit unless jax has x64 enabled."""
     return jax.dtypes.canonicalize_dtype(str(dtype).removeprefix("torch."))
+
+
+def kept_whole(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """An array in another type. Raises UserError for whole numbers that would be others there."""
+    if array.dtype == np.int64 and dtype == np.int32 and array.size:
+        low, high = int(array.min()), int(array.max())
+        if max(-low, high) > _LARGEST:
+            raise UserError(
+                "whole numbers for the jax executor",
+                expected=f"from {-_LARGEST:,} to {_LARGEST:,}: jax keeps them in 32 bits",
+                got=f"from {low:,} to {high:,}",
+                change="set JAX_ENABLE_X64=1, or take --executor torch-xla",
+            )
+    return array.astype(dtype)
