@@ -76,8 +76,8 @@ def _check(node: fx.Node) -> None:
 
 def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     if node.target is operator.getitem:
-        several, number = node.args
-        return known[several][number]
+        several: Any = node.args[0]
+        return known[several][node.args[1]]
     with jax.enable_x64(True) if _is_whole(node) else nullcontext():
         args: Any = _arguments(node, known)
         kwargs: Any = _arrays(node, node.kwargs, known)
