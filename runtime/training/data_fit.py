@@ -89,7 +89,9 @@ class Bound:
 
 
 def _check_range(where: str, expected: str, allowed: range, values: np.ndarray) -> None:
-    low, high = (values.min(), values.max()) if values.size else (allowed.start, allowed.start)
+    if not values.size:
+        return
+    low, high = values.min(), values.max()
     if low >= allowed.start and high < allowed.stop:
         return
     more = f", or make the model for {int(high) + 1:,}" if low >= 0 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import jax
@@ -78,9 +79,11 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     if node.target is operator.getitem:
         several: Any = node.args[0]
         return known[several][node.args[1]]
-    with jax.enable_x64(True) if _is_whole(node) else nullcontext():
-        args: Any = _arguments(node, known)
-        kwargs: Any = _arrays(node, node.kwargs, known)
+    is_whole = _is_whole(node)
+    with jax.enable_x64(True) if is_whole else nullcontext():
+        given = partial(_given, node=node, known=known, is_whole=is_whole)
+        args: Any = _arguments(node, known, given)
+        kwargs: Any = map_aggregate(node.kwargs, given)
         return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
 
 
@@ -97,12 +100,12 @@ def _types(node: fx.Node) -> Iterator[torch.dtype]:
     return (value.dtype for value in values if isinstance(value, torch.Tensor))
 
 
-def _integers(value: Array, operand: fx.Node, node: fx.Node) -> Array:
+def _integers(value: Array, operand: fx.Node, node: fx.Node, is_whole: bool) -> Array:
     """An operand in 64 bits where the graph says so and its user computes with them; in those that
     jax has by itself where real numbers are what counts, such as rows of a table."""
     if torch.int64 not in _types(operand):
         return value
-    if _is_whole(node):
+    if is_whole:
         return _as_declared(value, operand.meta["val"])
     has_reals = any(t.is_floating_point for given in node.all_input_nodes for t in _types(given))
     return _narrow(value) if has_reals and not _is_by_element(node) else value
@@ -118,21 +121,21 @@ def _narrow(value: Array) -> Array:
     return jax.tree.map(lambda one: one.astype(own) if one.dtype == jnp.int64 else one, value)
 
 
-def _arguments(node: fx.Node, known: dict[fx.Node, Any]) -> Sequence[Any]:
+def _arguments(
+    node: fx.Node, known: dict[fx.Node, Any], given: Callable[[Any], Any]
+) -> Sequence[Any]:
     if _name(node) not in PRODUCTS:
-        return _arrays(node, node.args, known)
+        return map_aggregate(node.args, given)  # type: ignore[return-value]
     *first, a, b = node.args
-    return *_arrays(node, first, known), _matrix(a, known), _matrix(b, known)
+    return *map(given, first), _matrix(a, known), _matrix(b, known)
 
 
-def _arrays(node: fx.Node, arguments: Any, known: dict[fx.Node, Any]) -> Any:
-    def array(given: Any) -> Any:
-        if isinstance(given, fx.Node):
-            return _integers(added_up(known[given]), given, node)
-        is_large = type(given) is int and abs(given) > _LARGEST and _is_by_element(node)
-        return float(given) if is_large and not _is_whole(node) else given
-
-    return map_aggregate(arguments, array)
+def _given(value: Any, node: fx.Node, known: dict[fx.Node, Any], is_whole: bool) -> Any:
+    """An argument of a node: the array that an operand stands for, or what is no operand."""
+    if isinstance(value, fx.Node):
+        return _integers(added_up(known[value]), value, node, is_whole)
+    is_large = type(value) is int and abs(value) > _LARGEST and _is_by_element(node)
+    return float(value) if is_large and not is_whole else value
 
 
 def _matrix(node: Any, known: dict[fx.Node, Any]) -> MaybeTransposed:
