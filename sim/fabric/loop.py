@@ -201,16 +201,21 @@ def _work(pe, now, colours, switched, core, lanes, values, memory, arrived, ramp
 
 
 @njit(cache=True, inline="always")
-def _next_event(wake, core, after):
-    """Least wake-up cycle later than `after`. A core that has yet to begin an instruction counts
-    itself: its router may look every cycle at words that wait for that very instruction."""
+def _next_event(wake, core, now, awake):
+    """Least cycle later than `now` in which something may happen. If PEs are `awake`, which look
+    every cycle at words that wait, those that look in the next one do not count. A core counts
+    itself: what its router looks at may wait for the instruction that it has yet to begin, or for
+    the end of what it computes."""
     soonest = _NEVER
     for pe in range(wake.size):
-        if wake[pe] > after:
+        if wake[pe] > now + awake:
             soonest = min(soonest, wake[pe])
-        begun = max(core[pe, _BEGUN], core[pe, _NEXT])
-        if core[pe, _LINE] < core[pe, _END] and begun > after:
-            soonest = min(soonest, begun)
+        if core[pe, _LINE] < core[pe, _END]:
+            begun = max(core[pe, _BEGUN], core[pe, _NEXT])
+            if begun <= now and core[pe, _OPERATION] == _COMPUTE:
+                begun += max(1, core[pe, _WORDS]) - 1
+            if begun > now:
+                soonest = min(soonest, begun)
     return soonest
 
 
@@ -317,7 +322,7 @@ def _run(
         if moves > before:
             last_move = now
         if not awake or now - last_move > patience:
-            later = _next_event(wake, core, now + 1 if awake else now)
+            later = _next_event(wake, core, now, awake)
             if later == _NEVER:
                 break
             now = later - 1
