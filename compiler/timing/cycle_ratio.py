@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from ...backend.numba_cache import loaded_first
 
 Ints = NDArray[np.int64]
 
@@ -64,8 +66,9 @@ def maximum_cycle_ratio(events: int, arcs: tuple[Arc, ...]) -> Critical:
 def longest_path(events: int, arcs: tuple[Arc, ...]) -> Ints:
     """Earliest time of every event when all may start at 0; `arcs` must not form a cycle."""
     tail, head, weight, _ = _columns(arcs)
-    time = np.zeros(events, np.int64)
-    _relax(time, np.full(events, -1, np.int64), tail, head, weight)
+    time, via, seen = np.zeros((3, events), np.int64)
+    via[:] = -1
+    _relax(time, via, seen, tail, head, weight)
     return time
 
 
@@ -74,8 +77,21 @@ def _columns(arcs: tuple[Arc, ...]) -> tuple[Ints, ...]:
     return tuple(np.ascontiguousarray(table[:, column]) for column in range(4))
 
 
-@njit(cache=True)
-def _relax(time: Ints, via: Ints, tail: Ints, head: Ints, length: Ints) -> int:
+def _positive_cycle(events: int, tail: Ints, head: Ints, length: Ints) -> Ints:
+    """Arc numbers of a cycle whose length is positive; empty if there is none."""
+    time, via, seen, found = np.zeros((4, events), np.int64)
+    via[:] = -1
+    return found[: _find_cycle(time, via, seen, tail, head, length, found)]
+
+
+def _compiled(function: Any) -> Any:
+    """A function that makes no arrays: those it needs are given to it."""
+    plain = njit(cache=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+    return loaded_first(plain(function))
+
+
+@_compiled
+def _relax(time: Ints, via: Ints, seen: Ints, tail: Ints, head: Ints, length: Ints) -> int:
     """Bellman-Ford for longest paths. Returns an event on or behind a positive cycle, or -1.
 
     Once the reasons `via` lead in a loop, that is such a cycle (Cherkassky and Goldberg, 1999,
@@ -91,16 +107,17 @@ def _relax(time: Ints, via: Ints, tail: Ints, head: Ints, length: Ints) -> int:
         if last < 0:
             return -1
         if number % _PASSES == _PASSES - 1:
-            looped = _looped(via, tail)
+            looped = _looped(via, seen, tail)
             if looped >= 0:
                 return looped
     return last
 
 
-@njit(cache=True)
-def _looped(via: Ints, tail: Ints) -> int:
-    """An event whose reasons lead back to it, or -1."""
-    seen = np.full(via.size, -1, np.int64)
+@_compiled
+def _looped(via: Ints, seen: Ints, tail: Ints) -> int:
+    """An event whose reasons lead back to it, or -1. `seen` is room for an entry an event."""
+    for event in range(via.size):
+        seen[event] = -1
     for start in range(via.size):
         event = start
         while via[event] >= 0 and seen[event] < 0:
@@ -111,15 +128,15 @@ def _looped(via: Ints, tail: Ints) -> int:
     return -1
 
 
-@njit(cache=True)
-def _positive_cycle(events: int, tail: Ints, head: Ints, length: Ints) -> Ints:
-    """Arc numbers of a cycle whose length is positive; empty if there is none."""
-    via = np.full(events, -1, np.int64)
-    event = _relax(np.zeros(events, np.int64), via, tail, head, length)
-    found = np.zeros(events, np.int64)
+@_compiled
+def _find_cycle(
+    time: Ints, via: Ints, seen: Ints, tail: Ints, head: Ints, length: Ints, found: Ints
+) -> int:
+    """How many arcs a cycle whose length is positive has, or 0; `found` begins with them."""
+    event = _relax(time, via, seen, tail, head, length)
     if event < 0:
-        return found[:0]
-    for _ in range(events):
+        return 0
+    for _ in range(time.size):
         event = tail[via[event]]
     stop, count = event, 0
     while True:
@@ -127,4 +144,4 @@ def _positive_cycle(events: int, tail: Ints, head: Ints, length: Ints) -> Ints:
         event = tail[via[event]]
         count += 1
         if event == stop:
-            return found[:count]
+            return count

@@ -22,8 +22,11 @@ compared (see steady.py).
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
 
+from ...backend.numba_cache import loaded_first
 from ...compiler.timing.wiring import BACKWARD, FORWARD
 from ..model.state import (
     BEGAN,
@@ -58,7 +61,7 @@ from ..model.state import (
 
 UPDATE = 2
 
-compiled = njit(cache=True, _nrt=False, error_model="numpy")  # pyright: ignore[reportCallIssue]
+_plain = njit(cache=True, _nrt=False, error_model="numpy")  # pyright: ignore[reportCallIssue]
 """Nothing compiled here makes an array. Without counting references to arrays, which numba does at
 every use of one in a tuple, it is ten times as fast. All compiled functions that call each other
 are in this file: the cache does not notice when a function called from another file has changed."""
@@ -76,6 +79,11 @@ inlined_by_llvm = njit(  # pyright: ignore[reportCallIssue]
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
+
+
+def compiled(function: Any) -> Any:
+    """A function that Python calls."""
+    return loaded_first(_plain(function))
 
 
 @compiled
