@@ -94,6 +94,13 @@ def load_machine(name_or_path: str, overrides: Mapping[str, str] = {}) -> Machin
     return target
 
 
+def vendor_of(name: str) -> str:
+    """Who makes a machine that comes with weft: a line of its file, and nothing else is read."""
+    where, text = _read(name)
+    line = next(line for line in text.splitlines() if line.startswith("vendor:"))
+    return str(_parse(where, line)["vendor"])
+
+
 def target_text(name_or_path: str) -> str:
     """The YAML of a target, as it is in the file. Raises what `load_target` raises."""
     return _read(name_or_path)[1]

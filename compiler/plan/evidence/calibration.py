@@ -30,7 +30,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ...targets.load import known_targets, load_target
+from ...targets.load import known_targets, vendor_of
 from .mechanisms import CONSTANTS, WHOLE_PLAN, Mix
 from .rows import EvidenceRow, evidence_rows
 from .student import inflation
@@ -208,4 +208,4 @@ def _weight(measured_on: str, target: str) -> float:
 
 @lru_cache(maxsize=64)
 def _vendor(target: str) -> str:
-    return load_target(target).vendor
+    return vendor_of(target)

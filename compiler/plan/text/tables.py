@@ -62,12 +62,15 @@ def unfold(kind: type, data: Any, path: str) -> Any:
     return unfolded
 
 
+_hints = lru_cache(maxsize=64)(typing.get_type_hints)
+
+
 @lru_cache(maxsize=64)
 def _line_kinds(kind: type) -> dict[str, type]:
     """Fields of `kind` that are one record each, flat and small, with its type."""
     return {
         name: hint
-        for name, hint in typing.get_type_hints(kind).items()
+        for name, hint in _hints(kind).items()
         if dataclasses.is_dataclass(hint)
         and isinstance(hint, type)
         and _is_flat(hint)
@@ -79,7 +82,7 @@ def _line_kinds(kind: type) -> dict[str, type]:
 def _row_kinds(kind: type) -> dict[str, type]:
     """Fields of `kind` that are lists of records, with the type of the records."""
     found = {}
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in _hints(kind).items():
         arguments = typing.get_args(hint)
         if typing.get_origin(hint) is tuple and dataclasses.is_dataclass(arguments[0]):
             found[name] = arguments[0]
@@ -88,14 +91,14 @@ def _row_kinds(kind: type) -> dict[str, type]:
 
 @lru_cache(maxsize=64)
 def _is_flat(kind: type) -> bool:
-    own = [hint for name, hint in typing.get_type_hints(kind).items() if name not in _by_id(kind)]
+    own = [hint for name, hint in _hints(kind).items() if name not in _by_id(kind)]
     return not _row_kinds(kind) and not any(map(dataclasses.is_dataclass, own))
 
 
 @lru_cache(maxsize=64)
 def _texts(kind: type) -> frozenset[str]:
     """Fields that hold nothing but texts."""
-    texts = {name for name, hint in typing.get_type_hints(kind).items() if hint is str}
+    texts = {name for name, hint in _hints(kind).items() if hint is str}
     return frozenset(texts | _by_id(kind))
 
 

@@ -5,6 +5,7 @@ import yaml
 from helpers.target_document import target_document
 from weft.backend.errors import UnknownNameError, UserError
 from weft.compiler.targets import known_rooflines, known_targets, load_machine, load_target
+from weft.compiler.targets.load import vendor_of
 
 
 def test_shipped_targets_are_known_and_load():
@@ -14,6 +15,7 @@ def test_shipped_targets_are_known_and_load():
     for name in (*known_targets(), *known_rooflines()):
         target = load_machine(name)
         assert target.name == name
+        assert target.vendor == vendor_of(name)
         assert all(constant.source for constant in target.constants())
 
 
