@@ -11,7 +11,7 @@ from contextlib import suppress
 from .app import app_of
 from .terminal.heartbeat import heartbeat
 
-_COLLECT_AFTER = 50_000, 20, 100
+_COLLECT_AFTER = 200_000, 20, 100
 """Objects made, then collections of the next younger generation, before garbage is looked for:
 importing torch makes 400,000 objects that stay, and Python's 700 is for programs with few."""
 
