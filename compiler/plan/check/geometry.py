@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ..stage_record import ALGORITHMS, PURPOSES, Rectangle, Region, StageRecord, Tiling
 from .regions.dealt import size_of
@@ -45,24 +45,48 @@ def inside_grid(subject: Subject) -> Iterator[Finding]:
 
 def wafers_in_order(subject: Subject) -> Iterator[Finding]:
     """The pipeline begins on wafer 0 and fills one wafer after the other; totals count them. A
-    region of several stages lies at the place of any of them."""
-    plan, before = subject.plan, 0
-    alone = [plan.stages[n] for n, users in enumerate(subject.users) if len(users) == 1]
-    for position, stage in enumerate(alone):
-        given, highest = stage.region.wafer, before + (position > 0)
-        if not before <= given <= min(highest, plan.wafers - 1):
-            expected = f"{before} or the next, of {plan.wafers}"
-            yield Finding(f"{stage.id}.region.wafer", expected, given)
-        before = max(before, given)
-    wafers = {stage.region.wafer for stage in plan.stages}
-    totals, used = plan.totals, len(wafers)
-    if wafers and wafers != set(range(used)) and len(alone) < len(plan.stages):
+    region of several stages lies at the place of any of them, perhaps on a wafer of its own."""
+    together = {min(users): users for users in subject.users if len(users) > 1}
+    stages, totals = subject.plan.stages, subject.plan.totals
+    yield from _alone_in_order(subject, {stages[first].region.wafer for first in together})
+    yield from _shared_between(subject, together.values())
+    wafers = {stage.region.wafer for stage in stages}
+    used = len(wafers)
+    if wafers != set(range(used)) and together:
         yield Finding("regions", f"wafers 0 to {used - 1}", sorted(wafers))
     if totals.wafers_used != used:
         yield Finding("totals.wafers_used", used, totals.wafers_used)
     if not min(1, used) <= totals.wafers_least <= used:
         expected = f"between 1 and the {used} used"
         yield Finding("totals.wafers_least", expected, totals.wafers_least)
+
+
+def _alone_in_order(subject: Subject, shared: Collection[int]) -> Iterator[Finding]:
+    """Stages with regions of their own leave out no wafer but those of `shared` regions."""
+    plan, before = subject.plan, -1
+    for stage, users in zip(plan.stages, subject.users, strict=True):
+        if len(users) > 1:
+            continue
+        given, least, most = stage.region.wafer, max(before, 0), before + 1
+        while most in shared:
+            most += 1
+        if not least <= given <= min(most, plan.wafers - 1):
+            expected = f"{least} or the next, of {plan.wafers}"
+            yield Finding(f"{stage.id}.region.wafer", expected, given)
+        before = max(before, given)
+
+
+def _shared_between(subject: Subject, together: Iterable[set[int]]) -> Iterator[Finding]:
+    """A region of several stages lies where one of them would: no stage with a region of its own
+    that comes before that one is on a later wafer, and none after it on an earlier one."""
+    stages = subject.plan.stages
+    alone = [(n, s.region.wafer) for n, s in enumerate(stages) if len(subject.users[n]) == 1]
+    for users in together:
+        given = stages[min(users)].region.wafer
+        steps = {user: [(wafer - given) * (n - user) for n, wafer in alone] for user in users}
+        if all(min(own, default=0) < 0 for own in steps.values()):
+            where = " + ".join(stages[user].id for user in sorted(users))
+            yield Finding(f"{where}.region.wafer", "that of stages beside one of them", given)
 
 
 def disjoint(subject: Subject) -> Iterator[Finding]:
