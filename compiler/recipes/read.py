@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
+from ..targets import load_target
 from .keys import part_of, parts
 from .recipe import Recipe, TargetRecipe
 from .shipped import FOLDER, shipped_names
@@ -221,13 +222,15 @@ def _unknown_key(where: str, path: list[str]) -> UserError:
         f"{where}: unknown key '{'.'.join(path)}'",
         expected=f"one of {', '.join(ordered)}",
         got=f"'{name}'",
-        change=f"did you mean '{meant[0]}'?" if meant else remove,
+        change=f"did you mean {' or '.join(map(repr, meant))}?" if meant else remove,
     )
 
 
 def _elsewhere(name: str) -> list[str]:
-    """Dotted keys of other parts of a recipe with this name."""
+    """Dotted keys of other parts of a recipe with this name, and constants of a machine."""
     found = [f"{part.name}.{key.name}" for part in parts() for key in part.keys if key.name == name]
+    constants = load_target(TargetRecipe().name).constants()
+    found += [f"target.{one.name}" for one in constants if one.name.rpartition(".")[2] == name]
     return [key.lstrip(".") for key in found]
 
 
