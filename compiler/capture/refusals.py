@@ -74,7 +74,7 @@ def refusal(sample: OneSample, error: Exception) -> UserError:
             expected="a loss that takes the model's result and the last of the example inputs",
             got=got,
             change="give a target of the shape and type that the loss takes, as the last example"
-            " input (or 'target' by name)",
+            " input (or 'target' by name); in a recipe: input.label_shape, input.label_dtype",
         )
     cures = [cure for part, cure in _ENTERED.items() if any(part in f.filename for f in frames)]
     return UnsupportedError(
