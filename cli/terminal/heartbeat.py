@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-_AFTER_S, _EVERY_S = 2.0, 1.0
+_AFTER_S, _EVERY_S = 1.5, 0.5
 
 
 class Heartbeat:
