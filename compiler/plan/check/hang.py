@@ -87,10 +87,17 @@ def _text(use: Use, where: str) -> str:
 
 def colour_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
     """Colours on the routers."""
+    return _colours(plan, streams)[0]
+
+
+def _colours(plan: PlanDocument, streams: Sequence[CheckedStream]) -> tuple[Use, set[int]]:
+    """The same, and the streams that meet another."""
     routers = routers_of(plan, streams)
-    taken = colours_taken(meetings(routers), len(streams))
+    pairs = meetings(routers)
+    taken = colours_taken(pairs, len(streams))
     kept = max(collective_colours(s.region, s.tiling.space_split) for s in plan.stages)
-    return Use(most_streams(routers), taken, kept, _limit(plan, COLOURS))
+    use = Use(most_streams(routers), taken, kept, _limit(plan, COLOURS))
+    return use, {number for pair in pairs for number in pair}
 
 
 def queue_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
@@ -111,9 +118,9 @@ def _turns(plan: PlanDocument, timed: CheckedTiming) -> list[Wait]:
     other, in a tick: gradients of stages whose backward comes first, activations, then the other
     gradients; gradients from the first stage to the last, activations the other way. Whichever of
     them share one, the order of their turns follows from this."""
-    streams, sharing = timed.streams, set[int]()
-    if not colour_use(plan, streams).suffices:
-        sharing |= {n for pair in meetings(routers_of(plan, streams)) for n in pair}
+    streams = timed.streams
+    colours, meeting = _colours(plan, streams)
+    sharing = set[int]() if colours.suffices else meeting
     if not queue_use(plan, streams).suffices:
         sharing |= {n for own in _with_one_end(plan, streams) if len(own) > 1 for n in own}
     own = sorted((streams[n] for n in sharing), key=lambda stream: _rank(plan, stream))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ..document import HOST, PlanDocument
 from .link_load import Lanes, lane_count, lanes_of, sweep
 from .schedule import FORWARD, CheckedStream
@@ -46,17 +48,22 @@ def colours_taken(pairs: Sequence[tuple[int, int]], streams: int) -> int:
 
 
 def meetings(routers: Sequence[Sequence[Lanes]]) -> list[tuple[int, int]]:
-    """Pairs of streams that have a router in common, in order: a sweep down the rows keeps the
-    rectangles that still reach."""
-    active: list[Lanes] = []
-    found: set[tuple[int, int]] = set()
-    for lanes in sorted((one for own in routers for one in own), key=lambda one: one.rows):
-        active = [other for other in active if other.rows[1] > lanes.rows[0]]
-        for other in active:
-            if max(lanes.columns[0], other.columns[0]) < min(lanes.columns[1], other.columns[1]):
-                found.add((min(lanes.stream, other.stream), max(lanes.stream, other.stream)))
-        active.append(lanes)
-    return sorted((one, other) for one, other in found if one != other)
+    """Pairs of streams that have a router in common, in order: each rectangle, from the top
+    down, against those after it that begin above its end."""
+    lanes = sorted((one for own in routers for one in own), key=lambda one: one.rows)
+    if not lanes:
+        return []
+    stream = np.array([one.stream for one in lanes])
+    rows, columns = (
+        np.array([getattr(one, side) for one in lanes]) for side in ("rows", "columns")
+    )
+    found = np.zeros((len(routers), len(routers)), bool)
+    for at, ((_, bottom), (left, right)) in enumerate(zip(rows, columns, strict=True)):
+        below = slice(at + 1, int(np.searchsorted(rows[:, 0], bottom)))
+        meets = (columns[below, 0] < right) & (left < columns[below, 1])
+        found[stream[at], stream[below][meets]] = True
+    one, other = np.nonzero(np.triu(found | found.T, 1))
+    return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
 def _with_ends(lanes: Lanes) -> Lanes:

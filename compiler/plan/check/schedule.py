@@ -8,7 +8,8 @@ they add up around a loop to more than nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from math import ceil
 from typing import NamedTuple
 
@@ -134,14 +135,13 @@ def _crossing(stream: CheckedStream, made: int, read: int) -> Iterator[Wait]:
 def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
     """Whether a schedule that repeats every `interval` cycles exists.
 
-    Times only grow; any first guess leads to a schedule if there is one. That of ticks is near it:
-    of zeros a pass brings a pipeline nearer by one stage.
+    Times only grow; any first guess leads to a schedule if there is one. That of ticks is near it,
+    and a pass in the order of a tick brings all that waits within one to its time.
     """
-    events = {event for wait in waits for event in (wait.tail, wait.head)}
-    number = {event: at for at, event in enumerate(events)}
-    arcs = [(number[w.tail], number[w.head], w.cycles - w.samples * interval) for w in waits]
-    last = max((unit for event in events for unit in event[1:] if isinstance(unit, int)), default=0)
-    times, cause = [_tick(event, last) * interval for event in events], [-1] * len(events)
+    ticks = _ticks(dict.fromkeys(event for wait in waits for event in (wait.tail, wait.head)))
+    number = {event: at for at, event in enumerate(_in_turn(ticks, waits))}
+    arcs = sorted((number[w.tail], number[w.head], w.cycles - w.samples * interval) for w in waits)
+    times, cause = [ticks[event] * interval for event in number], [-1] * len(number)
     slack, passes, changed = 1e-9 * (1 + interval), 0, True
     while changed:
         changed, passes = False, passes + 1
@@ -152,6 +152,24 @@ def keeps_pace(waits: Sequence[Wait], interval: float) -> bool:
         if changed and passes % _PASSES == 0 and _has_loop(cause):
             return False
     return True
+
+
+def _in_turn(ticks: Mapping[Event, int], waits: Iterable[Wait]) -> Iterable[Event]:
+    """Events, each after all that it waits for in its own tick; in any order if they go around."""
+    before: dict[Event, list[Event]] = {event: [] for event in ticks}
+    for tail, head, _, samples in waits:
+        if ticks[head] == ticks[tail] - samples and head != tail:
+            before[head].append(tail)
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        return ticks
+
+
+def _ticks(events: Collection[Event]) -> dict[Event, int]:
+    """The tick of each event of sample 0."""
+    last = max((unit for event in events for unit in event[1:] if isinstance(unit, int)), default=0)
+    return {event: _tick(event, last) for event in events}
 
 
 def _tick(event: Event, last: int) -> int:

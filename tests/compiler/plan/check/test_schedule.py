@@ -53,3 +53,22 @@ def test_deep_pipelines_take_no_more_passes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(schedule, "_has_loop", lambda cause: kept(looks.append(1) or cause))
     assert keeps_pace(timing.waits, document.totals.initiation_interval_cycles)
     assert len(looks) <= 3
+
+
+def test_turns_of_streams_take_no_more_passes(monkeypatch: pytest.MonkeyPatch):
+    """Those of a tick lead from stage to stage against the samples: a pass went on by one turn."""
+    units = range(400)
+    turns = [
+        Wait(("left", FORWARD, unit + 1, unit + 2), ("departs", FORWARD, unit, unit + 1), 0, 1)
+        for unit in units
+    ]
+    flights = [
+        Wait(("departs", FORWARD, unit, unit + 1), ("left", FORWARD, unit, unit + 1), 5, 0)
+        for unit in units
+    ]
+    waits = [*flights, *turns]
+    looks = []
+    kept = schedule._has_loop
+    monkeypatch.setattr(schedule, "_has_loop", lambda cause: kept(looks.append(1) or cause))
+    assert keeps_pace(waits, 10_000)
+    assert len(looks) <= 1
