@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,9 @@ def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
     """Channels into, or out of, one stage that share a queue: as few as there are queues for,
     beside those of the stage's collectives."""
     most = layout.limit(QUEUES)
+    kept: dict[Rectangle, int] = defaultdict(int)
+    for site in layout.sites:
+        kept[site.region] = max(kept[site.region], collective_queues(site.region, site.slices))
     for end in ("consumer", "producer"):
         at: dict[Rectangle, list[int]] = defaultdict(list)
         for number, channel in enumerate(wiring.channels):
@@ -109,12 +113,7 @@ def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
             if stage < wiring.stages and not is_inside(layout.edges[channel.edge], layout.regions):
                 at[layout.regions[stage]].append(number)
         for region, numbers in at.items():
-            kept = max(
-                collective_queues(region, site.slices)
-                for site in layout.sites
-                if site.region == region
-            )
-            left = max(1, most - kept)
+            left = max(1, most - kept[region])
             if len(numbers) > left:
                 yield from (tuple(numbers[first :: int(left)]) for first in range(int(left)))
 
@@ -147,11 +146,14 @@ def _with_ends(piece: Piece) -> tuple[int, int, int, int, int]:
 
 
 def _overlaps(found: Sequence[tuple[int, int, int, int, int]], streams: int) -> Flags:
+    """Which streams have pieces that overlap: each piece, in the order of their rows, against those
+    after it that begin before its end."""
     meets = np.zeros((streams, streams), bool)
     if found:
-        stream, row, last_row, column, last_column = np.array(found).T
-        both = np.maximum.outer(row, row) < np.minimum.outer(last_row, last_row)
-        both &= np.maximum.outer(column, column) < np.minimum.outer(last_column, last_column)
-        one, other = np.nonzero(both)
-        meets[stream[one], stream[other]] = True
-    return meets
+        stream, row, last_row, column, last_column = np.array(sorted(found, key=itemgetter(1))).T
+        after = np.searchsorted(row, last_row)
+        for at, one in enumerate(stream):
+            own = slice(at, after[at])
+            both = (column[own] < last_column[at]) & (last_column[own] > column[at])
+            meets[one, stream[own][both]] = True
+    return meets | meets.T

@@ -41,6 +41,7 @@ from .layout import Layout
 EAST, WEST, SOUTH, NORTH = range(4)
 
 Shared = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -122,20 +123,32 @@ def fair_cycles(shared: Shared, work_cycles: NDArray[np.float64]) -> NDArray[np.
     `work_cycles` is what a stream needs of its links per sample; it may be 0.
     """
     cycles, left = np.zeros(len(work_cycles)), np.ones(len(shared))
-    open_ = work_cycles > 0
-    load, users = shared @ work_cycles, shared @ open_.astype(np.int64)
+    open_, carried = work_cycles > 0, np.zeros(len(shared))
+    through, streams = np.nonzero(shared)
+    load = np.bincount(through, work_cycles[streams], len(shared))
+    users = np.bincount(through[open_[streams]], minlength=len(shared))
+    links = _links_of_each(through, streams, len(open_))
+    pace = np.where(users > 0, load, 0.0)
     while open_.any():
-        pace = np.where(users > 0, load / np.maximum(left, 1e-300), 0.0)
         slowest = pace.max()
         full = pace >= slowest * (1 - 1e-12)
-        settled = open_ & shared[full].any(axis=0)
-        cycles[settled] = slowest
-        through = shared[:, settled]
-        carried = through @ work_cycles[settled]
-        left = np.maximum(left - carried / slowest, 0.0)
-        load, users = load - carried, users - through.sum(axis=1)
-        open_ = open_ & ~settled
+        settled = np.flatnonzero(open_ & shared[full].any(axis=0))
+        cycles[settled], open_[settled] = slowest, False
+        for stream in settled:
+            carried[links[stream]] += work_cycles[stream]
+            users[links[stream]] -= 1
+        at = np.unique(np.concatenate([links[stream] for stream in settled]))
+        left[at] = np.maximum(left[at] - carried[at] / slowest, 0.0)
+        load[at] -= carried[at]
+        carried[at] = 0.0
+        pace[at] = np.where(users[at] > 0, load[at] / np.maximum(left[at], 1e-300), 0.0)
     return cycles
+
+
+def _links_of_each(links: Indices, streams: Indices, count: int) -> list[Indices]:
+    """The links of every stream, of pairs of a link and a stream that uses it."""
+    order = np.argsort(streams, kind="stable")
+    return np.split(links[order], np.searchsorted(streams[order], np.arange(1, count)))
 
 
 def _band(middle: int, lanes: int, begin: int, size: int) -> tuple[int, int]:
