@@ -112,7 +112,8 @@ def _problem(
 ) -> Problem:
     target = placement.target
     curves = {id(shape): curve_of(shape.widths, shape.heights, target.columns) for shape in own}
-    users = enumerate(placement.by_region[placed.region] for placed in stages)
+    by_region = placement.by_region
+    users = enumerate(by_region[placed.region] for placed in stages)
     place = {one.stage: number for number, own in users for one in own}
     ends = [(place[a], place[b]) for a, b in dag.edges if a in place and b in place]
     edges = [(a, b) for a, b in ends if a != b]

@@ -9,6 +9,7 @@ larger.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -43,15 +44,14 @@ def worth_trying(kernels: Kernels, least: int) -> list[int]:
     above = [cycles for cycles in occurring(kernels) if least < cycles <= 2 * least]
     steps = least * (1 + 0.5 ** np.arange(_TRIALS))
     tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
-    return [least, *sorted((tried | on_fewer_wafers(kernels, least)) - {least})]
+    return [least, *sorted(tried.union(on_fewer_wafers(kernels, least)) - {least})]
 
 
-def on_fewer_wafers(kernels: Kernels, least: int) -> set[int]:
-    """The least interval on each number of wafers but all, where the stages fit: there are fewer
-    links between wafers, or none. What takes fewer wafers than there are is least on all between.
-    `least` is that on all.
+def on_fewer_wafers(kernels: Kernels, least: int) -> Iterator[int]:
+    """The least interval on each number of wafers but all, ascending, where the stages fit: there
+    are fewer links between wafers, or none. What takes fewer wafers than there are is least on all
+    between. `least` is that on all.
     """
-    found: set[int] = set()
     fewer, target = kernels, kernels.target
     while fewer.target.wafers > 1 and (wafers := _taken(fewer, least)) > 1:
         fewer = replace(kernels, target=replace(target, wafers=wafers - 1))
@@ -59,8 +59,7 @@ def on_fewer_wafers(kernels: Kernels, least: int) -> set[int]:
         if longer is None:
             break
         least = longer
-        found.add(least)
-    return found
+        yield least
 
 
 def occurring(kernels: Kernels) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 import networkx as nx
@@ -148,10 +149,11 @@ def estimated_interval(stages: Stages, kernels: Kernels) -> float:
     all wafers or on fewer: most of what `place` tries, in less time."""
     streams, best = Streams(stages), None
     least = smallest_interval(kernels)
-    for interval in sorted({least, *on_fewer_wafers(kernels, least)}):
-        if best is None or interval < best.interval:
-            ranked = _ranked(placements(kernels, interval), stages.dag)
-            best = _best(ranked, streams, best)
+    for interval in chain([least], on_fewer_wafers(kernels, least)):
+        if best is not None and interval >= best.interval:
+            break
+        ranked = _ranked(placements(kernels, interval), stages.dag)
+        best = _best(ranked, streams, best)
     assert best is not None
     return best.interval
 

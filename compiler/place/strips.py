@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -89,9 +90,7 @@ def partitions(
     abreast: int = 1,
 ) -> Iterator[tuple[Strip, ...] | None]:
     """A partition for each of several weights, made when it is asked for."""
-    distinct = list({id(stage): stage for stage in shapes}.values())
-    number = {id(stage): at for at, stage in enumerate(distinct)}
-    kinds = np.array([number[id(stage)] for stage in shapes], np.int64)
+    distinct, kinds = _distinct(shapes)
     thin = np.array([_narrowest(stage, rows, columns) for stage in distinct]).reshape(-1, rows + 1)
     if (thin[:, rows] > columns).any():
         yield from (None for _ in height_weights)
@@ -99,12 +98,34 @@ def partitions(
     areas = (thin * np.arange(rows + 1))[:, 1:].min(axis=1, initial=rows * columns)
     before = np.concatenate(([0], np.cumsum(areas[kinds])))
     widths = _widths(distinct, len(shapes), columns)
-    heights = _heights_of_rows(thin, kinds, widths, abreast)
+    starts, number = np.unique(_following(kinds, abreast), axis=0, return_inverse=True)
+    heights = _heights_of_rows(thin, starts, widths)
     is_of_use = _lowers_a_row(heights)
-    heights, widths = heights[is_of_use], widths[is_of_use]
+    made = _Rows(heights[is_of_use], number.reshape(-1))
+    widths = widths[is_of_use]
     for weight in height_weights:
-        best = _pack(heights, widths, before, rows, columns, weight)
-        yield tuple(_follow(best, heights, widths))
+        best = _pack(made, widths, before, rows, columns, weight)
+        yield tuple(_follow(best, made, widths))
+
+
+def _distinct(shapes: Sequence[StripShapes]) -> tuple[list[StripShapes], Ints]:
+    """Stages that differ in their sizes, and which of them each stage is like."""
+    number: dict[tuple[bytes, bytes], int] = {}
+    distinct: list[StripShapes] = []
+    like: dict[int, int] = {}
+    for stage in shapes:
+        if id(stage) not in like:
+            like[id(stage)] = number.setdefault(
+                (stage.heights.tobytes(), stage.widths.tobytes()), len(distinct)
+            )
+            distinct += [stage] if like[id(stage)] == len(distinct) else []
+    return distinct, np.array([like[id(stage)] for stage in shapes], np.int64)
+
+
+def _following(kinds: Ints, abreast: int) -> Ints:
+    """For each stage its kind and those of the stages that can lie beside it; -1 after the last."""
+    padded = np.concatenate((kinds, np.full(abreast - 1, -1)))
+    return np.lib.stride_tricks.sliding_window_view(padded, abreast)
 
 
 def _narrowest(stage: StripShapes, rows: int, columns: int) -> Ints:
@@ -133,15 +154,17 @@ def _lowers_a_row(heights: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 @njit(cache=True)
-def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> NDArray[np.int32]:
-    """For each of the widths, the least height of a row that begins with a stage and has one stage,
-    two, ...; too high where there is none."""
-    rows = thin.shape[1] - 1
-    found = np.full((len(widths), len(kinds), abreast), rows + 1, np.int32)
-    for first in range(len(kinds)):
+def _heights_of_rows(thin: Ints, starts: Ints, widths: Ints) -> NDArray[np.int32]:
+    """For each of the widths, the least height of a row of the first stage, of two, ... of those
+    that can lie side by side; too high where there is none."""
+    rows, abreast = thin.shape[1] - 1, starts.shape[1]
+    found = np.full((len(widths), len(starts), abreast), rows + 1, np.int32)
+    for first in range(len(starts)):
         together = np.zeros(rows + 1, np.int64)
-        for more in range(min(abreast, len(kinds) - first)):
-            together += thin[kinds[first + more]]
+        for more in range(abreast):
+            if starts[first, more] < 0:
+                break
+            together += thin[starts[first, more]]
             height = 1
             for at in range(len(widths) - 1, -1, -1):
                 while height <= rows and together[height] > widths[at]:
@@ -152,18 +175,24 @@ def _heights_of_rows(thin: Ints, kinds: Ints, widths: Ints, abreast: int) -> NDA
     return found
 
 
+class _Rows(NamedTuple):
+    """Of each width the least heights of rows by how they start, see `_heights_of_rows`; and how a
+    row starts that begins with each stage."""
+
+    heights: NDArray[np.int32]
+    start: Ints
+
+
 @njit(cache=True)
-def _stack(
-    heights: NDArray[np.int32], at: int, first: int, rows: int, stacked: Ints, count: Ints
-) -> int:
+def _stack(made: _Rows, at: int, first: int, rows: int, stacked: Ints, count: Ints) -> int:
     """Fill a strip of width number `at` from a stage on: the first stage after it. For each of its
     stages, `stacked` is the least height with it, and `count` how many are in its row."""
     stacked[first] = 0
     for last in range(first + 1, len(stacked)):
         stacked[last] = rows + 1
-        for more in range(min(heights.shape[2], last - first)):
+        for more in range(min(made.heights.shape[2], last - first)):
             start = last - 1 - more
-            total = stacked[start] + heights[at, start, more]
+            total = stacked[start] + made.heights[at, made.start[start], more]
             if total < stacked[last]:
                 stacked[last], count[last] = total, more + 1
         if stacked[last] > rows:
@@ -173,7 +202,7 @@ def _stack(
 
 @njit(cache=True)
 def _pack(
-    heights: NDArray[np.int32],
+    made: _Rows,
     widths: Ints,
     areas: Ints,
     rows: int,
@@ -183,7 +212,7 @@ def _pack(
     """Of each stage the best strip that begins with it: the first stage after it, and the number of
     its width; 0 and 0 if it fits none. `areas` are least ones of all stages before: a strip holds
     no more than its own, which tells of most widths that they are not the best."""
-    stages = heights.shape[1]
+    stages = len(made.start)
     cost, taken = np.full(stages + 1, np.inf), np.zeros(stages + 1, np.int64)
     cost[stages] = 0.0
     best = np.zeros((stages, 2), np.int64)
@@ -197,7 +226,7 @@ def _pack(
                 most += 1
             if widths[at] + cost[most] >= cost[first]:
                 continue
-            after = _stack(heights, at, first, rows, stacked, count)
+            after = _stack(made, at, first, rows, stacked, count)
             if after > first:
                 left = -taken[after] % columns
                 added = widths[at] if widths[at] <= left else left + widths[at]
@@ -208,12 +237,12 @@ def _pack(
     return best
 
 
-def _follow(best: Ints, heights: NDArray[np.int32], widths: Ints) -> list[Strip]:
+def _follow(best: Ints, made: _Rows, widths: Ints) -> list[Strip]:
     strips, first, stages = [], 0, len(best)
     stacked, count = np.zeros(stages + 1, np.int64), np.zeros(stages + 1, np.int64)
     while first < stages:
         last, at = map(int, best[first])
-        _stack(heights, at, first, 1 << 40, stacked[: last + 1], count)
+        _stack(made, at, first, 1 << 40, stacked[: last + 1], count)
         ends = [last]
         while ends[-1] > first:
             ends.append(ends[-1] - int(count[ends[-1]]))
