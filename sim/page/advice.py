@@ -89,7 +89,7 @@ def _line(stage: StageRecord, row: StageRow, report: SimReport) -> str:
         return _own(stage, row)
     if cause in ("link", "wafer-link", "host", "loop", "deadlock"):
         return _waiting(row, cause)
-    return f"idle {1 - row.utilisation:.0%}: a slower stage sets the pace, {at}"
+    return f"{_most(stage, row)}; idle {1 - row.utilisation:.0%} at the pace of {at}"
 
 
 def _own(stage: StageRecord, row: StageRow) -> str:
@@ -98,14 +98,21 @@ def _own(stage: StageRecord, row: StageRow) -> str:
         share = wait / (wait + row.busy_cycles)
         return f"experts wait {share:.0%} of its time for the fullest: balance them, or a capacity"
     if row.bound_by == "network":
-        return f"exchange of {_largest(stage.operators, 'network_cycles')}: fewer, larger tiles"
+        return f"{_most(stage, row)}: fewer, larger tiles"
     nonzeros = stage.nonzeros
     if nonzeros.total < nonzeros.dense and nonzeros.per_pe_max > _UNEVEN * nonzeros.per_pe_mean:
         ratio = nonzeros.per_pe_max / max(nonzeros.per_pe_mean, 1e-9)
         return f"fullest PE has {ratio:.2f} x the mean non-zeros: balance them"
     if row.bound_by == "memory":
-        return f"{_largest(stage.operators, 'compute_cycles')}: fuse passes or narrow the dtype"
-    return f"{_largest(stage.operators, 'compute_cycles')}: more PEs, or sparser weights"
+        return f"{_most(stage, row)}: fuse passes or narrow the dtype"
+    return f"{_most(stage, row)}: more PEs, or sparser weights"
+
+
+def _most(stage: StageRecord, row: StageRow) -> str:
+    """What takes most of the stage's own cycles, of the kind that bounds it."""
+    if row.bound_by == "network":
+        return f"exchange of {_largest(stage.operators, 'network_cycles')}"
+    return _largest(stage.operators, "compute_cycles")
 
 
 def _waiting(row: StageRow, cause: str) -> str:

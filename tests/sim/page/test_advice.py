@@ -10,7 +10,7 @@ from helpers.plans_to_train import small_plan
 from weft.compiler.plan.stage_record import StageRecord
 from weft.compiler.plan.text.numbers import energy as joules
 from weft.sim import simulate
-from weft.sim.page.advice import advise, slowest_stage, verdict
+from weft.sim.page.advice import advise, in_phase, slowest_stage, verdict
 
 CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 
@@ -18,9 +18,27 @@ CHAIN = plans.chain([(10, 20, 5), (30, 40, 10), (10, 10, 10)], size=400)
 def test_stages_that_wait_for_a_slower_one_are_told_so():
     """What bounds them is still their own."""
     first, _, last = advise(CHAIN, simulate(CHAIN, 200))
-    for entry in (first, last):
+    for entry, idle in ((first, 56), (last, 62)):
         assert entry.bound_by == "compute"
-        assert "slower stage sets the pace, layer1" in entry.advice
+        assert f"idle {idle}% at the pace of layer1" in entry.advice
+
+
+def test_a_stage_that_waits_says_what_takes_most_of_its_own_time():
+    plan = small_plan().document
+    report = simulate(plan, 200)
+    waiting = [
+        (stage, entry)
+        for stage, entry in zip(plan.stages, advise(plan, report), strict=True)
+        if "at the pace of" in entry.advice
+    ]
+    assert waiting
+    for stage, entry in waiting:
+        kind = "network_cycles" if entry.bound_by == "network" else "compute_cycles"
+        cycles = {}
+        for one in stage.operators:
+            name = in_phase(one)
+            cycles[name] = cycles.get(name, 0) + getattr(one, kind)
+        assert max(cycles, key=cycles.__getitem__) in entry.advice
 
 
 def test_a_run_too_short_is_told_so():
