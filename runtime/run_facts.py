@@ -24,8 +24,8 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
         (
             "run",
             f"{run.trained:,} samples in {_epochs(run.epochs)}, {run.mode}:"
-            f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing,"
-            f" {run.data_wait_s:.1f} s of them waiting for data",
+            f" {run.compile_s:.1f} s compiling, {run.train_s:.1f} s training and testing"
+            f"{wait_text(run.data_wait_s, run.train_s)}",
         ),
         *_memory_facts(run),
         *_skipped_facts(run),
@@ -34,6 +34,13 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
         *[("new map needed", str(new)) for new in run.new_maps],
         *[("growth refused", f"{n:,} weights of {name}") for name, n in run.refused_growth.items()],
     ]
+
+
+def wait_text(waited_s: float, train_s: float) -> str:
+    """How long training waited for data, where that is 1 % of the time or more."""
+    if waited_s < 0.01 * train_s or not waited_s:
+        return ""
+    return f", {waited_s:.1f} s of them waiting for data"
 
 
 def score_facts(score: Score) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weft.runtime.checkpoint.score import Score
-from weft.runtime.run_facts import score_facts
+from weft.runtime.run_facts import score_facts, wait_text
 
 
 def test_shares_are_percents_and_losses_of_classes_are_per_label() -> None:
@@ -15,3 +15,8 @@ def test_shares_are_percents_and_losses_of_classes_are_per_label() -> None:
         ("test mae", "0.1250"),
     ]
     assert score_facts(Score(10, None, 0.25)) == [("test loss", "0.2500")]
+
+
+def test_a_wait_that_is_none_is_not_spoken_of() -> None:
+    assert wait_text(0.2, 154.0) == wait_text(0.0, 0.0) == ""
+    assert wait_text(12.0, 154.0) == ", 12.0 s of them waiting for data"
