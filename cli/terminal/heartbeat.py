@@ -16,7 +16,7 @@ _AFTER_S, _EVERY_S = 1.5, 0.5
 class Heartbeat:
     """Watches what is written to a terminal, and adds to its last line while nothing is.
 
-    A line without an end ("  capture ...") goes on as it is; else a new one begins with `label`.
+    A line without an end ("  capture ...") goes on; else a new one begins with `label`.
     What is written next takes the place of what was added.
     """
 
@@ -31,7 +31,8 @@ class Heartbeat:
             silent_s = now - self._last
             if silent_s < _AFTER_S:
                 return
-            text = f"{self._open or f'  {self._label} ...'} {silent_s:.0f} s"
+            line = self._open or f"  {self._label}"
+            text = f"{line.removesuffix(' ...').rstrip()} ... {silent_s:.0f} s"
             self._added = max(self._added, len(text))
             self._terminal.write(f"\r{text}")
             self._terminal.flush()

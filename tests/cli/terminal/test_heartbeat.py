@@ -46,6 +46,15 @@ def test_an_open_line_goes_on_and_is_restored(terminal: Terminal) -> None:
     assert terminal.screen == ["done", "  capture   16.21 s", ""]
 
 
+def test_after_a_line_that_counts_the_seconds_stand_apart(terminal: Terminal) -> None:
+    heart = Heartbeat(terminal, "weft train")
+    heart.write(terminal, "\r  128/1,437 samples  ")
+    heart.beat(time.monotonic() + 3)
+    assert terminal.screen == ["  128/1,437 samples ... 3 s"]
+    heart.write(terminal, "\r  256/1,437 samples  ")
+    assert terminal.screen == ["  256/1,437 samples"]
+
+
 def test_after_a_whole_line_the_verb_is_named_and_gone_before_the_next_word(
     terminal: Terminal,
 ) -> None:
