@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,12 +12,21 @@ from ....backend.errors import UserError
 from .instance import FORMAL, ContestKernel, Instance
 
 _NODE = re.compile(r"(\w+)\s*\[\s*(\d+)\s*\](.*)")
-_EDGE = re.compile(r"(\w+)\s*\[\s*(\d+)\s*\]\s*:\s*\w+\s*->\s*(\w+)\s*\[\s*(\d+)\s*\]\s*:\s*\w+")
-_NAME = re.compile(r"name\s*=\s*'([^']+)'")
-_NUMBER = re.compile(r"(\w+)\s*=\s*(\d+)\b")
+_END = r"(\w+)\s*\[\s*(\d+)\s*\]\s*:\s*\w+"
+_EDGE = re.compile(rf"{_END}\s*->\s*{_END}\s*(?:,.*)?")
+_JOINED = re.compile(r"\w+\s*\[[^\]]*\]\s*[^\w\s]|[^']*->")
+"""How an edge begins, right or wrong: after its first index comes neither a letter nor nothing."""
+_ENTRY = re.compile(r"[\s,]*(\w+)\s*=\s*('[^']*'|\[[^\]]*\]|[^\s,'\[=]+)")
+_NAME = re.compile(r"'([^\s()=:>']+)'")
+_MARK = re.compile(r"\(\*|\*\)")
 _COMMENT = re.compile(r"\(\*(.*?)\*\)", re.S)
+_NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?")
 _SIZES = ("width", "height", "memlimit")
 _WEIGHTS = ("wdeltat", "wlength", "wadapter")
+_MOST = {"width": 8_000, "height": 8_000}
+"""Rows and columns that curves can count, see packing/curves.py."""
+_MOST_FORMAL = 65_536
+_UNENDED = "*) for the comment that begins here"
 _ENDS = ("input", "output")
 
 
@@ -26,18 +36,19 @@ def read_instance(path: Path) -> Instance:
     Raises UserError with file and line for what is missing, unknown, or does not fit together.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}", expected="a .kgraph file", got=str(error), change="give another file"
         ) from None
+    _check_comments(path, text)
     header = _header(path, text)
     kernels: list[ContestKernel] = []
     number: dict[int, int] = {}
     kinds: dict[int, str] = {}
     edges: list[tuple[int, int]] = []
     for line, content in _lines(text):
-        if "->" in content:
+        if _JOINED.match(content):
             source, sink = _edge(path, line, content, kinds)
             if source in number and sink in number:
                 edges.append((number[source], number[sink]))
@@ -48,7 +59,10 @@ def read_instance(path: Path) -> Instance:
         kinds[index] = kind
         if kind not in _ENDS:
             number[index] = len(kernels)
-            kernels.append(_kernel(path, line, kind, index, rest))
+            kernel = _kernel(path, line, kind, index, rest)
+            if any(kernel.name == other.name for other in kernels):
+                _wrong(path, line, "a name that no kernel before has", f"'{kernel.name}' again")
+            kernels.append(kernel)
     if not kernels:
         _wrong(path, text.count("\n") + 1, "at least one conv, dblock or cblock", "none")
     return Instance(
@@ -68,6 +82,20 @@ def _wrong(path: Path, line: int, expected: str, got: str) -> NoReturn:
     raise UserError(f"{path}:{line}", expected=expected, got=got, change="mend the line")
 
 
+def _check_comments(path: Path, text: str) -> None:
+    """Comments begin and end in turns."""
+    opened = 0
+    for mark in _MARK.finditer(text):
+        line = text[: mark.start()].count("\n") + 1
+        if mark[0] == "*)" and not opened:
+            _wrong(path, line, "(* before *)", "the end of no comment")
+        if mark[0] == "(*" and opened:
+            _wrong(path, opened, _UNENDED, f"another (* in line {line}")
+        opened = line if mark[0] == "(*" else 0
+    if opened:
+        _wrong(path, opened, _UNENDED, "the end of the file")
+
+
 def _header(path: Path, text: str) -> Mapping[str, float]:
     first = _COMMENT.search(text)
     if first is None:
@@ -75,20 +103,30 @@ def _header(path: Path, text: str) -> Mapping[str, float]:
     line = text[: first.start()].count("\n") + 1
     found: dict[str, float] = {}
     for offset, content in enumerate(first[1].splitlines()):
-        key, equals, value = content.strip().partition("=")
-        if not equals or key.strip() not in _SIZES + _WEIGHTS:
+        key, equals, value = (part.strip() for part in content.partition("="))
+        if not equals or key not in _SIZES + _WEIGHTS:
             continue
-        try:
-            found[key.strip()] = float(value)
-        except ValueError:
-            _wrong(path, line + offset, f"{key.strip()}=number", f"'{value}'")
+        if key in found:
+            _wrong(path, line + offset, f"{key} once", f"{key}={value} again")
+        found[key] = _parameter(path, line + offset, key, value)
     for key in _SIZES + _WEIGHTS:
-        least = 1 if key in _SIZES else 0
         if key not in found:
             _wrong(path, line, f"{key}=number in the first comment", f"keys {', '.join(found)}")
-        if not found[key] >= least:
-            _wrong(path, line, f"{key} of at least {least}", f"{found[key]:g}")
     return found
+
+
+def _parameter(path: Path, line: int, key: str, value: str) -> float:
+    """A parameter of the first comment; sizes are whole numbers."""
+    if not _NUMBER.fullmatch(value):
+        _wrong(path, line, f"{key}=number", f"'{value}'")
+    number, least = float(value), 1 if key in _SIZES else 0
+    if number < least:
+        _wrong(path, line, f"{key} of at least {least}", f"{number:g}")
+    if not isfinite(number) or (key in _SIZES and number != int(number)):
+        _wrong(path, line, f"{key} as a {'whole' if key in _SIZES else 'finite'} number", value)
+    if number > _MOST.get(key, number):
+        _wrong(path, line, f"{key} of at most {_MOST[key]:,}", f"{number:,g}")
+    return number
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -110,26 +148,49 @@ def _node(path: Path, line: int, content: str) -> tuple[str, int, str]:
 
 
 def _kernel(path: Path, line: int, kind: str, index: int, rest: str) -> ContestKernel:
-    name = _NAME.search(rest)
+    entries = _entries(path, line, rest)
+    name = _NAME.fullmatch(entries.get("NAME", ""))
     if name is None:
-        _wrong(path, line, "name='...'", f"'{rest.strip()}'")
-    given = {key.upper(): int(value) for key, value in _NUMBER.findall(_NAME.sub("", rest))}
-    if kind == "conv" and "T" in given:
-        given.setdefault("U", given["T"])
-    for key in FORMAL[kind]:
-        if key not in given:
-            _wrong(path, line, f"{key}=number for {kind}[{index}]", f"'{rest.strip()}'")
-        if given[key] < 1:
-            _wrong(path, line, f"{key} of at least 1", str(given[key]))
+        got = f"name={entries['NAME']}" if "NAME" in entries else f"'{rest.strip()}'"
+        _wrong(path, line, "name='...' without spaces and ( ) = : >", got)
+    if kind == "conv" and "T" in entries:
+        entries.setdefault("U", entries["T"])
+    given = {key: _size(path, line, key, entries.get(key), kind, index) for key in FORMAL[kind]}
     if kind != "conv" and given["F"] < 4:
         _wrong(path, line, "F of at least 4", str(given["F"]))
     if kind == "cblock" and min(given["H"], given["W"]) < 2:
         _wrong(path, line, "H and W of at least 2", f"{given['H']} and {given['W']}")
-    return ContestKernel(kind, {key: given[key] for key in FORMAL[kind]}, name[1])
+    return ContestKernel(kind, given, name[1])
+
+
+def _entries(path: Path, line: int, rest: str) -> dict[str, str]:
+    """The texts of KEY=VALUE pairs, by key in capitals."""
+    found: dict[str, str] = {}
+    at = 0
+    while match := _ENTRY.match(rest, at):
+        key, at = match[1].upper(), match.end()
+        if key in found:
+            _wrong(path, line, f"{match[1]} once", f"{match[1]}={match[2]} again")
+        found[key] = match[2]
+    if rest[at:].strip(" \t,"):
+        _wrong(path, line, "KEY=VALUE pairs and name='...'", f"'{rest[at:].strip()}'")
+    return found
+
+
+def _size(path: Path, line: int, key: str, value: str | None, kind: str, index: int) -> int:
+    """A formal argument of a kernel."""
+    if value is None:
+        _wrong(path, line, f"{key}=number for {kind}[{index}]", "none")
+    if not re.fullmatch(r"-?\d+", value):
+        _wrong(path, line, f"{key}=number for {kind}[{index}], whole", f"{key}={value}")
+    if not 1 <= int(value) <= _MOST_FORMAL:
+        end = "at least 1" if int(value) < 1 else f"at most {_MOST_FORMAL:,}"
+        _wrong(path, line, f"{key} of {end}", value)
+    return int(value)
 
 
 def _edge(path: Path, line: int, content: str, kinds: Mapping[int, str]) -> tuple[int, int]:
-    match = _EDGE.match(content)
+    match = _EDGE.fullmatch(content)
     if match is None:
         _wrong(path, line, "TYPE[INDEX]:PORT -> TYPE[INDEX]:PORT, shape:...", f"'{content}'")
     for kind, index in ((match[1], match[2]), (match[3], match[4])):
