@@ -85,13 +85,13 @@ def _instance(text: str) -> tuple[dict[str, float], list[tuple[str, dict[str, in
     comments = re.findall(r"\(\*(.*?)\*\)", text, re.S)
     header = {
         key: float(value)
-        for key, value in re.findall(r"(\w+)\s*=\s*([\d.]+)\s*$", comments[0], re.M)
+        for key, value in re.findall(r"(\w+)\s*=\s*([-+.\deE]*\d[.]?)\s*$", comments[0], re.M)
     }
     bare = re.sub(r"\(\*.*?\*\)", "", text, flags=re.S)
     nodes, numbers, links = [], {}, []
     for line in bare.splitlines():
         ends = re.findall(r"(\w+)\s*\[\s*(\d+)\s*\]\s*:", line)
-        if "->" in line:
+        if "->" in line.partition("'")[0]:
             pair = [numbers.get(int(index)) for _, index in ends[:2]]
             if None not in pair:
                 links.append((pair[0], pair[1]))
@@ -99,8 +99,9 @@ def _instance(text: str) -> tuple[dict[str, float], list[tuple[str, dict[str, in
         head = re.match(r"\s*(\w+)\s*\[\s*(\d+)\s*\]", line)
         if head is None or head[1] in ("input", "output"):
             continue
-        name = re.search(r"name\s*=\s*'([^']*)'", line)
-        formal = {key.upper(): int(value) for key, value in re.findall(r"(\w+)=\s*(\d+)", line)}
+        name = re.search(r"name\s*=\s*'([^']*)'", line, re.I)
+        given = re.findall(r"(\w+)\s*=\s*(\d+)", re.sub(r"'[^']*'", "", line))
+        formal = {key.upper(): int(value) for key, value in given}
         numbers[int(head[2])] = len(nodes)
         nodes.append((head[1], formal, name[1] if name else ""))
     return header, nodes, links
@@ -116,8 +117,10 @@ def _solution(text: str, path: Path, nodes: list) -> list[PlacedRectangle]:
             values = match[3].split()
             if not all(value.isdigit() for value in values):
                 _broken(f"{path}:{number}", "whole numbers as arguments", f"'{match[3]}'")
+            _once(f"{path}:{number}", match[1], nodes, chosen)
             chosen[match[1]] = match[2], [int(value) for value in values], number
         elif match := _PLACE.fullmatch(line.strip()):
+            _once(f"{path}:{number}", match[1], nodes, where)
             where[match[1]] = int(match[2]), int(match[3]), match[4]
         else:
             _broken(
@@ -125,6 +128,14 @@ def _solution(text: str, path: Path, nodes: list) -> list[PlacedRectangle]:
                 f"'{line.strip()}'",
             )  # fmt: skip
     return [_rectangle(path, node, chosen, where) for node in nodes]
+
+
+def _once(where: str, name: str, nodes: list, before: dict) -> None:
+    """Every line is of a kernel that the instance has, and the first of its kind."""
+    if name not in [known for _, _, known in nodes]:
+        _broken(where, "a kernel of the instance", name)
+    if name in before:
+        _broken(where, f"one such line for {name}", "a second one")
 
 
 def _rectangle(path: Path, node: tuple, chosen: dict, where: dict) -> PlacedRectangle:

@@ -21,6 +21,22 @@ def test_the_worked_example(files: tuple[Path, Path]) -> None:
     assert found.total == 50176 + 10 * 517 + 100 * 2
 
 
+def test_instances_are_read_as_the_placer_reads_them(files: tuple[Path, Path]) -> None:
+    """Spaces, capitals, exponents, and names that look like arguments."""
+    before, text = score(*files), files[0].read_text()
+    for old, new in (
+        ("wlength=10", "wlength = 1e1"),
+        ("h=56 w=56 f=256 name='a'", "NAME = 'h=9' H = 56 w =56 f= 256"),
+        ("dblock[1]:y -> ", "dblock [ 1 ] : y->"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    files[0].write_text(text)
+    files[1].write_text(SOLUTION.replace("a =", "h=9 =").replace("a :", "h=9 :"))
+    found = score(*files)
+    assert (found.total, found.distance) == (before.total, before.distance)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
@@ -33,6 +49,9 @@ def test_the_worked_example(files: tuple[Path, Path]) -> None:
         ("8 8 8 8 32 8 )", "1 1 1 1 1 1 )", "at most 24,576 words per tile"),
         ("c = dblock( 28 28 512 4", "c = dblock( 28 28 512", "dblock with 11 numbers"),
         ("place(0 0 R90)", "place(0 0 R180)", "NAME : place(X Y R0|R90)"),
+        ("c : place", "d : place(0 0 R0)\nc : place", "a kernel of the instance"),
+        ("c : place", "b : place(0 0 R0)\nc : place", "one such line for b"),
+        ("c = dblock(", "a = dblock( 56 56 256 4 4 8 8 8 8 64 16 )\nc = dblock(", "one such line"),
     ],
 )
 def test_broken_rules(files: tuple[Path, Path], old: str, new: str, expected: str) -> None:
