@@ -10,7 +10,8 @@ from .moves import graft, mirror_cut, mirror_part, swap, turn_cut
 from .tree import empty_tree, height_at, lay, narrowest, refresh_all, wire
 
 OVERFLOW_WEIGHT = 1.2
-"""A packing that is too high by a share of the wafer costs this share more of its level's price."""
+"""A packing that is too high by a share of the wafer costs this share more of its level's price, or
+of wires as long as the wafer is high where levels cost nothing."""
 _NARROW, _MIRROR, _MIRROR_PART, _TURN, _SWAP = 0.03, 0.10, 0.05, 0.10, 0.27
 """Shares of the moves; the rest are grafts."""
 
@@ -42,6 +43,8 @@ def _cost(tree, root, price, narrow, rows, edges, weights, limit):
         return np.inf, height
     over = max(0, height - rows)
     cost = price * (1 + OVERFLOW_WEIGHT * over / rows)
+    if price == 0:
+        cost = OVERFLOW_WEIGHT * over * weights.sum()
     if cost > limit:
         return np.inf, height
     if narrow >= 0 and over == 0:

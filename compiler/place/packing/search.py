@@ -112,7 +112,7 @@ def _run(
     hot = np.exp(random.uniform(np.log(_COLDEST), np.log(_HOTTEST)))
     seed, steps = int(random.integers(1 << 31)), int(budget.steps * random.choice((0.5, 1, 2)))
     levels, (joined, joins) = problem.levels, problem.joined
-    scale = float(levels.costs[start.level])
+    scale = float(levels.costs[start.level]) or _cost_of(start)
 
     def run() -> SlicedLayout:
         cost, links, root, level, narrow = anneal(
@@ -123,6 +123,11 @@ def _run(
         return SlicedLayout(links, int(root), int(level), float(narrow), float(cost))
 
     return run
+
+
+def _cost_of(start: SlicedLayout) -> float:
+    """What temperatures are shares of where levels cost nothing; one where wires do neither."""
+    return start.cost if 0 < start.cost < np.inf else 1.0
 
 
 def _refolding(

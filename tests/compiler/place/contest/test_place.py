@@ -38,6 +38,18 @@ def test_distance_shortens_when_it_weighs(tmp_path: Path) -> None:
     assert found[0].distance > found[1].distance
 
 
+@pytest.mark.parametrize("wire", [0, 3])
+def test_time_may_weigh_nothing(tmp_path: Path, wire: int) -> None:
+    """Then the wires alone decide, or nothing does, and what is too high still costs."""
+    path, solution = written(tmp_path, wire=wire), tmp_path / "chain.solution"
+    path.write_text(path.read_text().replace("wdeltat=1", "wdeltat=0"))
+    read = read_instance(path)
+    solution.write_text(solution_text(read, place_instance(read, rounds=1)))
+    scored = score(path, solution)
+    assert scored.total == wire * scored.distance
+    assert scored.total >= bounds(read).total
+
+
 def test_what_cannot_fit_is_said_kernel_by_kernel(tmp_path: Path) -> None:
     read = read_instance(written(tmp_path, columns=8, rows=9))
     with pytest.raises(InfeasibleError) as raised:
