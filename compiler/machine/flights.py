@@ -200,9 +200,19 @@ def _reduce_in_turns(
 ) -> float:
     """All lines that share links, and perhaps back from the first PE."""
     turns = _turns(of, spacing, routes + comes_back)
+    lines = _ceil_div(spacing, turns)
     back = _broadcast(of, words, pes) if comes_back else 0.0
-    one = _reduce(of, _ceil_div(spacing, turns) * words, pes, groups) + back
+    if comes_back and pes == 2:
+        back += _met(of, words, lines - 1)
+    one = _reduce(of, lines * words, pes, groups) + back
     return _again(of, turns, _spread(of, one, pes, spacing, 1 + comes_back))
+
+
+@_inner
+def _met(of: Links, words: float, others: float) -> float:
+    """What lines of two PEs lose to `others` on their links: what goes back would meet the words
+    of the next line, a hop away. Fewer words than a hop has cycles have passed before."""
+    return others * of.hop if words >= of.hop else 0.0
 
 
 @_inner
@@ -278,22 +288,44 @@ def _handed_on(of: Links, words: float, pes: int, spacing: int, groups: int) -> 
 
 @_inner
 def _middle(of: Links, words: float, pes: int, spacing: int) -> float:
-    """A link carries the words of all lines twice: those that come, and in the middle those that
-    have gone back already; but of two lines that start together, each goes one way first, so one of
-    them adds what comes from farther away before the rest. With every second line a link loses a
-    cycle."""
+    """Either way along the links the foremost line comes first: so one line's sums come last one
+    way, another's the other way, and all that come have passed before any goes back."""
     if words <= 0 or pes <= 1:
         return 0.0
     turns = _turns(of, spacing, _CHAIN_ROUTES + 1)
-    lines = spacing - turns
+    others = spacing / turns - 1
     there = _towards_middle(of, words, pes, spacing) + of.issue
-    if lines > 0 and pes > 2:
-        far = pes // 2 * (of.wait + of.hop * spacing)
-        there = max(there, far + words + 2 * of.issue + words)
+    waiting = 0.0
+    if others > 0 and pes == 2:
+        waiting = others * words + _met(of, words, others)
+    elif others > 0:
+        there = pes // 2 * (of.wait + of.hop * spacing) + 2 * (words + of.issue)
+        waiting = _behind_middles(of, words, pes, spacing, others)
     back = _flight(of, words, pes // 2 * spacing, 1 if of.multicast else pes // 2)
-    twice = 2 * lines - (1 if lines > 0 else 0) if pes > 2 else lines
-    others = lines // 2 + words * twice
-    return turns * (there + back) + (turns - 1) * of.start + others
+    return turns * (there + back + waiting) + (turns - 1) * of.start
+
+
+@_inner
+def _behind_middles(of: Links, words: float, pes: int, spacing: int, others: float) -> float:
+    """The same of longer lines: until the first of all lines has its sum, and until the words of
+    the others have gone back. Fewer words than a hop has cycles pass between those of other lines:
+    then the last line's sum is what counts."""
+    come, added = others * words, words + of.issue
+    last = max(come / 2, come - added)
+    if words < of.hop:
+        return last
+    return max(last, come + _first_summed(of, come, added, pes, spacing))
+
+
+@_inner
+def _first_summed(of: Links, come: float, added: float, pes: int, spacing: int) -> float:
+    """How much later than a line alone the first of many has its sum: one in the middle of them,
+    halfway between when its words come one way and when they come the other way. A line of an even
+    number of PEs has its middle a step off, and may have added the nearer half before."""
+    if pes % 2 == 1:
+        return max(0.0, come - added) / 2
+    halfway = (come - added - of.wait - of.hop * spacing) / 2
+    return halfway if halfway >= 0 else min(0.0, max(halfway, come / 2 - added))
 
 
 @njit(cache=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
+from operator import itemgetter
 
 import numpy as np
 
@@ -21,10 +22,6 @@ from .line_sums import ROUTES, add_all_reduce, add_sum, group_size
 from .region import MAX_ROUTES, OPPOSITE, FabricRegion, Instruction, Port
 from .run import run
 
-_TURNINGS = (0, 2, 4, 6)
-"""Cycles that a program may leave between the words of one line and of the next. Words of two lines
-that meet where both turn hold each other up, by as much as a line has; a few cycles more or less,
-and they miss each other."""
 _BORDER_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES, _MIDDLE_ROUTES = 4, 3, 5, 3
 
 
@@ -87,45 +84,50 @@ def _middle_is_faster(copies: Copies, target: Target) -> bool:
 
 
 def middle_cycles(copies: Copies, target: Target) -> int:
-    """Cycles of the sum in the middle slice and back both ways, every PE of a column stepped: of
-    the program whose lines turn best."""
+    """Cycles of the sum in the middle slice and back both ways, every PE of a column stepped."""
     if copies.slices == 1 or copies.words == 0:
         return 0
     return sum(
-        min(_cycles(middle_region(copies, lines, target, turning), target) for turning in _TURNINGS)
+        _cycles(middle_region(copies, lines, target), target)
         for lines in turns_of_lines(copies.spacing, _MIDDLE_ROUTES)
     )
 
 
-def middle_region(
-    copies: Copies, lines: range, target: Target, turning: int = _TURNINGS[1]
-) -> FabricRegion:
+def middle_region(copies: Copies, lines: range, target: Target) -> FabricRegion:
     """Programs and routes of `lines`: each has two chains, on the same pair of colours, that meet
-    in its middle PE. Lines take turns, `turning` cycles apart; of two that start together one adds
-    first what comes from behind the middle, the other what comes from before it.
+    in its middle PE.
+
+    Either way along the column lines take turns, the foremost first, so words that pass a slice
+    never meet those of a line that has yet to hand on there; and sums that go back meet none that
+    come. A middle PE adds first what comes first.
     """
     rows = copies.slices * copies.spacing
-    found, column = (
-        FabricRegion(rows, 1, len(lines) * _MIDDLE_ROUTES),
-        [(row, 0) for row in range(rows)],
-    )
+    found = FabricRegion(rows, 1, len(lines) * _MIDDLE_ROUTES)
+    column = [(row, 0) for row in range(rows)]
     start, issue = round(target.noc.collective_start_cycles), round(target.noc.issue_cycles)
+    later, apart = MessageCost(issue), _apart(copies, target)
     for number, line in enumerate(lines):
         members = range(line, rows, copies.spacing)
         one, other, back = (number * _MIDDLE_ROUTES + route for route in range(_MIDDLE_ROUTES))
-        middle, turn = len(members) // 2, number - number % 2 * (copies.slices > 2)
-        later = MessageCost(issue)
+        middle, last = len(members) // 2, len(lines) - 1
         chains = [
-            (members[middle:], (one, other), Port.NORTH),
-            (members[middle::-1], (other, one), Port.SOUTH),
+            (number, members[middle:], (one, other), Port.NORTH),
+            (last - number, members[middle::-1], (other, one), Port.SOUTH),
         ]
-        used = [chain for chain in chains[:: -1 if number % 2 else 1] if len(chain[0]) > 1]
-        for step, (part, pair, towards) in enumerate(used):
-            how = MessageCost(start + (turn + step) * (copies.words + turning))
+        used = sorted((way for way in chains if len(way[1]) > 1), key=itemgetter(0))
+        for step, (turn, part, pair, towards) in enumerate(used):
+            how = MessageCost(start + turn * apart)
             own = later if step else how
             add_chain(found, column, part, copies.words, pair, towards, how, own)
         add_spread(found, column, members, copies.words, back, later)
     return found
+
+
+def _apart(copies: Copies, target: Target) -> int:
+    """Cycles from one line's turn to the next: its words. Of two slices what goes back would meet
+    the next line's words, a hop away, unless a hop has more cycles than those take."""
+    hop = round(target.noc.hop_cycles)
+    return copies.words + (hop if copies.slices == 2 and copies.words >= hop else 0)
 
 
 def _neighbours_region(copies: Copies, target: Target) -> FabricRegion:
@@ -163,7 +165,7 @@ def copies_region(
         _compute(found, members, multiply_cycles - pace * copies.words)
         own = range(number * routes, (number + 1) * routes)
         sums = own[0], own[1], own[-3], own[-2]
-        wait = 0 if multiply_cycles else number * copies.words
+        wait = 0 if multiply_cycles else number * _apart(copies, target)
         how = MessageCost(start + wait, pace, streamed=multiply_cycles > 0)
         add_sum(found, column, members, copies.words, size, sums, Port.NORTH, how)
         back = MessageCost(streamed=how.streamed)

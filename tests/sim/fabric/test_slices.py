@@ -91,11 +91,19 @@ def test_a_sum_in_the_middle_comes_back_to_every_copy(slices):
     ("slices", "spacing"), [(2, 16), (3, 8), (16, 16), (23, 16), (35, 11), (25, 32), (9, 64)]
 )
 def test_a_sum_in_the_middle_takes_what_it_is_priced_at(slices, spacing, words):
-    """Routers may lose a cycle with each turn of a link, of which there are two for every line."""
     cycles = middle_cycles(Copies(slices, spacing, words), WSE2)
     sizes = (np.array([size]) for size in (words, slices, spacing))
     priced = all_reduce_middle(WSE2.noc, *sizes)[0]
-    assert cycles == pytest.approx(priced, rel=0.05, abs=2 * spacing)
+    assert cycles == pytest.approx(priced, rel=0.05, abs=6)
+
+
+@pytest.mark.parametrize("target", [WSE2, load_target("wse3")], ids=lambda target: target.name)
+@pytest.mark.parametrize("words", [1, 2, 3, 9, 40])
+@pytest.mark.parametrize("spacing", [2, 5, 32])
+def test_between_two_slices_no_words_meet(spacing, words, target):
+    sizes = (np.array([size]) for size in (words, 2, spacing))
+    priced = all_reduce_middle(target.noc, *sizes)[0]
+    assert middle_cycles(Copies(2, spacing, words), target) == priced
 
 
 @pytest.mark.parametrize(("slices", "words"), [(5, 2), (5, 40), (17, 9)])

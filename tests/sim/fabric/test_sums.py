@@ -21,11 +21,13 @@ GROUPED = [
     *(Sum(3, 5, 16, groups=4), Sum(30, 1, 2, groups=2)),
 ]
 SPACED = [Sum(4, 12, 5, spacing=3), Sum(30, 1, 6, spacing=8), Sum(1, 20, 4, spacing=5)]
-# To the middle slice: with turns of one length for all these words of two lines met, and waited.
+# To the middle slice: lines whose words met in an order that the price did not know.
 MIDDLE = [
     *(Sum(30, 1, 6, spacing=8, groups=3), Sum(30, 1, 4, spacing=6, groups=2)),
     *(Sum(10, 1, 6, spacing=10, groups=2), Sum(1, 1, 2, spacing=12, groups=2)),
     *(Sum(60, 1, 8, spacing=11), Sum(60, 1, 9, spacing=12), Sum(60, 1, 4, spacing=7)),
+    *(Sum(4, 1, 3, spacing=7), Sum(1, 1, 3, spacing=32), Sum(16, 1, 4, spacing=3)),
+    *(Sum(3, 1, 2, spacing=11), Sum(4, 1, 5, spacing=12), Sum(9, 1, 3, spacing=4)),
 ]
 
 
