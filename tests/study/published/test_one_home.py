@@ -47,6 +47,12 @@ CASES = {
     "mapped": (instruction.mapped_cycles, "mesh_gemm", SQUARE),
     "local product": (local_product.mapped_product_cycles, "mesh_gemm", SQUARE),
     "exchange": (exchange.overlapped_cycles, "mesh_gemm", SQUARE),
+    "loops": (local_product.looped, "spmm_csc_bank_conflict", SPARSE),
+    "broadcast": (
+        FLIGHTS._broadcast,
+        "gemv_chain_reduce_broadcast",
+        {"p": 48, "pes": 48, "words_f32": 6, "tile": 6},
+    ),
     "chain": (FLIGHTS._chain, "reduce_chain", SUM),
     "two phases": (FLIGHTS._two_phase, "reduce_two_phase", SUM | {"group_size": 8}),
     "tree": (FLIGHTS._tree, "gemv_tree", {"p": 48, "groups": 8, "tile": 4}),
@@ -56,6 +62,7 @@ CASES = {
 PLANS = {
     "local product": (Tiling(8, 8, 8, algorithm="ring"), 64),
     "exchange": (Tiling(8, 8, 8, algorithm="ring"), 64),
+    "broadcast": (Tiling(8, 1, 4, algorithm="all-reduce", groups=1), 1),
     "chain": (Tiling(8, 1, 4, groups=1), 1),
     "two phases": (Tiling(8, 1, 4, groups=3), 1),
     "tree": (Tiling(8, 1, 4, algorithm="all-reduce", groups=2), 1),
