@@ -61,9 +61,14 @@ def running(where: str, change: str) -> Iterator[None]:
         raise UserError(
             f"{where}{_line_of(error)}",
             expected="code that runs",
-            got=f"{type(error).__name__}: {error}",
+            got=f"{type(error).__name__}: {_first_line(error)}".removesuffix(": "),
             change=change,
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """torch's errors go on with all signatures that there are."""
+    return (str(error).strip().splitlines() or [""])[0]
 
 
 def _module_of(path: str, where: str) -> ModuleType:

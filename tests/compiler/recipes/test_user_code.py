@@ -33,6 +33,9 @@ def broken():
 def divides():
     return 1 / 0
 
+def many_lines():
+    raise TypeError("no such size, but one of:\\n * (int a)\\n * (int a, int b)\\n")
+
 def text():
     return "no module"
 
@@ -103,6 +106,7 @@ def test_a_loss_of_the_users_is_found() -> None:
     [
         ("broken", 14, "ModuleNotFoundError: No module named 'a_module_that_nobody_has'"),
         ("divides", 17, "ZeroDivisionError: division by zero"),
+        ("many_lines", 20, "TypeError: no such size, but one of:"),
     ],
 )
 def test_an_exception_of_a_factory_is_told_by_its_line(
