@@ -36,6 +36,7 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayo
     """The cheapest layouts in rows, all abreast, and in nested runs over all levels.
 
     Nested runs that fit are kept at any cost: their wires are long and their time is the least.
+    Where no layout is narrow enough for the wafer, all abreast is what a search begins with.
     """
     found: list[SlicedLayout] = []
     tight: list[SlicedLayout] = []
@@ -49,6 +50,8 @@ def starts_of(problem: Problem, orders: Sequence[np.ndarray]) -> list[SlicedLayo
         found += [one for one in abreast if np.isfinite(one.cost)]
     best = min((one.cost for one in (*found, *tight) if fits(problem, one)), default=np.inf)
     found += section_layouts(problem, orders, best)
+    if not found:
+        return [_abreast(problem, order, last) for order in orders]
     distinct = {(round(one.cost, 6), one.level): one for one in found}
     found = sorted(distinct.values(), key=lambda layout: layout.cost)
     good = [layout for layout in found if fits(problem, layout)][: _STARTS // 2]

@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -304,7 +305,10 @@ def main(first: int, last: int) -> int:
     ends, wrong, began = Counter[str](), 0, time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, last):
-            end, found = outcome(seed, Path(folder))
+            try:
+                end, found = outcome(seed, Path(folder))
+            except (ArithmeticError, LookupError, TypeError, ValueError):
+                end, found = "a traceback", traceback.format_exc().splitlines()[-1:]
             ends[end] += 1
             wrong += bool(found)
             for line in found[:5]:

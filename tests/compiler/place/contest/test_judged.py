@@ -52,3 +52,8 @@ def test_instances_are_placed_scored_and_refused_by_the_rules(part: int, tmp_pat
         assert wrong == [], seed
         ends.add(end)
     assert "placed" in ends
+
+
+def test_a_search_may_have_nothing_to_begin_with(tmp_path: Path) -> None:
+    """Three kernels that fill all but 36 of 2,490 tiles: no rows, sections or runs of them do."""
+    assert outcome(190, tmp_path) == ("nothing found", [])
