@@ -125,10 +125,13 @@ def train(
     loaded = load(plan) if weights is None else _started(load(plan), weights, resume)
     if adapter is not None:
         check_adapted(loaded, adapter)
+    named = data or _data_of(loaded, set_)
+    if output is checkpoint is resume is adapter is None:
+        typer.echo("  trained weights are not kept: -o DIR or --checkpoint DIR does", err=True)
     line = TrainingLine("train")
     run = run_plan(
         loaded,
-        data or _data_of(loaded, set_),
+        named,
         executor=executor,
         device=device,
         devices=devices,

@@ -33,6 +33,7 @@ def test_train_prints_what_the_run_gave(weft: Weft, small_plan: Path) -> None:
     assert data["samples"] == 1437
     assert data["test_accuracy"] > 0.5
     assert "samples/s" in outcome.err
+    assert "weights are not kept: -o DIR" in outcome.err
 
 
 def test_train_writes_a_trained_plan(
@@ -43,6 +44,7 @@ def test_train_writes_a_trained_plan(
     outcome = weft("train", small_plan, *arguments, "-o", trained)
     assert outcome.code == 0, outcome.err
     assert "test accuracy" in outcome.out
+    assert "not kept" not in outcome.err
     assert weft("check", trained).code == 0
     before, after = api.load(small_plan).tensors, api.load(trained).tensors
     assert before.keys() == after.keys()
