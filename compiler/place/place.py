@@ -15,21 +15,22 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from ..mapping.choices import Kernels, Placement, StageKernel
+from ..mapping.choices import Kernels, Placement
 from ..mapping.pareto import SHARED_BY
 from ..mapping.pricing import Known
-from ..plan.program import HOST, Stages
+from ..plan.program import Stages
 from ..targets.target import Target
-from .free_layout import freed, shortened
+from .free_layout import Offer, freed, shortened
 from .intervals import occurring, on_fewer_wafers, smallest_interval, wafers_least, worth_trying
 from .known_places import known_packings, known_place
-from .route import route
+from .route import wire_length
 from .slow import slowest_cycles
 from .streams import Streams
 from .strip_layouts import placements, shapes_within
-from .strips import StripShapes
 
 _BISECTIONS = 3
+_SHORTEST, _OFFERS = 0.9, 24
+"""A search looks for intervals down to a share of that of strips, so many of them at most."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,28 @@ class Packings:
         """One of the packings after a short walk to shorter wires, made once."""
         key = id(strips)
         if key not in self._shorter:
-            self._shorter[key] = shortened(*self.ways(strips), self.stages.dag)
+            offer = self._offer(_slowest(strips))
+            self._shorter[key] = shortened(strips, self.kernels.stages, offer, self.stages.dag)
         return self._shorter[key]
 
-    def ways(
-        self, strips: Placement
-    ) -> tuple[Placement, tuple[StageKernel, ...], list[StripShapes]]:
-        """A packing, and the shapes to pack it anew: those no slower than its slowest region."""
-        slowest = max(
-            sum(one.choice.interval_cycles for one in users) for users in strips.by_region.values()
-        )
-        return strips, self.kernels.stages, shapes_within(self.kernels, slowest)
+    def freed(self, strips: Placement, seconds: float) -> Placement:
+        """One of the packings after a search for a shorter interval and shorter wires."""
+        slowest = _slowest(strips)
+        floor = max(int(stage.sizes.interval_cycles.min()) for stage in self.kernels.stages)
+        least = max(floor, int(_SHORTEST * slowest))
+        shorter = [cycles for cycles in self.occurring if least <= cycles < slowest]
+        some = shorter[:: max(1, len(shorter) // _OFFERS)] if self.is_crowded else []
+        offers = [*map(self._offer, some), self._offer(slowest)]
+        return freed(strips, self.kernels.stages, offers, self.stages.dag, seconds)
+
+    def _offer(self, interval: int) -> Offer:
+        return Offer(interval, shapes_within(self.kernels, interval))
+
+
+def _slowest(placement: Placement) -> int:
+    """Cycles of the slowest region; its slow cores are not counted."""
+    regions = placement.by_region.values()
+    return max(sum(one.choice.interval_cycles for one in users) for users in regions)
 
 
 def choose(packings: Packings, target: Target, seconds: float = 0.0) -> Placement:
@@ -125,7 +137,7 @@ def choose(packings: Packings, target: Target, seconds: float = 0.0) -> Placemen
         shorter = packings.shorter(strips.placement)
         best = _best(_ranked([shorter], dag), streams, best) or best
     if seconds > 0:
-        free = freed(*packings.ways(strips.placement), dag, seconds)
+        free = packings.freed(strips.placement, seconds)
         best = _best(_ranked([free], dag), streams, best) or best
     return replace(best.placement, target=target, wafers_least=packings.wafers_least)
 
@@ -222,11 +234,3 @@ def _best(
         if interval <= slowest:
             break
     return best
-
-
-def wire_length(placement: Placement, dag: nx.DiGraph) -> int:
-    """Hops of all edges between stages, centre to centre."""
-    columns = placement.target.columns
-    regions = {placed.stage: placed.region.on_chain(columns) for placed in placement.placed}
-    edges = [edge for edge in dag.edges if HOST not in edge]
-    return sum(route(regions[source], regions[sink])[1] for source, sink in edges)

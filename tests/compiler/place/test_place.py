@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.place import Packings, _in_strips, choose, wire_length
+from weft.compiler.place.place import Packings, _in_strips, choose
+from weft.compiler.place.route import wire_length
 from weft.compiler.place.streams import Streams
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
