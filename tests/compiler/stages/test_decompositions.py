@@ -145,3 +145,24 @@ def test_what_has_neither_is_refused_by_its_name():
     model = Around(nn.Linear(4, 6), lambda h: h.kthvalue(2).values[:, None], 1)
     with pytest.raises(UnsupportedError, match=r"test_decompositions[\s\S]*aten\.kthvalue"):
         weft.compile(model, (X4, torch.tensor([1])), F.cross_entropy, "wse2")
+
+
+class Counted(nn.Module):
+    """A hundred times its input as whole numbers of a type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.head, self.dtype = nn.Linear(4, 3), dtype
+
+    def forward(self, x):
+        return self.head((100 * x).to(self.dtype) / 256)
+
+
+@pytest.mark.parametrize("executor", ["reference", "jax", "torch-xla"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16])
+def test_the_lowest_bits_remain_of_what_a_narrow_type_has_not(dtype: torch.dtype, executor: str):
+    """Below and above its range; XLA by itself takes the nearest number in it."""
+    model, x = Counted(dtype), torch.tensor([[-1.5, 3.0, 700.0, 0.5]])
+    plan = weft.compile(model, (x, torch.tensor([1])), F.cross_entropy)
+    made = weft.predict(plan, x.numpy(), executor=executor)[0]
+    torch.testing.assert_close(torch.tensor(made), model(x).detach(), rtol=1e-5, atol=1e-5)
