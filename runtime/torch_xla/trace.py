@@ -121,6 +121,8 @@ _REDUCTIONS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
 
 _MATRICES = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
+_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
 _PRODUCTS = (
     *_MATRICES,
     torch.ops.aten.bmm.default,
@@ -149,7 +151,26 @@ class _OnDevice(fx.Interpreter):
             return self._product(n)
         if n.target in (CONVOLUTION, BACKWARD) and runtime.device_type() == "CPU":
             return self._by_columns(n)
-        return super().run_node(n)
+        if _compares_whole(n):
+            value, number = self.env[n.args[0]], torch.tensor(n.args[1])  # type: ignore[index]
+            return n.target(value, number.to(value.dtype).item())  # type: ignore[operator]
+        wide = _wide(n)
+        return super().run_node(n) if wide is None else self._in(wide, n)
+
+    def _in(self, dtype: torch.dtype, node: fx.Node) -> Any:
+        """An operator by element of whole numbers, or of a number before a tensor, in this type:
+        torch_xla takes 256 beside 8 bits as 0, and makes 64 bits of what a number comes before."""
+
+        def given(one: fx.Node) -> Any:
+            value = self.env[one]
+            return value.to(dtype) if _is_whole(value) else value
+
+        arguments: Any = fx.map_arg(node.args, given)
+        if _is_number_first(node):
+            first = torch.full((), arguments[0], dtype=dtype, device=torch_xla.device())
+            arguments = (first, *arguments[1:])
+        kwargs: Any = fx.map_arg(node.kwargs, given)
+        return self.call_function(node.target, arguments, kwargs)
 
     def _by_columns(self, node: fx.Node) -> Any:
         """A convolution or its gradients by matrix products."""
@@ -197,6 +218,40 @@ class _OnDevice(fx.Interpreter):
             wide = pytree.tree_map_only(Tensor, Tensor.float, args)
             return super().call_function(target, wide, kwargs).to(torch.bfloat16)
         return super().call_function(target, args, kwargs)
+
+
+def _wide(node: fx.Node) -> torch.dtype | None:
+    """The type that an operator by element computes in where torch_xla would choose another: that
+    of a real result; where whole numbers are compared with a real one, that of 32 bits."""
+    made, by_element = node.meta.get("val"), torch.Tag.pointwise in getattr(node.target, "tags", ())
+    if not by_element or not isinstance(made, Tensor):
+        return None
+    has_whole = any(_is_whole(one.meta.get("val")) for one in node.all_input_nodes)
+    if made.dtype == torch.bool and has_whole and any(type(one) is float for one in node.args):
+        return torch.float32
+    is_other = made.dtype.is_floating_point and (has_whole or _is_number_first(node))
+    return made.dtype if is_other else None
+
+
+def _compares_whole(node: fx.Node) -> bool:
+    """Whether a node compares whole numbers with one, which torch takes in their type: as 8 bits
+    without a sign, -1 is 255."""
+    made, arguments = node.meta.get("val"), node.args
+    is_test = isinstance(made, Tensor) and made.dtype == torch.bool and len(arguments) == 2
+    if not is_test or not isinstance(arguments[0], fx.Node) or type(arguments[1]) is not int:
+        return False
+    return _is_whole(arguments[0].meta.get("val"))
+
+
+def _is_number_first(node: fx.Node) -> bool:
+    """Whether a number stands where the operator has a tensor, as in 1 - x."""
+    expected: Any = node.target
+    is_tensor = isinstance(expected._schema.arguments[0].type, torch.TensorType)
+    return is_tensor and type(node.args[0]) in (float, int)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Tensor) and value.dtype in _WHOLE
 
 
 def _done_by_cpu() -> int:
