@@ -119,6 +119,9 @@ _REDUCTIONS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
 """An empty list of dimensions means all of them, and none to torch_xla."""
 
 
+_RUNNING = (torch.ops.aten.cumsum.default, torch.ops.aten.cumprod.default)
+"""Of whole numbers they are of 64 bits, and of their own type to torch_xla."""
+
 _MATRICES = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
 _WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -214,6 +217,8 @@ class _OnDevice(fx.Interpreter):
             kwargs = {**kwargs, "device": torch_xla.device()}
         if target in _REDUCTIONS and list(args[1:2]) == [[]]:
             args = (args[0], list(range(args[0].ndim)), *args[2:])
+        if target in _RUNNING and _is_whole(args[0]):
+            args = (args[0].long(), *args[1:])
         if target in _PRODUCTS and args[1].dtype == torch.bfloat16:
             wide = pytree.tree_map_only(Tensor, Tensor.float, args)
             return super().call_function(target, wide, kwargs).to(torch.bfloat16)

@@ -24,6 +24,11 @@ FOUND = {
     "one less": lambda x: 1 - x,
     "a number over": lambda x: 2 / (x + 9),
     "a number to the power": lambda x: 2 ** (x / 10),
+    "two to whole numbers": lambda x: torch.ldexp(x, (2 * x).int()),
+    "sums of 32 bits": lambda x: (x * 6e8).clamp(-2e9, 2e9).int().cumsum(-1) / 1e9,
+    "sum of 32 bits": lambda x: (x * 3e8).int().sum(-1, keepdim=True) / 1e9 + x,
+    "product of 32 bits": lambda x: (x * 1e4).int().prod(-1, keepdim=True) / 1e18 + x,
+    "products of 8 bits": lambda x: (x * 9).to(I8).prod(-1, keepdim=True) / 1e4 + x,
 }
 
 

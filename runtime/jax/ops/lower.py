@@ -111,13 +111,15 @@ def _integers(value: Array, operand: fx.Node, node: fx.Node, is_whole: bool) -> 
     return _narrow(value) if has_reals and not _is_by_element(node) else value
 
 
-def _as_reals(value: Array, node: fx.Node) -> Array:
-    """Whole numbers that an operator by element makes real ones of, in the type of these."""
+def _promoted(value: Array, node: fx.Node) -> Array:
+    """Whole numbers in the type that torch computes in: that of a result of 64 bits, or of real
+    numbers by element."""
     made = node.meta["val"]
-    makes_reals = isinstance(made, torch.Tensor) and made.dtype.is_floating_point
-    if makes_reals and _is_by_element(node) and jnp.issubdtype(value.dtype, jnp.integer):
-        return value.astype(jax_dtype(made.dtype))
-    return value
+    if not isinstance(made, torch.Tensor) or not jnp.issubdtype(value.dtype, jnp.integer):
+        return value
+    makes_reals = made.dtype.is_floating_point and _is_by_element(node)
+    is_other = makes_reals or made.dtype == torch.int64
+    return value.astype(jax_dtype(made.dtype)) if is_other else value
 
 
 def _is_by_element(node: fx.Node) -> bool:
@@ -142,7 +144,7 @@ def _arguments(
 def _given(value: Any, node: fx.Node, known: dict[fx.Node, Any], is_whole: bool) -> Any:
     """An argument of a node: the array that an operand stands for, or what is no operand."""
     if isinstance(value, fx.Node):
-        return _as_reals(_integers(added_up(known[value]), value, node, is_whole), node)
+        return _promoted(_integers(added_up(known[value]), value, node, is_whole), node)
     is_large = type(value) is int and abs(value) > _LARGEST and _is_by_element(node)
     return float(value) if is_large and not is_whole else value
 
