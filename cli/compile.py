@@ -58,7 +58,8 @@ def compile_verb(
         typer.Option(metavar="on|off", help="Run the model once and hold its stages against it."),
     ] = "on",
     place_seconds: Annotated[
-        float, typer.Option(min=0, help="Search for a placement with shorter wires this long.")
+        float,
+        typer.Option(min=0, help="Search this long for a faster placement with shorter wires."),
     ] = 0.0,
     weights: Weights = None,
     no_weights: Annotated[

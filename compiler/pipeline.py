@@ -75,11 +75,11 @@ class Options:
     8 bits, and stages with a delay of at least `off_wafer` (if it is not 0) keep it with the host
     (docs/stages.md). `limits` are those of granularity 'auto'. With `fit` 'auto' reversible stages,
     recompute, coarser stages, FIFOs off the wafer and more wafers are tried in this order until the
-    model fits. With `witness` the model itself is run once
-    and held against its stages; `witness_model` is run in its place, if it is too large or has no
-    weights (docs/models.md). For `place_seconds` shorter wires are searched for. `recipe` is stored
-    in the plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it
-    made and what that took.
+    model fits. With `witness` the model itself is run once and held against its stages;
+    `witness_model` is run in its place, if it is too large or has no weights (docs/models.md). For
+    `place_seconds` a faster placement with shorter wires is searched for. `recipe` is stored in the
+    plan as it is. `on_begin` is told the name of each pass as it begins, `on_end` what it made and
+    what that took.
     """
 
     masks: Mapping[str, Mask] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def compile_recipe(
 ) -> Plan:
     """Compile what a recipe describes. Weights and masks follow from the recipe's seed.
 
-    For `place_seconds` shorter wires are searched for; see `Place`.
+    For `place_seconds` a faster placement is searched for; see `Place`.
 
     Raises UnknownNameError for an unknown model or target, UserError for options the model does
     not take, and what `compile_model` raises.
