@@ -21,8 +21,14 @@ class LoadedFirst(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
+_OF_NUMBA = "_load_overload", "_guard_against_spurious_io_errors"
+
+
 def loaded_first(function: Any) -> Any:
-    """`function`, made by `numba.njit(cache=True)`, which looks into its cache first."""
+    """`function`, made by `numba.njit(cache=True)`, which looks into its cache first; as it is with
+    a numba whose caches are made otherwise."""
+    if not all(hasattr(FunctionCache, name) for name in _OF_NUMBA):
+        return function
     cache = LoadedFirst(function.py_func)
     cache.makes_arrays = function.targetoptions.get("_nrt", True)
     function._cache = cache

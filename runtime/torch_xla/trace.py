@@ -228,8 +228,8 @@ class _OnDevice(fx.Interpreter):
 def _wide(node: fx.Node) -> torch.dtype | None:
     """The type that an operator by element computes in where torch_xla would choose another: that
     of a real result; where whole numbers are compared with a real one, that of 32 bits."""
-    made, by_element = node.meta.get("val"), torch.Tag.pointwise in getattr(node.target, "tags", ())
-    if not by_element or not isinstance(made, Tensor):
+    made = node.meta.get("val")
+    if not _is_by_element(node) or not isinstance(made, Tensor):
         return None
     has_whole = any(_is_whole(one.meta.get("val")) for one in node.all_input_nodes)
     if made.dtype == torch.bool and has_whole and any(type(one) is float for one in node.args):
@@ -242,10 +242,14 @@ def _compares_whole(node: fx.Node) -> bool:
     """Whether a node compares whole numbers with one, which torch takes in their type: as 8 bits
     without a sign, -1 is 255."""
     made, arguments = node.meta.get("val"), node.args
-    is_test = isinstance(made, Tensor) and made.dtype == torch.bool and len(arguments) == 2
-    if not is_test or not isinstance(arguments[0], fx.Node) or type(arguments[1]) is not int:
+    is_test = _is_by_element(node) and isinstance(made, Tensor) and made.dtype == torch.bool
+    if not is_test or not isinstance(arguments[0], fx.Node) or type(arguments[-1]) is not int:
         return False
     return _is_whole(arguments[0].meta.get("val"))
+
+
+def _is_by_element(node: fx.Node) -> bool:
+    return torch.Tag.pointwise in getattr(node.target, "tags", ())
 
 
 def _is_number_first(node: fx.Node) -> bool:

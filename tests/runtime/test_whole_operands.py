@@ -20,6 +20,7 @@ FOUND = {
     "more than -1 of 8 bits": lambda x: ((x.abs() * 20).to(U8) > -1).float(),
     "less than 300 of 8 bits": lambda x: ((x.abs() * 20).to(U8) < 300).float(),
     "more than 200 of 7 bits": lambda x: ((x * 3).to(I8) > 200).float(),
+    "any of a dimension": lambda x: (x * 9).to(U8).any(-1, keepdim=True) + x,
     "a number less whole ones": lambda x: 2.5 - (x * 9).int(),
     "one less": lambda x: 1 - x,
     "a number over": lambda x: 2 / (x + 9),
