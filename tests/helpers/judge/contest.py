@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import random
 import sys
-import tempfile
-import time
 import traceback
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -23,6 +20,8 @@ from pathlib import Path
 from weft.backend.errors import InfeasibleError, UserError
 from weft.compiler.place.contest import bounds, place_instance, read_instance, solution_text
 from weft.study.contest_score import score
+
+from .tally import tally
 
 ORDER = {"conv": "HWCKRSTU", "dblock": "HWF", "cblock": "HWF"}
 Parts = list[tuple[int, int, int, int, int, int, int]]
@@ -300,22 +299,12 @@ def _broken(seed: int, instance: Drawn, path: Path, text: str) -> Iterator[str]:
             yield f"scored {scored.total}, judged {verdict}\n{changed}"
 
 
-def main(first: int, last: int) -> int:
-    """Judges instances and prints what is wrong, then how many ended how."""
-    ends, wrong, began = Counter[str](), 0, time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, last):
-            try:
-                end, found = outcome(seed, Path(folder))
-            except (ArithmeticError, LookupError, TypeError, ValueError):
-                end, found = "a traceback", traceback.format_exc().splitlines()[-1:]
-            ends[end] += 1
-            wrong += bool(found)
-            for line in found[:5]:
-                print(f"instance {seed}: {line}", flush=True)
-    print(dict(ends), f"{wrong} wrong, {time.process_time() - began:.0f} s")
-    return wrong > 0
+def _outcome_or_traceback(seed: int, folder: Path) -> tuple[str, Sequence[str]]:
+    try:
+        return outcome(seed, folder)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return "a traceback", traceback.format_exc().splitlines()[-1:]
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:3])))
+    sys.exit(tally(_outcome_or_traceback))

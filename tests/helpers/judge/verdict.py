@@ -6,9 +6,6 @@ PYTHONPATH=tests python -m helpers.judge.verdict 0 1000     judges instances 0 t
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from weft.compiler.timing.wiring import wire
 
 from . import colours, places, streams
 from .instances import Network, machine, network, text_of
+from .tally import tally
 
 ROUNDING_CYCLES = 3
 """By which a latency may differ for each stage: parts of cycles are rounded up."""
@@ -120,19 +118,5 @@ def judged(seed: int, folder: Path) -> tuple[str, tuple[str, ...]]:
     return kind, tuple(faults(plan.document, on, drawn))
 
 
-def main(first: int, last: int) -> int:
-    """Judges instances and prints what is wrong, then how many ended how."""
-    ends, wrong, began = Counter[str](), 0, time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, last):
-            end, found = judged(seed, Path(folder))
-            ends[end] += 1
-            wrong += bool(found)
-            for line in found[:5]:
-                print(f"instance {seed}: {line}", flush=True)
-    print(dict(ends), f"{wrong} wrong, {time.process_time() - began:.0f} s")
-    return wrong > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:3])))
+    sys.exit(tally(judged))
