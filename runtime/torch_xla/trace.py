@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
-from ..tick.operands import column_and_row, operand, square_of_product
+from ..tick.operands import column_and_row, is_by_element, operand, square_of_product
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
 from .library import XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
 
@@ -229,7 +229,7 @@ def _wide(node: fx.Node) -> torch.dtype | None:
     """The type that an operator by element computes in where torch_xla would choose another: that
     of a real result; where whole numbers are compared with a real one, that of 32 bits."""
     made = node.meta.get("val")
-    if not _is_by_element(node) or not isinstance(made, Tensor):
+    if not is_by_element(node) or not isinstance(made, Tensor):
         return None
     has_whole = any(_is_whole(one.meta.get("val")) for one in node.all_input_nodes)
     if made.dtype == torch.bool and has_whole and any(type(one) is float for one in node.args):
@@ -242,14 +242,10 @@ def _compares_whole(node: fx.Node) -> bool:
     """Whether a node compares whole numbers with one, which torch takes in their type: as 8 bits
     without a sign, -1 is 255."""
     made, arguments = node.meta.get("val"), node.args
-    is_test = _is_by_element(node) and isinstance(made, Tensor) and made.dtype == torch.bool
+    is_test = is_by_element(node) and isinstance(made, Tensor) and made.dtype == torch.bool
     if not is_test or not isinstance(arguments[0], fx.Node) or type(arguments[-1]) is not int:
         return False
     return _is_whole(arguments[0].meta.get("val"))
-
-
-def _is_by_element(node: fx.Node) -> bool:
-    return torch.Tag.pointwise in getattr(node.target, "tags", ())
 
 
 def _is_number_first(node: fx.Node) -> bool:

@@ -17,7 +17,7 @@ from torch.fx.node import map_aggregate
 from torch.utils._pytree import tree_leaves
 
 from ....backend.errors import UnsupportedError, UserError
-from ...tick.operands import operand
+from ...tick.operands import is_by_element, operand
 from .predicted import added_up
 from .table import TABLE
 from .transposed_products import PRODUCTS, MaybeTransposed, square
@@ -108,7 +108,7 @@ def _integers(value: Array, operand: fx.Node, node: fx.Node, is_whole: bool) -> 
     if is_whole:
         return _as_declared(value, operand.meta["val"])
     has_reals = any(t.is_floating_point for given in node.all_input_nodes for t in _types(given))
-    return _narrow(value) if has_reals and not _is_by_element(node) else value
+    return _narrow(value) if has_reals and not is_by_element(node) else value
 
 
 def _promoted(value: Array, node: fx.Node) -> Array:
@@ -117,13 +117,9 @@ def _promoted(value: Array, node: fx.Node) -> Array:
     made = node.meta["val"]
     if not isinstance(made, torch.Tensor) or not jnp.issubdtype(value.dtype, jnp.integer):
         return value
-    makes_reals = made.dtype.is_floating_point and _is_by_element(node)
+    makes_reals = made.dtype.is_floating_point and is_by_element(node)
     is_other = makes_reals or made.dtype == torch.int64
     return value.astype(jax_dtype(made.dtype)) if is_other else value
-
-
-def _is_by_element(node: fx.Node) -> bool:
-    return torch.Tag.pointwise in getattr(node.target, "tags", ())
 
 
 def _narrow(value: Array) -> Array:
@@ -145,7 +141,7 @@ def _given(value: Any, node: fx.Node, known: dict[fx.Node, Any], is_whole: bool)
     """An argument of a node: the array that an operand stands for, or what is no operand."""
     if isinstance(value, fx.Node):
         return _promoted(_integers(added_up(known[value]), value, node, is_whole), node)
-    is_large = type(value) is int and abs(value) > _LARGEST and _is_by_element(node)
+    is_large = type(value) is int and abs(value) > _LARGEST and is_by_element(node)
     return float(value) if is_large and not is_whole else value
 
 
