@@ -11,7 +11,8 @@ import typer
 from .names import check_model, check_output, check_target, check_weights
 from .options import Json, ModelArgument, OverridesOption, Weights, recipe_of, with_target
 from .terminal.console import Steps, print_json, print_table
-from .terminal.passes import Watch, list_passes, show_passes
+from .terminal.pass_list import check_passes, list_passes
+from .terminal.passes import Watch, show_passes
 
 if TYPE_CHECKING:
     from ..compiler.recipes.recipe import Recipe
@@ -73,6 +74,7 @@ def compile_verb(
     check_model(model)
     check_target(target)
     check_weights(weights)
+    check_passes(print_after)
     _check_together(weights, no_weights)
     check_output(None if check_only else output)
     chosen = [*set_, f"pipeline.fit={fit}"] if fit else set_

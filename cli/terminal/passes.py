@@ -1,15 +1,12 @@
-"""What `weft compile` shows of its passes: the list, what each took, artefacts as text."""
+"""What `weft compile` shows of its passes: what each took, artefacts as text."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
-
-from .console import print_table
 
 if TYPE_CHECKING:
     from ...compiler.driver import PassRun
@@ -18,20 +15,12 @@ MIB = 2**20
 
 
 class Watch:
-    """Keeps what each pass took and the text of the artefacts asked for.
-
-    Raises UnknownNameError at once for a name that is no pass.
-    """
+    """Keeps what each pass took and the text of the artefacts asked for."""
 
     def __init__(self, print_after: Iterable[str]) -> None:
-        from ...backend.errors import UnknownNameError
-        from ...compiler.pipeline import PASSES
-
         self.rows: list[dict[str, Any]] = []
         self.texts: dict[str, str] = {}
         self._wanted = frozenset(print_after)
-        for name in sorted(self._wanted - PASSES.keys()):
-            raise UnknownNameError("pass", name, PASSES, "weft compile --list-passes")
 
     def __call__(self, run: PassRun) -> None:
         """Take note of a pass that ended."""
@@ -54,29 +43,6 @@ class Watch:
             )
             for row in self.rows
         ]
-
-
-def list_passes(is_asked: bool) -> None:
-    """Callback of `--list-passes`: print every pass with its options, and leave."""
-    if not is_asked:
-        return
-    from ...compiler.pipeline import PASSES
-
-    rows = [(name, *_signature(kind), _first_line(kind)) for name, kind in PASSES.items()]
-    print_table(("pass", "takes", "gives", "options", "what it does"), rows)
-    raise typer.Exit
-
-
-def _signature(kind: type) -> tuple[str, str, str]:
-    """Artefacts in, artefact out, options: as the pass itself declares them."""
-    call = inspect.signature(kind.__call__)
-    taken = [parameter.annotation for name, parameter in call.parameters.items() if name != "self"]
-    options = [field.name for field in dataclasses.fields(kind)]
-    return ", ".join(taken), str(call.return_annotation), ", ".join(options) or "none"
-
-
-def _first_line(kind: type) -> str:
-    return (inspect.getdoc(kind) or "").partition("\n")[0]
 
 
 def show_passes(watch: Watch) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 import weft
 from torch import nn
-from weft.backend.errors import UnknownNameError
 from weft.cli.terminal.passes import Watch
 
 
@@ -20,8 +18,3 @@ def test_every_pass_has_a_row_and_those_asked_for_a_text() -> None:
     names = [row[0] for row in rows]
     assert {"capture", "cut", "map", "emit"} <= set(names)
     assert all(len(row) == len(columns) for row in rows)
-
-
-def test_a_name_that_is_no_pass_is_refused_before_any_runs() -> None:
-    with pytest.raises(UnknownNameError, match="cutt"):
-        Watch(["cutt"])
