@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..compiler.plan.document import PlanDocument
     from ..sim import SimReport
     from ..sim.fabric import PhaseRow
-    from ..sim.validation import ValidationReport
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +47,7 @@ def simulate(
     if report is not None:
         from ..sim.page.page import write_report
 
-        write_report(document, result, report, validation=_validation(document))
+        write_report(document, result, report)
     if json:
         print_json(_as_data(document, result) | {"stepped": [asdict(row) for row in stepped]})
     else:
@@ -96,14 +95,6 @@ def _print_stepped(rows: tuple[PhaseRow, ...]) -> None:
             if row.stepped or row.priced
         ],
     )
-
-
-def _validation(plan: PlanDocument) -> ValidationReport | None:
-    """Published kernel measurements of the plan's machine, simulated; None without any."""
-    from ..study.validate import measured_on
-
-    report = measured_on(plan.target)
-    return report if report.points else None
 
 
 def _price_facts(plan: PlanDocument) -> list[tuple[str, str]]:

@@ -146,15 +146,6 @@ def _above_peak(
     return too_fast(row, row.row.number(column), kernel.most(load(kernel), row.row))
 
 
-def measured_on(target: str) -> ValidationReport:
-    """The shipped kernel measurements of one target, simulated on it; perhaps no points."""
-    load = partial(_load, {}, {}, None)
-    rows = [row for row in shipped_rows() if row.kernel in CYCLE_KERNELS and not row.left_open]
-    rows = [row for row in rows if CYCLE_KERNELS[row.kernel].target == target]
-    points = tuple(point for row in rows for point in _points(load, row))
-    return ValidationReport(points, summarise(points), trends(points), (), whole=False)
-
-
 def _reason_against(row: TableRow, load: partial[Target], whole: bool) -> Omission | None:
     """Why a row is not compared; None if it is."""
     if row.kernel == TRAINING:

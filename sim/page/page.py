@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from statistics import median
 
 from ...backend.packages import package
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.evidence import kernel_rows
 from ...compiler.plan.text.numbers import duration, percent, quantity
 from ...compiler.plan.text.numbers import energy as joules
 from ...compiler.plan.text.summary import rate
 from ..event.recording import Slice, timeline
 from ..model.report import SimReport, StageRow
-from ..validation.report import ValidationReport
 from .advice import advise, slowest_stage, verdict
 from .charts import curve_svg, shares_svg, timeline_svg
 from .energy import energy
@@ -26,7 +27,7 @@ from .memory_chart import memory_svg
 from .network import network_svg
 from .stage_facts import stage_facts
 from .time_shares import largest_part, reasons
-from .validation_plot import points_svg
+from .validation_plot import rows_svg
 
 MOST_STAGES = 400
 """Above this the timeline is left out: its rows would be thinner than can be seen."""
@@ -56,29 +57,25 @@ def write_report(
     report: SimReport,
     path: str | Path,
     run: RunCurve | None = None,
-    validation: ValidationReport | None = None,
 ) -> None:
     """Write the page to `path`, under a temporary name until it is complete.
-
-    `validation` adds how measurements compare with the simulator.
 
     Raises UserError if jinja2 or the folder is missing, OSError if the file cannot be written.
     """
     with staged_file(path) as file:
-        file.write(report_html(plan, report, run, validation))
+        file.write(report_html(plan, report, run))
 
 
 def report_html(
     plan: PlanDocument,
     report: SimReport,
     run: RunCurve | None = None,
-    validation: ValidationReport | None = None,
 ) -> str:
     """The page as text."""
     advice = advise(plan, report)
     capacity = max(plan.totals.memory_capacity_per_pe_bytes, 1)
     shares = [row.utilisation for row in report.stages]
-    part = used_part(plan)
+    part, measured = used_part(plan), kernel_rows(plan.target)
     return render(
         "report.html",
         verdict=verdict(plan, report, advice),
@@ -107,8 +104,9 @@ def report_html(
         loss=curve_svg(run.losses, "Training loss") if run and run.losses else "",
         accuracy=shares_svg(run.accuracies, "Test accuracy") if run else "",
         sparsity=shares_svg(run.sparsities, "Sparsity") if run else "",
-        validation=validation,
-        validation_plot=points_svg(validation.points) if validation else "",
+        measured=measured,
+        median_error=median(abs(row.error) for row in measured) if measured else 0.0,
+        measured_plot=rows_svg(measured),
     )
 
 

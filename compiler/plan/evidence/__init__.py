@@ -11,7 +11,7 @@ from .calibration import Calibration, calibration
 from .coverage import Coverage, coverage
 from .figure import Figure, Term, bar_text
 from .of_plan import PlanFigures, energy_of, figures_of
-from .rows import EvidenceRow, evidence_rows
+from .rows import EvidenceRow, evidence_rows, kernel_rows
 
 __all__ = [
     "Calibration",
@@ -26,4 +26,5 @@ __all__ = [
     "energy_of",
     "evidence_rows",
     "figures_of",
+    "kernel_rows",
 ]

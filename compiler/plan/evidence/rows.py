@@ -15,6 +15,8 @@ from importlib import resources
 from typing import TextIO
 
 _FILE = "rows.csv"
+_WHOLE_RUNS = "training"
+"""The set of runs of whole networks, which are no kernels."""
 _COLUMNS = (
     *("set", "kernel", "quantity", "settings", "target", "kind", "unit"),
     *("measured", "predicted", "held_out", "terms"),
@@ -59,6 +61,13 @@ def evidence_rows() -> tuple[EvidenceRow, ...]:
     """All rows that come with weft."""
     text = resources.files(__package__ or "").joinpath(_FILE).read_text(encoding="utf-8")
     return tuple(map(_read, csv.DictReader(text.splitlines())))
+
+
+def kernel_rows(target: str) -> tuple[EvidenceRow, ...]:
+    """Those of kernels measured on one machine; perhaps none."""
+    return tuple(
+        row for row in evidence_rows() if row.target == target and row.set_name != _WHOLE_RUNS
+    )
 
 
 def _read(entry: Mapping[str, str]) -> EvidenceRow:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from statistics import median
 
 import pytest
 from helpers import plans
+from weft.compiler.plan.evidence import kernel_rows
 from weft.sim import simulate
 from weft.sim.page.page import RunCurve, report_html, write_report
 
@@ -68,6 +70,15 @@ def test_without_a_run_there_is_no_curve():
     text = text_of(report_html(PLAN, simulate(PLAN, 200)))
     assert "Training" not in text
     assert "test accuracy" not in text
+
+
+def test_a_measured_machine_has_its_measurements():
+    assert "Can it be believed?" not in report_html(PLAN, simulate(PLAN, 50))
+    of_wse2 = replace(PLAN, target="wse2")
+    text = text_of(report_html(of_wse2, simulate(of_wse2, 50)))
+    rows = kernel_rows("wse2")
+    error = median(abs(row.error) for row in rows)
+    assert f"{len(rows)} numbers, median error {error * 100:.1f} %" in text
 
 
 def test_accuracies_are_a_curve():

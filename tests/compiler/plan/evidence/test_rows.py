@@ -4,7 +4,7 @@ import io
 from importlib import resources
 
 import pytest
-from weft.compiler.plan.evidence import Calibration, evidence_rows
+from weft.compiler.plan.evidence import Calibration, evidence_rows, kernel_rows
 from weft.compiler.plan.evidence.mechanisms import CONSTANTS, WHOLE_PLAN
 from weft.compiler.plan.evidence.rows import write_rows
 from weft.compiler.targets import load_target
@@ -51,3 +51,11 @@ def test_the_constants_of_mechanisms_exist():
     for mechanism, constants in CONSTANTS.items():
         assert set(constants) & dotted or mechanism == WHOLE_PLAN
     assert Calibration(evidence_rows()).quantile < 0.05
+
+
+def test_kernels_of_a_machine_are_its_rows_without_whole_networks():
+    for target in ("wse2", "wse3"):
+        rows = kernel_rows(target)
+        assert {row.target for row in rows} == {target}
+        assert {row.unit for row in rows if row.set_name != "sparse_speedup"} == {"cycles"}
+    assert len(kernel_rows("wse2")) + len(kernel_rows("wse3")) + 1 == len(evidence_rows())
