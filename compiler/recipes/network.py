@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from math import prod
@@ -18,7 +19,7 @@ from ...backend.nn.norm_swap import replace_norms
 from ...backend.sparsity import configure
 from ..targets.load import load_target
 from .adapters import check_static, with_adapters
-from .recipe import Recipe
+from .recipe import REAL_LABELS, Recipe
 from .user_code import find, is_user_code, running
 
 if TYPE_CHECKING:  # a recipe is checked without what captures and compiles
@@ -31,9 +32,6 @@ LOSSES: dict[str, Loss] = {
     "binary_cross_entropy": F.binary_cross_entropy_with_logits,
 }
 """Functions of prediction and label."""
-
-REAL_LABELS = frozenset(LOSSES) - {"cross_entropy"}
-"""Those whose labels are no numbers of classes."""
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -140,8 +138,26 @@ def _call(recipe: Recipe, factory: Callable[..., Any], arguments: dict[str, Any]
             f"model {recipe.model.name}",
             expected="options that its factory takes",
             got=str(error),
-            change="correct model.options, normalization or input in the recipe",
+            change=_change_of_options(recipe, factory),
         ) from error
+
+
+def _change_of_options(recipe: Recipe, factory: Callable[..., Any]) -> str:
+    """For a factory of the user's, by its signature."""
+    if not is_user_code(recipe.model.name):
+        return "correct model.options, normalization or input in the recipe"
+    taken = inspect.signature(factory).parameters
+    needed = [
+        name
+        for name, one in taken.items()
+        if one.default is one.empty
+        and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        and name not in recipe.model.options
+    ]
+    if needed:
+        return f"give it: {' '.join(f'--set model.options.{name}=VALUE' for name in needed)}"
+    known = ", ".join(taken)
+    return f"correct model.options: it takes {known}" if known else "give no model.options"
 
 
 def _is_inside(error: TypeError) -> bool:

@@ -15,7 +15,7 @@ from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
 from ..targets import load_target
 from .keys import part_of, parts
-from .recipe import Recipe, TargetRecipe
+from .recipe import REAL_LABELS, Recipe, TargetRecipe
 from .shipped import FOLDER, shipped_names
 from .update_rule import update_rule
 from .user_code import is_user_code
@@ -70,6 +70,7 @@ def make_recipe(
         merged |= _input_of(merged.get("model"))
     for override in overrides:
         _apply(merged, override)
+    _give_label_dtype(merged)
     try:
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:
@@ -79,6 +80,13 @@ def make_recipe(
     for number, _ in enumerate(recipe.phases):
         phase_recipe(recipe, number)
     return recipe
+
+
+def _give_label_dtype(merged: dict[str, Any]) -> None:
+    """Labels of a loss between real numbers are real numbers, where nothing else is said."""
+    loss, given = merged.get("loss"), merged.get("input")
+    if isinstance(loss, str) and loss in REAL_LABELS and isinstance(given, dict):
+        merged["input"] = {"label_dtype": "float32", **given}
 
 
 def _first(error: ValidationError) -> ErrorDetails:

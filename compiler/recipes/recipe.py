@@ -16,6 +16,9 @@ from .optimizer import OptimizerRecipe
 from .part import Decay, Positive, RecipePart
 from .upcycling import UpcyclingRecipe
 
+REAL_LABELS = frozenset({"mse", "l1", "binary_cross_entropy"})
+"""Losses whose labels are no numbers of classes."""
+
 
 class ModelRecipe(RecipePart):
     """The network. `model: NAME` is short for `model: {name: NAME}`."""
@@ -38,7 +41,8 @@ class InputRecipe(RecipePart):
     label_shape: tuple[Positive, ...] = ()
     """Shape of a label: empty for one number; of a language model the window's shape."""
     label_dtype: Literal["int64", "float32"] = "int64"
-    """Type of a label; float32 is for regression and for several labels at once."""
+    """Type of a label; float32 is for regression and for several labels at once, and what it is
+    with the losses mse, l1 and binary_cross_entropy if left out."""
     mean: tuple[float, ...] = ()
     """With `deviation`: samples are fed as (x - mean) / deviation, one for all or one per channel;
     bytes are divided by 255 first."""

@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from weft.backend.errors import UserError
-from weft.compiler.recipes.network import check_recipe, class_loss, loss_function
+from weft.compiler.recipes.network import LOSSES, check_recipe, class_loss, loss_function
 from weft.compiler.recipes.read import make_recipe
+from weft.compiler.recipes.recipe import REAL_LABELS
 
 CHECK = """
 import sys
@@ -30,12 +31,18 @@ def test_a_recipe_is_checked_without_what_compiles() -> None:
 def test_numbers_of_classes_are_no_labels_of_a_loss_of_reals(loss: str) -> None:
     given = {"model": "mlp", "loss": loss}
     with pytest.raises(UserError, match="int64") as refused:
-        check_recipe(make_recipe(given))
+        check_recipe(make_recipe(given, ["input.label_dtype=int64"]))
     assert refused.value.change == "--set input.label_dtype=float32"
-    right = make_recipe(given, ["input.label_dtype=float32"])
+    right = make_recipe(given)
+    assert right.input.label_dtype == "float32"
     given_loss = loss_function(right)
     assert given_loss is not None
     assert given_loss(torch.zeros(1, 3), torch.ones(1, 3)) > 0
+
+
+def test_every_named_loss_is_of_classes_or_of_reals() -> None:
+    assert LOSSES.keys() == REAL_LABELS | {"cross_entropy"}
+    assert make_recipe({"model": "mlp"}).input.label_dtype == "int64"
 
 
 def test_the_class_loss_is_the_mean_over_positions():

@@ -136,6 +136,23 @@ def test_what_is_not_there_or_does_not_fit_is_refused(name: str, words: str) -> 
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "options", "change"),
+    [
+        ("def f(width): return nn.Linear(4, width)", {}, "--set model.options.width=VALUE"),
+        ("def f(width=3): return nn.Linear(4, width)", {"widht": 3}, "it takes width"),
+        ("def f(): return nn.Linear(4, 3)", {"width": 3}, "give no model.options"),
+    ],
+)
+def test_wrong_options_are_told_by_the_signature(
+    folder: Path, code: str, options: dict[str, int], change: str
+) -> None:
+    (folder / "one.py").write_text(f"from torch import nn\n\n{code}\n")
+    with pytest.raises(UserError) as error:
+        built("one.py:f", options=options)
+    assert change in error.value.change
+
+
 def test_a_name_that_a_module_lacks_lists_its_own() -> None:
     with pytest.raises(UnknownNameError, match=r"did you mean 'small'") as error:
         built("my_models.py:smal")
