@@ -21,18 +21,29 @@ def check_model(model: str) -> None:
         file, _, name = model.rpartition(":")
         _check_file(file or model, "model", "a Python file", "check the path")
         if not file or not name:
-            raise UserError(
-                f"model {model}",
-                expected="FILE.py:NAME, with the function or class that makes the model",
-                got="a file alone",
-                change=f"say which one of it: {file or model}:NAME",
-            )
+            raise _file_alone(file or model)
     elif ":" not in model:
         from ..backend.named_models import model_entry
         from ..compiler.recipes.shipped import shipped_names
 
         if model not in shipped_names():
             model_entry(model)
+    if ":" in model:
+        from ..compiler.recipes.user_names import check_named
+
+        check_named(model, "model")
+
+
+def _file_alone(file: str) -> UserError:
+    from ..compiler.recipes.user_names import names_in
+
+    names = [f"{file}:{name}" for name in names_in(Path(file))]
+    return UserError(
+        f"model {file}",
+        expected="FILE.py:NAME, with the function or class that makes the model",
+        got="a file alone",
+        change=f"say which one of it: {', '.join(names) or f'{file}:NAME'}",
+    )
 
 
 def check_target(target: str | None) -> None:
@@ -95,12 +106,13 @@ def check_folder(option: str, path: Path | None, *, is_there: bool = False) -> N
     )
 
 
-def check_data(name_or_path: str | None) -> None:
-    """Raises UnknownNameError for data that are neither known by name nor there."""
+def check_data(name_or_path: str | None, *, is_training: bool = True) -> None:
+    """Raises UnknownNameError for data that are neither known by name nor there, UserError for a
+    .npz file without the arrays that training, or a test, needs."""
     if name_or_path is not None:
-        from ..runtime.data_names import check_present
+        from ..runtime.data_names import ARRAYS, check_present
 
-        check_present(name_or_path)
+        check_present(name_or_path, ARRAYS if is_training else ("x_test",))
 
 
 def check_settings(plan: Path, settings: list[str]) -> None:

@@ -56,10 +56,11 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
     factory.
 
     Raises UserError for a file that cannot be read and for a target's constant that is wrong,
-    UnknownNameError for an unknown name.
+    UnknownNameError for an unknown name, in the user's own files too.
     """
     from ..compiler.recipes.read import load_recipe, make_recipe, shipped_recipe
     from ..compiler.recipes.shipped import shipped_names
+    from ..compiler.recipes.user_names import check_named
     from ..compiler.targets.load import load_target
 
     if model.endswith((".yaml", ".yml")):
@@ -69,6 +70,8 @@ def recipe_of(model: str, overrides: list[str]) -> Recipe:
     else:
         recipe = make_recipe({"model": model}, overrides, where=f"recipe of {model}")
     load_target(recipe.target.name, recipe.target.overrides)
+    check_named(recipe.model.name, "model")
+    check_named(recipe.loss, "loss")
     return recipe
 
 

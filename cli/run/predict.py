@@ -43,7 +43,7 @@ def predict(
 ) -> None:
     """Predict the test samples of a data set, and score the predictions where there are labels."""
     check_where(executor, device)
-    check_data(data)
+    check_data(data, is_training=False)
     check_weights(weights)
     _check_output(output)
     from ... import api

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...backend.errors import UserError
+from ..data_names import ARRAYS, unfit_archive
 from .dataset import Dataset
 from .finite import check_finite
-
-_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def archive(path: Path) -> Dataset:
@@ -21,9 +19,9 @@ def archive(path: Path) -> Dataset:
     unequal lengths, and for numbers that are not finite.
     """
     arrays = _arrays(path)
-    missing = [key for key in _KEYS if key not in arrays]
+    missing = [key for key in ARRAYS if key not in arrays]
     if missing:
-        raise _unfit(path, f"no {', '.join(missing)}")
+        raise unfit_archive(path, f"no {', '.join(missing)}")
     for part in ("train", "test"):
         _check_rows(path, part, arrays)
     return Dataset(
@@ -40,7 +38,7 @@ def archived_test(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """x_test of a file, and y_test where it is there; types and errors as of `archive`."""
     arrays = _arrays(path)
     if "x_test" not in arrays:
-        raise _unfit(path, "no x_test")
+        raise unfit_archive(path, "no x_test")
     if "y_test" not in arrays:
         return _numbers(arrays["x_test"]), None
     _check_rows(path, "test", arrays)
@@ -50,12 +48,12 @@ def archived_test(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in _KEYS if key in content}
+            arrays = {key: content[key] for key in ARRAYS if key in content}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _unfit(path, f"a file numpy cannot read: {error}") from error
+        raise unfit_archive(path, f"a file numpy cannot read: {error}") from error
     for key, array in arrays.items():
         if array.dtype.kind not in "fiub":
-            raise _unfit(path, f"{key} of type {array.dtype}")
+            raise unfit_archive(path, f"{key} of type {array.dtype}")
         check_finite(f"data file {path}", key, array)
     return arrays
 
@@ -63,7 +61,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _check_rows(path: Path, part: str, arrays: dict[str, np.ndarray]) -> None:
     x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
     if _rows(x) != _rows(y) or not _rows(x):
-        raise _unfit(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
+        raise unfit_archive(path, f"{_rows(x)} rows of x_{part} and {_rows(y)} of y_{part}")
 
 
 def _numbers(array: np.ndarray) -> np.ndarray:
@@ -77,12 +75,3 @@ def _labels(array: np.ndarray) -> np.ndarray:
 
 def _rows(array: np.ndarray) -> int:
     return len(array) if array.ndim else 0
-
-
-def _unfit(path: Path, got: str) -> UserError:
-    return UserError(
-        f"data file {path}",
-        expected=f"a NumPy archive with numbers in {', '.join(_KEYS)}, as many labels as inputs",
-        got=got,
-        change="write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)",
-    )

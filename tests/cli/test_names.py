@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import plans
 from weft.compiler.plan.files import document_text
@@ -28,6 +29,12 @@ except SystemExit as end:
         ("compile resnet2", "did you mean 'resnet20'"),
         ("compile no_such.yaml", "no such file"),
         ("compile no_such.py:f", "no such file"),
+        ("compile mine.py", "say which one of it: mine.py:net"),
+        ("compile mine.py:nett", "did you mean 'net'"),
+        ("compile mlp --set loss=mine.py:loss", "unknown loss in mine.py"),
+        ("compile mlp --print-after cutt", "did you mean 'cut'"),
+        ("train plan --data x_only.npz", "no y_train, x_test, y_test, but x_train"),
+        ("predict plan --data x_only.npz", "no x_test, but x_train"),
         ("compile mlp --target wse9", "unknown target 'wse9'"),
         ("compile mlp --weights no_such.safetensors", "no such file"),
         ("compile mlp -o full", "one that holds thesis.tex"),
@@ -57,6 +64,8 @@ def test_a_mistake_is_told_at_once(tmp_path: Path, words: str, message: str) -> 
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "mine.py").write_text("from torch import nn\n\ndef net():\n    return nn.ReLU()\n")
+    np.savez(tmp_path / "x_only.npz", x_train=np.zeros((3, 4), np.float32))
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "plan.yaml").write_text(document_text(PLAN))
     command = [sys.executable, "-c", SCRIPT, *words.split()]
