@@ -56,7 +56,7 @@ def show(
 def _draw(documents: list[PlanDocument], path: Path) -> None:
     from ..backend.errors import UserError
     from ..compiler.plan.atomic_output import staged_file
-    from ..sim.page.floorplan import floorplan_svg
+    from ..compiler.plan.picture.floorplan import floorplan_svg
 
     if len(documents) != 1:
         raise UserError(

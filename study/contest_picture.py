@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
-from ..sim.page.svg import text, tooltip
+from ..compiler.plan.picture.svg import text, tooltip
 from .contest_score import ContestScore, PlacedRectangle
 
 _PIXELS = 900

@@ -1,1 +1,1 @@
-"""The plan: its data, its files, its checker, its text."""
+"""The plan: its data, its files, its checker, its text, its picture."""

@@ -40,8 +40,12 @@ class Plan:
         return f"Plan({document.model} on {document.target}: {count} stages, {rate} samples/s)"
 
     def _repr_html_(self) -> str:
-        """The summary, where a notebook shows a plan."""
-        return f"<pre>{escape(self.summary())}</pre>"
+        """The summary and the floorplan, where a notebook shows a plan."""
+        from .picture.floorplan import floorplan_svg, used_part
+
+        drawn = floorplan_svg(self.document, part=used_part(self.document))
+        folded = f"<details><summary>floorplan</summary>{drawn}</details>"
+        return f"<pre>{escape(self.summary())}</pre>{folded}"
 
     @property
     def stages(self) -> Stages:

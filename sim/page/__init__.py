@@ -1,5 +1,5 @@
 """Reports and traces of a simulation: one HTML page, its charts, and a trace file.
 
-Reading order: page, then charts, floorplan, heatmap, loglog, memory_chart; trace; advice, energy,
+Reading order: page, then charts, heatmap, loglog, memory_chart; trace; advice, energy,
 memory.
 """

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from ...compiler.plan.picture.svg import axis, picture, text, tooltip
 from ..event.recording import Slice
-from .svg import axis, picture, text, tooltip
 
 WIDTH = 1180.0
 

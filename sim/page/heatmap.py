@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.picture.colours import ramp
+from ...compiler.plan.picture.floorplan import around
+from ...compiler.plan.picture.svg import colour_scale, picture, text, tooltip
 from ...compiler.plan.stage_record import Rectangle, stages_by_region
-from .colours import ramp
-from .floorplan import around
-from .svg import colour_scale, picture, text, tooltip
 
 HEIGHT = 380.0
 """Pixels for the longer side of what is shown."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ...compiler.plan.constants import constant, has_constants
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.picture.svg import axis, picture, text, tooltip
 from ..model.report import SimReport
-from .svg import axis, picture, text, tooltip
 
 _WIDTH, _HEIGHT = 560.0, 410.0
 _LEFT, _TOP, _RIGHT, _FOOT = 64.0, 10.0, 150.0, 44.0

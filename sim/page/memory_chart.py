@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...compiler.plan.picture.svg import axis, picture, text, tooltip
 from .memory import Held
-from .svg import axis, picture, text, tooltip
 
 WIDTH, HEIGHT = 1180.0, 220.0
 _LEFT, _FOOT, _TOP = 64.0, 24.0, 10.0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.picture.colours import ramp
+from ...compiler.plan.picture.svg import picture, text, tooltip
 from ..model.report import EdgeRow, SimReport
-from .colours import ramp
-from .svg import picture, text, tooltip
 
 ROW = 17.0
 """Pixels of a row."""

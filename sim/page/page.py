@@ -11,6 +11,7 @@ from ...backend.packages import package
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
 from ...compiler.plan.evidence import kernel_rows
+from ...compiler.plan.picture.floorplan import floorplan_svg, inset_svg, used_part
 from ...compiler.plan.text.numbers import duration, percent, quantity
 from ...compiler.plan.text.numbers import energy as joules
 from ...compiler.plan.text.summary import rate
@@ -19,7 +20,6 @@ from ..model.report import SimReport, StageRow
 from .advice import advise, slowest_stage, verdict
 from .charts import curve_svg, shares_svg, timeline_svg
 from .energy import energy
-from .floorplan import floorplan_svg, inset_svg, used_part
 from .heatmap import heatmap_svg
 from .loglog import roofline_svg
 from .memory import memory_over_time

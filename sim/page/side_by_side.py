@@ -11,10 +11,10 @@ from typing import Any
 from ...backend.errors import UserError
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
+from ...compiler.plan.picture.floorplan import around, floorplan_svg, used_part
 from ..model.report import SimReport
 from .advice import advise, verdict
 from .charts import grouped, lines_svg
-from .floorplan import around, floorplan_svg, used_part
 from .page import cards, render
 
 METRICS_FILE = "metrics.jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...sim.page.svg import axis, picture, text, tooltip
+from ...compiler.plan.picture.svg import axis, picture, text, tooltip
 from .scale import Scale
 
 _SAID = {

@@ -11,12 +11,12 @@ import weft
 from helpers.tied_networks import TOKENS, WIDTH, WORDS, Tied, compiled, loss
 from weft.compiler.place import share as share_pass
 from weft.compiler.plan.check import check
+from weft.compiler.plan.picture.floorplan import floorplan_svg
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.stage_record import memory_by_region
 from weft.compiler.plan.text.show import show, show_stage
 from weft.compiler.targets.load import load_target
 from weft.sim import simulate
-from weft.sim.page.floorplan import floorplan_svg
 
 
 @pytest.fixture(scope="module")

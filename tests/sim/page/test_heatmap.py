@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
+from weft.compiler.plan.picture.colours import ramp
 from weft.compiler.plan.stage_record import Rectangle
-from weft.sim.page.colours import ramp
 from weft.sim.page.heatmap import HEIGHT, heatmap_svg
 
 

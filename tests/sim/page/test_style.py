@@ -8,9 +8,9 @@ from itertools import combinations
 from math import dist
 
 import pytest
+from weft.compiler.plan.picture.colours import contrast, ramp
+from weft.compiler.plan.picture.floorplan import STYLE
 from weft.sim.page import page
-from weft.sim.page.colours import contrast, ramp
-from weft.sim.page.floorplan import STYLE
 from weft.sim.page.time_shares import MEANINGS
 
 TEXT, PICTURE = 4.5, 3.0

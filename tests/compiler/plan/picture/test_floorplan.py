@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
+from weft.compiler.plan.picture.floorplan import HEIGHT, floorplan_svg, inset_svg, used_part
 from weft.compiler.plan.stage_record import Rectangle
-from weft.sim.page.floorplan import HEIGHT, floorplan_svg, inset_svg, used_part
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from weft.sim.page.svg import axis, colour_scale, picture, text, tooltip
+from weft.compiler.plan.picture.svg import axis, colour_scale, picture, text, tooltip
 
 
 def test_pictures_are_sound_whatever_they_are_told() -> None:

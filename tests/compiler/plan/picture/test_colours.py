@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 from helpers import plans
-from weft.sim.page.colours import RAMP, ramp
-from weft.sim.page.floorplan import HEIGHT, floorplan_svg
+from weft.compiler.plan.picture.colours import RAMP, ramp
+from weft.compiler.plan.picture.floorplan import HEIGHT, floorplan_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

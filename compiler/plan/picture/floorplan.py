@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import Rectangle, StageRecord, stages_by_region
+from ..document import PlanDocument
+from ..stage_record import Rectangle, StageRecord, stages_by_region
 from .colours import ramp
 from .svg import colour_scale, picture, text, tooltip
 
