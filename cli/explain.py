@@ -71,7 +71,6 @@ def _print_front(plan: Path, objective: str, json: bool) -> None:
 def _print_explanation(plan: Path, report: Path | None, json: bool) -> None:
     from ..compiler.plan.store import load
     from ..study.explain import explain as run
-    from ..study.explain.text import text_of
 
     loaded = load(plan)
     with Steps() as step:
@@ -83,4 +82,4 @@ def _print_explanation(plan: Path, report: Path | None, json: bool) -> None:
     if json:
         print_json(found.to_dict())
     else:
-        typer.echo(text_of(found))
+        typer.echo(found.summary())

@@ -47,8 +47,17 @@ class PassRun:
     peak_bytes: int
 
 
-def ignore(_: object) -> None:
-    """Tell nobody."""
+class Ignore:
+    """Tells nobody; prints as a word where `help` shows it as a default."""
+
+    def __call__(self, _: object) -> None:
+        """Do nothing."""
+
+    def __repr__(self) -> str:
+        return "ignore"
+
+
+ignore = Ignore()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from torch import Tensor, nn
 from ...backend.frame import frame
 from ...backend.optim import Settings
 from ...backend.pacing import PacedPass
+from ...backend.shown import Shown
+from ...compiler.plan.plan import Plan
 from ...compiler.plan.text.numbers import facts
 from ..checkpoint import Score
 from ..run_facts import run_facts
@@ -47,7 +48,7 @@ class Progress:
 
 
 @dataclass(frozen=True, repr=False)
-class RunReport:
+class RunReport(Shown):
     """What a run gave. Losses are per training sample in the order they were fed.
 
     A run resumed at `resumed_at` samples has the losses that came out since, the first being that
@@ -104,16 +105,16 @@ class RunReport:
         """A few lines: scores, optimizer, speed, memory."""
         return facts(run_facts(self))
 
-    def _repr_html_(self) -> str:
-        """The summary, where a notebook shows a report."""
-        return f"<pre>{escape(self.summary())}</pre>"
-
     def _last_values(self) -> list[tuple[str, float]]:
         return [pair for score in self.scores[-1:] for pair in score.values.items()]
 
     def to_frame(self) -> Any:
         """A pandas DataFrame with a row for each test. Raises UserError without pandas."""
         return frame({"samples": score.samples, **score.values} for score in self.scores)
+
+    def trained_plan(self, plan: Plan) -> Plan:
+        """The plan that was trained, with the weights and masks at the end."""
+        return replace(plan, tensors=self.tensors, masks=self.masks)
 
     def write_back(self, model: nn.Module) -> None:
         """Write the weights into the model the plan was made of; raises UserError for another."""

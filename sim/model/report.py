@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from html import escape
 from typing import Any
 
 from ...backend.frame import frame
+from ...backend.shown import Shown
 from ...compiler.plan.evidence import PlanFigures
 from ...compiler.plan.stage_record import PEMemory
 from ...compiler.plan.text.numbers import cycles, duration, percent, quantity
@@ -86,7 +86,7 @@ class WaitLink:
 
 
 @dataclass(frozen=True, repr=False)
-class SimReport:
+class SimReport(Shown):
     """A plan in time.
 
     `cycles` and `seconds` are of the whole run of `samples`, with fill and drain. The throughput is
@@ -163,10 +163,6 @@ class SimReport:
         """One line: model, machine, samples, throughput."""
         rate = quantity(self.throughput_samples_per_s)
         return f"SimReport({self._title}: {self.samples:,} samples, {rate} samples/s)"
-
-    def _repr_html_(self) -> str:
-        """The summary, where a notebook shows a report."""
-        return f"<pre>{escape(self.summary())}</pre>"
 
     def to_frame(self) -> Any:
         """A pandas DataFrame with a row for each stage. Raises UserError without pandas."""

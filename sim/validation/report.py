@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from ...backend.frame import frame
+from ...backend.shown import Shown
 from ...compiler.plan.evidence import Coverage, EvidenceRow
+from ...compiler.plan.text.numbers import percent, table
 from .tables import USER_SET
 
 
@@ -95,8 +98,8 @@ class Omission:
     error: float | None = None
 
 
-@dataclass(frozen=True)
-class ValidationReport:
+@dataclass(frozen=True, repr=False)
+class ValidationReport(Shown):
     """All of it; `whole` if every shipped set is in.
 
     `coverages` say how often the error bars that come with weft were right; `stale` counts the
@@ -135,6 +138,27 @@ class ValidationReport:
         within = not self.whole or self.median_error <= MEDIAN_BAR
         judged = (*self.summaries, *self.trends, *self.coverages)
         return within and not self.stale and all(item.passed for item in judged)
+
+    def __repr__(self) -> str:
+        """One line: how many numbers, how far off."""
+        within = "within its bars" if self.passed else "a bar is missed"
+        error = percent(self.median_error)
+        return f"ValidationReport({len(self.points)} numbers, median error {error}, {within})"
+
+    def summary(self) -> str:
+        """A row for each set and quantity: numbers, median and worst error."""
+        rows = [
+            (
+                *(s.set_name, s.quantity, s.rows, percent(s.median_error)),
+                *(percent(s.worst_error), "yes" if s.passed else "NO"),
+            )
+            for s in self.summaries
+        ]
+        return table(("set", "quantity", "numbers", "median", "worst", "within its bar"), rows)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each number. Raises UserError without pandas."""
+        return frame(asdict(point) | {"error": point.error} for point in self.points)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

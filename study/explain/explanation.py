@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from ...backend.frame import frame
+from ...backend.shown import Shown
+from ...compiler.driver import ignore
 from ...compiler.mapping.pricing import Pricing
 from ...compiler.plan.constants import target_of
 from ...compiler.plan.evidence import figures_of
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.stage_record import StageRecord, are_regions_shared
+from ...compiler.plan.store import as_plan
+from ...compiler.plan.text.numbers import facts, table
 from ...compiler.plan.text.summary import headline, rate
 from .fall import Fall, fall_of
 from .sensitivity import Sensitivity, sensitivities
+from .text import SENSITIVITY_COLUMNS, fall_text, sensitivity_rows
 
 _MOST = 3
 _NEAR = 0.95
 """Stages that take so much of the interval bound the plan too."""
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """`falls` are of the stages that bound the plan, or nearly, the slowest first; those that are
+@dataclass(frozen=True, repr=False)
+class Explanation(Shown):
+    """What holds a plan back.
+
+    `falls` are of the stages that bound the plan, or nearly, the slowest first; those that are
     the same on the same tiling share one. `rows` say what other constants would make of it."""
 
     title: str
@@ -32,16 +41,38 @@ class Explanation:
     falls: tuple[Fall, ...]
     rows: tuple[Sensitivity, ...]
 
+    def __repr__(self) -> str:
+        """One line: the plan, and what bounds it."""
+        return f"Explanation({self.title.partition(' (')[0]}, bound by {self.bound_by})"
+
+    def summary(self) -> str:
+        """Totals, more PEs for each bounding stage, and other constants of the machine."""
+        totals = facts(
+            (("throughput", self.throughput), ("bound by", self.bound_by), ("PEs", self.pes))
+        )
+        rows = table(SENSITIVITY_COLUMNS, sensitivity_rows(self.rows), "  ")
+        falls = map(fall_text, self.falls)
+        return "\n\n".join((f"{self.title}\n{totals}", *falls, f"other machines\n{rows}"))
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each changed constant. Raises UserError without
+        pandas."""
+        return frame(asdict(row) for row in self.rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return asdict(self)
 
 
-def explain(plan: Plan, on_step: Callable[[str], None] = lambda name: None) -> Explanation:
-    """The explanation of a plan for one of the targets that come with weft.
+def explain(plan: Plan | str | Path, on_step: Callable[[str], None] = ignore) -> Explanation:
+    """What holds a plan back, for one of the targets that come with weft: what the stages that
+    bound it would take on more PEs, in cycles, and what other constants of the machine would do.
+
+    >>> print(weft.explain(plan).summary())
 
     `on_step` is told what is mapped next. Raises UnknownNameError for another target.
     """
+    plan = as_plan(plan)
     document, target = plan.document, target_of(plan.document)
     shared = are_regions_shared(document.stages)
     pricing = Pricing(plan.stages, target, plan.training, regions_shared=shared)

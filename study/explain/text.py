@@ -1,4 +1,4 @@
-"""An explanation, and a front, as tables: for a terminal, and as rows for a page."""
+"""Parts of an explanation, and a front, as tables: for a terminal, and as rows for a page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from ...compiler.plan.causes import ROUTING, TERMS
 from ...compiler.plan.stage_record import Tiling
-from ...compiler.plan.text.numbers import facts, percent, quantity, table
-from .explanation import Explanation
+from ...compiler.plan.text.numbers import percent, quantity, table
 from .fall import Fall, FallStep
 from .front import Front
 from .sensitivity import Sensitivity
@@ -16,18 +15,10 @@ SENSITIVITY_COLUMNS = ("if better by 2", "samples/s", "gain", "interval", "bound
 FRONT_COLUMNS = ("interval", "PEs", "PEs x cycles", "")
 
 
-def text_of(found: Explanation) -> str:
-    """Totals, the falls of the bounding stages, and the sensitivities."""
-    totals = facts(
-        (("throughput", found.throughput), ("bound by", found.bound_by), ("PEs", found.pes))
-    )
-    falls = [
-        f"more PEs for {fall.stage} ({fall.bound_by})\n"
-        f"{table(fall_columns(fall), fall_rows(fall), '  ')}\n  {verdict(fall)}"
-        for fall in found.falls
-    ]
-    rows = table(SENSITIVITY_COLUMNS, sensitivity_rows(found.rows), "  ")
-    return "\n\n".join((f"{found.title}\n{totals}", *falls, f"other machines\n{rows}"))
+def fall_text(fall: Fall) -> str:
+    """More PEs for a stage, and what stops that."""
+    rows = table(fall_columns(fall), fall_rows(fall), "  ")
+    return f"more PEs for {fall.stage} ({fall.bound_by})\n{rows}\n  {verdict(fall)}"
 
 
 def verdict(fall: Fall) -> str:

@@ -8,21 +8,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
+from ....backend.frame import frame
+from ....backend.shown import Shown
 from .diff import Change
 
 _FOLDED = 4
 _ITEM = re.compile(r"\[[^]]*\]")
 
 
+class Changes(tuple[Change, ...], Shown):
+    """The changes between two plans; prints as text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"Changes({_count(self)})" if self else "Changes(the plans are equal)"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def summary(self) -> str:
+        """A line per changed field, and a last one that counts the changes."""
+        return diff_text(self)
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame with a row for each change. Raises UserError without pandas."""
+        return frame(asdict(change) for change in self)
+
+
 def diff_text(changes: tuple[Change, ...], *, every: bool = False) -> str:
     """All changes and a last line that counts them; folded unless `every` one has its line."""
     if not changes:
         return "the plans are equal"
-    noun = "difference" if len(changes) == 1 else "differences"
     lines = [str(change) for change in changes] if every else [*_folded(changes)]
     hint = "" if len(lines) == len(changes) else "; a line for each: weft diff --all"
-    return "\n".join([*lines, f"{len(changes):,} {noun}{_of_stages(changes)}{hint}"])
+    return "\n".join([*lines, f"{_count(changes)}{_of_stages(changes)}{hint}"])
+
+
+def _count(changes: tuple[Change, ...]) -> str:
+    return f"{len(changes):,} {'difference' if len(changes) == 1 else 'differences'}"
 
 
 def _folded(changes: Iterable[Change]) -> Iterable[str]:

@@ -5,7 +5,6 @@ from helpers.explained_plan import PLAN
 from weft.compiler.plan.causes import EXCHANGE
 from weft.study.explain import explain
 from weft.study.explain.page import page_of
-from weft.study.explain.text import text_of
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +13,7 @@ def explanation():
 
 
 def test_the_explanation_prints_and_is_a_page(explanation):
-    text = text_of(explanation)
+    text = explanation.summary()
     assert "more PEs for " in text
     assert "this plan" in text
     assert "memory ports" in text
