@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .backend.version import VERSION
 
 if TYPE_CHECKING:
-    from . import models, nn, optim, sparsity
+    from . import errors, models, nn, optim, sparsity
     from .api import check, compare, compile, diff, predict, train
-    from .backend import errors
     from .compiler.pipeline import Options
     from .compiler.plan.plan import Plan
     from .compiler.plan.store import load
@@ -39,7 +38,6 @@ _PLACES = {
     "check": ("api", "check"),
     "compile_recipe": ("compiler.recipes.build", "compile_recipe"),
     "diff": ("api", "diff"),
-    "errors": ("backend", "errors"),
     "known_targets": ("compiler.targets", "known_targets"),
     "explain": ("study.explain.explanation", "explain"),
     "targets": ("compiler.targets", "known_targets"),
@@ -57,7 +55,7 @@ _PLACES = {
     "train": ("api", "train"),
     "validate": ("study.validate", "validate"),
 }
-_FACES = ("nn", "sparsity", "optim", "models")
+_FACES = ("nn", "sparsity", "optim", "models", "errors")
 
 __all__ = [
     "Dataset",

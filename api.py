@@ -16,10 +16,12 @@ from .compiler.pipeline import GraphCompiler, Options, compile_model, with_masks
 from .compiler.plan.check import Violation
 from .compiler.plan.check import check as check_document
 from .compiler.plan.document import PlanDocument
+from .compiler.plan.files import as_document
 from .compiler.plan.plan import Plan
 from .compiler.plan.program import StageProgram
-from .compiler.plan.text.diff import Change
+from .compiler.plan.store import as_plan
 from .compiler.plan.text.diff import diff as documents_diff
+from .compiler.plan.text.diff_text import Changes
 from .compiler.recipes.carried import carried_recipe
 from .compiler.recipes.given import as_loss, as_module, as_options, as_sample
 from .compiler.recipes.read import make_recipe
@@ -33,8 +35,8 @@ from .runtime.training.report import Progress, RunReport
 from .runtime.training.reporting import Reporting
 from .runtime.training.run import Run
 from .runtime.training.training_line import TrainingLine
-from .study.compare import MachineRow
 from .study.compare import compare as rows_of
+from .study.comparison import Comparison
 
 PathLike = str | Path
 
@@ -69,24 +71,29 @@ def compile(
 
 
 def check(
-    plan: Plan | PlanDocument,
+    plan: Plan | PlanDocument | PathLike,
     target: Target | None = None,
     programs: Mapping[str, StageProgram] | None = None,
 ) -> tuple[Violation, ...]:
-    """All rules that a plan breaks; none of a sound one.
+    """All rules that a plan, or that of a directory, breaks; none of a sound one.
+
+    >>> assert not weft.check(plan)
 
     Of a plan its programs are checked with it; of a document alone those that are given. With
     `target` its constants are compared with the plan's.
     """
-    if isinstance(plan, Plan):
-        return check_document(plan.document, target, programs or plan.programs)
-    return check_document(plan, target, programs)
+    if isinstance(plan, PlanDocument):
+        return check_document(plan, target, programs)
+    whole = as_plan(plan)
+    return check_document(whole.document, target, programs or whole.programs)
 
 
-def diff(a: Plan | PlanDocument, b: Plan | PlanDocument) -> tuple[Change, ...]:
-    """All differences from `a` to `b`, in the order of the plan's fields; weights are left out."""
-    before, after = (each.document if isinstance(each, Plan) else each for each in (a, b))
-    return documents_diff(before, after)
+def diff(a: Plan | PlanDocument | PathLike, b: Plan | PlanDocument | PathLike) -> Changes:
+    """All differences from `a` to `b`, in the order of the plan's fields; weights are left out.
+
+    >>> print(weft.diff(before, after))
+    """
+    return Changes(documents_diff(as_document(a), as_document(b)))
 
 
 def compare(
@@ -98,8 +105,10 @@ def compare(
     *,
     samples: int = 1000,
     batch: int = 1,
-) -> tuple[MachineRow, ...]:
+) -> Comparison:
     """One row per target, in order: figures of the simulated plan, or what a roofline allows.
+
+    >>> print(weft.compare(model, (x, y), "cross_entropy", targets=("wse2", "wse3", "h200")))
 
     Arguments are as of `compile`; `samples` are simulated, `batch` is that of rooflines, since
     meshes train one sample at a time. A model that does not fit a target has a row that says why.
@@ -111,11 +120,11 @@ def compare(
     module, given = as_module(model), as_options(options) or Options()
     graph = capture(module, sample, function)
     compiler = GraphCompiler(graph, with_masks_of(module, graph, given))
-    return rows_of(compiler, machines, samples, batch)
+    return Comparison(rows_of(compiler, machines, samples, batch))
 
 
 def predict(
-    plan: Plan,
+    plan: Plan | PathLike,
     inputs: np.ndarray | Tensor | Sequence[np.ndarray | Tensor],
     *,
     executor: str = "jax",
@@ -123,12 +132,15 @@ def predict(
 ) -> tuple[np.ndarray, ...]:
     """Each of the model's predictions, one row per sample, at the plan's weights and state.
 
-    `inputs` has an array or a tensor (N, ...) for each input that predictions depend on: labels are
-    not needed.
-    `executor` and `device` are as for `train`. Raises UserError for inputs that do not fit and for
-    a plan without weights, DeviceError for a device that is missing.
+    >>> (scores,) = weft.predict(run.trained_plan(plan), images)
+
+    `inputs` has an array or a tensor (N, ...) for each input that predictions depend on, a list of
+    them where there are several: labels are not needed. `executor` and `device` are as for `train`.
+
+    Raises UserError for inputs that do not fit and for a plan without weights, DeviceError for a
+    device that is missing.
     """
-    arrays = as_rows(inputs)
+    arrays, plan = as_rows(inputs), as_plan(plan)
     recipe = make_recipe(carried_recipe(plan), where="the plan's recipe")
     constants = input_constants(recipe)
     if constants is not None and arrays:
@@ -138,7 +150,7 @@ def predict(
 
 
 def train(
-    plan: Plan,
+    plan: Plan | PathLike,
     data: object,
     *,
     executor: str | None = None,
@@ -157,15 +169,18 @@ def train(
     tensorboard: bool = False,
     progress: bool = False,
 ) -> RunReport:
-    """Train a plan by the recipe it carries, one sample at a time.
+    """Train a plan, or that of a directory, by the recipe it carries, one sample at a time.
 
-    `data` is 'digits', a path (see runtime/data/load.py), a tuple of arrays or tensors (X, Y) or
-    (X, Y, X_test, Y_test), a torch Dataset or DataLoader, or a dict with train, validation and test
-    (see runtime/data/given.py). `executor` is 'jax',
-    'torch-xla' or 'reference', `device` is 'cpu', 'cuda' or 'tpu' (default: what the executor
-    finds). With `devices` each of so many runs a group of stages, balanced by the plan's costs;
-    the default is one, or all devices of a run of several processes (where
-    `jax.distributed.initialize` was called), of which the first writes.
+    >>> run = weft.train(plan, (images, labels), epochs=3, settings=["optimizer.lr=1e-3"])
+    >>> print(run.summary())
+
+    `data` is a tuple of arrays or tensors (X, Y) or (X, Y, X_test, Y_test), whose first dimension
+    counts samples; a torch Dataset or DataLoader; a dict with train, validation and test, each
+    (X, Y); a `weft.Dataset`; 'digits'; or the path of a .npz file or of another kind of
+    docs/training.md. `executor` is 'jax', 'torch-xla' or 'reference', `device` is 'cpu', 'cuda' or
+    'tpu' (default: what the executor finds). With `devices` each of so many runs a group of
+    stages, balanced by the plan's costs; the default is one, or all devices of a run of several
+    processes (where `jax.distributed.initialize` was called), of which the first writes.
     `epochs` and `mode` ('pipelined' or 'sequential', plain SGD) default to the recipe's;
     `settings` are `key=value` overrides of it. `on_start` is told what the optimizer comes to,
     `on_progress` where the run is; with `progress` both are shown in a line on standard error.
@@ -195,7 +210,7 @@ def train(
     line = TrainingLine("train") if progress else None
     told = (on_start, on_progress) if line is None else line.beside(on_start, on_progress)
     reporting = Reporting(*told, _path(log), tensorboard)
-    report = Run(plan, data, chosen, executor, device, devices, keeping, reporting).train()
+    report = Run(as_plan(plan), data, chosen, executor, device, devices, keeping, reporting).train()
     if line is not None:
         line.close()
     return report

@@ -116,14 +116,13 @@ def _run(plan: Plan, recipe: Recipe, executor: str, mode: str) -> RunReport:
 
 
 def _write(scratch: Path, recipe: Recipe, plan: Plan, report: SimReport, run: RunReport) -> None:
-    from dataclasses import replace
 
     import yaml
 
     from ..sim.page.page import RunCurve, write_report
 
     plan.save(scratch / "plan")
-    replace(plan, tensors=run.tensors, masks=run.masks).save(scratch / "trained")
+    run.trained_plan(plan).save(scratch / "trained")
     settings = recipe.model_dump(mode="json")
     (scratch / "recipe.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     losses = tuple(float(loss) for loss in run.losses)

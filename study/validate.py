@@ -44,11 +44,13 @@ _TAKES_LONG = "compiles a whole network, a minute: weft validate --set training"
 def validate(
     set_name: str | Sequence[str] | None = None,
     target_overrides: Mapping[str, str] = {},
-    file: Path | None = None,
+    file: str | Path | None = None,
     target: str | None = None,
 ) -> ValidationReport:
     """Compare the shipped set `set_name`, or several, each once (default: all), or the user's CSV
-    `file`, with the model.
+    `file`, with the model: cycles or speed-ups as they were measured and as they are simulated.
+
+    >>> print(weft.validate("gemv").summary())
 
     `target_overrides` changes constants of the targets by dotted name; `target` runs the kernels
     on another target than the one they were measured on.
@@ -60,7 +62,7 @@ def validate(
     """
     load = partial(_load, target_overrides, {}, target)
     if file is not None:
-        return _validate_file(file, load)
+        return _validate_file(Path(file), load)
     names = [set_name] if set_name is None or isinstance(set_name, str) else set_name
     rows = [row for name in dict.fromkeys(names) for row in shipped_rows(name)]
     whole = set_name is None

@@ -42,5 +42,7 @@ def test_the_notebook_runs_as_it_is_stored(tmp_path: Path) -> None:
     plan, report, stages, machines = (cell[0].splitlines() for cell in found[:4])
     assert plan[0].split(", ")[-1] == report[0].split(", ")[-1]
     assert len(stages) == 4
-    assert [line.split()[0] for line in machines] == ["wse2", "wse3", "h200"]
+    assert [part.split()[0] for part in machines[0].split("(")[1].split(", ")] == [
+        *("wse2", "wse3", "h200")
+    ]
     assert "test_accuracy" in found[4][0]

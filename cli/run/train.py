@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -149,7 +148,7 @@ def train(
     line.close()
     if not is_first():
         return
-    trained = replace(loaded, tensors=run.tensors, masks=run.masks)
+    trained = run.trained_plan(loaded)
     if output is not None:
         trained.save(output)
     if adapter is not None:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 
-from ...backend.errors import PlanFileError
+from ...backend.errors import PlanFileError, UserError
 from .codec import from_data, to_data
 from .document import FORMAT_VERSION, PlanDocument
 from .text.regions import fold_plan, unfold_plan
@@ -75,6 +75,29 @@ def check_present(directory: Path) -> None:
             got="no such file",
             change="give the directory that `weft compile -o DIR` wrote",
         )
+
+
+def as_document(given: object) -> PlanDocument:
+    """What a plan says: of a whole plan, of a document itself, or of the directory of a plan.
+
+    Raises PlanFileError for a directory without one, UserError for anything that is no plan.
+    """
+    if isinstance(given, str | Path):
+        return load_document(given)
+    document = getattr(given, "document", given)
+    if not isinstance(document, PlanDocument):
+        raise no_plan(given)
+    return document
+
+
+def no_plan(given: object) -> UserError:
+    """The error of something else than a plan."""
+    return UserError(
+        "plan",
+        expected="what weft.compile or weft.load returns, or the directory of a plan",
+        got=f"a {type(given).__name__}",
+        change="compile the model first: weft.compile(model, example_inputs, loss)",
+    )
 
 
 def sealed_document(directory: str | Path, *, allow_edited: bool = False) -> PlanDocument:

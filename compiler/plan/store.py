@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .codec import from_data
 from .document import PlanDocument
-from .files import WEIGHTS_FILE, reading, sealed_document, verified
+from .files import WEIGHTS_FILE, no_plan, reading, sealed_document, verified
 from .plan import Plan
 from .program import StageProgram, TensorSpec, ValuePlace
 from .program_text import graph_from_data
@@ -38,6 +38,15 @@ def load(directory: str | Path, *, allow_edited: bool = False) -> Plan:
     with reading(directory / WEIGHTS_FILE):
         tensors, masks = _unpack(content[WEIGHTS_FILE], document)
     return Plan(document, programs, tensors, masks)
+
+
+def as_plan(given: Plan | str | Path) -> Plan:
+    """A plan itself, or that of a directory; raises as `as_document`."""
+    if isinstance(given, str | Path):
+        return load(given)
+    if not isinstance(given, Plan):
+        raise no_plan(given)
+    return given
 
 
 def _program(key: str, data: dict[str, Any], where: str) -> StageProgram:

@@ -31,13 +31,15 @@ _SHORT = {
 """Parts that may be given as one word: `model: resnet20` stands for `model: {name: resnet20}`."""
 
 
-def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe in a YAML file with `key=value` overrides applied.
+
+    >>> plan = weft.compile_recipe(weft.load_recipe("recipe.yaml", ["sparsity=0.9"]))
 
     Raises UserError naming the file, the key, what was expected and what was got.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"recipe {path}",
