@@ -10,6 +10,7 @@ import typer
 
 from .options import Json, PlanDirectory
 from .terminal.console import Steps, print_json
+from .terminal.notes import note_prices
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +49,7 @@ def _print_evidence(plan: Path, json: bool) -> None:
     from ..compiler.plan.text.evidence import evidence, evidence_data
 
     document = load_document(plan)
+    note_prices(plan, document)
     if json:
         print_json(evidence_data(document))
     else:
@@ -61,6 +63,7 @@ def _print_front(plan: Path, objective: str, json: bool) -> None:
     from ..study.explain.text import front_text
 
     loaded = load(plan)
+    note_prices(plan, loaded.document)
     front = front_of(loaded, target_of(loaded.document), objective)
     if json:
         print_json(asdict(front))
@@ -73,6 +76,7 @@ def _print_explanation(plan: Path, report: Path | None, json: bool) -> None:
     from ..study.explain import explain as run
 
     loaded = load(plan)
+    note_prices(plan, loaded.document)
     with Steps() as step:
         found = run(loaded, step)
     if report is not None:

@@ -10,6 +10,7 @@ import typer
 from .options import Json, PlanDirectories
 from .terminal.console import print_json
 from .terminal.failure import CHECK_FAILED
+from .terminal.notes import note, note_prices
 
 if TYPE_CHECKING:
     from ..compiler.plan.check import Violation
@@ -116,7 +117,8 @@ def _document(directory: Path) -> PlanDocument:
 
     document = load_document(directory, allow_edited=True)
     if is_edited(directory):
-        typer.echo(f"note: {directory}/plan.yaml was edited after weft wrote it", err=True)
+        note(f"{directory}/plan.yaml was edited after weft wrote it")
+    note_prices(directory, document)
     return document
 
 
@@ -127,6 +129,7 @@ def _violations(directory: Path) -> tuple[Violation, ...]:
     from ..compiler.plan.store import load
 
     plan = load(directory, allow_edited=True)
+    note_prices(directory, plan.document)
     found = violations_of(plan.document, _target_of(plan.document), plan.programs)
     if not is_edited(directory):
         return found
@@ -149,10 +152,9 @@ def _target_of(plan: PlanDocument) -> Target | None:
     from ..compiler.targets.load import known_targets
 
     if plan.target not in known_targets():
-        typer.echo(
-            f"note: target '{plan.target}' does not come with weft;"
-            " its constants are taken from the plan itself",
-            err=True,
+        note(
+            f"target '{plan.target}' does not come with weft;"
+            " its constants are taken from the plan itself"
         )
         return None
     return target_of(plan)
