@@ -114,6 +114,39 @@ def _waiting(plan: Plan) -> float:
     return sum(map(waiting_cycles, stages)) / total if total else 0.0
 
 
+class _Layer(nn.Module):
+    """x + a feed-forward layer of x: nothing beside it reads what its router reads."""
+
+    def __init__(self, width: int, units: int) -> None:
+        super().__init__()
+        up, down = nn.Linear(width, units, bias=False), nn.Linear(units, width, bias=False)
+        self.mlp = nn.Sequential(up, nn.ReLU(), down)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As many features as there were."""
+        return x + self.mlp(x)
+
+
+def layer_intervals(
+    tokens: int, width: int = 256, units: int = 1024, target: str = "wse2"
+) -> dict[str, float]:
+    """Cycles between samples of `tokens` tokens that train a layer alone: dense with as many units
+    as two experts, and as experts of `units` units each, two of them for a token."""
+    with torch.device("meta"):
+        dense, sample = _Layer(width, 2 * units), torch.empty(1, tokens, width)
+        routed = {
+            name: upcycle(_Layer(width, units), ("mlp",), balance=0.0, **MIXTURES[name]).model
+            for name in ("E4k2", "E8k2")
+        }
+    loss, chosen = nn.functional.mse_loss, Options(witness=False)
+    return {
+        name: analytic(
+            compile_model(layer, (sample, sample), loss, target, chosen).document, 1000
+        ).initiation_interval_cycles
+        for name, layer in {"dense": dense, **routed}.items()
+    }
+
+
 @dataclass(frozen=True)
 class TrainedExperts:
     """A model after its second phase of training: mean loss of the last samples and of the test, in

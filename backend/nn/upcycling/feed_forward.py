@@ -72,9 +72,10 @@ def feed_forward(name: str, module: nn.Module) -> FeedForward:
 
     Raises `UserError` for a module that computes anything else.
     """
-    for found in _candidates(module):
-        if _is_what_it_computes(found, module):
-            return found
+    with torch.device("cpu"):  # what is made to look, whatever the caller's default is
+        for found in _candidates(module):
+            if _is_what_it_computes(found, module):
+                return found
     raise UserError(
         f"upcycling of module '{name}'",
         expected="down(activation(up x)), or down(activation(gate x) * up x)",

@@ -23,11 +23,17 @@ def experts(
         int | None, typer.Option(min=1, help="Windows of the text to train on; all by default.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with --data.")] = 1,
+    tokens: Annotated[
+        list[int], typer.Option(min=1, help="A layer alone at so many tokens; more of it for more.")
+    ] = [],  # noqa: B006 - typer copies it
     target: Annotated[str, typer.Option(help="A machine, as of `weft targets`.")] = "wse2",
     json: Json = False,
 ) -> None:
     """Plans of a decoder, dense and with experts; with --data upcycled against continued
     training."""
+    if tokens:
+        _print_layers(tokens, target, json)
+        return
     if data is None:
         from ....bench.experts import prices
 
@@ -47,6 +53,26 @@ def experts(
     else:
         names = dict.fromkeys(run.name for run in runs)
         print_table(_TRAINED, [_trained([r for r in runs if r.name == name]) for name in names])
+
+
+def _print_layers(tokens: list[int], target: str, json: bool) -> None:
+    from ....bench.experts import layer_intervals
+
+    found = {count: layer_intervals(count, target=target) for count in tokens}
+    if json:
+        print_json(found)
+        return
+    names = next(iter(found.values()))
+    rows = [
+        (f"{count:,}", *(_beside(cycles[name], cycles["dense"]) for name in names))
+        for count, cycles in found.items()
+    ]
+    print_table(("tokens", *(f"{name} [cycles]" for name in names)), rows)
+
+
+def _beside(cycles: float, dense: float) -> str:
+    own = f"{cycles:,.0f}"
+    return own if cycles is dense else f"{own} ({cycles / dense - 1:+.1%})"
 
 
 _PRICE = (

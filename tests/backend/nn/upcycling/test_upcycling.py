@@ -220,6 +220,13 @@ def test_counts_of_llama_3_1_8b(experts: int, top_k: int, parameters: int, activ
     assert len(up.layers) == 32
 
 
+def test_a_default_device_without_data_does_not_matter() -> None:
+    with torch.device("meta"):
+        model = Llama()
+        up = upcycle(model, ("layers.*.mlp",), experts=4, top_k=2)
+    assert up.parameters == 24_942_219_264
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "hidden units": (
         {"experts": 6, "top_k": 3, "granularity": 3},
