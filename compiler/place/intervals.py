@@ -9,8 +9,10 @@ larger.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -19,47 +21,86 @@ from ..plan.infeasible import Contributor, InfeasibleReport, ProposedLever
 from ..targets.load import known_targets, load_target
 from ..targets.target import Target
 from .strip_layouts import narrowest, shapes_within, wafers_taken
-from .strips import columns_taken
+from .strips import StripShapes, columns_taken
 
 _CONTRIBUTORS_SHOWN = 8
 _TRIALS = 8
 """Intervals above the least that are tried if links are slower than stages."""
 
 
-def smallest_interval(kernels: Kernels) -> int:
-    """The least T in cycles such that choices of at most T cycles fit the grid together.
+class Intervals:
+    """Which intervals the stages can have. How many wafers the narrowest packing for an interval
+    takes does not depend on how many the machine has: each interval is packed once."""
 
-    Raises InfeasibleError if even the smallest choices do not fit.
-    """
-    floor = max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
-    least = _smallest_interval(kernels, floor)
-    if least is None:
-        raise _report(kernels).error()
-    return least
+    def __init__(self, kernels: Kernels) -> None:
+        self.occurring = occurring(kernels)
+        self._kernels, self._target = kernels, kernels.target
+        self._taken: dict[int, float] = {}
+
+    @cached_property
+    def least(self) -> int:
+        """The least T in cycles such that choices of at most T cycles fit the grid together.
+
+        Raises InfeasibleError if even the smallest choices do not fit.
+        """
+        floor = max(int(stage.sizes.interval_cycles.min()) for stage in self._kernels.stages)
+        least = self._smallest(floor, self._target.wafers)
+        if least is None:
+            raise _report(self._kernels).error()
+        return least
+
+    def worth_trying(self) -> list[int]:
+        """The least interval, then some of those above it, up to twice as long and most of them
+        near it, and the least on fewer wafers."""
+        least = self.least
+        above = [cycles for cycles in self.occurring if least < cycles <= 2 * least]
+        steps = least * (1 + 0.5 ** np.arange(_TRIALS))
+        tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
+        return [least, *sorted(tried.union(self.on_fewer_wafers()) - {least})]
+
+    def on_fewer_wafers(self) -> Iterator[int]:
+        """The least interval on each number of wafers but all, ascending, where the stages fit:
+        there are fewer links between wafers, or none. What takes fewer wafers than there are is
+        least on all between."""
+        least, wafers = self.least, self._target.wafers
+        while wafers > 1 and (taken := self._wafers_taken(least)) > 1:
+            wafers = int(taken) - 1
+            longer = self._smallest(least, wafers)
+            if longer is None:
+                break
+            least = longer
+            yield least
+
+    def _smallest(self, floor: int, wafers: int) -> int | None:
+        """The least from `floor` on, on so many wafers; None if not even the smallest choices fit."""
+        candidates = [cycles for cycles in self.occurring if cycles >= floor]
+        if not self._fits(candidates[-1], wafers):
+            return None
+        return candidates[
+            bisect_left(candidates, True, key=lambda cycles: self._fits(cycles, wafers))
+        ]
+
+    def _fits(self, interval: int, wafers: int) -> bool:
+        if interval not in self._taken:
+            shapes, pes = shapes_within(self._kernels, interval), self._target.rows
+            if _least_area(shapes) > pes * self._target.columns * wafers:
+                return False
+        return self._wafers_taken(interval) <= wafers
+
+    def _wafers_taken(self, interval: int) -> float:
+        """Of the narrowest packing; no number of them where a choice is larger than a wafer."""
+        if interval not in self._taken:
+            strips = narrowest(self._kernels, shapes_within(self._kernels, interval))
+            taken = math.inf if strips is None else wafers_taken(strips, self._target)
+            self._taken[interval] = taken
+        return self._taken[interval]
 
 
-def worth_trying(kernels: Kernels, least: int) -> list[int]:
-    """The least interval, then some of those above it, up to twice as long and most of them near
-    it, and the least on fewer wafers."""
-    above = [cycles for cycles in occurring(kernels) if least < cycles <= 2 * least]
-    steps = least * (1 + 0.5 ** np.arange(_TRIALS))
-    tried = {int(above[np.searchsorted(above, step, "right") - 1]) for step in steps if above}
-    return [least, *sorted(tried.union(on_fewer_wafers(kernels, least)) - {least})]
-
-
-def on_fewer_wafers(kernels: Kernels, least: int) -> Iterator[int]:
-    """The least interval on each number of wafers but all, ascending, where the stages fit: there
-    are fewer links between wafers, or none. What takes fewer wafers than there are is least on all
-    between. `least` is that on all.
-    """
-    fewer, target = kernels, kernels.target
-    while fewer.target.wafers > 1 and (wafers := _taken(fewer, least)) > 1:
-        fewer = replace(kernels, target=replace(target, wafers=wafers - 1))
-        longer = _smallest_interval(fewer, least)
-        if longer is None:
-            break
-        least = longer
-        yield least
+def _least_area(shapes: Sequence[StripShapes]) -> int:
+    """PEs of the smallest shapes of all stages."""
+    counts = Counter(map(id, shapes))
+    distinct = {id(stage): stage for stage in shapes}
+    return sum(int((s.heights * s.widths).min()) * counts[key] for key, s in distinct.items())
 
 
 def occurring(kernels: Kernels) -> list[int]:
@@ -84,37 +125,6 @@ def wafers_least(kernels: Kernels) -> int:
     if strips is None:
         raise ValueError("a stage has a choice that is larger than a wafer")
     return wafers_taken(strips, kernels.target)
-
-
-def _smallest_interval(kernels: Kernels, floor: int) -> int | None:
-    """The same from `floor` on; None if not even the smallest choices fit."""
-    candidates = [cycles for cycles in occurring(kernels) if cycles >= floor]
-    if not _fits(kernels, candidates[-1]):
-        return None
-    low, high = 0, len(candidates) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if _fits(kernels, candidates[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return candidates[low]
-
-
-def _taken(kernels: Kernels, interval: int) -> int:
-    """Wafers of the narrowest packing of choices that take at most `interval`."""
-    strips = narrowest(kernels, shapes_within(kernels, interval))
-    return wafers_taken(strips or (), kernels.target)
-
-
-def _fits(kernels: Kernels, interval: int) -> bool:
-    target, shapes = kernels.target, shapes_within(kernels, interval)
-    distinct = {id(stage): stage for stage in shapes}
-    areas = {key: int((s.heights * s.widths).min()) for key, s in distinct.items()}
-    if sum(areas[id(stage)] for stage in shapes) > target.rows * target.columns * target.wafers:
-        return False
-    strips = narrowest(kernels, shapes)
-    return strips is not None and wafers_taken(strips, target) <= target.wafers
 
 
 def _report(kernels: Kernels) -> InfeasibleReport:

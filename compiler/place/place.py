@@ -21,7 +21,7 @@ from ..mapping.pricing import Known
 from ..plan.program import Stages
 from ..targets.target import Target
 from .free_layout import Offer, freed, shortened
-from .intervals import occurring, on_fewer_wafers, smallest_interval, wafers_least, worth_trying
+from .intervals import Intervals, wafers_least
 from .known_places import known_packings, known_place
 from .route import wire_length
 from .slow import slowest_cycles
@@ -79,14 +79,16 @@ class Packings:
 
     def __init__(self, stages: Stages, kernels: Kernels) -> None:
         """Raises InfeasibleError if nothing fits the grid."""
-        least = smallest_interval(kernels)
-        is_crowded = _is_crowded(kernels, least)
-        finer = kernels.finer(kernels, least) if kernels.finer and is_crowded else kernels
+        intervals = Intervals(kernels)
+        is_crowded = _is_crowded(kernels, intervals.least)
+        finer = kernels
+        if kernels.finer and is_crowded:
+            finer = kernels.finer(kernels, intervals.least)
+            intervals = Intervals(finer)
         self.is_crowded = is_crowded and not kernels.features_on_columns
         self.stages, self.kernels = stages, finer
-        self.least = least if finer is kernels else smallest_interval(finer)
-        self.intervals = worth_trying(finer, self.least)
-        self.occurring = occurring(finer)
+        self.intervals = intervals.worth_trying()
+        self.occurring = intervals.occurring
         self.wafers_least = wafers_least(finer)
         self._of: dict[int, list[_Ranked]] = {}
         self._shorter: dict[int, Placement] = {}
@@ -159,9 +161,8 @@ def _is_crowded(kernels: Kernels, least: int) -> bool:
 def estimated_interval(stages: Stages, kernels: Kernels) -> float:
     """The interval of the best packing of the choices that are fast enough for the stages alone, on
     all wafers or on fewer: most of what `place` tries, in less time."""
-    streams, best = Streams(stages), None
-    least = smallest_interval(kernels)
-    for interval in chain([least], on_fewer_wafers(kernels, least)):
+    streams, best, intervals = Streams(stages), None, Intervals(kernels)
+    for interval in chain([intervals.least], intervals.on_fewer_wafers()):
         if best is not None and interval >= best.interval:
             break
         ranked = _ranked(placements(kernels, interval), stages.dag)

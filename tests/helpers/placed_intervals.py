@@ -5,7 +5,7 @@ from __future__ import annotations
 from helpers.small_mesh import kernels
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
-from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.intervals import Intervals
 
 SHAPE = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 100))
 STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=8)
@@ -13,6 +13,6 @@ STAGES = st.lists(st.lists(SHAPE, min_size=1, max_size=5), min_size=1, max_size=
 
 def interval(shapes, rows: int, columns: int) -> float:
     try:
-        return smallest_interval(kernels(shapes, rows, columns))
+        return Intervals(kernels(shapes, rows, columns)).least
     except InfeasibleError:
         return float("inf")

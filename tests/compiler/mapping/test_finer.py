@@ -10,7 +10,7 @@ from weft.compiler.machine.tilings import tilings_about
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.place import place
-from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.intervals import Intervals
 from weft.compiler.plan.training import Training
 from weft.compiler.targets.target import Target
 
@@ -25,11 +25,11 @@ def test_finer_choices_are_priced_as_alone_fit_their_pes_and_shorten_the_interva
 ) -> None:
     stages = resnet8_stages()
     coarse = map_kernels(stages, machine)
-    least = smallest_interval(coarse)
+    least = Intervals(coarse).least
     assert least > max(int(stage.sizes.interval_cycles.min()) for stage in coarse.stages)
     assert coarse.finer is not None
     finer = coarse.finer(coarse, least)
-    assert smallest_interval(finer) < least
+    assert Intervals(finer).least < least
     pricing = Pricing(stages, machine, Training())
     known = [{choice.tiling for choice in kernel.choices} for kernel in coarse.stages]
     added = 0
@@ -50,7 +50,7 @@ def test_finer_choices_are_priced_as_alone_fit_their_pes_and_shorten_the_interva
 
 def test_a_full_machine_is_placed_with_finer_tilings_but_not_as_in_2021(machine: Target) -> None:
     stages = resnet8_stages()
-    least = smallest_interval(map_kernels(stages, machine))
+    least = Intervals(map_kernels(stages, machine)).least
     placed = place(stages, map_kernels(stages, machine)).placed
     assert max(one.choice.interval_cycles for one in placed) < least
     assert map_kernels(stages, machine, Training(in_sequence=True)).finer is None

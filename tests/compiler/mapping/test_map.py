@@ -9,7 +9,7 @@ from helpers.stages_of import mlp_stages, random_masks, resnet8_stages, stages_o
 from torch import nn
 from weft.backend.errors import InfeasibleError, UnknownNameError, UserError
 from weft.compiler.mapping.map import map_kernels
-from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.intervals import Intervals
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -160,8 +160,8 @@ def test_no_stage_takes_more_of_a_pe_than_it_may(most: int) -> None:
     stages, machine = resnet8_stages(), mesh(32, 32)
     limited = map_kernels(stages, machine, Training(pe_memory=most))
     every = map_kernels(stages, machine)
-    least = smallest_interval(limited)
-    assert least >= smallest_interval(every)
+    least = Intervals(limited).least
+    assert least >= Intervals(every).least
     assert limited.finer is not None
     for kernels in (limited, limited.finer(limited, least)):
         assert max(int(kernel.sizes.memory_bytes.max()) for kernel in kernels.stages) <= most

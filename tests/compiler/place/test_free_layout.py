@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.place.free_layout import Offer, freed
-from weft.compiler.place.intervals import occurring, smallest_interval
+from weft.compiler.place.intervals import Intervals, occurring
 from weft.compiler.place.route import wire_length
 from weft.compiler.place.strip_layouts import placements, shapes_within
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
@@ -38,7 +38,7 @@ def test_stages_stay_inside_and_apart_and_wires_get_no_longer(stages, rows, colu
     made = [StageKernel(i, tuple(_choice(*s) for s in one)) for i, one in enumerate(stages)]
     kernels = Kernels(_target(rows, columns, wafers), tuple(made))
     try:
-        limit = smallest_interval(kernels)
+        limit = Intervals(kernels).least
     except InfeasibleError:
         return
     dag = nx.DiGraph()
@@ -71,7 +71,7 @@ def test_one_wafer_may_take_a_shorter_interval_than_strips():
     sides = (6, 6), (12, 6), (6, 6)
     made = [StageKernel(i, (_choice(4, 4, 20), _choice(*own, 10))) for i, own in enumerate(sides)]
     kernels = Kernels(_target(12, 12, 1), tuple(made))
-    assert smallest_interval(kernels) == 20
+    assert Intervals(kernels).least == 20
     strips, dag = placements(kernels, 20)[0], nx.path_graph(3, nx.DiGraph)
     free = freed(strips, kernels.stages, offers_of(kernels, 20), dag, 60.0, rounds=2)
     assert [one.choice.interval_cycles for one in free.placed] == [10, 10, 10]

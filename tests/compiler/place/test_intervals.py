@@ -8,7 +8,7 @@ from helpers.small_mesh import kernels
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
-from weft.compiler.place.intervals import on_fewer_wafers, smallest_interval
+from weft.compiler.place.intervals import Intervals
 
 
 @given(STAGES, st.integers(6, 30), st.integers(6, 30), st.integers(0, 9), st.integers(0, 9))
@@ -26,9 +26,9 @@ def test_more_choices_are_never_slower(shapes, extra):
 def test_the_interval_by_hand():
     """Two stages on 4 x 4: both fast ones need 5 columns, one must be slower."""
     shapes = [[(4, 3, 10), (4, 2, 20)], [(4, 3, 10), (4, 1, 15)]]
-    assert smallest_interval(kernels(shapes, 4, 4)) == 15
-    assert smallest_interval(kernels(shapes, 4, 6)) == 10
-    assert smallest_interval(kernels(shapes, 8, 3)) == 10
+    assert Intervals(kernels(shapes, 4, 4)).least == 15
+    assert Intervals(kernels(shapes, 4, 6)).least == 10
+    assert Intervals(kernels(shapes, 8, 3)).least == 10
 
 
 @given(STAGES, st.integers(8, 12))
@@ -39,9 +39,10 @@ def test_intervals_on_fewer_wafers_are_those_of_each_number_of_them(shapes, side
     for wafers in range(1, 6):
         fewer = replace(chain, target=replace(chain.target, wafers=wafers))
         with suppress(InfeasibleError):
-            one_by_one.add(smallest_interval(fewer))
+            one_by_one.add(Intervals(fewer).least)
     try:
-        least = smallest_interval(on_all)
+        intervals = Intervals(on_all)
+        least = intervals.least
     except InfeasibleError:
         return
-    assert {*on_fewer_wafers(on_all, least)} - {least} == one_by_one - {least}
+    assert {*intervals.on_fewer_wafers()} - {least} == one_by_one - {least}

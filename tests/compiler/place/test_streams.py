@@ -12,7 +12,7 @@ from weft.compiler.emit.emit import Labels, emit
 from weft.compiler.mapping.choices import Choice, Kernels, StageKernel
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.intervals import smallest_interval
+from weft.compiler.place.intervals import Intervals
 from weft.compiler.place.streams import Streams
 from weft.compiler.place.strip_layouts import placements
 from weft.compiler.plan.stage_record import NonZeros, PEMemory, PhaseCycles, Tiling
@@ -52,7 +52,7 @@ def random_kernels(seed: int) -> Kernels:
 def packings(seed: int) -> list[float]:
     """Paces of all packings for the fastest stages."""
     kernels = random_kernels(seed)
-    found = placements(kernels, smallest_interval(kernels))
+    found = placements(kernels, Intervals(kernels).least)
     return [Streams(STAGES).pace(placement).interval_cycles for placement in found]
 
 
@@ -63,7 +63,7 @@ SEEDS = range(6)
 def test_no_packing_for_the_fastest_stages_is_faster(seed):
     placed = place(STAGES, random_kernels(seed))
     best = Streams(STAGES).pace(placed).interval_cycles
-    assert smallest_interval(random_kernels(seed)) <= best <= min(packings(seed))
+    assert Intervals(random_kernels(seed)).least <= best <= min(packings(seed))
 
 
 def test_links_decide_between_packings_and_for_slower_stages():
