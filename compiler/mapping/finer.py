@@ -6,7 +6,8 @@ stage 4: 16,192 PEs in 13,551 cycles        stage 4: 16,192 PEs in 13,551 cycles
 
 Splits of almost every size would take several times as long to price as the coarse ones, and most
 are far from what a plan uses. So the coarse ones say about what interval all stages fit, and finer
-ones are priced about those that a stage would take for it.
+ones are priced about those that a stage would take for it, or for one that is somewhat shorter: with
+finer ones all stages may fit that, too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _LARGER = 1.2
 """How much more PEs they may take than the smallest that is fast enough."""
 _FASTER = 0.75
 """How short their intervals may be, in shares of the one that is asked for."""
+_SHORTER = 0.95
+"""The shorter interval, in shares of the one that is asked for."""
 _SHARE = 0.004
 """Equal stages that take less of the machine than this are left alone."""
 
@@ -66,7 +69,8 @@ class _Finer:
             sizes = kernel.sizes
             self.pes[table] += int(sizes.areas[sizes.interval_cycles <= self.interval].min())
             own = self.about.setdefault(table, {})
-            own.update(dict.fromkeys(_centres(kernel, self.interval)))
+            for interval in (self.interval, int(_SHORTER * self.interval)):
+                own.update(dict.fromkeys(_centres(kernel, interval)))
 
     def _may_change(self, stage: Stage, kernel: StageKernel) -> bool:
         pinned = self.pricing.training.tiling_of(stage) is not None

@@ -48,6 +48,24 @@ def test_finer_choices_are_priced_as_alone_fit_their_pes_and_shorten_the_interva
     assert added > 3
 
 
+def test_a_somewhat_shorter_interval_takes_fewer_pes_with_finer_choices(machine: Target) -> None:
+    stages = resnet8_stages()
+    coarse = map_kernels(stages, machine)
+    least = Intervals(coarse).least
+    assert coarse.finer is not None
+    finer = coarse.finer(coarse, least)
+    for shorter, share in ((least, 1), (int(0.95 * least), 0.99)):
+        before, after = (
+            [
+                int(kernel.sizes.areas[kernel.sizes.interval_cycles <= shorter].min(initial=1024))
+                for kernel in kernels.stages
+            ]
+            for kernels in (coarse, finer)
+        )
+        assert all(more <= few for more, few in zip(after, before, strict=True))
+        assert sum(after) < share * sum(before)
+
+
 def test_a_full_machine_is_placed_with_finer_tilings_but_not_as_in_2021(machine: Target) -> None:
     stages = resnet8_stages()
     least = Intervals(map_kernels(stages, machine)).least
