@@ -6,8 +6,8 @@ stage 4: 16,192 PEs in 13,551 cycles        stage 4: 16,192 PEs in 13,551 cycles
 
 Splits of almost every size would take several times as long to price as the coarse ones, and most
 are far from what a plan uses. So the coarse ones say about what interval all stages fit, and finer
-ones are priced about those that a stage would take for it, or for one that is somewhat shorter: with
-finer ones all stages may fit that, too.
+ones are priced about those that a stage would take for it, or for one that is somewhat shorter:
+with finer ones all stages may fit that, too.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Intervals:
             yield least
 
     def _smallest(self, floor: int, wafers: int) -> int | None:
-        """The least from `floor` on, on so many wafers; None if not even the smallest choices fit."""
+        """The least from `floor` on, on so many wafers; None if even the smallest do not fit."""
         candidates = [cycles for cycles in self.occurring if cycles >= floor]
         if not self._fits(candidates[-1], wafers):
             return None
