@@ -47,7 +47,7 @@ def show(model: MaybeModel = None, set_: OverridesOption = [], json: Json = Fals
 
 def _print_key(row: dict[str, Any]) -> None:
     """Two lines or more: the key with its value, type and default; what it means."""
-    from ..compiler.recipes.yaml_text import as_yaml
+    from ..backend.yaml_text import as_yaml
 
     value = f": {as_yaml(row['value'])}" if "value" in row else ""
     default = "required" if row["default"] is None else f"default {row['default']}"

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from ...backend.yaml_text import as_yaml
 from .keys import PartKeys, parts
 from .recipe import Recipe
 from .user_code import is_user_code
-from .yaml_text import as_yaml
 
 _WIDTH = 96
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ...backend.yaml_text import as_yaml
 from ..plan.text.field_docstrings import field_docstrings
 from .recipe import Recipe
-from .yaml_text import as_yaml
 
 _SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}

@@ -13,13 +13,13 @@ from pydantic_core import ErrorDetails
 
 from ...backend.errors import UnknownNameError, UserError
 from ...backend.named_models import model_entry
+from ...backend.yaml_text import read_yaml
 from ..targets import load_target
 from .keys import part_of, parts
 from .recipe import REAL_LABELS, Recipe, TargetRecipe
 from .shipped import FOLDER, shipped_names
 from .update_rule import update_rule
 from .user_code import is_user_code
-from .yaml_text import read_yaml
 
 _SHORT = {
     "model": "name",

@@ -17,6 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from ...backend.errors import UnknownNameError, UserError
+from ...backend.yaml_text import read_yaml
 from .constant import MachineConstant
 from .mistakes import mistake
 from .roofline import Roofline
@@ -222,8 +223,8 @@ def _override(
 
 def _list(where: str, key: str, text: str) -> Any:
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = read_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
         found = None
     if isinstance(found, list):
         return found

@@ -12,6 +12,7 @@ from typing import Any, get_origin, get_type_hints
 import yaml
 
 from ...backend.errors import UserError
+from ...backend.yaml_text import read_yaml
 from ...compiler.recipes.keys import parts
 from ...compiler.targets.defects import Defects
 
@@ -19,6 +20,7 @@ FORMS = "[a,b,c], LOW:HIGH:STEP, log(LOW:HIGH:COUNT), random(LOW:HIGH) or logran
 _DIGITS = 12
 """Significant decimals of a value of a range: 0.1 + 0.05 is 0.15."""
 _MOST_VALUES = 1_000_000
+_TWO_NUMBERS = r"[-+.\deE]*\d\.?:[-+.\deE]*\d\.?"
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,17 @@ def parse_axis(text: str) -> Axis:
         found = re.fullmatch(pattern, values)
         if found:
             return make(text, key, [_number(text, part) for part in found[1].split(":")])
+    if re.fullmatch(_TWO_NUMBERS, values):
+        raise _mistake(text, "LOW:HIGH:STEP", f"'{values}'")
     try:
-        value = yaml.safe_load(values)
-    except yaml.YAMLError:
+        value = read_yaml(values)
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise _mistake(text, FORMS, f"'{values}'") from None
     is_axis = isinstance(value, list) and not (_takes_a_list(key) and _is_flat(value))
     chosen = tuple(value) if is_axis else (value,)
     if not chosen:
         raise _mistake(text, "at least one value", "an empty list")
-    return Axis(key, tuple(_as_number(item) for item in chosen))
+    return Axis(key, chosen)
 
 
 @cache
@@ -78,14 +82,6 @@ def _takes_a_list(key: str) -> bool:
 
 def _is_flat(value: list[Any]) -> bool:
     return bool(value) and not any(isinstance(item, list) for item in value)
-
-
-def _as_number(value: Any) -> Any:
-    """YAML 1.1 takes 1e9 for a word; a recipe takes it for a number."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def _range(text: str, key: str, bounds: Sequence[float]) -> Axis:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ...backend.errors import UserError
+from ...backend.yaml_text import read_yaml
 from .axes import Axis
 
 Overrides = Mapping[str, Any]
@@ -72,7 +72,7 @@ def _csv(path: Path, text: str) -> Iterator[Overrides]:
         if len(row) != len(keys):
             where = f"line {rows.line_num}"
             raise _bad_file(path, f"{where}: {len(keys)} values", f"{len(row)}")
-        yield {key: yaml.safe_load(value) for key, value in zip(keys, row, strict=True)}
+        yield {key: read_yaml(value) for key, value in zip(keys, row, strict=True)}
 
 
 def _json_lines(path: Path, text: str) -> Iterator[Overrides]:

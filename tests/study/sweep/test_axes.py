@@ -53,3 +53,15 @@ def test_a_drawn_value_lies_in_its_interval(share: float) -> None:
 
 def test_a_log_axis_is_even_in_its_logarithm() -> None:
     assert parse_axis("x=lograndom(1:100)").at(0.5) == 10
+
+
+@pytest.mark.parametrize("values", ["0:0.9", "1:30", "-1e-3:2", "1:30:"])
+def test_a_range_without_a_step_is_no_number_of_base_60(values):
+    with pytest.raises(UserError, match="sparsity"):
+        parse_axis(f"sparsity={values}")
+
+
+def test_numbers_with_exponents_are_numbers():
+    assert parse_axis("target.clock_hz=[1e9,1.1e9]").values == (1e9, 1.1e9)
+    assert parse_axis("target.clock_hz=1e9").values == (1e9,)
+    assert parse_axis("loss=my_losses.py:half").values == ("my_losses.py:half",)
