@@ -32,7 +32,6 @@ _BATCH_NORMALIZATION = (
     _ATEN.native_batch_norm_backward,
 )
 """Of weights, which is how weight standardization is written, and with fixed statistics."""
-_NARROW = (torch.uint8, torch.int8, torch.int16)
 _SIXTH = float(torch.tensor(1 / 6, dtype=torch.float32))
 
 
@@ -47,14 +46,6 @@ def soft_margin_backward(gradient: Tensor, value: Tensor, target: Tensor, reduct
     return found / value.numel() if reduction == 1 else found
 
 
-def narrowed(value: Tensor, *, dtype: torch.dtype | None = None, **_: Any) -> Tensor:
-    """Real numbers as integers of 8 or 16 bits, by way of 32: the lowest bits remain of those that
-    are out of range, as in torch on a CPU, where XLA has the nearest in range."""
-    if not value.is_floating_point() or dtype not in _NARROW:
-        return NotImplemented
-    return value.to(torch.int32).to(dtype)
-
-
 @lru_cache(maxsize=1)
 def decompositions() -> Mapping[Any, Callable[..., Any]]:
     """Operator -> what to trace in its place, by the operators that torch dispatches to."""
@@ -63,7 +54,6 @@ def decompositions() -> Mapping[Any, Callable[..., Any]]:
         **{op: decompose for op, decompose in decomposition_table.items() if _is_spare(op)},
         **core,
         **get_decompositions(_BATCH_NORMALIZATION),
-        _ATEN._to_copy.default: narrowed,
         _ATEN.hardsigmoid_backward.default: hard_sigmoid_backward,
         _ATEN.soft_margin_loss_backward.default: soft_margin_backward,
     }

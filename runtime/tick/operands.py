@@ -1,22 +1,15 @@
-"""What a matrix product of a stage's program reads, behind views that move nothing; and whether an
-operator works by element."""
+"""What a matrix product of a stage's program reads, behind views that move nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import fx
 
 from ...backend.optim import sum_of_squares
 
 _SAME_ENTRIES = {"aten.permute.default", "aten.reshape.default"}
 """Operators whose result has the entries of their argument, in another order or shape."""
-
-
-def is_by_element(node: fx.Node) -> bool:
-    """Whether torch says so of a node's operator."""
-    return torch.Tag.pointwise in getattr(node.target, "tags", ())
 
 
 def behind_views(node: fx.Node) -> fx.Node:

@@ -16,7 +16,9 @@ from torch.utils import _pytree as pytree
 
 from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
-from ..tick.operands import column_and_row, is_by_element, operand, square_of_product
+from ...compiler.plan.program_graph import graph_module
+from ..tick.operands import column_and_row, operand, square_of_product
+from ..tick.promotion import promoted
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
 from .library import XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
 
@@ -41,6 +43,8 @@ class TracedComputation:
 
     def __call__(self, *arguments: Tree) -> Tree:
         """Call it on operations."""
+        if not self.types:
+            return pytree.tree_unflatten([], self.result)
         leaves = pytree.tree_leaves(arguments)
         builder = next(leaf for leaf in leaves if isinstance(leaf, Op)).builder()
         operands = [
@@ -76,6 +80,8 @@ def trace(function: Callable[..., Tree], *arguments: Tree) -> TracedComputation:
             got="one that it hands to the CPU, such as the QR of rotated_adamw",
             change="take --executor jax, or another optimizer.name",
         )
+    if not made:  # of which torch_xla makes no computation: it ends the process
+        return TracedComputation(None, (), result, ())
     lowering = XLAC.lowering.LoweringContext("traced")
     lowering.build(made)
     order: dict[int, int | Tensor] = {
@@ -115,22 +121,18 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Tenso
     return run
 
 
-_REDUCTIONS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
-"""An empty list of dimensions means all of them, and none to torch_xla."""
+_ATEN = torch.ops.aten
+_REDUCTIONS = (_ATEN.sum.dim_IntList, _ATEN.mean.dim, _ATEN.amax.default, _ATEN.amin.default)
+"""An empty list of dimensions, or none, means all of them, and nothing to torch_xla."""
 
-
-_RUNNING = (torch.ops.aten.cumsum.default, torch.ops.aten.cumprod.default)
-"""Of whole numbers they are of 64 bits, and of their own type to torch_xla."""
-
-_MATRICES = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
-
-_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_QUOTIENTS = (_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode)
+_MATRICES = (_ATEN.mm.default, _ATEN.addmm.default)
 
 _PRODUCTS = (
     *_MATRICES,
-    torch.ops.aten.bmm.default,
-    torch.ops.aten.baddbmm.default,
-    torch.ops.aten.convolution.default,
+    _ATEN.bmm.default,
+    _ATEN.baddbmm.default,
+    _ATEN.convolution.default,
 )
 """Those of bfloat16 are summed in float32 and rounded once; torch_xla rounds them more often."""
 
@@ -139,8 +141,9 @@ class _OnDevice(fx.Interpreter):
     """Runs a graph; what it makes from nothing is made on the device, too."""
 
     def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=False)  # a product looks behind views
-        self._results: Any = next(n.args[0] for n in module.graph.nodes if n.op == "output")
+        own = graph_module(promoted(module.graph))
+        super().__init__(own, garbage_collect_values=False)  # a product looks behind views
+        self._results: Any = own.graph.output_node().args[0]
 
     def run_node(self, n: fx.Node) -> Any:
         before = _done_by_cpu()
@@ -154,26 +157,9 @@ class _OnDevice(fx.Interpreter):
             return self._product(n)
         if n.target in (CONVOLUTION, BACKWARD) and runtime.device_type() == "CPU":
             return self._by_columns(n)
-        if _compares_whole(n):
-            value, number = self.env[n.args[0]], torch.tensor(n.args[1])  # type: ignore[index]
-            return n.target(value, number.to(value.dtype).item())  # type: ignore[operator]
-        wide = _wide(n)
-        return super().run_node(n) if wide is None else self._in(wide, n)
-
-    def _in(self, dtype: torch.dtype, node: fx.Node) -> Any:
-        """An operator by element of whole numbers, or of a number before a tensor, in this type:
-        torch_xla takes 256 beside 8 bits as 0, and makes 64 bits of what a number comes before."""
-
-        def given(one: fx.Node) -> Any:
-            value = self.env[one]
-            return value.to(dtype) if _is_whole(value) else value
-
-        arguments: Any = fx.map_arg(node.args, given)
-        if _is_number_first(node):
-            first = torch.full((), arguments[0], dtype=dtype, device=torch_xla.device())
-            arguments = (first, *arguments[1:])
-        kwargs: Any = fx.map_arg(node.kwargs, given)
-        return self.call_function(node.target, arguments, kwargs)
+        if n.target is _ATEN.avg_pool3d.default and n.args[6:] not in ((), (None,)):
+            raise _unsupported(n)  # torch_xla takes a divisor of three dimensions otherwise
+        return super().run_node(n)
 
     def _by_columns(self, node: fx.Node) -> Any:
         """A convolution or its gradients by matrix products."""
@@ -215,48 +201,33 @@ class _OnDevice(fx.Interpreter):
     def call_function(self, target: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if "device" in kwargs:
             kwargs = {**kwargs, "device": torch_xla.device()}
-        if target in _REDUCTIONS and list(args[1:2]) == [[]]:
+        if target in _REDUCTIONS and list(args[1:2]) in ([], [[]]):
             args = (args[0], list(range(args[0].ndim)), *args[2:])
-        if target in _RUNNING and _is_whole(args[0]):
-            args = (args[0].long(), *args[1:])
+        if target in _QUOTIENTS and not args[0].is_floating_point():
+            return _quotient(target, *args, **kwargs)
+        if target is _ATEN.cummax.default:
+            return _running_largest(*args)
         if target in _PRODUCTS and args[1].dtype == torch.bfloat16:
             wide = pytree.tree_map_only(Tensor, Tensor.float, args)
             return super().call_function(target, wide, kwargs).to(torch.bfloat16)
         return super().call_function(target, args, kwargs)
 
 
-def _wide(node: fx.Node) -> torch.dtype | None:
-    """The type that an operator by element computes in where torch_xla would choose another: that
-    of a real result; where whole numbers are compared with a real one, that of 32 bits."""
-    made = node.meta.get("val")
-    if not is_by_element(node) or not isinstance(made, Tensor):
-        return None
-    has_whole = any(_is_whole(one.meta.get("val")) for one in node.all_input_nodes)
-    if made.dtype == torch.bool and has_whole and any(type(one) is float for one in node.args):
-        return torch.float32
-    is_other = made.dtype.is_floating_point and (has_whole or _is_number_first(node))
-    return made.dtype if is_other else None
+def _quotient(divide: Any, a: Tensor, b: Any, *, rounding_mode: str | None) -> Tensor:
+    """Of whole numbers below 2 ** 53: torch_xla takes it in 32 bits, where it may be the next."""
+    divisor = b.double() if isinstance(b, Tensor) else b
+    return divide(a.double(), divisor, rounding_mode=rounding_mode).to(a.dtype)
 
 
-def _compares_whole(node: fx.Node) -> bool:
-    """Whether a node compares whole numbers with one, which torch takes in their type: as 8 bits
-    without a sign, -1 is 255."""
-    made, arguments = node.meta.get("val"), node.args
-    is_test = is_by_element(node) and isinstance(made, Tensor) and made.dtype == torch.bool
-    if not is_test or not isinstance(arguments[0], fx.Node) or type(arguments[-1]) is not int:
-        return False
-    return _is_whole(arguments[0].meta.get("val"))
-
-
-def _is_number_first(node: fx.Node) -> bool:
-    """Whether a number stands where the operator has a tensor, as in 1 - x."""
-    expected: Any = node.target
-    is_tensor = isinstance(expected._schema.arguments[0].type, torch.TensorType)
-    return is_tensor and type(node.args[0]) in (float, int)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Tensor) and value.dtype in _WHOLE
+def _running_largest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The largest value so far and the last place of it, where torch_xla has the first."""
+    if not x.ndim:
+        return x, torch.zeros_like(x, dtype=torch.int64)
+    values, _ = _ATEN.cummax.default(x, dim)
+    shape = [-1 if axis == dim % x.ndim else 1 for axis in range(x.ndim)]
+    numbers = torch.arange(x.shape[dim], device=x.device).reshape(shape)
+    places, _ = _ATEN.cummax.default(torch.where(x == values, numbers, -1), dim)
+    return values, places
 
 
 def _done_by_cpu() -> int:

@@ -13,8 +13,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .accumulate import wide_type
-
 Array = Any
 Lowering = Callable[..., Any]
 
@@ -44,16 +42,14 @@ def _sums(x: Array, matrices: Sequence[np.ndarray]) -> Array:
 
 
 def _average(x: Array, sizes: Sequence[int]) -> Array:
-    wide = x.astype(wide_type(x))
     members = _all_members(x.shape[x.ndim - len(sizes) :], sizes)
-    return _sums(wide, members) / _sizes(members, wide.dtype)
+    return _sums(x, members) / _sizes(members, x.dtype)
 
 
 def _average_backward(rank: int) -> Lowering:
     def lowered(grad: Array, x: Array) -> Array:
-        wide = grad.astype(wide_type(grad))
         members = _all_members(x.shape[-rank:], grad.shape[-rank:])
-        return _sums(wide / _sizes(members, wide.dtype), [axis.T for axis in members])
+        return _sums(grad / _sizes(members, grad.dtype), [axis.T for axis in members])
 
     return lowered
 

@@ -17,7 +17,8 @@ from torch.fx.node import map_aggregate
 from torch.utils._pytree import tree_leaves
 
 from ....backend.errors import UnsupportedError, UserError
-from ...tick.operands import is_by_element, operand
+from ...tick.operands import operand
+from ...tick.promotion import promoted
 from .predicted import added_up
 from .table import TABLE
 from .transposed_products import PRODUCTS, MaybeTransposed, square
@@ -36,7 +37,7 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array
     Every value gets the dtype the graph says it has. Raises UnsupportedError, naming operator,
     module and source line, for an operator that is not in `table.TABLE`.
     """
-    nodes = list(module.graph.nodes)
+    nodes = list(promoted(module.graph).nodes)
     for node in nodes:
         _check(node)
 
@@ -81,18 +82,20 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
         return known[several][node.args[1]]
     is_whole = _is_whole(node)
     with jax.enable_x64(True) if is_whole else nullcontext():
-        given = partial(_given, node=node, known=known, is_whole=is_whole)
+        given = partial(_given, known=known, is_whole=is_whole)
         args: Any = _arguments(node, known, given)
         kwargs: Any = map_aggregate(node.kwargs, given)
-        return _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+        made = _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+    if not _fits(made, node.meta["val"]):
+        raise _of_another_shape(node, made)
+    return made
 
 
 def _is_whole(node: fx.Node) -> bool:
     """Whether a node computes with integers of 64 bits, which jax has only where it is told so."""
-    if _name(node) == "aten._to_copy.default":
-        return torch.int64 in _types(node)
     types = {*_types(node), *(one for given in node.all_input_nodes for one in _types(given))}
-    return torch.int64 in types and not any(one.is_floating_point for one in types)
+    is_real = any(one.is_floating_point for one in types)
+    return torch.int64 in types and (not is_real or _name(node) == "aten._to_copy.default")
 
 
 def _types(node: fx.Node) -> Iterator[torch.dtype]:
@@ -100,26 +103,12 @@ def _types(node: fx.Node) -> Iterator[torch.dtype]:
     return (value.dtype for value in values if isinstance(value, torch.Tensor))
 
 
-def _integers(value: Array, operand: fx.Node, node: fx.Node, is_whole: bool) -> Array:
+def _integers(value: Array, operand: fx.Node, is_whole: bool) -> Array:
     """An operand in 64 bits where the graph says so and its user computes with them; in those that
     jax has by itself where real numbers are what counts, such as rows of a table."""
     if torch.int64 not in _types(operand):
         return value
-    if is_whole:
-        return _as_declared(value, operand.meta["val"])
-    has_reals = any(t.is_floating_point for given in node.all_input_nodes for t in _types(given))
-    return _narrow(value) if has_reals and not is_by_element(node) else value
-
-
-def _promoted(value: Array, node: fx.Node) -> Array:
-    """Whole numbers in the type that torch computes in: that of a result of 64 bits, or of real
-    numbers by element."""
-    made = node.meta["val"]
-    if not isinstance(made, torch.Tensor) or not jnp.issubdtype(value.dtype, jnp.integer):
-        return value
-    makes_reals = made.dtype.is_floating_point and is_by_element(node)
-    is_other = makes_reals or made.dtype == torch.int64
-    return value.astype(jax_dtype(made.dtype)) if is_other else value
+    return _as_declared(value, operand.meta["val"]) if is_whole else _narrow(value)
 
 
 def _narrow(value: Array) -> Array:
@@ -137,12 +126,11 @@ def _arguments(
     return *map(given, first), _matrix(a, known), _matrix(b, known)
 
 
-def _given(value: Any, node: fx.Node, known: dict[fx.Node, Any], is_whole: bool) -> Any:
+def _given(value: Any, known: dict[fx.Node, Any], is_whole: bool) -> Any:
     """An argument of a node: the array that an operand stands for, or what is no operand."""
-    if isinstance(value, fx.Node):
-        return _promoted(_integers(added_up(known[value]), value, node, is_whole), node)
-    is_large = type(value) is int and abs(value) > _LARGEST and is_by_element(node)
-    return float(value) if is_large and not is_whole else value
+    if not isinstance(value, fx.Node):
+        return value
+    return _integers(added_up(known[value]), value, is_whole)
 
 
 def _matrix(node: Any, known: dict[fx.Node, Any]) -> MaybeTransposed:
@@ -157,6 +145,24 @@ def _as_declared(value: Any, declared: Any) -> Any:
     if value is None or not isinstance(declared, torch.Tensor):
         return value
     return jnp.asarray(value).astype(jax_dtype(declared.dtype))
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    """Whether arrays have the shapes that the graph declares."""
+    if isinstance(declared, (list, tuple)):
+        return all(map(_fits, value, declared))
+    return not isinstance(declared, torch.Tensor) or value is None or value.shape == declared.shape
+
+
+def _of_another_shape(node: fx.Node, made: Any) -> UnsupportedError:
+    """A lowering that is wrong, and would be so silently where shapes broadcast."""
+    declared = tree_leaves(node.meta["val"])
+    return UnsupportedError(
+        f"operator {_name(node)} in {node.meta.get('origin') or node.name}",
+        expected=f"results of shape {[tuple(v.shape) for v in declared if v is not None]}",
+        got=f"{[v.shape for v in jax.tree.leaves(made)]} on jax",
+        change="use --executor reference, or write the model without this operator",
+    )
 
 
 def jax_dtype(dtype: torch.dtype) -> Any:
