@@ -15,8 +15,9 @@ Array = Any
 
 
 def wide_type(x: Array) -> Any:
-    """The type that products of `x` are added up in."""
-    return jnp.promote_types(x.dtype, jnp.float32)
+    """The type that products of `x` are added up in: of whole numbers their own, which wraps."""
+    whole = jnp.issubdtype(x.dtype, jnp.integer)
+    return x.dtype if whole else jnp.promote_types(x.dtype, jnp.float32)
 
 
 def in_order(left: Array) -> Array:

@@ -24,7 +24,10 @@ def _scaled(function: Callable[[Array, Array], Array]) -> Lowering:
 def _divide(a: Array, b: Array, *, rounding_mode: str | None = None) -> Array:
     if rounding_mode is None:
         return a / b
-    return jnp.floor_divide(a, b) if rounding_mode == "floor" else jnp.trunc(a / b)
+    if rounding_mode == "floor":
+        return jnp.floor_divide(a, b)
+    is_whole = jnp.issubdtype(a.dtype, jnp.integer)  # whose quotient as reals may be the next one
+    return (a - jnp.fmod(a, b)) // b if is_whole else jnp.trunc(a / b)
 
 
 def _clamp(x: Array, low: Array | None = None, high: Array | None = None) -> Array:

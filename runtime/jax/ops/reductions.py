@@ -60,16 +60,29 @@ def _extreme(value: Callable[..., Array], where: Callable[..., Array]) -> Loweri
     """`max.dim` and `min.dim`: the values and their indices."""
 
     def lowered(x: Array, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
-        return value(x, axis=dim, keepdims=keepdim), where(x, axis=dim, keepdims=keepdim)
+        return value(x, axis=dim, keepdims=keepdim), _position(value, where)(x, dim, keepdim)
 
     return lowered
 
 
-def _position(where: Callable[..., Array]) -> Lowering:
+def _position(value: Callable[..., Array], where: Callable[..., Array]) -> Lowering:
+    """The first place of an extreme value."""
+
     def lowered(x: Array, dim: int | None = None, keepdim: bool = False) -> Array:
-        return where(x, axis=dim, keepdims=keepdim)
+        if jnp.issubdtype(x.dtype, jnp.floating):
+            return where(x, axis=dim, keepdims=keepdim)
+        lines, axis = (x.reshape(-1), 0) if dim is None else (x, dim % x.ndim)
+        found = first_of(lines, value(lines, axis=axis, keepdims=True), axis)
+        kept = [1 if dim is None or n == axis else size for n, size in enumerate(x.shape)]
+        return found.reshape(kept) if keepdim else found
 
     return lowered
+
+
+def first_of(x: Array, value: Array, axis: int) -> Array:
+    """The first place of a value among whole numbers along an axis, in 32 bits: what jax itself has
+    for 64 is compiled later, when it takes them for 32."""
+    return jax.lax.argmax(x == value, axis, jnp.int32)
 
 
 def _any(x: Array, dims: int | Sequence[int] | None = None, keepdim: bool = False) -> Array:
@@ -154,8 +167,8 @@ TABLE: dict[str, Lowering] = {
     "aten.min.default": jnp.min,
     "aten.max.dim": _extreme(jnp.max, jnp.argmax),
     "aten.min.dim": _extreme(jnp.min, jnp.argmin),
-    "aten.argmax.default": _position(jnp.argmax),
-    "aten.argmin.default": _position(jnp.argmin),
+    "aten.argmax.default": _position(jnp.max, jnp.argmax),
+    "aten.argmin.default": _position(jnp.min, jnp.argmin),
     "aten.cumsum.default": lambda x, dim, **_: jnp.cumsum(x, axis=dim),
     "aten.prod.default": lambda x, **_: jnp.prod(x),
     "aten.prod.dim_int": lambda x, dim, keepdim=False, **_: jnp.prod(x, axis=dim, keepdims=keepdim),

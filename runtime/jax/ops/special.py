@@ -35,8 +35,13 @@ def _polygamma(n: int, x: Array) -> Array:
     return special.polygamma(jnp.full(x.shape, n), at) - (-1) ** n * factorial(n) * total
 
 
+def _digamma(x: Array) -> Array:
+    """Infinite at 0, where jax's is not a number."""
+    return jnp.where(x == 0, -jnp.copysign(jnp.inf, x), special.digamma(x))
+
+
 TABLE: dict[str, Lowering] = {
-    "aten.digamma.default": special.digamma,
+    "aten.digamma.default": _digamma,
     "aten.erfc.default": special.erfc,
     "aten.erfinv.default": special.erfinv,
     "aten.exp2.default": jnp.exp2,

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+
+from .reductions import first_of
 
 Array = Any
 Lowering = Callable[..., Any]
@@ -153,12 +156,14 @@ def _max_pool(
 ) -> tuple[Array, Array]:
     """The largest value of each window, and its position in the flattened input."""
     windows = _windows(x, kernel, stride, padding, dilation, ceil_mode)
-    gathered = windows.gather(x, -math.inf)
-    offset = jnp.argmax(gathered, axis=2)
+    is_real = jnp.issubdtype(x.dtype, jnp.floating)
+    gathered = windows.gather(x, -math.inf if is_real else jnp.iinfo(x.dtype).min)
+    largest = jnp.max(gathered, axis=2)
+    offset = jnp.argmax(gathered, 2) if is_real else first_of(gathered, largest[:, :, None], 2)
     table = jnp.asarray(windows.input_of)
     where = table[offset, jnp.arange(table.shape[1])]
     shape = (*x.shape[:2], *windows.sizes)
-    return jnp.max(gathered, axis=2).reshape(shape), where.reshape(shape)
+    return largest.reshape(shape), where.reshape(shape)
 
 
 def _max_pool_backward(
@@ -180,7 +185,19 @@ def _max_pool_backward(
     return jnp.sum(jnp.where(mine, given, 0), axis=2).reshape(x.shape)
 
 
-def im2col(
+def _of_images(rank: int, arrays: int, function: Lowering) -> Lowering:
+    """A function of (N, C, *spatial), so many of its arguments, for those without N, too."""
+
+    def lowered(*args: Any, **named: Any) -> Any:
+        if args[arrays - 1].ndim == rank + 2:
+            return function(*args, **named)
+        found = function(*(x[None] for x in args[:arrays]), *args[arrays:], **named)
+        return jax.tree.map(lambda x: x[0], found)
+
+    return lowered
+
+
+def _im2col(
     x: Array,
     kernel: Sequence[int],
     dilation: Sequence[int],
@@ -192,14 +209,18 @@ def im2col(
     return gathered.reshape(x.shape[0], -1, gathered.shape[-1])
 
 
-TABLE: dict[str, Lowering] = {
-    "aten.avg_pool2d.default": _average_pool,
-    "aten.avg_pool2d_backward.default": _average_pool_backward,
-    "aten.avg_pool3d.default": _average_pool,
-    "aten.avg_pool3d_backward.default": _average_pool_backward,
-    "aten.max_pool2d_with_indices.default": _max_pool,
-    "aten.max_pool2d_with_indices_backward.default": _max_pool_backward,
-    "aten.max_pool3d_with_indices.default": _max_pool,
-    "aten.max_pool3d_with_indices_backward.default": _max_pool_backward,
-    "aten.im2col.default": im2col,
-}
+im2col = _of_images(2, 1, _im2col)
+
+
+def _pools(rank: int) -> dict[str, Lowering]:
+    """Those over so many dimensions."""
+    average, largest = f"aten.avg_pool{rank}d", f"aten.max_pool{rank}d_with_indices"
+    return {
+        f"{average}.default": _of_images(rank, 1, _average_pool),
+        f"{average}_backward.default": _of_images(rank, 2, _average_pool_backward),
+        f"{largest}.default": _of_images(rank, 1, _max_pool),
+        f"{largest}_backward.default": _of_images(rank, 2, _max_pool_backward),
+    }
+
+
+TABLE: dict[str, Lowering] = {**_pools(2), **_pools(3), "aten.im2col.default": im2col}
