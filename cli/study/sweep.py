@@ -14,8 +14,9 @@ from ..terminal.console import print_json, print_table
 
 if TYPE_CHECKING:
     from ...compiler.recipes.recipe import Recipe
-    from ...study.sweep import Axis, Objective, SweepLog
-    from ...study.sweep.log import Shard
+    from ...study.sweep.axes import Axis
+    from ...study.sweep.front import Objective
+    from ...study.sweep.log import Shard, SweepLog
     from ...study.sweep.points import Overrides
 
 _MOST_ROWS = 20
@@ -66,11 +67,10 @@ def sweep(
 ) -> None:
     """Compile and simulate a recipe under many settings; print what no other setting beats."""
     check_model(model)
-    from ...runtime.checkpoint.lock import locked
-    from ...study.sweep import Sweep, SweepLog, pareto_front, parse_axis, parse_objective, workers
-    from ...study.sweep import search as run_search
-    from ...study.sweep import sweep as run
-    from ...study.sweep.run import override, tasks_of
+    from ...study.sweep.axes import parse_axis
+    from ...study.sweep.front import pareto_front, parse_objective
+    from ...study.sweep.log import Sweep, SweepLog, check_claim
+    from ...study.sweep.points import override
 
     wanted, part = [parse_objective(one) for one in objective], _shard(shard)
     axes = [parse_axis(text) for text in set_]
@@ -78,13 +78,22 @@ def sweep(
     recipe = recipe_of(model, fixed)
     if search is None:
         chosen, how = _points(axes, points, points_file, seed)
-        tasks = tasks_of(recipe, chosen, part)
     else:
-        how, tasks = _check_search(search, points, points_file, part), []
+        chosen, how = [], _check_search(search, points, points_file, part)
         how = f"{how}, {jobs} at once, seed {seed}, for {', '.join(objective)}"
     directory = output or Path(f"{Path(model.rpartition(':')[2]).stem}.sweep")
-    line = LiveLine()
-    log = SweepLog(directory, Sweep(_identity(recipe), tuple(set_), how, samples), part)
+    for point in chosen[:1]:
+        recipe_of(model, [*fixed, *(override(key, value) for key, value in point.items())])
+    asked = Sweep(_identity(recipe), tuple(set_), how, samples)
+    check_claim(directory, asked)
+    from ...runtime.checkpoint.lock import locked
+    from ...study.sweep.run import sweep as run
+    from ...study.sweep.run import tasks_of
+    from ...study.sweep.search import search as run_search
+    from ...study.sweep.workers import workers
+
+    tasks, line = tasks_of(recipe, chosen, part), LiveLine()
+    log = SweepLog(directory, asked, part)
 
     def shown(done: int, of: int) -> None:
         line(_progress(done, of), final=done == of)
@@ -112,7 +121,7 @@ def _page(directory: Path, model: str, log: SweepLog, wanted: list[Objective]) -
     """Writes the page of all points that are done, by other shards too; None without jinja2."""
     from importlib.util import find_spec
 
-    from ...study.sweep import pareto_front
+    from ...study.sweep.front import pareto_front
     from ...study.sweep.page import PAGE_FILE, write_page
 
     if find_spec("jinja2") is None:
@@ -126,7 +135,7 @@ def _points(
     axes: list[Axis], count: int | None, file: Path | None, seed: int
 ) -> tuple[list[Overrides], str]:
     """The points, and how they were chosen."""
-    from ...study.sweep import file_points, grid_points, random_points
+    from ...study.sweep.points import file_points, grid_points, random_points
 
     if file is None:
         if count is None:
@@ -140,7 +149,7 @@ def _points(
 def _check_search(search: str, count: int | None, file: Path | None, shard: Shard) -> str:
     """How points are chosen, in words. Raises UserError for options that do not go together."""
     from ...backend.errors import UnknownNameError, UserError
-    from ...study.sweep.search import SEARCHES
+    from ...study.sweep.points import SEARCHES
 
     if search not in SEARCHES:
         raise UnknownNameError("search", search, SEARCHES, "weft sweep --help")

@@ -5,69 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from ...backend.errors import InfeasibleError, UserError
 from ...compiler.pipeline import Chosen, GraphCompiler
-from ...compiler.plan.document import Demand
 from ...compiler.plan.evidence import PlanFigures
 from ...compiler.recipes.build import graph_compiler
 from ...compiler.recipes.read import make_recipe
 from ...compiler.recipes.recipe import Recipe
 from ...compiler.targets.load import load_target
 from ...sim.simulate import simulate
+from .outcome import Outcome, Simulated
 
 _MODELS_KEPT = 2
 _CHECKED = 8
 """Of so many points of a model one plan is checked in full, beginning with the first: that takes a
 tenth of a point's time."""
 _OWN_NAMES = {"initiation_interval_cycles": "interval_cycles"}
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """A plan's figures. `pes` are those of its regions, `memory_share` is of the fullest PE.
-
-    `error_bars` has low and high of the cycles, the rate and the latency; `assumed` names those
-    that rest on assumed constants alone.
-    """
-
-    throughput_samples_per_s: float
-    interval_cycles: float
-    latency_s: float
-    pes: int
-    wafers: int
-    stages: int
-    memory_share: float
-    bound_by: str
-    error_bars: dict[str, list[float]]
-    assumed: list[str]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Figures; or, where there is no plan, the reason, with demand and bound where it is size, and
-    with what to change where it is not."""
-
-    figures: Simulated | None
-    reason: str = ""
-    change: str = ""
-    demand: Demand | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """One flat object for JSON."""
-        data: dict[str, Any] = {"fits": self.figures is not None}
-        data |= {} if self.figures is None else asdict(self.figures)
-        said = {"reason": self.reason, "change": self.change}
-        data |= {name: text for name, text in said.items() if text}
-        if self.demand is not None:
-            data |= {
-                "demand": self.demand.amount,
-                "bound": self.demand.bound,
-                "unit": self.demand.unit,
-            }
-        return data
 
 
 def evaluate(recipe: Recipe, overrides: Iterable[str] = (), samples: int = 1000) -> Outcome:

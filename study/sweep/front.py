@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...backend.errors import UnknownNameError, UserError
-from .evaluate import Simulated
+from .outcome import Simulated
 
 _NOT_RANKED = ("bound_by", "error_bars", "assumed")
 NUMBERS = tuple(field.name for field in fields(Simulated) if field.name not in _NOT_RANKED)

@@ -52,7 +52,10 @@ class SweepLog:
     def __init__(self, directory: Path, sweep: Sweep, shard: Shard = WHOLE) -> None:
         """Raises UserError where the directory holds another sweep or something else."""
         self.directory, self._file = directory, directory / shard.file
-        _claim(directory, sweep)
+        if check_claim(directory, sweep):
+            directory.mkdir(parents=True, exist_ok=True)
+            with staged_file(directory / SWEEP_FILE) as out:
+                json.dump(asdict(sweep), out, indent=1)
         _cut_torn_line(self._file)
 
     def done(self) -> dict[str, dict[str, Any]]:
@@ -75,7 +78,9 @@ def recipe_hash(recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _claim(directory: Path, sweep: Sweep) -> None:
+def check_claim(directory: Path, sweep: Sweep) -> bool:
+    """True for a directory that nothing is in. Raises UserError for one that holds another sweep
+    or something else."""
     file = directory / SWEEP_FILE
     if directory.exists() and not file.is_file() and any(directory.glob("[!.]*")):
         raise _taken(directory, "a folder with other files")
@@ -89,10 +94,7 @@ def _claim(directory: Path, sweep: Sweep) -> None:
         if other:
             name = other[0]
             raise _taken(directory, f"one of {name} {found.get(name)}, not {own[name]}")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    with staged_file(file) as out:
-        json.dump(asdict(sweep), out, indent=1)
+    return not file.is_file()
 
 
 def _taken(directory: Path, got: str) -> UserError:

@@ -19,6 +19,8 @@ from .axes import Axis
 Overrides = Mapping[str, Any]
 """Dotted keys of a recipe with their values."""
 MOST_POINTS = 1_000_000
+SEARCHES = ("optuna",)
+"""What may choose points one after the other."""
 
 
 def grid_points(axes: Sequence[Axis]) -> list[Overrides]:
@@ -100,3 +102,8 @@ def _check_count(count: int) -> None:
 
 def _bad_file(path: Path, expected: str, got: str) -> UserError:
     return UserError(f"points {path}", expected=expected, got=got, change="correct the file")
+
+
+def override(key: str, value: Any) -> str:
+    """'key=value' with the value as YAML has it in one line."""
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"

@@ -16,7 +16,7 @@ from ...compiler.recipes.user_code import find, is_user_code
 from ...compiler.targets.load import load_target
 from .evaluate import model_key
 from .log import WHOLE, Shard, SweepLog, recipe_hash
-from .points import Overrides
+from .points import Overrides, override
 from .workers import PointTask, Workers
 
 NOT_PRICED = frozenset({"clock_hz", "clock_max_hz", "host", "wafers", "wafer_link", "power"})
@@ -115,8 +115,3 @@ def sweep(
         count += len(lines)
         on_point(count, len(tasks))
     return [done[task.hash] for task in tasks]
-
-
-def override(key: str, value: Any) -> str:
-    """'key=value' with the value as YAML has it in one line."""
-    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"

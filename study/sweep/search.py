@@ -16,8 +16,6 @@ from .points import Overrides
 from .run import sweep, tasks_of
 from .workers import PointTask, Workers
 
-SEARCHES = ("optuna",)
-
 
 def search(
     recipe: Recipe,

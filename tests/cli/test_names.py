@@ -57,6 +57,10 @@ except SystemExit as end:
         ("train no_such --data digits", "no such file"),
         ("predict no_such --data digits", "no such file"),
         ("demo --executor tf", "unknown executor 'tf'"),
+        ("sweep mlp --set target.no_such=[1,2]", "unknown constant of target wse2"),
+        ("sweep mlp --set sparsity=0:0.9", "LOW:HIGH:STEP"),
+        ("sweep mlp --set sparsity=[0,0.5] -o full", "a folder with other files"),
+        ("sweep mlp --search optun --points 3", "did you mean 'optuna'"),
         ("simulate no_such --report no_folder/r.html", "no folder no_folder"),
     ],
 )

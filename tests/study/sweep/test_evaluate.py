@@ -14,8 +14,8 @@ from weft.compiler.recipes.read import make_recipe
 from weft.sim.simulate import simulate
 from weft.study.sweep.axes import parse_axis
 from weft.study.sweep.evaluate import Evaluator, evaluate
-from weft.study.sweep.points import random_points
-from weft.study.sweep.run import NOT_PRICED, override
+from weft.study.sweep.points import override, random_points
+from weft.study.sweep.run import NOT_PRICED
 
 SMALL = {"model": {"name": "mlp", "options": {"width": 16}}, "target": "tiny_mesh"}
 

@@ -8,15 +8,11 @@ from typing import Any
 import pytest
 from weft.backend.errors import UserError
 from weft.compiler.recipes.read import make_recipe
-from weft.study.sweep import (
-    Sweep,
-    SweepLog,
-    pareto_front,
-    parse_axis,
-    parse_objective,
-    search,
-    workers,
-)
+from weft.study.sweep.axes import parse_axis
+from weft.study.sweep.front import pareto_front, parse_objective
+from weft.study.sweep.log import Sweep, SweepLog
+from weft.study.sweep.search import search
+from weft.study.sweep.workers import workers
 
 pytest.importorskip("optuna")
 
