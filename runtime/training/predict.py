@@ -53,11 +53,16 @@ def predict(
 
 
 def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:
-    """Write them as arr_0 and so on to an .npz file, which appears whole or not at all."""
+    """Write them to an .npz file, which appears whole or not at all: one as `prediction`, several
+    as `prediction_0` and so on."""
+    names = ["prediction"]
+    if len(predictions) != 1:
+        names = [f"prediction_{number}" for number in range(len(predictions))]
+    arrays: dict[str, Any] = dict(zip(names, predictions, strict=True))
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.npz")
     try:
-        np.savez(part, *predictions)
+        np.savez(part, **arrays)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

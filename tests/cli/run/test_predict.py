@@ -25,7 +25,7 @@ def test_weights_of_a_file_are_predicted_with(
     found = weft("predict", small_plan, "--weights", file, "-o", out, *chosen)
     assert found.code == 0, found.err
     assert json.loads(found.out)["loss"] == json.loads(run.out)["test_loss"]
-    assert np.load(out)["arr_0"].shape[0] == json.loads(found.out)["samples"]
+    assert np.load(out)["prediction"].shape[0] == json.loads(found.out)["samples"]
     missing = weft("predict", small_plan, "--weights", tmp_path / "none", *chosen)
     assert missing.code == 2
     assert "no such file" in missing.err
@@ -44,7 +44,7 @@ def test_predictions_need_no_labels(
         chosen = ("--data", data, "--executor", "reference", "--json", "-o", out)
         found = weft("predict", small_plan, *chosen)
         assert found.code == 0, found.err
-        outputs.append((json.loads(found.out), np.load(out)["arr_0"]))
+        outputs.append((json.loads(found.out), np.load(out)["prediction"]))
     (scored, expected), (plain, got) = outputs
     assert np.array_equal(got, expected)
     assert plain == {"samples": scored["samples"]}
