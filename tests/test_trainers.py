@@ -23,18 +23,45 @@ def test_every_program_is_known():
     assert PROGRAMS.keys() == NEEDED.keys()
 
 
+RESUMED = """
+trainer.save_checkpoint("run.ckpt")
+kept = {name: weight != 0 for name, weight in task.network.named_parameters()}
+make = weft.sparsity.Sparsifier
+weft.sparsity.Sparsifier = lambda network, optimizer, share: make(
+    network, optimizer, {"sparsity": share, "seed": 7}
+)
+again = Task()
+again.network.compile(backend="weft")
+later = lightning.Trainer(max_epochs=2, accelerator="cpu", logger=False)
+later.fit(again, torch.utils.data.DataLoader(data, batch_size=1), ckpt_path="run.ckpt")
+for name, weight in again.network.named_parameters():
+    if weight.ndim > 1:
+        assert torch.equal(weight != 0, kept[name]), name
+"""
+
+
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_program_of_the_page_runs(name, tmp_path):
     for package in NEEDED[name]:
         pytest.importorskip(package)
+    assert "samples/s" in run(PROGRAMS[name], tmp_path)
+
+
+def test_masks_come_back_from_a_checkpoint_of_lightning(tmp_path):
+    pytest.importorskip("lightning")
+    run(PROGRAMS["Lightning"] + RESUMED, tmp_path)
+
+
+def run(program: str, folder: Path) -> str:
+    """What it prints."""
     # torch_xla, imported by another test of this process, leaves its settings in the environment.
     own = {k: v for k, v in os.environ.items() if not k.startswith(("TPU_", "PJRT_", "XLA_"))}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAMS[name]],
-        cwd=tmp_path,
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=folder,
         capture_output=True,
         text=True,
         env={**own, "USE_TORCH_XLA": "0"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "samples/s" in done.stdout
+    return done.stdout
