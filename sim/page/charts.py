@@ -69,7 +69,7 @@ def lines_svg(
     have a logarithmic axis have one if they are positive and the largest is ten times the least.
     """
     points = [point for line in lines.values() for point in line]
-    low, high = min(value for _, value in points), max(value for _, value in points)
+    low, high = _limits([value for _, value in points], number)
     is_log = may_be_log and 0 < 10 * low < high
     to, back = (math.log, math.exp) if is_log else (float, float)
     low, high = to(low), to(high)
@@ -93,6 +93,15 @@ def lines_svg(
     legend = _legend(list(lines), height) if len(lines) > 1 else ""
     under = 18.0 * len(lines) if legend else 0.0
     return picture(width, height + under, "".join(parts) + legend, label)
+
+
+def _limits(values: Sequence[float], number: str) -> tuple[float, float]:
+    """Least and largest, or around them where an axis would say one number thrice."""
+    low, high = min(values), max(values)
+    if number.format(low) != number.format(high):
+        return low, high
+    margin, most = abs(high) / 20 or 1.0, 1.0 if number.endswith("%}") else math.inf
+    return low - margin, max(high, min(high + margin, most))
 
 
 def _legend(names: Sequence[str], top: float) -> str:

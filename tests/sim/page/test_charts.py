@@ -65,3 +65,14 @@ def test_a_loss_that_falls_far_has_a_logarithmic_axis():
     assert ">0.1<" in svg
     assert ">0.6<" in curve_svg([1.0, 0.5, 0.2], "loss"), "the middle of a linear axis"
     assert ">0.5<" in curve_svg([1.0, 0.0], "loss"), "zero has no logarithm"
+
+
+def ticks_of(svg: str) -> list[str]:
+    texts = [node.text or "" for node in ElementTree.fromstring(svg).iter("text")]
+    return [text for text in texts if not text.startswith("sample")]
+
+
+def test_an_axis_of_equal_values_says_three_numbers() -> None:
+    assert ticks_of(shares_svg([(0, 0.9), (10, 0.9)], "Sparsity")) == ["94.5%", "90.0%", "85.5%"]
+    assert ticks_of(shares_svg([(0, 1.0), (10, 1.0)], "Accuracy")) == ["100.0%", "97.5%", "95.0%"]
+    assert ticks_of(curve_svg([0.0, 0.0], "Loss")) == ["1", "0", "-1"]
