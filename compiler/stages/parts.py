@@ -157,8 +157,25 @@ def multilabel_margin(value: Tensor, target: Tensor, reduction: int = 1) -> Tens
     return losses.mean() if reduction == 1 else losses.sum()
 
 
+def put(
+    value: Tensor, indices: Sequence[Tensor | None], new: Tensor, accumulate: bool = False
+) -> Tensor:
+    """`value[indices] = new`; where a mask chooses, by element: how many it does is in the data."""
+    masks = [index for index in indices if index is not None]
+    (*_, mask), first = masks, len(indices) - 1
+    trailing = value.ndim - first - mask.ndim
+    count = new.ndim - trailing - 1  # the dimension of `new` that the chosen ones lie along
+    is_same = count < 0 or new.shape[count] == 1
+    if accumulate or len(masks) > 1 or mask.dtype != torch.bool or not is_same:
+        return _ATEN.index_put.default(value, indices, new, accumulate)
+    if count >= 0:
+        new = new.reshape(*new.shape[:count], *[1] * mask.ndim, *new.shape[count + 1 :])
+    return torch.where(mask.reshape(*[1] * first, *mask.shape, *[1] * trailing), new, value)
+
+
 PARTS: Mapping[Any, Callable[..., Any]] = {
     _ATEN.pad.default: pad,
+    _ATEN.index_put.default: put,
     _ATEN.grid_sampler.default: grid_sample,
     **{op: _row_major(op) for op in _ORDERED},
     _ATEN.bilinear.default: bilinear,

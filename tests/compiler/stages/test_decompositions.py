@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -166,3 +169,34 @@ def test_the_lowest_bits_remain_of_what_a_narrow_type_has_not(dtype: torch.dtype
     plan = weft.compile(model, (x, torch.tensor([1])), F.cross_entropy)
     made = weft.predict(plan, x.numpy(), executor=executor)[0]
     torch.testing.assert_close(torch.tensor(made), model(x).detach(), rtol=1e-5, atol=1e-5)
+
+
+class Masked(nn.Module):
+    """Assigns by masks: a number, rows, and a parameter that gets a gradient from all places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 4), nn.Linear(12, 3)
+        self.row, self.one = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        h = self.first(x)[:, None].repeat(1, 3, 1)  # (N, 3, 4)
+        h[h > 0.3] = 0.5
+        h[:, h[0, :, 0] < 0.5] = self.row
+        h[h < -0.2] = self.one
+        h[:, :, x[0] > 1] = h[:, :1, :1]
+        return self.head(h.flatten(1))
+
+
+@pytest.mark.parametrize("executor", ["reference", "jax", "torch-xla"])
+def test_masks_assign(executor: str) -> None:
+    torch.manual_seed(0)
+    model, x = Masked(), torch.tensor([[-1.5, 3.0, 0.3, 0.5]])
+    F.cross_entropy(model(x), torch.tensor([1])).backward()
+    plan = weft.compile(deepcopy(model), (x, torch.tensor([1])), F.cross_entropy)
+    settings = ["optimizer.lr=1", "optimizer.momentum=0", "optimizer.weight_decay=0"]
+    data = x.numpy(), np.array([1])
+    run = weft.train(plan, data, executor=executor, mode="sequential", epochs=1, settings=settings)
+    for name, weight in model.named_parameters():
+        expected = (weight - weight.grad).detach()
+        torch.testing.assert_close(run.tensors[name], expected, rtol=1e-5, atol=1e-5, msg=name)
