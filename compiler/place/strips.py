@@ -211,30 +211,63 @@ def _pack(
 ) -> Ints:
     """Of each stage the best strip that begins with it: the first stage after it, and the number of
     its width; 0 and 0 if it fits none. `areas` are least ones of all stages before: a strip holds
-    no more than its own, which tells of most widths that they are not the best."""
+    no more than its own, which tells of most widths that they are not the best. Of widths that hold
+    the same stages the least is best, unless height counts: the others are passed over."""
     stages = len(made.start)
     cost, taken = np.full(stages + 1, np.inf), np.zeros(stages + 1, np.int64)
     cost[stages] = 0.0
     best = np.zeros((stages, 2), np.int64)
     stacked, count = np.zeros(stages + 1, np.int64), np.zeros(stages + 1, np.int64)
     for first in range(stages - 1, -1, -1):
-        most = first
-        for at in range(len(widths)):
-            if widths[at] >= cost[first]:
+        most, low, held, step, last = first, -1, first, 1, len(widths) - 1
+        while True:
+            while last >= 0 and widths[last] >= cost[first]:
+                last -= 1
+            if low >= last:
                 break
+            at = min(low + step, last)
             while most < stages and areas[most + 1] - areas[first] <= widths[at] * rows:
                 most += 1
-            if widths[at] + cost[most] >= cost[first]:
+            if step == 1 and widths[at] + cost[most] >= cost[first]:
+                low = at
                 continue
             after = _stack(made, at, first, rows, stacked, count)
-            if after > first:
+            if after > held and at > low + 1:
+                at = _first_to_hold(made, low, at, first, rows, held, stacked, count)
+                after = _stack(made, at, first, rows, stacked, count)
+            is_of_use = after > held or (height_weight > 0 and after > first)
+            if is_of_use:
                 left = -taken[after] % columns
                 added = widths[at] if widths[at] <= left else left + widths[at]
                 total = added + height_weight * stacked[after] + cost[after]
                 if total < cost[first]:
                     cost[first], taken[first] = total, taken[after] + added
                     best[first, 0], best[first, 1] = after, at
+            step = 1 if is_of_use or height_weight > 0 else 2 * step
+            low, held = at, after
     return best
+
+
+@njit(cache=True)
+def _first_to_hold(
+    made: _Rows,
+    low: int,
+    high: int,
+    first: int,
+    rows: int,
+    held: int,
+    stacked: Ints,
+    count: Ints,
+) -> int:
+    """The least number of a width above `low`, `high` at most, whose strip from a stage on ends
+    after `held`, as that of `high` does; `stacked` and `count` are room for _stack."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _stack(made, middle, first, rows, stacked, count) > held:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _follow(best: Ints, made: _Rows, widths: Ints) -> list[Strip]:
