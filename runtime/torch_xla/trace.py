@@ -125,6 +125,12 @@ _ATEN = torch.ops.aten
 _REDUCTIONS = (_ATEN.sum.dim_IntList, _ATEN.mean.dim, _ATEN.amax.default, _ATEN.amin.default)
 """An empty list of dimensions, or none, means all of them, and nothing to torch_xla."""
 
+_EXTREMES = (
+    *(_ATEN.amax.default, _ATEN.amin.default, _ATEN.max.default, _ATEN.min.default),
+    *(_ATEN.max.dim, _ATEN.min.dim, _ATEN.argmax.default, _ATEN.argmin.default),
+)
+"""What is not a number is the largest and the smallest, and left out by torch_xla."""
+
 _QUOTIENTS = (_ATEN.div.Tensor_mode, _ATEN.div.Scalar_mode)
 _MATRICES = (_ATEN.mm.default, _ATEN.addmm.default)
 
@@ -203,6 +209,8 @@ class _OnDevice(fx.Interpreter):
             kwargs = {**kwargs, "device": torch_xla.device()}
         if target in _REDUCTIONS and list(args[1:2]) in ([], [[]]):
             args = (args[0], list(range(args[0].ndim)), *args[2:])
+        if target in _EXTREMES and args[0].is_floating_point():
+            return _extreme(target, *args, **kwargs)
         if target in _QUOTIENTS and not args[0].is_floating_point():
             return _quotient(target, *args, **kwargs)
         if target is _ATEN.cummax.default:
@@ -211,6 +219,24 @@ class _OnDevice(fx.Interpreter):
             wide = pytree.tree_map_only(Tensor, Tensor.float, args)
             return super().call_function(target, wide, kwargs).to(torch.bfloat16)
         return super().call_function(target, args, kwargs)
+
+
+def _extreme(find: Any, x: Tensor, *args: Any, **named: Any) -> Any:
+    """An extreme of real numbers, its place, or both: the first that is not a number, if any."""
+    missing = torch.isnan(x).int()
+    if find in (_ATEN.argmax.default, _ATEN.argmin.default):
+        where = _ATEN.argmax.default(missing, *args, **named)
+        lines = missing.reshape(-1) if not args or args[0] is None else missing
+        axis: Any = args[0] if lines is missing else 0
+        has = lines.amax(axis).reshape(where.shape)
+        return torch.where(has > 0, where, find(x, *args, **named))
+    if find in (_ATEN.max.dim, _ATEN.min.dim):
+        values, places = find(x, *args, **named)
+        has, where = _ATEN.max.dim(missing, *args, **named)
+        return torch.where(has > 0, torch.nan, values), torch.where(has > 0, where, places)
+    is_whole = find in (_ATEN.max.default, _ATEN.min.default)
+    largest = _ATEN.max.default if is_whole else _ATEN.amax.default
+    return torch.where(largest(missing, *args, **named) > 0, torch.nan, find(x, *args, **named))
 
 
 def _quotient(divide: Any, a: Tensor, b: Any, *, rounding_mode: str | None) -> Tensor:

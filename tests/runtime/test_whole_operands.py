@@ -45,6 +45,11 @@ FOUND = {
     "chosen of both": lambda x: torch.where(x > 2, (x * 9).int(), x),
     "joined": lambda x: torch.cat([(x * 9).int(), x > 2, x], 1),
     "large beside reals": lambda x: x + 2**40,
+    "largest, if any": lambda x: sum(
+        torch.where(x > 5, torch.nan, x).max(-1, keepdim=True)
+    ).isnan(),
+    "no number is smallest": lambda x: torch.where(x > 5, torch.nan, x).amin().isnan() + x.amin(),
+    "place of no number": lambda x: torch.where(x > 2, torch.nan, x).argmax(-1, keepdim=True),
     "not finite": lambda x: torch.isnan(x.int()) | torch.isinf(x / (x - 3)),
 }
 
