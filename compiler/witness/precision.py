@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
@@ -141,5 +142,8 @@ def _with_eps(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> tuple[Any, ...]:
-    """The arguments of `rms_norm`, whose default epsilon depends on the type it computes in."""
-    return input, normalized_shape, weight, torch.finfo(claimed).eps if eps is None else eps
+    """The arguments of `rms_norm`, whose epsilon is a number of the type that it computes in, and
+    by default depends on it: reals of 16 bits are computed with in 32."""
+    computed_in = np.float64 if claimed is torch.float64 else np.float32
+    of_type = computed_in(np.finfo(computed_in).eps if eps is None else eps)
+    return input, normalized_shape, weight, float(of_type)
