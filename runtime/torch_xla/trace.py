@@ -153,7 +153,10 @@ class _OnDevice(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         before = _done_by_cpu()
-        made = self._made(n)
+        try:
+            made = self._made(n)
+        except (RuntimeError, IndexError, TypeError, ValueError) as error:  # on such operands
+            raise _unsupported(n) from error
         if _done_by_cpu() != before or not _fits(made, n.meta.get("val")):
             raise _unsupported(n)
         return made

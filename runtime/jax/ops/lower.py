@@ -85,7 +85,10 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
         given = partial(_given, known=known, is_whole=is_whole)
         args: Any = _arguments(node, known, given)
         kwargs: Any = map_aggregate(node.kwargs, given)
-        made = _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+        try:
+            made = _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise _not_taken(node, error) from error
     if not _fits(made, node.meta["val"]):
         raise _of_another_shape(node, made)
     return made
@@ -99,8 +102,13 @@ def _is_whole(node: fx.Node) -> bool:
 
 
 def _types(node: fx.Node) -> Iterator[torch.dtype]:
+    return (value.dtype for value in _tensors(node))
+
+
+def _tensors(node: fx.Node) -> Iterator[torch.Tensor]:
+    """What a node gives, as the graph declares it."""
     values = tree_leaves(node.meta.get("val"))
-    return (value.dtype for value in values if isinstance(value, torch.Tensor))
+    return (value for value in values if isinstance(value, torch.Tensor))
 
 
 def _integers(value: Array, operand: fx.Node, is_whole: bool) -> Array:
@@ -152,6 +160,17 @@ def _fits(value: Any, declared: Any) -> bool:
     if isinstance(declared, (list, tuple)):
         return all(map(_fits, value, declared))
     return not isinstance(declared, torch.Tensor) or value is None or value.shape == declared.shape
+
+
+def _not_taken(node: fx.Node, error: Exception) -> UnsupportedError:
+    """What jax has no rule for: an operator on such types, or on a number without dimensions."""
+    given = [f"{v.dtype} {tuple(v.shape)}" for n in node.all_input_nodes for v in _tensors(n)]
+    return UnsupportedError(
+        f"operator {_name(node)} in {node.meta.get('origin') or node.name}",
+        expected="operands that the JAX executor takes",
+        got=f"{', '.join(given) or 'none'}: {str(error).partition(chr(10))[0]}",
+        change="use --executor reference, or write the model without this operator",
+    )
 
 
 def _of_another_shape(node: fx.Node, made: Any) -> UnsupportedError:

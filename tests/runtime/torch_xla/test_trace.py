@@ -22,3 +22,9 @@ def test_an_operator_that_torch_xla_cannot_lower_is_named() -> None:
     module = make_fx(torch.special.bessel_j0)(torch.zeros(3))
     with pytest.raises(UnsupportedError, match=r"aten\.special_bessel_j0\.default"):
         trace(lower(module), like((3,), torch.float32))
+
+
+def test_an_operator_that_torch_xla_lowers_but_not_of_such_operands_is_named() -> None:
+    module = make_fx(lambda x: torch.softmax(x, 0))(torch.zeros(()))
+    with pytest.raises(UnsupportedError, match=r"aten\._softmax\.default"):
+        trace(lower(module), like((), torch.float32))
