@@ -91,7 +91,7 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
             raise _not_taken(node, error) from error
     if not _fits(made, node.meta["val"]):
         raise _of_another_shape(node, made)
-    return made
+    return _narrow(made, jnp.float64) if is_whole else made
 
 
 def _is_whole(node: fx.Node) -> bool:
@@ -119,10 +119,10 @@ def _integers(value: Array, operand: fx.Node, is_whole: bool) -> Array:
     return _as_declared(value, operand.meta["val"]) if is_whole else _narrow(value)
 
 
-def _narrow(value: Array) -> Array:
-    """A result as it is kept between stages: in the integers that jax has by itself."""
-    own = jax_dtype(torch.int64)
-    return jax.tree.map(lambda one: one.astype(own) if one.dtype == jnp.int64 else one, value)
+def _narrow(value: Array, wide: Any = jnp.int64) -> Array:
+    """Arrays of 64 bits in those that jax has by itself, as what passes between stages is kept."""
+    own = jax.dtypes.canonicalize_dtype(wide)
+    return jax.tree.map(lambda one: one.astype(own) if one.dtype == wide else one, value)
 
 
 def _arguments(
