@@ -31,7 +31,9 @@ def test_operands_that_jax_does_not_take_are_told(name):
 
 @pytest.mark.filterwarnings("error")
 def test_reals_of_long_integers_are_of_the_type_that_jax_has():
-    module = make_fx(lambda x, n: x / n + n)(torch.zeros(3, dtype=torch.float64), torch.tensor(2))
+    module = make_fx(lambda x, n: (x / n + n,))(
+        torch.zeros(3, dtype=torch.float64), torch.tensor(2)
+    )
     (made,) = lower(module)(jax.numpy.ones(3), jax.numpy.array(4))
     assert made.dtype == jax.dtypes.canonicalize_dtype("float64")
     assert made.tolist() == [4.25] * 3
