@@ -34,7 +34,7 @@ class Intervals:
 
     def __init__(self, kernels: Kernels) -> None:
         self.occurring = occurring(kernels)
-        self._kernels, self._target = kernels, kernels.target
+        self._kernels = kernels
         self._taken: dict[int, float] = {}
 
     @cached_property
@@ -44,7 +44,7 @@ class Intervals:
         Raises InfeasibleError if even the smallest choices do not fit.
         """
         floor = max(int(stage.sizes.interval_cycles.min()) for stage in self._kernels.stages)
-        least = self._smallest(floor, self._target.wafers)
+        least = self._smallest(floor, self._kernels.target.wafers)
         if least is None:
             raise _report(self._kernels).error()
         return least
@@ -62,8 +62,8 @@ class Intervals:
         """The least interval on each number of wafers but all, ascending, where the stages fit:
         there are fewer links between wafers, or none. What takes fewer wafers than there are is
         least on all between."""
-        least, wafers = self.least, self._target.wafers
-        while wafers > 1 and (taken := self._wafers_taken(least)) > 1:
+        least, wafers = self.least, self._kernels.target.wafers
+        while wafers > 1 and (taken := self._taken[least]) > 1:
             wafers = int(taken) - 1
             longer = self._smallest(least, wafers)
             if longer is None:
@@ -82,18 +82,13 @@ class Intervals:
 
     def _fits(self, interval: int, wafers: int) -> bool:
         if interval not in self._taken:
-            shapes, pes = shapes_within(self._kernels, interval), self._target.rows
-            if _least_area(shapes) > pes * self._target.columns * wafers:
+            shapes, target = shapes_within(self._kernels, interval), self._kernels.target
+            if _least_area(shapes) > target.rows * target.columns * wafers:
                 return False
-        return self._wafers_taken(interval) <= wafers
-
-    def _wafers_taken(self, interval: int) -> float:
-        """Of the narrowest packing; no number of them where a choice is larger than a wafer."""
-        if interval not in self._taken:
-            strips = narrowest(self._kernels, shapes_within(self._kernels, interval))
-            taken = math.inf if strips is None else wafers_taken(strips, self._target)
+            strips = narrowest(self._kernels, shapes)
+            taken = math.inf if strips is None else wafers_taken(strips, target)
             self._taken[interval] = taken
-        return self._taken[interval]
+        return self._taken[interval] <= wafers
 
 
 def _least_area(shapes: Sequence[StripShapes]) -> int:
