@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, fx
 from torch.fx._lazy_graph_module import _make_graph_module, _use_lazy_graph_module
@@ -27,6 +27,19 @@ _VIEWS = frozenset(
 def spec_of(value: Tensor) -> TensorSpec:
     """Shape and dtype of a (fake) tensor."""
     return TensorSpec(tuple(int(size) for size in value.shape), str(value.dtype).split(".")[-1])
+
+
+def operator_place(node: fx.Node) -> str:
+    """A node's operator and the module and line that it is from, for messages."""
+    return f"operator {node.target} in {node.meta.get('origin') or node.name}"
+
+
+def has_declared_shape(value: Any, declared: Any) -> bool:
+    """Whether arrays of any library have the shapes of what a node declares; an output declares
+    none."""
+    if isinstance(declared, (list, tuple)):
+        return all(map(has_declared_shape, value, declared))
+    return not isinstance(declared, Tensor) or value is None or value.shape == declared.shape
 
 
 def packet_name(node: fx.Node) -> str:

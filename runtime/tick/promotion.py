@@ -24,6 +24,7 @@ from torch._ops import OpOverload
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ...backend.errors import UnsupportedError
+from ...compiler.plan.program_graph import operator_place
 
 _ATEN = torch.ops.aten
 _TO = _ATEN._to_copy.default
@@ -221,7 +222,7 @@ def _widened(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _resizes_bytes(node: fx.Node) -> UnsupportedError:
     return UnsupportedError(
-        f"operator {node.target} in {node.meta.get('origin') or node.name}",
+        operator_place(node),
         expected="real numbers to interpolate between",
         got=f"those of {node.meta['val'].dtype}",
         change="convert them before, as in x.float(), or take --executor reference",

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from ...backend.errors import UnsupportedError
 from ...backend.optim import sum_of_squares
-from ...compiler.plan.program_graph import graph_module
+from ...compiler.plan.program_graph import graph_module, has_declared_shape, operator_place
 from ..tick.operands import column_and_row, operand, square_of_product
 from ..tick.promotion import promoted
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
@@ -157,7 +157,7 @@ class _OnDevice(fx.Interpreter):
             made = self._made(n)
         except (RuntimeError, IndexError, TypeError, ValueError) as error:  # on such operands
             raise _unsupported(n) from error
-        if _done_by_cpu() != before or not _fits(made, n.meta.get("val")):
+        if _done_by_cpu() != before or not has_declared_shape(made, n.meta.get("val")):
             raise _unsupported(n)
         return made
 
@@ -265,16 +265,9 @@ def _done_by_cpu() -> int:
     return sum(metrics.counter_value(name) or 0 for name in names)
 
 
-def _fits(value: Any, declared: Any) -> bool:
-    """Whether tensors have the shapes that the graph declares; an output declares none."""
-    if isinstance(declared, (list, tuple)):
-        return all(map(_fits, value, declared))
-    return not isinstance(declared, Tensor) or value is None or value.shape == declared.shape
-
-
 def _unsupported(node: fx.Node) -> UnsupportedError:
     return UnsupportedError(
-        f"operator {node.target} in {node.meta.get('origin') or node.name}",
+        operator_place(node),
         expected="an operator that torch_xla lowers",
         got=f"{node.op} {node.target}",
         change="take --executor jax or reference, or write the model without this operator",

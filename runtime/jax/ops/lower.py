@@ -17,6 +17,7 @@ from torch.fx.node import map_aggregate
 from torch.utils._pytree import tree_leaves
 
 from ....backend.errors import UnsupportedError, UserError
+from ....compiler.plan.program_graph import has_declared_shape, operator_place
 from ...tick.operands import operand
 from ...tick.promotion import promoted
 from .predicted import added_up
@@ -67,9 +68,8 @@ def _name(node: fx.Node) -> str:
 def _check(node: fx.Node) -> None:
     if node.op in ("placeholder", "output") or _name(node) == "getitem" or _name(node) in TABLE:
         return
-    origin = node.meta.get("origin")
     raise UnsupportedError(
-        f"operator {_name(node)} in {origin or node.name}",
+        operator_place(node),
         expected="an operator the JAX executor can lower",
         got=f"{node.op} {_name(node)}",
         change="use --executor reference, or write the model without this operator",
@@ -89,7 +89,7 @@ def _call(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
             made = _as_declared(TABLE[_name(node)](*args, **kwargs), node.meta["val"])
         except (TypeError, ValueError, NotImplementedError) as error:
             raise _not_taken(node, error) from error
-    if not _fits(made, node.meta["val"]):
+    if not has_declared_shape(made, node.meta["val"]):
         raise _of_another_shape(node, made)
     return _narrow(made, jnp.float64) if is_whole else made
 
@@ -155,18 +155,11 @@ def _as_declared(value: Any, declared: Any) -> Any:
     return jnp.asarray(value).astype(jax_dtype(declared.dtype))
 
 
-def _fits(value: Any, declared: Any) -> bool:
-    """Whether arrays have the shapes that the graph declares."""
-    if isinstance(declared, (list, tuple)):
-        return all(map(_fits, value, declared))
-    return not isinstance(declared, torch.Tensor) or value is None or value.shape == declared.shape
-
-
 def _not_taken(node: fx.Node, error: Exception) -> UnsupportedError:
     """What jax has no rule for: an operator on such types, or on a number without dimensions."""
     given = [f"{v.dtype} {tuple(v.shape)}" for n in node.all_input_nodes for v in _tensors(n)]
     return UnsupportedError(
-        f"operator {_name(node)} in {node.meta.get('origin') or node.name}",
+        operator_place(node),
         expected="operands that the JAX executor takes",
         got=f"{', '.join(given) or 'none'}: {str(error).partition(chr(10))[0]}",
         change="use --executor reference, or write the model without this operator",
@@ -177,7 +170,7 @@ def _of_another_shape(node: fx.Node, made: Any) -> UnsupportedError:
     """A lowering that is wrong, and would be so silently where shapes broadcast."""
     declared = tree_leaves(node.meta["val"])
     return UnsupportedError(
-        f"operator {_name(node)} in {node.meta.get('origin') or node.name}",
+        operator_place(node),
         expected=f"results of shape {[tuple(v.shape) for v in declared if v is not None]}",
         got=f"{[v.shape for v in jax.tree.leaves(made)]} on jax",
         change="use --executor reference, or write the model without this operator",
