@@ -91,6 +91,13 @@ def _build(recipe: Recipe) -> nn.Module:
             got="no input.classes",
             change="give input.classes in the recipe, or --set input.classes=10",
         )
+    if not recipe.input.shape:
+        raise UserError(
+            f"model {recipe.model.name}",
+            expected="the shape of a sample, its channels or its length first",
+            got="an empty input.shape, which is one number",
+            change=f"--set input.shape={list(entry.input_shape)}",
+        )
     arguments: dict[str, Any] = {
         "in_channels": recipe.input.shape[0],
         "classes": recipe.input.classes,

@@ -32,8 +32,8 @@ class ModelRecipe(RecipePart):
 class InputRecipe(RecipePart):
     """One sample and its label. Left out, weft's own models have the shapes in `weft models`."""
 
-    shape: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    """Shape of one sample, without the batch dimension."""
+    shape: tuple[Positive, ...]
+    """Shape of one sample, without the batch dimension: empty for one number."""
     classes: Positive | None = None
     """Number of classes; models of weft need it."""
     dtype: Literal["float32", "bfloat16", "float16", "int64"] = "float32"

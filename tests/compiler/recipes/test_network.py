@@ -9,7 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from weft.backend.errors import UserError
-from weft.compiler.recipes.network import LOSSES, check_recipe, class_loss, loss_function
+from weft.compiler.recipes.network import (
+    LOSSES,
+    build_model,
+    check_recipe,
+    class_loss,
+    loss_function,
+)
 from weft.compiler.recipes.read import make_recipe
 from weft.compiler.recipes.recipe import REAL_LABELS
 
@@ -38,6 +44,12 @@ def test_numbers_of_classes_are_no_labels_of_a_loss_of_reals(loss: str) -> None:
     given_loss = loss_function(right)
     assert given_loss is not None
     assert given_loss(torch.zeros(1, 3), torch.ones(1, 3)) > 0
+
+
+def test_a_model_of_weft_takes_no_sample_of_one_number() -> None:
+    with pytest.raises(UserError, match="one number") as refused:
+        build_model(make_recipe({"model": "mlp"}, ["input.shape=[]"]))
+    assert refused.value.change.startswith("--set input.shape=[")
 
 
 def test_every_named_loss_is_of_classes_or_of_reals() -> None:
