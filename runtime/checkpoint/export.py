@@ -18,6 +18,7 @@ from ..executors import make_executor
 from ..tick.job import Mode
 from ..tick.make_job import make_job
 from ..tick.rebuilding_error import without_errors
+from ..weights.load import of_model
 from .file import Checkpoint
 from .store import PLAN_DIRECTORY, plan_fingerprint
 
@@ -50,8 +51,8 @@ def drained(checkpoint: Checkpoint, plan: Path | None = None) -> Plan:
 
 
 def export(checkpoint: Checkpoint, file: Path, plan: Path | None = None) -> dict[str, Tensor]:
-    """Write the tensors of `drained` to a safetensors file; it appears whole or not at all."""
-    tensors = dict(drained(checkpoint, plan).tensors)
+    """Write the model's tensors of `drained` to a safetensors file, whole or not at all."""
+    tensors = of_model(drained(checkpoint, plan).tensors)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -81,12 +81,17 @@ def copy_into(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
     """Write tensors into the parameters and buffers of the same names, in place.
 
     What shares memory in the model, as tied weights do, still does. Keys of random draws, constants
-    of a trace and tensors of the loss are not the model's. Raises UserError, and writes nothing, if
-    the model lacks a name or has another shape under it.
+    of a trace and tensors of the loss are not the model's; its tensors that are neither parameters
+    nor buffers stay as they are, which no training changes. Raises UserError, and writes nothing,
+    if the model lacks a name or has another shape under it.
     """
     own = dict(model.named_parameters(remove_duplicate=False))
     own |= dict(model.named_buffers(remove_duplicate=False))
-    tensors = {n: v for n, v in tensors.items() if n in own or not _OF_TRACE.match(n)}
+    tensors = {
+        name: value
+        for name, value in tensors.items()
+        if name in own or not (_OF_TRACE.match(name) or _is_plain(model, name))
+    }
     missing = [name for name in tensors if name not in own]
     other = [n for n, v in tensors.items() if n in own and own[n].shape != v.shape]
     if missing or other:
@@ -105,8 +110,20 @@ def copy_into(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
             own[name].copy_(value)
 
 
-_OF_TRACE = re.compile(r"random\.\d+\.key$|hook\.\d+$|lifted_tensor_\d+$|loss\.")
+_OF_TRACE = re.compile(r"random\.\d+\.key$|hook\.\d+$|(.*\.)?lifted_tensor_\d+$|loss\.")
 """Names of a plan's tensors that are not the model's."""
+
+
+def of_model(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A plan's tensors without keys of random draws, constants of a trace and those of the loss."""
+    return {name: value for name, value in tensors.items() if not _OF_TRACE.match(name)}
+
+
+def _is_plain(model: nn.Module, name: str) -> bool:
+    """Whether a name is that of a tensor that a module holds as an attribute."""
+    path, _, last = name.rpartition(".")
+    owner = dict(model.named_modules()).get(path)
+    return isinstance(getattr(owner, last, None), Tensor)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,35 @@ def test_tied_weights_stay_tied_and_another_model_stays_untouched() -> None:
     assert torch.equal(other.weight, before)
 
 
+class Written(nn.Module):
+    """Keeps numbers beside its weights: an attribute, a literal, an entry of a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.kept = torch.linspace(0.5, 1, 4), [torch.ones(4)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.kept[0] * torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+
+def test_numbers_that_a_model_writes_down_hinder_no_weights(tmp_path: Path) -> None:
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 4), nn.Sequential(Written()), nn.Dropout(0.1))
+
+    model, x, y = make(), torch.randn(8, 4), torch.arange(8) % 4
+    plan = weft.compile(model, (x[:1], y[:1]), class_loss)
+    run = weft.train(plan, (x, y), executor="reference", epochs=1, checkpoint=tmp_path)
+    run.write_back(model)
+    (predicted,) = weft.predict(run.trained_plan(plan), x, executor="reference")
+    np.testing.assert_allclose(model.eval()(x).detach(), predicted, rtol=1e-5)
+    exported = checkpoint.export(checkpoint.newest(tmp_path), tmp_path / "model.safetensors")
+    assert {"0.weight", "0.bias"} <= exported.keys() <= {"0.weight", "0.bias", "1.0.scale"}
+    assert np.array_equal(exported["0.weight"], model[0].weight.detach())
+    with pytest.raises(UserError, match=r"lacks: 1\.0\.scale"):
+        copy_into(plan.tensors, nn.Sequential(nn.Linear(4, 4)))
+
+
 def gpt2() -> nn.Module:
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(
