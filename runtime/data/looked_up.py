@@ -25,6 +25,8 @@ _MOVES = frozenset(
 )
 """Operators that take numbers and leave them as they are."""
 _CASTS = frozenset({"aten._to_copy", "aten.alias", "aten.clone", "aten.detach"})
+KEEPS_NUMBERS = _MOVES | _CASTS
+"""Operators whose results are some of the numbers that they take, as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +48,10 @@ def look_ups(stages: Stages, number: int) -> tuple[LookUp, ...]:
     """All of a model input by its number."""
     spec = stages.model_inputs[number]
     numbers = torch.arange(spec.elements).reshape(spec.shape)
-    return tuple(found for place in _places(stages, number) for found in _uses(place, numbers))
+    return tuple(found for place in places(stages, number) for found in _uses(place, numbers))
 
 
-def _places(stages: Stages, number: int) -> Iterator[fx.Node]:
+def places(stages: Stages, number: int) -> Iterator[fx.Node]:
     """Where stages read a model input."""
     for stage in stages.stages:
         places = stage.program.forward.graph.find_nodes(op="placeholder")

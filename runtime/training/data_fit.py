@@ -11,10 +11,8 @@ import numpy as np
 from ...backend.errors import UserError
 from ...compiler.plan.program import Stages, TensorSpec
 from ..data import Splits
+from ..data.ignored import ignored_labels
 from ..data.looked_up import LookUp, look_ups
-
-IGNORED_LABEL = -100
-"""A label that torch's cross-entropy leaves out, and a score too."""
 
 
 class Fit:
@@ -55,12 +53,14 @@ class Fit:
 @dataclass(frozen=True)
 class Bound:
     """What the values of a model input may be, as far as that is known: a label has one of
-    `classes` scores, and what looks something up a row."""
+    `classes` scores or is among those that the loss leaves out, and what looks something up a row.
+    """
 
     spec: TensorSpec
     is_label: bool
     classes: int | None = None
     look_ups: tuple[LookUp, ...] = ()
+    ignored: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, stages: Stages, number: int) -> Bound:
@@ -69,7 +69,9 @@ class Bound:
         if spec.torch_dtype.is_floating_point:
             return cls(spec, is_label)
         classes = class_count(stages) if is_label else None
-        return cls(spec, is_label, classes, () if classes else look_ups(stages, number))
+        if classes:
+            return cls(spec, is_label, classes, ignored=ignored_labels(stages))
+        return cls(spec, is_label, look_ups=look_ups(stages, number))
 
     def check(self, where: str, array: np.ndarray) -> None:
         """Raises UserError for numbers that are not whole, or out of range, in an array (N, ...)
@@ -78,7 +80,7 @@ class Bound:
             return
         _check_whole(where, array, self.spec)
         if self.classes is not None:
-            counted = array[array != IGNORED_LABEL]
+            counted = array[~np.isin(array, self.ignored)]
             each = f"labels from 0 to {self.classes - 1}, one score each in the model's prediction"
             _check_range(where, each, range(self.classes), counted)
         flat = array.reshape(len(array), -1)

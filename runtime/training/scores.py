@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from ...backend.errors import UnknownNameError, UserError
 from ...compiler.plan.program import Stages
 from ..checkpoint import Score
-from .data_fit import IGNORED_LABEL
+from ..data.ignored import IGNORED_LABEL, ignored_labels
 
 CLASS_SCORES = ("top5", "perplexity", "dice")
 REAL_SCORES = ("dice", "mae", "mse", "r2")
@@ -27,11 +27,13 @@ class Scoring:
 
     `loss` is the recipe's. For real numbers the score has a loss if it is one of mse, l1 and
     binary_cross_entropy, and an accuracy if it is the last: a label of 0 or 1 for each logit.
+    Labels that are `ignored` do not count.
     """
 
     has_classes: bool
     loss: str
     more: tuple[str, ...] = ()
+    ignored: tuple[int, ...] = (IGNORED_LABEL,)
 
     @staticmethod
     def of(stages: Stages, loss: str = "", more: tuple[str, ...] = ()) -> Scoring:
@@ -42,7 +44,8 @@ class Scoring:
             if name not in known and not (has_classes and re.fullmatch(r"top[1-9]\d*", name)):
                 what = f"score of labels that are {'classes' if has_classes else 'real numbers'}"
                 raise UnknownNameError(what, name, known, "weft recipe show")
-        return Scoring(has_classes, loss, more)
+        ignored = ignored_labels(stages) if has_classes else ()
+        return Scoring(has_classes, loss, more, ignored)
 
     @property
     def is_loss_unknown(self) -> bool:
@@ -71,8 +74,9 @@ class Scoring:
             return self._of_real(samples, *_side_by_side(predictions, labels))
         whole = labels.astype(np.int64)
         chosen = class_axes(predictions.shape, whole.shape)[0] if axis is None else axis
-        more = _of_classes(self.more, predictions, whole, chosen)
-        return Score(samples, *class_score(predictions, whole, chosen), more=more)
+        more = _of_classes(self.more, predictions, whole, chosen, self.ignored)
+        accuracy, loss = class_score(predictions, whole, chosen, self.ignored)
+        return Score(samples, accuracy, loss, more=more)
 
     def _of_real(self, samples: int, outputs: np.ndarray, labels: np.ndarray) -> Score:
         found: dict[str, Callable[[], float]] = {
@@ -89,31 +93,40 @@ class Scoring:
         return Score(samples, accuracy, loss, more={name: found[name]() for name in self.more})
 
 
-def class_score(predictions: np.ndarray, labels: np.ndarray, axis: int) -> tuple[float, float]:
+def class_score(
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    axis: int,
+    ignored: Sequence[int] = (IGNORED_LABEL,),
+) -> tuple[float, float]:
     """Accuracy and mean cross-entropy of class scores with the classes along `axis`.
 
-    The other axes are those of `labels`; labels that the loss ignores are left out.
+    The other axes are those of `labels`; labels that are `ignored` are left out.
     """
-    scores, labels = _counted(predictions, labels, axis)
+    scores, labels = _counted(predictions, labels, axis, ignored)
     right = scores.argmax(-1) == labels
     return float(right.mean()), float(cross_entropies(scores, labels).mean())
 
 
 def _counted(
-    predictions: np.ndarray, labels: np.ndarray, axis: int
+    predictions: np.ndarray, labels: np.ndarray, axis: int, ignored: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores (M, classes) and labels (M,) of all labels that count."""
     scores = np.moveaxis(predictions, axis, -1).astype(np.float64)
-    counted = labels != IGNORED_LABEL
+    counted = ~np.isin(labels, ignored)
     return scores[counted], labels[counted]
 
 
 def _of_classes(
-    names: tuple[str, ...], predictions: np.ndarray, labels: np.ndarray, axis: int
+    names: tuple[str, ...],
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    axis: int,
+    ignored: Sequence[int],
 ) -> dict[str, float]:
     if not names:
         return {}
-    scores, labels = _counted(predictions, labels, axis)
+    scores, labels = _counted(predictions, labels, axis, ignored)
     found: dict[str, Callable[[], float]] = {
         "perplexity": lambda: math.exp(cross_entropies(scores, labels).mean()),
         "dice": lambda: class_dice(scores.argmax(-1), labels),
@@ -203,6 +216,7 @@ def likely_axis(
     predictions: np.ndarray,
     read_labels: Callable[[], np.ndarray],
     losses: np.ndarray,
+    ignored: Sequence[int] = (IGNORED_LABEL,),
 ) -> int:
     """The axis of classes along which the cross-entropy of samples comes closest to their losses.
 
@@ -214,15 +228,15 @@ def likely_axis(
 
     def distance(axis: int) -> float:
         scores = np.moveaxis(predictions, axis, -1).astype(np.float64)
-        found = _mean_entropies(scores, labels)
+        found = _mean_entropies(scores, labels, ignored)
         return float(np.abs(found - losses).mean())
 
     return min(axes, key=distance)
 
 
-def _mean_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _mean_entropies(scores: np.ndarray, labels: np.ndarray, ignored: Sequence[int]) -> np.ndarray:
     """Of each sample; its labels that the loss ignores are left out."""
-    counted = labels != IGNORED_LABEL
+    counted = ~np.isin(labels, ignored)
     entropies = cross_entropies(scores, np.where(counted, labels, 0))
     axes = tuple(range(1, labels.ndim))
     return (entropies * counted).sum(axes) / np.maximum(counted.sum(axes), 1)

@@ -61,7 +61,8 @@ class Tester:
 
         if self.scoring.has_classes:
             shape = (count, *self.label_shape)
-            self.axis = likely_axis(class_axes(outputs.shape, shape), outputs, labels, own)
+            axes, ignored = class_axes(outputs.shape, shape), self.scoring.ignored
+            self.axis = likely_axis(axes, outputs, labels, own, ignored)
         elif self.scoring.is_loss_unknown:
             self.scoring = self.scoring.recognised(outputs, labels(), own)
 
