@@ -1,8 +1,8 @@
 """Flights of collectives, in scalar formulas that are compiled: one loop over all tilings for each.
 
 A flight is what a collective takes from its first word to its last, without its start (see
-collectives.py, which says what each form does). Lines of a table repeat themselves: what is asked
-for twice in a row is computed once.
+collectives.py, which says what each form does). Lines of a table repeat themselves, in a row and
+further on: what was computed for one is kept in a small table.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ _POSITIONS = 4
 """Of every colour that a router keeps: routes that control messages switch between."""
 _BROADCAST_ROUTES, _CHAIN_ROUTES, _TWO_PHASE_ROUTES = 1, 2, 4
 """Of a line: one to all of it, two that a chain takes in turn, and those of two chains."""
+
+_KNOWN = 2**12
+"""Flights that a loop keeps in its table: what it takes lies in a core's own cache."""
 
 TRANSFER, BROADCAST, CHAIN, TWO_PHASE, REDUCE = range(5)
 ALL_REDUCE, MIDDLE, TREE, BEHIND, ALL_BEHIND, STAR, HANDED_ON = range(5, 12)
@@ -63,20 +66,37 @@ def loop(
     """The flights of `count` entries; arrays have as many, or one for all. Of a transfer `pes` are
     hops, and `groups` PEs that wait."""
     found = np.empty(count)
-    last = (-1.0, 0, 0, 0)
+    known = np.full(_KNOWN, -1)  # the last entry with sizes of each hash
     for i in range(count):
-        size = (
-            words[i if len(words) > 1 else 0],
-            pes[i if len(pes) > 1 else 0],
-            spacing[i if len(spacing) > 1 else 0],
-            groups[i if len(groups) > 1 else 0],
-        )
-        if size == last:
-            found[i] = found[i - 1]
+        size = _size(words, pes, spacing, groups, i)
+        place = _hash(size[0], size[1], size[2], size[3])
+        before = known[place]
+        if before >= 0 and size == _size(words, pes, spacing, groups, before):
+            found[i] = found[before]
         else:
             found[i] = _one(form, of, size[0], size[1], size[2], size[3])
-        last = size
+            known[place] = i
     return found
+
+
+@_inner
+def _size(
+    words: Floats, pes: Ints, spacing: Ints, groups: Ints, i: int
+) -> tuple[float, int, int, int]:
+    """Those of one entry."""
+    return (
+        words[i if len(words) > 1 else 0],
+        pes[i if len(pes) > 1 else 0],
+        spacing[i if len(spacing) > 1 else 0],
+        groups[i if len(groups) > 1 else 0],
+    )
+
+
+@_inner
+def _hash(words: float, pes: int, spacing: int, groups: int) -> int:
+    """A place among the `_KNOWN`; of sizes that differ in one number, as lines do, another one."""
+    mixed = ((int(words) * 31 + pes) * 31 + spacing) * 31 + groups
+    return (mixed ^ (mixed >> 12)) & (_KNOWN - 1)
 
 
 @_inner
