@@ -221,7 +221,11 @@ def _feature_alpha_dropout(sites: _Sites, node: fx.Node) -> fx.Node:
 
 
 def _alpha_dropped(sites: _Sites, node: fx.Node, shape: Shape) -> fx.Node:
-    """What is dropped becomes minus alpha; then mean and variance are put right."""
+    """What is dropped becomes minus alpha; then mean and variance are put right.
+
+    What is kept, k, scales by k * (a + b * k): the scale at 1, 0 at 0, and 1 at k's mean, so that
+    the mean in the mask's place gives the value itself.
+    """
     value, p, train = node.args
     p = float(p)  # type: ignore[arg-type]
     if not train or not p:
@@ -233,7 +237,10 @@ def _alpha_dropped(sites: _Sites, node: fx.Node, shape: Shape) -> fx.Node:
     lost = sites.call(_ATEN.add.Tensor, kept, -1.0)
     shift = sites.call(_ATEN.mul.Tensor, lost, _ALPHA * scale)
     shift = sites.call(_ATEN.add.Tensor, shift, _ALPHA * scale * p)
-    scaled = sites.call(_ATEN.mul.Tensor, value, sites.call(_ATEN.mul.Tensor, kept, scale))
+    slope = (scale - 1 / (1 - p)) / p
+    factor = sites.call(_ATEN.mul.Tensor, kept, slope)
+    factor = sites.call(_ATEN.add.Tensor, factor, scale - slope)
+    scaled = sites.call(_ATEN.mul.Tensor, value, sites.call(_ATEN.mul.Tensor, kept, factor))
     return sites.call(_ATEN.add.Tensor, scaled, shift)
 
 

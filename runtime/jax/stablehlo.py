@@ -18,7 +18,7 @@ from jax import export
 
 from ...backend.errors import UnknownNameError
 from ...compiler.plan.program import HOST, Source, Stage, Stages, TensorSpec
-from ..tick.evaluation import without_draws
+from ...compiler.witness.evaluation import without_draws
 from .ops.lower import jax_dtype, lower
 
 Array = Any

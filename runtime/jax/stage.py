@@ -12,7 +12,7 @@ import torch
 
 from ...compiler.plan.program import Stage, StageProgram
 from ...compiler.plan.schedule import TickSchedule
-from ..tick.evaluation import evaluation_forward
+from ...compiler.witness.evaluation import evaluation_forward
 from ..tick.job import Job, to_numpy
 from ..tick.stage import Programs, StageFunctions
 from ..tick.train_state import Pipeline, TrainedModel

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.plan.program import HOST, Source, Stage
-from ..tick.evaluation import without_draws
+from ...compiler.witness.evaluation import without_draws
 from ..tick.job import Results, Skips, sample_arrays, to_numpy, to_rows, to_stream, to_tensor
 from ..tick.masks import Masked
 from ..tick.row_major import row_major

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from ...compiler.plan.program import Stage, StageProgram, TensorSpec
 from ...compiler.plan.schedule import TickSchedule, spec_of
-from ..tick.evaluation import evaluation_forward
+from ...compiler.witness.evaluation import evaluation_forward
 from ..tick.job import Job
 from ..tick.stage import Programs, StageBackward, StageForward, StageFunctions
 from ..tick.train_state import Pipeline, TrainedModel

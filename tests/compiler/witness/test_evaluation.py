@@ -12,8 +12,8 @@ import weft
 from torch import Tensor, nn
 from weft.compiler.capture.capture import capture
 from weft.compiler.stages.cut import cut
+from weft.compiler.witness.evaluation import without_draws
 from weft.runtime.probe import EXECUTORS
-from weft.runtime.tick.evaluation import without_draws
 
 
 class FlooredPath(nn.Module):
@@ -44,9 +44,21 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(tokens, tokens, tokens, dropout_p=p).reshape(1, 12)
 
 
+class Maps(nn.Module):
+    """Dropout of whole channels that keeps mean and variance, over features as two of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.FeatureAlphaDropout(0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(x.reshape(1, 2, 2, 3)).reshape(1, 12)
+
+
 def model() -> nn.Module:
     torch.manual_seed(0)
     layers = [nn.Linear(9, 12), nn.Dropout(0.5), FlooredPath(), nn.Linear(12, 12), Attention()]
+    layers += [nn.RReLU(), nn.AlphaDropout(0.4), nn.Linear(12, 12), nn.RReLU(0.0, 1.0), Maps()]
     return nn.Sequential(*layers, BernoulliPath(), nn.Linear(12, 3))
 
 

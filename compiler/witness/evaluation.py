@@ -3,6 +3,7 @@
     %drawn = weft.uniform(%key, shape)
     %kept = %drawn < 0.9, as float                 ->      0.9 everywhere
     %whole = floor(%drawn + 0.9)                   ->      0.9 everywhere
+    %slope = %drawn * 0.2 + 0.1, of a rectifier    ->      0.2 everywhere
 
 So dropout and stochastic depth become the identity (up to rounding: they multiply by 0.9 / 0.9), as
 in torch's `model.eval()`. Draws in any other form stay: they are part of what a model predicts.
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from ...compiler.plan.program import StageProgram, Stages
-from ...compiler.plan.program_graph import extract, packet_name
+from ..plan.program import StageProgram, Stages
+from ..plan.program_graph import extract, packet_name
 
 _ATEN = torch.ops.aten
 
@@ -47,6 +48,9 @@ def evaluation_forward(program: StageProgram) -> fx.GraphModule:
         mean = _mean(node)
         if mean is not None:
             _fill(node, mean)
+        slope = _mean_slope(node)
+        if slope is not None:
+            _fill_slope(node, slope)
     copy.graph.eliminate_dead_code()
     return copy
 
@@ -63,6 +67,40 @@ def _mean(node: fx.Node) -> Any:
         is_plain = len(drawn) == 1 and not below.kwargs and isinstance(shift[0], float)
         return shift[0] if is_plain else None
     return None
+
+
+def _mean_slope(node: fx.Node) -> float | None:
+    """Of a node that is 1 where something is positive and elsewhere a slope, drawn evenly."""
+    if packet_name(node) != "aten.where" or not all(isinstance(a, fx.Node) for a in node.args):
+        return None
+    arguments: Any = node.args
+    positive, one, slope = arguments
+    is_one = packet_name(one) == "aten.full_like" and one.args == (slope, 1)
+    return _mean_of_draw(slope) if is_one and packet_name(positive) == "aten.gt" else None
+
+
+def _mean_of_draw(node: Any) -> float | None:
+    """Of a draw, or of one times a number plus a number; None of anything else."""
+    if _is_drawn(node):
+        return 0.5
+    name = packet_name(node) if isinstance(node, fx.Node) else ""
+    if name not in ("aten.add", "aten.mul"):
+        return None
+    mean, number = _mean_of_draw(node.args[0]), node.args[1]
+    if mean is None or not isinstance(number, int | float):
+        return None
+    return mean + number if name == "aten.add" else mean * number
+
+
+def _fill_slope(node: fx.Node, mean: float) -> None:
+    """Let a node choose between 1 and a slope that is not drawn."""
+    arguments: Any = node.args
+    positive, one, slope = arguments
+    with node.graph.inserting_before(node):
+        kind = {"dtype": slope.meta["val"].dtype}
+        filled = node.graph.call_function(_ATEN.full_like.default, (positive, mean), kind)
+    filled.meta = dict(slope.meta)
+    node.args = (positive, one, filled)
 
 
 def _is_drawn(node: Any) -> bool:
