@@ -11,12 +11,13 @@ from .build import (
     rules,
 )
 from .compensation import compensations
-from .guard import Guard, sum_of_squares
+from .guard import Guard
 from .rule import Array, Settings, State, UpdateRule, states_per_weight
 from .scaling import AdamSetting, scale_adamw_to_batch_size, scale_to_batch_size
 from .schedules import Constant, Cosine, LinearWarmup, MultiStep, Schedule
 from .settings_text import settings_text
 from .stage_rates import StageRates
+from .sums import Factors, sum_of_squares
 
 __all__ = [
     "MATRIX_RULES",
@@ -24,6 +25,7 @@ __all__ = [
     "Array",
     "Constant",
     "Cosine",
+    "Factors",
     "Guard",
     "LinearWarmup",
     "MultiStep",

@@ -7,6 +7,7 @@ from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
 from .rule import Array, Settings, State, chosen
+from .sums import Factors
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class AdamW:
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         first, second = self.betas

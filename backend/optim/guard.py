@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .rule import Array
+from .sums import sum_of_squares, wide
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,6 @@ class Guard:
         norm = xp.sqrt(square)
         scale = xp.where(norm > self.clip_norm, self.clip_norm / norm, 1.0)
         clipped = [
-            xp.asarray(_wide(gradient, xp) * scale, dtype=gradient.dtype) for gradient in gradients
+            xp.asarray(wide(gradient, xp) * scale, dtype=gradient.dtype) for gradient in gradients
         ]
         return clipped, is_finite
-
-
-def sum_of_squares(array: Array, xp: Any) -> Array:
-    """In at least float32, as a product of vectors: XLA vectorizes that reduction on a CPU."""
-    flat = _wide(array, xp).reshape(-1)
-    return xp.dot(flat, flat)
-
-
-def _wide(array: Array, xp: Any) -> Array:
-    return xp.asarray(array, dtype=xp.promote_types(array.dtype, xp.float32))

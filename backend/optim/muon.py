@@ -9,6 +9,7 @@ from .adamw import AdamW
 from .compensation import Compensation, Delay, DelayConstants
 from .matrices import as_matrix, is_matrix, matrix_shape, orthogonalized
 from .rule import Array, Settings, State, chosen, masked
+from .sums import Factors
 
 _RMS = 0.2
 
@@ -84,6 +85,7 @@ class Muon:
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         if "velocity" not in state:

@@ -13,6 +13,7 @@ from .adamw import AdamW
 from .compensation import Compensation, Delay, DelayConstants
 from .matrices import as_matrix, is_matrix, matrix_shape, transposed
 from .rule import Array, Settings, State, chosen, masked
+from .sums import Factors
 
 _SHIFT, _FLOOR = 1e-2, 1e-3
 Bases = tuple[Array | None, Array | None]
@@ -93,6 +94,7 @@ class RotatedAdamW:
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         if "second" in state:

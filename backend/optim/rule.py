@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .compensation import Delay, DelayConstants
+from .sums import Factors
 
 Array = Any
 """A torch tensor, a jax array or a numpy array."""
@@ -81,11 +82,13 @@ class UpdateRule(Protocol):
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """New parameter and state, from a gradient of weights `delay` updates old.
 
         Where the scalar `applies` is false both stay as they are. What the `mask` prunes is zero in
-        the parameter and the gradient, and stays zero.
+        the parameter and the gradient, and stays zero. `factors` are those of the gradient, where
+        the caller knows that it has some.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .compensation import Compensation, Delay, DelayConstants, is_off
 from .rule import Array, Lookahead, Settings, State, chosen
+from .sums import Factors, dot, sum_of_squares, wide
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,13 @@ class SGDM:
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """One step with a gradient of weights `delay` updates old."""
         if self.weight_decay:
             gradient = gradient + self.weight_decay * parameter
         if self.compensation.braking:
-            gradient = self._brake(gradient, state["velocity"], xp)
+            gradient = self._brake(gradient, state["velocity"], xp, factors)
         moved = self.momentum * state["velocity"] + gradient
         velocity = chosen(applies, moved, state["velocity"], xp)
         step = lr * self._direction(velocity, gradient, delay)
@@ -119,9 +121,12 @@ class SGDM:
             return velocity
         return constants.a * velocity + constants.b * gradient
 
-    def _brake(self, gradient: Array, velocity: Array, xp: Any) -> Array:
-        wide = xp.promote_types(gradient.dtype, xp.float32)
-        g, v = xp.asarray(gradient, dtype=wide), xp.asarray(velocity, dtype=wide)
-        norms = xp.sqrt(xp.sum(g * g)) * xp.sqrt(xp.sum(v * v))
-        cosine = xp.where(norms > 0, xp.sum(g * v) / xp.where(norms > 0, norms, 1.0), 0.0)
-        return xp.asarray((1 - self.braking_rho * cosine) * g, dtype=gradient.dtype)
+    def _brake(self, gradient: Array, velocity: Array, xp: Any, factors: Factors | None) -> Array:
+        if factors is None or self.weight_decay:
+            square, along = sum_of_squares(gradient, xp), dot(gradient, velocity, xp)
+        else:
+            square, along = factors.square(xp), factors.dot(velocity, xp)
+        norms = xp.sqrt(square) * xp.sqrt(sum_of_squares(velocity, xp))
+        cosine = xp.where(norms > 0, along / xp.where(norms > 0, norms, 1.0), 0.0)
+        braked = (1 - self.braking_rho * cosine) * wide(gradient, xp)
+        return xp.asarray(braked, dtype=gradient.dtype)

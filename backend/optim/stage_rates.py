@@ -7,6 +7,7 @@ from typing import Any
 
 from .compensation import Delay, DelayConstants
 from .rule import Array, Lookahead, Settings, State, UpdateRule, chosen
+from .sums import Factors
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ class StageRates:
         xp: Any,
         applies: Array | bool = True,
         mask: Array | None = None,
+        factors: Factors | None = None,
     ) -> tuple[Array, State]:
         """One step at the stage's rate."""
         constants = self.constants(delay)
         rate = self._rate(constants, lr, state, xp)
         inner = {name: value for name, value in state.items() if name != "age"}
         new, after = self.rule.update(
-            parameter, gradient, inner, constants, rate, xp, applies, mask
+            parameter, gradient, inner, constants, rate, xp, applies, mask, factors
         )
         if self.anneal is not None:
             after = {**after, "age": chosen(applies, state["age"] + 1, state["age"], xp)}
