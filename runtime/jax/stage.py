@@ -62,7 +62,7 @@ def _lowered(program: StageProgram) -> Programs:
 
 
 def _with_squares(run: Callable[..., Sequence[Array]], squares: int) -> Callable[..., Any]:
-    """Results, and the sums of squares that come after them."""
+    """Results, and the sums of squares, or factors, that come after them."""
 
     def backward(*arguments: Array) -> tuple[Sequence[Array], Sequence[Array]]:
         values = run(*arguments)

@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import fx
 
-from ...backend.optim import sum_of_squares
-
 _SAME_ENTRIES = {"aten.permute.default", "aten.reshape.default"}
 """Operators whose result has the entries of their argument, in another order or shape."""
 
@@ -31,6 +29,19 @@ def column_and_row(node: fx.Node) -> tuple[fx.Node, fx.Node] | None:
     return (column, row) if row.meta["val"].shape[0] == 1 else None
 
 
+def is_turned(node: fx.Node, matrix: fx.Node) -> bool | None:
+    """Whether the entries of a node, row by row, are those of the transpose of a matrix that it
+    has behind views; None where they are in another order."""
+    if node is matrix:
+        return False
+    source: Any = node.args[0]
+    is_so, sizes = is_turned(source, matrix), list(matrix.meta["val"].shape)
+    if str(node.target) == "aten.reshape.default" or is_so is None:
+        return is_so
+    lies = list(source.meta["val"].shape) == (sizes[::-1] if is_so else sizes)
+    return not is_so if lies and list(node.args[1]) == [1, 0] else None  # type: ignore[arg-type]
+
+
 def operand(node: fx.Node) -> tuple[fx.Node, bool]:
     """The node behind transposes of a matrix, and whether they amount to one."""
     is_transposed = False
@@ -40,14 +51,3 @@ def operand(node: fx.Node) -> tuple[fx.Node, bool]:
             break
         node, is_transposed = arguments[0], not is_transposed
     return node, is_transposed
-
-
-def square_of_product(column: Any, row: Any, xp: Any) -> Any:
-    """The sum of squares of the entries of a column times a row, |c r|^2 = |c|^2 |r|^2.
-
-    It is computed as the sum of (c_i |r|)^2, the squared norms of the product's rows, so that in
-    float32 nothing overflows or vanishes that does not in the entries' own squares, as long as |r|
-    is between 1e-19 and 1e19.
-    """
-    length = xp.sqrt(sum_of_squares(row, xp))
-    return sum_of_squares(column * length, xp)

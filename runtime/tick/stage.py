@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ...backend.optim import sum_of_squares
+from ...backend.optim import Factors, sum_of_squares
 from ...backend.optim.compensation import Delay, DelayConstants
 from ...backend.optim.rule import Lookahead, chosen
 from ...compiler.plan.program import HOST, Source, Stage
@@ -17,12 +17,12 @@ from .train_state import Array, NamedArrays, TrainedModel
 class Programs(NamedTuple):
     """A stage's programs as functions of arrays that return their results.
 
-    `backward` returns the sums of squares of the parameters' gradients beside its results;
-    `evaluation` is the forward without draws.
+    `backward` returns the sums of squares of the parameters' gradients, or their factors, beside
+    its results; `evaluation` is the forward without draws.
     """
 
     forward: Callable[..., Sequence[Array]]
-    backward: Callable[..., tuple[Sequence[Array], Sequence[Array]]]
+    backward: Callable[..., tuple[Sequence[Array], Sequence[Factors | Array]]]
     evaluation: Callable[..., Sequence[Array]]
 
 
@@ -36,13 +36,13 @@ class StageForward(NamedTuple):
 
 
 class StageBackward(NamedTuple):
-    """What a backward made: gradients, the sum of squares of each parameter's, and the inputs that
-    it gives back."""
+    """What a backward made: gradients, of each parameter's the sum of squares or the factors, and
+    the inputs that it gives back."""
 
     parameters: Sequence[Array]
     inputs: Sequence[Array]
     rebuilt: Sequence[Array]
-    squares: Sequence[Array]
+    squares: Sequence[Factors | Array]
     state: NamedArrays
 
 
@@ -104,7 +104,7 @@ class StageFunctions:
         self,
         model: TrainedModel,
         gradients: Sequence[Array],
-        squares: Sequence[Array],
+        squares: Sequence[Factors | Array],
         rate: Array,
         valid: Array | bool,
     ) -> TrainedModel:
@@ -114,11 +114,12 @@ class StageFunctions:
         counts = self._counted(model.skips[key], is_finite)
         changed.skips[key] = self._kept(valid, counts, model.skips[key])
         valid = is_finite if valid is True else valid & is_finite
-        for name, gradient in zip(self.stage.trained, usable, strict=True):
+        for name, gradient, square in zip(self.stage.trained, usable, squares, strict=True):
             weight, state = model.weights[name], model.optimizer[name]
             given = self._typed(weight), self._own_rate(rate, weight), self.xp, valid
             mask = model.masks.get(name)
-            after = self.job.rule.update(weight, gradient, state, *given, mask)
+            factors = square if isinstance(square, Factors) and mask is None else None
+            after = self.job.rule.update(weight, gradient, state, *given, mask, factors)
             changed.weights[name], changed.optimizer[name] = after
         if key in model.steps:
             self._collect(model, changed, gradients, valid)
@@ -167,10 +168,11 @@ class StageFunctions:
         return {name: self._kept(valid, value, model.state[name]) for name, value in named}
 
     def _guarded(
-        self, model: TrainedModel, gradients: Sequence[Array], squares: Sequence[Array]
+        self, model: TrainedModel, gradients: Sequence[Array], squares: Sequence[Factors | Array]
     ) -> tuple[list[Array], Array]:
         """The gradients to use, masked, and whether they may be used."""
-        masked, own = list(gradients), list(squares)
+        masked = list(gradients)
+        own = [s.square(self.xp) if isinstance(s, Factors) else s for s in squares]
         for number, name in enumerate(self.stage.trained):
             if name in model.masks:  # a select, not a product: NaN times zero is NaN
                 masked[number] = self.xp.where(model.masks[name], masked[number], 0)

@@ -15,9 +15,9 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from ...backend.errors import UnsupportedError
-from ...backend.optim import sum_of_squares
+from ...backend.optim import Factors, sum_of_squares
 from ...compiler.plan.program_graph import graph_module, has_declared_shape, operator_place
-from ..tick.operands import column_and_row, operand, square_of_product
+from ..tick.operands import column_and_row, operand
 from ..tick.promotion import promoted
 from .convolution import BACKWARD, CONVOLUTION, Shifts, convolution, convolution_backward
 from .library import XLAC, metrics, runtime, torch_xla, xla_builder, xla_model
@@ -185,8 +185,7 @@ class _OnDevice(fx.Interpreter):
         factors = column_and_row(result)
         if factors is None:
             return sum_of_squares(self.env[result], torch)
-        column, row = factors
-        return square_of_product(self.env[column], self.env[row], torch)
+        return Factors(*(self.env[factor] for factor in factors)).square(torch)
 
     def _product(self, node: fx.Node) -> Tensor:
         """A product of matrices that reads a transposed one where it lies.

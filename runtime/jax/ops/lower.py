@@ -30,10 +30,10 @@ _LARGEST = 2**31 - 1
 """Of the integers that jax has unless it is told to have longer ones."""
 
 
-def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array, ...]]:
+def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Any, ...]]:
     """The graph as a function of arrays or predicted weights, one per placeholder, to a tuple.
 
-    After the results come the sums of squares of the first `squares` of them.
+    After the results come the sums of squares of the first `squares` of them, or factors.
 
     Every value gets the dtype the graph says it has. Raises UnsupportedError, naming operator,
     module and source line, for an operator that is not in `table.TABLE`.
@@ -42,7 +42,7 @@ def lower(module: fx.GraphModule, squares: int = 0) -> Callable[..., tuple[Array
     for node in nodes:
         _check(node)
 
-    def run(*arguments: Array) -> tuple[Array, ...]:
+    def run(*arguments: Array) -> tuple[Any, ...]:
         given = iter(arguments)
         known: dict[fx.Node, Any] = {}
         for node in nodes:

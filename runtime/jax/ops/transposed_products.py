@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from torch import fx
 
-from ....backend.optim import sum_of_squares
-from ...tick.operands import behind_views, column_and_row, square_of_product
+from ....backend.optim import Factors, sum_of_squares
+from ...tick.operands import behind_views, column_and_row, is_turned
 from .accumulate import in_order, wide_contraction
 from .convolution import weight_gradient_factors
 from .predicted import Predicted, added_up
@@ -53,29 +53,33 @@ def product(a: MaybeTransposed, b: MaybeTransposed) -> Array:
     return times(added_up(b.array))
 
 
-def square(node: fx.Node, known: Mapping[fx.Node, Array]) -> Array:
-    """The sum of squares of a node's value.
+def square(node: fx.Node, known: Mapping[fx.Node, Array]) -> Factors | Array:
+    """The sum of squares of a node's value, or factors that it is made of.
 
-    Of a product of a column and a row, as the gradient of a linear layer is for one sample, and of
-    a convolution with one position of output, it is that of the factors. With it the gradient is
-    never stored: the update makes its entries as it goes.
+    They are those of a product of a column and a row, as the gradient of a linear layer is for one
+    sample, and of a convolution with one position of output. With them the gradient is never
+    stored: the update makes its entries as it goes.
     """
-    factors = _column_and_row(node, known)
+    source = behind_views(node)
+    factors = _factors(source, known)
     if factors is None:
         return sum_of_squares(known[node], jnp)
-    return square_of_product(*factors, jnp)
+    turned = is_turned(node, source)
+    if turned is None:
+        return factors.square(jnp)
+    return factors.transposed if turned else factors
 
 
-def _column_and_row(node: fx.Node, known: Mapping[fx.Node, Array]) -> tuple[Array, Array] | None:
-    source = behind_views(node)
+def _factors(source: fx.Node, known: Mapping[fx.Node, Array]) -> Factors | None:
     if source.target is operator.getitem and source.args[1] == _WEIGHT:
         return _of_convolution(source.args[0], known)
-    factors = column_and_row(source)
-    return factors and (known[factors[0]], known[factors[1]])
+    nodes = column_and_row(source)
+    return nodes and Factors(*(known[node].reshape(-1) for node in nodes))
 
 
-def _of_convolution(node: object, known: Mapping[fx.Node, Array]) -> tuple[Array, Array] | None:
+def _of_convolution(node: object, known: Mapping[fx.Node, Array]) -> Factors | None:
     if not isinstance(node, fx.Node) or str(node.target) != "aten.convolution_backward.default":
         return None
     given: Any = fx.map_arg(node.args, known.__getitem__)
-    return weight_gradient_factors(*given)
+    found = weight_gradient_factors(*given)
+    return found and Factors(*found)

@@ -1,12 +1,11 @@
-"""What a product reads behind views, and its sum of squares from its factors."""
+"""What a product reads behind views, and where its entries lie behind them."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, fx
-from weft.runtime.tick.operands import column_and_row, operand, square_of_product
+from weft.runtime.tick.operands import column_and_row, is_turned, operand
 
 ATEN = torch.ops.aten
 
@@ -41,10 +40,34 @@ def test_a_product_over_one_has_a_column_and_a_row() -> None:
     assert column_and_row(first) is None
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e15, 1e-15])
-def test_its_squares_are_those_of_its_entries(scale: float) -> None:
-    torch.manual_seed(0)
-    column, row = scale * torch.randn(30, 1), torch.randn(1, 50) / scale
-    entries = (column.double() @ row.double()).numpy()
-    got = float(square_of_product(column, row, torch))
-    assert got == pytest.approx(float(np.square(entries).sum()), rel=1e-4)
+@pytest.mark.parametrize("transposed", [0, 1, 2, 3])
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_entries_behind_views_lie_as_they_do_there(transposed: int, reshaped: bool) -> None:
+    """Numbers in the matrix tell where its entries are."""
+    graph, value = fx.Graph(), torch.arange(12.0).reshape(3, 4)
+    node = matrix = graph.placeholder("matrix")
+    matrix.meta["val"] = value
+    for _ in range(transposed):
+        value = value.T
+        node = graph.call_function(ATEN.permute.default, (node, [1, 0]))
+        node.meta["val"] = value
+    if reshaped:
+        value = value.reshape(2, 6)
+        node = graph.call_function(ATEN.reshape.default, (node, [2, 6]))
+        node.meta["val"] = value
+    turned = is_turned(node, matrix)
+    expected = matrix.meta["val"].T if turned else matrix.meta["val"]
+    assert turned is not None
+    assert value.flatten().tolist() == expected.flatten().tolist()
+    mixed = graph.call_function(ATEN.permute.default, (node, [1, 0]))
+    assert (is_turned(mixed, matrix) is None) == reshaped
+
+
+def test_entries_of_more_than_two_axes_that_change_places_lie_otherwise() -> None:
+    graph = fx.Graph()
+    matrix = graph.placeholder("matrix")
+    matrix.meta["val"] = torch.zeros(4, 6)
+    view = graph.call_function(ATEN.reshape.default, (matrix, [4, 2, 3]))
+    view.meta["val"] = torch.zeros(4, 2, 3)
+    moved = graph.call_function(ATEN.permute.default, (view, [0, 2, 1]))
+    assert is_turned(moved, matrix) is None

@@ -15,6 +15,7 @@ from torch import nn
 
 pytest.importorskip("jax")
 
+from weft.backend.optim import Guard, build_rule
 from weft.bench.equality.cases import EqualityCase, case, job_of
 from weft.bench.equality.equality import distance
 from weft.bench.models.bytes_model import ByteModel, byte_loss
@@ -122,6 +123,14 @@ def test_a_perceptron_equals_the_reference(
 ) -> None:
     job = job_of(deep, rule, compensation, masks)
     assert one_device(job, "pipelined").together
+    far = distance(job, deep.inputs, grouped(job))
+    assert far.largest <= FLOAT32, far
+
+
+def test_braking_by_factors_equals_the_reference(deep: EqualityCase) -> None:
+    """Without decay or masks a gradient is a column times a row, here clipped as well."""
+    rule = build_rule("sgdm", momentum=0.9, compensation="ab", braking_rho=1.5)
+    job = replace(job_of(deep, "sgdm", "ab", "none"), rule=rule, guard=Guard(0.5))
     far = distance(job, deep.inputs, grouped(job))
     assert far.largest <= FLOAT32, far
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor, fx
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
 
+from weft.backend.optim import Factors  # noqa: E402
 from weft.runtime.jax.ops.lower import lower  # noqa: E402
 
 ATEN = torch.ops.aten
@@ -51,7 +53,7 @@ def test_transposes_are_read_in_place(times: tuple[int, int], terms: int) -> Non
 
 
 def outer_graph(column: Tensor, row: Tensor) -> fx.GraphModule:
-    """The gradient of a linear layer as autograd leaves it: a product, transposed to and fro."""
+    """A product of which a transpose is laid flat."""
     graph = fx.Graph()
     operands = [graph.placeholder("a"), graph.placeholder("b")]
     for node, value in zip(operands, (column, row), strict=True):
@@ -68,8 +70,22 @@ def outer_graph(column: Tensor, row: Tensor) -> fx.GraphModule:
 def squares(column: Tensor, row: Tensor) -> tuple[float, float]:
     """What `lower` says is the sum of squares of the product, and that of its entries."""
     run = jax.jit(lower(outer_graph(column, row), squares=1))
-    entries, square = run(jnp.asarray(column.numpy()), jnp.asarray(row.numpy()))
-    return float(square), float((np.asarray(entries, np.float64) ** 2).sum())
+    entries, found = run(jnp.asarray(column.numpy()), jnp.asarray(row.numpy()))
+    return float(summed(found)), float((np.asarray(entries, np.float64) ** 2).sum())
+
+
+def summed(found: Any) -> Any:
+    """A sum of squares, also from factors."""
+    return found.square(jnp) if isinstance(found, Factors) else found
+
+
+def test_factors_are_those_of_the_entries_as_they_lie() -> None:
+    torch.manual_seed(0)
+    column, row = torch.randn(3, 1), torch.randn(1, 5)
+    run = lower(outer_graph(column, row), squares=1)
+    entries, found = run(jnp.asarray(column.numpy()), jnp.asarray(row.numpy()))
+    assert isinstance(found, Factors)
+    np.testing.assert_array_equal(np.outer(*found).reshape(-1), entries)
 
 
 @pytest.mark.parametrize("inner", [1, 2, 7])
@@ -93,7 +109,7 @@ def test_squares_of_bad_entries_are_not_finite(bad: float, where: int) -> None:
 
 def test_squares_of_an_outer_product_do_not_need_its_entries() -> None:
     run = lower(outer_graph(torch.zeros(30, 1), torch.zeros(1, 50)), squares=1)
-    alone = jax.jit(lambda a, b: run(a, b)[1]).lower(jnp.zeros((30, 1)), jnp.zeros((1, 50)))
+    alone = jax.jit(lambda a, b: summed(run(a, b)[1])).lower(jnp.zeros((30, 1)), jnp.zeros((1, 50)))
     assert "30x50" not in alone.as_text()
 
 
@@ -119,15 +135,17 @@ def test_squares_of_the_gradient_of_a_convolution_are_those_of_its_entries(
     torch.manual_seed(0)
     grad, x = scale * torch.randn(1, 30, size, size), torch.randn(1, 20, size, size) / scale
     run = jax.jit(lower(convolution_graph(grad, x, torch.zeros(30, 20, 3, 3)), squares=1))
-    entries, square = run(*(jnp.asarray(v.numpy()) for v in (grad, x)), jnp.zeros((30, 20, 3, 3)))
+    entries, found = run(*(jnp.asarray(v.numpy()) for v in (grad, x)), jnp.zeros((30, 20, 3, 3)))
     expected = float((np.asarray(entries, np.float64) ** 2).sum())
-    assert float(square) == pytest.approx(expected, rel=1e-4)
+    assert float(summed(found)) == pytest.approx(expected, rel=1e-4)
+    if isinstance(found, Factors):
+        np.testing.assert_allclose(np.outer(*found).reshape(30, 20, 3, 3), entries, rtol=1e-6)
 
 
 def test_squares_of_a_convolution_to_one_position_do_not_need_its_entries() -> None:
     shapes = ((1, 30, 1, 1), (1, 20, 1, 1), (30, 20, 3, 3))
     run = lower(convolution_graph(*map(torch.zeros, shapes)), squares=1)
-    lowered = jax.jit(lambda *given: run(*given)[1]).lower(*map(jnp.zeros, shapes))
+    lowered = jax.jit(lambda *given: summed(run(*given)[1])).lower(*map(jnp.zeros, shapes))
     program = lowered.compile().as_text()  # what nobody needs is gone from it
     used = [line for line in program.splitlines() if "f32[30,20,3,3]" in line or "[30,180]" in line]
     assert all("parameter(" in line or "ENTRY" in line or "HloModule" in line for line in used)
