@@ -28,7 +28,7 @@ from .compiler.recipes.read import make_recipe
 from .compiler.targets import Roofline, Target, load_machine
 from .runtime.tick.make_job import make_job
 from .runtime.training.keeping import Keeping
-from .runtime.training.predict import as_rows
+from .runtime.training.predict import as_rows, warn_of_mode
 from .runtime.training.predict import predict as run_forward
 from .runtime.training.recipe_data import input_constants
 from .runtime.training.report import Progress, RunReport
@@ -136,11 +136,14 @@ def predict(
 
     `inputs` has an array or a tensor (N, ...) for each input that predictions depend on, a list of
     them where there are several: labels are not needed. `executor` and `device` are as for `train`.
+    Predictions are those of `model.eval()`; a warning says where the model does something there
+    that its plan does not.
 
     Raises UserError for inputs that do not fit and for a plan without weights, DeviceError for a
     device that is missing.
     """
     arrays, plan = as_rows(inputs), as_plan(plan)
+    warn_of_mode(plan.document)
     recipe = make_recipe(carried_recipe(plan), where="the plan's recipe")
     constants = input_constants(recipe)
     if constants is not None and arrays:

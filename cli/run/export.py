@@ -30,8 +30,12 @@ def export(
 
     package("jax", "weft export", "weft[jax]")
     from ...runtime.jax.stablehlo import export_forward, export_stage, save
+    from ...runtime.training.predict import warn_of_mode
 
-    stages = load(plan).stages
+    found = load(plan)
+    stages = found.stages
+    if stage is None:
+        warn_of_mode(found.document)
     made = export_forward(stages) if stage is None else export_stage(stages, stage)
     for path in save(made, output, "forward" if stage is None else stage):
         typer.echo(path)

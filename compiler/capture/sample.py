@@ -20,7 +20,8 @@ Sample = tuple[Any, ...] | Mapping[str, Any]
 """Arguments of a model: in order, or by keyword. With a loss its target is the last one, or the
 one called 'target'. Dicts, lists and tuples of tensors are allowed; what is no tensor is fixed."""
 
-_TARGET = "target"
+TARGET = "target"
+"""Name of the loss's target among example inputs by keyword."""
 
 
 class OneSample(nn.Module):
@@ -38,13 +39,13 @@ class OneSample(nn.Module):
 
     def _results(self, sample: Sequence[Any], named: dict[str, Any]) -> tuple[Tensor, ...]:
         if self.loss is None:
-            return _results(self.model(*sample, **named))
-        target = named.pop(_TARGET) if named else sample[-1]
+            return results_of(self.model(*sample, **named))
+        target = named.pop(TARGET) if named else sample[-1]
         prediction = self.model(**named) if named else self.model(*sample[:-1])
-        return (self.loss(prediction, target), *_results(prediction))
+        return (self.loss(prediction, target), *results_of(prediction))
 
 
-def _results(value: Any) -> tuple[Tensor, ...]:
+def results_of(value: Any) -> tuple[Tensor, ...]:
     """The tensors in a model's result. Raises UserError if there is none."""
     found = tuple(_tensors(value))
     if not found:
@@ -124,12 +125,12 @@ def _check_loss(sample: Sample, loss: Loss | None) -> None:
             change="pass the function, such as torch.nn.functional.cross_entropy (a recipe takes it"
             " by name)",
         )
-    if loss is not None and isinstance(sample, Mapping) and _TARGET not in sample:
+    if loss is not None and isinstance(sample, Mapping) and TARGET not in sample:
         raise UserError(
             "example inputs",
-            expected=f"the loss's target as '{_TARGET}' beside the model's own arguments",
+            expected=f"the loss's target as '{TARGET}' beside the model's own arguments",
             got=", ".join(sample) or "nothing",
-            change=f"add '{_TARGET}', or give no loss if the model returns its own",
+            change=f"add '{TARGET}', or give no loss if the model returns its own",
         )
 
 
@@ -154,7 +155,7 @@ def _check_arguments(model: nn.Module, sample: Sample, loss: Loss | None) -> Non
     """The model takes what it is given: all but the target, if there is a loss."""
     args, named = arguments(sample)
     if loss is not None:
-        args, named = args[:-1], {key: value for key, value in named.items() if key != _TARGET}
+        args, named = args[:-1], {key: value for key, value in named.items() if key != TARGET}
     mistake = _mistake(model, args, named)
     if mistake is None:
         return

@@ -17,7 +17,10 @@ FORMAT_VERSION = 4
 Granularity = Literal["finest", "block", "auto"]
 """What stages are: a layer each, a block of the model each, or as few as limits ask for."""
 
-WITNESSES = ("float64", "float32", "structure", "off")
+TRAINING_ONLY = "-training"
+"""Ends the `witness` of a plan whose model predicts something else in evaluation mode."""
+_LEVELS = ("float64", "float32")
+WITNESSES = (*_LEVELS, *(level + TRAINING_ONLY for level in _LEVELS), "structure", "off")
 
 HOST = -1
 """Stage index that stands for the host, which feeds the model's inputs."""
@@ -185,7 +188,8 @@ class PlanDocument:
     """Wafers of the machine, a chain. [wafers]"""
     witness: str
     """What its numbers were held against when it was made: `float64` or `float32`, the model itself
-    in that arithmetic; `structure`, its structure only; `off`, nothing."""
+    in that arithmetic; with `-training` behind it in training mode only: in evaluation mode the
+    model predicts something else than the plan; `structure`, its structure only; `off`, nothing."""
     recipe: dict[str, object]
     """The resolved recipe, key by key; empty for a model compiled in Python."""
     fit: tuple[LeverRecord, ...]

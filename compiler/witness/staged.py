@@ -27,7 +27,7 @@ class StagedRun:
         inputs: Sequence[Tensor],
         dtype: torch.dtype,
     ) -> None:
-        self.stages, self.tensors, self.dtype = stages, tensors, dtype
+        self.stages, self.tensors, self.inputs, self.dtype = stages, tensors, inputs, dtype
         self.values = {Source(HOST, number): value for number, value in enumerate(inputs)}
         self.state: dict[str, Tensor] = {}
         self.rebuilt: Arrived = {}

@@ -16,12 +16,14 @@ from ..capture.capture import own_tensors
 from ..capture.graph import Graph
 from ..capture.guards.module_tree import is_weightless
 from ..capture.sample import OneSample, Sample, arguments
+from ..plan.document import TRAINING_ONLY
 from ..plan.program import Stages
 from ..stages.group import sample_dependent
 from .caches import cleared_caches, is_of_trace, refusal
 from .clock import Clock, check_clock
 from .compare import Difference, compared
 from .eager import run_eager
+from .evaluated import are_alike, predictions
 from .parting import PartingSubject, parting
 from .second_call import Kept, check_later_calls, check_repeatable
 from .staged import StagedRun
@@ -77,6 +79,7 @@ class Witness:
             held.check_repeatable(found)
             held.check_late()
             raise _refusal(found, held)
+        level += "" if held.predicts_alike() else TRAINING_ONLY
         return Verdict(level, held.counts, held.distance, held.zeros)
 
     def _lacks_numbers(self) -> bool:
@@ -108,6 +111,7 @@ class _Held:
         self.counts: dict[str, int] = {}
         self.distance, self.zeros = 0.0, 0
         self.eager: WitnessStep | None = None
+        self.run: StagedRun | None = None
         self.written: dict[str, Tensor] = {}  # what buffers should be, of those that are not
         own = own_tensors(witness.sample)
         first: dict[int, str] = {}
@@ -130,6 +134,7 @@ class _Held:
         yield from (Difference("parameter", n, "changed by the forward") for n in changed)
         yield from self._draws(eager)
         run = StagedRun(self.stages.stages, subject.tensors, subject.inputs, subject.dtype)
+        self.run = run
         run.forward()
         yield from self._results(eager, run)
         yield from self._gradients(eager, run)
@@ -141,6 +146,16 @@ class _Held:
         if self.eager and not any(one.kind == "parameter" for one in found):
             given = subject.sample, values.inputs, values.tensors, subject.dtype
             check_repeatable(*given, self.eager)
+
+    def predicts_alike(self) -> bool:
+        """Whether the model predicts in evaluation mode what the plan does."""
+        if self.run is None or not self.stages.predictions:
+            return True
+        subject, made = self.subject, {node.name for node in sample_dependent(self.graph)}
+        held = [number for number, name in enumerate(self.graph.predictions) if name in made]
+        values = subject.values
+        expected = predictions(subject.sample, values.inputs, values.tensors)
+        return are_alike(expected, self.stages, held, self.run)
 
     def check_late(self) -> None:
         """Raises UnsupportedError where the model's backward draws or writes to a buffer."""

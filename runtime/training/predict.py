@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...backend.errors import UserError
+from ...compiler.plan.document import TRAINING_ONLY, PlanDocument
 from ...compiler.plan.program import HOST, Source, StageProgram, Stages
 from ..data.to_array import to_array
 from ..executors import evaluate
@@ -50,6 +52,17 @@ def predict(
         check_shape(_WHERE, spec, array.shape[1:])
         Bound.of(job.stages, number).check(_WHERE, array)
     return evaluate(executor, job, arrays, device)
+
+
+def warn_of_mode(document: PlanDocument) -> None:
+    """A warning where the model in evaluation mode predicts something else than its plan."""
+    if document.witness.endswith(TRAINING_ONLY):
+        warnings.warn(
+            f"predictions of the plan of {document.model} are those of its training mode without"
+            " dropout; in evaluation mode the model itself predicts something else (`if"
+            " self.training`, statistics, noise): for that, write the weights back and call it",
+            stacklevel=3,
+        )
 
 
 def write_predictions(predictions: Sequence[np.ndarray], file: Path) -> None:

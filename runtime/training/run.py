@@ -20,6 +20,7 @@ from .keeping import Keeping
 from .map_watch import MapWatch
 from .order import order_of
 from .phases import joined, phase_plan
+from .predict import warn_of_mode
 from .recipe_data import recipe_data
 from .report import RunReport
 from .reporting import Reporting
@@ -90,6 +91,8 @@ class Run:
         job = make_job(plan, recipe, recipe.epochs * len(splits.train), recipe.pipeline.mode)
         watch = MapWatch(plan, stops=recipe.training.new_map == "stop")
         job = replace(job, mask_rules=watch.rooms.given_to(job.mask_rules))
+        if splits.test is not None or splits.validation is not None:
+            warn_of_mode(plan.document)
         scoring = Scoring.of(job.stages, recipe.loss, recipe.training.scores)
         with (
             locked(*((directory, reporting.log) if is_first() else ())),
