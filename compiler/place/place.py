@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 import networkx as nx
@@ -158,17 +159,18 @@ def _is_crowded(kernels: Kernels, least: int) -> bool:
     return least > max(int(stage.sizes.interval_cycles.min()) for stage in kernels.stages)
 
 
-def estimated_interval(stages: Stages, kernels: Kernels) -> float:
+def estimated_interval(stages: Stages, kernels: Kernels, below: float = inf) -> float:
     """The interval of the best packing of the choices that are fast enough for the stages alone, on
-    all wafers or on fewer: most of what `place` tries, in less time."""
-    streams, best, intervals = Streams(stages), None, Intervals(kernels)
+    all wafers or on fewer: most of what `place` tries, in less time. Infinite if it is not
+    `below`: then less is tried."""
+    streams, intervals = Streams(stages), Intervals(kernels)
+    best = _Candidate(below, 0, Placement(kernels.target, ()))
     for interval in chain([intervals.least], intervals.on_fewer_wafers()):
-        if best is not None and interval >= best.interval:
+        if interval >= best.interval:
             break
         ranked = _ranked(placements(kernels, interval), stages.dag)
-        best = _best(ranked, streams, best)
-    assert best is not None
-    return best.interval
+        best = _best(ranked, streams, best) or best
+    return best.interval if best.interval < below else inf
 
 
 @dataclass(frozen=True)

@@ -76,27 +76,27 @@ def share(stages: Stages, target: Target, training: Training, known: Known) -> S
     choices: list[SharedChoice] = []
     candidates = [g for g in joined_stages(stages) if can_share(stages, g, training)]
 
-    def interval(chosen: tuple[SharedGroup, ...]) -> float:
+    def interval(chosen: tuple[SharedGroup, ...], below: float = inf) -> float:
         try:
             kernels = map_kernels(stages, target, training, chosen, known)
-            return estimated_interval(stages, kernels)
+            return estimated_interval(stages, kernels, below)
         except InfeasibleError:
             return inf
 
     apart = interval(groups) if candidates else inf
     for members in candidates:
-        options = [(*groups, SharedGroup(members, at)) for at in (members[0], members[-1])]
-        together, best = min(((interval(option), option) for option in options), key=_first)
+        together, best = inf, groups
+        for at in (members[0], members[-1]):
+            option = *groups, SharedGroup(members, at)
+            found = interval(option, below=together)
+            if found < together:
+                together, best = found, option
         names = tuple(stages.stages[number].name for number in members)
         moved = sum(_bytes_between(stages, members))
         is_shared = together < apart
         choices.append(SharedChoice(names, is_shared, together, apart, moved))
         groups, apart = (best, together) if is_shared else (groups, apart)
     return Sharing(groups, tuple(choices))
-
-
-def _first(option: tuple[float, tuple[SharedGroup, ...]]) -> float:
-    return option[0]
 
 
 def _bytes_between(stages: Stages, members: Sequence[int]) -> Iterator[int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 from helpers.placed_intervals import STAGES, interval
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
-from weft.compiler.place.place import Packings, _in_strips, choose
+from weft.compiler.place.place import Packings, _in_strips, choose, estimated_interval
 from weft.compiler.place.route import wire_length
 from weft.compiler.place.streams import Streams
 from weft.compiler.plan.training import Training
@@ -52,6 +53,14 @@ def test_sparsity_shortens_the_interval_of_a_network():
         placed = place(stages, mapped)
         intervals.append(max(p.choice.interval_cycles for p in placed.placed))
     assert intervals[0] > intervals[1] > intervals[2]
+
+
+def test_an_estimate_is_the_same_up_to_the_bound_that_it_is_given():
+    stages = resnet8_stages()
+    found = map_kernels(stages, load_target("wse2"))
+    interval = estimated_interval(stages, found)
+    assert estimated_interval(stages, found, below=interval + 1) == interval
+    assert estimated_interval(stages, found, below=interval) == inf
 
 
 def test_placement_is_deterministic_and_wires_are_short():
