@@ -40,6 +40,8 @@ from .roles import Roles, calls, operator_of
 from .site import Site
 
 PHASES = ("forward", "backward", "update")
+Costs = Mapping[str, Sequence[Found]]
+"""By phase what its operators cost, each by itself."""
 
 _VECTORS = 8
 """Of so few positions it may pay that all lines of PEs hold the same."""
@@ -106,11 +108,13 @@ def price_stage(
     in_sequence: bool = False,
     shares: tuple[float, ...] | None = None,
     backward_first: bool = False,
+    costs: Costs | None = None,
 ) -> StageTable:
     """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`;
     with `in_sequence` each operator waits for the sums of the one before. `shares` of the rows of
     a mixture go to each expert; None: the same to all. If in a tick the backward comes before the
-    forward (`backward_first`), sums of its gradients go on behind that.
+    forward (`backward_first`), sums of its gradients go on behind that. `costs` are those of
+    `operator_costs`, if they are known.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
 
@@ -118,11 +122,12 @@ def price_stage(
     """
     if tilings is None:
         tilings = stage_tilings(layout, target)
-    site = _site(target, tilings, layout.forward, layout, weights, in_sequence)
-    site = replace(site, shares=shares)
+    site = _site(target, tilings, layout, weights, in_sequence, shares)
     stored = stored_parameters(site, layout, program)
+    if costs is None:
+        costs = _costs_at(site, stage, program, layout)
     operators = (
-        *_phase_costs(site, stage, program, layout, backward_first),
+        *_phase_costs(site, costs, program, layout, backward_first),
         *_update_costs(site, stage, program, layout, stored, step),
     )
     held = [spec for n, spec in enumerate(program.parameters) if n not in layout.lent]
@@ -213,51 +218,72 @@ def _size_bytes(specs: Iterable[TensorSpec]) -> int:
 def _site(
     target: Target,
     tilings: Tilings,
-    roles: Roles,
     layout: StageLayout,
     weights: Mapping[int, WeightTiles],
     in_sequence: bool,
+    shares: tuple[float, ...] | None,
 ) -> Site:
     in_axis = {index: matrix.in_axis for index, matrix in layout.matrices.items()}
-    return Site(target, tilings, roles, weights, in_axis, in_sequence)
+    site = Site(target, tilings, layout.forward, weights, in_axis, in_sequence)
+    return replace(site, shares=shares)
+
+
+def operator_costs(
+    stage: Stage,
+    program: StageProgram,
+    layout: StageLayout,
+    weights: Mapping[int, WeightTiles],
+    target: Target,
+    tilings: Tilings,
+    in_sequence: bool,
+    shares: tuple[float, ...] | None,
+) -> Costs:
+    """What the operators of both phases cost by themselves, whichever phase comes first in a tick;
+    arguments as for `price_stage`."""
+    site = _site(target, tilings, layout, weights, in_sequence, shares)
+    return _costs_at(site, stage, program, layout)
+
+
+def _costs_at(site: Site, stage: Stage, program: StageProgram, layout: StageLayout) -> Costs:
+    where = f"stage {stage.name}"
+    found: dict[str, list[Found]] = {}
+    for phase, module, roles in _phases(program, layout):
+        own = replace(site, roles=roles)
+        nodes = calls(module.graph)
+        priced = [(n, cost_of(n, kernel_for(n, where), own, where)) for n in nodes]
+        found[phase] = joined(priced, own, layout.factors)
+    return found
+
+
+def _phases(
+    program: StageProgram, layout: StageLayout
+) -> tuple[tuple[str, fx.GraphModule, Roles], ...]:
+    return (
+        ("forward", program.forward, layout.forward),
+        ("backward", program.backward, layout.backward),
+    )
 
 
 def _phase_costs(
-    site: Site, stage: Stage, program: StageProgram, layout: StageLayout, backward_first: bool
+    site: Site, costs: Costs, program: StageProgram, layout: StageLayout, backward_first: bool
 ) -> Iterator[Priced]:
     """The operators of the forward, then those of the backward."""
-    phases = ("forward", program.forward), ("backward", program.backward)
-    sites = {"forward": site, "backward": replace(site, roles=layout.backward)}
-    found = {
-        phase: _graph_costs(
-            module, sites[phase], stage, layout, backward_first and phase == "backward"
-        )
-        for phase, module in phases
-    }
+    found = {phase: list(own) for phase, own in costs.items()}
+    if not site.in_sequence:
+        for phase, module, roles in _phases(program, layout):
+            is_followed = backward_first and phase == "backward"
+            waiting = unread(roles, module.graph)
+            found[phase] = behind(costs[phase], waiting, site.target, is_followed)
     if backward_first:
         backward, forward = waited_for_in_both(found["backward"], found["forward"])
         found = {"forward": forward, "backward": backward}
     else:
         found = {phase: waited_for(own) for phase, own in found.items()}
-    for phase, _ in phases:
-        for node, cost in found[phase]:
+    for phase, own in found.items():
+        for node, cost in own:
             family = KERNELS[operator_of(node)].family
             origin = node.meta.get("origin")
             yield _priced(node.name, operator_of(node), family, phase, origin, cost)
-
-
-def _graph_costs(
-    module: fx.GraphModule, site: Site, stage: Stage, layout: StageLayout, is_followed: bool
-) -> list[Found]:
-    """Of one phase; `is_followed` as for `behind`."""
-    where = f"stage {stage.name}"
-    found = [
-        (node, cost_of(node, kernel_for(node, where), site, where)) for node in calls(module.graph)
-    ]
-    found = joined(found, site, layout.factors)
-    if site.in_sequence:
-        return found
-    return behind(found, unread(site.roles, module.graph), site.target, is_followed)
 
 
 def _update_costs(

@@ -21,7 +21,15 @@ from ..kernels.layout import StageLayout, find_layout
 from ..kernels.low_rank import WITHIN
 from ..kernels.nonzeros import WeightTiles, count_mask
 from ..kernels.optimizer import UpdateStep
-from ..kernels.stage import Priced, StageTable, finer_tilings, price_stage, stage_tilings
+from ..kernels.stage import (
+    Costs,
+    Priced,
+    StageTable,
+    finer_tilings,
+    operator_costs,
+    price_stage,
+    stage_tilings,
+)
 from ..machine.arrays import Floats, Ints
 from ..machine.tilings import Tilings
 from ..plan.program import Origin, Stage, StageProgram, Stages
@@ -29,6 +37,7 @@ from ..plan.routed import Routed
 from ..plan.stage_record import NonZeros, OperatorCost, PhaseCycles, ProductStep, SumStep, Tiling
 from ..plan.training import Mask, Training
 from ..stages.skip_streams import passing_bytes
+from ..stages.tied_stages import ties_of
 from ..targets.reads import ByReads
 from ..targets.target import Target
 from .asked import asked_tiling
@@ -68,13 +77,15 @@ class GroupKernels:
 
 @dataclass(frozen=True)
 class Known:
-    """Layouts and tilings by program, weights by program and masks, tables, kernels of stages that
-    share a region, kernels of all, packings and placements, each with what its key is about: of one
-    model with one choice of masks, on any targets."""
+    """Layouts and tilings by program, weights by program and masks, costs of operators that more
+    tables may be made of, tables, kernels of stages that share a region, kernels of all, packings
+    and placements, each with what its key is about: of one model with one choice of masks, on any
+    targets."""
 
     layouts: dict[str, tuple[StageProgram, StageLayout]] = field(default_factory=dict)
     weights: dict[WeightsKey, Mapping[int, WeightTiles]] = field(default_factory=dict)
     tilings: ByReads[Tilings] = field(default_factory=ByReads)
+    costs: ByReads[Costs] = field(default_factory=ByReads)
     tables: ByReads[StageTable] = field(default_factory=ByReads)
     groups: ByReads[GroupKernels] = field(default_factory=ByReads)
     kernels: dict[Hashable, tuple[Stages, Training, Kernels]] = field(default_factory=dict)
@@ -82,7 +93,8 @@ class Known:
     placements: dict[Hashable, tuple[Stages, Placement]] = field(default_factory=dict)
 
     def trim(self) -> None:
-        """Keep the tables used last, of `KEPT_BYTES` together."""
+        """Keep the tables used last, of `KEPT_BYTES` together, and no costs."""
+        self.costs.clear()
         for kept in (self.tables, self.groups):
             total = sum(priced.size_bytes for priced in kept)
             while total > KEPT_BYTES:
@@ -199,8 +211,35 @@ class Pricing:
         return self.known.tables(
             key,
             self.target,
-            lambda target: self.reprice(stage, target=target, tiling=pinned, about=about),
+            lambda target: self.reprice(
+                stage,
+                target=target,
+                tiling=pinned,
+                about=about,
+                costs=None if about else self._costs(stage, target, pinned),
+            ),
         )
+
+    def _costs(self, stage: Stage, target: Target, asked: Tiling | None) -> Costs | None:
+        """What operators cost by themselves, kept where weights are tied: whether regions are
+        shared decides which phase of a stage comes first, and both are priced."""
+        if not self.has_ties:
+            return None
+        program, layout = self.layout(stage)
+        weights, load = self._weights(stage, layout, 1.0), self.training.load_of(stage)
+        return self.known.costs(
+            (program.key, self._mask_key(stage), asked, load),
+            target,
+            lambda one: operator_costs(
+                *(stage, program, layout, weights, one),
+                *(self._tilings(stage, layout, one, asked), self.training.in_sequence, load),
+            ),
+        )
+
+    @cached_property
+    def has_ties(self) -> bool:
+        """Whether stages tie weights, and may share regions."""
+        return bool(ties_of(self.stages))
 
     def backward_first(self, stage: Stage) -> bool:
         """Whether in a tick of the stage its backward comes first: it is of another sample than the
@@ -225,9 +264,10 @@ class Pricing:
         optimizer_states: int | None = None,
         tiling: Tiling | None = None,
         about: tuple[Tiling, ...] = (),
+        costs: Costs | None = None,
     ) -> StageTable:
         """The stage's table, possibly under changed circumstances, of one tiling alone, or of
-        finer ones about some."""
+        finer ones about some; of known costs of its operators, if they are given."""
         program, layout = self.layout(stage)
         weights = self._weights(stage, layout, density)
         step = self.step if optimizer_states is None else UpdateStep(optimizer_states)
@@ -242,6 +282,7 @@ class Pricing:
             in_sequence=self.training.in_sequence,
             shares=self.training.load_of(stage),
             backward_first=self.backward_first(stage),
+            costs=costs,
         )
 
     def _tilings(

@@ -53,6 +53,10 @@ class ByReads(Generic[V]):
         """What values were made from: names of fields of the target."""
         return frozenset(names for found in self._fields.values() for names in found)
 
+    def clear(self) -> None:
+        """Forgets all values."""
+        self._found.clear()
+
     def drop_first(self) -> V:
         """Forgets the value that was not used for the longest time."""
         return self._found.popitem(last=False)[1]

@@ -9,10 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.stages_of import stages_of
+from helpers.tied_networks import compiled
 from torch import nn
 from weft.backend.errors import InfeasibleError
 from weft.compiler.mapping.map import map_kernels
-from weft.compiler.mapping.pricing import Pricing
+from weft.compiler.mapping.pricing import Known, Pricing
 from weft.compiler.plan.training import Training
 from weft.compiler.targets import load_target
 
@@ -31,6 +32,21 @@ def test_stages_with_random_masks_alike_share_one_table():
     drawn = {s.parameters[0]: torch.ones(16, 16, dtype=torch.bool) for s in (first, second)}
     real = Pricing(stages, WSE2, Training(drawn))
     assert real.table(first) is not real.table(second)
+
+
+@pytest.mark.parametrize("regions_shared", [False, True])
+def test_tables_of_known_costs_are_those_of_costs_made_anew(regions_shared: bool) -> None:
+    stages, known = compiled(witness=False).stages, Known()
+    other = Pricing(stages, WSE2, Training(), known, regions_shared=not regions_shared)
+    pricing = Pricing(stages, WSE2, Training(), known, regions_shared=regions_shared)
+    for stage in stages.stages:
+        before, table, anew = other.table(stage), pricing.table(stage), pricing.reprice(stage)
+        assert before.backward_first == (table.backward_first != (stages.delay(stage.index) > 0))
+        assert (table.total_cycles() == anew.total_cycles()).all()
+        memory = [one.memory.total(pricing.post(stage)) for one in (table, anew)]
+        assert (memory[0] == memory[1]).all()
+    known.trim()
+    assert not list(known.costs)
 
 
 def test_large_stages_may_fill_the_mesh():
