@@ -19,3 +19,15 @@ def test_bfloat16_between_two_operators_is_rounded_to() -> None:
     three = jnp.asarray(x).astype(jnp.bfloat16).astype(np.float32) * 3
     rounded = np.asarray(three).astype(jnp.bfloat16).astype(np.float32) + 1
     np.testing.assert_array_equal(np.asarray(found), rounded.astype(jnp.bfloat16))
+
+
+def test_a_value_is_made_soon_before_it_is_read() -> None:
+    """Each of 16 products is summed before the next is made: never are all of them there."""
+
+    def function(x, weights):
+        products = [jnp.tanh(x @ weights[number]) for number in range(16)]
+        return sum((own @ weights[n]).sum() for n, own in enumerate(products))
+
+    x, weights = jnp.zeros((256, 256)), jnp.zeros((16, 256, 256))
+    program = compile_program(jax.jit(function), x, weights)
+    assert program.memory_analysis().temp_size_in_bytes <= 2 * x.nbytes
