@@ -31,14 +31,14 @@ class Perceptron(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.first(x)
         h = torch.tanh(h) * 1.5
-        h = F.dropout(h, 0.4)
+        h = F.dropout(h, 0.4, self.training)
         centred = h - self.mean
         with torch.no_grad():
             self.mean.lerp_(h.mean(0), 0.1)
             self.steps += 1
         g = F.leaky_relu(self.second(centred), 0.2)
         h = self.norm(g / (1 + h.square()))
-        h = F.dropout(h, 0.3)
+        h = F.dropout(h, 0.3, self.training)
         h = h + (x.abs() * h).detach()
         return self.head(h)
 
