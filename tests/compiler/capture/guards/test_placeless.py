@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import weft
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from weft.compiler.capture.guards.placeless import meta_as_cpu
 
 
 class Literals(nn.Module):
@@ -54,3 +60,32 @@ def test_numbers_that_a_forward_writes_down_are_kept():
 @pytest.mark.parametrize(("device", "witness"), [("meta", "structure"), ("cpu", "float64")])
 def test_a_constant_that_has_no_numbers_is_held_against_nothing(device, witness):
     assert compiled(Attribute, device).document.witness == witness
+
+
+class _Counting(TorchFunctionMode):
+    """Counts what torch is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_no_mode_is_told_how_a_fake_tensor_is_made(device: str) -> None:
+    weight, plain, inside = nn.Parameter(torch.ones(2, 3, device=device)), _Counting(), _Counting()
+    with plain:
+        FakeTensorMode().from_tensor(weight)
+    with meta_as_cpu(), inside:
+        made = FakeTensorMode().from_tensor(weight)
+    assert inside.calls < plain.calls / 10
+    assert isinstance(made, FakeTensor)
+    assert isinstance(made, nn.Parameter)
+    assert made.shape == (2, 3)
+    assert made.requires_grad
+    assert made.device.type == "cpu"
