@@ -154,7 +154,8 @@ class _Held:
         subject, made = self.subject, {node.name for node in sample_dependent(self.graph)}
         held = [number for number, name in enumerate(self.graph.predictions) if name in made]
         values = subject.values
-        expected = predictions(subject.sample, values.inputs, values.tensors)
+        given = subject.sample, values.inputs, values.tensors, subject.dtype
+        expected = predictions(*given)
         return are_alike(expected, self.stages, held, self.run)
 
     def check_late(self) -> None:
