@@ -72,7 +72,7 @@ def _whole(plan: Plan) -> str:
     from ..compiler.remap.new_map import new_map
 
     sparse = new_map(plan).document
-    slowest = max(sparse.stages, key=lambda stage: stage.cycles.total_cycles)
+    slowest = max(sparse.stages, key=lambda stage: stage.pace_cycles)
     sparse_weights = plan.masks.keys() | plan.document.shares_of_zeros.keys()
     masked = any(name in sparse_weights for name in slowest.parameters)
     text = (

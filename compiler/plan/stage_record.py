@@ -48,6 +48,16 @@ class Rectangle:
         return replace(self, column=self.wafer * columns + self.column, wafer=0)
 
 
+def around(parts: Sequence[Rectangle]) -> Rectangle:
+    """The rectangle that regions beside each other make."""
+    if len(parts) == 1:
+        return parts[0]
+    row, column = min(part.row for part in parts), min(part.column for part in parts)
+    height = max(part.row + part.height for part in parts) - row
+    width = max(part.column + part.width for part in parts) - column
+    return Rectangle(row, column, height, width, parts[0].wafer)
+
+
 ALGORITHMS = ("multicast", "all-reduce", "ring", "summa")
 """How products run on a region, see `Tiling`."""
 
@@ -105,7 +115,7 @@ class Region:
     """Whether the tiling's rows lie along columns of PEs, and its columns along rows."""
 
 
-PURPOSES = ("all",)
+PURPOSES = ("all", "forward", "backward")
 """What of a stage a region may be for, see `RegionUse`."""
 
 
@@ -116,14 +126,14 @@ class RegionUse:
     region: Region = field(metadata={"by": "id"})
     """The region, in plan.yaml by its id in `regions`."""
     purpose: str
-    """Which phases of the stage: `all`."""
+    """Which phases of the stage: `all`; or `forward`; or `backward`: that and the update."""
     cycles: int
     """Time that one sample takes of the region. [cycles]"""
 
 
 @dataclass(frozen=True)
 class PhaseCycles:
-    """Cycles per sample of the three phases of a tick; they share the region's PEs in time."""
+    """Cycles per sample of the three phases of a tick; on one region they share its PEs in time."""
 
     forward_cycles: int
     """Forward of one sample: arithmetic and traffic inside the region. [cycles]"""
@@ -135,6 +145,11 @@ class PhaseCycles:
     @property
     def total_cycles(self) -> int:
         return self.forward_cycles + self.backward_cycles + self.update_cycles
+
+    def of(self, purpose: str) -> int:
+        """Of the phases that a region is for, see `RegionUse`."""
+        found = {"forward": self.forward_cycles, "all": self.total_cycles}
+        return found.get(purpose, self.backward_cycles + self.update_cycles)
 
 
 @dataclass(frozen=True)
@@ -323,9 +338,10 @@ class StageRecord:
     operators: tuple[OperatorCost, ...]
     """What its time is spent on, forward first."""
     uses: tuple[RegionUse, ...]
-    """Where it runs: one use of one region, for all its phases."""
+    """Where it runs: one use of one region, for all its phases; or two equal regions side by side,
+    one for its forward, one for its backward and update, that are at work at once."""
     cycles: PhaseCycles
-    """Time of one sample; the phases share the PEs, so they add up."""
+    """Time of one sample; phases on one region add up."""
     macs_dense: int
     """Sum over its operators. [MACs per sample]"""
     macs_effective: int
@@ -360,9 +376,24 @@ class StageRecord:
             raise ValueError("a stage runs on a region at least")
 
     def with_cycles(self, cycles: PhaseCycles) -> StageRecord:
-        """The stage with other cycles, its use of its region with them."""
-        (use,) = self.uses
-        return replace(self, cycles=cycles, uses=(replace(use, cycles=cycles.total_cycles),))
+        """The stage with other cycles, its uses of regions with them."""
+        uses = tuple(replace(use, cycles=cycles.of(use.purpose)) for use in self.uses)
+        return replace(self, cycles=cycles, uses=uses)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether its forward has a region of its own."""
+        return len(self.uses) > 1
+
+    @property
+    def pace_cycles(self) -> int:
+        """Cycles that a sample takes of the busier of its regions. [cycles]"""
+        return max(use.cycles for use in self.uses)
+
+    @property
+    def pe_cycles(self) -> int:
+        """PEs times cycles that a sample takes of them. [PE cycles]"""
+        return sum(use.region.rectangle.area * use.cycles for use in self.uses)
 
     @property
     def fifo_slots(self) -> int:
@@ -371,12 +402,17 @@ class StageRecord:
 
     @property
     def region(self) -> Rectangle:
-        """The PEs it occupies."""
+        """The PEs it occupies, with all its regions."""
+        return around([use.region.rectangle for use in self.uses])
+
+    @property
+    def part(self) -> Rectangle:
+        """The first of its regions: as large as any."""
         return self.uses[0].region.rectangle
 
     @property
     def tiling(self) -> Tiling:
-        """How its tensors are split over them."""
+        """How its tensors are split over each of its regions."""
         return self.uses[0].region.tiling
 
 

@@ -90,7 +90,7 @@ class _Judge:
         """The slowest of all stages and of what bounds the plan beside them. What might be slower
         than it, if all it takes is at its worst, bounds the interval from above."""
         value = self.plan.totals.initiation_interval_cycles
-        bounds = [(float(s.cycles.total_cycles), self.mix(s)) for s in self.plan.stages]
+        bounds = [(float(s.pace_cycles), self.mix(s)) for s in self.plan.stages]
         own = self.bound_mix()
         bounds.append((value, own))
         factors = [(cycles, self.factors(mix)) for cycles, mix in bounds if mix]

@@ -83,7 +83,7 @@ def floorplan_svg(
     only that rectangle of a plan's one wafer is drawn.
     """
     interval = max(plan.totals.initiation_interval_cycles, 1)
-    shares = utilisation or [stage.cycles.total_cycles / interval for stage in plan.stages]
+    shares = utilisation or [_share(stage, interval) for stage in plan.stages]
     part = part or Rectangle(0, 0, *plan.grid)
     scale = HEIGHT / max(part.height, part.width)
     one, height = part.width * scale, part.height * scale
@@ -156,9 +156,14 @@ def _box(stages: tuple[StageRecord, ...], part: Rectangle, scale: float, step: f
     )
 
 
+def _share(stage: StageRecord, interval: float) -> float:
+    """Of the stage's PEs, in the mean over its regions, at work."""
+    return stage.pe_cycles / (stage.region.area * interval)
+
+
 def _region(box: _Box, share: float) -> str:
     region = box.stage.region
-    cycles = " + ".join(f"{one.cycles.total_cycles:,}" for one in box.stages)
+    cycles = " + ".join(f"{one.pace_cycles:,}" for one in box.stages)
     title = (
         f"{', '.join(one.id for one in box.stages)}\n{region.height} x {region.width} PEs at row"
         f" {region.row}, column {region.column}\n{cycles} cycles per sample,"

@@ -39,7 +39,7 @@ def evidence_figures(plan: PlanDocument) -> dict[str, Figure]:
 
 def _energies(plan: PlanDocument, samples_per_s: float) -> dict[str, Figure]:
     watts: dict[str, Any] = {c.name: c.value for c in plan.provenance}
-    busy = sum(stage.region.area * stage.cycles.total_cycles for stage in plan.stages)
+    busy = sum(stage.pe_cycles for stage in plan.stages)
     pes_j = busy / plan.clock_hz * watts["power.pe_peak_w"]
     system_j = watts["power.system_w"] * plan.totals.wafers_used / samples_per_s
     return {

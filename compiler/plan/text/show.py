@@ -90,7 +90,7 @@ def _row(stage: StageRecord) -> tuple[object, ...]:
         *(stage.index, stage.id, region.area),
         f"{region.height}x{region.width}@{region.row},{region.column}{_on_wafer(region)}",
         *(cycles.forward_cycles, cycles.backward_cycles, cycles.update_cycles),
-        *(cycles.total_cycles, stage.macs_effective, stage.nonzeros.total),
+        *(stage.pace_cycles, stage.macs_effective, stage.nonzeros.total),
         *(stage.memory_per_pe.total_bytes, stage.delay, stage.bound_by),
     )
 
@@ -116,6 +116,18 @@ def _has_region_of(one: StageRecord, other: StageRecord) -> bool:
     return one.uses[0].region.id == other.uses[0].region.id
 
 
+def _together(stage: StageRecord) -> str:
+    sign = ", the first beside the others: " if stage.is_apart else " = "
+    return f"{sign}{stage.pace_cycles:,}"
+
+
+def _apart(stage: StageRecord) -> Iterator[tuple[str, str]]:
+    if stage.is_apart:
+        parts = (f"{u.purpose} at {_corner(u.region.rectangle)}" for u in stage.uses)
+        part = stage.part
+        yield "parts", f"{part.height} x {part.width} PEs each, {', '.join(parts)}"
+
+
 def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, str], ...]:
     tiling, region, held = stage.tiling, stage.region, stage.nonzeros
     shared = f", with {', '.join(mates)}" if mates else ""
@@ -125,6 +137,7 @@ def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, s
         ("parameters", ", ".join(stage.parameters) or "none"),
         ("state", ", ".join((*stage.forward_state, *stage.backward_state)) or "none"),
         ("region", f"{region.height} x {region.width} PEs at {_corner(region)}{turned}{shared}"),
+        *_apart(stage),
         (
             "tiling",
             f"{tiling.in_split} input slices x {tiling.space_split} position slices down the rows"
@@ -135,7 +148,7 @@ def _stage_facts(stage: StageRecord, mates: Sequence[str]) -> tuple[tuple[str, s
         (
             "cycles",
             f"{stage.cycles.forward_cycles:,} forward + {stage.cycles.backward_cycles:,} backward"
-            f" + {stage.cycles.update_cycles:,} update = {stage.cycles.total_cycles:,}",
+            f" + {stage.cycles.update_cycles:,} update{_together(stage)}",
         ),
         ("bound by", stage.bound_by),
         (

@@ -19,7 +19,7 @@ def split_plan(records: Sequence[StageRecord], stages: Stages, count: int) -> Sh
     of a stage is its cycles times its PEs.
     Raises UserError for more shards than stages.
     """
-    costs = [record.cycles.total_cycles * record.region.area for record in records]
+    costs = [record.pe_cycles for record in records]
     return split(costs, [bytes_across(stages, first) for first in range(len(stages))], count)
 
 
