@@ -6,7 +6,8 @@ Where there are fewer colours than streams, some share one. A router then switch
 one stream's route to the next one's (the positions of a colour, or a route that the core programs
 again), so a stream waits until the one before it has passed. The order is that of ticks: in a tick
 of the pipeline every stream carries one sample; those that share a colour go one after the other:
-gradients of stages whose ticks begin with the backward, activations, then the other gradients.
+gradients of stages whose ticks begin with the backward, perhaps beside the forward, activations,
+then the other gradients.
 Activations go from the last stage to the first, gradients from the first to the last, as stages of
 one region do: whoever waits for room waits for one whose turn has been. The same goes for streams
 that share a queue between router and core.
@@ -58,7 +59,7 @@ def colours_of(layout: Layout, wiring: Wiring) -> Colours:
     """A colour for every channel: the first that is free on all its routers, of the machine's less
     those that collectives keep in the regions; without one, that which the fewest others have."""
     meets = _meets(layout, wiring)
-    kept = max(collective_colours(site.region, site.slices) for site in layout.sites)
+    kept = max(collective_colours(site.end, site.slices, site.parts) for site in layout.sites)
     available = int(max(1, min(layout.limit(COLOURS) - kept, len(wiring.channels))))
     colour: list[int] = []
     for number in range(len(wiring.channels)):
@@ -87,7 +88,8 @@ def _rank(wiring: Wiring, number: int) -> tuple[int, int, int]:
     producer = channel.producer
     if channel.phase == FORWARD:
         return 1, -_tick(wiring, number, wiring.stages - 1), producer
-    return 0 if wiring.units[producer].update_waits else 2, producer, producer
+    unit = wiring.units[producer]
+    return 0 if unit.update_waits or unit.apart else 2, producer, producer
 
 
 def _tick(wiring: Wiring, number: int, last: int) -> int:
@@ -105,7 +107,8 @@ def _queues(layout: Layout, wiring: Wiring) -> Iterator[tuple[int, ...]]:
     most = layout.limit(QUEUES)
     kept: dict[Rectangle, int] = defaultdict(int)
     for site in layout.sites:
-        kept[site.region] = max(kept[site.region], collective_queues(site.region, site.slices))
+        own = collective_queues(site.end, site.slices, site.parts)
+        kept[site.region] = max(kept[site.region], own)
     for end in ("consumer", "producer"):
         at: dict[Rectangle, list[int]] = defaultdict(list)
         for number, channel in enumerate(wiring.channels):

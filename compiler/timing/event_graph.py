@@ -40,7 +40,9 @@ class EventGraph:
         for phase in (FORWARD, BACKWARD) if unit.trains else (FORWARD,):
             yield begin(index, phase), done(index, phase), unit.cycles[phase], 0
             yield done(index, phase), given(index, phase), 0, 0
-        if unit.trains:
+        if unit.apart:
+            yield from self._abreast(index)
+        elif unit.trains:
             before, after = (unit.cycles[2], 0) if unit.update_waits else (0, unit.cycles[2])
             yield given(index, FORWARD), begin(index, BACKWARD), before, -unit.delay
             yield given(index, BACKWARD), begin(index, FORWARD), after, unit.delay + 1
@@ -48,6 +50,15 @@ class EventGraph:
             yield given(index, FORWARD), begin(index, FORWARD), 0, 1
         if unit.turn is not None and index < min(unit.turn.others):
             yield from self._round(sorted((index, *unit.turn.others)))
+
+    def _abreast(self, index: int) -> Iterator[tuple[int, int, int, int]]:
+        """Forward beside backward and update: both wait for both of the tick before."""
+        unit = self.wiring.units[index]
+        update = unit.cycles[2]
+        yield given(index, FORWARD), begin(index, FORWARD), 0, 1
+        yield given(index, BACKWARD), begin(index, BACKWARD), update, 1
+        yield given(index, FORWARD), begin(index, BACKWARD), 0, -unit.delay
+        yield given(index, BACKWARD), begin(index, FORWARD), update, unit.delay + 2
 
     def _round(self, stages: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
         """Phases of the stages of a region, one after the other; the first follows the last of the
@@ -124,7 +135,17 @@ class EventGraph:
             Arc(given(c.producer, c.phase), begin(c.consumer, c.phase), 0, 0, n)
             for n, c in enumerate(self.wiring.channels)
         )
-        return (*self.order, *items, *self.places)
+        return (*self.order, *self.counted, *items, *self.places)
+
+    @cached_property
+    def counted(self) -> tuple[Arc, ...]:
+        """Where phases run side by side, a tick's forward still counts as taken after its backward,
+        which begins with it: as in stages whose ticks begin with the backward."""
+        return tuple(
+            Arc(given(index, BACKWARD), begin(index, FORWARD), 0, unit.delay + 1, OWN)
+            for index, unit in enumerate(self.wiring.units)
+            if unit.apart
+        )
 
     @cached_property
     def places(self) -> tuple[Arc, ...]:

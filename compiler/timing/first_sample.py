@@ -75,7 +75,7 @@ def _work(graph: EventGraph, first: Ints, samples: int) -> int:
     tails = longest_path(graph.events + 1, _last_gradient(graph))
     ends = [
         first[begin(index, FORWARD)]
-        + samples * unit.total_cycles
+        + samples * unit.pace_cycles
         - unit.cycles[2]
         + tails[given(index, BACKWARD)]
         for index, unit in enumerate(graph.wiring.units)

@@ -44,7 +44,7 @@ def input_cycles(arriving: int, clock_hz: float, bytes_per_s: float) -> int:
 
 def _side_cycles(layout: Layout, site: StageSite) -> int:
     """A sample through one side of a region; as many bytes go out as come in."""
-    links = parallel_links((site.region,))
+    links = parallel_links((site.end,))
     return ceil(site.off_wafer_bytes / (links * layout.constant("noc.link_bytes_per_cycle")))
 
 

@@ -16,8 +16,8 @@ from ..targets.constant import MachineConstant
 class StageSite:
     """A stage: where it lies, how long its phases take and what takes most of that (see
     `StageRecord.bound_by`), updates between forward and backward of a sample, in how many slices
-    it holds the positions, bytes of a sample that lie with the host between them, and whether its
-    ticks begin with the backward."""
+    it holds the positions, bytes of a sample that lie with the host between them, whether its ticks
+    begin with the backward, and which part of the region its forward has to itself, if it has."""
 
     id: str
     region: Rectangle
@@ -27,13 +27,25 @@ class StageSite:
     slices: int
     off_wafer_bytes: int = 0
     backward_first: bool = False
+    apart: Rectangle | None = None
+
+    @property
+    def end(self) -> Rectangle:
+        """The PEs that streams come from and go to: the backward's part is as large."""
+        return self.apart or self.region
+
+    @property
+    def parts(self) -> int:
+        """How many regions it has."""
+        return 1 if self.apart is None else 2
 
     @classmethod
     def of(cls, stage: StageRecord) -> StageSite:
         """Where a plan has a stage."""
         slices = stage.tiling.space_split
         own = stage.id, stage.region, stage.cycles, stage.bound_by, stage.delay
-        return cls(*own, slices, stage.off_wafer_bytes, stage.backward_first)
+        apart = stage.part if stage.is_apart else None
+        return cls(*own, slices, stage.off_wafer_bytes, stage.backward_first, apart)
 
 
 @dataclass(frozen=True)
@@ -81,3 +93,8 @@ class Layout:
     def regions(self) -> tuple[Rectangle, ...]:
         """Regions of the sites, in their order."""
         return tuple(site.region for site in self.sites)
+
+    @cached_property
+    def ends(self) -> tuple[Rectangle, ...]:
+        """What of each region its streams begin and end at."""
+        return tuple(site.end for site in self.sites)

@@ -86,12 +86,12 @@ def pace_of(layout: Layout) -> Pace:
 
 def _bounds(layout: Layout, wiring: Wiring) -> Iterator[Bound]:
     for site, unit in zip(layout.sites, wiring.units, strict=False):
-        yield Bound(site.bound_by, site.id, unit.total_cycles)
+        yield Bound(site.bound_by, site.id, unit.pace_cycles)
     for stages in users(layout):
         own = [(wiring.units[number], layout.sites[number]) for number in stages]
-        slowest = max(own, key=lambda one: one[0].total_cycles)[1]
+        slowest = max(own, key=lambda one: one[0].pace_cycles)[1]
         names = " + ".join(site.id for _, site in own)
-        yield Bound(slowest.bound_by, names, sum(unit.total_cycles for unit, _ in own))
+        yield Bound(slowest.bound_by, names, sum(unit.pace_cycles for unit, _ in own))
     for channel in wiring.channels:
         yield Bound(channel.cause, wiring.label(channel), channel.occupancy_cycles)
     for at, cycles in host_paces(layout):

@@ -28,7 +28,7 @@ def totals(
     pace = pace_of(layout)
     _check_order(layout, pace)
     used = sum(region.area for region in {stage.region for stage in stages})
-    busy = sum(stage.region.area * stage.cycles.total_cycles for stage in stages)
+    busy = sum(stage.pe_cycles for stage in stages)
     return Totals(
         initiation_interval_cycles=pace.interval_cycles,
         latency_cycles=latency_cycles(pace.graph),

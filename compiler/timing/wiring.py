@@ -45,6 +45,10 @@ class Unit:
     If its `update_waits`, the update of a sample comes after the forward that follows the backward,
     just before the next backward. That is the order of a stage whose ticks begin with the backward:
     backward, forward, update; its delay here is one less, as it counts ticks from the forward on.
+
+    If it is `apart`, its forward has PEs of its own: in a tick it runs beside backward and update,
+    which are of another sample, and neither begins the next tick before both are done. Its delay
+    here is one less, too: the forward of a tick is counted with the backward of the next one.
     """
 
     name: str
@@ -54,10 +58,13 @@ class Unit:
     start_cycles: int = 0
     turn: Turn | None = None
     update_waits: bool = False
+    apart: bool = False
 
     @property
-    def total_cycles(self) -> int:
-        return sum(self.cycles)
+    def pace_cycles(self) -> int:
+        """Of a tick, if nothing is waited for."""
+        forward, backward, update = self.cycles
+        return max(forward, backward + update) if self.apart else sum(self.cycles)
 
 
 @dataclass(frozen=True)
@@ -140,9 +147,14 @@ def wire(layout: Layout) -> Wiring:
 
 
 def _unit(site: StageSite) -> Unit:
-    delay = site.delay - site.backward_first
-    cycles = _cycles(site.cycles)
-    return Unit(site.id, cycles, delay, trains=True, update_waits=site.backward_first)
+    is_apart = site.apart is not None
+    delay = site.delay - (site.backward_first or is_apart)
+    return Unit(
+        *(site.id, _cycles(site.cycles), delay),
+        trains=True,
+        update_waits=site.backward_first,
+        apart=is_apart,
+    )
 
 
 def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Channel:
@@ -152,7 +164,7 @@ def _channel(layout: Layout, index: int, phase: int, host: dict[int, int]) -> Ch
     size = edge.forward_bytes if phase == FORWARD else edge.backward_bytes
     if is_inside(edge, layout.regions):
         return _inside(index, phase, ends, edge)
-    links = parallel_links(layout.regions[i] for i in (edge.source, edge.sink) if i != HOST)
+    links = parallel_links(layout.ends[i] for i in (edge.source, edge.sink) if i != HOST)
     work = ceil(size / (links * layout.constant("noc.link_bytes_per_cycle")))
     flight = edge.hops * layout.constant("noc.hop_cycles")
     flight += 2 * layout.constant("noc.ramp_cycles") + _wafer_flight(layout, edge)
