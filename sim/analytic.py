@@ -66,7 +66,7 @@ def analytic(plan: PlanDocument, samples: int) -> SimReport:
 def _spent(plan: PlanDocument, samples: int, cycles: int) -> Iterator[tuple[int, dict[str, int]]]:
     """Cycles at work and idle of each stage."""
     for stage in plan.stages:
-        busy = samples * stage.cycles.total_cycles
+        busy = samples * stage.pe_cycles // stage.region.area
         yield busy, {"unattributed": cycles - busy}
 
 

@@ -9,7 +9,10 @@ A unit's tick k is: take F(k), give F(k), take B(k - delay), give B(k - delay), 
 for the first window of all inputs, works, and is not done before the last parts have come and been
 worked on; that frees their places. Giving waits for a place in every output. The parts of an item
 leave evenly while its producer works, so units overlap in time although they are visited one after
-the other. A unit whose update waits does that of a sample just before its next backward.
+the other. A unit whose update waits does that of a sample just before its next backward. A unit
+that is apart does the forward of a tick beside its backward and update: both begin with the tick,
+and the next one when both are done. Here its tick k is the forward of that tick and the backward of
+the next one.
 
 Stages of one region take turns (compiler/timing/shared_regions.py): before each phase a unit waits
 until the others have done those that come before it. They cannot go on before this one is done, so
@@ -168,8 +171,8 @@ def look(table: Tables, state: State, image: Ints) -> None:
         at += 2
     for unit in range(table.delay.size):
         image[at], image[at + 1] = state.time[unit], state.ready[unit]
-        image[at + 2] = state.began[unit]
-        at += 3
+        image[at + 2], image[at + 3] = state.began[unit], state.other[unit]
+        at += 4
     for channel in range(table.depth.size):
         ring, depth = table.ring[channel], table.depth[channel]
         image[at] = state.links_free[channel]
@@ -190,8 +193,8 @@ def put(table: Tables, state: State, times: Ints, ticks: int) -> None:
     for unit in range(table.delay.size):
         state.tick[unit] += ticks
         state.time[unit], state.ready[unit] = times[at], times[at + 1]
-        state.began[unit] = times[at + 2]
-        at += 3
+        state.began[unit], state.other[unit] = times[at + 2], times[at + 3]
+        at += 4
     for channel in range(table.depth.size):
         ring, depth = table.ring[channel], table.depth[channel]
         state.given[channel] += ticks
@@ -222,11 +225,28 @@ def _step(table: Tables, state: State, samples: int, first: int, stop: Ints, uni
             return False
         if part % 2 == 1 and not _give(table, state, samples, first, unit, phase, sample):
             return False
+    if part % 2 == 1 and table.apart[unit]:
+        _cross(table, state, unit, part == 1)
     state.tick[unit] += part == 3
     state.part[unit] = (part + 1) % 4
     if part % 2 == 1 and table.beside[unit] != unit:
         state.part[unit] = TURN_OF_FORWARD if part == 3 else TURN_OF_BACKWARD
     return True
+
+
+@inlined_by_llvm
+def _cross(table: Tables, state: State, unit: int, to_backward: bool) -> None:
+    """From a forward to the backward of the next tick, which begins when the backward beside the
+    forward is done, too; or from that to the forward that begins with it."""
+    time, other = int(state.time[unit]), int(state.other[unit])
+    if not to_backward:
+        state.time[unit], state.other[unit] = other, time
+        return
+    now, gap = max(time, other), abs(time - other)
+    if not _outside(table, state, unit, gap):
+        state.idle[unit, TURN] += gap
+    state.time[unit] = state.other[unit] = now
+    state.total[0] += now
 
 
 @inlined_by_llvm

@@ -57,7 +57,7 @@ class EngineRun:
 
     @property
     def cycles(self) -> int:
-        return int(self.state.time.max())
+        return int(max(self.state.time.max(), self.state.other.max()))
 
     def mark(self, unit: int, which: int) -> int:
         """A milestone of a unit in cycles; the end of the run if it was never reached."""
@@ -65,10 +65,22 @@ class EngineRun:
         return at if at >= 0 else self.cycles
 
     def spent(self, unit: int) -> tuple[int, dict[str, int]]:
-        """Cycles at work, and idle ones by reason."""
+        """Cycles at work, and idle ones by reason; of a unit that is apart in the mean over both of
+        its parts."""
         idle = dict(zip(REASONS, map(int, self.state.idle[unit]), strict=True))
-        idle["drain"] += self.cycles - int(self.state.time[unit])
-        return int(self.state.busy[unit].sum()), idle
+        is_apart = self.wiring.units[unit].apart
+        ends = (self.state.time, self.state.other) if is_apart else (self.state.time,)
+        idle["drain"] += sum(self.cycles - int(end[unit]) for end in ends)
+        busy = int(self.state.busy[unit].sum())
+        return _mean_of_two(busy, idle) if is_apart else (busy, idle)
+
+
+def _mean_of_two(busy: int, idle: dict[str, int]) -> tuple[int, dict[str, int]]:
+    """Half of each, in whole cycles; what rounding leaves over counts as `turn`."""
+    halves = {reason: cycles // 2 for reason, cycles in idle.items()}
+    total = (busy + sum(idle.values())) // 2
+    halves["turn"] += total - busy // 2 - sum(halves.values())
+    return busy // 2, halves
 
 
 def event(plan: PlanDocument, samples: int) -> SimReport:

@@ -164,5 +164,5 @@ def _counts(table: Tables) -> int:
 
 
 def _image(table: Tables) -> Ints:
-    times = 3 * table.delay.size + table.depth.size + 8 * int(table.depth.sum())
+    times = 4 * table.delay.size + table.depth.size + 8 * int(table.depth.sum())
     return np.zeros(_counts(table) + times, np.int64)

@@ -29,7 +29,8 @@ class StageRow:
     in an output while the consumer was at work), loop (no room although the consumer was waiting
     too: the FIFO is too shallow), drain, turn (another stage of its region was at work), and in
     plans with experts routing (experts with fewer rows than the fullest waited for it, in the mean
-    over all). With the busy cycles of all samples they add up to the cycles of the run.
+    over all). With the busy cycles of all samples they add up to the cycles of the run. Of a stage
+    with two `regions` both are in the mean over them, and turn is what one waits for the other.
     `bound_by` is what takes most of the stage's own cycles.
     """
 
@@ -43,10 +44,12 @@ class StageRow:
     utilisation: float
     bound_by: str
     memory_per_pe: PEMemory
+    regions: int = 1
 
     @property
-    def cycles_per_sample(self) -> int:
-        return self.forward_cycles + self.backward_cycles + self.update_cycles
+    def cycles_per_sample(self) -> float:
+        """At work, in the mean over the stage's PEs."""
+        return (self.forward_cycles + self.backward_cycles + self.update_cycles) / self.regions
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,10 @@ def _row(stage: StageRecord, busy_cycles: int, idle: dict[str, int], interval: f
         update_cycles=cycles.update_cycles,
         busy_cycles=busy_cycles,
         idle_cycles=idle,
-        utilisation=cycles.total_cycles / interval,
+        utilisation=stage.pe_cycles / (stage.region.area * interval),
         bound_by=stage.bound_by,
         memory_per_pe=stage.memory_per_pe,
+        regions=len(stage.uses),
     )
 
 
@@ -82,5 +83,5 @@ def edge_rows(plan: PlanDocument, wiring: Wiring, interval: float) -> tuple[Edge
 def mean_utilisation(plan: PlanDocument, interval: float) -> float:
     """Busy share of the used PEs in steady state: stages weighted by their area."""
     area = sum(region.rectangle.area for region in plan.regions)
-    work = sum(stage.region.area * stage.cycles.total_cycles for stage in plan.stages)
+    work = sum(stage.pe_cycles for stage in plan.stages)
     return work / (area * interval) if area else 0.0

@@ -47,6 +47,7 @@ class Tables(NamedTuple):
     delay: Ints
     trains: NDArray[np.bool_]
     update_waits: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
     is_host: NDArray[np.bool_]
     full_from: Ints
     regular_from: Ints
@@ -70,19 +71,21 @@ class Tables(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where everybody is. Units: tick, part of it (0 to 3, or
-    its turn), own time, when it had time for the last
-    phase and when it began it, cycles spent. Channels: items given and taken so far, when links
-    fall free, and per remembered item its times (`sent`, `got`, see LEFT and TAKEN). Recorded
-    of a window of samples: `slices` of units, begin and end by phase; `moves` of channels, when an
-    item was given and taken, and when its first part left and its last one was on the links, from
-    some samples before the window on (-1: not yet). `total` is the
-    sum of all times computed (wraps around), each a convex function of those before: see steady.py.
+    """Where everybody is. Units: tick, part of it (0 to 3, or its turn), own time, of one that is
+    apart also that of its other phase (before a forward the end of the backward beside it, before a
+    backward the beginning of its tick), when it had time for the last phase and when it began it,
+    cycles spent. Channels: items given and taken so far, when links fall free, and per remembered
+    item its times (`sent`, `got`, see LEFT and TAKEN). Recorded of a window of samples: `slices` of
+    units, begin and end by phase; `moves` of channels, when an item was given and taken, and when
+    its first part left and its last one was on the links, from some samples before the window on
+    (-1: not yet). `total` is the sum of all times computed (wraps around), each a convex function
+    of those before: see steady.py.
     """
 
     tick: Ints
     part: Ints
     time: Ints
+    other: Ints
     ready: Ints
     began: Ints
     busy: Ints
@@ -115,6 +118,7 @@ def tables(wiring: Wiring, samples: int, period: int = 1) -> Tables:
         delay=np.array([unit.delay for unit in units], np.int64),
         trains=np.array([unit.trains for unit in units]),
         update_waits=np.array([unit.update_waits for unit in units]),
+        apart=np.array([unit.apart for unit in units]),
         is_host=np.arange(count) >= wiring.stages,
         full_from=full_from,
         regular_from=full_from + longest + depth.max(initial=0),
@@ -150,7 +154,14 @@ def start(table: Tables, window: tuple[int, int]) -> State:
     is_alone = table.beside == np.arange(units)
     waiting = np.where(is_alone, 0, TURN_OF_FORWARD).astype(np.int64)
     return State(
-        *(zeros(units), waiting, table.starts.copy(), zeros(units), zeros(units)),
+        *(
+            zeros(units),
+            waiting,
+            table.starts.copy(),
+            table.starts.copy(),
+            zeros(units),
+            zeros(units),
+        ),
         *(zeros(units, 3), zeros(units, len(REASONS)), np.full((units, MARKS), -1, np.int64)),
         *(zeros(channels), zeros(channels), zeros(channels)),
         *(zeros(items, 6), zeros(items, 2)),

@@ -87,9 +87,9 @@ def _stage_dots(plan: PlanDocument, report: SimReport) -> list[Dot]:
     dots = []
     for stage, row in zip(plan.stages, report.stages, strict=True):
         at_peak = stage.macs_effective / (peak * stage.region.area)
-        if not (at_peak and row.cycles_per_sample and streams[row.id]):
+        if not (at_peak and stage.pace_cycles and streams[row.id]):
             continue
-        share = at_peak / max(row.cycles_per_sample, streams[row.id])
+        share = at_peak / max(stage.pace_cycles, streams[row.id])
         title = f"{row.id}: {share:.0%} of the peak, {row.bound_by}"
         dots.append(Dot(at_peak / streams[row.id], share, row.bound_by, title))
     return dots

@@ -64,7 +64,7 @@ def _facts(
 def _operators(stage: StageRecord, row: StageRow) -> list[tuple[str, str]]:
     """The operators that take most cycles, and their share of the stage's."""
     longest = sorted(stage.operators, key=attrgetter("cycles"), reverse=True)[:_OPERATORS]
-    total = max(row.cycles_per_sample, 1)
+    total = max(row.forward_cycles + row.backward_cycles + row.update_cycles, 1)
     return [
         (
             in_phase(o),

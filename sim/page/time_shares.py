@@ -15,7 +15,7 @@ MEANINGS = {
     "blocked": "no room after it, as the next stage is at work: it is slower",
     "loop": "no room after it, although the next stage waits too: the FIFO is too shallow",
     "drain": "no samples any more",
-    "turn": "another stage of its region is at work",
+    "turn": "another stage of its region, or its other region, is at work",
     ROUTING: "experts wait for the fullest",
     "unattributed": "idle; the event level says why",
 }

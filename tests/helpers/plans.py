@@ -167,6 +167,34 @@ def moved(
     return replace(stage, uses=(replace(use, region=region),))
 
 
+def apart(document: PlanDocument, *indices: int) -> PlanDocument:
+    """The forward of these stages on a region of its own, above one of backward and update. Ticks
+    of the others but the last are to begin with the backward."""
+    stages = list(document.stages)
+    for index in indices:
+        region = stages[index].uses[0].region
+        top = region.rectangle
+        below = replace(top, row=top.row + top.height)
+        uses = tuple(
+            RegionUse(
+                replace(region, id=f"{region.id}{purpose}", rectangle=rectangle),
+                purpose,
+                stages[index].cycles.of(purpose),
+            )
+            for purpose, rectangle in (("forward", top), ("backward", below))
+        )
+        depth = stages[index].delay + 1
+        stages[index] = replace(stages[index], uses=uses, backward_first=False, fifo_depth=depth)
+    return replace(document, stages=tuple(stages))
+
+
+def backward_first(document: PlanDocument) -> PlanDocument:
+    """The ticks of all stages but the last begin with the backward."""
+    *others, last = document.stages
+    first = (replace(one, backward_first=True, fifo_depth=one.delay) for one in others)
+    return replace(document, stages=(*first, last))
+
+
 def sharing(document: PlanDocument, *together: int) -> PlanDocument:
     """These stages on the region of the first of them."""
     region = document.stages[together[0]].uses[0].region

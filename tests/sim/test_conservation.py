@@ -16,7 +16,7 @@ QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 def test_busy_and_idle_cycles_add_up_to_the_run(plan, samples, level):
     report = simulate(plan, samples, level)
     for row in report.stages:
-        assert row.busy_cycles == samples * row.cycles_per_sample
+        assert row.busy_cycles == int(samples * row.cycles_per_sample)
         assert all(cycles >= 0 for cycles in row.idle_cycles.values())
         assert row.busy_cycles + sum(row.idle_cycles.values()) == report.cycles
 

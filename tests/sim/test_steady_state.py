@@ -48,6 +48,21 @@ def test_slowest_stage_sets_the_interval_exactly():
         assert [row.bound_by for row in report.stages][1] == "compute"
 
 
+@pytest.mark.parametrize(
+    ("cycles", "interval"), [((30, 40, 10), 50), ((60, 20, 10), 60), ((300, 200, 99), 300)]
+)
+def test_a_stage_apart_is_as_slow_as_its_slower_region(cycles, interval):
+    """The forward beside backward and update, in both levels; others take 35 and 30 cycles."""
+    chain = plans.chain([(10, 20, 5), cycles, (10, 10, 10)], size=40)
+    plan = plans.apart(plans.backward_first(chain), 1)
+    for level in ("event", "analytic"):
+        report = simulate(plan, 200, level)
+        assert report.initiation_interval_cycles == interval
+        assert report.bound_by == "compute: layer1"
+    (row,) = (row for row in simulate(plan, 200).stages if row.id == "layer1")
+    assert row.utilisation == pytest.approx(sum(cycles) / (2 * interval))
+
+
 def test_one_stage_is_plain_sgd():
     """S = 1: forward, backward and update of one sample after the other, nothing else."""
     report = simulate(plans.chain([(10, 20, 5)]), 100)

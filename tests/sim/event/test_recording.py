@@ -26,7 +26,7 @@ QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 @QUICK
-@given(random_plan(max_stages=5), st.integers(1, 20))
+@given(random_plan(max_stages=5, may_be_apart=False), st.integers(1, 20))
 def test_the_timeline_obeys_the_tick(plan, samples):
     """Every phase of every sample once, one at a time per stage, in the order F(i), B(i - D), U."""
     slices = timeline(plan, samples, 0, samples)
@@ -142,3 +142,19 @@ def test_rows_pass_through_a_chain():
     plan = plans.plan([(100, 1, 1)] * 3, edges)
     assert [forward(plan, stage) for stage in range(3)] == [(0, 100), (10, 110), (20, 120)]
     assert simulate(plan, 1, "analytic").forward_latency_cycles == 120
+
+
+def test_forward_and_backward_of_a_tick_run_beside_each_other_where_they_are_apart():
+    """Both begin when both of the tick before are done."""
+    chain = plans.chain([(20, 30, 10), (60, 50, 15), (10, 20, 10)], size=40)
+    plan = plans.apart(plans.backward_first(chain), 1)
+    slices = [s for s in timeline(plan, 40, 0, 40) if s.stage == "layer1"]
+    at = {(s.phase, s.sample): s for s in slices}
+    delay, beside = plan.stages[1].delay, 0
+    for tick in range(delay + 1, 40):
+        forward, backward = at["forward", tick], at["backward", tick - delay]
+        before = at["forward", tick - 1].end, at["update", tick - 1 - delay].end
+        assert min(forward.begin, backward.begin) >= max(before)
+        assert at["update", tick - delay].begin >= backward.end
+        beside += forward.begin < backward.end and backward.begin < forward.end
+    assert beside > 30
