@@ -27,6 +27,7 @@ from . import (
     wiring,
     workspace,
 )
+from .regions import apart
 from .violation import Finding, Rule, Subject, Violation
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -45,6 +46,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "region-inside-grid": geometry.inside_grid,
         "wafers-in-order": geometry.wafers_in_order,
         "regions-disjoint": geometry.disjoint,
+        "apart": apart.apart,
         "tiling-fills-region": geometry.tiling_fills_region,
         "delay": timing.delays,
         "fifo-depth": timing.fifo_depths,

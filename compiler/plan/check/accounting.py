@@ -50,7 +50,7 @@ def nonzeros_mean(subject: Subject) -> Iterator[Finding]:
     """
     for stage in subject.plan.stages:
         held, tiling = stage.nonzeros, stage.tiling
-        area = max(stage.region.height * stage.region.width, 1)
+        area = max(stage.part.height * stage.part.width, 1)
         least = held.total / area
         most = held.total / max(min(tiling.in_split, tiling.out_split), 1)
         if not least * (1 - 1e-9) <= held.per_pe_mean <= most * (1 + 1e-9):

@@ -10,8 +10,8 @@ from .violation import Finding, Subject
 
 
 def region_uses(subject: Subject) -> Iterator[Finding]:
-    """A stage runs on one region for all its phases, as long as they take; equal ids are equal
-    regions."""
+    """A stage runs on one region for all its phases, or on one for its forward and one for backward
+    and update, as long as they take; equal ids are equal regions."""
     known: dict[str, Region] = {}
     for stage in subject.plan.stages:
         for use in stage.uses:
@@ -20,13 +20,15 @@ def region_uses(subject: Subject) -> Iterator[Finding]:
                 yield Finding(f"{where}.purpose", f"one of {', '.join(PURPOSES)}", use.purpose)
             if known.setdefault(region.id, region) != region:
                 yield Finding(where, "one region by this id", "two")
-        if [use.purpose for use in stage.uses] != ["all"]:
-            yield Finding(f"{stage.id}.uses", "one use for all", len(stage.uses))
+        purposes = tuple(use.purpose for use in stage.uses)
+        if purposes not in (("all",), ("forward", "backward")):
+            yield Finding(f"{stage.id}.uses", "one for all, or forward and backward", purposes)
         cycles = stage.cycles
-        total = cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
-        if sum(use.cycles for use in stage.uses) != total:
-            given = [use.cycles for use in stage.uses]
-            yield Finding(f"{stage.id}.uses.cycles", f"{total}, as its phases", given)
+        forward, after = cycles.forward_cycles, cycles.backward_cycles + cycles.update_cycles
+        expected = [forward, after] if len(purposes) > 1 else [forward + after]
+        given = [use.cycles for use in stage.uses]
+        if given != expected:
+            yield Finding(f"{stage.id}.uses.cycles", f"{expected}, as its phases", given)
 
 
 def inside_grid(subject: Subject) -> Iterator[Finding]:
@@ -117,7 +119,7 @@ def tiling_fills_region(subject: Subject) -> Iterator[Finding]:
     sums to all of a line leave the positions whole.
     """
     for stage in subject.plan.stages:
-        tiling, region = stage.tiling, stage.region
+        tiling, region = stage.tiling, stage.part
         size = size_of(tiling)
         size = size[::-1] if stage.uses[0].region.turned else size
         if size != (region.height, region.width):

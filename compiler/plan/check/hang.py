@@ -95,7 +95,7 @@ def _colours(plan: PlanDocument, streams: Sequence[CheckedStream]) -> tuple[Use,
     routers = routers_of(plan, streams)
     pairs = meetings(routers)
     taken = colours_taken(pairs, len(streams))
-    kept = max(collective_colours(s.region, s.tiling.space_split) for s in plan.stages)
+    kept = max(collective_colours(s.part, s.tiling.space_split, len(s.uses)) for s in plan.stages)
     use = Use(most_streams(routers), taken, kept, _limit(plan, COLOURS))
     return use, {number for pair in pairs for number in pair}
 
@@ -107,7 +107,7 @@ def queue_use(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Use:
     ends = Counter(s.sink for s in crossing), Counter(s.source for s in crossing)
     for group in groups_of(plan):
         own = [plan.stages[number] for number in group]
-        kept = max(collective_queues(s.region, s.tiling.space_split) for s in own)
+        kept = max(collective_queues(s.part, s.tiling.space_split, len(s.uses)) for s in own)
         streams_of = (sum(end[number] for number in set(group)) for end in ends)
         found += [Use(n, n, kept, there_are) for n in streams_of if n]
     return max(found, key=lambda use: use.taken + use.kept, default=Use(0, 0, 0, there_are))
@@ -141,7 +141,8 @@ def _rank(plan: PlanDocument, stream: CheckedStream) -> tuple[int, int, int]:
     sink = stream.edge.sink
     if stream.phase == FORWARD:
         return 1, -_tick(plan, stream), sink
-    return 0 if plan.stages[sink].backward_first else 2, sink, sink
+    own = plan.stages[sink]
+    return 0 if own.backward_first or len(own.uses) > 1 else 2, sink, sink
 
 
 def _with_one_end(plan: PlanDocument, streams: Sequence[CheckedStream]) -> Iterable[Sequence[int]]:

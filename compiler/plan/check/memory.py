@@ -148,7 +148,7 @@ def skip_fifos(subject: Subject) -> Iterator[Finding]:
             for edge in edges
             if edge.source < position < edge.sink
         )
-        expected = dealt(passing, stage.tiling, stage.region) + _resting(subject, position)
+        expected = dealt(passing, stage.tiling, stage.part) + _resting(subject, position)
         given = stage.memory_per_pe.skip_fifo_bytes
         if given != expected:
             yield Finding(f"{stage.id}.memory_per_pe.skip_fifo_bytes", expected, given)
@@ -206,7 +206,7 @@ def _gradient_bytes(subject: Subject, stage: StageRecord, of_all: int) -> int | 
 
 def _share(stage: StageRecord, spec: TensorSpec) -> int:
     """Bytes on the fullest PE of a tensor that is dealt out."""
-    return dealt(spec.elements, stage.tiling, stage.region) * spec.torch_dtype.itemsize
+    return dealt(spec.elements, stage.tiling, stage.part) * spec.torch_dtype.itemsize
 
 
 def _slice_bytes(record: TensorRecord, slices: int) -> int | None:
@@ -282,7 +282,7 @@ def _gradients(subject: Subject, reader: int, number: int, ticks: int, held: int
         return ticks * held
     factors = [factor.meta["val"] for factor in node.args[:2]]
     dealt_out = sum(
-        dealt(value.numel(), stage.tiling, stage.region) * value.element_size() for value in factors
+        dealt(value.numel(), stage.tiling, stage.part) * value.element_size() for value in factors
     )
     return min(ticks * held, ticks * dealt_out + held)
 

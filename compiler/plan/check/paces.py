@@ -60,9 +60,13 @@ def timing_of(plan: PlanDocument) -> CheckedTiming | None:
 def _stage_paces(plan: PlanDocument) -> Iterator[tuple[int, str]]:
     for stage in plan.stages:
         cycles = stage.cycles
-        total = cycles.forward_cycles + cycles.backward_cycles + cycles.update_cycles
+        forward, after = cycles.forward_cycles, cycles.backward_cycles + cycles.update_cycles
+        is_apart = len(stage.uses) > 1
+        total = max(forward, after) if is_apart else forward + after
         yield total, f"{stage.bound_by}: {stage.id}"
     for group in groups_of(plan):
+        if len(group) == 1:
+            continue
         own = [plan.stages[number] for number in group]
         totals = [sum(use.cycles for use in stage.uses) for stage in own]
         cause = own[totals.index(max(totals))].bound_by
@@ -148,7 +152,7 @@ def _mesh_cycles(
 
 
 def _lanes(plan: PlanDocument, edge: EdgeRecord) -> int:
-    return lane_count([plan.stages[i].region for i in (edge.source, edge.sink) if i != HOST])
+    return lane_count([plan.stages[i].part for i in (edge.source, edge.sink) if i != HOST])
 
 
 def _route(stream: CheckedStream) -> Sequence[tuple[int, int]]:
@@ -206,7 +210,7 @@ def _host_paces(plan: PlanDocument, constants: dict[str, float]) -> Iterator[tup
     name = "activations off the wafer" if away else "input bandwidth"
     yield ceil(size * cycles), f"host: {name}"
     for stage in away:
-        lanes = max(stage.region.height, stage.region.width)
+        lanes = max(stage.part.height, stage.part.width)
         bytes_per_cycle = lanes * constants["noc.link_bytes_per_cycle"]
         side = ceil(stage.off_wafer_bytes / bytes_per_cycle)
         yield side, f"host: activations of {stage.id}, side of the region"

@@ -19,7 +19,7 @@ def routers_of(
     for number, stream in enumerate(streams):
         edge, own = stream.edge, list[Lanes]()
         route = edge.route if stream.phase == FORWARD else edge.route[::-1]
-        ends = [plan.stages[i].region for i in (edge.source, edge.sink) if i != HOST]
+        ends = [plan.stages[i].part for i in (edge.source, edge.sink) if i != HOST]
         for lanes in lanes_of(plan, number, route, lane_count(ends)):
             parts = [_with_ends(lanes)]
             for other in own:

@@ -64,13 +64,25 @@ def waits(plan: PlanDocument, streams: list[CheckedStream], host_cycles: int) ->
         ends = ("ends", position, FORWARD), ("ends", position, BACKWARD)
         delay, update = 2 * (len(plan.stages) - 1 - position), stage.cycles.update_cycles
         backward, forward = ("begins", position, BACKWARD), ("begins", position, FORWARD)
-        if stage.backward_first:
+        if len(stage.uses) > 1:
+            found += _side_by_side(position, delay, update)
+        elif stage.backward_first:
             found.append(Wait(ends[1], forward, 0, delay))
             found.append(Wait(ends[0], backward, update, 1 - delay))
         else:
             found.append(Wait(ends[0], backward, 0, -delay))
             found.append(Wait(ends[1], forward, update, delay + 1))
     return (*found, *(wait for group in groups_of(plan) for wait in _rounds(plan, group)))
+
+
+def _side_by_side(position: int, delay: int, update: int) -> Iterator[Wait]:
+    """Forward and backward of a tick both begin when those of the tick before are done."""
+    forward, backward = (("begins", position, phase) for phase in (FORWARD, BACKWARD))
+    ends = ("ends", position, FORWARD), ("ends", position, BACKWARD)
+    yield Wait(ends[0], forward, 0, 1)
+    yield Wait(ends[1], backward, update, 1)
+    yield Wait(ends[0], backward, 0, 1 - delay)
+    yield Wait(ends[1], forward, update, delay + 1)
 
 
 def _rounds(plan: PlanDocument, group: Sequence[int]) -> Iterator[Wait]:

@@ -73,9 +73,9 @@ def _sum(where: str, stage: StageRecord, step: SumStep) -> Iterator[Finding]:
     if min(step.rounds, step.along, step.across, step.spacing) < 1 or step.words < 0:
         yield Finding(where, "one or more of each", step)
     pes = step.along * step.across
-    if pes > stage.region.area:
-        yield Finding(where, f"at most {stage.region.area} PEs, as the region", pes)
-    if step.spacing * (step.across - 1) >= max(stage.region.height, stage.region.width):
+    if pes > stage.part.area:
+        yield Finding(where, f"at most {stage.part.area} PEs, as the region", pes)
+    if step.spacing * (step.across - 1) >= max(stage.part.height, stage.part.width):
         yield Finding(f"{where}.spacing", "lines inside the region", step.spacing)
 
 

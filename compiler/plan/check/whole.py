@@ -61,7 +61,7 @@ def utilisation(subject: Subject) -> Iterator[Finding]:
     """Share of PE cycles spent: sum of area x cycles over PEs used x interval."""
     plan, totals = subject.plan, subject.plan.totals
     busy = sum(
-        stage.region.height * stage.region.width * _cycles(plan, position)
+        stage.part.height * stage.part.width * _cycles(plan, position)
         for position, stage in enumerate(plan.stages)
     )
     offered = totals.pes_used * totals.initiation_interval_cycles

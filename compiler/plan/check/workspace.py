@@ -125,7 +125,7 @@ def _held(
     *,
     has_factors: bool,
 ) -> int:
-    tiling, region = stage.tiling, stage.region
+    tiling, region = stage.tiling, stage.part
     sizes = [
         [dealt(value.elements, tiling, region) * value.item_bytes for value in values]
         for values in (moment.there, moment.made, moment.dying)

@@ -288,7 +288,8 @@ def test_every_rule_has_a_mutation() -> None:
     elsewhere = {
         "routed-loads",
         "low-rank-factors",
-    }  # tests/compiler/plan/: test_routed, check/test_low_rank
+        "apart",
+    }  # tests/compiler/plan/: test_routed, check/test_low_rank, check/regions/test_apart
     assert {rule for rule, _, _ in (*MUTATIONS, *COMPILED)} == set(RULES) - elsewhere
 
 
