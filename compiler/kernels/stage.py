@@ -18,6 +18,7 @@ from ..machine.tilings import (
     COARSE,
     FINE,
     Tilings,
+    apart_sides,
     enumerate_tilings,
     line_tilings,
     square_tilings,
@@ -28,6 +29,7 @@ from ..plan.routed import Routed
 from ..plan.stage_record import Tiling
 from ..targets.target import Target
 from ..timing.streams import side_links
+from .hand_over import FAMILY, OPERATOR, hand_over_cycles
 from .held.memory import MemoryTable, Stored, memory_table, stored_parameters
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
@@ -67,7 +69,8 @@ class Priced:
 
 @dataclass(frozen=True)
 class StageTable:
-    """A stage under every tiling that fits the grid; memory not yet held against capacity."""
+    """A stage under every tiling that fits the grid; memory not yet held against capacity. If it is
+    `apart`, each is that of two regions, of forward and backward; memory is that of the latter."""
 
     tilings: Tilings
     operators: tuple[Priced, ...]
@@ -78,6 +81,19 @@ class StageTable:
     nonzeros_mean: Floats
     nonzeros_max: Ints
     backward_first: bool = False
+    apart: bool = False
+
+    @cached_property
+    def sides(self) -> tuple[Ints, Ints]:
+        """Height and width of what every tiling occupies."""
+        sides = self.tilings.height, self.tilings.width
+        return apart_sides(*sides) if self.apart else sides
+
+    @cached_property
+    def areas(self) -> Ints:
+        """PEs that every tiling occupies."""
+        height, width = self.sides
+        return height * width
 
     @cached_property
     def phase_cycles(self) -> dict[str, Ints]:
@@ -88,8 +104,10 @@ class StageTable:
         return found
 
     def total_cycles(self) -> Ints:
+        """What a sample takes of the region; of two, of the busier one."""
         forward, backward, update = self.phase_cycles.values()
-        return forward + backward + update
+        after = backward + update
+        return np.maximum(forward, after) if self.apart else forward + after
 
     @property
     def size_bytes(self) -> int:
@@ -109,11 +127,13 @@ def price_stage(
     shares: tuple[float, ...] | None = None,
     backward_first: bool = False,
     costs: Costs | None = None,
+    apart: bool = False,
 ) -> StageTable:
     """Price every operator of a stage under every tiling that fits the target's grid, or `tilings`;
     with `in_sequence` each operator waits for the sums of the one before. `shares` of the rows of
     a mixture go to each expert; None: the same to all. If in a tick the backward comes before the
-    forward (`backward_first`), sums of its gradients go on behind that. `costs` are those of
+    forward (`backward_first`), sums of its gradients go on behind that. If they are `apart`, on
+    regions of their own, they hand over what they have for each other. `costs` are those of
     `operator_costs`, if they are known.
 
     `program` is the stage's own or an equal one: `layout` refers to its nodes.
@@ -133,20 +153,36 @@ def price_stage(
     held = [spec for n, spec in enumerate(program.parameters) if n not in layout.lent]
     dense = sum(spec.elements for spec in held)
     zeros = sum(w.dense - w.total for w in weights.values())
+    memory = memory_table(
+        *(site, layout, program, stored, step.states, backward_first),
+        {phase: dict(_joint(operators, phase)) for phase in PHASES},
+    )
+    if apart:
+        operators = (*operators, *_handed_over(site, stage, memory, any(program.trainable)))
     return StageTable(
         tilings=tilings,
         operators=operators,
-        memory=memory_table(
-            *(site, layout, program, stored, step.states, backward_first),
-            {phase: dict(_joint(operators, phase)) for phase in PHASES},
-        ),
+        memory=memory,
         stream_cycles=stream_cycles(program, tilings, target),
         nonzeros_dense=dense,
         nonzeros_total=dense - zeros,
         nonzeros_mean=sum((s.mean_elements for s in stored), site.zeros()),
         nonzeros_max=sum((s.elements for s in stored), np.zeros(len(tilings), np.int64)),
         backward_first=backward_first,
+        apart=apart,
     )
+
+
+def _handed_over(
+    site: Site, stage: Stage, memory: MemoryTable, is_trained: bool
+) -> Iterator[Priced]:
+    """What the forward's region sends to the backward's, and the reverse."""
+    nothing = np.zeros(len(site.tilings), np.int64)
+    sent = [("forward", memory.saved_bytes), ("update", memory.weights if is_trained else nothing)]
+    for phase, size_bytes in sent:
+        cycles = hand_over_cycles(size_bytes, site.tilings, site.target.noc)
+        cost = Cost(site.zeros(), cycles)
+        yield _priced(f"hand_over({phase})", OPERATOR, FAMILY, phase, stage.origin, cost)
 
 
 def _joint(operators: Iterable[Priced], phase: str) -> Iterator[tuple[str, Bools]]:

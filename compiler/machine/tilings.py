@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
 from ..plan.stage_record import ALGORITHMS, Tiling
 from .arrays import Bools, Ints, ceil_div
+
+N = TypeVar("N", int, Ints)
 
 MULTICAST, ALL_REDUCE, RING, SUMMA = range(len(ALGORITHMS))
 """Numbers of the algorithms in `Tilings.algorithm`."""
@@ -220,3 +223,9 @@ def square_tilings(sizes: tuple[int, int, int], rows: int, columns: int) -> Tili
     pes = np.array(sorted(sides), np.int64)
     ring, summa = (Tilings.in_blocks(pes, pes, pes, algorithm) for algorithm in (RING, SUMMA))
     return ring.beside(summa)
+
+
+def apart_sides(height: N, width: N) -> tuple[N, N]:
+    """Sides of two regions of these sides that lie beside each other with their longer ones."""
+    is_tall = height >= width
+    return height * (2 - is_tall), width * (1 + is_tall)

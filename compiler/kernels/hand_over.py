@@ -1,0 +1,27 @@
+"""What the two regions of a stage hand over to each other at the end of a tick.
+
+A stage whose forward has PEs of its own keeps two copies of its weights. Both regions have the same
+tiling and lie beside each other with their longer sides, so each PE of one has its like in the
+other, a short side away. The forward hands over what it saved for the backward of the sample; the
+update hands over the new weights, with the indices of the non-zero ones. All words of a line of PEs
+pass the link at the border one after the other, those of the PE next to it first: the last ones are
+near their end when they have passed it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..machine.arrays import Floats, Ints
+from ..machine.collectives import transfer, words
+from ..machine.tilings import Tilings
+from ..targets.target import Noc
+
+OPERATOR = "weft.hand_over"
+FAMILY = "movement"
+
+
+def hand_over_cycles(size_bytes: Ints, tilings: Tilings, noc: Noc) -> Floats:
+    """Cycles until the bytes of every PE are with its like in the other region."""
+    line = np.minimum(tilings.height, tilings.width)
+    return transfer(noc, line * words(noc, size_bytes, 1), np.ones_like(line), 1)
