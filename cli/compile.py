@@ -52,7 +52,10 @@ def compile_verb(
     ] = None,
     mappings: Annotated[
         str | None,
-        typer.Option(metavar="all|2021", help="2021: features on columns, products in sequence."),
+        typer.Option(
+            metavar="all|apart|2021",
+            help="apart: PEs of its own for a stage's forward, too; 2021: products in sequence.",
+        ),
     ] = None,
     witness: Annotated[
         str,

@@ -29,7 +29,7 @@ from .plan.document import Granularity, LeverRecord
 from .plan.plan import Plan
 from .plan.program import Stages
 from .plan.stage_record import Tiling
-from .plan.training import Mask, Training
+from .plan.training import Mappings, Mask, Training
 from .stages.coarsen import Coarsen
 from .stages.cut import Cut
 from .stages.group import Group
@@ -97,7 +97,7 @@ class Options:
     off_wafer: int = 0
     limits: Limits = field(default_factory=Limits)
     fit: Literal["auto"] | None = None
-    mappings: Literal["all", "2021"] = "all"
+    mappings: Mappings = "all"
     pe_memory: int | None = None
     loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     witness: bool = True
@@ -119,6 +119,7 @@ class Options:
             self.by_element,
             self.tilings,
             in_sequence=self.mappings == "2021",
+            apart=self.mappings == "apart",
             loads=self.loads,
             pe_memory=self.pe_memory,
         )

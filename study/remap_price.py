@@ -67,9 +67,9 @@ def as_planned_cycles(
     cycles = Counter[Rectangle]()
     for stage, record in zip(plan.stages.stages, records, strict=True):
         if users[record.region] > 1:
-            cycles[record.region] += record.cycles.total_cycles
+            cycles[record.region] += record.pace_cycles
         else:
-            table = pricing.reprice(stage, tiling=record.tiling)
+            table = pricing.reprice(stage, tiling=record.tiling, apart=record.is_apart)
             own = int(table.total_cycles()[0]), int(table.stream_cycles[0])
             cycles[record.region] = max(own)
     return max(cycles.values())

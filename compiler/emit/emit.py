@@ -124,7 +124,15 @@ def _stage_record(
 ) -> StageRecord:
     """The record of a stage; stage `first` is the first on its region."""
     choice = placed.choice
-    region = Region(f"r{first:02d}", placed.region, choice.tiling, placed.is_turned)
+    pairs = zip(choice.purposes, placed.parts, strict=True)
+    uses = tuple(
+        RegionUse(
+            Region(_name(first, purpose), part, choice.tiling, placed.is_turned),
+            purpose,
+            choice.cycles.of(purpose),
+        )
+        for purpose, part in pairs
+    )
     return StageRecord(
         index=stage.index,
         id=f"s{stage.index:02d}:{stage.name}",
@@ -136,7 +144,7 @@ def _stage_record(
         backward_state=stage.backward_state,
         inputs=tuple(SourceRecord(source.stage, source.output) for source in stage.inputs),
         operators=tuple(choice.operators),
-        uses=(RegionUse(region, "all", choice.cycles.total_cycles),),
+        uses=uses,
         cycles=choice.cycles,
         macs_dense=sum(operator.macs_dense for operator in choice.operators),
         macs_effective=sum(operator.macs_effective for operator in choice.operators),
@@ -151,6 +159,11 @@ def _stage_record(
         off_wafer_bytes=stage.program.saved_bytes if stage.off_wafer else 0,
         backward_first=choice.backward_first,
     )
+
+
+def _name(first: int, purpose: str) -> str:
+    """`r07`, or of the parts of stage 7 `r07forward` and `r07backward`."""
+    return f"r{first:02d}{'' if purpose == 'all' else purpose}"
 
 
 def _are_ports_full(target: Target, tensors: Sequence[TensorRecord]) -> bool:

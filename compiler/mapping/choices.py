@@ -6,13 +6,14 @@ Stages --map--> Kernels --place--> Placement
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..machine.arrays import Ints
+from ..machine.tilings import apart_sides
 from ..plan.stage_record import NonZeros, OperatorCost, PEMemory, PhaseCycles, Rectangle, Tiling
 from ..targets.target import Target
 
@@ -26,7 +27,8 @@ class Choice:
 
     `stream_cycles` is how long a sample's inputs or outputs occupy the region's ports; streams run
     beside the arithmetic, so the slower of the two sets the stage's interval. See `StageRecord` for
-    `backward_first`.
+    `backward_first`. If it is `apart`, the forward has a region of its own beside that of backward
+    and update, both of the tiling's size.
     """
 
     tiling: Tiling
@@ -36,19 +38,48 @@ class Choice:
     memory: PEMemory
     nonzeros: NonZeros
     backward_first: bool = False
+    apart: bool = False
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """What its regions are for, see `RegionUse`."""
+        return ("forward", "backward") if self.apart else ("all",)
+
+    @property
+    def pace_cycles(self) -> int:
+        """What a sample takes of the busier of its regions."""
+        return max(map(self.cycles.of, self.purposes))
 
     @cached_property
     def interval_cycles(self) -> int:
         """Least cycles between two samples."""
-        return max(self.cycles.total_cycles, self.stream_cycles)
+        return max(self.pace_cycles, self.stream_cycles)
 
     @property
     def height(self) -> int:
-        return self.tiling.height
+        return self._sides[0]
 
     @property
     def width(self) -> int:
-        return self.tiling.width
+        return self._sides[1]
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        height, width = self.tiling.height, self.tiling.width
+        return apart_sides(height, width) if self.apart else (height, width)
+
+    def parts(self, region: Rectangle) -> tuple[Rectangle, ...]:
+        """Its regions in the rectangle that it is given, which may lie turned."""
+        if not self.apart:
+            return (region,)
+        sides = {(self.tiling.height, self.tiling.width), (self.tiling.width, self.tiling.height)}
+        height, width = region.height, region.width // 2
+        if region.width % 2 or (height, width) not in sides:
+            height, width = region.height // 2, region.width
+            second = replace(region, row=region.row + height, height=height)
+            return replace(region, height=height), second
+        second = replace(region, column=region.column + width, width=width)
+        return replace(region, width=width), second
 
     @property
     def area(self) -> int:
@@ -157,6 +188,11 @@ class PlacedStage:
     def is_turned(self) -> bool:
         """Whether the rows of its tiling lie along columns of PEs."""
         return (self.region.height, self.region.width) != (self.choice.height, self.choice.width)
+
+    @property
+    def parts(self) -> tuple[Rectangle, ...]:
+        """Its regions: one, or that of its forward and that of its backward."""
+        return self.choice.parts(self.region)
 
 
 @dataclass(frozen=True)

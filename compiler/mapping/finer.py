@@ -60,7 +60,7 @@ class _Finer:
     interval: int
     about: dict[int, dict[Tiling, None]] = field(default_factory=dict)
     pes: Counter[int] = field(default_factory=Counter)
-    unions: dict[Hashable, _Union] = field(default_factory=dict)
+    unions: dict[Hashable, Union] = field(default_factory=dict)
 
     def look_at(self, stage: Stage, kernel: StageKernel) -> None:
         """Note about which tilings finer ones are wanted."""
@@ -85,7 +85,7 @@ class _Finer:
         fits = self.pricing.fitting(stage, table)
         key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
         if key not in self.unions:
-            self.unions[key] = _Union.of(kernel.sizes, table, fits)
+            self.unions[key] = Union.of(kernel.sizes, table, fits)
         return self.unions[key].kernel(self.pricing, stage, kernel, table)
 
     def _about(self, stage: Stage) -> tuple[Tiling, ...]:
@@ -95,7 +95,7 @@ class _Finer:
 
 
 @dataclass(frozen=True)
-class _Union:
+class Union:
     """Coarse and finer choices worth keeping: of the coarse ones their numbers, of finer ones with
     numbers from `coarse` on the tilings."""
 
@@ -108,14 +108,14 @@ class _Union:
     stream_cycles: Ints
 
     @staticmethod
-    def of(sizes: Sizes, table: StageTable, fits: Ints) -> _Union:
+    def of(sizes: Sizes, table: StageTable, fits: Ints) -> Union:
         streams = table.stream_cycles
-        finer = (table.tilings.height, table.tilings.width)
+        finer = table.sides
         finer += (np.maximum(table.total_cycles(), streams), streams)
         coarse = sizes.heights, sizes.widths, sizes.interval_cycles, sizes.stream_cycles
         both = [np.concatenate((a, b[fits])) for a, b in zip(coarse, finer, strict=True)]
         kept = kept_sizes(*both)
-        return _Union(len(sizes.heights), kept, fits, *(values[kept] for values in both))
+        return Union(len(sizes.heights), kept, fits, *(values[kept] for values in both))
 
     def kernel(
         self, pricing: Pricing, stage: Stage, kernel: StageKernel, table: StageTable
@@ -144,6 +144,6 @@ def _centres(kernel: StageKernel, interval: int) -> Iterator[Tiling]:
     near = near[np.argsort(sizes.areas[near], kind="stable")]
     hardly = near[sizes.interval_cycles[near] >= _FASTER * interval]
     for number in (hardly if len(hardly) else near)[:_CENTRES]:
-        tiling = kernel.choices[number].tiling
-        if tiling.algorithm == "multicast":
-            yield tiling
+        choice = kernel.choices[number]
+        if choice.tiling.algorithm == "multicast" and not choice.apart:
+            yield choice.tiling

@@ -17,6 +17,7 @@ from ..plan.program import Stages
 from ..plan.training import Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
+from .apart import apart_kernels
 from .choices import Kernels
 from .finer import finer_kernels
 from .known_kernels import known_kernels
@@ -69,7 +70,7 @@ def map_kernels(
     pricing = Pricing(stages, target, training, known, passing, regions_shared=bool(groups))
     together = {group.at: group for group in groups}
     guests = {number for group in groups for number in group.stages if number != group.at}
-    return Kernels(
+    kernels = Kernels(
         target,
         tuple(
             shared_kernel(
@@ -83,6 +84,7 @@ def map_kernels(
         features_on_columns=training.in_sequence,
         finer=None if training.in_sequence else partial(finer_kernels, pricing),
     )
+    return apart_kernels(pricing, kernels) if training.apart else kernels
 
 
 def _check_globs(stages: Stages, training: Training) -> None:

@@ -88,11 +88,11 @@ def pareto_sets(_: StageTable) -> dict[bytes, KeptTilings]:
 
 def kept_tilings(table: StageTable, fits: Ints) -> KeptTilings:
     """Those of the tilings `fits` worth keeping."""
-    height, width = table.tilings.height, table.tilings.width
+    height, width = table.sides
     cycles, streams = table.total_cycles(), table.stream_cycles
     is_fit = np.zeros(len(height), bool)
     is_fit[fits] = True
-    order = _by_size(table.tilings)
+    order = by_size(*table.sides) if table.apart else _by_size(table.tilings)
     interval = np.maximum(cycles, streams)
     kept = kept_sizes(height, width, interval, streams, order[is_fit[order]])
     return KeptTilings(kept, *(values[kept] for values in (height, width, interval, streams)))

@@ -53,11 +53,12 @@ the PE has asks for a new map, see remap/mask_room.py."""
 Masked = tuple[float, ...] | str
 """Shares of zeros of a stage's weights, or the stage if its masks are its own."""
 TableKey = tuple[
-    str, Masked, tuple[bool, ...], Tiling | None, tuple[float, ...] | None, bool, tuple[Tiling, ...]
+    *(str, Masked, tuple[bool, ...], Tiling | None, tuple[float, ...] | None),
+    *(bool, tuple[Tiling, ...], bool),
 ]
 """Program, masks, which parameters are stepped as matrices, the tiling asked for, the shares of
-rows that go to experts, whether the backward comes first in a tick, and tilings about which finer
-ones are priced, and no others."""
+rows that go to experts, whether the backward comes first in a tick, tilings about which finer
+ones are priced, and no others, and whether forward and backward have regions of their own."""
 WeightsKey = tuple[str, Masked, float]
 """Program, masks and the density of weights without one."""
 
@@ -201,13 +202,20 @@ class Pricing:
         """Prices of the stage's tilings, or of the one that is asked for."""
         return self.table_about(stage, ())
 
-    def table_about(self, stage: Stage, about: tuple[Tiling, ...]) -> StageTable:
+    def table_apart(self, stage: Stage) -> StageTable:
+        """Prices of the same tilings, each of two regions: of forward and backward."""
+        return self.table_about(stage, (), apart=True)
+
+    def table_about(
+        self, stage: Stage, about: tuple[Tiling, ...], *, apart: bool = False
+    ) -> StageTable:
         """Prices of finer tilings about some, and of no others; as `table` without any."""
         pinned = self.training.tiling_of(stage)
         as_matrices = tuple(name not in self.step.by_element for name in stage.parameters)
         load = self.training.load_of(stage)
-        first = self.backward_first(stage)
-        key = stage.program.key, self._mask_key(stage), as_matrices, pinned, load, first, about
+        first = self.backward_first(stage) and not apart
+        own = stage.program.key, self._mask_key(stage), as_matrices, pinned, load
+        key = *own, first, about, apart
         return self.known.tables(
             key,
             self.target,
@@ -216,6 +224,7 @@ class Pricing:
                 target=target,
                 tiling=pinned,
                 about=about,
+                apart=apart,
                 costs=None if about else self._costs(stage, target, pinned),
             ),
         )
@@ -264,10 +273,12 @@ class Pricing:
         optimizer_states: int | None = None,
         tiling: Tiling | None = None,
         about: tuple[Tiling, ...] = (),
+        apart: bool = False,
         costs: Costs | None = None,
     ) -> StageTable:
         """The stage's table, possibly under changed circumstances, of one tiling alone, or of
-        finer ones about some; of known costs of its operators, if they are given."""
+        finer ones about some; `apart`, each is that of two regions; of known costs of its
+        operators, if they are given."""
         program, layout = self.layout(stage)
         weights = self._weights(stage, layout, density)
         step = self.step if optimizer_states is None else UpdateStep(optimizer_states)
@@ -281,7 +292,8 @@ class Pricing:
             *(stage, program, layout, weights, machine, step, tilings),
             in_sequence=self.training.in_sequence,
             shares=self.training.load_of(stage),
-            backward_first=self.backward_first(stage),
+            backward_first=self.backward_first(stage) and not apart,
+            apart=apart,
             costs=costs,
         )
 
@@ -387,6 +399,7 @@ def choice_at(table: StageTable, index: int, post: Post, sharing: Stage | None) 
             per_pe_max_unbalanced=int(table.nonzeros_max[index]),
         ),
         backward_first=table.backward_first,
+        apart=table.apart,
     )
 
 

@@ -110,7 +110,7 @@ def _matrix(layout: StageLayout, stage: Stage, name: str) -> WeightMatrix:
 def _better(pricing: Pricing, stage: Stage, placed: PlacedStage) -> PlacedStage:
     """With the choice at the same tiling under the balanced masks, unless that is worse."""
     before = placed.choice
-    table = pricing.reprice(stage, tiling=before.tiling)
+    table = pricing.reprice(stage, tiling=before.tiling, apart=before.apart)
     after = choice_at(table, 0, pricing.post(stage), pricing.sharing(stage))
     return replace(placed, choice=_with_gain(before, after))
 

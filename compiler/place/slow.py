@@ -28,7 +28,7 @@ def slowed(placement: Placement) -> Placement:
 def slowest_cycles(placement: Placement) -> int:
     """Cycles per sample of the slowest region, slow cores included; streams may be slower."""
     regions = slowed(placement).by_region.values()
-    return max(sum(one.choice.cycles.total_cycles for one in users) for users in regions)
+    return max(sum(one.choice.pace_cycles for one in users) for users in regions)
 
 
 def speed(target: Target, region: Rectangle) -> float:

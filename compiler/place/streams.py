@@ -97,7 +97,8 @@ class Streams:
             name, delay, choice = f"stage {placed.stage}", 2 * (last - position), placed.choice
             slices, away = choice.tiling.space_split, _away(self.stages).get(placed.stage, 0)
             where = name, placed.region, choice.cycles, "compute", delay
-            yield StageSite(*where, slices, away, choice.backward_first)
+            apart = placed.parts[0] if choice.apart else None
+            yield StageSite(*where, slices, away, choice.backward_first, apart)
 
 
 @once_per_object

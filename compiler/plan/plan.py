@@ -84,6 +84,7 @@ class Plan:
             name if name in MATRIX_RULES else None,
             None if globs is None else tuple(globs),
             in_sequence=pipeline.get("mappings") == "2021",
+            apart=pipeline.get("mappings") == "apart",
             loads=recorded_loads(document.stages),
             pe_memory=pipeline.get("pe_memory"),
         )

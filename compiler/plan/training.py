@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from .program_graph import packet_name
 from .routed import Routed
 from .stage_record import StageRecord, Tiling
 
+Mappings = Literal["all", "apart", "2021"]
+"""Which mappings stages may have."""
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
 
@@ -28,6 +31,7 @@ class Training:
     it and are not balanced. `optimizer_states` is the number of state tensors per weight (1 for SGD
     with momentum, 2 for AdamW). `matrix_rule` names the update rule if it steps parameters as
     matrices, but for those that `by_element` is about (see `stepped_by_element`).
+    With `apart` stages may have one region for their forward and one for backward and update.
     Stages that match one of the globs of `tilings` ("layers.*") are mapped so; of several globs
     that match the first counts. With `in_sequence` every operator waits for the sums of the one
     before. A stage takes at most `pe_memory` bytes of a PE, of all that it has if it is None. Of
@@ -44,6 +48,7 @@ class Training:
     in_sequence: bool = False
     loads: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     pe_memory: int | None = None
+    apart: bool = False
 
     def bytes_of(self, target: Target) -> int:
         """What a stage may take of a PE of a machine."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ..plan.document import Granularity
+from ..plan.training import Mappings
 from .adapters import AdaptersRecipe
 from .optimizer import OptimizerRecipe
 from .part import Decay, Positive, RecipePart
@@ -142,9 +143,9 @@ class PipelineRecipe(RecipePart):
     fit: Literal["auto"] | None = None
     """auto: make stages reversible, recompute, coarsen, put FIFOs off the wafer, add wafers until
     the model fits."""
-    mappings: Literal["all", "2021"] = "all"
-    """Of stages: all that are known, or "2021": features on columns of PEs, products in sequence,
-    each sum waited for."""
+    mappings: Mappings = "all"
+    """Of stages: all on one region; "apart": also with PEs of its own for the forward, where that
+    pays; or "2021": features on columns of PEs, products in sequence, each sum waited for."""
     pe_memory: Positive | None = None
     """Bytes of a PE's memory that a stage may take at most; null: all. The mapper spends what is
     free on faster tilings: less of it makes plans that hold less and are slower."""

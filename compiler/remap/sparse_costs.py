@@ -150,7 +150,7 @@ class _Costs:
         in_sequence, first = self.plan.training.in_sequence, self.record.backward_first
         of = *arguments, self.step, self.tilings, in_sequence
         shares = self.plan.training.load_of(self.stage)
-        return price_stage(*of, shares=shares, backward_first=first)
+        return price_stage(*of, shares=shares, backward_first=first, apart=self.record.is_apart)
 
     def limits(self) -> dict[str, int]:
         """Cycles by cause, see above."""

@@ -1,0 +1,63 @@
+"""Stages whose forward has PEs of its own, beside those of backward and update.
+
+stage 4: 16,192 PEs in 9,248 cycles        stage 4: 16,192 PEs in 9,248 cycles
+                                                    32,384 PEs in 5,613 cycles, apart
+
+In a tick both work at once, on different samples, so that their cycles are a maximum instead of a
+sum. That takes two copies of the weights and twice the PEs; the Pareto set says where it pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+
+import numpy as np
+
+from ..kernels.stage import StageTable
+from ..machine.arrays import Ints
+from ..plan.program import Stage
+from .choices import Kernels, StageKernel
+from .finer import Union
+from .pricing import Pricing
+
+
+def apart_kernels(pricing: Pricing, kernels: Kernels) -> Kernels:
+    """Each stage's choices and those with two regions, as far as they are worth keeping.
+
+    Mixtures of experts, stages that keep samples off the wafer, and the last one, whose backward is
+    of its forward's sample, keep what they have; so do all where stages share a region.
+    """
+    unions: dict[Hashable, Union] = {}
+    found = []
+    for kernel in kernels.stages:
+        stage = pricing.stages.stages[kernel.stage]
+        is_able = not kernel.guests and may_be_apart(pricing, stage)
+        found.append(_with_apart(pricing, stage, kernel, unions) if is_able else kernel)
+    return replace(kernels, stages=tuple(found))
+
+
+def may_be_apart(pricing: Pricing, stage: Stage) -> bool:
+    """Whether a stage with a region of its own may have two: in a plan whose ticks begin with the
+    backward. Beside stages whose forward comes first, streams would need deeper FIFOs."""
+    layout = pricing.layout(stage)[1]
+    is_tied = layout.experts or layout.lent or stage.off_wafer
+    return not is_tied and pricing.backward_first(stage)
+
+
+def fitting_apart(pricing: Pricing, stage: Stage, table: StageTable) -> Ints:
+    """Tilings of a table of two regions that fit the grid, and what they hold a PE."""
+    (height, width), target = table.sides, pricing.target
+    inside = np.flatnonzero((height <= target.rows) & (width <= target.columns))
+    return np.intersect1d(pricing.fitting(stage, table), inside)
+
+
+def _with_apart(
+    pricing: Pricing, stage: Stage, kernel: StageKernel, unions: dict[Hashable, Union]
+) -> StageKernel:
+    table = pricing.table_apart(stage)
+    fits = fitting_apart(pricing, stage, table)
+    key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
+    if key not in unions:
+        unions[key] = Union.of(kernel.sizes, table, fits)
+    return unions[key].kernel(pricing, stage, kernel, table)
