@@ -19,6 +19,7 @@ from ..backend.nn.online_norm import OnlineNorm
 from ..compiler.pipeline import Options, compile_model
 from ..compiler.plan.plan import Plan
 from ..compiler.plan.stage_record import Tiling
+from ..compiler.plan.training import Mappings
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim.fabric import phase_rows
@@ -37,7 +38,7 @@ class Kind:
     shape: tuple[int, ...]
     stage: str
     tiling: Tiling | None = None
-    in_sequence: bool = False
+    mappings: Mappings = "all"
     share_of_zeros: float = 0.0
 
 
@@ -141,8 +142,10 @@ KINDS = (
     Kind("borders, interleaved", _image, _PIXELS, "layer*", Tiling(8, 5, 16, interleaved=True)),
     Kind("norm in front, sums along rows", _normed, _PIXELS, "layer*", Tiling(8, 5, 16)),
     Kind("norm in front, in groups", _normed, _PIXELS, "layer*", Tiling(8, 5, 16, groups=2)),
-    Kind("one sum after the other", _normed, _PIXELS, "layer*", Tiling(8, 5, 16), True),
-    Kind("three quarters zeros", _image, _PIXELS, "layer*", Tiling(8, 5, 16), False, 0.75),
+    Kind("one sum after the other", _normed, _PIXELS, "layer*", Tiling(8, 5, 16), "2021"),
+    Kind("three quarters zeros", _image, _PIXELS, "layer*", Tiling(8, 5, 16), "all", 0.75),
+    Kind("forward apart", _normed, _PIXELS, "layer*", Tiling(8, 5, 16), "apart"),
+    Kind("forward apart, wide", _tokens, _POSITIONS, "layer", Tiling(4, 2, 24), "apart"),
     Kind("products of two activations", lambda: Attention(32, 4), (1, 24, 8), "layer"),
     Kind("one region for tied weights", lambda: Tied(4000, 64), (1, 16), _SHARED),
     Kind("vectors alike on all lines", _tokens, (1, 4, 8), "layer", _ALIKE),
@@ -173,7 +176,7 @@ def _compiled(kind: Kind, target: Target) -> Plan:
     options = Options(
         masks=masks,
         tilings={} if kind.tiling is None else {kind.stage: kind.tiling},
-        mappings="2021" if kind.in_sequence else "all",
+        mappings=kind.mappings,
         witness=False,
     )
     return compile_model(model, (inputs, labels), _loss, target, options)

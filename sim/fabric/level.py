@@ -18,6 +18,7 @@ from ...compiler.plan.stage_record import PhaseCycles, StageRecord
 from ...compiler.targets.target import Target
 from ..event.level import event
 from ..model.report import SimReport
+from .hand_over import hand_over_cycles
 from .product_cycles import product_cycles
 from .products import PRODUCTS, Operator, operators_of
 from .slices import border_cycles, middle_cycles
@@ -66,10 +67,12 @@ def phase_rows(plan: Plan, target: Target) -> tuple[PhaseRow, ...]:
     of_sum = cache(lambda one: sum_cycles(one, target))
     of_copies = cache(lambda copies: middle_cycles(copies, target))
     of_border = cache(lambda border: border_cycles(border, target))
+    of_handed = cache(lambda handed: hand_over_cycles(handed, target))
 
     def times(operator: Operator) -> FabricTimes:
         products = [of_product(product) for product in operator.products]
         rest = sum(map(of_sum, operator.sums)) + operator.pass_cycles
+        rest += of_handed(operator.handed) if operator.handed else 0
         behind = (of_sum(s) if isinstance(s, Sum) else of_copies(s) for s in operator.behind)
         lead = products[-1] if operator.leads else 0
         border = sum(map(of_border, operator.borders))
@@ -92,7 +95,7 @@ Operators = Mapping[tuple[str, str], Operator]
 
 
 def _operators(record: StageRecord, target: Target) -> Operators:
-    small = record.region.area <= LARGEST_PES
+    small = record.part.area <= LARGEST_PES
     return operators_of(record, target) if small else {}
 
 

@@ -20,24 +20,27 @@ from ...compiler.machine.product import ProductKind, Tile, in_batch, tile_of
 from ...compiler.machine.tilings import Tilings
 from ...compiler.plan.stage_record import OperatorCost, ProductStep, StageRecord, SumStep, Tiling
 from ...compiler.targets.target import Target
+from .hand_over import HandOver
 from .product import FabricProduct
 from .slices import Border, Copies
 from .sums import Sum
 
 PRODUCTS = frozenset({"linear", "convolution"})
+_HAND_OVER = "weft.hand_over"
 
 
 @dataclass(frozen=True)
 class Operator:
     """What an operator consists of, one after the other: products, sums over PEs, and `pass_cycles`
     of arithmetic besides. The sums `behind` go on while the operators that follow run; with `leads`
-    they begin before the last of the products."""
+    they begin before the last of the products. Or it is only `handed` over to another region."""
 
     products: tuple[FabricProduct, ...]
     sums: tuple[Sum, ...]
     pass_cycles: int
     behind: tuple[Sum | Copies, ...] = ()
     leads: bool = False
+    handed: HandOver | None = None
 
     @property
     def borders(self) -> tuple[Border, ...]:
@@ -47,7 +50,8 @@ class Operator:
 
 
 def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], Operator]:
-    """By (phase, operator name) the operators of a stage that products or sums are a part of.
+    """By (phase, operator name) the operators of a stage that products or sums are a part of, and
+    those of its forward that hand over.
 
     Of products those are stepped whose operands come by multicast.
     """
@@ -56,7 +60,17 @@ def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], O
         products = [step for step in operator.steps if isinstance(step, ProductStep)]
         if operator.steps and (not products or record.tiling.algorithm == "multicast"):
             found[operator.phase, operator.name] = _operator(operator, record.tiling, target)
+        elif operator.operator == _HAND_OVER and operator.phase == "forward":
+            found[operator.phase, operator.name] = _handed_over(record, target)
     return found
+
+
+def _handed_over(record: StageRecord, target: Target) -> Operator:
+    """What a forward saved of one sample goes to the backward's region."""
+    saved = record.memory_per_pe.activation_fifo_bytes // record.fifo_depth
+    line = min(record.part.height, record.part.width)
+    handed = HandOver(line, _int(words(target.noc, saved, 1)))
+    return Operator((), (), 0, handed=handed)
 
 
 def _operator(operator: OperatorCost, tiling: Tiling, target: Target) -> Operator:
