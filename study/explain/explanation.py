@@ -95,10 +95,10 @@ def explain(plan: Plan | str | Path, on_step: Callable[[str], None] = ignore) ->
 
 def _slowest(stages: Sequence[StageRecord]) -> list[list[StageRecord]]:
     """Stages near the slowest one, in groups of the same program on the same tiling."""
-    least = _NEAR * max(stage.cycles.total_cycles for stage in stages)
-    near = [stage for stage in stages if stage.cycles.total_cycles >= least]
+    least = _NEAR * max(stage.pace_cycles for stage in stages)
+    near = [stage for stage in stages if stage.pace_cycles >= least]
     groups: dict[object, list[StageRecord]] = {}
-    for stage in sorted(near, key=lambda stage: -stage.cycles.total_cycles):
-        key = stage.program, stage.tiling, stage.cycles.total_cycles
+    for stage in sorted(near, key=lambda stage: -stage.pace_cycles):
+        key = stage.program, stage.tiling, stage.pace_cycles, stage.is_apart
         groups.setdefault(key, []).append(stage)
     return list(groups.values())[:_MOST]

@@ -29,6 +29,8 @@ def verdict(fall: Fall) -> str:
     if best is own:
         return f"no tiling on more PEs is faster; {stop}"
     where = "without the wafer's limit" if best.is_beyond else f"on {best.pes:,} PEs"
+    if best.is_apart and not any(step.is_apart for step in fall.steps if step is not best):
+        where += ", with PEs of its own for the forward (--mappings apart)"
     return f"{own.cycles / best.cycles:.2f} times as fast {where}; there {stop}"
 
 
@@ -61,9 +63,12 @@ def _tiling(tiling: Tiling) -> str:
 
 
 def _mark(step: FallStep) -> str:
-    if step.is_plan:
-        return "this plan"
-    return "beyond the wafer" if step.is_beyond else ""
+    marks = {
+        "forward apart": step.is_apart,
+        "this plan": step.is_plan,
+        "beyond the wafer": step.is_beyond,
+    }
+    return ", ".join(name for name, is_so in marks.items() if is_so)
 
 
 def sensitivity_rows(rows: Sequence[Sensitivity]) -> list[tuple[object, ...]]:

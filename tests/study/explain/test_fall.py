@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from helpers.explained_plan import PLAN, PRICING, STAGES, TARGET
+from helpers.explained_plan import PLAN, PRICING, STAGES, TARGET, compiled
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.plan.causes import START, TERMS, WORK
 from weft.study.explain.fall import fall_of
@@ -24,7 +24,7 @@ def test_every_step_is_the_fastest_of_all_tilings_so_large():
     fits = PRICING.needed_bytes(STAGES[0]) <= TARGET.capacity_bytes
     areas = table.tilings.height * table.tilings.width
     for step in fall.steps:
-        if not step.is_plan and not step.is_beyond:
+        if not (step.is_plan or step.is_beyond or step.is_apart):
             assert step.cycles == table.total_cycles()[fits & (areas <= step.most_pes)].min()
             assert step.pes <= step.most_pes
     later = [step.cycles for step in fall.steps[fall.steps.index(fall.own) :]]
@@ -45,3 +45,19 @@ def test_work_is_dealt_out_evenly_and_starts_are_starts():
     ).own
     assert own.terms[START] == 0
     assert fall.own.terms[START] > 0
+
+
+def test_a_forward_apart_is_offered_where_that_is_faster_and_is_what_such_a_plan_has():
+    offered = fall_of(PLAN.document.stages[0], STAGES[0], PRICING).steps[-1]
+    assert offered.is_apart
+    table = PRICING.table_apart(STAGES[0])
+    fits = PRICING.needed_bytes_of(STAGES[0], table) <= TARGET.capacity_bytes
+    assert offered.cycles == table.total_cycles()[fits].min()
+    assert offered.pes == 2 * offered.tiling.height * offered.tiling.width
+    apart = compiled("wse2", mappings="apart")
+    record = apart.document.stages[0]
+    assert record.is_apart
+    own = fall_of(record, apart.stages.stages[0], Pricing(apart.stages, TARGET, apart.training)).own
+    assert own.is_apart
+    assert sum(own.terms.values()) == own.cycles == record.pace_cycles
+    assert own.cycles < PLAN.document.stages[0].pace_cycles
