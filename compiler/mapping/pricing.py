@@ -230,9 +230,9 @@ class Pricing:
         )
 
     def _costs(self, stage: Stage, target: Target, asked: Tiling | None) -> Costs | None:
-        """What operators cost by themselves, kept where weights are tied: whether regions are
-        shared decides which phase of a stage comes first, and both are priced."""
-        if not self.has_ties:
+        """What operators cost by themselves, kept where both orders of phases are priced: where
+        weights are tied, as stages of one region take turns, and where stages may be apart."""
+        if not self.has_ties and not self.training.apart:
             return None
         program, layout = self.layout(stage)
         weights, load = self._weights(stage, layout, 1.0), self.training.load_of(stage)
