@@ -15,6 +15,7 @@ from ..document import PlanDocument
 from ..program import StageProgram
 from . import (
     accounting,
+    apart,
     geometry,
     given_back,
     hang,
@@ -27,7 +28,6 @@ from . import (
     wiring,
     workspace,
 )
-from .regions import apart
 from .violation import Finding, Rule, Subject, Violation
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -289,7 +289,7 @@ def test_every_rule_has_a_mutation() -> None:
         "routed-loads",
         "low-rank-factors",
         "apart",
-    }  # tests/compiler/plan/: test_routed, check/test_low_rank, check/regions/test_apart
+    }  # tests/compiler/plan/: test_routed, check/test_low_rank, check/test_apart
     assert {rule for rule, _, _ in (*MUTATIONS, *COMPILED)} == set(RULES) - elsewhere
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from ...document import PlanDocument
-from ...stage_record import Rectangle, StageRecord
-from ..violation import Finding, Subject
+from ..document import PlanDocument
+from ..stage_record import Rectangle, StageRecord
+from .violation import Finding, Subject
 
 _HAND_OVER = "weft.hand_over"
 _CONSTANTS = (
