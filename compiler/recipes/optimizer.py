@@ -18,7 +18,8 @@ class ScheduleRecipe(RecipePart):
     kind: Literal["constant", "cosine", "multistep"] = "constant"
     """cosine ends at `final` x lr, multistep multiplies by `factor` at each milestone."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of all updates over which the rate rises from 0."""
+    """Share of all updates over which the rate rises from 0 to where `kind` is then: cosine has
+    begun to fall by then, and goes on."""
     final: UnitShare = 0.0
     """Last rate of cosine, as a share of lr."""
     milestones: tuple[UnitShare, ...] = ()
