@@ -38,13 +38,17 @@ class Tester:
     _is_known: bool = False
 
     def watch(self, results: Results, samples: int) -> None:
-        """Look at what came out of training until the axis of classes, or the loss, is known.
+        """Look at what came out of training until the axis of classes, or the loss, is known, if
+        there is something to test.
 
         Keep the moving statistics after `samples` samples if tests are at their averages.
         """
         if self.averages is not None:
             self.averages.add(samples, self.machine.statistics())
-        if self._is_known or not results.predictions or not len(results.losses.values):
+        is_tested = self.data.test is not None or self.data.validation is not None
+        if self._is_known or not is_tested:
+            return
+        if not results.predictions or not len(results.losses.values):
             return
         predictions, losses = results.predictions[0], results.losses
         first = max(predictions.first, losses.first)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import weft
+from helpers.eager_loop import assert_trained_alike
 from helpers.jobs import job_of, perceptron_job, samples, skip_net_job
 from helpers.linear_data import data_of
 from helpers.stages_of import stages_of
@@ -174,3 +176,29 @@ def test_a_model_without_normalization_has_nothing_to_average(data: Dataset) -> 
     job = perceptron_job("none")
     runs = [train(job, data, executor="reference", averaged_statistics=span) for span in (None, 30)]
     assert runs[0].scores == runs[1].scores
+
+
+class Pair(nn.Module):
+    """What two samples are embedded as."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return self.layer(a), self.layer(b)
+
+
+def contrast(pair: tuple[Tensor, Tensor], sign: Tensor) -> Tensor:
+    return F.cosine_embedding_loss(*pair, sign)
+
+
+def test_predictions_without_a_score_are_trained_but_not_tested() -> None:
+    """A loss of its own, by which eager torch says what is learned."""
+    generator = torch.Generator().manual_seed(1)
+    a, b = torch.randn(2, 8, 6, generator=generator)
+    signs = torch.tensor([1.0, -1.0] * 4)
+    assert_trained_alike(Pair, contrast, a, b, signs)
+    plan = weft.compile(Pair(), (a[:1], b[:1], signs[:1]), contrast)
+    with pytest.raises(UserError, match="one number for each label"):
+        weft.train(plan, (a, b, signs, a, b, signs), executor="reference", epochs=1)
