@@ -15,7 +15,7 @@ from torch import fx
 from ..machine.arrays import ceil_div
 from ..machine.collectives import transfer, words
 from ..machine.cost import Cost
-from .roles import VIEWS, dtype_of, tensors_of
+from .roles import VIEWS, dtype_of, operator_of, tensors_of
 from .site import Site
 
 ALIASES = VIEWS | {
@@ -87,6 +87,8 @@ REORDERS = frozenset(
     }
 )
 
+_JOINS = frozenset({"aten.cat.default", "aten.stack.default"})
+
 INDEXED = frozenset(
     {
         "aten.gather.default",
@@ -114,12 +116,32 @@ def write(node: fx.Node, site: Site) -> Cost:
 
 def reorder(node: fx.Node, site: Site) -> Cost:
     """A new tensor in another order: one pass, and half of its words cross the region."""
+    if _is_on_its_way(node):
+        return write(node, site)
     value = tensors_of(node)[0]
     total = words(site.target.noc, value.numel(), value.element_size())
     links = np.minimum(site.tilings.height, site.tilings.width)
     distance = site.tilings.height + site.tilings.width - 2
     network = transfer(site.target.noc, ceil_div(total, 2 * links), distance, 1)
     return Cost(write(node, site).compute, network)
+
+
+def _is_on_its_way(node: fx.Node) -> bool:
+    """Whether parts are put together that all come with streams, for nothing else, or that only
+    leave: streams then have the order of the whole, and no word crosses the region for it."""
+    if operator_of(node) not in _JOINS:
+        return False
+    parts = node.all_input_nodes
+    comes = all(part.op == "placeholder" and len(part.users) == 1 for part in parts)
+    return comes or _only_leaves(node)
+
+
+def _only_leaves(node: fx.Node) -> bool:
+    """Whether a value, or a view of it, is read by nothing in the stage."""
+    return all(
+        user.op == "output" or (operator_of(user) in ALIASES and _only_leaves(user))
+        for user in node.users
+    )
 
 
 def indexed(node: fx.Node, site: Site) -> Cost:

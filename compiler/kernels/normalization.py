@@ -46,6 +46,12 @@ NORMALIZATIONS: dict[str, Passes] = {
     "aten._weight_norm_interface_backward.default": Passes(4, 1, 4, 1),
 }
 
+_APPLIED = Passes(2, 0, 2, 2)
+"""Of Online Normalization with statistics from before the sample, where those after it are not
+asked for, as where a value is computed again: subtract the mean, scale."""
+_NEW_STATISTICS = 2
+"""The results of `weft.online_norm` from this one on."""
+
 _GROUPS_AT = {
     "aten._weight_norm_interface.default": 1,
     "aten._weight_norm_interface_backward.default": 3,
@@ -57,6 +63,7 @@ _GROUPS_AT = {
 
 def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
     """Cost of a normalization or its backward."""
+    passes = _APPLIED if _is_applied_only(node) else passes
     value = tensors_of(operand(node, 0))[0]
     dtype = dtype_of(operand(node, 0))
     groups = _groups(node)
@@ -71,12 +78,22 @@ def normalization(node: fx.Node, site: Site, passes: Passes) -> Cost:
         + site.vector_cycles(groups_per_pe, dtype, passes.scalars)
         + passes.special * vector.special_cycles * groups_per_pe
     )
+    if not passes.sums:
+        return Cost(compute, site.zeros())
     if operator_of(node).startswith("weft."):
         beside = site.roles.channels.get(node)
         sums = channel_sums(site, operand(node, 0), groups, passes.sums, beside)
     else:
         sums = _sums_of_groups(node, site, groups, passes.sums)
     return Cost(compute, sums.cycles(site.target.noc), sums=(sums,))
+
+
+def _is_applied_only(node: fx.Node) -> bool:
+    """Whether nobody reads the statistics with the sample."""
+    read = (int(str(user.args[1])) for user in node.users)
+    return operator_of(node) == "weft.online_norm.default" and all(
+        n < _NEW_STATISTICS for n in read
+    )
 
 
 def _sums_of_groups(node: fx.Node, site: Site, groups: int, sums: int) -> AllReduce:

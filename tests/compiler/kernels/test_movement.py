@@ -36,3 +36,32 @@ def test_a_conversion_is_a_pass_over_what_its_operand_has_on_a_pe():
     found = Measured(stages, machine, tiling, all_cycles, "test").operators()
     cycles = {operator.operator: operator.compute_cycles for operator in found}
     assert cycles["aten._to_copy.default"] == cycles["aten.round.default"]
+
+
+class _Joined(nn.Module):
+    """Two halves of features beside each other, and what reads them."""
+
+    def __init__(self, *, in_between: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(64, 64))
+        self.in_between = in_between
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = x @ self.weight
+        both = torch.cat((made, made.relu()), -1)
+        return both.exp() if self.in_between else both
+
+
+def test_what_is_put_together_to_leave_crosses_no_region():
+    """A stream has the parts in the order of the whole; an operator after it has them elsewhere."""
+    machine = on_grid(load_target("wse3"), 32, 32)
+    network = {}
+    for in_between in (False, True):
+        stages = stages_of(
+            lambda one=in_between: _Joined(in_between=one), [(1, 4, 64)], torch.float32
+        )
+        found = Measured(stages, machine, Tiling(8, 1, 8), all_cycles, "test").operators()
+        (joined,) = (operator for operator in found if operator.operator == "aten.cat.default")
+        network[in_between] = joined.network_cycles
+        assert joined.compute_cycles > 0
+    assert network[False] == 0 < network[True]
