@@ -33,6 +33,7 @@ LEVERS: Mapping[str, Mapping[str, Any]] = {
     "recompute, off the wafer": {"recompute": True, "off_wafer": 100},
     "reversible": {"reversible": True},
     "reversible, recompute": {"reversible": True, "recompute": True},
+    "reversible, forward apart": {"reversible": True, "mappings": "apart"},
     "reversible, anchors every 3": {"reversible": True, "recompute": True, "anchor_every": 3},
 }
 """Options of `weft.compile` by what a row is called; off the wafer are FIFOs from a delay of 100
