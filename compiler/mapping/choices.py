@@ -72,14 +72,15 @@ class Choice:
         """Its regions in the rectangle that it is given, which may lie turned."""
         if not self.apart:
             return (region,)
-        sides = {(self.tiling.height, self.tiling.width), (self.tiling.width, self.tiling.height)}
-        height, width = region.height, region.width // 2
-        if region.width % 2 or (height, width) not in sides:
-            height, width = region.height // 2, region.width
-            second = replace(region, row=region.row + height, height=height)
-            return replace(region, height=height), second
-        second = replace(region, column=region.column + width, width=width)
-        return replace(region, width=width), second
+        sides = self.tiling.height, self.tiling.width
+        height, width = sides[::-1] if self.is_turned(region) else sides
+        down, right = (height, 0) if height < region.height else (0, width)
+        first = replace(region, height=height, width=width)
+        return first, replace(first, row=region.row + down, column=region.column + right)
+
+    def is_turned(self, region: Rectangle) -> bool:
+        """Whether the rows of its tiling lie along columns of PEs."""
+        return (region.height, region.width) != self._sides
 
     @property
     def area(self) -> int:
@@ -187,7 +188,7 @@ class PlacedStage:
     @property
     def is_turned(self) -> bool:
         """Whether the rows of its tiling lie along columns of PEs."""
-        return (self.region.height, self.region.width) != (self.choice.height, self.choice.width)
+        return self.choice.is_turned(self.region)
 
     @property
     def parts(self) -> tuple[Rectangle, ...]:

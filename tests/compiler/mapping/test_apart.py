@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from helpers.small_mesh import choice as choice_of
 from helpers.small_mesh import mesh
 from helpers.stages_of import resnet8_stages
 from weft.compiler.mapping.apart import may_be_apart
+from weft.compiler.mapping.choices import PlacedStage
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.mapping.pricing import Pricing
 from weft.compiler.place import place
@@ -81,6 +85,20 @@ def test_parts_tile_the_region_with_their_longer_sides_together(
         assert (other.row, other.column) in beside
         touching = one.height if other.row == one.row else one.width
         assert touching == max(one.height, one.width)
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(4, 8), (8, 4), (4, 4), (2, 1), (1, 2), (3, 7)])
+def test_the_tiling_fills_each_part_as_the_stage_lies(
+    height: int, width: int, is_turned: bool
+) -> None:
+    """Two of 4 x 8 PEs are a square, from which cannot be seen which way they lie."""
+    apart = replace(choice_of(height, width, 1), apart=True)
+    sides = (apart.height, apart.width)[:: -1 if is_turned else 1]
+    placed = PlacedStage(0, apart, Rectangle(5, 7, *sides))
+    assert placed.is_turned == (is_turned and sides[0] != sides[1])
+    tiled = (height, width)[:: -1 if placed.is_turned else 1]
+    assert [(part.height, part.width) for part in placed.parts] == [tiled, tiled]
 
 
 def test_a_full_machine_has_apart_only_what_pays(stages: Stages) -> None:
