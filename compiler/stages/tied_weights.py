@@ -4,18 +4,21 @@
     stage 9: logits = linear(x, %w)           ->       stage 9: logits = linear(x, sent)
 
 So a tied weight has one owner, which updates it with the sum of its own gradient and the gradients
-that come back on the streams. Every reader sees the version that the owner's forward of the same
+that come back on the streams. A hook of the user's on its gradient gets that sum: the owner sends
+what is behind the hook. Every reader sees the version that the owner's forward of the same
 sample used. Weights that end up in one stage need no stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import fx
 
+from ..capture.custom_backward.call import CustomCall
+from ..capture.custom_backward.record import Hooked
 from ..capture.graph import Graph
 from ..plan.program_graph import graph_module
 from .buffer_owners import owners, stages_reading
@@ -51,12 +54,22 @@ def _copy(graph: Graph, stage_of: Mapping[fx.Node, int]) -> tuple[Graph, StageOf
     return replace(graph, module=module), {copies[node]: stage for node, stage in stage_of.items()}
 
 
+def _hooks(node: fx.Node) -> Iterator[fx.Node]:
+    """The hooks on the gradient of a parameter, through which all read it, the nearest first."""
+    while len(node.users) == 1:
+        (node,) = node.users
+        if not (isinstance(node.target, CustomCall) and isinstance(node.target.run, Hooked)):
+            return
+        yield node
+
+
 class _Streams:
     """Inserts the streams of `shared` (placeholder name -> owning stage) into a graph."""
 
     def __init__(self, graph: Graph, stage_of: StageOf, shared: Mapping[str, int]) -> None:
         self.graph, self.stage_of, self.shared = graph.module.graph, stage_of, shared
         self.sent: dict[str, fx.Node] = {}
+        self.hooked: dict[fx.Node, str] = {}
         self.clones: dict[tuple[fx.Node, int], fx.Node] = {}
 
     def insert(self) -> None:
@@ -71,8 +84,11 @@ class _Streams:
     def _send(self, node: fx.Node) -> fx.Node:
         last = [other for other in self.graph.nodes if other.op == "placeholder"][-1]
         reader = next(user for user in self.stage_of if self._reads(user, node))
-        with self.graph.inserting_after(last):
-            sent = self.graph.call_function(torch.ops.aten.clone.default, (node,))
+        hooks = list(_hooks(node))
+        self.stage_of |= dict.fromkeys(hooks, self.shared[node.name])
+        self.hooked |= dict.fromkeys(hooks, node.name)
+        with self.graph.inserting_after(hooks[-1] if hooks else last):
+            sent = self.graph.call_function(torch.ops.aten.clone.default, ((node, *hooks)[-1],))
         sent.meta = {"val": node.meta["val"], "origin": reader.meta["origin"]}
         self.stage_of[sent] = self.shared[node.name]
         return sent
@@ -82,8 +98,9 @@ class _Streams:
 
     def _arrived(self, node: fx.Node, stage: int, reader: fx.Node) -> fx.Node:
         """What `stage` reads in the place of `node`: a stream, or a node recomputed from one."""
-        if node.name in self.shared:
-            return node if self.shared[node.name] == stage else self.sent[node.name]
+        name = self.hooked.get(node, node.name)
+        if name in self.shared:
+            return node if self.shared[name] == stage else self.sent[name]
         if node.op != "call_function" or node in self.stage_of:
             return node
         key = node, stage
