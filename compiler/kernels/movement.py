@@ -87,6 +87,8 @@ REORDERS = frozenset(
     }
 )
 
+_COMING = ("inputs_", "tangents_")
+"""How the arguments of a program are called that come with streams."""
 _JOINS = frozenset({"aten.cat.default", "aten.stack.default"})
 
 INDEXED = frozenset(
@@ -132,7 +134,7 @@ def _is_on_its_way(node: fx.Node) -> bool:
     if operator_of(node) not in _JOINS:
         return False
     parts = node.all_input_nodes
-    comes = all(part.op == "placeholder" and len(part.users) == 1 for part in parts)
+    comes = all(part.name.startswith(_COMING) and len(part.users) == 1 for part in parts)
     return comes or _only_leaves(node)
 
 

@@ -65,3 +65,28 @@ def test_what_is_put_together_to_leave_crosses_no_region():
         network[in_between] = joined.network_cycles
         assert joined.compute_cycles > 0
     assert network[False] == 0 < network[True]
+
+
+class _Merged(nn.Module):
+    """A product with two inputs beside each other, one of which may be read once more."""
+
+    def __init__(self, *, again: bool) -> None:
+        super().__init__()
+        self.weight, self.again = nn.Parameter(torch.empty(64, 64)), again
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        made = torch.cat((x, y), -1) @ self.weight
+        return made + torch.cat((x, y), -1) if self.again else made
+
+
+def test_what_comes_to_be_put_together_crosses_no_region():
+    """Unless it lies elsewhere already, for somebody else."""
+    machine = on_grid(load_target("wse3"), 32, 32)
+    network = {}
+    for again in (False, True):
+        sizes = [(1, 4, 32), (1, 4, 32)]
+        stages = stages_of(lambda one=again: _Merged(again=one), sizes, torch.float32)
+        found = Measured(stages, machine, Tiling(8, 1, 8), all_cycles, "test").operators()
+        joined = [operator for operator in found if operator.operator == "aten.cat.default"]
+        network[again] = max(operator.network_cycles for operator in joined)
+    assert network[False] == 0 < network[True]
