@@ -21,7 +21,7 @@ from ..plan.document import FORMAT_VERSION, LeverRecord, PlanDocument, TensorRec
 from ..plan.plan import Plan
 from ..plan.program import Stage, Stages
 from ..plan.program_graph import kept_inputs
-from ..plan.stage_record import Region, RegionUse, SourceRecord, StageRecord
+from ..plan.stage_record import Region, RegionUse, SourceRecord, StageRecord, pacing
 from ..plan.training import Training
 from ..targets.target import Target
 from ..timing.layout import Layout, StageSite
@@ -150,7 +150,7 @@ def _stage_record(
         macs_effective=sum(operator.macs_effective for operator in choice.operators),
         nonzeros=choice.nonzeros,
         memory_per_pe=choice.memory,
-        bound_by=stage_bound(choice.operators, ports),
+        bound_by=stage_bound(pacing(choice.operators, uses), ports),
         recompute=stage.program.recomputes,
         rebuilds=bool(stage.program.arriving),
         anchors=kept_inputs(stage.program),

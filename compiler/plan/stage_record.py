@@ -5,8 +5,9 @@ Units are those of `document.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from .routed import Routed
 
@@ -117,6 +118,14 @@ class Region:
 
 PURPOSES = ("all", "forward", "backward")
 """What of a stage a region may be for, see `RegionUse`."""
+PHASES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "all": ("forward", "backward", "update"),
+        "forward": ("forward",),
+        "backward": ("backward", "update"),
+    }
+)
+"""The phases of a tick that run on a region, by what that is for."""
 
 
 @dataclass(frozen=True)
@@ -287,6 +296,12 @@ def shared_bytes(users: Sequence[PEMemory]) -> int:
     return own + max((memory.workspace_bytes for memory in users), default=0)
 
 
+def pacing(operators: Sequence[OperatorCost], uses: Sequence[RegionUse]) -> list[OperatorCost]:
+    """Those on the busier of a stage's regions: what its pace is made of."""
+    phases = PHASES_OF[max(uses, key=lambda use: use.cycles).purpose]
+    return [operator for operator in operators if operator.phase in phases]
+
+
 @dataclass(frozen=True)
 class NonZeros:
     """Non-zero weights of a stage: in all, and per PE (mean over PEs, slowest PE)."""
@@ -351,8 +366,8 @@ class StageRecord:
     memory_per_pe: PEMemory
     """Memory of its fullest PE."""
     bound_by: str
-    """What takes most of its cycles: `compute`, `memory` (the ports, in element-wise passes) or
-    `network` (inside the region)."""
+    """What takes most of its cycles, of two regions those of the busier one: `compute`, `memory`
+    (the ports, in element-wise passes) or `network` (inside the region)."""
     recompute: bool
     """Whether its FIFO holds its inputs only and its backward does its forward again."""
     rebuilds: bool

@@ -16,19 +16,12 @@ from ...compiler.mapping.apart import fitting_apart, may_be_apart
 from ...compiler.mapping.pricing import Pricing
 from ...compiler.plan.causes import EXCHANGE, IMBALANCE, LOOP, ROUTING, START, WORK
 from ...compiler.plan.program import Stage
-from ...compiler.plan.stage_record import StageRecord, Tiling
+from ...compiler.plan.stage_record import PHASES_OF, StageRecord, Tiling
 from ...compiler.targets.target import Target
 
 _FEWER, _MORE = (0.25, 0.5), (1, 2, 4, 8, 16)
 _BEYOND = 4
 """Rows and columns of a machine without the wafer's limit, in wafers."""
-
-
-_PHASES_OF = {
-    "all": ("forward", "backward", "update"),
-    "forward": ("forward",),
-    "backward": ("backward", "update"),
-}
 
 
 @dataclass(frozen=True)
@@ -169,7 +162,7 @@ def _way(table: StageTable, number: int) -> _Way:
     if not table.apart:
         return _Way(tiling, False, "all")
     own = {
-        purpose: sum(int(phases[phase][number]) for phase in _PHASES_OF[purpose])
+        purpose: sum(int(phases[phase][number]) for phase in PHASES_OF[purpose])
         for purpose in ("forward", "backward")
     }
     return _Way(tiling, True, max(own, key=lambda purpose: own[purpose]))
@@ -205,7 +198,7 @@ def _terms(way: _Way, stage: Stage, pricing: Pricing) -> dict[str, int]:
 def _priced(target: Target, way: _Way, stage: Stage, pricing: Pricing) -> tuple[int, int]:
     """Cycles of arithmetic, and of all, of the phases that count."""
     table = pricing.reprice(stage, target=target, tiling=way.tiling, apart=way.is_apart)
-    phases = _PHASES_OF[way.purpose]
+    phases = PHASES_OF[way.purpose]
     compute = sum(int(o.compute[0]) for o in table.operators if o.phase in phases)
     return compute, sum(int(table.phase_cycles[phase][0]) for phase in phases)
 

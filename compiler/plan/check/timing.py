@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..document import PlanDocument
-from ..stage_record import PhaseCycles, StageRecord
+from ..stage_record import OperatorCost, PhaseCycles, StageRecord
 from .violation import Finding, Subject
 
 PASSES = ("elementwise", "normalization", "optimizer", "pooling", "reduction")
@@ -68,16 +68,26 @@ def operators_sound(subject: Subject) -> Iterator[Finding]:
 
 def bound_by(subject: Subject) -> Iterator[Finding]:
     """A stage is bound by what takes more of its cycles, arithmetic if both take the same; by the
-    memory's ports if most of that are passes that read as much as the ports can give."""
+    memory's ports if most of that are passes that read as much as the ports can give. Of a stage
+    with two regions the cycles of the busier one count, of equal ones those of the forward."""
     reads = _reads_all(subject.plan)
     for stage in subject.plan.stages:
-        compute = sum(operator.compute_cycles for operator in stage.operators)
-        network = sum(operator.network_cycles for operator in stage.operators)
-        passes = sum(o.compute_cycles for o in stage.operators if o.family in PASSES)
+        own = _slower(stage) if len(stage.uses) > 1 else stage.operators
+        compute = sum(operator.compute_cycles for operator in own)
+        network = sum(operator.network_cycles for operator in own)
+        passes = sum(o.compute_cycles for o in own if o.family in PASSES)
         expected = "memory" if reads and passes > compute / 2 else "compute"
         expected = expected if compute >= network else "network"
         if stage.bound_by != expected:
             yield Finding(f"{stage.id}.bound_by", expected, stage.bound_by)
+
+
+def _slower(stage: StageRecord) -> list[OperatorCost]:
+    """Operators of the forward, or those of backward and update if they take longer."""
+    forward = [operator for operator in stage.operators if operator.phase == PHASES[0]]
+    after = [operator for operator in stage.operators if operator.phase in PHASES[1:]]
+    cycles = [sum(o.compute_cycles + o.network_cycles for o in own) for own in (forward, after)]
+    return after if cycles[1] > cycles[0] else forward
 
 
 def _reads_all(plan: PlanDocument) -> bool:

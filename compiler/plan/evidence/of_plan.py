@@ -10,7 +10,7 @@ from functools import cached_property
 from ...targets.constant import MachineConstant
 from ..causes import STAGE_CAUSES
 from ..document import PlanDocument
-from ..stage_record import StageRecord
+from ..stage_record import PHASES_OF, RegionUse, StageRecord
 from .calibration import Calibration, calibration
 from .figure import SOFT, Figure, Term
 from .mechanisms import (
@@ -90,7 +90,8 @@ class _Judge:
         """The slowest of all stages and of what bounds the plan beside them. What might be slower
         than it, if all it takes is at its worst, bounds the interval from above."""
         value = self.plan.totals.initiation_interval_cycles
-        bounds = [(float(s.pace_cycles), self.mix(s)) for s in self.plan.stages]
+        uses = [(stage, use) for stage in self.plan.stages for use in stage.uses]
+        bounds = [(float(use.cycles), self.mix(stage, use)) for stage, use in uses]
         own = self.bound_mix()
         bounds.append((value, own))
         factors = [(cycles, self.factors(mix)) for cycles, mix in bounds if mix]
@@ -103,7 +104,7 @@ class _Judge:
         cause, _, at = self.plan.totals.bound_by.partition(": ")
         stages = [stage for stage in self.plan.stages if stage.id == at]
         if cause in STAGE_CAUSES and stages:
-            return self.mix(stages[0])
+            return self.mix(stages[0], max(stages[0].uses, key=lambda use: use.cycles))
         return of_whole_plan({OF_CAUSE[cause]: 1.0}) if cause in OF_CAUSE else self.whole_mix()
 
     def latency(self) -> Figure:
@@ -117,9 +118,10 @@ class _Judge:
         figure = Figure(value, value * low, value * high, "cycles", self.terms(mix))
         return figure.times(1 / clock, "s") if clock else figure
 
-    def mix(self, stage: StageRecord) -> Mix:
-        """What a stage's cycles are spent on."""
-        found = shares(cycles_by_mechanism(stage.operators, stage.tiling, self.is_triggered))
+    def mix(self, stage: StageRecord, use: RegionUse) -> Mix:
+        """What a stage's cycles on one of its regions are spent on."""
+        own = (o for o in stage.operators if o.phase in PHASES_OF[use.purpose])
+        found = shares(cycles_by_mechanism(own, stage.tiling, self.is_triggered))
         return of_whole_plan(found)
 
     def whole_mix(self, phase: str | None = None) -> Mix:

@@ -136,6 +136,34 @@ def test_the_last_stage_has_one_region(plan: Plan) -> None:
     assert "apart" in found(plan, len(plan.document.stages) - 1, split)
 
 
+def test_what_bounds_a_stage_is_asked_of_the_busier_region(plan: Plan) -> None:
+    """A forward that only exchanges, beside a backward of a few more cycles of arithmetic: cycles
+    of both together would be bound by the network."""
+
+    def changed(bound: str) -> Callable[[StageRecord], StageRecord]:
+        def change(stage: StageRecord) -> StageRecord:
+            one = replace(stage.operators[0], family="linear", steps=())
+            exchanged = replace(one, phase="forward", compute_cycles=0, network_cycles=100)
+            computed = replace(one, phase="backward", compute_cycles=70, network_cycles=35)
+            return replace(stage, operators=(exchanged, computed), bound_by=bound)
+
+        return change
+
+    assert "bound-by" not in found(plan, first(plan), changed("compute"))
+    assert "bound-by" in found(plan, first(plan), changed("network"))
+
+
+def test_the_plan_says_what_bounds_the_busier_region(plan: Plan) -> None:
+    for stage in plan.document.stages:
+        if not stage.is_apart:
+            continue
+        forward, after = (use.cycles for use in stage.uses)
+        phases = ("backward", "update") if after > forward else ("forward",)
+        own = [one for one in stage.operators if one.phase in phases]
+        network = sum(one.network_cycles for one in own)
+        assert (stage.bound_by == "network") == (network > max(forward, after) / 2)
+
+
 def test_totals_follow_from_the_slower_region(plan: Plan) -> None:
     """The pace of the plan is found again by the checker's own inequalities."""
     document: PlanDocument = plan.document

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import weft
+from helpers import plans
 from helpers.plans import edge, plan
 from torch import nn
 from weft.compiler.plan.evidence import calibration, energy_of, figures_of
@@ -52,6 +53,16 @@ def test_a_figure_is_made_of_its_operators_cycles():
     assert found.throughput.low == pytest.approx(clock / found.interval.high)
     assert found.throughput.high == pytest.approx(clock / found.interval.low)
     assert found.throughput.value == pytest.approx(clock / 100)
+
+
+def test_a_figure_of_two_regions_is_made_of_the_cycles_of_the_busier_one():
+    backward = replace(PASS, phase="backward", compute_cycles=25, network_cycles=15)
+    stages = [(90, 40, 0), (10, 10, 0)]
+    chain = plans.apart(plans.plan(stages, [edge(-1, 0), edge(0, 1)]), 0)
+    document = with_operators(chain, (LINEAR, backward), (PASS,))
+    found = figures_of(bounded(document, "compute: layer0", 90.0))
+    shares = {term.mechanism: term.share for term in found.interval.terms}
+    assert shares == {TRIGGERED_PRODUCT: 60 / 90, COLLECTIVE: 30 / 90, WHOLE_PLAN: 1.0}
 
 
 def test_a_plan_is_no_surer_than_the_one_whole_plan_that_was_measured():
