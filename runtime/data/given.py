@@ -100,12 +100,11 @@ def _of_parts(parts: Mapping[str, Any], wanted: Wanted) -> Splits:
 
 def _of_arrays(part: str, given: Any, wanted: Wanted) -> ArraySamples:
     values: Sequence[Any] = given if isinstance(given, tuple | list) else (given,)
-    if len(values) != len(wanted.names):
-        raise _unfit(
-            f"{len(values)} arrays to {part}, for a model whose inputs are"
-            f" {', '.join(wanted.names)}"
-        )
     arrays = tuple(_array(value) for value in values)
+    if len(arrays) != len(wanted.names):
+        count = "1 array" if len(arrays) == 1 else f"{len(arrays)} arrays"
+        inputs = ", ".join(wanted.names)
+        raise _unfit(f"{count} to {part}, for a model whose inputs are {inputs}")
     for name, array in zip(wanted.names, arrays, strict=True):
         check_finite(f"data, {part}", name, array)
     return ArraySamples(f"given, {part}", arrays)
@@ -113,7 +112,7 @@ def _of_arrays(part: str, given: Any, wanted: Wanted) -> ArraySamples:
 
 def _array(value: Any) -> np.ndarray:
     if not hasattr(value, "__array__") and not hasattr(value, "toarray"):
-        raise _unfit(type(value).__name__)
+        raise _unfit("nothing" if value is None else f"{type(value).__name__} {value!r:.40}")
     return to_array("data", value)
 
 

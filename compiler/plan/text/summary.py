@@ -7,6 +7,9 @@ from ..evidence import Figure, figures_of
 from ..stage_record import StageRecord, shared_bytes, stages_by_region
 from .numbers import cycles, duration, facts, percent, quantity
 
+_LEAST = 0.0005
+"""Of a share of the wafer that is printed as a number."""
+
 
 def summarize(plan: PlanDocument) -> str:
     """Stages, PEs, throughput, work and memory of the plan, one fact per line."""
@@ -28,7 +31,7 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
     return (
         (
             "PEs",
-            f"{sums.pes_used:,} of {sums.pes_usable:,} usable ({percent(sums.wafer_share)})",
+            f"{sums.pes_used:,} of {sums.pes_usable:,} usable ({_of_wafer(sums.wafer_share)})",
         ),
         *_wafers(plan),
         (
@@ -51,6 +54,11 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         ("memory", _memory(plan)),
         *_levers(plan),
     )
+
+
+def _of_wafer(share: float) -> str:
+    """A few PEs are more than nothing."""
+    return percent(share) if share >= _LEAST else "under 0.1 %"
 
 
 def _wafers(plan: PlanDocument) -> tuple[tuple[str, str], ...]:

@@ -83,7 +83,9 @@ class Sparse:
 
 UNFIT = {
     "nothing": (None, "a torch Dataset or DataLoader"),
-    "one array": (X, "1 arrays to train, for a model whose inputs are x, y"),
+    "no data": (None, "got:      nothing"),
+    "a number": (5, "got:      int 5"),
+    "one array": (X, "1 array to train, for a model whose inputs are x, y"),
     "three arrays": ((X, Y, X), "3 arrays to train"),
     "objects": ((X, np.array([{}] * 9)), "an array of object"),
     "masked entries": ((np.ma.masked_greater(X, X.max() - 1), Y), "masked entries"),
