@@ -2,10 +2,11 @@
 
 A stage whose forward has PEs of its own keeps two copies of its weights. Both regions have the same
 tiling and lie beside each other with their longer sides, so each PE of one has its like in the
-other, a short side away. The forward hands over what it saved for the backward of the sample; the
-update hands over the new weights, with the indices of the non-zero ones. All words of a line of PEs
-pass the link at the border one after the other, those of the PE next to it first: the last ones are
-near their end when they have passed it.
+other, a short side away. The forward hands over what it saved for the backward of the sample, the
+update the new weights, with the indices of the non-zero ones. The forward waits for both. The other
+region, which needs neither at once, goes on: words pass beside its work, as streams between stages
+do. All words of a line of PEs pass the link at the border one after the other, those of the PE next
+to it first: the last ones are near their end when they have passed it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from ..targets.target import Noc
 
 OPERATOR = "weft.hand_over"
 FAMILY = "movement"
+WEIGHTS, SAVED = "hand_over(weights)", "hand_over(saved)"
+"""Operators of the forward: before it what it computes with, after it what it kept."""
 
 
 def hand_over_cycles(size_bytes: Ints, tilings: Tilings, noc: Noc) -> Floats:

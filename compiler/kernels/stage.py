@@ -29,7 +29,7 @@ from ..plan.routed import Routed
 from ..plan.stage_record import Tiling
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .hand_over import FAMILY, OPERATOR, hand_over_cycles
+from .hand_over import FAMILY, OPERATOR, SAVED, WEIGHTS, hand_over_cycles
 from .held.memory import MemoryTable, Stored, memory_table, stored_parameters
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both
@@ -176,13 +176,14 @@ def price_stage(
 def _handed_over(
     site: Site, stage: Stage, memory: MemoryTable, is_trained: bool
 ) -> Iterator[Priced]:
-    """What the forward's region sends to the backward's, and the reverse."""
+    """What the forward waits for: weights from the backward's region, and what it saved to be
+    there. The other region goes on beside."""
     nothing = np.zeros(len(site.tilings), np.int64)
-    sent = [("forward", memory.saved_bytes), ("update", memory.weights if is_trained else nothing)]
-    for phase, size_bytes in sent:
+    sent = [(WEIGHTS, memory.weights if is_trained else nothing), (SAVED, memory.saved_bytes)]
+    for name, size_bytes in sent:
         cycles = hand_over_cycles(size_bytes, site.tilings, site.target.noc)
         cost = Cost(site.zeros(), cycles)
-        yield _priced(f"hand_over({phase})", OPERATOR, FAMILY, phase, stage.origin, cost)
+        yield _priced(name, OPERATOR, FAMILY, "forward", stage.origin, cost)
 
 
 def _joint(operators: Iterable[Priced], phase: str) -> Iterator[tuple[str, Bools]]:

@@ -26,7 +26,7 @@ from .slices import Border, Copies
 from .sums import Sum
 
 PRODUCTS = frozenset({"linear", "convolution"})
-_HAND_OVER = "weft.hand_over"
+_HAND_OVER, _WEIGHTS = "weft.hand_over", "hand_over(weights)"
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,17 @@ def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], O
         products = [step for step in operator.steps if isinstance(step, ProductStep)]
         if operator.steps and (not products or record.tiling.algorithm == "multicast"):
             found[operator.phase, operator.name] = _operator(operator, record.tiling, target)
-        elif operator.operator == _HAND_OVER and operator.phase == "forward":
-            found[operator.phase, operator.name] = _handed_over(record, target)
+        elif operator.operator == _HAND_OVER:
+            found[operator.phase, operator.name] = _handed_over(operator.name, record, target)
     return found
 
 
-def _handed_over(record: StageRecord, target: Target) -> Operator:
-    """What a forward saved of one sample goes to the backward's region."""
-    saved = record.memory_per_pe.activation_fifo_bytes // record.fifo_depth
-    line = min(record.part.height, record.part.width)
-    handed = HandOver(line, _int(words(target.noc, saved, 1)))
+def _handed_over(name: str, record: StageRecord, target: Target) -> Operator:
+    """What a forward saved of one sample goes to the backward's region, or weights come from it."""
+    memory, line = record.memory_per_pe, min(record.part.height, record.part.width)
+    saved = memory.activation_fifo_bytes // record.fifo_depth
+    size_bytes = memory.weights_bytes if name == _WEIGHTS else saved
+    handed = HandOver(line, _int(words(target.noc, size_bytes, 1)))
     return Operator((), (), 0, handed=handed)
 
 

@@ -10,6 +10,7 @@ from ..stage_record import Rectangle, StageRecord
 from .violation import Finding, Subject
 
 _HAND_OVER = "weft.hand_over"
+_WEIGHTS, _SAVED = "hand_over(weights)", "hand_over(saved)"
 _CONSTANTS = (
     *("noc.link_bytes_per_cycle", "noc.hop_cycles", "noc.ramp_cycles", "noc.relay_cycles"),
     "noc.collective_start_cycles",
@@ -52,22 +53,26 @@ def _beside(one: Rectangle) -> Rectangle:
 
 
 def _handed_over(plan: PlanDocument, stage: StageRecord, is_apart: bool) -> Iterator[Finding]:
-    """What was saved of one sample goes over after the forward, the weights after their update."""
+    """What was saved of one sample goes over after the forward, the weights, if they are updated,
+    before it."""
     values = {c.name: c.value for c in plan.provenance if isinstance(c.value, int | float)}
     memory, where = stage.memory_per_pe, f"{stage.id}.operators: hand over"
     saved = memory.activation_fifo_bytes // max(stage.fifo_depth, 1)
     trains = any(o.phase == "update" and o.operator != _HAND_OVER for o in stage.operators)
-    sizes = {"forward": saved, "backward": 0, "update": memory.weights_bytes if trains else 0}
-    for phase, size in sizes.items():
-        own = [o for o in stage.operators if o.operator == _HAND_OVER and o.phase == phase]
+    sizes = {_WEIGHTS: memory.weights_bytes if trains else 0, _SAVED: saved}
+    handed = [o for o in stage.operators if o.operator == _HAND_OVER]
+    if any(o.phase != "forward" or o.name not in sizes for o in handed):
+        yield Finding(where, f"{_WEIGHTS} and {_SAVED} in the forward", [o.name for o in handed])
+    for name, size in sizes.items():
+        own = [o for o in handed if o.name == name]
         given = sum(operator.compute_cycles + operator.network_cycles for operator in own)
         if not is_apart or not size:
             if own:
-                yield Finding(f"{where}, {phase}", "nothing", f"{given} cycles")
-        elif all(name in values for name in _CONSTANTS):
-            expected = _cycles([float(values[name]) for name in _CONSTANTS], size, stage.part)
+                yield Finding(f"{where}, {name}", "nothing", f"{given} cycles")
+        elif all(constant in values for constant in _CONSTANTS):
+            expected = _cycles([float(values[one]) for one in _CONSTANTS], size, stage.part)
             if given != expected:
-                yield Finding(f"{where}, {phase}", f"{expected} cycles", given)
+                yield Finding(f"{where}, {name}", f"{expected} cycles", given)
 
 
 def _cycles(constants: list[float], size_bytes: int, part: Rectangle) -> int:
