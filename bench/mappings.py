@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ..backend.nn.online_norm import OnlineNorm
 from ..compiler.pipeline import Options, compile_model
+from ..compiler.plan.document import Mappings
 from ..compiler.plan.plan import Plan
 from ..compiler.plan.stage_record import Tiling
-from ..compiler.plan.training import Mappings
 from ..compiler.targets.load import load_target
 from ..compiler.targets.target import Target
 from ..sim.fabric import phase_rows

@@ -25,11 +25,11 @@ from .mapping.pricing import Known
 from .place.balance import Balance
 from .place.place import Place
 from .place.share import Share, Sharing
-from .plan.document import Granularity, LeverRecord
+from .plan.document import Granularity, LeverRecord, Mappings
 from .plan.plan import Plan
 from .plan.program import Stages
 from .plan.stage_record import Tiling
-from .plan.training import Mappings, Mask, Training
+from .plan.training import Mask, Training
 from .stages.coarsen import Coarsen
 from .stages.cut import Cut
 from .stages.group import Group

@@ -13,6 +13,7 @@ from torch import fx
 from ..machine.arrays import Bools, Floats, Ints, ceil_div
 from ..machine.collectives import AllReduce
 from ..machine.cost import Cost, PricedProduct
+from ..machine.hand_over import FAMILY, OPERATOR, SAVED, WEIGHTS, hand_over_cycles
 from ..machine.summa import has_squares
 from ..machine.tilings import (
     COARSE,
@@ -29,7 +30,6 @@ from ..plan.routed import Routed
 from ..plan.stage_record import Tiling
 from ..targets.target import Target
 from ..timing.streams import side_links
-from .hand_over import FAMILY, OPERATOR, SAVED, WEIGHTS, hand_over_cycles
 from .held.memory import MemoryTable, Stored, memory_table, stored_parameters
 from .joint_sums import PricedNode as Found
 from .joint_sums import behind, unread, waited_for, waited_for_in_both

@@ -16,6 +16,8 @@ FORMAT_VERSION = 4
 
 Granularity = Literal["finest", "block", "auto"]
 """What stages are: a layer each, a block of the model each, or as few as limits ask for."""
+Mappings = Literal["all", "apart", "2021"]
+"""Which mappings stages may have."""
 
 TRAINING_ONLY = "-training"
 """Ends the `witness` of a plan whose model predicts something else in evaluation mode."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,8 +15,6 @@ from .program_graph import packet_name
 from .routed import Routed
 from .stage_record import StageRecord, Tiling
 
-Mappings = Literal["all", "apart", "2021"]
-"""Which mappings stages may have."""
 Mask = np.ndarray | torch.Tensor | float
 """True where a weight is kept; or a float: the share of weights that are zero, at random."""
 

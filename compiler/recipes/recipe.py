@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ..plan.document import Granularity
-from ..plan.training import Mappings
+from ..plan.document import Granularity, Mappings
 from .adapters import AdaptersRecipe
 from .optimizer import OptimizerRecipe
 from .part import Decay, Positive, RecipePart

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.check import check
-from weft.compiler.plan.document import PlanDocument
+from weft.compiler.plan.document import Mappings, PlanDocument
 from weft.compiler.plan.plan import Plan
 from weft.compiler.plan.stage_record import RegionUse, StageRecord
-from weft.compiler.plan.training import Mappings
 from weft.sim import simulate
 
 

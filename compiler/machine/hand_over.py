@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..machine.arrays import Floats, Ints
-from ..machine.collectives import transfer, words
-from ..machine.tilings import Tilings
 from ..targets.target import Noc
+from .arrays import Floats, Ints
+from .collectives import transfer, words
+from .tilings import Tilings
 
 OPERATOR = "weft.hand_over"
 FAMILY = "movement"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from weft.compiler.kernels.hand_over import hand_over_cycles
+from weft.compiler.machine.hand_over import hand_over_cycles
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.plan.stage_record import Tiling
 from weft.compiler.targets import load_target
