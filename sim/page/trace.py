@@ -1,23 +1,24 @@
 """A timeline in the Chrome trace format, which Perfetto and chrome://tracing open.
 
 Format: "Trace Event Format" (complete events 'X', metadata 'M', counters 'C', flows 's', 't', 'f'),
-times in microseconds. Stages are the threads of process 1, phases without work left out; FIFOs are
-the counters of process 2, bytes on the fullest PE of each stage those of process 3; streams, on
-their links, are the threads of process 4. An arrow leads from a sample's forward on a stage to its
-backward there, and on to the update.
+times in microseconds. Stages are the threads of process 1, those with two regions two, as slices of
+a thread may not overlap; phases without work are left out. FIFOs are the counters of process 2,
+bytes on the fullest PE of each stage those of process 3; streams, on their links, are the threads
+of process 4. An arrow leads from a sample's forward on a stage to its backward there, and on to the
+update.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ...compiler.plan.atomic_output import staged_file
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import StageRecord
+from ...compiler.plan.stage_record import PHASES_OF
 from ...compiler.timing.wiring import PHASES
 from ..event.recording import Fill, Recording, Slice, Transfer, record
 from .memory import Held, memory_over_time
@@ -33,7 +34,7 @@ _COLOURS = {"forward": "good", "backward": "bad", "update": "yellow"}
 def write_trace(
     plan: PlanDocument, path: str | Path, first: int | None = None, samples: int = 20
 ) -> None:
-    """Write what every stage does with `samples` samples from `first` on; one track per stage.
+    """Write what every stage does with `samples` samples from `first` on; one track per region.
 
     Without `first` the window begins with the first sample and ends `samples` after the pipeline
     has filled; of a pipeline so long that this would be too much to look at, it begins there.
@@ -56,14 +57,17 @@ def write_trace(
 
 
 def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[dict[str, Any]]:
-    yield from _names(plan)
-    track = {stage.id: _track(stage) for stage in plan.stages}
+    tracks = _tracks(plan)
+    yield from _names(plan, tracks)
+    numbers = {stage.id: stage.index for stage in plan.stages}
     microseconds = 1e6 / plan.clock_hz
     for (stage, sample), group in groupby(recording.slices(), lambda s: (s.stage, s.sample)):
         slices = [item for item in group if item.work_cycles]
-        yield from (_slice(item, _STAGES, track[stage], microseconds) for item in slices)
-        number = sample * len(track) + track[stage] - _FIRST_TRACK
-        yield from _arrows(slices, track[stage], number, microseconds)
+        at = [tracks[stage, item.phase] for item in slices]
+        pairs = zip(slices, at, strict=True)
+        yield from (_slice(item, _STAGES, track, microseconds) for item, track in pairs)
+        number = sample * len(numbers) + numbers[stage]
+        yield from _arrows(slices, at, number, microseconds)
     yield from (_counter(fill, microseconds) for fill in recording.fills())
     for stage in memory_over_time(plan, recording.run.samples, recording.first, samples):
         yield from (_memory(held, microseconds) for held in stage)
@@ -74,19 +78,28 @@ def _events(plan: PlanDocument, recording: Recording, samples: int) -> Iterator[
         yield from (_slice(item, _LINKS, number + _FIRST_TRACK, microseconds) for item in own)
 
 
-def _track(stage: StageRecord) -> int:
-    return stage.index + _FIRST_TRACK
+def _tracks(plan: PlanDocument) -> dict[tuple[str, str], int]:
+    """The thread of every phase of every stage."""
+    found: dict[tuple[str, str], int] = {}
+    number = _FIRST_TRACK
+    for stage in plan.stages:
+        for use in stage.uses:
+            found |= {(stage.id, phase): number for phase in PHASES_OF[use.purpose]}
+            number += 1
+    return found
 
 
-def _names(plan: PlanDocument) -> Iterator[dict[str, Any]]:
+def _names(plan: PlanDocument, tracks: Mapping[tuple[str, str], int]) -> Iterator[dict[str, Any]]:
     name = f"{plan.model} on {plan.target} at {plan.clock_hz / 1e6:g} MHz"
     titles = (name, "samples in FIFOs", "bytes per PE", "streams on their links")
     for process, title in enumerate(titles, _STAGES):
         yield _named({"ph": "M", "pid": process, "tid": 0}, "process_name", name=title)
-    for stage in plan.stages:
-        place: dict[str, Any] = {"ph": "M", "pid": _STAGES, "tid": _track(stage)}
-        yield _named(place, "thread_name", name=stage.id)
-        yield _named(place, "thread_sort_index", sort_index=stage.index)
+    for stage, use in ((one, use) for one in plan.stages for use in one.uses):
+        track = tracks[stage.id, PHASES_OF[use.purpose][0]]
+        place: dict[str, Any] = {"ph": "M", "pid": _STAGES, "tid": track}
+        own = f"{stage.id}: {' and '.join(PHASES_OF[use.purpose])}"
+        yield _named(place, "thread_name", name=own if stage.is_apart else stage.id)
+        yield _named(place, "thread_sort_index", sort_index=track - _FIRST_TRACK)
 
 
 def _named(place: dict[str, Any], what: str, **args: object) -> dict[str, Any]:
@@ -109,11 +122,12 @@ def _slice(item: Slice | Transfer, process: int, track: int, microseconds: float
 
 
 def _arrows(
-    slices: list[Slice], track: int, number: int, microseconds: float
+    slices: list[Slice], tracks: list[int], number: int, microseconds: float
 ) -> Iterator[dict[str, Any]]:
     """One flow through the phases of a sample on a stage."""
     kinds = ["s", *("t" for _ in slices[2:]), "f"]
-    for item, kind in zip(slices, kinds, strict=False) if len(slices) > 1 else ():
+    ends = zip(slices, tracks, kinds, strict=False)
+    for item, track, kind in ends if len(slices) > 1 else ():
         yield {
             "ph": kind,
             "pid": _STAGES,

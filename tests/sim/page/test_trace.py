@@ -59,6 +59,35 @@ def test_slices_of_a_track_do_not_overlap(events):
         assert all(a[1] <= b[0] for a, b in pairwise(own))
 
 
+def test_phases_beside_each_other_have_a_track_each(tmp_path):
+    """Slices of a thread that overlap are no nesting: viewers drop or misplace them."""
+    chain = plans.chain([(10, 20, 5), (50, 40, 10), (10, 10, 10)], size=400)
+    plan = plans.apart(plans.backward_first(chain), 1)
+    write_trace(plan, tmp_path / "t.json", samples=4)
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    named = [e for e in events if e["name"] == "thread_name" and e["pid"] == 1]
+    assert {e["tid"]: e["args"]["name"] for e in named} == {
+        10: "layer0",
+        11: "layer1: forward",
+        12: "layer1: backward and update",
+        13: "layer2",
+    }
+    slices = [e for e in events if e["ph"] == "X" and e["pid"] == 1]
+    assert {e["cat"] for e in slices if e["tid"] == 11} == {"forward"}
+    assert {e["cat"] for e in slices if e["tid"] == 12} == {"backward", "update"}
+    spans = {
+        track: sorted(
+            (e["args"]["begin_cycle"], e["args"]["end_cycle"]) for e in slices if e["tid"] == track
+        )
+        for track in range(10, 14)
+    }
+    assert all(a[1] <= b[0] for own in spans.values() for a, b in pairwise(own))
+    assert any(a[0] < b[1] and b[0] < a[1] for a in spans[11] for b in spans[12])
+    on_track = {(e["tid"], e["ts"]) for e in slices}
+    arrows = [e for e in events if e["ph"] in "stf" and e["pid"] == 1]
+    assert {(e["tid"], e["ts"]) for e in arrows} <= on_track
+
+
 def test_streams_are_tracks_on_which_each_sample_takes_its_links(events):
     """As many as there are streams; a sample leaves when its stage has begun, at the earliest, and
     stays as long as its bytes take, at the least; one follows the other."""
