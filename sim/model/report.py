@@ -51,6 +51,14 @@ class StageRow:
         """At work, in the mean over the stage's PEs."""
         return (self.forward_cycles + self.backward_cycles + self.update_cycles) / self.regions
 
+    @property
+    def pace_share(self) -> float:
+        """Of the time, in steady state, in which the busier of its regions is at work."""
+        after = self.backward_cycles + self.update_cycles
+        if self.regions == 1 or not self.cycles_per_sample:
+            return self.utilisation
+        return self.utilisation * max(self.forward_cycles, after) / self.cycles_per_sample
+
 
 @dataclass(frozen=True)
 class EdgeRow:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...compiler.plan.document import PlanDocument
-from ...compiler.plan.stage_record import OperatorCost, StageRecord
+from ...compiler.plan.stage_record import OperatorCost, StageRecord, pacing
 from ..model.report import SimReport, StageRow
 from ..model.rows import ROUTING
 
@@ -55,23 +55,23 @@ def verdict(plan: PlanDocument, report: SimReport, advice: Sequence[Advice]) -> 
         return "The pipeline stands still: stages wait for each other."
     pace, slowest = report.initiation_interval_cycles, slowest_stage(report)
     row = report.stages[slowest]
-    alike = sum(r.utilisation >= _AT_PACE for r in report.stages) - 1
+    alike = sum(r.pace_share >= _AT_PACE for r in report.stages) - 1
     others = f" and {alike} more as slow" if alike > 0 else ""
     said = f"A sample takes {pace:,.0f} cycles. "
-    if row.utilisation >= _AT_PACE:
+    if row.pace_share >= _AT_PACE:
         return (
             f"{said}{row.id}{others} set{'' if others else 's'} the pace: {advice[slowest].advice}."
         )
     cause, _, at = report.bound_by.partition(": ")
     return (
-        f"{said}No stage is busy all the time (the busiest, {row.id}, {row.utilisation:.0%}):"
+        f"{said}No stage is busy all the time (the busiest, {row.id}, {row.pace_share:.0%}):"
         f" {cause} sets the pace{f', {at}' if at else ''}."
     )
 
 
 def slowest_stage(report: SimReport) -> int:
     """The number of the busiest stage, the first of several."""
-    shares = [row.utilisation for row in report.stages]
+    shares = [row.pace_share for row in report.stages]
     return shares.index(max(shares))
 
 
@@ -85,11 +85,11 @@ def _line(stage: StageRecord, row: StageRow, report: SimReport) -> str:
     cause, _, at = report.bound_by.partition(": ")
     if cause == "fill":
         return "the pipeline fills and drains: simulate more samples"
-    if row.utilisation >= _AT_PACE:
+    if row.pace_share >= _AT_PACE:
         return _own(stage, row)
     if cause in ("link", "wafer-link", "host", "loop", "deadlock"):
         return _waiting(row, cause)
-    return f"{_most(stage, row)}; idle {1 - row.utilisation:.0%} at the pace of {at}"
+    return f"{_most(stage, row)}; idle {1 - row.pace_share:.0%} at the pace of {at}"
 
 
 def _own(stage: StageRecord, row: StageRow) -> str:
@@ -109,10 +109,11 @@ def _own(stage: StageRecord, row: StageRow) -> str:
 
 
 def _most(stage: StageRecord, row: StageRow) -> str:
-    """What takes most of the stage's own cycles, of the kind that bounds it."""
+    """What takes most of the cycles of the stage's busier region, of the kind that bounds it."""
+    operators = pacing(stage.operators, stage.uses)
     if row.bound_by == "network":
-        return f"exchange of {_largest(stage.operators, 'network_cycles')}"
-    return _largest(stage.operators, "compute_cycles")
+        return f"exchange of {_largest(operators, 'network_cycles')}"
+    return _largest(operators, "compute_cycles")
 
 
 def _waiting(row: StageRow, cause: str) -> str:
@@ -123,7 +124,7 @@ def _waiting(row: StageRow, cause: str) -> str:
     if not reasons:
         return "nothing to wait for"
     reason = max(reasons, key=lambda name: reasons[name])
-    return f"idle {max(0.0, 1 - row.utilisation):.0%}, mostly {reason}: {_REMEDIES[reason]}"
+    return f"idle {max(0.0, 1 - row.pace_share):.0%}, mostly {reason}: {_REMEDIES[reason]}"
 
 
 def _largest(operators: Sequence[OperatorCost], kind: str) -> str:

@@ -46,12 +46,14 @@ def _facts(
         ("module", stage.module),
         ("source", stage.source),
         ("region", f"{region.height} x {region.width} PEs at row {region.row}, column"
-                   f" {region.column}" + (f" of wafer {region.wafer}" if region.wafer else "")),
+                   f" {region.column}" + (f" of wafer {region.wafer}" if region.wafer else "")
+                   + (": half for the forward, half for the rest" if stage.is_apart else "")),
         ("tiling", f"{tiling.in_split} slices of inputs x {tiling.space_split} of positions x"
                    f" {tiling.out_split} of outputs"),
         ("cycles", f"{row.forward_cycles:,} forward, {row.backward_cycles:,} backward,"
                    f" {row.update_cycles:,} update"),
-        ("busy", f"{percent(row.utilisation)} of the interval"),
+        ("busy", f"{percent(row.utilisation)} of the interval"
+                 + (", in the mean over two regions" if stage.is_apart else "")),
         ("work", f"{quantity(stage.macs_effective)} of {quantity(stage.macs_dense)} MAC"),
         ("memory", f"{memory.total_bytes:,} of {capacity:,} bytes on the fullest PE: "
                    + ", ".join(f"{held[n]:,} {n.removesuffix('_bytes').replace('_', ' ')}"

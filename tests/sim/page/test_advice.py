@@ -65,6 +65,18 @@ def test_the_verdict_names_the_stage_that_sets_the_pace():
     assert slowest_stage(report) == 1
 
 
+def test_a_stage_with_two_regions_is_as_busy_as_the_busier_one():
+    """In the mean over both it is at work for 60 of 80 cycles, and sets the pace all the same."""
+    chain = plans.chain([(10, 20, 5), (40, 70, 10), (10, 10, 10)], size=400)
+    plan = plans.apart(plans.backward_first(chain), 1)
+    report = simulate(plan, 200)
+    assert report.stages[1].utilisation == pytest.approx(60 / 80)
+    assert report.stages[1].pace_share == pytest.approx(1)
+    said = verdict(plan, report, advise(plan, report))
+    assert said.startswith("A sample takes 80 cycles. layer1 sets the pace: ")
+    assert slowest_stage(report) == 1
+
+
 def test_the_verdict_of_equal_stages_counts_them():
     plan = plans.chain([(10, 20, 10)] * 3, size=4)
     report = simulate(plan, 200)

@@ -30,6 +30,14 @@ def test_stages_have_their_facts_and_streams():
     assert data[0]["from"][0]["stage"] == -1
 
 
+def test_of_two_regions_it_says_what_each_is_for():
+    chain = plans.chain([(10, 20, 5), (40, 70, 10), (10, 10, 10)], size=400)
+    plan = plans.apart(plans.backward_first(chain), 1)
+    middle = dict(json.loads(facts_of(plan))[1]["facts"])
+    assert middle["region"].endswith(": half for the forward, half for the rest")
+    assert middle["busy"] == "75.0 % of the interval, in the mean over two regions"
+
+
 def test_it_can_stand_in_a_script_element():
     odd = replace(PLAN, stages=(replace(PLAN.stages[0], module="</script><b>"), *PLAN.stages[1:]))
     text = facts_of(odd)
