@@ -117,7 +117,7 @@ def _rows(
         yield PhaseRow(
             stage=stage.id,
             phase=phase,
-            pes=stage.region.area,
+            pes=stage.part.area,
             event_cycles=getattr(stage.cycles, f"{phase}_cycles"),
             fabric_cycles=cycles,
             stepped=names,
