@@ -20,6 +20,7 @@ from .emit.emit import Emit, Labels
 from .fit.fit import fit, report
 from .fit.fitted_recipe import fitted_recipe
 from .fit.setting import Fitting, Limits, Setting
+from .mapping.apart import check_apart
 from .mapping.map import Map
 from .mapping.pricing import Known
 from .place.balance import Balance
@@ -154,6 +155,8 @@ def compile_model(
     """
     options = options or Options()
     options = replace(options, name=options.name or type(model).__name__)
+    if options.mappings == "apart":
+        check_apart(load_target(target) if isinstance(target, str) else target)
     graph = options.driver(Capture(loss), model, example_inputs)
     options = with_masks_of(model, graph, options)
     tensors = {**graph.constants, **own_tensors(OneSample(model, loss))}

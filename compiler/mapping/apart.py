@@ -14,12 +14,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...backend.errors import UserError
 from ..kernels.stage import StageTable
 from ..machine.arrays import Ints
 from ..plan.program import Stage
+from ..targets.target import Target
 from .choices import Kernels, StageKernel
 from .finer import Union
 from .pricing import Pricing
+
+
+def check_apart(target: Target) -> None:
+    """Raises UserError for a target on which no stage can have two regions."""
+    if not target.software.triggered:
+        raise UserError(
+            f"target {target.name}, pipeline.mappings",
+            expected="a machine where sums go on beside arithmetic (software.triggered), as wse2,"
+            " for stages with a region of its own for the forward",
+            got="apart",
+            change="leave pipeline.mappings out, or choose such a target",
+        )
 
 
 def apart_kernels(pricing: Pricing, kernels: Kernels) -> Kernels:

@@ -17,7 +17,7 @@ from ..plan.program import Stages
 from ..plan.training import Training
 from ..stages.skip_streams import passing_bytes
 from ..targets.target import Target
-from .apart import apart_kernels
+from .apart import apart_kernels, check_apart
 from .choices import Kernels
 from .finer import finer_kernels
 from .known_kernels import known_kernels
@@ -60,9 +60,12 @@ def map_kernels(
     """The Pareto set of every stage, or of several that are to share a region.
 
     Raises InfeasibleError if no tiling of a stage fits a PE's memory, UnsupportedError for an
-    operator without a kernel, UserError for a mask that does not match its parameter.
+    operator without a kernel, UserError for a mask that does not match its parameter, and where
+    stages are to be apart on a target that does not do that.
     """
     training = training or Training()
+    if training.apart:
+        check_apart(target)
     _check_masks(stages, training)
     _check_globs(stages, training)
     members = [group.stages for group in groups]

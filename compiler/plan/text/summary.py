@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..document import Demand, PlanDocument
 from ..evidence import Figure, figures_of
 from ..stage_record import StageRecord, shared_bytes, stages_by_region
@@ -34,6 +36,7 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
             f"{sums.pes_used:,} of {sums.pes_usable:,} usable ({_of_wafer(sums.wafer_share)})",
         ),
         *_wafers(plan),
+        *_apart(plan),
         (
             "throughput",
             f"{rate(figures.throughput)}, one sample every"
@@ -54,6 +57,15 @@ def totals(plan: PlanDocument) -> tuple[tuple[str, str], ...]:
         ("memory", _memory(plan)),
         *_levers(plan),
     )
+
+
+def _apart(plan: PlanDocument) -> Iterator[tuple[str, str]]:
+    """How many stages have two regions, where some have or may have."""
+    found = sum(stage.is_apart for stage in plan.stages)
+    pipeline = plan.recipe.get("pipeline")
+    is_asked = isinstance(pipeline, dict) and pipeline.get("mappings") == "apart"
+    if found or is_asked:
+        yield "apart", f"{found} of {len(plan.stages)} stages have a region for the forward alone"
 
 
 def _of_wafer(share: float) -> str:

@@ -8,6 +8,7 @@ import pytest
 from helpers.small_mesh import choice as choice_of
 from helpers.small_mesh import mesh
 from helpers.stages_of import resnet8_stages
+from weft.backend.errors import UserError
 from weft.compiler.mapping.apart import may_be_apart
 from weft.compiler.mapping.choices import PlacedStage
 from weft.compiler.mapping.map import map_kernels
@@ -108,3 +109,10 @@ def test_a_full_machine_has_apart_only_what_pays(stages: Stages) -> None:
     slowest = [max(one.choice.interval_cycles for one in p.placed) for p in (together, apart)]
     assert slowest[1] <= slowest[0]
     assert sum(one.region.area for one in apart.placed) <= small.all_pes
+
+
+def test_a_machine_on_which_no_stage_can_be_apart_is_refused(stages: Stages, wafer: Target) -> None:
+    """Its ticks begin with the forward, and streams between stages hold one sample."""
+    written = replace(wafer, software=replace(wafer.software, triggered=False))
+    with pytest.raises(UserError, match=r"target wse2, pipeline\.mappings"):
+        map_kernels(stages, written, Training(apart=True))

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weft.compiler.kernels.hand_over import hand_over_cycles as priced
+from weft.compiler.machine.hand_over import hand_over_cycles as priced
 from weft.compiler.machine.tilings import Tilings
 from weft.compiler.pipeline import Options, compile_model
 from weft.compiler.plan.stage_record import Tiling

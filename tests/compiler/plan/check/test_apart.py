@@ -50,6 +50,13 @@ def test_a_plan_with_stages_apart_is_sound_and_keeps_its_pace(plan: Plan) -> Non
     assert report.utilisation == pytest.approx(totals.utilisation)
 
 
+def test_the_summary_says_how_many_stages_are_apart(plan: Plan) -> None:
+    count = sum(stage.is_apart for stage in plan.document.stages)
+    total = len(plan.document.stages)
+    assert f"{count} of {total} stages have a region for the forward alone" in plan.summary()
+    assert "for the forward alone" not in _compiled("all").summary()
+
+
 def test_it_is_faster_than_with_one_region_a_stage(plan: Plan) -> None:
     together, apart = _compiled("all").document.totals, plan.document.totals
     assert apart.initiation_interval_cycles < 0.9 * together.initiation_interval_cycles
