@@ -115,8 +115,10 @@ class WeightTiles:
     def _expected_maximum(self, in_split: int, out_split: int) -> int:
         size = int(self.tile_size(np.int64(in_split), np.int64(out_split)))  # type: ignore[arg-type]
         if self.is_even:
-            return int(round(size * self.density, 6))
-        return expected_extreme(size, self.density, in_split * out_split)
+            return min(int(round(size * self.density, 6)), self.total)
+        tiles = in_split * out_split
+        expected = expected_extreme(size, self.density, tiles)
+        return min(max(expected, -(-self.total // tiles)), self.total)
 
 
 def expected_extreme(size: int, density: float, tiles: int, *, least: bool = False) -> int:

@@ -49,3 +49,15 @@ def test_an_even_weight_has_its_share_in_every_tile(density: float) -> None:
     tiles = WeightTiles(40, 60, 9, density=density, is_even=True)
     found = tiles.tile_max(np.array([6, 10]), np.array([8, 4]))
     assert found.tolist() == [int(50 * 9 * density), int(60 * 9 * density)]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9), st.floats(0.01, 1))
+def test_the_fullest_tile_is_expected_to_hold_a_mean_share_at_least_and_no_more_than_there_is(
+    rows: int, columns: int, split: int, density: float
+) -> None:
+    """Of 7 x 5 weights at 0.67 there are 23, and one tile holds no 24; nor 17 of 18."""
+    tiles = WeightTiles(rows, columns, 1, density=density)
+    splits = np.array([1, min(split, columns)]), np.array([1, min(split, rows)])
+    held = tiles.tile_max(*splits)
+    assert held[0] == tiles.total
+    assert tiles.total / (splits[0][1] * splits[1][1]) <= held[1] <= tiles.total
