@@ -142,7 +142,7 @@ def test_data_that_cannot_be_paced_are_refused_before_anything_runs(
         train(plan, data, *PACED, "data.sampler.clusters=50")
     with pytest.raises(UserError, match="one class each"):
         train(plan, (x, y + 0.5), *PACED)
-    with pytest.raises(UserError, match="1 arrays to train"):
+    with pytest.raises(UserError, match="1 array to train"):
         train(plan, (x,), *PACED)
     loader = DataLoader(TensorDataset(torch.as_tensor(x), torch.as_tensor(y)))
     with pytest.raises(UserError, match="in its own order"):
