@@ -19,8 +19,8 @@ from ..kernels.stage import StageTable
 from ..machine.arrays import Ints
 from ..plan.program import Stage
 from ..targets.target import Target
-from .choices import Kernels, StageKernel
-from .finer import Union
+from .choices import Kernels
+from .finer import Union, with_choices
 from .pricing import Pricing
 
 
@@ -46,8 +46,11 @@ def apart_kernels(pricing: Pricing, kernels: Kernels) -> Kernels:
     found = []
     for kernel in kernels.stages:
         stage = pricing.stages.stages[kernel.stage]
-        is_able = not kernel.guests and may_be_apart(pricing, stage)
-        found.append(_with_apart(pricing, stage, kernel, unions) if is_able else kernel)
+        if not kernel.guests and may_be_apart(pricing, stage):
+            table = pricing.table_apart(stage)
+            fits = fitting_apart(pricing, stage, table)
+            kernel = with_choices(pricing, stage, kernel, table, fits, unions)
+        found.append(kernel)
     return replace(kernels, stages=tuple(found))
 
 
@@ -64,14 +67,3 @@ def fitting_apart(pricing: Pricing, stage: Stage, table: StageTable) -> Ints:
     (height, width), target = table.sides, pricing.target
     inside = np.flatnonzero((height <= target.rows) & (width <= target.columns))
     return np.intersect1d(pricing.fitting(stage, table), inside)
-
-
-def _with_apart(
-    pricing: Pricing, stage: Stage, kernel: StageKernel, unions: dict[Hashable, Union]
-) -> StageKernel:
-    table = pricing.table_apart(stage)
-    fits = fitting_apart(pricing, stage, table)
-    key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
-    if key not in unions:
-        unions[key] = Union.of(kernel.sizes, table, fits)
-    return unions[key].kernel(pricing, stage, kernel, table)

@@ -83,10 +83,7 @@ class _Finer:
             return kernel
         table = self.pricing.table_about(stage, about)
         fits = self.pricing.fitting(stage, table)
-        key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
-        if key not in self.unions:
-            self.unions[key] = Union.of(kernel.sizes, table, fits)
-        return self.unions[key].kernel(self.pricing, stage, kernel, table)
+        return with_choices(self.pricing, stage, kernel, table, fits, self.unions)
 
     def _about(self, stage: Stage) -> tuple[Tiling, ...]:
         table, target = id(self.pricing.table(stage)), self.pricing.target
@@ -133,6 +130,22 @@ class Union:
         memory = np.concatenate((kernel.sizes.memory_bytes, held))[self.kept]
         sizes = Sizes(self.heights, self.widths, self.interval_cycles, memory, self.stream_cycles)
         return StageKernel(stage.index, LazyChoices(sizes, choice))
+
+
+def with_choices(
+    pricing: Pricing,
+    stage: Stage,
+    kernel: StageKernel,
+    table: StageTable,
+    fits: Ints,
+    unions: dict[Hashable, Union],
+) -> StageKernel:
+    """The stage's kernel with those tilings of another table that fit, as far as they are worth
+    keeping. Stages that agree on all share what is found, in `unions`."""
+    key = id(kernel.sizes.interval_cycles), id(table), fits.tobytes()
+    if key not in unions:
+        unions[key] = Union.of(kernel.sizes, table, fits)
+    return unions[key].kernel(pricing, stage, kernel, table)
 
 
 def _centres(kernel: StageKernel, interval: int) -> Iterator[Tiling]:

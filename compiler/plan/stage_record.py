@@ -157,8 +157,7 @@ class PhaseCycles:
 
     def of(self, purpose: str) -> int:
         """Of the phases that a region is for, see `RegionUse`."""
-        found = {"forward": self.forward_cycles, "all": self.total_cycles}
-        return found.get(purpose, self.backward_cycles + self.update_cycles)
+        return sum(getattr(self, f"{phase}_cycles") for phase in PHASES_OF[purpose])
 
 
 @dataclass(frozen=True)
