@@ -15,6 +15,7 @@ from math import ceil
 import numpy as np
 
 from ...compiler.machine.collectives import words
+from ...compiler.machine.hand_over import OPERATOR, WEIGHTS
 from ...compiler.machine.product import Product as Sizes
 from ...compiler.machine.product import ProductKind, Tile, in_batch, tile_of
 from ...compiler.machine.tilings import Tilings
@@ -26,7 +27,6 @@ from .slices import Border, Copies
 from .sums import Sum
 
 PRODUCTS = frozenset({"linear", "convolution"})
-_HAND_OVER, _WEIGHTS = "weft.hand_over", "hand_over(weights)"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def operators_of(record: StageRecord, target: Target) -> dict[tuple[str, str], O
         products = [step for step in operator.steps if isinstance(step, ProductStep)]
         if operator.steps and (not products or record.tiling.algorithm == "multicast"):
             found[operator.phase, operator.name] = _operator(operator, record.tiling, target)
-        elif operator.operator == _HAND_OVER:
+        elif operator.operator == OPERATOR:
             found[operator.phase, operator.name] = _handed_over(operator.name, record, target)
     return found
 
@@ -69,7 +69,7 @@ def _handed_over(name: str, record: StageRecord, target: Target) -> Operator:
     """What a forward saved of one sample goes to the backward's region, or weights come from it."""
     memory, line = record.memory_per_pe, min(record.part.height, record.part.width)
     saved = memory.activation_fifo_bytes // record.fifo_depth
-    size_bytes = memory.weights_bytes if name == _WEIGHTS else saved
+    size_bytes = memory.weights_bytes if name == WEIGHTS else saved
     handed = HandOver(line, _int(words(target.noc, size_bytes, 1)))
     return Operator((), (), 0, handed=handed)
 
