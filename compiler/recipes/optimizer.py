@@ -48,7 +48,7 @@ class OptimizerRecipe(RecipePart):
     lr: Annotated[float, Field(gt=0)] = 1e-4
     """Learning rate of an update, that is of a sample."""
     momentum: Decay | None = None
-    """Of sgdm, muon and normuon; null: 0.9, of muon 0.95."""
+    """Of sgdm, muon and normuon; null: 0.9 of sgdm, 0.95 of the others."""
     weight_decay: Annotated[float, Field(ge=0)] = 2e-4
     """Times the weights: sgdm adds it to the gradient, others take it from the weights times lr."""
     nesterov: bool = False

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from ...backend.errors import UserError
 from ...backend.ops import draw_number, place_of
-from ...backend.optim import Constant, Cosine, Guard, LinearWarmup, MultiStep, Schedule
+from ...backend.optim import Guard
 from ...backend.sparsity import MaskRule, configure
 from ...compiler.plan.plan import Plan
 from ...compiler.plan.training import stepped_by_element
-from ...compiler.recipes.optimizer import OptimizerRecipe
 from ...compiler.recipes.recipe import Recipe
-from ...compiler.recipes.update_rule import settings, update_rule
+from ...compiler.recipes.update_rule import schedule, settings, update_rule
 from .job import Job, Mode
 from .precision import in_precision
 from .rebuilding_error import measured
@@ -36,7 +35,6 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         )
     rule = update_rule(recipe, mode, updates)
     optimizer = recipe.optimizer.at_batch_size_1()
-    schedule = _schedule(optimizer, updates)
     guard = Guard(recipe.training.clip_norm)
     stages, errors = in_precision(plan.stages, recipe.training.precision), {}
     if recipe.training.rebuilding_error:
@@ -46,10 +44,10 @@ def make_job(plan: Plan, recipe: Recipe, updates: int, mode: Mode) -> Job:
         {**_seeded(plan.tensors, recipe.seed), **errors},
         plan.masks,
         rule,
-        schedule,
+        schedule(optimizer, updates),
         guard,
         _mask_rules(plan, recipe),
-        settings=settings(recipe, rule),
+        settings=settings(recipe, rule, updates),
         by_element=stepped_by_element(plan.stages, optimizer.by_element),
     )
 
@@ -85,15 +83,3 @@ def _mask_rules(plan: Plan, recipe: Recipe) -> dict[str, MaskRule]:
             change="compile the plan with this sparsity",
         )
     return {name: rule for name, rule in rules.items() if rule.is_dynamic}
-
-
-def _schedule(optimizer: OptimizerRecipe, updates: int) -> Schedule:
-    recipe, lr = optimizer.schedule, optimizer.lr
-    after: Schedule = Constant(lr)
-    if recipe.kind == "cosine":
-        after = Cosine(lr, updates, lr * recipe.final)
-    elif recipe.kind == "multistep":
-        milestones = tuple(round(share * updates) for share in recipe.milestones)
-        after = MultiStep(lr, milestones, recipe.factor)
-    warmup = round(recipe.warmup * updates)
-    return LinearWarmup(warmup, after) if warmup else after

@@ -58,17 +58,17 @@ class RunReport(Shown):
     validation, tests are on that part, and the test part is read once, at the end. `samples_per_s`
     counts training alone: no compiling, no testing. `data_wait_s` is how long training has waited
     for samples to be read. `optimizer` has the highest learning rate and the constants of the
-    update rule, per sample. `activations` is the type of the real numbers that stages pass on.
-    `skipped` says for each stage with any how many of its updates were skipped because a gradient
-    or the loss was not finite. `tensors` and `masks` are those at the end. `new_maps` has each
-    stage whose masks outgrew the map of the plan; `refused_growth` counts by parameter the weights
-    that had no room to grow, since the run was begun or resumed. `rebuilding_errors` has for each
-    reversible stage the relative error of what it rebuilds, over the latest hundred samples or so,
-    where the recipe asks for it. `passes` has those of a self-paced sampler that ended since the
-    run was begun or resumed, `sparsities`, of a run whose masks change, (samples trained, share of
-    the masked weights that are zero). `state_bytes` is what weights, states and FIFOs take on all
-    devices, `temporary_bytes` what XLA's training program needs beside them on each; None where an
-    executor does not tell.
+    update rule, per sample; of a run in phases, those of the last. `activations` is the type of the
+    real numbers that stages pass on. `skipped` says for each stage with any how many of its updates
+    were skipped because a gradient or the loss was not finite. `tensors` and `masks` are those at
+    the end. `new_maps` has each stage whose masks outgrew the map of the plan; `refused_growth`
+    counts by parameter the weights that had no room to grow, since the run was begun or resumed.
+    `rebuilding_errors` has for each reversible stage the relative error of what it rebuilds, over
+    the latest hundred samples or so, where the recipe asks for it. `passes` has those of a
+    self-paced sampler that ended since the run was begun or resumed, `sparsities`, of a run whose
+    masks change, (samples trained, share of the masked weights that are zero). `state_bytes` is
+    what weights, states and FIFOs take on all devices, `temporary_bytes` what XLA's training
+    program needs beside them on each; None where an executor does not tell.
     """
 
     executor: str

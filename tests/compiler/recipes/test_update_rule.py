@@ -8,7 +8,7 @@ import pytest
 from weft.backend.errors import UserError
 from weft.compiler.recipes.build import compile_recipe
 from weft.compiler.recipes.read import make_recipe
-from weft.compiler.recipes.update_rule import update_rule
+from weft.compiler.recipes.update_rule import settings, update_rule
 
 MINIMAL: dict[str, Any] = {"model": "mlp", "input": {"shape": [1, 8, 8], "classes": 10}}
 
@@ -53,3 +53,10 @@ def test_what_is_not_defined_is_refused_when_the_recipe_is_read(
 def test_the_plan_holds_every_tensor_of_optimizer_state(overrides: list[str], states: int) -> None:
     plan = compile_recipe(make_recipe(MINIMAL, [*overrides, "target=tiny_mesh"]))
     assert plan.document.optimizer_states == states
+
+
+def test_a_cosine_that_is_warmed_up_never_has_the_whole_rate() -> None:
+    chosen = ["optimizer.lr=0.1", "optimizer.schedule={kind: cosine, warmup: 0.5, final: 0.2}"]
+    recipe = make_recipe(MINIMAL, chosen)
+    told = settings(recipe, update_rule(recipe, "sequential"))["learning_rate"]
+    assert told == pytest.approx(0.1 * (1 + 0.2) / 2)

@@ -160,6 +160,24 @@ def test_the_schedule_is_that_of_the_recipe(plan: Plan, name: str) -> None:
     same(trained(job_of(plan, LR, *overrides)), by_torch(sgd(), share))
 
 
+HIGHEST = {
+    **{name: overrides for name, (overrides, _) in SCHEDULES.items()},
+    "a milestone at once": (
+        "optimizer.schedule={kind: multistep, milestones: [0, 0.5], factor: 0.5}",
+    ),
+    "a milestone while it rises": (
+        "optimizer.schedule={kind: multistep, milestones: [0.2], factor: 0.5, warmup: 0.4}",
+    ),
+    "it rises to the end": ("optimizer.schedule={kind: cosine, final: 0.25, warmup: 0.99}",),
+}
+
+
+@pytest.mark.parametrize("name", HIGHEST)
+def test_the_rate_that_is_told_is_the_highest_of_all_updates(plan: Plan, name: str) -> None:
+    job = job_of(plan, LR, *HIGHEST[name])
+    assert job.settings["learning_rate"] == max(job.rate(update) for update in range(UPDATES))
+
+
 def test_gradients_are_clipped_as_the_recipe_says(plan: Plan) -> None:
     got = trained(job_of(plan, LR, "training.clip_norm=0.5"))
     same(got, by_torch(sgd(), clip=0.5), 1e-5)  # torch adds 1e-6 to the norm
