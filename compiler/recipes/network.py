@@ -228,13 +228,15 @@ def loss_function(recipe: Recipe) -> Loss | None:
 
 def class_loss(prediction: Any, label: Tensor) -> Tensor:
     """Mean cross-entropy in nats; scores (1, classes) and label (1,), or a label per position:
-    scores (1, ..., classes) and labels (1, ...).
+    scores (1, ..., classes), or (1, classes, ...) as torch has them, and labels (1, ...). Where
+    both fit the classes are last.
 
     The prediction is a tensor, a tuple that begins with it, or a mapping that has it as 'logits',
     such as the models of transformers return.
     """
     scores = prediction["logits"] if isinstance(prediction, Mapping) else prediction
     scores = scores[0] if isinstance(scores, tuple | list) else scores
-    if label.ndim == 1:
+    is_second = (*scores.shape[:1], *scores.shape[2:]) == label.shape != scores.shape[:-1]
+    if label.ndim == 1 or is_second:
         return F.cross_entropy(scores, label)
     return F.cross_entropy(scores.flatten(0, -2), label.flatten())

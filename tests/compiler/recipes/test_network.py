@@ -63,3 +63,12 @@ def test_the_class_loss_is_the_mean_over_positions():
     for prediction in (scores, (scores, None), {"logits": scores}):
         torch.testing.assert_close(class_loss(prediction, labels), torch.stack(each).mean())
     torch.testing.assert_close(class_loss(scores[:, 0], labels[:, 0]), each[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 6, 4), (1, 4, 5), (1, 3, 2, 2, 3)], ids=str)
+def test_classes_of_pixels_may_be_second_as_torch_has_them(shape: tuple[int, ...]):
+    """Also where there are as many as pixels in a row."""
+    scores, labels = torch.randn(shape), torch.randint(shape[1], (1, *shape[2:]))
+    expected = F.cross_entropy(scores, labels)
+    torch.testing.assert_close(class_loss(scores, labels), expected)
+    torch.testing.assert_close(class_loss(scores.movedim(1, -1), labels), expected)
