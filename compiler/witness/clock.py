@@ -1,7 +1,8 @@
 """A forward that reads the clock: what it says at the trace must not be part of a plan.
 
 Times that are only written down (how long a layer takes) are no matter: a model that reads the
-clock is run again at other times, and must give the same.
+clock is run again at other times, and must give the same. A file that is imported reads it once for
+all calls: another call would not run it again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
@@ -79,7 +82,7 @@ class Clock:
         """Whether a line of the model asks, which is noted."""
         frame = sys._getframe(depth + 1)
         file = frame.f_code.co_filename
-        if is_running(file):
+        if is_running(file) and not _is_imported(frame):
             self.lines.append(f"{portable(file)}:{frame.f_lineno}")
             return True
         return False
@@ -93,6 +96,20 @@ class Clock:
             return self._next_ns() if is_count else self._next_ns() / 1e9
 
         return moved
+
+
+_HERE = str(Path(__file__).parent)
+_IMPORT = "<frozen importlib._bootstrap>", "_find_and_load"
+
+
+def _is_imported(frame: FrameType) -> bool:
+    """Whether a frame is part of the first import of a file, in a call that the witness makes."""
+    above: FrameType | None = frame
+    while above is not None and not above.f_code.co_filename.startswith(_HERE):
+        if (above.f_code.co_filename, above.f_code.co_name) == _IMPORT:
+            return True
+        above = above.f_back
+    return False
 
 
 def _dated(kind: Any, clock: Clock) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import importlib
+import sys
 import time
+from collections import UserList
 from datetime import datetime as moment
 from time import perf_counter
 
@@ -76,3 +79,52 @@ def test_a_moment_is_one_of_its_type():
         return h * (2 if is_moment else 3)
 
     assert held(between).level == "float64"
+
+
+class Counted(torch.nn.Module):
+    """Calls `between` when a call is no trace; `calls` is how many there were."""
+
+    def __init__(self, between):
+        super().__init__()
+        self.inner = net(_outside_of_traces(between))
+        self.calls = UserList()
+
+    def forward(self, x):
+        self.calls.append(torch.compiler.is_exporting())
+        return self.inner(x).square().sum()
+
+
+def _outside_of_traces(between):
+    return lambda model, h: h if torch.compiler.is_exporting() else between(h)
+
+
+def _calls(between) -> int:
+    model = Counted(between)
+    graph = capture(model, SAMPLE, None)
+    before = len(model.calls)
+    assert Witness(OneSample(model, None), SAMPLE, graph)(cut(graph)).level == "float64"
+    return len(model.calls) - before
+
+
+@pytest.fixture
+def began(tmp_path, monkeypatch):
+    """A file that notes when it is first imported."""
+    (tmp_path / "began_at_import.py").write_text("import time\n\nBEGAN = time.time()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "began_at_import"
+    sys.modules.pop("began_at_import", None)
+
+
+def test_a_file_that_is_imported_in_the_call_reads_the_clock_once(began):
+    def between(h):
+        importlib.import_module(began)
+        return h
+
+    assert _calls(between) == _calls(lambda h: h)
+
+
+def test_a_file_that_is_run_in_every_call(began):
+    def between(h):
+        return h + (importlib.reload(importlib.import_module(began)).BEGAN > 0) * 0
+
+    assert _calls(between) > _calls(lambda h: h)
