@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .kept import KeptActivations
-from .replay import noted
+from .replay import gradients_of_replay, noted
 
 
 class Recomputed(nn.Module):
@@ -48,5 +48,4 @@ class _Recompute(torch.autograd.Function):
         x = ctx.kept.take().detach().requires_grad_()
         with ctx.evaluation.replaying(), torch.enable_grad():
             output = ctx.module(x)
-        wanted = [x, *ctx.parameters]
-        return (None, *torch.autograd.grad(output, wanted, gradients[0], allow_unused=True))
+        return (None, *gradients_of_replay([output], gradients, [x], ctx.parameters))

@@ -7,7 +7,7 @@ it they are put in place, and what is there now comes back afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -80,6 +80,28 @@ def noted(module: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[list[FirstE
             },
         )
     )
+
+
+def gradients_of_replay(
+    outputs: Sequence[Tensor],
+    arriving: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    parameters: Sequence[Tensor],
+) -> tuple[Tensor | None, ...]:
+    """Those of the inputs and the parameters of an evaluation that was replayed.
+
+    Hooks of parameters are kept from them: they see these gradients in the backward that this one
+    is a part of, summed over all uses, and would see them twice.
+    """
+    hooks = [own for p in parameters if (own := getattr(p, "_backward_hooks", None))]
+    held = [dict(own) for own in hooks]
+    for own in hooks:
+        own.clear()
+    try:
+        return torch.autograd.grad(outputs, [*inputs, *parameters], arriving, allow_unused=True)
+    finally:
+        for own, before in zip(hooks, held, strict=True):
+            own.update(before)
 
 
 def _differs(now: Tensor, before: Tensor) -> bool:

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from ...errors import UserError
 from .kept import KeptActivations
 from .layer import AdditiveLayer, AdditiveUpdate, ReversibleLayer, TensorStreams
-from .replay import FirstEvaluation, noted
+from .replay import FirstEvaluation, gradients_of_replay, noted
 
 Gradients = dict[Tensor, Tensor]
 """Of parameters, summed over all uses."""
@@ -204,12 +204,8 @@ def _pull_back(
     """Gradients of the inputs; those of parameters are added to `found`."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
-    pulled = torch.autograd.grad(
-        [output for output, _ in pairs],
-        [*inputs, *parameters],
-        [gradient for _, gradient in pairs],
-        allow_unused=True,
-    )
+    outgoing, arriving = zip(*pairs, strict=True)
+    pulled = gradients_of_replay(outgoing, arriving, inputs, parameters)
     for parameter, gradient in zip(parameters, pulled[len(inputs) :], strict=True):
         if gradient is not None:
             found[parameter] = found[parameter] + gradient if parameter in found else gradient
