@@ -71,17 +71,21 @@ def mapped(
     function: Callable[[str, Array], Array], state: Pipeline, schedule: TickSchedule
 ) -> Pipeline:
     """The state with `function(name, array)` in place of each array."""
-
-    def of(name: str, entry: Any) -> Any:
-        if isinstance(entry, Mapping):
-            return {key: of(f"{name}[{key!r}]", value) for key, value in entry.items()}
-        return function(name, entry)
-
     model = TrainedModel(
-        *(of(f".model.{f.name}", getattr(state.model, f.name)) for f in fields(TrainedModel))
+        *(
+            _mapped(function, f".model.{f.name}", getattr(state.model, f.name))
+            for f in fields(TrainedModel)
+        )
     )
     names = (f".buffers[{key!r}]" for key in schedule.buffers)
     return Pipeline(model, tuple(map(function, names, state.buffers)))
+
+
+def _mapped(function: Callable[[str, Array], Array], name: str, entry: Any) -> Any:
+    """An entry of a model; a function within `mapped` that calls itself would outlive it."""
+    if isinstance(entry, Mapping):
+        return {k: _mapped(function, f"{name}[{k!r}]", value) for k, value in entry.items()}
+    return function(name, entry)
 
 
 def renewed(snapshot: Mapping[str, Tensor], schedule: TickSchedule) -> dict[str, Tensor]:

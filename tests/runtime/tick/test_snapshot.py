@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from helpers.jobs import perceptron_job, samples
 from weft.backend.errors import UserError
 from weft.compiler.plan.schedule import spec_of
 from weft.runtime.tick.job import Job
+from weft.runtime.tick.snapshot import named_arrays
+from weft.runtime.tick.train_state import Pipeline, TrainedModel
 
-pytest.importorskip("jax")
+jax = pytest.importorskip("jax")
 
-from weft.runtime.jax.executor import JaxExecutor
+from weft.runtime.jax.executor import JaxExecutor  # noqa: E402
 
 COUNT, NOW = 30, 11
 
@@ -87,3 +95,42 @@ def test_torch_xla_has_the_same_names_and_values(job: Job, executor: JaxExecutor
     assert mine.keys() == theirs.keys()
     for name, value in mine.items():
         torch.testing.assert_close(theirs[name].to(value.dtype), value, msg=name)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Nothing is freed but what nobody refers to any more."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_names_hold_no_arrays(job: Job) -> None:
+    """A loop that leaves little garbage is rarely collected: a cycle then keeps the whole state."""
+    empty = TrainedModel.empty()
+    array = np.zeros(3)
+    model = replace(empty, weights={"w": array}, optimizer={"w": {"velocity": array}})
+    schedule = job.tick_schedule("pipelined")
+    buffers = tuple(array for _ in schedule.buffers)
+    found = named_arrays(Pipeline(model, buffers), schedule)
+    assert len(found) == 2 + len(buffers)
+    gone = weakref.ref(array)
+    del array, model, buffers, found
+    assert gone() is None
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_a_snapshot_does_not_move_the_state(job: Job, executor: JaxExecutor) -> None:
+    """Where a view of the state is left, XLA trains on in a copy of it."""
+    inputs = samples(job, 16)
+    executor.feed(inputs)
+    before = places(executor)
+    executor.snapshot()
+    executor.feed(inputs)
+    assert places(executor) == before
+
+
+def places(executor: JaxExecutor) -> list[int]:
+    return [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(executor.pipeline)]
