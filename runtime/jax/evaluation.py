@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,11 +21,12 @@ BATCH = 60
 
 
 class Evaluation:
-    """The forward of `job` where `home` says, compiled by `compiler`."""
+    """The forward of `job` where `home` says; `compile_seconds` is what compiling took so far."""
 
-    def __init__(self, job: Job, home: Any, compiler: Callable[..., Any]) -> None:
-        self._job, self._home, self._compile = job, home, compiler
+    def __init__(self, job: Job, home: Any) -> None:
+        self._job, self._home = job, home
         self._program: Any = None
+        self.compile_seconds = 0.0
 
     def __call__(self, pipeline: Any, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Predictions (N, ...) with the weights and the normalization state of `pipeline`."""
@@ -33,7 +35,9 @@ class Evaluation:
         def predict(arrays: list[np.ndarray], _: int) -> list[np.ndarray]:
             batch = typed_samples(self._job.stages, arrays)
             if self._program is None:
-                self._program = self._compile(jax.jit(self._home.predict), pipeline, batch)
+                began = time.perf_counter()
+                self._program = compile_program(jax.jit(self._home.predict), pipeline, batch)
+                self.compile_seconds = time.perf_counter() - began
             return list(map(np.asarray, self._program(pipeline, batch)))
 
         return in_batches(self._job.stages, inputs, rows, predict)
@@ -42,7 +46,7 @@ class Evaluation:
 def evaluate(job: Job, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Predictions with the start values of `job`, without a program that trains."""
     home = OneDevice(job, "sequential")
-    return Evaluation(job, home, compile_program)(home.start(), inputs)
+    return Evaluation(job, home)(home.start(), inputs)
 
 
 def typed_samples(stages: Stages, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

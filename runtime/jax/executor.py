@@ -57,11 +57,17 @@ class JaxExecutor(Dispatches):
         self.home: Any = home or one_device(job, mode)
         self.schedule = self.home.tick.schedule
         self._begin()
-        self.compile_seconds = 0.0
         self.pipeline = self.home.start()
         train = jax.jit(self.home.training(_run), donate_argnums=0)
-        self._train = self._compile(train, *self._arguments([], 0))
-        self._evaluation = Evaluation(job, self.home, self._compile)
+        began = time.perf_counter()
+        self._train = compile_program(train, *self._arguments([], 0))
+        self._train_compile_seconds = time.perf_counter() - began
+        self._evaluation = Evaluation(job, self.home)
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling took so far."""
+        return self._train_compile_seconds + self._evaluation.compile_seconds
 
     def evaluate(
         self, inputs: Sequence[np.ndarray], statistics: Mapping[str, Tensor] | None = None
@@ -130,12 +136,6 @@ class JaxExecutor(Dispatches):
         if tensor.dtype == torch.bfloat16:
             return tensor.view(torch.int16).numpy().view(form.dtype)
         return tensor.numpy()
-
-    def _compile(self, function: Any, *arguments: Any) -> Any:
-        start = time.perf_counter()
-        compiled = compile_program(function, *arguments)
-        self.compile_seconds += time.perf_counter() - start
-        return compiled
 
     def _arguments(self, inputs: Sequence[np.ndarray], count: int) -> tuple[Any, ...]:
         span = (self.tick, self.first_fed, self.fed - 1, count)

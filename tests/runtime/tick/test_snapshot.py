@@ -132,5 +132,18 @@ def test_a_snapshot_does_not_move_the_state(job: Job, executor: JaxExecutor) -> 
     assert places(executor) == before
 
 
+@pytest.mark.usefixtures("uncollected")
+def test_an_executor_goes_with_the_last_who_has_it(job: Job) -> None:
+    """So that a run does not keep the state of the one before."""
+    executor = JaxExecutor(job, chunk=16)
+    inputs = samples(job, 16)
+    executor.feed(inputs)
+    executor.evaluate(inputs)
+    executor.snapshot()
+    gone = weakref.ref(executor)
+    del executor
+    assert gone() is None
+
+
 def places(executor: JaxExecutor) -> list[int]:
     return [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(executor.pipeline)]
