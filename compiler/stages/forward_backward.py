@@ -1,13 +1,12 @@
 """A stage's program: its joint graph, split where the tangents enter.
 
 The joint graph is parted into what the forward computes and what the backward computes from the
-saved values. A value that depends on the parameters alone is never saved: the backward computes it
-from the weights it is given.
+saved values, which are those of the least bytes (least_saved.py). A value that depends on the
+parameters alone is never saved: the backward computes it from the weights it is given.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,9 +16,10 @@ from torch import fx
 from ..capture.fx_tools import forget_strides, replace_mutations
 from ..capture.graph import backward_state_positions
 from ..plan.program import Origin
-from ..plan.program_graph import ancestors, extract, is_view, packet_name, spec_of
+from ..plan.program_graph import ancestors, extract, packet_name, spec_of
 from .functionalize import functionalized
 from .joint import Specs, Subgraph, trace_joint
+from .least_saved import JointValues, least_saved
 
 _ROW_MAJOR = {
     "aten.native_group_norm": 1,
@@ -93,28 +93,12 @@ class _Partition:
         return found
 
     def _saved(self) -> list[fx.Node]:
-        """What the backward reads of the forward, with views of a saved value redone instead."""
-        given = {*self.weights_only, *self.backward_state, *self.tangents}
-        saved: set[fx.Node] = set()
-        seen: set[fx.Node] = set()
-        pending = [node for node in self.gradients if isinstance(node, fx.Node)]
-        while pending:
-            node = pending.pop()
-            if node in seen or node in given:
-                continue
-            seen.add(node)
-            if self._is_saved(node):
-                saved.add(node)
-            else:
-                pending.extend(node.all_input_nodes)
-        return [node for node in self.nodes if node in saved]
-
-    def _is_saved(self, node: fx.Node) -> bool:
-        if node.op == "placeholder":
-            return True
-        if node.target is operator.getitem:
-            return node.args[0] in self.forward_nodes
-        return node in self.forward_nodes and not is_view(node)
+        """What the backward is given of the forward."""
+        late = [*self.backward_state, *self.tangents]
+        wanted = [node for node in self.gradients if isinstance(node, fx.Node)]
+        return least_saved(
+            JointValues(self.nodes, self.forward_nodes, self.weights_only, late, wanted)
+        )
 
     def parts(self) -> SplitParts:
         saved = self._saved()

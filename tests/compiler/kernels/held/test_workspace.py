@@ -34,7 +34,7 @@ class Watched(fx.Interpreter):
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         end = next(iter(module.graph.find_nodes(op="output")))
-        self.leaving = {storage(node)[0] for node in end.all_input_nodes}
+        self.leaving = {storage(node) for node in end.all_input_nodes}
         self.alive: dict[int, tuple[weakref.ref, int]] = {}
         self.between = self.during = 0
 
@@ -42,9 +42,10 @@ class Watched(fx.Interpreter):
         self._forget()
         self.between = max(self.between, self._bytes())
         result = super().run_node(n)
-        if n.op == "call_function" and storage(n)[0] is n and n not in self.leaving:
-            for item in result if isinstance(result, tuple | list) else (result,):
-                if isinstance(item, Tensor):
+        if n.op == "call_function" and storage(n)[0] is n:
+            items = result if isinstance(result, tuple | list) else (result,)
+            for number, item in enumerate(items):
+                if isinstance(item, Tensor) and (n, number) not in self.leaving:
                     memory = item.untyped_storage()
                     self.alive[memory.data_ptr()] = weakref.ref(memory), memory.nbytes()
         self.during = max(self.during, self._bytes())
