@@ -30,6 +30,8 @@ from .streams import Streams
 from .strip_layouts import placements, shapes_within
 
 _BISECTIONS = 3
+_WALKS = 3
+"""Intervals below that of strips whose packings are walked to shorter wires, at most."""
 _SHORTEST, _OFFERS = 0.9, 24
 """A search looks for intervals down to a share of that of strips, so many of them at most."""
 
@@ -137,8 +139,7 @@ def choose(packings: Packings, target: Target, seconds: float = 0.0) -> Placemen
     streams, dag = Streams(packings.stages, target), packings.stages.dag
     strips = best = _in_strips(packings, streams)
     if packings.is_crowded:
-        shorter = packings.shorter(strips.placement)
-        best = _best(_ranked([shorter], dag), streams, best) or best
+        best = _walked(packings, streams, strips)
     if seconds > 0:
         free = packings.freed(strips.placement, seconds)
         best = _best(_ranked([free], dag), streams, best) or best
@@ -152,6 +153,24 @@ def _in_strips(packings: Packings, streams: Streams) -> _Candidate:
         best = _tried(packings, interval, streams, best)
     assert best is not None
     return _refined(packings, streams, best)
+
+
+def _walked(packings: Packings, streams: Streams, strips: _Candidate) -> _Candidate:
+    """Off the strips, if that is better: those of the best packing, then those of some for shorter
+    intervals, whose links were too slow while wires were long. The first better one is taken."""
+
+    def off(placement: Placement, best: _Candidate) -> _Candidate:
+        ranked = _ranked([packings.shorter(placement)], packings.stages.dag)
+        return _best(ranked, streams, best) or best
+
+    best = off(strips.placement, strips)
+    for cycles in packings.intervals[:_WALKS]:
+        if cycles >= best.interval:
+            break
+        found = off(packings.of(cycles)[0].placement, best)
+        if found is not best:
+            return found
+    return best
 
 
 def _is_crowded(kernels: Kernels, least: int) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
+from types import SimpleNamespace
 
 import pytest
 from helpers.placed_intervals import STAGES, interval
@@ -10,6 +11,7 @@ from helpers.stages_of import random_masks, resnet8_stages
 from hypothesis import given
 from hypothesis import strategies as st
 from weft.backend.errors import InfeasibleError
+from weft.compiler.mapping.choices import Placement
 from weft.compiler.mapping.map import map_kernels
 from weft.compiler.place import place
 from weft.compiler.place.place import Packings, _in_strips, choose, estimated_interval
@@ -100,3 +102,21 @@ def test_crowded_plans_leave_the_strips_for_shorter_wires():
     roomy = Packings(stages, map_kernels(stages, wide))
     assert not roomy.is_crowded
     assert choose(roomy, wide).placed == _in_strips(roomy, Streams(stages, wide)).placement.placed
+
+
+def test_a_packing_whose_links_were_too_slow_is_tried_off_the_strips(monkeypatch):
+    """Links are taken to be too slow for packings of the least interval, as they lie in strips."""
+    stages, target = resnet8_stages(), mesh(48, 48)
+    packings = Packings(stages, map_kernels(stages, target))
+    least, *_ = packings.intervals
+    slow = [id(ranked.placement) for ranked in packings.of(least)]
+    streams = Streams(stages, target)
+
+    def pace(placement: Placement) -> SimpleNamespace:
+        found, factor = streams.pace(placement), 2 if id(placement) in slow else 1
+        return SimpleNamespace(bounds=found.bounds, interval_cycles=factor * found.interval_cycles)
+
+    stand_in = SimpleNamespace(pace=pace)
+    monkeypatch.setitem(choose.__globals__, "Streams", lambda *given: stand_in)
+    assert _in_strips(packings, stand_in).interval > least
+    assert streams.pace(choose(packings, target)).interval_cycles == least
