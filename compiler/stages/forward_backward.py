@@ -1,7 +1,7 @@
 """A stage's program: its joint graph, split where the tangents enter.
 
 The joint graph is parted into what the forward computes and what the backward computes from the
-saved values, which are those of the least bytes (least_saved.py). A value that depends on the
+saved values, which are those of the least bytes (kept/least_saved.py). A value that depends on the
 parameters alone is never saved: the backward computes it from the weights it is given.
 """
 
@@ -19,7 +19,7 @@ from ..plan.program import Origin
 from ..plan.program_graph import ancestors, extract, packet_name, spec_of
 from .functionalize import functionalized
 from .joint import Specs, Subgraph, trace_joint
-from .least_saved import JointValues, least_saved
+from .kept.least_saved import JointValues, least_saved
 
 _ROW_MAJOR = {
     "aten.native_group_norm": 1,

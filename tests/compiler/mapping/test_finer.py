@@ -17,7 +17,7 @@ from weft.compiler.targets.target import Target
 
 @pytest.fixture(scope="module")
 def machine() -> Target:
-    return mesh(32, 32)
+    return mesh(36, 36)
 
 
 def test_finer_choices_are_priced_as_alone_fit_their_pes_and_shorten_the_interval(

@@ -12,7 +12,7 @@ from weft.compiler.capture.capture import capture
 from weft.compiler.plan.program import Stage
 from weft.compiler.plan.program_graph import ancestors
 from weft.compiler.stages.cut import cut
-from weft.compiler.stages.least_saved import JointValues, least_saved
+from weft.compiler.stages.kept.least_saved import JointValues, least_saved
 
 _ATEN = torch.ops.aten
 

@@ -19,7 +19,7 @@ from math import inf
 import networkx as nx
 from torch import Tensor, fx
 
-from ..plan.program_graph import ancestors, is_view, packet_name, spec_of
+from ...plan.program_graph import ancestors, is_view, packet_name, spec_of
 
 _ONE_PASS = frozenset({"aten._to_copy", "aten.mul", "aten.div", "aten.add", "aten.sub", "aten.neg"})
 """Operators that are computed again if they have one operand beside constants."""
