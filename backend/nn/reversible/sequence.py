@@ -204,8 +204,8 @@ def _pull_back(
     """Gradients of the inputs; those of parameters are added to `found`."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if o.requires_grad]
-    outgoing, arriving = zip(*pairs, strict=True)
-    pulled = gradients_of_replay(outgoing, arriving, inputs, parameters)
+    given, arriving = [output for output, _ in pairs], [gradient for _, gradient in pairs]
+    pulled = gradients_of_replay(given, arriving, inputs, parameters)
     for parameter, gradient in zip(parameters, pulled[len(inputs) :], strict=True):
         if gradient is not None:
             found[parameter] = found[parameter] + gradient if parameter in found else gradient

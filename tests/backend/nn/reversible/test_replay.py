@@ -76,3 +76,19 @@ def test_rigl_grows_in_reversible_layers_as_with_kept_activations() -> None:
             optimizer.step()
         masks.append(masks_of(model))
     assert all(torch.equal(mask, masks[1][name]) for name, mask in masks[0].items())
+
+
+class _Zero(torch.nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+
+def test_a_function_whose_output_needs_no_gradient_passes_none() -> None:
+    torch.manual_seed(0)
+    layer, found = torch.nn.Linear(3, 3), []
+    for keeps in (False, True):
+        x1, x2 = (torch.ones(2, 3, requires_grad=True) for _ in range(2))
+        model = ReversibleSequence(AdditiveCoupling(_Zero(), layer), keeps=keeps)
+        sum(o.square().sum() for o in model(x1, x2)).backward()
+        found.append((x1.grad, x2.grad))
+    torch.testing.assert_close(*found)
